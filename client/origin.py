@@ -1,0 +1,31 @@
+"""The keys by which connections and limits are told apart.
+
+An *origin* (scheme, host, port; RFC 6454) is what a connection leads to. A *host* is what politeness is owed to; which
+origins count as one host is the business of `client.limits.HostLimits`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, NewType
+
+if TYPE_CHECKING:
+    from yarl import URL
+
+HostKey = NewType("HostKey", str)
+"""The name under which the limits of a host are kept."""
+
+
+class Origin(NamedTuple):
+    """Where a connection leads: `scheme` in lower case, `host` without brackets, `port` always a number."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, url: URL) -> Origin:
+        """The origin of an absolute http(s) or ws(s) URL; raises ValueError when it has no host or no port."""
+        host, port = url.raw_host, url.port
+        if not host or port is None:
+            raise ValueError(f"not an absolute http(s) URL: {url}")
+        return cls(url.scheme, host, port)
