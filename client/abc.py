@@ -1,0 +1,89 @@
+"""What users of the client may put their own class in place of: the cookie jar and the resolver."""
+
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from http.cookies import BaseCookie, Morsel, SimpleCookie
+from typing import Any, TypedDict
+
+from yarl import URL
+
+CookieValue = str | BaseCookie[str] | Morsel[Any]
+LooseCookies = Mapping[str, CookieValue] | Iterable[tuple[str, CookieValue]] | BaseCookie[str]
+"""Cookies as callers may give them: a mapping or pairs of name to value or `Morsel`, or a `SimpleCookie`."""
+
+ClearCookiePredicate = Callable[[Morsel[str]], bool]
+
+
+class ResolveResult(TypedDict):
+    """One address of a host."""
+
+    hostname: str
+    """The name that was asked for."""
+    host: str
+    """The address, as text."""
+    port: int
+    family: int
+    proto: int
+    flags: int
+
+
+class AbstractResolver(ABC):
+    """Turns host names into addresses."""
+
+    @abstractmethod
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses of a host, best first.
+
+        `family` is `AF_INET`, `AF_INET6`, or `AF_UNSPEC` for both. Raises `OSError` when there are none.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Release what the resolver holds."""
+
+
+class AbstractCookieJar(ABC):
+    """Keeps the cookies that servers set and gives them back to those servers.
+
+    The abstract methods are those of aiohttp's jar; a jar written for it works here. The session itself calls
+    `cookie_header` and `store`, which a jar may override with something faster.
+    """
+
+    @abstractmethod
+    def clear(self, predicate: ClearCookiePredicate | None = None) -> None:
+        """Remove every cookie, or those for which `predicate` is true."""
+
+    @abstractmethod
+    def clear_domain(self, domain: str) -> None:
+        """Remove the cookies of a domain and its subdomains."""
+
+    @abstractmethod
+    def update_cookies(self, cookies: LooseCookies, response_url: URL = URL()) -> None:  # noqa: B008  a URL never changes
+        """Store cookies as if `response_url` had set them."""
+
+    @abstractmethod
+    def filter_cookies(self, request_url: URL) -> BaseCookie[str]:
+        """Return the cookies that a request to this URL carries."""
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Morsel[str]]:
+        """Iterate over the cookies that are kept."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of cookies that are kept."""
+
+    def cookie_header(self, url: URL) -> str | None:
+        """Return the Cookie header's value for a request to this URL, or None when no cookie matches."""
+        cookies = self.filter_cookies(url)
+        return "; ".join(f"{m.key}={m.coded_value}" for m in cookies.values()) or None
+
+    def store(self, set_cookie_values: Iterable[str], url: URL) -> None:
+        """Store the cookies of a response's Set-Cookie headers; values that are no cookie are passed over."""
+        for value in set_cookie_values:
+            cookies = SimpleCookie()
+            cookies.load(value)
+            self.update_cookies(cookies, url)

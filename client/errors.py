@@ -1,0 +1,366 @@
+"""The client's errors: one tree, divided by what a caller can do about each.
+
+Names and bases are those of the aiohttp client, so that handlers written for it go on working::
+
+    ClientError                                   anything this package raises while it talks to a server
+    ├── ClientConnectionError                     the connection failed: worth trying again later
+    │   ├── ClientOSError (OSError)
+    │   │   ├── ClientConnectorError              could not be opened
+    │   │   │   ├── ClientConnectorDNSError       the name has no address
+    │   │   │   ├── AddressRefused                the name has only addresses we were told not to reach
+    │   │   │   ├── ClientProxyConnectionError    the proxy could not be reached
+    │   │   │   ├── UnixClientConnectorError      the socket file could not be reached
+    │   │   │   └── ClientSSLError
+    │   │   │       ├── ClientConnectorSSLError (ssl.SSLError)
+    │   │   │       └── ClientConnectorCertificateError (ssl.SSLCertVerificationError)
+    │   │   └── ClientConnectionResetError (ConnectionResetError)
+    │   └── ServerConnectionError
+    │       ├── ServerDisconnectedError           closed before a response
+    │       ├── ServerFingerprintMismatch         not the certificate that was pinned
+    │       └── ServerTimeoutError (TimeoutError) the total deadline passed
+    │           ├── ConnectionTimeoutError        ... the one for connecting
+    │           └── SocketTimeoutError            ... the one for silence while reading
+    ├── ClientResponseError                       an answer that cannot be used; has `status`, `headers`, `history`
+    │   ├── BadHttpMessage                        the bytes are not HTTP/1.1
+    │   │   └── HeadersTooLarge
+    │   ├── ContentTypeError                      not the media type that was asked for
+    │   ├── ClientHttpProxyError                  the proxy declined
+    │   ├── TooManyRedirects
+    │   └── WSServerHandshakeError
+    ├── ClientPayloadError                        the body is cut short or malformed
+    │   ├── ContentEncodingError                  it does not decompress
+    │   └── BodyTooLarge                          it is larger than the caller allowed
+    ├── InvalidURL (ValueError)
+    │   └── InvalidUrlClientError
+    │       └── InvalidUrlRedirectClientError (RedirectClientError)
+    ├── NonHttpUrlClientError
+    │   └── NonHttpUrlRedirectClientError (RedirectClientError)
+    └── RedirectClientError
+
+Every error has `method` and `url`: those of the request it ended, or None while no request is known.
+"""
+
+import ssl
+from collections.abc import Sequence
+from typing import Any, Protocol
+from warnings import warn
+
+from multidict import MultiMapping
+from yarl import URL
+
+__all__ = [
+    "AddressRefused",
+    "BadHttpMessage",
+    "BodyTooLarge",
+    "ClientConnectionError",
+    "ClientConnectionResetError",
+    "ClientConnectorCertificateError",
+    "ClientConnectorDNSError",
+    "ClientConnectorError",
+    "ClientConnectorSSLError",
+    "ClientError",
+    "ClientHttpProxyError",
+    "ClientOSError",
+    "ClientPayloadError",
+    "ClientProxyConnectionError",
+    "ClientResponseError",
+    "ClientSSLError",
+    "ConnectionTimeoutError",
+    "ContentEncodingError",
+    "ContentTypeError",
+    "HeadersTooLarge",
+    "InvalidURL",
+    "InvalidUrlClientError",
+    "InvalidUrlRedirectClientError",
+    "NonHttpUrlClientError",
+    "NonHttpUrlRedirectClientError",
+    "RedirectClientError",
+    "ServerConnectionError",
+    "ServerDisconnectedError",
+    "ServerFingerprintMismatch",
+    "ServerTimeoutError",
+    "SocketTimeoutError",
+    "TooManyRedirects",
+    "UnixClientConnectorError",
+    "WSServerHandshakeError",
+]
+
+
+class Endpoint(Protocol):
+    """What a connection error says about where it was going; a connector's `ConnectionKey` is one."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int | None: ...
+    @property
+    def is_ssl(self) -> bool: ...
+    @property
+    def ssl(self) -> Any:
+        """True for the default verification, False for none, a context or a fingerprint."""
+
+
+class AskedRequest(Protocol):
+    """What a response error says about the request; `RequestInfo` is one."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def real_url(self) -> URL: ...
+
+
+class ClientError(Exception):
+    """Root of the tree. `method` and `url` name the request that failed, where one is known."""
+
+    method: str | None = None
+    url: URL | str | None = None
+
+    def __str__(self) -> str:
+        text = self._reason()
+        return text if self.url is None else f"{text} ({self.method or 'URL'} {self.url})"
+
+    def _reason(self) -> str:
+        """What went wrong, without the request."""
+        return super().__str__() or type(self).__name__
+
+
+class ClientConnectionError(ClientError):
+    """The connection could not be made or did not last."""
+
+
+class ClientOSError(ClientConnectionError, OSError):
+    """The operating system reported it; `errno` and `strerror` are its."""
+
+
+class ClientConnectionResetError(ClientOSError, ConnectionResetError):
+    """Written to a connection that the server had closed."""
+
+
+class ClientConnectorError(ClientOSError):
+    """A connection could not be opened; `host`, `port`, `ssl` say to where, `os_error` why."""
+
+    def __init__(self, connection_key: Endpoint, os_error: OSError) -> None:
+        super().__init__(os_error.errno, os_error.strerror or str(os_error))
+        self.args = (connection_key, os_error)
+        self._endpoint = connection_key
+        self.os_error = os_error
+
+    @property
+    def host(self) -> str:
+        return self._endpoint.host
+
+    @property
+    def port(self) -> int | None:
+        return self._endpoint.port
+
+    @property
+    def ssl(self) -> Any:
+        return self._endpoint.ssl
+
+    def _reason(self) -> str:
+        scheme = "https" if self._endpoint.is_ssl else "http"
+        return f"cannot connect to {self.host}:{self.port} for {scheme}: {self.os_error.strerror or self.os_error}"
+
+
+class ClientConnectorDNSError(ClientConnectorError):
+    """The host's name could not be resolved to an address."""
+
+
+class AddressRefused(ClientConnectorError):
+    """The host resolves only to addresses that the address guard keeps page content away from."""
+
+
+class ClientProxyConnectionError(ClientConnectorError):
+    """The proxy could not be reached."""
+
+
+class UnixClientConnectorError(ClientConnectorError):
+    """The Unix domain socket at `path` could not be reached."""
+
+    def __init__(self, path: str, connection_key: Endpoint, os_error: OSError) -> None:
+        super().__init__(connection_key, os_error)
+        self.path = path
+
+    def _reason(self) -> str:
+        return f"cannot connect to Unix socket {self.path}: {self.os_error.strerror or self.os_error}"
+
+
+class ClientSSLError(ClientConnectorError):
+    """The TLS handshake failed."""
+
+
+class ClientConnectorSSLError(ClientSSLError, ssl.SSLError):
+    """The TLS handshake failed for a reason other than the certificate."""
+
+
+class ClientConnectorCertificateError(ClientSSLError, ssl.SSLCertVerificationError):
+    """The server's certificate is not valid for it; `certificate_error` says why."""
+
+    def __init__(self, connection_key: Endpoint, certificate_error: Exception) -> None:
+        cause = certificate_error if isinstance(certificate_error, OSError) else OSError(str(certificate_error))
+        super().__init__(connection_key, cause)
+        self.args = (connection_key, certificate_error)
+        self.certificate_error = certificate_error
+
+    def _reason(self) -> str:
+        return f"{self.host}:{self.port} has no valid certificate: {self.certificate_error}"
+
+
+class ServerConnectionError(ClientConnectionError):
+    """The server ended the connection, or kept silent."""
+
+
+class ServerDisconnectedError(ServerConnectionError):
+    """The server closed the connection before a response."""
+
+    def __init__(self, message: str | None = None) -> None:
+        self.message = message or "server disconnected"
+        super().__init__(self.message)
+
+
+class ServerFingerprintMismatch(ServerConnectionError):
+    """The server's certificate is not the pinned one: SHA-256 digests `expected` and `got`."""
+
+    def __init__(self, expected: bytes, got: bytes, host: str, port: int) -> None:
+        super().__init__(expected, got, host, port)
+        self.expected = expected
+        self.got = got
+        self.host = host
+        self.port = port
+
+    def _reason(self) -> str:
+        return f"{self.host}:{self.port} has certificate {self.got.hex()}, pinned is {self.expected.hex()}"
+
+
+class ServerTimeoutError(ServerConnectionError, TimeoutError):
+    """A deadline of `ClientTimeout` passed; this class itself stands for `total`."""
+
+
+class ConnectionTimeoutError(ServerTimeoutError):
+    """No connection within `connect` or `sock_connect` seconds."""
+
+
+class SocketTimeoutError(ServerTimeoutError):
+    """Nothing was received for `sock_read` seconds."""
+
+
+class ClientResponseError(ClientError):
+    """A response that cannot be used.
+
+    `request_info` says what was asked, `history` holds the `ClientResponse` of every redirect before it, `status`
+    and `headers` are the response's (0 and None when it had no readable head), `message` is the reason.
+    """
+
+    def __init__(
+        self,
+        request_info: AskedRequest,
+        history: Sequence[Any],
+        *,
+        code: int | None = None,
+        status: int | None = None,
+        message: str = "",
+        headers: MultiMapping[str] | None = None,
+    ) -> None:
+        super().__init__(request_info, history)
+        if code is not None:
+            if status is not None:
+                raise ValueError("give status, or its deprecated name code, not both")
+            warn("code is deprecated, use status", DeprecationWarning, stacklevel=2)
+        self.request_info = request_info
+        self.history = history
+        self.status = status or code or 0
+        self.message = message
+        self.headers = headers
+        self.method = request_info.method
+        self.url = request_info.real_url
+
+    @property
+    def code(self) -> int:
+        """Deprecated name of `status`."""
+        warn("code is deprecated, use status", DeprecationWarning, stacklevel=2)
+        return self.status
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self}>"
+
+    def _reason(self) -> str:
+        return f"{self.status} {self.message}" if self.status else self.message
+
+
+class BadHttpMessage(ClientResponseError):
+    """What the server sent is not an HTTP/1.1 response (RFC 9112)."""
+
+
+class HeadersTooLarge(BadHttpMessage):
+    """A header line, their number or their sum exceeds the session's limits."""
+
+
+class ContentTypeError(ClientResponseError):
+    """The response is not of the media type that was asked for."""
+
+
+class ClientHttpProxyError(ClientResponseError):
+    """The proxy answered CONNECT with something other than success."""
+
+
+class TooManyRedirects(ClientResponseError):
+    """More redirects than `max_redirects`; `history` holds all of them."""
+
+
+class WSServerHandshakeError(ClientResponseError):
+    """The server did not agree to speak WebSocket."""
+
+
+class ClientPayloadError(ClientError):
+    """The body is cut short or malformed."""
+
+
+class ContentEncodingError(ClientPayloadError):
+    """The body is not in the compression that its Content-Encoding names."""
+
+
+class BodyTooLarge(ClientPayloadError):
+    """The body exceeds `max_body_bytes`, or inflates beyond what honest content does."""
+
+
+class InvalidURL(ClientError, ValueError):
+    """The URL is malformed or has no host; `url` is as it was given, `description` says what is wrong."""
+
+    def __init__(self, url: URL | str, description: str | None = None) -> None:
+        super().__init__(url, description)
+        self.url = url
+        self.description = description
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self}>"
+
+    def _reason(self) -> str:
+        return self.description or "invalid URL"
+
+
+class InvalidUrlClientError(InvalidURL):
+    """The URL of a request is malformed."""
+
+
+class RedirectClientError(ClientError):
+    """A redirect that cannot be followed."""
+
+
+class NonHttpUrlClientError(ClientError):
+    """The URL is neither http nor https; `url` is as it was given."""
+
+    def __init__(self, url: URL | str, description: str | None = None) -> None:
+        super().__init__(url)
+        self.url = url
+        self.description = description
+
+    def _reason(self) -> str:
+        return self.description or "not an http or https URL"
+
+
+class InvalidUrlRedirectClientError(InvalidUrlClientError, RedirectClientError):
+    """A redirect to a malformed URL."""
+
+
+class NonHttpUrlRedirectClientError(NonHttpUrlClientError, RedirectClientError):
+    """A redirect to a URL that is neither http nor https."""

@@ -1,0 +1,37 @@
+"""How long a request may take, and each of its parts."""
+
+import math
+from dataclasses import dataclass, fields
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTimeout:
+    """Limits in seconds; None or 0 means no limit."""
+
+    total: float | None = None
+    """The whole request: waiting for a connection, redirects, and reading the body. `ServerTimeoutError`."""
+    connect: float | None = None
+    """A connection: waiting for one of the pool's, or opening one. `ConnectionTimeoutError`."""
+    sock_read: float | None = None
+    """Silence while waiting for the response or the rest of it. `SocketTimeoutError`."""
+    sock_connect: float | None = None
+    """Opening a connection to a peer: TCP and TLS, without waiting for the pool. `ConnectionTimeoutError`."""
+    ceil_threshold: float = 5
+    """Deadlines further away than this are put off to a whole second, so that many of them fall due together."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None and not (isinstance(value, int | float) and 0 <= value < math.inf):
+                raise ValueError(f"{field.name} must be a number of seconds, 0 or None, not {value!r}")
+
+    def deadline_at(self, now: float, seconds: float | None) -> float:
+        """Return the instant `seconds` after `now`, on the same clock; infinity when there is no limit."""
+        if not seconds:
+            return math.inf
+        at = now + seconds
+        return math.ceil(at) if seconds > self.ceil_threshold else at
+
+
+DEFAULT_TIMEOUT: Final = ClientTimeout(total=5 * 60, sock_connect=30)
