@@ -1,0 +1,459 @@
+"""Content codings: gzip, deflate, br, zstd, alone or stacked, decoded incrementally and within bounds.
+
+Theory. A body passes through a chain of sources. At one end `_Wire` holds the bytes that came from the network; each
+coding is a `_Stage` that reads from the source before it, and the caller reads from the last stage. Nothing is pushed: a
+stage takes one window of input only when its decompressor has no output left to give, and asks the decompressor for no
+more output than its own reader wants. So at every moment a chain holds what the caller fed, plus one window and one
+decompressor for each coding, whatever the body would expand to, nested bombs included.
+
+Two more bounds concern what bounded steps add up to. The output of *every* stage is measured against the bytes that
+came from the network (see `MAX_RATIO`), and a chain has at most `MAX_CODINGS` stages.
+
+Leniency, where browsers are lenient (and h1 servers need them to be):
+
+- ``x-gzip`` is gzip, ``x-deflate`` deflate, and ``deflate`` may be a zlib stream (RFC 9110 §8.4.1.2) or raw deflate.
+- What follows a complete gzip, deflate or zstd stream and does not begin another one is ignored. (Data after a complete
+  br stream is an error, as it is for curl: the decoder does not say where its stream ended.)
+- An empty body is fine under any coding: servers send one with HEAD, 304 and careless redirects.
+- If the header names a coding that we do not know, the body is passed on as it came. So do browsers and aiohttp;
+  refusing it would lose pages labelled ``utf-8`` or ``none``.
+
+A body cut short is an error, unlike in browsers: a crawler must not store half a page as a whole one.
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+import brotli
+
+from client.errors import BodyTooLarge, ContentEncodingError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_RATIO: Final = 500.0
+"""Output over input at which a body counts as a bomb.
+
+Deflate cannot exceed 1032:1 and bombs come close to it, since that is their point. Markup reaches 20:1, generated tables
+and sitemaps 100:1, the emptiest of real pages a few hundred; half of deflate's ceiling leaves both sides room.
+"""
+
+RATIO_FLOOR_BYTES: Final = 1024 * 1024
+"""Output below which the ratio is not looked at: small bodies are harmless, and may well be blank."""
+
+MAX_CODINGS: Final = 5
+"""Codings in one Content-Encoding header. Honest servers stack two at most; curl and urllib3 also stop at five."""
+
+_WINDOW_BYTES: Final = 32 * 1024
+"""Input handed over at a time. Decompressors copy what they could not use, so a window bounds that copying too."""
+
+_ZSTD_WINDOW_LOG: Final = 23
+"""Windows up to 8 MiB, the most a zstd content coding may ask of its recipient (RFC 9659 §3)."""
+
+_BROTLI_BLOCK_BYTES: Final = 32_752
+"""The first block of the brotli binding's output. It fills whole blocks and doubles them, so we ask for one at a time."""
+
+_NAMES: Final = {"x-gzip": "gzip", "x-deflate": "deflate"}
+
+
+class _Stream(Protocol):
+    """One compressed stream, from its first byte to its end."""
+
+    @property
+    def has_more(self) -> bool:
+        """Whether output may be waiting that needs no more input."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the stream has ended. All its output has been given then."""
+
+    @property
+    def unused(self) -> bytes:
+        """Input past the end of the stream."""
+
+    def decode(self, data: bytes, limit: int) -> bytes:
+        """Return about `limit` bytes of output at most. While `has_more`, `data` must be empty."""
+
+
+class _ZlibStream:
+    """gzip, zlib or raw deflate, chosen by `wbits`."""
+
+    __slots__ = ("_zlib", "has_more")
+
+    def __init__(self, wbits: int) -> None:
+        self._zlib = zlib.decompressobj(wbits)
+        self.has_more = False
+
+    @property
+    def eof(self) -> bool:
+        return self._zlib.eof
+
+    @property
+    def unused(self) -> bytes:
+        return self._zlib.unused_data
+
+    def decode(self, data: bytes, limit: int) -> bytes:
+        output = self._zlib.decompress(data or self._zlib.unconsumed_tail, limit)
+        # A full output may leave more inside zlib even when all input was consumed.
+        self.has_more = not self._zlib.eof and (len(output) >= limit or bool(self._zlib.unconsumed_tail))
+        return output
+
+
+class _DeflateStream:
+    """zlib or raw deflate, told apart by the first two bytes.
+
+    A zlib header says method 8 and window ≤ 7, and is divisible by 31 (RFC 1950 §2.2). A raw stream beginning with such
+    a byte would start with a stored block whose padding bits are not zero, which no encoder writes.
+    """
+
+    __slots__ = ("_head", "_stream")
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._stream: _ZlibStream | None = None
+
+    @property
+    def has_more(self) -> bool:
+        return self._stream is not None and self._stream.has_more
+
+    @property
+    def eof(self) -> bool:
+        return self._stream is not None and self._stream.eof
+
+    @property
+    def unused(self) -> bytes:
+        return self._stream.unused if self._stream else b""
+
+    def decode(self, data: bytes, limit: int) -> bytes:
+        if self._stream is None:
+            data = self._head + data
+            if len(data) < 2:
+                self._head = data
+                return b""
+            is_zlib = data[0] & 0x8F == 0x08 and int.from_bytes(data[:2]) % 31 == 0
+            self._stream = _ZlibStream(zlib.MAX_WBITS if is_zlib else -zlib.MAX_WBITS)
+        return self._stream.decode(data, limit)
+
+
+class _BrotliStream:
+    """br (RFC 7932). The limit is kept to within a block."""
+
+    __slots__ = ("_brotli", "has_more", "unused")
+
+    def __init__(self) -> None:
+        self._brotli = brotli.Decompressor()
+        self.has_more = False
+        self.unused = b""
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._brotli.is_finished())
+
+    def decode(self, data: bytes, limit: int) -> bytes:
+        limit = min(limit, _BROTLI_BLOCK_BYTES)
+        output: bytes = self._brotli.process(data, output_buffer_limit=limit)
+        # As with zlib, a full output may leave more inside even when all input was consumed.
+        self.has_more = not self.eof and (len(output) >= limit or not self._brotli.can_accept_more_data())
+        return output
+
+
+class _ZstdStream:
+    """One zstd frame, skippable ones included (RFC 8878)."""
+
+    __slots__ = ("_zstd",)
+
+    def __init__(self) -> None:
+        self._zstd = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG})
+
+    @property
+    def has_more(self) -> bool:
+        return not self._zstd.needs_input and not self._zstd.eof
+
+    @property
+    def eof(self) -> bool:
+        return self._zstd.eof
+
+    @property
+    def unused(self) -> bytes:
+        return self._zstd.unused_data
+
+    def decode(self, data: bytes, limit: int) -> bytes:
+        return self._zstd.decompress(data, limit)
+
+
+def _begins_gzip(head: bytes) -> bool:
+    return head.startswith(b"\x1f\x8b\x08")
+
+
+def _begins_zstd(head: bytes) -> bool:
+    """A frame or a skippable frame, RFC 8878 §3.1."""
+    return head == b"\x28\xb5\x2f\xfd" or (head[1:] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50)
+
+
+def _begins_nothing(_head: bytes) -> bool:
+    return False
+
+
+def _refuse_more(_head: bytes) -> bool:
+    raise ContentEncodingError("br: data after the end of the stream")
+
+
+class _Coding(NamedTuple):
+    name: str
+    open: Callable[[], _Stream]
+    head_bytes: int
+    """Bytes needed to see whether another stream follows one that has ended."""
+    begins: Callable[[bytes], bool]
+    """Whether such a head begins another stream."""
+
+
+_CODINGS: Final = {
+    coding.name: coding
+    for coding in (
+        _Coding("gzip", lambda: _ZlibStream(16 + zlib.MAX_WBITS), 3, _begins_gzip),
+        _Coding("deflate", _DeflateStream, 1, _begins_nothing),
+        _Coding("br", _BrotliStream, 1, _refuse_more),
+        _Coding("zstd", _ZstdStream, 4, _begins_zstd),
+    )
+}
+
+
+class _Wire:
+    """What came from the network and was not decoded yet."""
+
+    __slots__ = ("_at", "_data", "received_bytes")
+
+    def __init__(self) -> None:
+        self._data = b""
+        self._at = 0
+        self.received_bytes = 0
+
+    @property
+    def pending(self) -> bool:
+        return self._at < len(self._data)
+
+    def put(self, data: bytes) -> None:
+        self._data = self._data[self._at :] + data
+        self._at = 0
+        self.received_bytes += len(data)
+
+    def read(self, limit: int) -> bytes:
+        chunk = self._data[self._at : self._at + limit]
+        self._at += len(chunk)
+        if not self.pending:
+            self.clear()
+        return chunk
+
+    def clear(self) -> None:
+        self._data = b""
+        self._at = 0
+
+
+class _Stage:
+    """One coding of the chain: a sequence of streams, read from `source`."""
+
+    __slots__ = (
+        "_begun",
+        "_coding",
+        "_ignoring",
+        "_max_ratio",
+        "_produced_bytes",
+        "_source",
+        "_stream",
+        "_surplus",
+        "_wire",
+    )
+
+    def __init__(self, coding: _Coding, source: _Stage | _Wire, wire: _Wire, max_ratio: float) -> None:
+        self._coding = coding
+        self._source = source
+        self._wire = wire
+        self._max_ratio = max_ratio
+        self._stream = coding.open()
+        self._begun = False
+        self._surplus = b""  # taken from the source, past the end of a stream, too short to judge
+        self._ignoring = False  # what follows the last stream is no stream
+        self._produced_bytes = 0
+
+    @property
+    def name(self) -> str:
+        return self._coding.name
+
+    @property
+    def pending(self) -> bool:
+        """Whether `read` can get on without more from the network."""
+        return not self._ignoring and (
+            self._stream.has_more or self._source.pending or len(self._surplus) >= self._coding.head_bytes
+        )
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the body may end here: between streams, or before the first."""
+        return self._ignoring or self._stream.eof or not self._begun
+
+    def read(self, limit: int) -> bytes:
+        """Return about `limit` bytes at most, fewer only when nothing is pending any more."""
+        chunks: list[bytes] = []
+        while limit > 0 and self.pending:
+            chunk = self._step(limit)
+            chunks.append(chunk)
+            limit -= len(chunk)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def _step(self, limit: int) -> bytes:
+        data = b"" if self._stream.has_more else self._next_input()
+        if not data and not self._stream.has_more:
+            return b""
+        self._begun = True
+        allowed_bytes = max(RATIO_FLOOR_BYTES, int(self._max_ratio * self._wire.received_bytes)) - self._produced_bytes
+        try:
+            chunk = self._stream.decode(data, min(limit, allowed_bytes + 1))
+        except (zlib.error, brotli.error, zstd.ZstdError) as error:
+            raise ContentEncodingError(f"{self._coding.name}: invalid data ({error})") from error
+        if self._stream.eof:
+            self._surplus = self._stream.unused
+        self._produced_bytes += len(chunk)
+        if len(chunk) > allowed_bytes:
+            raise BodyTooLarge(f"{self._coding.name}: the body expands beyond {self._max_ratio:g}:1")
+        return chunk
+
+    def _next_input(self) -> bytes:
+        """Return input for the current stream, which may be a new one; nothing when there is none yet, or never will be."""
+        if not self._stream.eof:
+            return self._source.read(_WINDOW_BYTES)
+        head_bytes = self._coding.head_bytes
+        data = self._surplus
+        if len(data) < head_bytes:
+            data += self._source.read(_WINDOW_BYTES)
+        if len(data) < head_bytes:
+            self._surplus = data
+            return b""
+        self._surplus = b""
+        if not self._coding.begins(data[:head_bytes]):
+            self._ignoring = True
+            return b""
+        self._stream = self._coding.open()
+        return data
+
+
+class Decoder:
+    """Decodes one body, in the order its parts arrive. Made by `make_decoder`; no use after an error."""
+
+    __slots__ = ("_last", "_stages", "_wire")
+
+    def __init__(self, codings: list[_Coding], max_ratio: float) -> None:
+        self._wire = _Wire()
+        self._stages: list[_Stage] = []
+        for coding in reversed(codings):  # the header lists them in the order they were applied
+            source = self._stages[-1] if self._stages else self._wire
+            self._stages.append(_Stage(coding, source, self._wire, max_ratio))
+        self._last = self._stages[-1]
+
+    @property
+    def pending(self) -> bool:
+        """Whether ``feed(b"", n)`` may give more output. It may also turn out to give none."""
+        return self._last.pending
+
+    def feed(self, data: bytes, max_bytes: int) -> bytes:
+        """Take `data` and return about `max_bytes` of output at most (br may exceed it by 32 KiB).
+
+        What did not fit waits, compressed: while `pending`, pull it with empty `data` before feeding more.
+        Raises `ContentEncodingError` for invalid data, `BodyTooLarge` when the body expands beyond the ratio allowed.
+        """
+        self._wire.put(data)
+        output = self._last.read(max_bytes)
+        if not self._last.pending:
+            self._wire.clear()  # ignored, if anything
+        return output
+
+    def finish(self) -> bytes:
+        """Return what was still pending; raises `ContentEncodingError` if the body was cut short, too.
+
+        Whoever bounds the size pulls with `feed` until nothing is pending, and gets nothing here.
+        """
+        chunks = []
+        while self.pending:
+            chunks.append(self.feed(b"", RATIO_FLOOR_BYTES))
+        for stage in self._stages:
+            if not stage.is_whole:
+                raise ContentEncodingError(f"{stage.name}: the body ends in the middle of the stream")
+        return b"".join(chunks)
+
+
+def make_decoder(content_encoding: str, *, max_ratio: float = MAX_RATIO) -> Decoder | None:
+    """Return a decoder for the value of a Content-Encoding header, or `None` if the body is to be taken as it is.
+
+    That is the case when the header names only ``identity``, nothing, or a coding that is not known here.
+    Raises `ContentEncodingError` for more than `MAX_CODINGS` codings. RFC 9110 §8.4.
+    """
+    codings = []
+    for token in content_encoding.lower().split(","):
+        name = token.strip()
+        if name in ("", "identity"):
+            continue
+        coding = _CODINGS.get(_NAMES.get(name, name))
+        if coding is None:
+            return None
+        codings.append(coding)
+    if len(codings) > MAX_CODINGS:
+        raise ContentEncodingError(f"{len(codings)} content codings, more than the {MAX_CODINGS} allowed")
+    return Decoder(codings, max_ratio) if codings else None
+
+
+def decode_whole(content_encoding: str, body: bytes, max_bytes: int, max_ratio: float = MAX_RATIO) -> bytes:
+    """Decode a complete body at once.
+
+    Raises what a `Decoder` raises, and `BodyTooLarge` when the result would exceed `max_bytes`.
+    """
+    if content_encoding == "gzip":  # one page in two; the general way costs three times as much
+        output = _decode_plain_gzip(body, min(max_bytes, max(RATIO_FLOOR_BYTES, int(max_ratio * len(body)))))
+        if output is not None:
+            return output
+    decoder = make_decoder(content_encoding, max_ratio=max_ratio)
+    if decoder is None:
+        output = body
+    else:
+        output = decoder.feed(body, max_bytes + 1)
+        if len(output) <= max_bytes:
+            decoder.finish()
+    if len(output) > max_bytes:
+        raise BodyTooLarge(f"the decoded body exceeds {max_bytes} bytes")
+    return output
+
+
+def _decode_plain_gzip(body: bytes, max_bytes: int) -> bytes | None:
+    """Decode a body of one sound gzip member that fits; `None` for anything else."""
+    stream = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        output = stream.decompress(body, max_bytes)
+    except zlib.error:
+        return None
+    return output if stream.eof and not stream.unused_data else None
+
+
+class Compressor(Protocol):
+    """What encodes a request body as it is sent."""
+
+    def compress(self, data: bytes, /) -> bytes:
+        """Return what can be sent by now, often nothing."""
+
+    def flush(self) -> bytes:
+        """Return the rest and end the stream."""
+
+
+def make_compressor(coding: str) -> Compressor:
+    """Return a compressor for ``deflate`` (a zlib stream, RFC 9110 §8.4.1.2) or ``gzip``; ValueError for another."""
+    match coding:
+        case "deflate":
+            return zlib.compressobj(wbits=zlib.MAX_WBITS)
+        case "gzip":
+            return zlib.compressobj(wbits=16 + zlib.MAX_WBITS)
+    raise ValueError(f"cannot compress with {coding!r}: deflate and gzip are supported")
