@@ -1,0 +1,65 @@
+"""What the crawler raises.
+
+CrawlError                  the root; its text says what is wrong, where, and what to do
+├── UsageError              the caller's mistake: exit code 2
+│   ├── SettingError        a setting of the wrong name, type or range
+│   ├── TargetError         a spider that cannot be found, read or built
+│   └── SpiderError         a spider that breaks its contract, or raises
+├── StateError              a crawl file that cannot be used: exit code 2
+│   ├── StateLocked         another process is crawling with it
+│   ├── StateMismatch       it belongs to another spider
+│   ├── StateTooNew         a newer version wrote it
+│   └── StateDamaged        it is no crawl file, or a damaged one
+├── InvalidUrl              a string that is no absolute http(s) URL
+└── StorageError            the disk would not take what had to be kept (full, read-only, gone): exit code 1
+"""
+
+from __future__ import annotations
+
+
+class CrawlError(Exception):
+    """The root of the tree."""
+
+
+class UsageError(CrawlError):
+    """The caller's mistake."""
+
+
+class SettingError(UsageError):
+    """A setting of the wrong name, type or range."""
+
+
+class TargetError(UsageError):
+    """A spider that cannot be found, read or built."""
+
+
+class SpiderError(UsageError):
+    """A spider that breaks its contract, or raises."""
+
+
+class StateError(CrawlError):
+    """A crawl file that cannot be used."""
+
+
+class StateLocked(StateError):
+    """Another process is crawling with this file."""
+
+
+class StateMismatch(StateError):
+    """The file belongs to another spider."""
+
+
+class StateTooNew(StateError):
+    """A newer version of the program wrote the file."""
+
+
+class StateDamaged(StateError):
+    """No crawl file, or a damaged one."""
+
+
+class InvalidUrl(CrawlError, ValueError):
+    """A string that is no absolute http or https URL."""
+
+
+class StorageError(CrawlError):
+    """The disk would not take what had to be kept."""

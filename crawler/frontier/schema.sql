@@ -1,0 +1,130 @@
+-- One crawl, one file. Tables are named in the singular and are the crawler's; views are named in the plural and are
+-- for everybody. A request is in exactly one of three places: queue (it waits), lease (it is being fetched), result (it
+-- is over). Rows of request, result, item and attempt are only ever appended.
+
+CREATE TABLE meta (                     -- what the crawl is: spider, created, version, seeds
+    key     TEXT PRIMARY KEY,
+    value   TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE run (                      -- one row each time it ran; an `ended` of NULL: it was killed, or runs now
+    id      INTEGER PRIMARY KEY,
+    started REAL NOT NULL,              -- seconds of the epoch (UTC), like every instant in this file
+    seen    REAL NOT NULL,              -- when it last committed
+    ended   REAL,
+    why     TEXT                        -- finished, or what stopped it
+);
+
+CREATE TABLE host (
+    id      INTEGER PRIMARY KEY,
+    name    TEXT NOT NULL UNIQUE        -- with :port unless that is the default one
+);
+
+CREATE TABLE request (
+    id       INTEGER PRIMARY KEY,       -- in order of discovery
+    host     INTEGER NOT NULL REFERENCES host,
+    url      TEXT NOT NULL,             -- canonical
+    depth    INTEGER NOT NULL,          -- links from a seed
+    found_on INTEGER REFERENCES request,
+    extra    TEXT                       -- JSON: method, headers, body, callback, priority, context; NULL for a plain GET to `parse`
+);
+
+CREATE TABLE queue (
+    host       INTEGER NOT NULL,        -- of the URL to fetch next, which a redirect may have changed
+    rank       INTEGER NOT NULL,        -- minus the priority
+    request    INTEGER NOT NULL REFERENCES request,
+    not_before REAL NOT NULL,
+    attempts   INTEGER NOT NULL,        -- failed ones so far
+    hop        TEXT,                    -- JSON [url, method, [urls left behind]] after a redirect
+    PRIMARY KEY (host, rank, request)
+) WITHOUT ROWID;
+
+CREATE TABLE lease (
+    request    INTEGER PRIMARY KEY REFERENCES request,
+    host       INTEGER NOT NULL,
+    rank       INTEGER NOT NULL,
+    attempts   INTEGER NOT NULL,
+    hop        TEXT,
+    owner      TEXT NOT NULL,           -- the process that fetches it
+    expires    REAL NOT NULL
+);
+
+CREATE TRIGGER lease_leaves_queue AFTER INSERT ON lease BEGIN
+    DELETE FROM queue WHERE host = NEW.host AND rank = NEW.rank AND request = NEW.request;
+END;
+
+CREATE TABLE result (
+    request      INTEGER PRIMARY KEY REFERENCES request,
+    state        TEXT NOT NULL,         -- done, failed, skipped
+    status       INTEGER,               -- of the last response
+    final_url    TEXT,                  -- NULL: the request's own
+    content_type TEXT,
+    size         INTEGER,               -- bytes of the decoded body
+    elapsed      REAL,                  -- seconds, from the request's start to the body's end
+    fetched_at   REAL,
+    attempts     INTEGER NOT NULL,      -- failed ones before this end
+    redirects    TEXT,                  -- JSON list of the URLs left behind
+    reason       TEXT,                  -- of a skip: scope, depth, robots, duplicate
+    detail       TEXT                   -- the error, or the skip in words
+);
+
+CREATE TABLE attempt (                  -- each try that failed and was not the last
+    id      INTEGER PRIMARY KEY,
+    request INTEGER NOT NULL REFERENCES request,
+    at      REAL NOT NULL,
+    error   TEXT NOT NULL
+);
+
+CREATE TABLE item (
+    id      INTEGER PRIMARY KEY,        -- in the order of commits, without gaps
+    request INTEGER NOT NULL REFERENCES request,
+    data    TEXT NOT NULL               -- JSON object, as the spider yielded it
+);
+
+CREATE TABLE export (                   -- how far each output file has come
+    path   TEXT PRIMARY KEY,
+    cursor TEXT NOT NULL                -- JSON: item (id of the last one written), bytes (written so far), …
+) WITHOUT ROWID;
+
+CREATE TABLE count (                    -- one row, kept by the same transactions
+    queued INTEGER NOT NULL, leased INTEGER NOT NULL, done INTEGER NOT NULL, failed INTEGER NOT NULL,
+    skipped INTEGER NOT NULL, items INTEGER NOT NULL, bytes INTEGER NOT NULL, hosts INTEGER NOT NULL
+);
+INSERT INTO count VALUES (0, 0, 0, 0, 0, 0, 0, 0);
+
+CREATE VIEW pages AS
+SELECT request.url, coalesce(result.final_url, request.url) AS final_url, result.status, request.depth,
+       referrer.url AS referrer,
+       CASE result.state WHEN 'failed' THEN result.detail END AS error,
+       result.reason AS skipped,
+       strftime('%Y-%m-%dT%H:%M:%fZ', result.fetched_at, 'unixepoch') AS fetched_at,
+       result.elapsed, result.size, result.content_type
+FROM result JOIN request ON request.id = result.request
+LEFT JOIN request AS referrer ON referrer.id = request.found_on;
+
+CREATE VIEW links AS
+SELECT request.url, referrer.url AS found_on, request.depth,
+       coalesce(result.state, CASE WHEN lease.request IS NULL THEN 'queued' ELSE 'leased' END) AS state,
+       result.reason AS skipped, result.detail
+FROM request LEFT JOIN request AS referrer ON referrer.id = request.found_on
+LEFT JOIN result ON result.request = request.id
+LEFT JOIN lease ON lease.request = request.id;
+
+CREATE VIEW items AS
+SELECT item.id, coalesce(result.final_url, request.url) AS url, item.data
+FROM item JOIN request ON request.id = item.request LEFT JOIN result ON result.request = item.request;
+
+CREATE VIEW hosts AS
+SELECT host.name AS host, count(result.request) AS ended, total(result.state = 'done') AS done,
+       total(result.state = 'failed') AS failed, total(result.state = 'skipped') AS skipped,
+       (SELECT count(*) FROM queue WHERE queue.host = host.id) AS queued, total(result.size) AS bytes
+FROM host LEFT JOIN request ON request.host = host.id LEFT JOIN result ON result.request = request.id
+GROUP BY host.id;
+
+CREATE VIEW errors AS
+SELECT request.url, coalesce(result.final_url, request.url) AS final_url, result.status, result.detail AS error,
+       result.attempts + 1 AS attempts, request.depth, referrer.url AS referrer,
+       strftime('%Y-%m-%dT%H:%M:%fZ', result.fetched_at, 'unixepoch') AS at
+FROM result JOIN request ON request.id = result.request
+LEFT JOIN request AS referrer ON referrer.id = request.found_on
+WHERE result.state = 'failed';

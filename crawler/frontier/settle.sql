@@ -1,0 +1,49 @@
+-- A group commit is one INSERT into this view: SQLite runs all of it as one statement and so as one transaction, in one
+-- call into its thread, and without Python's lock. Each column is a JSON array of arrays, in the order of the columns
+-- that its table takes.
+
+CREATE TEMP VIEW settlement AS
+SELECT NULL AS hosts, NULL AS requests, NULL AS results, NULL AS queued, NULL AS settled, NULL AS attempts, NULL AS items,
+       NULL AS exports, NULL AS counts, NULL AS seen;
+
+CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlement BEGIN
+    INSERT INTO host
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(NEW.hosts);
+
+    INSERT INTO request  -- id, host, url, depth, found_on, extra
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+               json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]')
+        FROM json_each(NEW.requests);
+
+    INSERT INTO queue  -- host, rank, request, not_before, attempts, hop
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+               json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]')
+        FROM json_each(NEW.queued);
+
+    DELETE FROM lease WHERE request IN (SELECT value FROM json_each(NEW.settled));
+
+    INSERT INTO result
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+               json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'),
+               json_extract(value, '$[6]'), json_extract(value, '$[7]'), json_extract(value, '$[8]'),
+               json_extract(value, '$[9]'), json_extract(value, '$[10]'), json_extract(value, '$[11]')
+        FROM json_each(NEW.results);
+
+    INSERT INTO attempt (request, at, error)
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
+        FROM json_each(NEW.attempts);
+
+    INSERT INTO item  -- id, request, data
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
+        FROM json_each(NEW.items);
+
+    INSERT OR REPLACE INTO export
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(NEW.exports);
+
+    UPDATE count SET (queued, leased, done, failed, skipped, items, bytes, hosts) = (
+        SELECT json_extract(NEW.counts, '$[0]'), json_extract(NEW.counts, '$[1]'), json_extract(NEW.counts, '$[2]'),
+               json_extract(NEW.counts, '$[3]'), json_extract(NEW.counts, '$[4]'), json_extract(NEW.counts, '$[5]'),
+               json_extract(NEW.counts, '$[6]'), json_extract(NEW.counts, '$[7]'));
+
+    UPDATE run SET seen = NEW.seen WHERE ended IS NULL AND id = (SELECT max(id) FROM run);
+END;

@@ -1,0 +1,74 @@
+"""What a callback gives: read to its end, sorted into items and requests, made ready to be kept."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from crawler.errors import SpiderError
+from crawler.request import Links, Request
+
+
+@dataclass(slots=True)
+class Harvest:
+    """Everything one callback gave: `items` as JSON texts, `found` as the requests they stand beside."""
+
+    items: list[str] = field(default_factory=list)
+    found: list[Request | Links] = field(default_factory=list)
+
+    def take(self, given: Any) -> None:
+        """Sort in one thing that was given; lists are opened, None is passed over."""
+        if isinstance(given, Links | Request):
+            self.found.append(given)
+        elif isinstance(given, list | tuple) and not hasattr(given, "_fields"):
+            for one in given:
+                self.take(one)
+        elif given is not None:
+            self.items.append(encode(given))
+
+
+async def gather(given: Any) -> Harvest:
+    """Read what a callback returned to its end: a value, a generator, a coroutine or an async generator."""
+    harvest = Harvest()
+    if inspect.isawaitable(given):
+        given = await given
+    if isinstance(given, AsyncIterator):
+        async for one in given:
+            harvest.take(one)
+    elif isinstance(given, Iterator):
+        for one in given:
+            harvest.take(one)
+    else:
+        harvest.take(given)
+    return harvest
+
+
+def encode(item: Any) -> str:
+    """An item as a JSON object in one line; SpiderError when it is none, or holds what JSON cannot."""
+    try:
+        text = _encoder.encode(item).decode()
+    except (TypeError, ValueError) as error:  # ValueError: a lone surrogate, a number out of range
+        raise SpiderError(f"an item cannot be written as JSON: {error}") from None
+    if not text.startswith("{"):
+        kind = type(item).__name__
+        hint = "; to follow a URL yield Request(url) or page.follow(...)" if isinstance(item, str) else ""
+        raise SpiderError(f"an item must be a mapping or an object with fields, not {kind}: {text[:80]}{hint}")
+    return text
+
+
+def _plain(value: Any) -> Any:
+    """What msgspec does not know: models (`model_dump`), and mappings and sets by their protocols."""
+    if callable(dump := getattr(value, "model_dump", None)):
+        return dump()
+    if hasattr(value, "keys"):
+        return dict(value)
+    if hasattr(value, "__iter__"):
+        return list(value)
+    raise TypeError(f"a {type(value).__name__} is nothing JSON can hold; give its text or its parts")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_plain)

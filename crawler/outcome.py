@@ -1,0 +1,75 @@
+"""How the journey of a request ended, or why it goes on: a closed union.
+
+A page that fails is an outcome, not an exception. `Fetched`, `Failed` and `Skipped` end a request; `Postponed` and
+`Redirected` send it back to the frontier, from where it goes on like any other: no worker waits for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+
+class Skip(Enum):
+    """Why a request was not fetched. The values are what the crawl file and its views show."""
+
+    SCOPE = "scope"
+    DEPTH = "depth"
+    ROBOTS = "robots"
+    DUPLICATE = "duplicate"
+    """It redirects to a URL that was known already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """A response came, of whatever status, and the spider took it. `elapsed` in seconds, `fetched_at` in seconds of the epoch (UTC)."""
+
+    status: int
+    final_url: str
+    content_type: str
+    size: int
+    elapsed: float
+    fetched_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """No usable response, however often it was tried; or the spider raised. `error` reads `kind: what happened`."""
+
+    error: str
+    final_url: str
+    status: int | None = None
+    content_type: str = ""
+    size: int = 0
+    elapsed: float = 0.0
+    fetched_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """Not fetched, on purpose. `detail` says more than `reason`: the robots rule, the URL it duplicates."""
+
+    reason: Skip
+    final_url: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Postponed:
+    """To be tried again, not before `not_before` (seconds of the epoch, UTC)."""
+
+    error: str
+    not_before: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redirected:
+    """The response said where to go on: the same request continues with `url` (canonical) and `method`."""
+
+    status: int
+    url: str
+    method: str
+
+
+Outcome: TypeAlias = Fetched | Failed | Skipped | Postponed | Redirected

@@ -1,0 +1,128 @@
+"""Every setting of a crawl, typed, checked and documented; and where its values come from."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from crawler.errors import SettingError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+Count = Annotated[int, Meta(ge=1)]
+Limit = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0)]
+PositiveSeconds = Annotated[float, Meta(gt=0)]
+Bytes = Annotated[int, Meta(ge=1)]
+
+DEFAULT_USER_AGENT = "nephila/0.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How to crawl. Durations are in seconds, sizes in bytes; 0 means no limit where the name starts with `max_`.
+
+    Values come, the later over the earlier, from: these defaults; `[tool.crawl]` in pyproject.toml; the environment
+    (`CRAWL_` and the name in capitals); the spider's `settings`; the command line.
+    """
+
+    # how much at once
+    concurrency: Count = 64
+    """Requests under way at once, over all hosts."""
+    per_host: Count = 2
+    """Connections to one host at once."""
+    delay: Seconds = 0.0
+    """The least time between two request starts to one host."""
+
+    # how far
+    max_pages: Limit = 0
+    """Stop, resumable, when the crawl has fetched this many pages, over all its runs."""
+    max_depth: Limit = 0
+    """Do not follow links further than this many steps from a seed."""
+    max_time: Seconds = 0.0
+    """Stop, resumable, after this much time in one run."""
+
+    # manners
+    user_agent: Annotated[str, Meta(min_length=1)] = DEFAULT_USER_AGENT
+    robots: bool = True
+    """Ask for robots.txt and obey it (RFC 9309)."""
+    max_crawl_delay: Seconds = 60.0
+    """The longest Crawl-delay of a robots.txt that is obeyed as it stands; longer ones are cut to this."""
+    allow_private: bool = False
+    """Let pages of public hosts lead to private, loopback and link-local addresses."""
+
+    # patience
+    connect_timeout: PositiveSeconds = 15.0
+    read_timeout: PositiveSeconds = 30.0
+    """The longest silence within a response."""
+    total_timeout: PositiveSeconds = 180.0
+    """The longest one request may take in all."""
+    max_attempts: Count = 3
+    """How often a request is tried before it counts as failed."""
+    retry_wait: PositiveSeconds = 2.0
+    """What the wait before a second attempt is drawn from; it doubles with each further one (full jitter)."""
+    max_retry_wait: PositiveSeconds = 300.0
+    """The longest wait before an attempt, whatever a Retry-After says."""
+    max_redirects: Limit = 10
+    drain_timeout: Seconds = 10.0
+    """How long a stop waits for requests under way."""
+
+    # bounds
+    max_body_bytes: Bytes = 32 * 1024 * 1024
+    """A decoded body larger than this makes the request fail."""
+    parse_thread_bytes: Bytes = 256 * 1024
+    """HTML at least this large is parsed in a thread, beside the event loop."""
+    commit_pages: Count = 128
+    """How many settled pages make a group commit due at once."""
+    commit_interval: PositiveSeconds = 0.25
+    """The longest a settled page waits for the next group commit."""
+
+
+NAMES = frozenset(field.name for field in fields(Settings))
+
+
+def with_overrides(settings: Settings, values: Mapping[str, Any], *, source: str) -> Settings:
+    """`settings` with `values` over them; texts are converted. SettingError names the setting, its value and `source`."""
+    merged = {name: getattr(settings, name) for name in NAMES}
+    for key, value in values.items():
+        name = key.replace("-", "_")
+        if name not in NAMES:
+            raise SettingError(f"{source}: there is no setting {key!r}{_suggestion(name)}")
+        merged[name] = value
+    try:
+        return msgspec.convert(merged, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        what, _, name = str(error).partition(" - at `$.")
+        name = name.rstrip("`")
+        raise SettingError(f"{source}: {name} = {merged.get(name)!r}: {what}") from None
+
+
+def from_project(settings: Settings, folder: Path) -> Settings:
+    """With `[tool.crawl]` of the pyproject.toml in `folder`, or the nearest one above it."""
+    for place in (folder, *folder.parents):
+        path = place / "pyproject.toml"
+        if path.is_file():
+            try:
+                table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("crawl", {})
+            except (OSError, ValueError) as error:
+                raise SettingError(f"{path} cannot be read: {error}") from None
+            return with_overrides(settings, table, source=f"[tool.crawl] in {path}")
+    return settings
+
+
+def from_environment(settings: Settings, environment: Mapping[str, str]) -> Settings:
+    """With the variables named `CRAWL_` and a setting's name in capitals; a name that is no setting is an error."""
+    values = {key[len("CRAWL_") :].lower(): value for key, value in environment.items() if key.startswith("CRAWL_")}
+    return with_overrides(settings, values, source="the environment (CRAWL_*)")
+
+
+def _suggestion(name: str) -> str:
+    close = difflib.get_close_matches(name, NAMES, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

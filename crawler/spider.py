@@ -1,0 +1,100 @@
+"""The spider contract: what a user writes, and all that the crawler asks of it."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+
+from crawler.errors import SpiderError
+from crawler.request import Request
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+
+    from crawler.page import Page
+
+    from crawler.request import Links
+
+
+class Spider:
+    """Says what to crawl and what to take from each page.
+
+    A subclass gives `start_urls` (or overrides `start`) and `parse`. It may declare arguments of its own as annotated
+    class attributes; `-a key=value` and the constructor's keywords set them, converted to the declared type.
+
+    Methods that yield may be plain or async, generators or not; what they give is requests (`Request`, `Links`), items
+    (mappings, dataclasses, anything JSON can hold), lists of such, or None, which is passed over.
+    """
+
+    name: ClassVar[str] = ""
+    """How the crawl is called in reports and in its file's name; by default the class name in lower case."""
+
+    start_urls: Sequence[str] = ()
+    scope: Any = None
+    """Which URLs are followed: None for the hosts of the seeds, "any", a list of domains, or a `Scope`."""
+
+    settings: Mapping[str, Any] = {}
+    """Settings this spider wants, below what the command line says."""
+
+    def __init__(self, **arguments: Any) -> None:
+        declared = arguments_of(type(self))
+        for key, value in arguments.items():
+            if key not in declared:
+                known = ", ".join(sorted(declared)) or "none"
+                raise SpiderError(f"{type(self).__name__} takes no argument {key!r}; it takes: {known}")
+            try:
+                setattr(self, key, msgspec.convert(value, declared[key], strict=False))
+            except msgspec.ValidationError as error:
+                raise SpiderError(f"argument {key}={value!r} of {type(self).__name__}: {error}") from None
+
+    def start(self) -> Iterable[Request | Links] | AsyncIterator[Request | Links]:
+        """The seeds: by default one request for each of `start_urls`."""
+        return [Request(url) for url in self.start_urls]
+
+    def parse(self, page: Page) -> Any:
+        """What a page gives: items, and requests to follow. The callback of requests that name none."""
+        raise SpiderError(f"{type(self).__name__} has no parse method: write `async def parse(self, page)`")
+
+    def failed(self, request: Request, error: str) -> Any:
+        """Called once a request has failed for good; what it gives is taken as from `parse`."""
+        return None
+
+    async def opened(self) -> None:
+        """Called before the first request of a run."""
+
+    async def closed(self) -> None:
+        """Called after the last, however the run ended."""
+
+    @classmethod
+    def crawl_name(cls) -> str:
+        """`name`, or the class name in lower case."""
+        return cls.name or cls.__name__.lower()
+
+
+def arguments_of(spider: type[Spider]) -> dict[str, Any]:
+    """The arguments a spider class takes, with their types: the annotated attributes of the classes below `Spider`, and
+    `start_urls`."""
+    arguments: dict[str, Any] = {"start_urls": list[str]}
+    for cls in reversed(spider.__mro__):
+        if issubclass(cls, Spider) and cls is not Spider:
+            try:
+                hints = inspect.get_annotations(cls, eval_str=True)
+            except Exception as error:
+                raise SpiderError(f"the annotations of {cls.__name__} cannot be read: {error}") from None
+            arguments.update(hints)
+    return {
+        name: hint
+        for name, hint in arguments.items()
+        if not name.startswith("_") and hint is not ClassVar and typing.get_origin(hint) is not ClassVar
+    }
+
+
+def callback_of(spider: Spider, name: str | None) -> Any:
+    """The bound method called `name` (None: `parse`); raises SpiderError when the spider has no such method."""
+    method = getattr(spider, name or "parse", None)
+    if not inspect.ismethod(method):
+        raise SpiderError(f"{type(spider).__name__} has no method {name!r}, which a request names as its callback")
+    return method

@@ -1,0 +1,183 @@
+"""URLs: the canonical form, references on a page, fingerprints, and the keys drawn from a URL.
+
+There is one canonical form; it is what we fetch, fingerprint, store and show. It is the serialization of the WHATWG URL
+Standard (what browsers ask for), and beyond it:
+
+* no fragment, which is never sent;
+* no user info: a password has no place in a crawl file, and the same page would be fetched once per user name. Who has
+  credentials sends them in a header;
+* escapes as RFC 3986 §6.2.2.1-2 has them, hexadecimal digits in upper case and unreserved characters as themselves. In a
+  URL with a stray `%` nothing is decoded, for `%%34%31` would become `%41`, which says something else.
+
+What the standard holds apart stays apart: the order of a query's parameters, which may matter, an empty query, a trailing
+slash, a trailing dot of the host. A canonical URL is ASCII, without white space, and its path is never empty.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ada_url import join_url, normalize_url
+from xxhash import xxh3_128_digest
+
+from client.origin import HostKey, Origin
+from crawler.errors import InvalidUrl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_BLANK = "".join(map(chr, range(0x21)))
+"""C0 controls and space, which the URL parser strips from both ends."""
+
+_ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
+_STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
+_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+
+_NAME = "[A-Za-z0-9_~-][A-Za-z0-9._~-]*"
+_QUERY = "[A-Za-z0-9._~=&+:;,/-]*"
+_plain = re.compile(rf"(?!\?)(/|(?:\.\./){{0,9}})((?:{_NAME}/)*(?:{_NAME})?(?:\?{_QUERY})?)").fullmatch
+"""Matches references that need no URL parser: a start that `_Starts` knows, then characters that the parser leaves as they
+are, in segments neither empty nor starting with a dot. Without a colon in the path there is no scheme. What begins with
+its query is no such reference: it goes behind the base's last segment."""
+
+_AUTHORITY = len("http://") + 1
+"""Where to look for the slash that ends the authority: a host has at least one character, and `https` one more letter."""
+
+_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+
+def normalize(url: str) -> str:
+    """The canonical form of an absolute http or https URL. What is canonical stays as it is.
+
+    Raises InvalidUrl, naming the URL and what is wrong with it.
+    """
+    try:
+        canonical = _canonical(normalize_url(url))
+    except ValueError:
+        canonical = None
+    if canonical is None:
+        raise InvalidUrl(f"{url!r} is no URL that can be fetched: {_complaint(url)}")
+    return canonical
+
+
+def resolve(base: str, hrefs: Iterable[str]) -> list[str]:
+    """The canonical URLs that the references of one page lead to, each once, in order of first occurrence.
+
+    `base` is canonical. References that lead elsewhere than to http or https, or that are invalid, are left out.
+    """
+    starts = _Starts(base)
+    found: dict[str, None] = {}
+    for href in dict.fromkeys(map(_without_fragment, dict.fromkeys(hrefs))):
+        if not href:
+            found[base] = None
+        elif plain := _plain(href):
+            start, rest = plain.groups()
+            found[starts[start] + rest] = None
+        elif url := _join(base, href):
+            found[url] = None
+    return list(found)
+
+
+def fingerprint(url: str, method: str = "GET", body: bytes | None = None) -> bytes:
+    """16 bytes that stand for a request in the seen-set; `url` is canonical.
+
+    A plain GET is hashed as its URL alone. Otherwise method and body follow, each after a line feed, which neither a
+    canonical URL nor a method can hold. An empty body is no body.
+    """
+    if method == "GET" and not body:
+        return xxh3_128_digest(url.encode())
+    return xxh3_128_digest(b"%b\n%b\n%b" % (url.encode(), method.encode(), body or b""))
+
+
+def fingerprints(urls: Iterable[str]) -> list[bytes]:
+    """The fingerprints of plain GET requests for these canonical URLs, in their order."""
+    return [xxh3_128_digest(url.encode()) for url in urls]
+
+
+def host_of(url: str) -> HostKey:
+    """What politeness is owed to when a canonical URL is fetched: the host name, with the port where it is not the default
+    of the scheme. http and https of one name are one host. IPv6 addresses stand in brackets.
+    """
+    return HostKey(url.split("/", 3)[2])
+
+
+def host_key(origin: Origin) -> HostKey:
+    """The same for an origin: `host_key(Origin.of(URL(url))) == host_of(url)`."""
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    return HostKey(host if origin.port == _DEFAULT_PORTS.get(origin.scheme) else f"{host}:{origin.port}")
+
+
+def origin_of(url: str) -> str:
+    """`scheme://authority` of a canonical URL, to which one robots.txt belongs."""
+    return url[: url.index("/", _AUTHORITY)]
+
+
+def robots_url(origin: str) -> str:
+    """Where the robots.txt of an origin is (RFC 9309 §2.3)."""
+    return f"{origin}/robots.txt"
+
+
+class _Starts(dict[str, str]):
+    """What stands for the start of a plain reference: `""`, `"/"`, `"../"`, `"../../"`…"""
+
+    def __init__(self, base: str) -> None:
+        path = base.partition("?")[0]
+        super().__init__({"": path[: path.rindex("/") + 1], "/": f"{origin_of(base)}/"})
+
+    def __missing__(self, start: str) -> str:
+        below = self[start.removeprefix("../")]
+        directory = below if below == self["/"] else below[: below.rindex("/", 0, -1) + 1]
+        self[start] = directory
+        return directory
+
+
+def _without_fragment(href: str) -> str:
+    """`href` as far as it matters to the join. Blanks at its ends do not count, but one before a `#` belongs to the path:
+    there the `#` stays, to keep it from the end.
+    """
+    href = href.strip(_BLANK)
+    if "#" not in href:
+        return href
+    reference = href[: href.index("#")]
+    return f"{reference}#" if reference[-1:] <= " " and reference else reference
+
+
+def _join(base: str, href: str) -> str | None:
+    try:
+        return _canonical(join_url(base, href))
+    except ValueError:
+        return None
+
+
+def _canonical(url: str) -> str | None:
+    """What is left to do after WHATWG serialization; None unless the scheme is http or https."""
+    if not url.startswith(("http://", "https://")):
+        return None
+    if "#" in url:
+        url = url[: url.index("#")]
+    if "@" in url:
+        scheme, _, rest = url.partition("//")
+        authority, slash, path = rest.partition("/")
+        url = f"{scheme}//{authority.rpartition('@')[2]}{slash}{path}"
+    if "%" in url:
+        url = _ESCAPE.sub(_upper if _STRAY_PERCENT.search(url) else _decode_unreserved, url)
+    return url
+
+
+def _upper(escape: re.Match[str]) -> str:
+    return escape[0].upper()
+
+
+def _decode_unreserved(escape: re.Match[str]) -> str:
+    character = chr(int(escape[0][1:], 16))
+    return character if character in _UNRESERVED else escape[0].upper()
+
+
+def _complaint(url: str) -> str:
+    scheme, colon, _ = url.strip(_BLANK).partition(":")
+    if not colon or not re.fullmatch("[A-Za-z][A-Za-z0-9+.-]*", scheme) or "." in scheme:
+        return "it does not start with http:// or https://"
+    if scheme.lower() not in ("http", "https"):
+        return f"its scheme is {scheme!r}, and only http and https are fetched"
+    return "its host or port is missing or invalid"
