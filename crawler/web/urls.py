@@ -180,4 +180,6 @@ def _complaint(url: str) -> str:
         return "it does not start with http:// or https://"
     if scheme.lower() not in ("http", "https"):
         return f"its scheme is {scheme!r}, and only http and https are fetched"
+    if re.search("[\ud800-\udfff]", url):
+        return "it holds half of a surrogate pair, which is no character"
     return "its host or port is missing or invalid"
