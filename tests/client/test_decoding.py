@@ -106,9 +106,8 @@ def test_a_body_cut_at_any_byte_is_an_error(header: str, encode: Callable[[bytes
             decode_in_parts(decoder_for(header), [encoded[:cut]], 1000)
 
 
-@every_coding
-def test_an_empty_body_is_empty_under_any_coding(header: str, encode: Callable[[bytes], bytes]) -> None:
-    assert encode
+@pytest.mark.parametrize("header", sorted({header for header, _ in ENCODERS.values()}))
+def test_an_empty_body_is_empty_under_any_coding(header: str) -> None:
     assert decode_whole(header, b"", 10) == b""
     assert decoder_for(header).finish() == b""
 
@@ -267,11 +266,12 @@ def bomb(name: str) -> tuple[str, bytes]:
 def test_a_bomb_is_stopped_early_and_in_bounded_memory(name: str) -> None:
     header, body = bomb(name)
     assert 64 * MEBIBYTE / len(body) > 1000
-    for run in (
+    runs: list[Callable[[], bytes]] = [
         lambda: decode_whole(header, body, UNBOUNDED),
         lambda: decoder_for(header).feed(body, UNBOUNDED),
         lambda: decode_in_parts(decoder_for(header), [body], 1000),
-    ):
+    ]
+    for run in runs:
         tracemalloc.start()
         with pytest.raises(BodyTooLarge, match="expands beyond 500:1"):
             run()
