@@ -88,13 +88,13 @@ class _Stage:
     __slots__ = (
         "_begun",
         "_coding",
-        "_ignoring",
         "_max_ratio",
         "_produced_bytes",
         "_source",
         "_stream",
         "_surplus",
         "_wire",
+        "is_over",
     )
 
     def __init__(self, coding: Coding, source: _Stage | _Wire, wire: _Wire, max_ratio: float) -> None:
@@ -105,7 +105,7 @@ class _Stage:
         self._stream = coding.open()
         self._begun = False
         self._surplus = b""  # taken from the source, past the end of a stream, too short to judge
-        self._ignoring = False  # what follows the last stream is no stream
+        self.is_over = False  # what follows the last stream is not another one: nothing more is read
         self._produced_bytes = 0
 
     @property
@@ -115,14 +115,14 @@ class _Stage:
     @property
     def pending(self) -> bool:
         """Whether `read` can get on without more from the network."""
-        return not self._ignoring and (
+        return not self.is_over and (
             self._stream.has_more or self._source.pending or len(self._surplus) >= self._coding.head_bytes
         )
 
     @property
     def is_whole(self) -> bool:
         """Whether the body may end here: between streams, or before the first."""
-        return self._ignoring or self._stream.eof or not self._begun
+        return self._stream.eof or not self._begun
 
     def read(self, limit: int) -> bytes:
         """Return about `limit` bytes at most, fewer only when nothing is pending any more."""
@@ -163,7 +163,7 @@ class _Stage:
             return b""
         self._surplus = b""
         if not self._coding.begins(data[:head_bytes]):
-            self._ignoring = True
+            self.is_over = True
             return b""
         self._stream = self._coding.open()
         return data
@@ -207,7 +207,9 @@ class Decoder:
         chunks = []
         while self.pending:
             chunks.append(self.feed(b"", RATIO_FLOOR_BYTES))
-        for stage in self._stages:
+        for stage in reversed(self._stages):
+            if stage.is_over:
+                break  # the stages before it were not read to their ends
             if not stage.is_whole:
                 raise ContentEncodingError(f"{stage.name}: the body ends in the middle of the stream")
         return b"".join(chunks)

@@ -194,6 +194,13 @@ def test_garbage_after_the_stream_is_ignored(coding: str, garbage: bytes, split_
     assert decode_whole(header, encode(b"page") + garbage, 100) == b"page"
 
 
+def test_garbage_within_the_chain_is_ignored_too() -> None:
+    """Though the outer stream is then not read to its end."""
+    body = zstd.compress(gzip.compress(b"page") + random.Random(1).randbytes(200_000))
+    assert decode_whole("gzip, zstd", body, 100) == b"page"
+    assert decode_in_parts(decoder_for("gzip, zstd"), split(body, range(0, len(body), 1000)), 100) == b"page"
+
+
 @pytest.mark.parametrize("cuts", [[], [len(brotli_fast(b"page"))]])
 def test_garbage_after_a_br_stream_is_an_error(cuts: list[int]) -> None:
     """Whether or not it comes in the same packet."""
