@@ -74,19 +74,20 @@ class HostQueue:
 
 
 class Frontier(Protocol):
-    """Where requests wait. An implementation tells the scheduler of new work through `on_queued(host, number, not_before)`
-    and refuses requests for which `admit(url, depth)` names a reason: they are kept as skipped, for the user to see.
-    """
+    """Where requests wait."""
 
-    on_queued: Callable[[HostKey, int, float], None]
-    admit: Callable[[str, int], Skip | None]
-    counts: Counts
+    @property
+    def counts(self) -> Counts: ...
+
+    def attach(self, *, admit: Callable[[str, int], Skip | None], on_queued: Callable[[HostKey, float], None]) -> None:
+        """Say who decides which new requests are skipped, by URL and depth, and who hears of each that now waits, by host
+        and the instant (seconds of the epoch) before which it is not due."""
 
     async def add(self, found: Iterable[Request | Links], *, depth: int = 0) -> int:
         """Queue those requests that are new; returns how many were. Durable when it returns."""
 
-    async def lease(self, wanted: Mapping[HostKey, int]) -> list[Lease]:
-        """Up to so many requests of each host, the first in its order that are due. Durable when it returns."""
+    async def lease(self, hosts: Sequence[HostKey], limit: int) -> list[Lease]:
+        """Up to `limit` requests of each host, the first in its order that are due. Durable when it returns."""
 
     async def settle(self, settlement: Settlement) -> None:
         """Take in what came of a lease. Returns once it is accepted, in order, for the next group commit; waits while too
@@ -98,5 +99,5 @@ class Frontier(Protocol):
     async def hosts(self) -> list[HostQueue]:
         """Every host that has requests waiting."""
 
-    async def close(self) -> None:
-        """Commit what was settled and close. Leases still out are queued again by the next start."""
+    async def close(self, why: str) -> None:
+        """Commit what was settled, queue again what is leased, note why the run ended."""

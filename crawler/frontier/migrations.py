@@ -1,0 +1,65 @@
+"""Making a crawl file, recognising one, and bringing an older one up to date.
+
+`application_id` in the file's header says that it is a crawl file, `user_version` which schema it has. A migration is a
+script that leads from one version to the next; each is applied together with its new version, in one transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from crawler.errors import StateDamaged, StateTooNew
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aiosqlite import Connection
+
+APPLICATION_ID = 0x4E50484C  # "NPHL"
+
+MIGRATIONS: dict[int, str] = {}
+"""For each older version the script that leads to the next one."""
+
+VERSION = 1 + len(MIGRATIONS)
+
+
+def script(name: str) -> str:
+    """The text of an SQL file of this package."""
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+async def prepare(db: Connection, path: Path) -> None:
+    """Create the schema in an empty file, or migrate an older one.
+
+    Raises StateDamaged when the file is no crawl file, StateTooNew when a newer version of the program made it.
+    """
+    try:
+        application = await _pragma(db, "application_id")
+        version = await _pragma(db, "user_version")
+        is_empty = not await _pragma(db, "schema_version")
+    except sqlite3.DatabaseError as error:
+        raise StateDamaged(f"{path} is no crawl file, or a damaged one ({error}); name another with --state") from None
+    if is_empty:
+        await _apply(db, script("schema.sql"), VERSION)
+        return
+    if application != APPLICATION_ID:
+        raise StateDamaged(f"{path} is an SQLite file, but not of a crawl; name another with --state")
+    if version > VERSION:
+        raise StateTooNew(
+            f"{path} has schema {version}; this version of the program knows {VERSION} at most: update the program"
+        )
+    for older in range(version, VERSION):
+        await _apply(db, MIGRATIONS[older], older + 1)
+
+
+async def _apply(db: Connection, sql: str, version: int) -> None:
+    await db.executescript(
+        f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {version};\nCOMMIT;"
+    )
+
+
+async def _pragma(db: Connection, name: str) -> int:
+    rows = list(await db.execute_fetchall(f"PRAGMA {name}"))
+    return int(rows[0][0])

@@ -1,0 +1,86 @@
+"""Between the values of the crawler and the columns of its tables."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from crawler.errors import SpiderError
+from crawler.frontier.protocol import Lease
+from crawler.request import Links, Request, callback_name
+
+if TYPE_CHECKING:
+    from client.origin import HostKey
+    from crawler.frontier.batch import Row
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+_DETAIL_CHARACTERS = 2000
+
+
+def extra_of(wanted: Request | Links) -> str | None:
+    """All that is not said by the columns of `request`, as JSON; None for a plain GET that `parse` takes."""
+    extra: dict[str, Any] = {}
+    if name := callback_name(wanted.callback):
+        extra["callback"] = name
+    if wanted.context is not None:
+        extra["context"] = wanted.context
+    if isinstance(wanted, Request):
+        if wanted.method != "GET":
+            extra["method"] = wanted.method
+        if wanted.headers:
+            extra["headers"] = dict(wanted.headers)
+        if wanted.body is not None:
+            extra["body"] = b64encode(wanted.body).decode()
+    if not extra:
+        return None
+    try:
+        return _encode(extra).decode()
+    except (TypeError, ValueError) as error:
+        raise SpiderError(f"a request cannot be kept: its context or headers are not JSON ({error})") from None
+
+
+def hop_of(url: str, method: str, redirects: tuple[str, ...]) -> str:
+    """Where a redirected request stands, as JSON."""
+    return _encode((url, method, redirects)).decode()
+
+
+def lease_of(queued: Row, request: Row, host: HostKey) -> Lease:
+    """From (request, host, rank, attempts, hop) and (id, url, depth, referrer, extra)."""
+    number, _, rank, attempts, hop = queued
+    _, url, depth, referrer, extra_json = request
+    extra: dict[str, Any] = _decode(extra_json) if extra_json else {}
+    lease = Lease(
+        id=number,
+        host=host,
+        url=url,
+        method=extra.get("method", "GET"),
+        depth=depth,
+        requested_url=url,
+        referrer=referrer,
+        callback=extra.get("callback"),
+        priority=-rank,
+        headers=extra.get("headers"),
+        body=b64decode(extra["body"]) if "body" in extra else None,
+        context=extra.get("context"),
+        attempts=attempts,
+    )
+    if hop:
+        lease.url, lease.method, left = _decode(hop)
+        lease.redirects = tuple(left)
+        if lease.method != extra.get("method", "GET"):
+            lease.body = None  # a redirect that changes the method drops the body (RFC 9110 §15.4)
+    return lease
+
+
+def redirects_of(chain: tuple[str, ...]) -> str | None:
+    """A redirect chain as JSON; None when there was none."""
+    return _encode(chain).decode() if chain else None
+
+
+def clean(text: str) -> str:
+    """A text of the outside world, short and without what SQLite or JSON would stumble over (NUL, lone surrogates)."""
+    return text[:_DETAIL_CHARACTERS].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
