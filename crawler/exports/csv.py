@@ -1,0 +1,152 @@
+"""CSV (RFC 4180): one item a row, its keys the columns, nested values as JSON.
+
+Columns are learned from the items, in the order in which their keys appear. A key that appears when rows have been
+written becomes a further column: the rows from there on are longer than the header, until `close` rewrites the file, at
+once, with the whole header and every row filled up to it. So nothing is lost or held in memory, and the usual crawl, whose
+first items have all the keys, never pays for it.
+
+The cursor's `extra` holds `columns` and `widths`: pairs of a position in the file and the number of columns from there on.
+
+Text is UTF-8 without a byte order mark; records end in CRLF, as RFC 4180 §2 has it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from crawler.exports.files import OutputFile, disk_errors, replacing
+from crawler.exports.protocol import Cursor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_text = msgspec.json.Decoder(str).decode
+
+LONE_COLUMN = "value"
+"""The column of items that are no JSON objects."""
+
+
+class Csv:
+    """An export to a CSV file. `columns` are known beforehand; the header then stands there even if no row comes."""
+
+    def __init__(self, path: Path, columns: Sequence[str] = ()) -> None:
+        self.path = str(path)
+        self._file = OutputFile(path)
+        self._known = tuple(columns)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._item = 0
+        self._columns = dict.fromkeys(self._known)
+        self._widths: list[tuple[int, int]] = []
+
+    def open(self, cursor: Cursor | None) -> Cursor:
+        if cursor is None or not self._resume(cursor):
+            self._begin()
+            self._file.open()
+            if self._columns:
+                self._append([])
+        return self._cursor()
+
+    def _resume(self, cursor: Cursor) -> bool:
+        """Take up the file at `cursor`; False when it is not the file the cursor speaks of, such as one that `close` has
+        rewritten since."""
+        self._item = cursor.item
+        self._columns = dict.fromkeys(cursor.extra.get("columns", ()))
+        self._widths = [(position, width) for position, width in cursor.extra.get("widths", ())]
+        header = _encode([list(self._columns)[: self._widths[0][1]]]) if self._widths else b""
+        is_ours = self._file.open(cursor.bytes) and self._file.head(len(header)) == header
+        if not is_ours:
+            self._file.close()
+        return is_ours
+
+    def write(self, first_item: int, items: Sequence[str]) -> Cursor:
+        assert first_item == self._item + 1, "items come without gaps"
+        if items:
+            self._append([_cells(item) for item in items])
+            self._item += len(items)
+        return self._cursor()
+
+    def _append(self, rows: list[dict[str, str]]) -> None:
+        columns = self._columns | {key: None for row in rows for key in row}
+        data = _encode([row.get(column, "") for column in columns] for row in rows)
+        is_new = not self._widths
+        has_grown = len(columns) > len(self._columns)
+        position = self._file.size
+        self._file.append(_encode([columns]) + data if is_new else data)
+        self._columns = columns
+        if is_new or has_grown:
+            self._widths.append((position, len(columns)))
+
+    def close(self) -> Cursor:
+        try:
+            if len(self._widths) > 1:
+                self._level()
+        finally:
+            self._file.close()
+        return self._cursor()
+
+    def _level(self) -> None:
+        """Rewrite the file with one header of all columns and every row as long."""
+        path = Path(self.path)
+        with replacing(path) as partial, disk_errors(path), partial.open("wb") as target, path.open("rb") as source:
+            target.write(_encode([self._columns]))
+            target.writelines(_filled(source, self._widths, len(self._columns)))
+            target.flush()
+            os.fsync(target.fileno())
+            self._file.size = target.tell()
+        self._widths = [(0, len(self._columns))]
+
+    def _cursor(self) -> Cursor:
+        extra = {"columns": list(self._columns), "widths": self._widths}
+        return Cursor(item=self._item, bytes=self._file.size, extra=extra)
+
+
+def _cells(item: str) -> dict[str, str]:
+    """The cells of one item by column. Numbers and nested values keep the very text they have in the item."""
+    fields = _decode_fields(item) if item.startswith("{") else {LONE_COLUMN: item.encode()}
+    return {key: _cell(bytes(value)) for key, value in fields.items()}
+
+
+def _cell(value: bytes) -> str:
+    if value.startswith(b'"'):
+        return _decode_text(value)
+    return "" if value == b"null" else value.decode()
+
+
+def _encode(rows: Iterable[Iterable[str]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
+
+
+def _filled(lines: Iterable[bytes], widths: Sequence[tuple[int, int]], width: int) -> Iterator[bytes]:
+    """The records but the header, each with as many empty cells at its end as it lacks."""
+    position = 0
+    pending = list(widths)
+    missing = b""
+    for record in _records(lines):
+        while pending and position >= pending[0][0]:
+            missing = b"," * (width - pending.pop(0)[1])
+        if position:
+            yield record.removesuffix(b"\r\n") + missing + b"\r\n"
+        position += len(record)
+
+
+def _records(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """CSV records: a line break inside quotes does not end one. Quotes within a cell are doubled, so parity tells."""
+    parts: list[bytes] = []
+    quoted = False
+    for line in lines:
+        parts.append(line)
+        quoted ^= line.count(b'"') % 2 == 1
+        if not quoted:
+            yield b"".join(parts)
+            parts.clear()

@@ -1,0 +1,121 @@
+"""Files that can be cut back and continued, and files that are replaced whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from crawler.errors import CrawlError, StorageError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_REMEDIES = {
+    errno.ENOSPC: "make room, then run the same command again to continue",
+    errno.EDQUOT: "make room, then run the same command again to continue",
+    errno.EFBIG: "choose a file system or a limit that allows larger files, then run the same command again to continue",
+    errno.EROFS: "choose a folder that can be written to",
+    errno.EACCES: "change its permissions or choose another file",
+    errno.EPERM: "change its permissions or choose another file",
+    errno.ENOENT: "create its folder first",
+    errno.ENOTDIR: "create its folder first",
+}
+
+
+@contextmanager
+def disk_errors(path: str | Path, kind: type[CrawlError] = StorageError) -> Iterator[None]:
+    """Translate OSError into `kind`, which names the path and what can be done."""
+    try:
+        yield
+    except OSError as error:
+        remedy = _REMEDIES.get(error.errno or 0, "run the same command again to continue once that is mended")
+        raise kind(f"cannot write {path}: {os.strerror(error.errno or 0)}; {remedy}") from error
+
+
+def check_writable(path: Path) -> None:
+    """Raise UsageError when `path` cannot become a file of ours; creates and changes nothing."""
+    with disk_errors(path, UsageError):
+        if path.is_dir():
+            raise UsageError(f"cannot write {path}: it is a folder; name a file in it")
+        if path.exists() and not path.is_file():
+            raise UsageError(f"cannot write {path}: it is no regular file; use - and redirect standard output")
+        if not path.parent.is_dir():
+            raise UsageError(f"cannot write {path}: there is no folder {path.parent}; create it first")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise UsageError(f"cannot write {path}: permission denied; change its permissions or choose another file")
+
+
+class OutputFile:
+    """A file that only grows, and that can be cut back to where it once was."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = 0
+        """Bytes in the file; what a failed write left is already gone from it."""
+        self._descriptor: int | None = None
+
+    def open(self, size: int = 0) -> bool:
+        """Open the file, cut back to `size`, the end of a line; False when there is no such place in it: then it is empty.
+
+        A line's end is looked for because a power cut can leave zeros where data should be. Raises UsageError.
+        """
+        with disk_errors(self.path, UsageError):
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            is_there = size == 0 or os.pread(self._descriptor, 1, size - 1) == b"\n"
+            self.size = size if is_there else 0
+            os.ftruncate(self._descriptor, self.size)
+        return is_there
+
+    def append(self, data: bytes) -> None:
+        """Write `data` at the end, all or nothing. Raises StorageError."""
+        assert self._descriptor is not None
+        with disk_errors(self.path):
+            try:
+                _write(self._descriptor, data, self.size)
+            except OSError:
+                os.ftruncate(self._descriptor, self.size)
+                raise
+        self.size += len(data)
+
+    def head(self, size: int) -> bytes:
+        """The first `size` bytes."""
+        assert self._descriptor is not None
+        return os.pread(self._descriptor, size, 0)
+
+    def close(self) -> None:
+        """Sync and close; does nothing when it is not open. Raises StorageError."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is None:
+            return
+        with disk_errors(self.path):
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path to write to, which takes the place of `path` at once when the block ends well and is removed otherwise."""
+    partial = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield partial
+        with disk_errors(path):
+            if path.exists():
+                shutil.copymode(path, partial)
+            partial.replace(path)
+    finally:
+        with suppress(FileNotFoundError):
+            partial.unlink()
+
+
+def _write(descriptor: int, data: bytes, position: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, position)
+        view = view[written:]
+        position += written

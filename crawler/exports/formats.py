@@ -1,0 +1,69 @@
+"""Which format a file name asks for."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crawler.errors import UsageError
+from crawler.exports.csv import Csv
+from crawler.exports.files import check_writable, replacing
+from crawler.exports.jsonlines import JsonLines, StandardOutput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from crawler.exports.protocol import Export
+
+FORMATS = "JSON Lines (.jsonl, .ndjson, .jl), CSV (.csv), or - for JSON Lines on standard output"
+
+_BATCH = 1000
+"""Rows written at once: enough to make the cost of a write vanish, few enough to be nothing in memory."""
+
+
+def open_export(path: str, columns: Sequence[str] = ()) -> Export:
+    """The export that `path` asks for by its extension. `columns`: those known beforehand, in their order.
+
+    Nothing is created or changed before the export's own `open`. Raises UsageError when no format has that extension, or
+    when the file could not be written.
+    """
+    if path == "-":
+        return StandardOutput()
+    file = Path(path).expanduser().resolve()
+    export: Export
+    match file.suffix.lower():
+        case ".jsonl" | ".ndjson" | ".jl":
+            export = JsonLines(file)
+        case ".csv":
+            export = Csv(file, columns)
+        case extension:
+            problem = f"no format is called {extension}" if extension else "the name has no extension"
+            raise UsageError(f"cannot write {path}: {problem}; formats: {FORMATS}")
+    check_writable(file)
+    return export
+
+
+def write_all(path: str, items: Iterable[str], columns: Sequence[str] = ()) -> int:
+    """Write JSON texts to `path`, streaming; returns how many. A file that exists is replaced at once, when all is written.
+
+    Raises what `open_export` and `Export` raise.
+    """
+    target = open_export(path, columns)
+    if target.path == "-":
+        return _pour(target, items)
+    with replacing(Path(target.path)) as partial:
+        return _pour(open_export(str(partial), columns), items)
+
+
+def _pour(export: Export, items: Iterable[str]) -> int:
+    export.open(None)
+    source = iter(items)
+    written = 0
+    try:
+        while batch := list(islice(source, _BATCH)):
+            export.write(written + 1, batch)
+            written += len(batch)
+    finally:
+        export.close()
+    return written

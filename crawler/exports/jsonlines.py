@@ -1,0 +1,76 @@
+"""JSON Lines: one item a line, as the spider yielded it (https://jsonlines.org)."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from crawler.errors import StorageError
+from crawler.exports.files import OutputFile, disk_errors
+from crawler.exports.protocol import Cursor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+class JsonLines:
+    """An export to a file of JSON Lines."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+        self._file = OutputFile(path)
+        self._item = 0
+
+    def open(self, cursor: Cursor | None) -> Cursor:
+        wanted = cursor or Cursor()
+        self._item = wanted.item if self._file.open(wanted.bytes) else 0
+        return self._cursor()
+
+    def write(self, first_item: int, items: Sequence[str]) -> Cursor:
+        assert first_item == self._item + 1, "items come without gaps"
+        self._file.append(_lines(items))
+        self._item += len(items)
+        return self._cursor()
+
+    def close(self) -> Cursor:
+        self._file.close()
+        return self._cursor()
+
+    def _cursor(self) -> Cursor:
+        return Cursor(item=self._item, bytes=self._file.size)
+
+
+class StandardOutput:
+    """An export to standard output, as JSON Lines. It cannot be cut back: what a killed run printed after its last cursor
+    is printed again by the next."""
+
+    path = "-"
+
+    def __init__(self) -> None:
+        self._cursor = Cursor()
+
+    def open(self, cursor: Cursor | None) -> Cursor:
+        self._cursor = cursor or Cursor()
+        return self._cursor
+
+    def write(self, first_item: int, items: Sequence[str]) -> Cursor:
+        assert first_item == self._cursor.item + 1, "items come without gaps"
+        data = _lines(items)
+        try:
+            with disk_errors("standard output"):
+                sys.stdout.buffer.write(data)
+                sys.stdout.buffer.flush()
+        except StorageError as error:
+            if isinstance(error.__cause__, BrokenPipeError):
+                raise error.__cause__ from None  # its reader has what it wanted: the command's end, not the disk's fault
+            raise
+        self._cursor = Cursor(item=first_item + len(items) - 1, bytes=self._cursor.bytes + len(data))
+        return self._cursor
+
+    def close(self) -> Cursor:
+        return self._cursor
+
+
+def _lines(items: Sequence[str]) -> bytes:
+    return ("\n".join(items) + "\n").encode() if items else b""
