@@ -1,0 +1,165 @@
+"""Request bodies: whatever a caller gives as `data=`, as bytes to send.
+
+A body knows its media type and, where it can, its size: with a size it goes out under Content-Length, without one in
+chunks (RFC 9112 §6). What is in memory goes out with the head of the request; files and generators are sent part by part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import mimetypes
+import os
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterable, AsyncIterator
+from pathlib import PurePath
+from typing import IO, TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PART_BYTES: Final = 64 * 1024
+"""How much of a file is read and sent at a time."""
+
+
+class BodyConsumedError(Exception):
+    """The body has been read once, and cannot be read again for a redirect or a retry."""
+
+
+class Body(ABC):
+    """The body of a request, or of a part of a multipart one."""
+
+    content_type: str | None = None
+    """The media type, for the Content-Type header unless the caller sets that; None for none."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Further headers that the body asks for; none by default."""
+        return {}
+
+    @property
+    @abstractmethod
+    def size(self) -> int | None:
+        """The number of bytes, or None while that cannot be known before they are sent."""
+
+    @abstractmethod
+    def parts(self) -> AsyncIterator[bytes]:
+        """Iterate over the bytes from the beginning; `BodyConsumedError` when that is not possible a second time."""
+
+    def in_memory(self) -> bytes | None:
+        """The whole body if it is in memory anyway, so that it can be sent with the head; else None."""
+        return None
+
+
+class BytesBody(Body):
+    """Bytes in memory."""
+
+    def __init__(
+        self, data: bytes | bytearray | memoryview, content_type: str | None = "application/octet-stream"
+    ) -> None:
+        self._data = bytes(data)
+        self.content_type = content_type
+
+    @property
+    def size(self) -> int:
+        return len(self._data)
+
+    def in_memory(self) -> bytes:
+        return self._data
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        yield self._data
+
+
+class TextBody(BytesBody):
+    """Text, sent in UTF-8."""
+
+    def __init__(self, text: str, content_type: str = "text/plain; charset=utf-8") -> None:
+        super().__init__(text.encode(), content_type)
+
+
+class FileBody(Body):
+    """An open file, sent from its current position. Text files are sent in UTF-8."""
+
+    def __init__(self, file: IO[Any], content_type: str | None = None) -> None:
+        self._file = file
+        self.content_type = content_type or _guess_type(file)
+        self._start = self._position()
+        self._has_begun = False
+
+    def _position(self) -> int | None:
+        return self._file.tell() if self._file.seekable() else None
+
+    @property
+    def size(self) -> int | None:
+        if self._start is None or isinstance(self._file, io.TextIOBase):
+            return None
+        try:
+            end = os.fstat(self._file.fileno()).st_size
+        except (OSError, AttributeError):  # io.UnsupportedOperation is an OSError
+            here = self._file.tell()
+            end = self._file.seek(0, io.SEEK_END)
+            self._file.seek(here)
+        return max(0, end - self._start)
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        if self._has_begun:
+            if self._start is None:
+                raise BodyConsumedError("the file has been sent once and cannot seek back")
+            self._file.seek(self._start)
+        self._has_begun = True
+        in_memory = isinstance(self._file, io.BytesIO | io.StringIO)
+        while True:
+            part = self._file.read(PART_BYTES) if in_memory else await asyncio.to_thread(self._file.read, PART_BYTES)
+            if not part:
+                return
+            yield part.encode() if isinstance(part, str) else part
+
+
+class IterableBody(Body):
+    """An asynchronous iterable of bytes; an iterator can be sent only once."""
+
+    def __init__(self, source: AsyncIterable[bytes], content_type: str | None = "application/octet-stream") -> None:
+        self._source = source
+        self._has_begun = False
+        self.content_type = content_type
+
+    @property
+    def size(self) -> None:
+        return None
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        if self._has_begun and isinstance(self._source, AsyncIterator):
+            raise BodyConsumedError("the iterator has been sent once and does not begin anew")
+        self._has_begun = True
+        async for part in self._source:
+            yield part
+
+
+def _guess_type(file: IO[Any]) -> str:
+    if isinstance(file, io.TextIOBase):
+        return "text/plain; charset=utf-8"
+    name = getattr(file, "name", None)
+    guessed = mimetypes.guess_type(PurePath(name).name)[0] if isinstance(name, str) else None
+    return guessed or "application/octet-stream"
+
+
+def make_body(data: Any) -> Body:
+    """Return the body for what a caller gave as data: bytes, text, an open file, an asynchronous iterable, or a `Body`.
+
+    Raises `TypeError` for anything else. Forms are made by `client.forms`.
+    """
+    match data:
+        case Body():
+            return data
+        case bytes() | bytearray() | memoryview():
+            return BytesBody(data)
+        case str():
+            return TextBody(data)
+        case io.IOBase():
+            return FileBody(data)
+        case AsyncIterable():
+            return IterableBody(data)
+    if callable(getattr(data, "read", None)):  # what tempfile returns wraps a file without being one
+        return FileBody(data)
+    raise TypeError(f"cannot send data of type {type(data).__name__}")

@@ -1,0 +1,79 @@
+"""A connection while a request uses it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+from warnings import warn
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from client.http1 import Http1Protocol
+    from client.limits import Slot
+    from client.tls import Verification
+
+
+class ConnectionKey(NamedTuple):
+    """What must be equal for a request to go over a connection that another has used."""
+
+    host: str
+    port: int
+    is_ssl: bool
+    ssl: Verification
+    server_hostname: str | None
+
+
+class Pool(Protocol):
+    """Where connections come from and return to."""
+
+    def give_back(self, key: ConnectionKey, protocol: Http1Protocol) -> None: ...
+
+
+class Connection:
+    """A connection lent for one exchange, with the host's slot that allows it.
+
+    It is given back by itself when the response is complete, else by `release` or `close`; each may be called again.
+    """
+
+    __slots__ = ("_pool", "_slot", "key", "protocol")
+
+    def __init__(self, pool: Pool, key: ConnectionKey, protocol: Http1Protocol, slot: Slot) -> None:
+        self._pool: Pool | None = pool
+        self._slot = slot
+        self.key = key
+        self.protocol = protocol
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """The transport; None when the connection has been given back."""
+        return None if self.closed else self.protocol.transport
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection has been given back, or lost."""
+        return self._pool is None or self.protocol.is_closed
+
+    def began(self) -> None:
+        """To be called when the request's bytes go out: the spacing between starts counts from here, and the end of the
+        exchange gives the connection back.
+        """
+        self._slot.started()
+        self.protocol.on_done = self.release
+
+    def release(self) -> None:
+        """Give the connection back; it is kept for another request if it can serve one, else closed."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.give_back(self.key, self.protocol)
+            self._slot.release()
+
+    def close(self) -> None:
+        """Close the connection and give the slot back."""
+        if self._pool is not None:
+            self.protocol.close()
+            self.release()
+
+    def __del__(self) -> None:
+        if self._pool is not None:
+            warn(f"unclosed connection to {self.key.host}:{self.key.port}", ResourceWarning, source=self)
+            self.close()

@@ -1,0 +1,209 @@
+"""One request and its response, as far as a connection knows them: what has arrived, and who waits for it."""
+
+import asyncio
+from typing import Final, NamedTuple
+
+from client.stream import Flow, StreamReader
+from client.version import HttpVersion, HttpVersion11
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+
+class WireError(Exception):
+    """The peer does not speak HTTP/1.1; says how, to be wrapped by whoever knows the request."""
+
+
+class HeadTooLarge(WireError):
+    """The head exceeds a limit of `WireLimits`."""
+
+
+class WireLimits(NamedTuple):
+    """Bounds on what a peer may send, in bytes."""
+
+    max_line_size: int = 8190
+    """The reason phrase of the status line."""
+    max_field_size: int = 8190
+    """One header's name and value."""
+    max_headers: int = 128
+    """How many header lines."""
+    max_head_size: int = 64 * 1024
+    """A whole head, with the 1xx heads before it; also what a body may have of framing between two pieces of content."""
+    high_water: int = 256 * 1024
+    """Body bytes that wait for their reader before the transport is paused."""
+
+
+_NOTED: Final = frozenset({b"connection", b"content-encoding", b"content-length", b"set-cookie", b"transfer-encoding"})
+"""The headers an exchange itself looks at."""
+
+
+class Exchange:
+    """One request and its response. A connection fills it; whoever builds a response reads it."""
+
+    __slots__ = (
+        "_error",
+        "_may_continue",
+        "_waiter",
+        "body",
+        "done_at",
+        "ends_at_head",
+        "first_byte_at",
+        "is_complete",
+        "is_sent",
+        "keeps_alive",
+        "limits",
+        "max_bytes",
+        "may_upgrade",
+        "method",
+        "noted",
+        "raw_headers",
+        "reason",
+        "sent_at",
+        "sock_read",
+        "status",
+        "version",
+    )
+
+    def __init__(  # noqa: PLR0917  made once a request
+        self,
+        method: str,
+        limits: WireLimits,
+        max_bytes: int | None,
+        sock_read: float,
+        sent_at: float,
+        is_sent: bool,
+        may_upgrade: bool,
+    ) -> None:
+        self.method = method
+        self.limits = limits
+        self.max_bytes = max_bytes
+        self.sock_read = sock_read
+        self.is_sent = is_sent
+        """Whether the request has been handed to the transport completely."""
+        self.may_upgrade = may_upgrade
+        self.status = 0
+        self.reason = b""
+        self.version = HttpVersion11
+        self.raw_headers: RawHeaders = []
+        self.noted: dict[bytes, list[bytes]] = {}
+        """The values of the headers in `_NOTED`, by name in lower case."""
+        self.body: StreamReader | None = None
+        """None until the head of the final response has arrived."""
+        self.keeps_alive = False
+        self.ends_at_head = False
+        self.is_complete = False
+        """Whether the response has arrived completely."""
+        self.sent_at = sent_at
+        self.first_byte_at = 0.0
+        self.done_at = 0.0
+        self._may_continue = False
+        self._error: Exception | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    # -- who waits ------------------------------------------------------------------------------------------------
+
+    async def wait_head(self) -> StreamReader:
+        """Wait for the head of the final response and return its body, which may still be arriving.
+
+        Raises `WireError`, `ServerDisconnectedError`, `ClientOSError` or `ServerTimeoutError`; the connection is closed
+        then. Cancelled, it leaves the exchange going on.
+        """
+        while self.body is None:
+            await self._wait()
+        return self.body
+
+    async def wait_continue(self) -> bool:
+        """Wait for the peer's word on a body that was announced: True to send it, False when a final head came instead.
+
+        RFC 9110 §10.1.1. Raises as `wait_head` does.
+        """
+        while not self._may_continue and self.body is None:
+            await self._wait()
+        return self.body is None
+
+    async def _wait(self) -> None:
+        if self._error is not None:
+            raise self._error
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    # -- what arrives ---------------------------------------------------------------------------------------------
+
+    def take_interim(self, status: int) -> None:
+        """A 1xx head has arrived."""
+        if status == 100:
+            self._may_continue = True
+            self._wake()
+
+    def take_head(self, version: HttpVersion, status: int, reason: bytes, headers: RawHeaders, flow: Flow) -> None:
+        """The head of the final response has arrived; raises `WireError` when it breaks a limit or makes no sense."""
+        limits = self.limits
+        if status < 100 or (status == 101 and not self.may_upgrade):
+            raise WireError(f"unexpected status {status}")
+        if len(reason) > limits.max_line_size:
+            raise HeadTooLarge(f"a status line of more than {limits.max_line_size} bytes")
+        if len(headers) > limits.max_headers:
+            raise HeadTooLarge(f"more than {limits.max_headers} headers")
+        self.version, self.status, self.reason, self.raw_headers = version, status, reason, headers
+        self._note(headers, limits.max_field_size)
+        self.ends_at_head = self.method == "HEAD" or (self.method == "CONNECT" and 200 <= status < 300)
+        self.body = StreamReader(
+            flow,
+            high_water=limits.high_water,
+            max_bytes=self.max_bytes,
+            content_encoding=b",".join(self.noted.get(b"content-encoding", ())).decode("latin-1"),
+        )
+        if self.ends_at_head:
+            self.is_complete = True
+        self._wake()
+
+    def _note(self, headers: RawHeaders, max_field_size: int) -> None:
+        """Check each header, and remember those that concern the exchange."""
+        noted = self.noted
+        for name, value in headers:
+            if len(name) + len(value) > max_field_size:
+                raise HeadTooLarge(f"a header of more than {max_field_size} bytes: {name[:40]!r}")
+            if b"\0" in value:
+                raise WireError(f"NUL in a header: {name[:40]!r}")
+            key = name.lower()
+            if key in _NOTED:
+                noted.setdefault(key, []).append(value)
+        self.keeps_alive = self._persists()
+
+    def _persists(self) -> bool:
+        """Whether the peer keeps the connection open after this response (RFC 9112 §9.3)."""
+        noted = self.noted
+        if b"transfer-encoding" in noted and (b"content-length" in noted or self.version < HttpVersion11):
+            return False  # two framings, or one HTTP/1.0 does not know: others may see the end elsewhere (§6.1, §6.3)
+        if b"connection" not in noted:
+            return self.version >= HttpVersion11
+        options = [option.strip() for option in b",".join(noted[b"connection"]).lower().split(b",")]
+        return b"close" not in options and (self.version >= HttpVersion11 or b"keep-alive" in options)
+
+    @property
+    def ends_with_connection(self) -> bool:
+        """Whether the end of the connection is the end of the body (RFC 9112 §6.3, items 4 and 8)."""
+        if codings := self.noted.get(b"transfer-encoding"):
+            return codings[-1].rpartition(b",")[2].strip().lower() != b"chunked"
+        return b"content-length" not in self.noted
+
+    # -- how it ends ----------------------------------------------------------------------------------------------
+
+    def finish(self, now: float) -> None:
+        """The response is complete."""
+        self.done_at = now
+        if self.body is not None:
+            self.body.feed_eof()
+
+    def fail(self, error: Exception) -> None:
+        """The response will not be complete: whoever waits for its head or reads its body gets `error`."""
+        self._error = error
+        if self.body is not None:
+            self.body.set_exception(error)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

@@ -1,0 +1,365 @@
+"""HTTP/1.1 on one connection: a request goes out, its response comes in, then the next (RFC 9112).
+
+`Http1Protocol` is both the transport's protocol and the parser's: llhttp, through httptools, calls it back. At any time it
+carries one `Exchange` or none; it never pipelines. Bytes that arrive while it carries none answer nothing we asked and
+end the connection, and so do bytes after a complete response: the response stands, the connection is not used again.
+
+Who decides what:
+
+- *Framing* is llhttp's (RFC 9112 §6.3), except that it cannot know that a response answers HEAD or CONNECT: those
+  end at their head, and the parser is replaced. A body framed by the end of the connection ends in `connection_lost`.
+- *Bounds* are ours. llhttp has none, so bytes are counted while a head is incomplete (1xx heads before it included),
+  and in a body those that are no content: chunk sizes, extensions, trailers.
+- *Leniency* is as browsers have it: a bare LF ends a line; Transfer-Encoding beats Content-Length, but then the connection
+  is not used again; folded header lines are joined (RFC 9112 §5.2); spaces after a chunk size; any HTTP version
+  number; control characters in values, except NUL. Stricter than browsers: a repeated Content-Length is refused even
+  when both are equal (RFC 9112 §6.3 lets us), and so is HTTP/0.9.
+
+Deadlines are two instants and one timer. The timer is not moved when they are: it wakes, compares, and sleeps again until
+the nearer one. A connection that serves many requests with a distant deadline thus sets it once in a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from math import inf
+from typing import TYPE_CHECKING, Final, cast
+
+from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from client.errors import (
+    ClientConnectionResetError,
+    ClientOSError,
+    ClientPayloadError,
+    ServerDisconnectedError,
+    ServerTimeoutError,
+    SocketTimeoutError,
+)
+from client.exchange import Exchange, HeadTooLarge, RawHeaders, WireError, WireLimits
+from client.version import HttpVersion10, HttpVersion11
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_VERSIONS: Final = {"1.1": HttpVersion11, "1.0": HttpVersion10}
+
+
+class Http1Protocol(asyncio.Protocol):
+    """One connection. `begin` an exchange, `write` what is left of the request, read the response from the exchange."""
+
+    __slots__ = (
+        "_deadline_at",
+        "_drained",
+        "_exchange",
+        "_headers",
+        "_is_closed",
+        "_loop",
+        "_parser",
+        "_reason",
+        "_silence_at",
+        "_timer",
+        "_timer_at",
+        "_uncounted",
+        "exchanges",
+        "idle_since",
+        "is_upgraded",
+        "on_done",
+        "transport",
+        "unread",
+    )
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._exchange: Exchange | None = None
+        self._parser = self._new_parser()
+        self._headers: RawHeaders = []
+        self._reason = b""
+        self._uncounted = 0  # bytes of an incomplete head, or of framing since the last content
+        self._is_closed = False
+        self._drained: asyncio.Future[None] | None = None
+        self._deadline_at = inf
+        self._silence_at = inf
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = inf
+        self.transport: asyncio.Transport | None = None
+        self.on_done: Callable[[], None] | None = None
+        """Called when the response is complete; who uses the connection sets it."""
+        self.exchanges = 0
+        """How many exchanges have begun."""
+        self.idle_since = 0.0
+        self.is_upgraded = False
+        """Whether the connection has left HTTP with a 101 response. Reading is paused until another protocol takes over."""
+        self.unread = b""
+        """What arrived behind the head of that response."""
+
+    # -- what the user of the connection calls --------------------------------------------------------------------
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether no exchange can begin here any more."""
+        return self._is_closed or self.transport is None or self.transport.is_closing()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the next exchange may begin here."""
+        return self._exchange is None and not self.is_upgraded and not self.is_closed
+
+    def begin(
+        self,
+        method: str,
+        data: bytes,
+        limits: WireLimits,
+        *,
+        is_whole: bool = True,
+        may_upgrade: bool = False,
+        max_bytes: int | None = None,
+        deadline_at: float = inf,
+        sock_read: float | None = None,
+    ) -> Exchange:
+        """Send the head of a request, with its body when `is_whole`; else `write` and `end` what follows.
+
+        `deadline_at` is on the loop's clock, `sock_read` in seconds. The connection must be idle.
+        """
+        assert self._exchange is None
+        assert self.transport is not None
+        now = self._loop.time()
+        silence = sock_read or 0.0
+        self._exchange = exchange = Exchange(method, limits, max_bytes, silence, now, is_whole, may_upgrade)
+        self.exchanges += 1
+        self._uncounted = 0
+        self._deadline_at = deadline_at
+        self._silence_at = now + silence if silence else inf
+        self._set_timer()
+        self.transport.write(data)
+        return exchange
+
+    async def write(self, data: bytes) -> None:
+        """Send a part of the request's body, and wait while the transport's buffer is full."""
+        if self._is_closed or self._exchange is None:
+            raise ClientConnectionResetError("the connection was closed while the request was being sent")
+        assert self.transport is not None
+        self.transport.write(data)
+        self._put_off_silence(self._exchange)
+        if self._drained is not None:
+            await self._drained
+
+    def end(self) -> None:
+        """The request has been sent completely."""
+        if self._exchange is not None:
+            self._exchange.is_sent = True
+
+    def fail(self, error: Exception) -> None:
+        """Close the connection at once; the exchange, if there is one, ends with `error`."""
+        self._abort()
+        if self._exchange is not None:
+            self._end(self._exchange, error)
+
+    def close(self) -> None:
+        """Close the connection. An exchange that is still going on fails."""
+        if self._exchange is not None:
+            self.fail(ClientPayloadError("the connection was closed before the response was complete"))
+        elif self.transport is not None:
+            self._is_closed = True
+            self.transport.close()
+
+    def pause_reading(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self._silence_at = inf  # it is not the peer that is silent
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            if self._exchange is not None:
+                self._put_off_silence(self._exchange)
+            self.transport.resume_reading()
+
+    # -- what the transport calls ---------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            self._abort()
+            return
+        if not exchange.first_byte_at:
+            exchange.first_byte_at = self._loop.time()
+        if exchange.sock_read:
+            self._put_off_silence(exchange)
+        content_before = exchange.body.total_bytes if exchange.body is not None else 0
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            self.unread = data[upgrade.args[0] :]
+        except HttpParserError as error:
+            if not exchange.is_complete:
+                self.fail(_explain(error, in_body=exchange.body is not None))
+                return
+            exchange.keeps_alive = False  # bytes after the response
+        if exchange.is_complete:
+            if exchange.ends_at_head and not data.endswith(b"\n"):
+                exchange.keeps_alive = False
+            self._end(exchange, None)
+        else:
+            self._check_bounds(exchange, len(data), content_before)
+
+    def eof_received(self) -> None:
+        """The peer has sent all it will; `connection_lost` follows."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self.resume_writing()
+        exchange = self._exchange
+        if exchange is None:
+            return
+        body = exchange.body
+        if body is not None and exc is None and exchange.ends_with_connection:
+            self._end(exchange, None)
+            return
+        if body is not None:
+            error: Exception = ClientPayloadError(
+                f"the connection was closed in the body, after {body.total_bytes} bytes"
+            )
+        elif isinstance(exc, OSError):
+            error = ClientOSError(*exc.args)
+        else:
+            error = ServerDisconnectedError()
+        error.__cause__ = exc
+        self._end(exchange, error)
+
+    def pause_writing(self) -> None:
+        self._drained = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        drained, self._drained = self._drained, None
+        if drained is not None and not drained.done():
+            drained.set_result(None)
+
+    # -- what the parser calls ------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        if self._exchange is None or self._exchange.is_complete:
+            raise WireError("bytes after the response")
+
+    def on_status(self, part: bytes) -> None:
+        self._reason += part
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        exchange = self._exchange
+        assert exchange is not None
+        reason, self._reason = self._reason, b""
+        headers, self._headers = self._headers, []
+        status = self._parser.get_status_code()
+        if 100 <= status < 200 and status != 101:
+            exchange.take_interim(status)
+            return
+        version = self._parser.get_http_version()
+        exchange.take_head(_VERSIONS.get(version, HttpVersion11), status, reason, headers, self)
+
+    def on_body(self, data: bytes) -> None:
+        exchange = self._exchange
+        if exchange is None or exchange.body is None or exchange.is_complete:
+            raise WireError("content where there is none")
+        exchange.body.feed_data(data)
+
+    def on_chunk_complete(self) -> None:
+        if self._exchange is not None and self._exchange.body is not None:
+            self._exchange.body.feed_chunk_end()
+
+    def on_message_complete(self) -> None:
+        exchange = self._exchange
+        if exchange is not None and exchange.body is not None:  # else it was a 1xx
+            exchange.is_complete = True
+
+    # -- what follows from it -------------------------------------------------------------------------------------
+
+    def _check_bounds(self, exchange: Exchange, received: int, content_before: int) -> None:
+        """Keep count of bytes that are no content, while there is none (RFC 9112 §7.1.1, extensions and trailers)."""
+        body = exchange.body
+        if body is None or body.total_bytes == content_before:
+            self._uncounted += received
+            if self._uncounted > exchange.limits.max_head_size:
+                what = f"more than {exchange.limits.max_head_size} bytes of"
+                self.fail(HeadTooLarge(f"{what} head") if body is None else ClientPayloadError(f"{what} framing"))
+        else:
+            self._uncounted = 0
+            if error := body.exception():
+                self.fail(error)
+
+    def _end(self, exchange: Exchange, error: Exception | None) -> None:
+        """The exchange is over; the connection becomes idle if it can serve another."""
+        self._exchange = None
+        if error is not None:
+            exchange.fail(error)
+        elif exchange.status == 101:
+            exchange.finish(self._loop.time())
+            self.is_upgraded = True
+            self.pause_reading()
+        else:
+            exchange.finish(self._loop.time())
+            if exchange.ends_at_head:
+                self._parser = self._new_parser()
+            if not (exchange.keeps_alive and exchange.is_sent):
+                self.close()
+        on_done, self.on_done = self.on_done, None
+        if on_done is not None:
+            on_done()
+
+    def _abort(self) -> None:
+        self._is_closed = True
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _put_off_silence(self, exchange: Exchange) -> None:
+        if exchange.sock_read:
+            self._silence_at = self._loop.time() + exchange.sock_read
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        wake_at = min(self._deadline_at, self._silence_at)
+        if wake_at < self._timer_at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer_at = wake_at
+            self._timer = self._loop.call_at(wake_at, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer, self._timer_at = None, inf
+        exchange = self._exchange
+        if exchange is None:
+            return
+        now = self._loop.time()
+        if self._deadline_at <= now:
+            self.fail(ServerTimeoutError("the total time allowed has passed"))
+        elif self._silence_at <= now:
+            self.fail(SocketTimeoutError(f"nothing was received for {exchange.sock_read:g} s"))
+        else:
+            self._set_timer()
+
+    def _new_parser(self) -> HttpResponseParser:
+        parser = HttpResponseParser(self)
+        parser.set_dangerous_leniencies(
+            lenient_headers=True,
+            lenient_chunked_length=True,
+            lenient_keep_alive=True,
+            lenient_version=True,
+            lenient_optional_cr_before_lf=True,
+            lenient_spaces_after_chunk_size=True,
+        )
+        return parser
+
+
+def _explain(error: HttpParserError, *, in_body: bool) -> Exception:
+    """What to tell of a parser's error: our own, raised in a callback, or one that words the parser's."""
+    if isinstance(error, HttpParserCallbackError) and isinstance(error.__context__, WireError):
+        return error.__context__
+    reason = str(error.args[0]) if error.args else "malformed"
+    explained = ClientPayloadError(f"malformed body: {reason}") if in_body else WireError(reason)
+    explained.__cause__ = error
+    return explained

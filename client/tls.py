@@ -1,0 +1,102 @@
+"""How a server proves who it is: verification by authorities, none at all, a context of the caller's, a pinned certificate."""
+
+from __future__ import annotations
+
+import ssl as ssl_module
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+from warnings import warn
+
+from client.errors import ServerFingerprintMismatch
+
+if TYPE_CHECKING:
+    import asyncio
+
+_DIGEST_BYTES: Final = 32
+
+
+class Fingerprint:
+    """The SHA-256 digest of the one certificate (DER) that a server may show; no authority is asked then."""
+
+    __slots__ = ("fingerprint",)
+
+    def __init__(self, fingerprint: bytes) -> None:
+        if len(fingerprint) != _DIGEST_BYTES:
+            raise ValueError(f"a SHA-256 digest has {_DIGEST_BYTES} bytes, this one {len(fingerprint)}")
+        self.fingerprint = fingerprint
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Fingerprint) and self.fingerprint == other.fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __repr__(self) -> str:
+        return f"Fingerprint({self.fingerprint.hex()})"
+
+    def check(self, transport: asyncio.BaseTransport, host: str, port: int) -> None:
+        """Raise `ServerFingerprintMismatch` unless the peer of a TLS connection showed this certificate."""
+        tls: ssl_module.SSLObject | None = transport.get_extra_info("ssl_object")
+        certificate = tls.getpeercert(binary_form=True) if tls is not None else None
+        got = sha256(certificate or b"").digest()
+        if got != self.fingerprint:
+            raise ServerFingerprintMismatch(self.fingerprint, got, host, port)
+
+
+Verification = bool | ssl_module.SSLContext | Fingerprint
+"""What `ssl=` takes: True verifies by the system's authorities, False does not verify at all."""
+
+
+def merge_verification(
+    ssl: Verification,
+    *,
+    verify_ssl: bool | None = None,
+    ssl_context: ssl_module.SSLContext | None = None,
+    fingerprint: bytes | None = None,
+    stacklevel: int = 3,
+) -> Verification:
+    """Return what `ssl` says, or what one of the older parameters says in its place, with a `DeprecationWarning`.
+
+    Raises `TypeError` for a value of another type, `ValueError` when two of them are given.
+    """
+    older: dict[str, Verification] = {}
+    if verify_ssl is False:
+        older["verify_ssl"] = False
+    if ssl_context is not None:
+        older["ssl_context"] = ssl_context
+    if fingerprint is not None:
+        older["fingerprint"] = Fingerprint(fingerprint)
+    if len(older) + (ssl is not True) > 1:
+        raise ValueError("give only one of ssl, verify_ssl, ssl_context, fingerprint")
+    for name, value in older.items():
+        warn(f"{name} is deprecated, use ssl={value!r}", DeprecationWarning, stacklevel=stacklevel)
+        return value
+    if not isinstance(ssl, bool | ssl_module.SSLContext | Fingerprint):
+        raise TypeError(f"ssl must be True, False, an SSLContext or a Fingerprint, not {ssl!r}")
+    return ssl
+
+
+class TlsContexts:
+    """The contexts that go with each kind of verification, made when first needed: loading authorities takes a while."""
+
+    def __init__(self) -> None:
+        self._contexts: dict[bool, ssl_module.SSLContext] = {}
+
+    def context_for(self, verification: Verification) -> ssl_module.SSLContext:
+        """Return the context for a handshake; a fingerprint is to be checked after it, instead of the authorities."""
+        if isinstance(verification, ssl_module.SSLContext):
+            return verification
+        verifies = verification is True
+        context = self._contexts.get(verifies)
+        if context is None:
+            context = self._contexts[verifies] = _make_context(verifies=verifies)
+        return context
+
+
+def _make_context(*, verifies: bool) -> ssl_module.SSLContext:
+    context = ssl_module.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    if not verifies:
+        context.check_hostname = False
+        context.verify_mode = ssl_module.CERT_NONE
+    return context
