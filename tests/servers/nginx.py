@@ -1,0 +1,160 @@
+"""Static files served by Debian's nginx on loopback, with a journal of what was asked.
+
+The listening socket is bound here and handed down through nginx's `NGINX` variable (meant for upgrades of the binary):
+so the port is never guessed, and whoever connects before nginx is up simply waits in the backlog.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+STOP_TIMEOUT = 10.0
+
+_TYPES = {
+    "text/html": "html htm",
+    "application/xhtml+xml": "xhtml",
+    "application/xml": "xml",
+    "application/json": "json",
+    "application/pdf": "pdf",
+    "text/css": "css",
+    "text/javascript": "js",
+    "text/plain": "txt",
+    "image/gif": "gif",
+    "image/jpeg": "jpg jpeg",
+    "image/png": "png",
+    "image/svg+xml": "svg",
+}
+
+_CONFIG = """\
+{user}
+daemon off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log warn;
+
+events {{
+    worker_connections 2048;
+}}
+
+http {{
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+
+    types {{
+{types}
+    }}
+    default_type application/octet-stream;
+
+    log_format journal escape=json
+        '{{"at":$msec,"host":"$http_host","uri":"$request_uri","status":$status,"connection":$connection}}';
+    access_log {access_log};
+    log_not_found off;
+    sendfile on;
+
+    server {{
+        listen {address}:{port};
+        root {root};
+    }}
+}}
+"""
+
+
+class Asked(NamedTuple):
+    """One line of the journal: the instant at which the answer was out (seconds of the epoch) and what was asked."""
+
+    at: float
+    host: str
+    uri: str
+    status: int
+    connection: int
+
+
+def find_nginx() -> str | None:
+    """The nginx binary, which Debian keeps off an ordinary user's path."""
+    return shutil.which("nginx", path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin")))
+
+
+class Nginx:
+    """`root` served at `url` for as long as the `with` block lasts; `folder` takes configuration and logs."""
+
+    def __init__(self, root: Path, folder: Path, *, journal: bool = True) -> None:
+        self._root = root
+        self._folder = folder
+        self._journal = folder / "access.log" if journal else None
+        self._address = "127.0.0.1"
+        self._port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://{self._address}:{self._port}/"
+
+    def __enter__(self) -> Self:
+        binary = find_nginx()
+        if binary is None:
+            raise FileNotFoundError("nginx is not installed")
+        with socket.create_server((self._address, 0), backlog=511) as listener:
+            self._port = listener.getsockname()[1]
+            config = self._folder / "nginx.conf"
+            config.write_text(self._config())
+            self._process = subprocess.Popen(
+                [binary, "-p", self._folder, "-c", config, "-e", self._folder / "error.log"],
+                env={"NGINX": f"{listener.fileno()};"},
+                pass_fds=[listener.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Let nginx finish what it is at, and end. The journal is complete afterwards. Once is enough, more does no harm."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGQUIT)
+        try:
+            self._process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def journal(self) -> list[Asked]:
+        """What was asked so far, in the order of the answers."""
+        assert self._journal is not None
+        return [Asked(**json.loads(line)) for line in self._journal.read_text().splitlines()]
+
+    def answers(self) -> int:
+        """How many requests were answered so far."""
+        assert self._journal is not None
+        return self._journal.read_bytes().count(b"\n") if self._journal.exists() else 0
+
+    def _config(self) -> str:
+        return _CONFIG.format(
+            # Started by root, workers would go on as an account that may not enter a private folder.
+            user="user root;" if os.getuid() == 0 else "",
+            folder=self._folder,
+            types="\n".join(f"        {kind} {endings};" for kind, endings in _TYPES.items()),
+            access_log=f"{self._journal} journal" if self._journal else "off",
+            address=self._address,
+            port=self._port,
+            root=self._root,
+        )
