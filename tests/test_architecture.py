@@ -1,0 +1,82 @@
+"""Imports run one way, spiders → crawler → client, and never in a circle.
+
+Every import counts, wherever it stands: those for types alone and those within functions as well. A module that needs
+`TYPE_CHECKING` to name its caller tells that the type lives in the wrong place.
+"""
+
+from __future__ import annotations
+
+import ast
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[1]
+MAY_IMPORT = {"client": {"client"}, "crawler": {"crawler", "client"}, "spiders": {"spiders", "crawler"}}
+OTHER_CLIENTS = {"aiohttp", "httpx", "requests", "urllib3", "urllib.request", "http.client"}
+DATABASES = {"sqlite3", "aiosqlite"}
+
+
+def _name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {_name(path): path for package in MAY_IMPORT for path in sorted((ROOT / package).rglob("*.py"))}
+
+
+def imports(module: str) -> Iterator[str]:
+    """The full names of all that a module imports; of ours, the modules they are in."""
+    path = MODULES[module]
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = ".".join(package.split(".")[: len(package.split(".")) - node.level + 1]) if node.level else ""
+            source = ".".join(filter(None, (above, node.module)))
+            yield from (
+                name if (name := f"{source}.{alias.name}") in MODULES or source not in MODULES else source
+                for alias in node.names
+            )
+
+
+def _is_of(name: str, families: set[str]) -> bool:
+    return any(name == family or name.startswith(f"{family}.") for family in families)
+
+
+def test_there_is_something_to_look_at() -> None:
+    """The other tests would pass in an empty folder."""
+    assert {name.partition(".")[0] for name in MODULES} == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_floor_talks_only_to_the_next(module: str) -> None:
+    """The client never hears of spiders or frontiers, a spider never of sockets."""
+    forbidden = set(MAY_IMPORT) - MAY_IMPORT[module.partition(".")[0]]
+    assert [name for name in imports(module) if _is_of(name, forbidden)] == []
+
+
+def test_no_module_is_its_own_ancestor() -> None:
+    """Not even among type-only imports."""
+    graph = {module: {name for name in imports(module) if name in MODULES} for module in MODULES}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"import cycle: {' ← '.join(error.args[1])}")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_there_is_one_http_client(module: str) -> None:
+    """Whatever asked the network past our own client would ask past its limits."""
+    assert [name for name in imports(module) if _is_of(name, OTHER_CLIENTS)] == []
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if not _is_of(module, {"crawler.frontier"})])
+def test_nothing_outside_the_frontier_knows_sqlite(module: str) -> None:
+    """Another frontier, on another database, must be able to take its place."""
+    assert [name for name in imports(module) if _is_of(name, DATABASES)] == []
