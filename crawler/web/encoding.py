@@ -1,0 +1,162 @@
+"""From bytes to text as browsers do it (WHATWG Encoding and HTML Standards).
+
+What says most is asked first: a byte order mark, the charset of the Content-Type, a `<meta>` or XML declaration in the first
+1024 bytes. If none speaks, valid UTF-8 is UTF-8; the rest is guessed from where the text leaves ASCII, and windows-1252,
+the web's legacy default, is preferred to guesses that are no better.
+
+Encodings go by the name of the Python codec that comes closest to the standard's decoder. It departs in this: bytes that
+windows-125x leaves undefined become U+FFFD, not C1 controls; ISO-2022-KR and HZ are decoded, though browsers refuse to
+for the sake of scripts, which we do not run; ISO-2022-CN, for which there is no codec, and x-user-defined are passed over.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from crawler.web.media_type import charset, essence
+
+if TYPE_CHECKING:
+    from charset_normalizer import CharsetMatches
+
+UTF_8 = "utf-8"
+_DEFAULT = "windows-1252"
+
+_BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, UTF_8), (codecs.BOM_UTF16_BE, "utf-16-be"), (codecs.BOM_UTF16_LE, "utf-16-le"))
+
+_LABELS = {
+    "utf-8": "unicode-1-1-utf-8 unicode11utf8 unicode20utf8 utf-8 utf8 x-unicode20utf8",
+    "utf-16-be": "unicodefffe utf-16be",
+    "utf-16-le": "csunicode iso-10646-ucs-2 ucs-2 unicode unicodefeff utf-16 utf-16le",
+    "windows-1250": "cp1250 windows-1250 x-cp1250",
+    "windows-1251": "cp1251 windows-1251 x-cp1251",
+    "windows-1252": "ansi_x3.4-1968 ascii cp1252 cp819 csisolatin1 ibm819 iso-8859-1 iso-ir-100 iso8859-1 iso88591 iso_8859-1 "
+    "iso_8859-1:1987 l1 latin1 us-ascii windows-1252 x-cp1252",
+    "windows-1253": "cp1253 windows-1253 x-cp1253",
+    "windows-1254": "cp1254 csisolatin5 iso-8859-9 iso-ir-148 iso8859-9 iso88599 iso_8859-9 iso_8859-9:1989 l5 latin5 "
+    "windows-1254 x-cp1254",
+    "windows-1255": "cp1255 windows-1255 x-cp1255",
+    "windows-1256": "cp1256 windows-1256 x-cp1256",
+    "windows-1257": "cp1257 windows-1257 x-cp1257",
+    "windows-1258": "cp1258 windows-1258 x-cp1258",
+    "cp874": "dos-874 iso-8859-11 iso8859-11 iso885911 tis-620 windows-874",
+    "cp866": "866 cp866 csibm866 ibm866",
+    "iso-8859-2": "csisolatin2 iso-8859-2 iso-ir-101 iso8859-2 iso88592 iso_8859-2 iso_8859-2:1987 l2 latin2",
+    "iso-8859-3": "csisolatin3 iso-8859-3 iso-ir-109 iso8859-3 iso88593 iso_8859-3 iso_8859-3:1988 l3 latin3",
+    "iso-8859-4": "csisolatin4 iso-8859-4 iso-ir-110 iso8859-4 iso88594 iso_8859-4 iso_8859-4:1988 l4 latin4",
+    "iso-8859-5": "csisolatincyrillic cyrillic iso-8859-5 iso-ir-144 iso8859-5 iso88595 iso_8859-5 iso_8859-5:1988",
+    "iso-8859-6": "arabic asmo-708 csiso88596e csiso88596i csisolatinarabic ecma-114 iso-8859-6 iso-8859-6-e iso-8859-6-i "
+    "iso-ir-127 iso8859-6 iso88596 iso_8859-6 iso_8859-6:1987",
+    "iso-8859-7": "csisolatingreek ecma-118 elot_928 greek greek8 iso-8859-7 iso-ir-126 iso8859-7 iso88597 iso_8859-7 "
+    "iso_8859-7:1987 sun_eu_greek",
+    "iso-8859-8": "csiso88598e csiso88598i csisolatinhebrew hebrew iso-8859-8 iso-8859-8-e iso-8859-8-i iso-ir-138 iso8859-8 "
+    "iso88598 iso_8859-8 iso_8859-8:1988 logical visual",
+    "iso-8859-10": "csisolatin6 iso-8859-10 iso-ir-157 iso8859-10 iso885910 l6 latin6",
+    "iso-8859-13": "iso-8859-13 iso8859-13 iso885913",
+    "iso-8859-14": "iso-8859-14 iso8859-14 iso885914",
+    "iso-8859-15": "csisolatin9 iso-8859-15 iso8859-15 iso885915 iso_8859-15 l9",
+    "iso-8859-16": "iso-8859-16",
+    "koi8-r": "cskoi8r koi koi8 koi8-r koi8_r",
+    "koi8-u": "koi8-ru koi8-u",
+    "mac-roman": "csmacintosh mac macintosh x-mac-roman",
+    "mac-cyrillic": "x-mac-cyrillic x-mac-ukrainian",
+    "gb18030": "chinese csgb2312 csiso58gb231280 gb18030 gb2312 gb_2312 gb_2312-80 gbk iso-ir-58 x-gbk",
+    "hz": "hz-gb-2312",
+    "big5hkscs": "big5 big5-hkscs cn-big5 csbig5 x-x-big5",
+    "euc-jp": "cseucpkdfmtjapanese euc-jp x-euc-jp",
+    "iso-2022-jp": "csiso2022jp iso-2022-jp",
+    "cp932": "csshiftjis ms932 ms_kanji shift-jis shift_jis sjis windows-31j x-sjis",
+    "cp949": "cseuckr csksc56011987 euc-kr iso-ir-149 korean ks_c_5601-1987 ks_c_5601-1989 ksc5601 ksc_5601 windows-949",
+    "iso-2022-kr": "csiso2022kr iso-2022-kr",
+}
+"""Codec: the labels of the Encoding Standard §4.2 that mean it."""
+
+_CODECS = {label: codec for codec, labels in _LABELS.items() for label in labels.split()}
+
+_GUESSES = (
+    *("big5hkscs", "cp932", "cp949", "euc_jp", "gb18030", "koi8_r", "cp866", "cp874"),
+    *("cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258"),
+)
+"""What is worth guessing: the encodings that pages without any declaration are written in. A guess costs up to 1.5 ms."""
+
+_PRESCAN_BYTES = 1024
+_GUESS_BYTES = 4096
+
+_COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
+_XML = re.compile(rb"""\A<\?xml\s[^>]*?encoding\s*=\s*["']([^"']+)""")
+_META = re.compile(rb"""<meta[\s/][^>]*?charset\s*=\s*["']?\s*([^\s"'/>;]+)""")
+"""`<meta charset=…>` or `<meta http-equiv=content-type content="…; charset=…">`; both patterns are for lower case."""
+
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
+
+
+def decode(body: bytes, content_type: str | None) -> tuple[str, str]:
+    """The text of a body, without byte order mark, and the encoding found. Bytes that do not fit become U+FFFD."""
+    encoding = encoding_of(body, content_type)
+    return without_mark(body, encoding).decode(encoding, "replace"), encoding
+
+
+def encoding_of(body: bytes, content_type: str | None) -> str:
+    """The encoding that `decode` would use, as a name for `bytes.decode`."""
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if body.startswith(mark):
+            return encoding
+    return _of_label(charset(content_type or "")) or _declared(body, content_type or "") or _guessed(body)
+
+
+def without_mark(body: bytes, encoding: str) -> bytes:
+    """The body after the byte order mark of its encoding, if it has one."""
+    for mark, marked in _BYTE_ORDER_MARKS:
+        if encoding == marked:
+            return body.removeprefix(mark)
+    return body
+
+
+def _of_label(label: str | None) -> str | None:
+    return _CODECS.get(label.strip().lower()) if label else None
+
+
+def _declared(body: bytes, content_type: str) -> str | None:
+    """What a markup document says of itself (HTML Standard §13.2.3.2, prescan)."""
+    kind = essence(content_type)
+    if kind and not kind.endswith(("html", "xml")):
+        return None
+    head = body[:_PRESCAN_BYTES].lower()
+    if b"<!--" in head:
+        head = _COMMENT.sub(b"", head)
+    for found in chain(_XML.finditer(head), _META.finditer(head)):
+        if encoding := _of_label(found[1].decode("latin-1")):
+            # a declaration that can be read as ASCII is not written in UTF-16
+            return UTF_8 if encoding.startswith("utf-16") else encoding
+    return None
+
+
+def _guessed(body: bytes) -> str:
+    try:
+        body.decode(UTF_8)
+    except UnicodeDecodeError:
+        return _guessed_legacy(body)
+    return UTF_8
+
+
+def _guessed_legacy(body: bytes) -> str:
+    from charset_normalizer import from_bytes  # 30 ms to import, and few crawls need it
+
+    found = _NOT_ASCII.search(body)
+    assert found, "what is not UTF-8 is not ASCII"
+    sample = body[found.start() : found.start() + _GUESS_BYTES]
+    if len(sample) == _GUESS_BYTES:  # cut where no character of several bytes is torn
+        sample = sample[: max(sample.rfind(b) for b in (b"<", b"\n", b" ")) + 1 or None]
+    return _best(from_bytes(sample, cp_isolation=list(_GUESSES)))
+
+
+def _best(matches: CharsetMatches) -> str:
+    best = matches.best()
+    if best is None:
+        return _DEFAULT
+    for match in matches:
+        if "cp1252" in match.could_be_from_charset and match.coherence >= best.coherence:
+            return _DEFAULT
+    return best.encoding

@@ -1,0 +1,48 @@
+"""Links as a document has them: the raw hrefs of its `<a>` elements, and the base they start from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crawler.web.urls import resolve
+
+if TYPE_CHECKING:
+    from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+
+def hrefs(dom: LexborHTMLParser) -> list[str]:
+    """The href of every `a[href]`, as written, in document order; empty where it has no value, which means the base itself.
+
+    Neither the contents of `<template>`, which are no part of the document, nor comments are looked into; `<noscript>` is,
+    for scripts do not run here.
+    """
+    found = []
+    for a in dom.tags(
+        "a"
+    ):  # the fastest of the ways there are: by tag name, not by selector, and one attribute, not all
+        attributes = a.attrs
+        href = attributes.get("href")
+        if href is not None:
+            found.append(href)
+        elif "href" in attributes:
+            found.append("")
+    return found
+
+
+def hrefs_in(node: LexborNode) -> list[str]:
+    """Where a node leads: its own href, if it has one (`a`, `area`, `link`), else those of the `a[href]` inside it."""
+    attributes = node.attributes
+    if "href" in attributes:
+        return [attributes["href"] or ""]
+    return [a.attributes["href"] or "" for a in node.css("a[href]")]
+
+
+def base_of(dom: LexborHTMLParser, url: str) -> str:
+    """What the document's references are relative to: the first `base[href]`, itself relative to the document's `url`
+    (canonical, as is the answer). A base that is neither http nor https is passed over (HTML Standard §4.2.3).
+    """
+    for base in dom.tags("base"):
+        attributes = base.attributes
+        if "href" in attributes:
+            return next(iter(resolve(url, [attributes["href"] or ""])), url)
+    return url

@@ -1,0 +1,162 @@
+"""Which URLs belong to a crawl."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from client.origin import HostKey
+from crawler.errors import InvalidUrl, SettingError
+from crawler.web.urls import host_of, normalize
+
+Pattern: TypeAlias = str | re.Pattern[str]
+"""What URLs are let in or kept out by: a text with a slash at its start is what path and query begin with, as in robots.txt;
+any other is a regular expression, to be found anywhere in the canonical URL."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Patterns:
+    """URLs that begin or look like one of these; `words` are the patterns as they were given."""
+
+    words: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    expressions: tuple[re.Pattern[str], ...] = ()
+
+    @classmethod
+    def of(cls, patterns: Iterable[Pattern], name: str) -> _Patterns:
+        words, prefixes, expressions = [], [], []
+        for pattern in _listed(patterns, name):
+            words.append(pattern if isinstance(pattern, str) else pattern.pattern)
+            if isinstance(pattern, str) and pattern.startswith("/"):
+                prefixes.append(normalize(f"http://h{pattern}").removeprefix("http://h"))
+            else:
+                expressions.append(_compiled(pattern, name))
+        return cls(tuple(words), tuple(prefixes), tuple(expressions))
+
+    def match(self, url: str) -> bool:
+        path = url[url.index("/", len("https://")) :]
+        return path.startswith(self.prefixes) or any(expression.search(url) for expression in self.expressions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """The URLs that belong to a crawl: those of its hosts, so far as `allow` and `deny` let them in. Made by `of`.
+
+    What `deny` matches is out, whatever else is said; if there is an `allow`, only what it matches is in.
+    """
+
+    hosts: frozenset[HostKey] = frozenset()
+    domains: frozenset[str] = frozenset()
+    anywhere: bool = False
+    allow: _Patterns = _Patterns()
+    deny: _Patterns = _Patterns()
+
+    @classmethod
+    def of(
+        cls,
+        seeds: Iterable[str] = (),
+        *,
+        hosts: Iterable[str] = (),
+        domains: Iterable[str] = (),
+        anywhere: bool = False,
+        allow: Iterable[Pattern] = (),
+        deny: Iterable[Pattern] = (),
+    ) -> Scope:
+        """The hosts of the seeds, always, and besides them these `hosts` (`name`, or `name:port` where the port is not the
+        default) and `domains`, each with all below it, on every port unless it names one; or any host, if `anywhere`.
+
+        http and https of one name are one host. So are `example.org` and `www.example.org` if either is a seed's: many
+        sites send visitors from the one to the other.
+
+        Raises SettingError, naming the value, for what is no host, domain or pattern, and InvalidUrl for such a seed.
+        """
+        own = {twin for seed in seeds for twin in _with_twin(host_of(normalize(seed)))}
+        return cls(
+            hosts=frozenset(own.union(_host(host, "hosts") for host in _listed(hosts, "hosts"))),
+            domains=frozenset(_host(domain, "domains") for domain in _listed(domains, "domains")),
+            anywhere=anywhere,
+            allow=_Patterns.of(allow, "allow"),
+            deny=_Patterns.of(deny, "deny"),
+        )
+
+    @classmethod
+    def parse(cls, value: Any, seeds: Iterable[str]) -> Scope:
+        """What a spider's `scope` means: None for the hosts of the seeds, "any" for every host, a list of domains, or a
+        Scope, to which the hosts of the seeds are added.
+        """
+        if isinstance(value, Scope):
+            return replace(value, hosts=value.hosts | cls.of(seeds).hosts)
+        if value == "any":
+            return cls.of(seeds, anywhere=True)
+        if value is None or (isinstance(value, Iterable) and not isinstance(value, str)):
+            return cls.of(seeds, domains=value or ())
+        raise SettingError(f'scope = {value!r}: write None, "any", a list of domains, or a Scope')
+
+    def admits(self, url: str) -> bool:
+        """Whether this canonical URL belongs to the crawl."""
+        host = url.split("/", 3)[2]
+        if not (host in self.hosts or self.anywhere or (self.domains and self._in_domains(host))):
+            return False
+        if self.deny.words and self.deny.match(url):
+            return False
+        return not self.allow.words or self.allow.match(url)
+
+    def why_not(self, url: str) -> str | None:
+        """Why this canonical URL does not belong to the crawl, in words; None if it does."""
+        if self.admits(url):
+            return None
+        if self.deny.words and self.deny.match(url):
+            return f"it matches what is denied: {_quoted(self.deny.words)}"
+        host = host_of(url)
+        if host in self.hosts or self.anywhere or self._in_domains(host):
+            return f"it matches nothing of what is allowed: {_quoted(self.allow.words)}"
+        of_domains = f" or the domains {_quoted(self.domains)}" if self.domains else ""
+        return f"{host} is not of the hosts {_quoted(self.hosts)}{of_domains}"
+
+    def _in_domains(self, host: str) -> bool:
+        name, _, port = (host, "", "") if host.endswith("]") or ":" not in host else host.rpartition(":")
+        while name:
+            if name in self.domains or f"{name}:{port}" in self.domains:
+                return True
+            name = name.partition(".")[2]
+        return False
+
+
+def _listed(values: Iterable[Any], name: str) -> Iterable[Any]:
+    if isinstance(values, str):
+        raise SettingError(f"{name} = {values!r}: write a list, [{values!r}]")
+    return values
+
+
+def _host(text: Any, name: str) -> HostKey:
+    """The host key of a host name, in whatever script and case, with or without a port."""
+    if not isinstance(text, str):
+        raise SettingError(f"{name}: {text!r} is no text")
+    if "/" in text or "@" in text:
+        raise SettingError(f"{name}: {text!r} is more than a name; write the host alone, such as 'example.org'")
+    try:
+        return host_of(normalize(f"http://{text.removeprefix('*.')}/"))
+    except InvalidUrl:
+        raise SettingError(f"{name}: {text!r} is no host name") from None
+
+
+def _with_twin(host: HostKey) -> Iterable[HostKey]:
+    yield host
+    last_label = host.rpartition(".")[2]
+    if last_label == host or last_label[:1].isdigit():  # localhost, an IP address
+        return
+    bare = host.removeprefix("www.")
+    yield HostKey(f"www.{host}" if bare == host else bare)
+
+
+def _compiled(pattern: Pattern, name: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise SettingError(f"{name}: {pattern!r} is no regular expression: {error}") from None
+
+
+def _quoted(words: Iterable[str]) -> str:
+    return ", ".join(sorted(words))
