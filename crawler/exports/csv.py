@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_text = msgspec.json.Decoder(str).decode
 
-LONE_COLUMN = "value"
-"""The column of items that are no JSON objects."""
-
 
 class Csv:
     """An export to a CSV file. `columns` are known beforehand; the header then stands there even if no row comes."""
@@ -111,8 +108,7 @@ class Csv:
 
 def _cells(item: str) -> dict[str, str]:
     """The cells of one item by column. Numbers and nested values keep the very text they have in the item."""
-    fields = _decode_fields(item) if item.startswith("{") else {LONE_COLUMN: item.encode()}
-    return {key: _cell(bytes(value)) for key, value in fields.items()}
+    return {key: _cell(bytes(value)) for key, value in _decode_fields(item).items()}
 
 
 def _cell(value: bytes) -> str:

@@ -45,7 +45,7 @@ def open_export(path: str, columns: Sequence[str] = ()) -> Export:
 
 
 def write_all(path: str, items: Iterable[str], columns: Sequence[str] = ()) -> int:
-    """Write JSON texts to `path`, streaming; returns how many. A file that exists is replaced at once, when all is written.
+    """Write texts of JSON objects to `path`, streaming; returns how many. A file that exists is replaced at once, when all is written.
 
     Raises what `open_export` and `Export` raise.
     """

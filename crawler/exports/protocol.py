@@ -51,7 +51,7 @@ class Export(Protocol):
         """
 
     def write(self, first_item: int, items: Sequence[str]) -> Cursor:
-        """Append committed items, JSON texts in the order of their ids, of which the first is `first_item`: the one after
+        """Append committed items, texts of JSON objects in the order of their ids, of which the first is `first_item`: the one after
         the last that was written. Raises StorageError, and leaves the file as it was, when the disk would not take them."""
 
     def close(self) -> Cursor:

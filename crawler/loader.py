@@ -1,0 +1,235 @@
+"""From what a user names on the command line to a spider.
+
+A target is a file (`quotes.py`, `quotes.py:Quotes`), a module (`pkg.mod`, `pkg.mod:Quotes`; one of the package `spiders`
+also by its short name) or a URL, for which the ready-made site spider is found like any user's.
+
+Loading a file or a module puts its folder on `sys.path` and runs it, as Python does with a script.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import os
+import re
+import sys
+import sysconfig
+import traceback
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crawler.errors import CrawlError, TargetError
+from crawler.spider import Spider
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import ModuleType
+
+READY_MADE = "spiders"
+SITE_SPIDER = "spiders.site:SiteSpider"
+
+_URL = re.compile(r"https?://", re.IGNORECASE)
+_OURS = f"{Path(__file__).parent}{os.sep}"
+_STDLIB = sysconfig.get_path("stdlib")
+_CLASS = re.compile(r":[^\W\d]\w*$")
+_MODULE = re.compile(r"\w+(\.\w+)*")
+_SITE = re.compile(r"(localhost|[\w-]+(\.[\w-]+)+)(:\d+)?(/.*)?")
+
+
+def load(target: str, arguments: Mapping[str, Any] | None = None) -> Spider:
+    """The spider that `target` names, made with `arguments`.
+
+    Raises TargetError, which says where the mistake is and shows no traceback, when it cannot be found, read or built;
+    SpiderError when it does not take these arguments.
+    """
+    arguments = dict(arguments or {})
+    if is_url(target):
+        target, arguments = SITE_SPIDER, {"start_urls": [target], **arguments}
+    spider = load_class(target)
+    try:
+        return spider(**arguments)
+    except CrawlError:
+        raise
+    except Exception as error:
+        raise TargetError(f"{spider.__name__} cannot be made: {_in_short(error)}") from error
+
+
+def load_class(target: str) -> type[Spider]:
+    """The spider class that `target`, which is no URL, names. Raises TargetError."""
+    if "://" in target:
+        raise TargetError(f"{target}: only http and https URLs are crawled")
+    place, colon, name = target.rpartition(":") if _CLASS.search(target) else (target, "", "")
+    module = _load_file(Path(place)) if _is_path(place) else _load_module(place)
+    return _named(module, place, name) if colon else _only(module, place)
+
+
+def is_url(target: str) -> bool:
+    return _URL.match(target) is not None
+
+
+def crawl_name(target: str, spider: Spider) -> str:
+    """What the crawl of `target` is called where a name must do for a file: the spider's name, or of a URL its host with
+    the port if it names one; any character but letters, digits, `.`, `_` and `-` becomes `_`."""
+    if not is_url(target):
+        name = spider.crawl_name()
+    else:
+        authority = re.split(r"[/?#\\]", target.partition("://")[2], maxsplit=1)[0]
+        name = authority.rpartition("@")[2].lower().replace(":", "-")
+    return re.sub(r"[^\w.-]", "_", name) or "crawl"
+
+
+def _is_path(place: str) -> bool:
+    path = Path(place)
+    is_plain_folder = path.is_dir() and not (path / "__init__.py").is_file()
+    return place.endswith(".py") or os.sep in place or path.is_file() or is_plain_folder
+
+
+# Finding
+
+
+def _load_file(path: Path) -> ModuleType:
+    path = path.expanduser()
+    if path.is_dir():
+        raise TargetError(f"{path} is a folder; name a spider file in it{_list(sorted(path.glob('*.py')))}")
+    if not path.is_file():
+        raise TargetError(f"there is no file {path}{_near(path)}{_site_hint(str(path))}")
+    path = path.resolve()
+    folder, name = path.parent, path.stem
+    while (folder / "__init__.py").is_file():  # a module of a package: its relative imports shall work
+        folder, name = folder.parent, f"{folder.name}.{name}"
+    _search_first(folder)
+    if name in sys.stdlib_module_names or getattr(sys.modules.get(name), "__file__", str(path)) != str(path):
+        name = str(path)  # it is called like another module, such as the standard library's `queue`
+    return sys.modules.get(name) or _run(lambda: _execute(name, path), path.name)
+
+
+def _execute(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file: its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _load_module(name: str) -> ModuleType:
+    if not _MODULE.fullmatch(name):
+        raise TargetError(f"{name!r} is no spider file, module or URL{_site_hint(name)}")
+    _search_first(Path.cwd())
+    for candidate in (name, f"{READY_MADE}.{name}"):
+        try:
+            return _run(partial(importlib.import_module, candidate), name)
+        except TargetError as error:
+            if not _is_missing(candidate, error.__cause__):
+                raise
+    raise TargetError(f"there is no module {name}{_near(Path(f'{name}.py'))}{_site_hint(name)}")
+
+
+def _is_missing(module: str, error: BaseException | None) -> bool:
+    """Whether `error` says that there is no such module, and not that something it imports is missing."""
+    return isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
+
+
+def _search_first(folder: Path) -> None:
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+# Choosing
+
+
+def _only(module: ModuleType, place: str) -> type[Spider]:
+    """The one spider class that is defined in `module`, those apart that others there build on."""
+    own = _spiders(module)
+    bases = {base for spider in own for base in spider.__mro__[1:]}
+    leaves = [spider for spider in own if spider not in bases]
+    match leaves:
+        case [spider]:
+            return spider
+        case []:
+            raise TargetError(f"{place} defines no spider: write a class that derives from crawler.Spider in it")
+        case _:
+            raise TargetError(f"{place} defines several spiders; name one of: {_candidates(place, leaves)}")
+
+
+def _named(module: ModuleType, place: str, name: str) -> type[Spider]:
+    found = getattr(module, name, None)
+    if isinstance(found, type) and issubclass(found, Spider):
+        return found
+    problem = f"{place} has no {name}" if found is None else f"{name} in {place} is no spider class"
+    own = _spiders(module)
+    raise TargetError(problem + (f"; it has: {_candidates(place, own)}" if own else ""))
+
+
+def _spiders(module: ModuleType) -> list[type[Spider]]:
+    classes = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, Spider)]
+    return list(dict.fromkeys(spider for spider in classes if spider.__module__ == module.__name__))
+
+
+# Saying what is wrong
+
+
+def _run(load: Callable[[], ModuleType], place: str) -> ModuleType:
+    """What `load` returns; whatever it raises becomes a TargetError."""
+    try:
+        return load()
+    except SyntaxError as error:
+        raise TargetError(_syntax_error(error, place)) from error
+    except (Exception, SystemExit) as error:
+        raise TargetError(f"{place} cannot be loaded: {_in_short(error)}") from error
+
+
+def _syntax_error(error: SyntaxError, place: str) -> str:
+    """`file:line:column: message`, the line, and a caret below the column."""
+    where = f"{_shown(error.filename or place)}:{error.lineno or 1}:{error.offset or 1}: {error.msg}"
+    line = (error.text or "").rstrip("\n")
+    if not line.strip():
+        return where
+    indent = len(line) - len(line.lstrip())
+    caret = max((error.offset or 1) - 1 - indent, 0)
+    return f"{where}\n    {line.strip()}\n    {' ' * caret}^"
+
+
+def _in_short(error: BaseException) -> str:
+    """`file:line: Type: message`; the place is the last one in code of the user's."""
+    places = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]
+    where = f"{_shown(places[-1].filename)}:{places[-1].lineno}: " if places else ""
+    hint = "; install it, or put it beside the spider" if isinstance(error, ModuleNotFoundError) else ""
+    return f"{where}{type(error).__name__}: {error}{hint}"
+
+
+def _is_users(filename: str) -> bool:
+    """Neither ours nor Python's nor an installed package's."""
+    return not filename.startswith(("<", _OURS, _STDLIB)) and "-packages" not in filename
+
+
+def _shown(filename: str) -> str:
+    """The path as a user in this folder would write it."""
+    path = Path(filename)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else filename
+
+
+def _near(path: Path) -> str:
+    """Files beside `path` with a name like it."""
+    close = difflib.get_close_matches(path.name, [entry.name for entry in path.parent.glob("*.py")])
+    return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
+def _site_hint(target: str) -> str:
+    looks_like_a_site = _SITE.fullmatch(target) and not target.endswith(".py")
+    return f"; if it is a site, write https://{target}" if looks_like_a_site else ""
+
+
+def _list(paths: list[Path]) -> str:
+    return f": {', '.join(path.name for path in paths)}" if paths else ""
+
+
+def _candidates(place: str, spiders: list[type[Spider]]) -> str:
+    return ", ".join(f"{place}:{spider.__name__}" for spider in spiders)
