@@ -1,0 +1,51 @@
+# Needs Python (3.11 or newer) and make; the rest is set up in .venv, anew whenever pyproject.toml changes.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+ROUNDS ?= 5
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test format kill-test bench bench-client clean
+
+help:           ## Show what there is to make
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: $(VENV)/.run  ## Crawl a small bundled site on this machine and show what came of it
+	$(BIN)/crawl demo
+
+test: $(VENV)/.dev  ## Lint, check types and run the tests, as CI does
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest --cov --cov-report=term:skip-covered
+
+format: $(VENV)/.dev  ## Format the code and mend what the linter can
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+kill-test: $(VENV)/.dev  ## Kill whole crawls a hundred times and more, and compare what comes of them
+	$(BIN)/pytest -m long -s -v tests/proof/test_kill.py
+
+bench: $(VENV)/.bench  ## Measure whole crawls beside other crawlers, and write docs/benchmarks.md
+	$(BIN)/python -m tests.benchmarks.crawls --rounds $(ROUNDS)
+
+bench-client: $(VENV)/.bench  ## Measure the client alone beside another
+	$(BIN)/python -m tests.benchmarks.requests --rounds $(ROUNDS)
+
+clean:          ## Remove what was set up or left behind, but no crawl
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov
+
+$(VENV)/.run: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(PIP) --editable ".[dev]"
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.dev
+	$(PIP) --editable ".[bench]"
+	touch $@
