@@ -1,0 +1,300 @@
+"""The cookie jar: which cookies are accepted, and which go with a request. RFC 6265bis §5.7 and §5.8.
+
+Departures from the standard, each on purpose:
+
+- There are no pages here, so no request is cross-site: SameSite is recorded, and only its rule about Secure applies.
+- Hosts given by address get no cookies unless the jar is `unsafe`; as in aiohttp.
+- A Cookie header longer than servers read (`MAX_HEADER_BYTES`) leaves out what does not fit, the most specific last.
+- Cookies that the *user* gives without a URL are sent to every host, or to their Domain unchecked; as in aiohttp.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from email.utils import formatdate
+from http.cookies import BaseCookie, CookieError, Morsel, SimpleCookie
+from os import PathLike
+from pathlib import Path
+from typing import Final
+from warnings import warn
+
+from yarl import URL
+
+from client.abc import AbstractCookieJar, ClearCookiePredicate, CookieValue, LooseCookies
+from client.cookie_file import CookieRecord, from_record, read_cookie_file, to_record, write_cookie_file
+from client.cookie_policy import accept_cookie, cookie_for
+from client.cookie_store import Cookie, CookieStore
+from client.set_cookie import SetCookie, has_control, is_ip_address, octets, parse_set_cookie
+
+__all__ = ["CookieJar", "DummyCookieJar"]
+
+MAX_PER_DOMAIN: Final = 180
+MAX_TOTAL: Final = 3300
+"""The limits of Chromium and aiohttp; the standard asks for 50 and 3000 at least."""
+
+MAX_HEADER_BYTES: Final = 8190
+"""The longest header line that Apache httpd reads by default; nginx reads 8192."""
+
+_CODER: Final[SimpleCookie] = SimpleCookie()
+
+
+class CookieJar(AbstractCookieJar):
+    """Keeps cookies in memory, as RFC 6265bis has it.
+
+    `unsafe` accepts cookies from hosts given by address. `quote_cookie` puts values that the *user* gives in quotes
+    where they hold characters that are unsafe in a Cookie header; what servers send is kept and returned as it came.
+    `treat_as_secure_origin` names origins whose cookies count as secure though their scheme is not.
+    `clock` gives the UTC epoch time in seconds. `loop` is deprecated and ignored.
+    """
+
+    def __init__(
+        self,
+        *,
+        unsafe: bool = False,
+        quote_cookie: bool = True,
+        treat_as_secure_origin: str | URL | Iterable[str | URL] | None = None,
+        loop: object = None,
+        max_per_domain: int = MAX_PER_DOMAIN,
+        max_total: int = MAX_TOTAL,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if loop is not None:
+            warn("loop is deprecated: a jar needs none", DeprecationWarning, stacklevel=2)
+        self._unsafe = unsafe
+        self._quote_cookie = quote_cookie
+        self._secure_origins = _origins(treat_as_secure_origin)
+        self._store = CookieStore(max_per_domain=max_per_domain, max_total=max_total)
+        self._clock = clock
+
+    @property
+    def unsafe(self) -> bool:
+        return self._unsafe
+
+    @property
+    def quote_cookie(self) -> bool:
+        return self._quote_cookie
+
+    @property
+    def treat_as_secure_origin(self) -> frozenset[URL]:
+        return self._secure_origins
+
+    # ---- cookies out
+
+    def cookie_header(self, url: URL) -> str | None:
+        """Return the value of the Cookie header for a request to `url`, None when it carries no cookie."""
+        if not len(self._store):
+            return None
+        cookies = self._matching(url)
+        header = "; ".join(map(_pair, cookies))
+        if octets(header) > MAX_HEADER_BYTES:
+            header = "; ".join(map(_pair, _fitting(cookies)))
+        return header or None
+
+    def filter_cookies(self, request_url: URL = URL()) -> BaseCookie[str]:  # noqa: B008  a URL never changes
+        """Return the cookies for a request to `request_url`, in the order to send them.
+
+        A mapping holds one cookie of a name: of several it is the one to send first. Without a URL these are the
+        cookies for every host.
+        """
+        cookies: BaseCookie[str] = SimpleCookie() if self._quote_cookie else BaseCookie()
+        for cookie in _fitting(self._matching(URL(request_url))):
+            if cookie.name not in cookies and (morsel := self._morsel(cookie)) is not None:
+                cookies[cookie.name] = morsel
+        return cookies
+
+    def __iter__(self) -> Iterator[Morsel[str]]:
+        self._store.expire(self._clock())
+        return (morsel for cookie in self._store if (morsel := self._morsel(cookie)) is not None)
+
+    def __len__(self) -> int:
+        self._store.expire(self._clock())
+        return len(self._store)
+
+    def dump(self) -> list[CookieRecord]:
+        """Return every cookie as plain data, ready for JSON, in the order of creation."""
+        self._store.expire(self._clock())
+        return [to_record(cookie) for cookie in self._store]
+
+    def save(self, file_path: str | PathLike[str]) -> None:
+        """Write every cookie to a JSON file, which its owner alone may read; the file is replaced at once or not at all.
+
+        This blocks on the disk, until the file is safely there. Raises OSError.
+        """
+        write_cookie_file(Path(file_path), self.dump())
+
+    def _matching(self, url: URL) -> list[Cookie]:
+        self._store.expire(self._clock())
+        host = url.raw_host or ""
+        if not self._accepts(host):
+            host = ""  # what remains are the cookies for every host
+        return self._store.matching(host, url.raw_path or "/", secure=self._is_secure(url))
+
+    def _morsel(self, cookie: Cookie) -> Morsel[str] | None:
+        """Return a cookie as the standard library has it, or None when that refuses it (a tab, in some versions)."""
+        value = _CODER.value_decode(cookie.value)[0] if self._quote_cookie else cookie.value
+        morsel: Morsel[str] = Morsel()
+        try:
+            # What pickle would call: the only way to a name like "path", which servers do use.
+            morsel.__setstate__({"key": cookie.name, "value": value, "coded_value": cookie.value})  # type: ignore[attr-defined]
+        except CookieError:
+            return None
+        morsel["domain"] = cookie.domain
+        morsel["path"] = cookie.path
+        morsel["expires"] = "" if cookie.expires is None else formatdate(cookie.expires, usegmt=True)
+        morsel["secure"] = cookie.secure or ""
+        morsel["httponly"] = cookie.http_only or ""
+        morsel["samesite"] = cookie.same_site
+        return morsel
+
+    # ---- cookies in
+
+    def store(self, set_cookie_values: Iterable[str], url: URL) -> None:
+        """Store the cookies of a response's Set-Cookie headers; what the standard says to ignore is passed over."""
+        now = self._clock()
+        self._store.expire(now)
+        for value in set_cookie_values:
+            if (received := parse_set_cookie(value, now=now)) is not None:
+                self._receive(received, url, now)
+
+    def update_cookies(self, cookies: LooseCookies, response_url: URL = URL()) -> None:  # noqa: B008
+        """Store cookies as if `response_url` had set them; without it, as the user's own, for every host.
+
+        Raises ValueError for a name or value given as text that cannot be a cookie's.
+        """
+        now = self._clock()
+        self._store.expire(now)
+        pairs = cookies.items() if isinstance(cookies, Mapping) else cookies
+        for name, value in pairs:
+            for received in self._given(name, value, now):
+                if response_url.raw_host is None:
+                    self._store.put(cookie_for(received, received.domain, received.path or "/", host_only=False), now)
+                else:
+                    self._receive(received, response_url, now)
+
+    def restore(self, records: Iterable[object]) -> None:
+        """Replace all cookies by those of `dump`, except what has expired since.
+
+        Raises ValueError, and leaves the jar as it was, if a record is not one that `dump` could have made.
+        """
+        cookies = [from_record(record) for record in records]
+        now = self._clock()
+        self._store.clear()
+        for cookie in cookies:
+            self._store.put(cookie, now)
+
+    def load(self, file_path: str | PathLike[str]) -> None:
+        """Replace all cookies by those of a file that `save` wrote. This blocks on the disk.
+
+        Raises OSError, and ValueError if it is not such a file; the jar is left as it was then.
+        """
+        path = Path(file_path)
+        records = read_cookie_file(path)
+        try:
+            self.restore(records)
+        except ValueError as error:
+            raise ValueError(f"{path} is not a cookie file: {error}") from error
+
+    def clear(self, predicate: ClearCookiePredicate | None = None) -> None:
+        """Remove every cookie, or those for which `predicate` is true."""
+        if predicate is None:
+            self._store.clear()
+            return
+        for cookie in self._store:
+            morsel = self._morsel(cookie)
+            if morsel is not None and predicate(morsel):
+                self._store.remove(cookie)
+
+    def clear_domain(self, domain: str) -> None:
+        """Remove the cookies of a domain and of the domains below it."""
+        for cookie in self._store.within(domain.removeprefix(".").lower()):
+            self._store.remove(cookie)
+
+    def _given(self, name: str, value: CookieValue, now: float) -> Iterator[SetCookie]:
+        """Return what the user gave under `name` as if a server had sent it."""
+        if isinstance(value, BaseCookie):
+            for morsel in value.values():
+                yield from self._given(name, morsel, now)
+        elif isinstance(value, Morsel):
+            if (received := parse_set_cookie(value.OutputString(), now=now)) is not None:
+                yield received
+        else:
+            coded = _CODER.value_encode(value)[1] if self._quote_cookie else str(value)
+            if has_control(name + coded) or "=" in name or ";" in name + coded or not name + coded:
+                raise ValueError(f"{name!r} with {value!r} cannot be sent as a cookie")
+            yield SetCookie(name=name, value=coded)
+
+    def _receive(self, received: SetCookie, url: URL, now: float) -> None:
+        """Keep a cookie that `url` sent, if the storage model says so."""
+        host = url.raw_host
+        if not host or not self._accepts(host):
+            return
+        is_secure = self._is_secure(url)
+        cookie = accept_cookie(received, host=host, path=url.raw_path, is_secure=is_secure)
+        if cookie is None or (not is_secure and self._store.overlays_secure(cookie)):
+            return
+        self._store.put(cookie, now)
+
+    def _accepts(self, host: str) -> bool:
+        return self._unsafe or not is_ip_address(host)
+
+    def _is_secure(self, url: URL) -> bool:
+        if url.scheme in ("https", "wss"):
+            return True
+        return bool(self._secure_origins) and url.absolute and url.origin() in self._secure_origins
+
+
+class DummyCookieJar(AbstractCookieJar):
+    """Keeps no cookies and sends none."""
+
+    def __init__(self, *, loop: object = None) -> None:
+        if loop is not None:
+            warn("loop is deprecated: a jar needs none", DeprecationWarning, stacklevel=2)
+
+    def clear(self, predicate: ClearCookiePredicate | None = None) -> None:
+        """There is nothing to remove."""
+
+    def clear_domain(self, domain: str) -> None:
+        """There is nothing to remove."""
+
+    def update_cookies(self, cookies: LooseCookies, response_url: URL = URL()) -> None:  # noqa: B008
+        """Forget the cookies."""
+
+    def filter_cookies(self, request_url: URL = URL()) -> BaseCookie[str]:  # noqa: B008
+        """Return no cookies."""
+        return SimpleCookie()
+
+    def cookie_header(self, url: URL) -> str | None:
+        """Return None."""
+        return None
+
+    def store(self, set_cookie_values: Iterable[str], url: URL) -> None:
+        """Forget the cookies."""
+
+    def __iter__(self) -> Iterator[Morsel[str]]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def _origins(given: str | URL | Iterable[str | URL] | None) -> frozenset[URL]:
+    if given is None:
+        return frozenset()
+    urls = [given] if isinstance(given, (str, URL)) else given
+    return frozenset(URL(url).origin() for url in urls)
+
+
+def _pair(cookie: Cookie) -> str:
+    """§5.8.3 step 4."""
+    return f"{cookie.name}={cookie.value}" if cookie.name else cookie.value
+
+
+def _fitting(cookies: list[Cookie]) -> list[Cookie]:
+    """Return the cookies, from the first on, that a header has room for."""
+    room = MAX_HEADER_BYTES + 2  # no separator follows the last
+    fitting = []
+    for cookie in cookies:
+        size = octets(_pair(cookie)) + 2
+        if size <= room:
+            room -= size
+            fitting.append(cookie)
+    return fitting
