@@ -147,6 +147,13 @@ class HostLimits:
         record = self._hosts.get(host)
         return record.active if record else 0
 
+    def room_of(self, host: HostKey) -> float:
+        """How many more slots this host may have at once, time aside; infinity where nothing limits them."""
+        record = self._hosts.get(host)
+        limit, active = (record.limit, record.active) if record else (self.limit_per_host, 0)
+        own = limit - active if limit else math.inf
+        return min(own, self.limit - self._active) if self.limit else own
+
     def ready_at(self, host: HostKey) -> float:
         """The first instant at which the host's own rules allow a start: 0.0 if it may be asked at once, infinity while
         that depends on a slot that is out (`on_ready` tells when this changes). The limit over all hosts is not counted.

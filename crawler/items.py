@@ -23,6 +23,8 @@ class Harvest:
     def take(self, given: Any) -> None:
         """Sort in one thing that was given; lists are opened, None is passed over."""
         if isinstance(given, Links | Request):
+            if given.context is not None:
+                _encoded(given.context, "the context of a request")
             self.found.append(given)
         elif isinstance(given, list | tuple) and not hasattr(given, "_fields"):
             for one in given:
@@ -49,15 +51,19 @@ async def gather(given: Any) -> Harvest:
 
 def encode(item: Any) -> str:
     """An item as a JSON object in one line; SpiderError when it is none, or holds what JSON cannot."""
-    try:
-        text = _encoder.encode(item).decode()
-    except (TypeError, ValueError) as error:  # ValueError: a lone surrogate, a number out of range
-        raise SpiderError(f"an item cannot be written as JSON: {error}") from None
+    text = _encoded(item, "an item")
     if not text.startswith("{"):
         kind = type(item).__name__
         hint = "; to follow a URL yield Request(url) or page.follow(...)" if isinstance(item, str) else ""
         raise SpiderError(f"an item must be a mapping or an object with fields, not {kind}: {text[:80]}{hint}")
     return text
+
+
+def _encoded(value: Any, what: str) -> str:
+    try:
+        return _encoder.encode(value).decode()
+    except (TypeError, ValueError, RecursionError) as error:  # ValueError: half a surrogate pair, a number out of range
+        raise SpiderError(f"{what} cannot be written as JSON: {error}") from None
 
 
 def _plain(value: Any) -> Any:

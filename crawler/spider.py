@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import inspect
+import sysconfig
 import typing
+from pathlib import Path
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from crawler.errors import SpiderError
+from crawler.errors import CrawlError, SpiderError
 from crawler.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
     from crawler.page import Page
-
     from crawler.request import Links
 
 
@@ -98,3 +100,18 @@ def callback_of(spider: Spider, name: str | None) -> Any:
     if not inspect.ismethod(method):
         raise SpiderError(f"{type(spider).__name__} has no method {name!r}, which a request names as its callback")
     return method
+
+
+def explain(error: Exception) -> str:
+    """An exception of a spider in one line: where in the user's code, what, and why."""
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, CrawlError):  # says itself what is wrong
+        return str(error)
+    for frame in reversed(extract_tb(error.__traceback__)):
+        if not frame.filename.startswith(_NOT_THE_USERS):
+            return f"{frame.filename}:{frame.lineno}: {text} (in {frame.name})"
+    return text
+
+
+_NOT_THE_USERS = (str(Path(__file__).parent), *sysconfig.get_paths().values(), "<frozen")
+"""Where code lives that is not the user's own: this package, the standard library, installed packages."""

@@ -40,7 +40,7 @@ def extra_of(wanted: Request | Links) -> str | None:
     try:
         return _encode(extra).decode()
     except (TypeError, ValueError) as error:
-        raise SpiderError(f"a request cannot be kept: its context or headers are not JSON ({error})") from None
+        raise SpiderError(f"a request for {wanted} cannot be kept as JSON: {error}") from None
 
 
 def hop_of(url: str, method: str, redirects: tuple[str, ...]) -> str:

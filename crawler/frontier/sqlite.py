@@ -107,7 +107,7 @@ class SqliteFrontier:
         self.on_items: ItemsListener | None = None
         self.started = time.time()
         self.elapsed_before = 0.0
-        self.is_new = False
+        self.first_started = self.started
         self._db = db
         self._lock = lock
         self._path = path
@@ -181,10 +181,10 @@ class SqliteFrontier:
         ((intake.next_request, intake.next_item),) = await fetch(
             "SELECT (SELECT coalesce(max(id), 0) + 1 FROM request), (SELECT coalesce(max(id), 0) + 1 FROM item)"
         )
-        ((self.elapsed_before, first_start),) = await fetch(
+        ((self.elapsed_before, first_started),) = await fetch(
             "SELECT total(coalesce(ended, seen) - started), min(started) FROM run"
         )
-        self.is_new = first_start is None
+        self.first_started = first_started or self.started
         for number, name in await fetch("SELECT id, name FROM host"):
             intake.know_host(number, HostKey(name))
         await self._load_seen()
@@ -208,7 +208,8 @@ class SqliteFrontier:
         """Commit what was settled, queue again what is leased, note `why` the run ended, and close the file."""
         try:
             if not self._broken:
-                await self.flush()
+                while self.intake.batch:
+                    await self.flush()
                 with self._translated():
                     await self._db.executescript(_UNLEASE)
                     await self._db.execute(
@@ -341,3 +342,13 @@ class SqliteFrontier:
                 f"disk, then run the same command again"
             )
             raise self._broken from error
+
+
+def discard(path: Path) -> None:
+    """Remove a crawl file, with what SQLite keeps beside it. Raises StateLocked when a process crawls with it."""
+    lock = CrawlLock(path)
+    try:
+        for suffix in ("", "-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+    finally:
+        lock.release()

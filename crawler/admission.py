@@ -1,0 +1,49 @@
+"""Which of the requests that were found are made: scope and depth, decided once for each, when it is new."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from crawler.outcome import Skip
+from crawler.web.scope import Scope
+from crawler.web.urls import host_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from client.origin import HostKey
+
+
+class Admission:
+    """The rules of one crawl. Seeds are always admitted, and so is what they redirect to; their hosts are in scope."""
+
+    def __init__(self, scope: Any, max_depth: int) -> None:
+        self._declared = scope
+        self._max_depth = max_depth
+        self._seeds: dict[HostKey, str] = {}
+        self.scope = Scope.parse(scope, ())
+
+    @property
+    def seed_names(self) -> frozenset[str]:
+        """The host names of the seeds, without port and brackets."""
+        return frozenset(urlsplit(url).hostname or "" for url in self._seeds.values())
+
+    def extend(self, seeds: Iterable[str]) -> None:
+        """Add seeds, as canonical URLs."""
+        known = len(self._seeds)
+        for url in seeds:
+            self._seeds.setdefault(host_of(url), url)
+        if len(self._seeds) > known:
+            self.scope = Scope.parse(self._declared, self._seeds.values())
+
+    def refuse(self, url: str, depth: int) -> Skip | None:
+        """Why a new request is not to be made; None if it is."""
+        if depth == 0:
+            self.extend([url])
+            return None
+        if not self.scope.admits(url):
+            return Skip.SCOPE
+        if self._max_depth and depth > self._max_depth:
+            return Skip.DEPTH
+        return None

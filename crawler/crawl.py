@@ -1,0 +1,256 @@
+"""One crawl: puts the parts together, runs them, and takes them apart again in order."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import AsyncIterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from client import AddressGuard, ClientSession, ClientTimeout, CookieJar, TCPConnector
+from client.limits import HostLimits
+from crawler.admission import Admission
+from crawler.engine import Engine
+from crawler.errors import CrawlError, SpiderError
+from crawler.exports.feed import ExportFeed
+from crawler.fetcher import Fetcher
+from crawler.frontier import Counts, SqliteFrontier
+from crawler.frontier.sqlite import discard
+from crawler.politeness import Politeness
+from crawler.request import Links, Request
+from crawler.retries import RetryPolicy
+from crawler.scheduler import Scheduler
+from crawler.settings import Settings
+from crawler.stats import Stats, Tally
+from crawler.web.urls import host_key
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from crawler.exports.protocol import Export
+    from crawler.fetcher import Middleware
+    from crawler.spider import Spider
+
+_SEEDS_AT_ONCE = 1000
+
+_HEADERS = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """How a run ended: `reason` is finished, interrupted, max_pages or max_time. What is not finished can be resumed."""
+
+    reason: str
+    stats: Stats
+
+    @property
+    def finished(self) -> bool:
+        return self.reason == "finished"
+
+
+class Crawl:
+    """A spider, its settings and its crawl file. `run` starts the crawl, or goes on where an earlier run stopped."""
+
+    def __init__(
+        self,
+        spider: Spider,
+        settings: Settings | None = None,
+        *,
+        state: Path,
+        exports: Sequence[Export] = (),
+        fresh: bool = False,
+        middlewares: Sequence[Middleware] = (),
+    ) -> None:
+        self._spider = spider
+        self._settings = settings or Settings()
+        self._state = state
+        self._exports = exports
+        self._fresh = fresh
+        self._middlewares = middlewares
+        self._tally = Tally()
+        self._frontier: SqliteFrontier | None = None
+        self._scheduler: Scheduler | None = None
+        self._engine: Engine | None = None
+        self._admission = Admission(spider.scope, self._settings.max_depth)
+        self._stop_reason = ""
+
+    def stop(self, reason: str = "interrupted") -> None:
+        """Begin nothing new, end what is under way within `drain_timeout`, commit; the second time, at once."""
+        self._stop_reason = self._stop_reason or reason
+        if self._engine:
+            self._engine.stop()
+
+    async def run(self) -> Report:
+        """Crawl until nothing is left, or `stop`, or a limit. Raises the errors of crawler/errors.py."""
+        try:
+            return await self._run()
+        except BaseExceptionGroup as group:
+            if known := group.subgroup(CrawlError):
+                raise _first(known) from None
+            raise
+
+    async def _run(self) -> Report:
+        if self._fresh:
+            discard(self._state)
+        settings = self._settings
+        self._frontier = frontier = await SqliteFrontier.open(
+            self._state,
+            spider=self._spider.crawl_name(),
+            commit_pages=settings.commit_pages,
+            commit_interval=settings.commit_interval,
+        )
+        reason = "failed"
+        try:
+            feed = ExportFeed(self._exports, frontier)
+            await feed.open()
+            reason = await self._crawl(frontier)
+            await frontier.flush()
+            await feed.close()
+        finally:
+            await frontier.close(reason)
+        return Report(reason=reason, stats=self.stats())
+
+    async def _crawl(self, frontier: SqliteFrontier) -> str:
+        """Seed, go round the ring, and say how it ended."""
+        settings = self._settings
+        self._admission.extend(await frontier.seed_urls())
+        await self._seed(frontier)
+        limits = HostLimits(
+            limit=settings.concurrency, limit_per_host=settings.per_host, spacing=settings.delay, host_of=host_key
+        )
+        async with self._session(limits) as session:
+            self._scheduler = scheduler = Scheduler(frontier, limits, may_start=self._may_start)
+            frontier.attach(admit=self._admission.refuse, on_queued=scheduler.queued)
+            await scheduler.load()
+            retries = RetryPolicy(
+                max_attempts=settings.max_attempts, wait=settings.retry_wait, max_wait=settings.max_retry_wait
+            )
+            politeness = Politeness(session, limits, retries, settings)
+            fetcher = Fetcher(
+                session, politeness, retries, max_redirects=settings.max_redirects, middlewares=self._middlewares
+            )
+            self._engine = Engine(
+                self._spider,
+                frontier,
+                scheduler=scheduler,
+                fetcher=fetcher,
+                politeness=politeness,
+                tally=self._tally,
+                concurrency=settings.concurrency,
+                drain_timeout=settings.drain_timeout,
+                parse_thread_bytes=settings.parse_thread_bytes,
+            )
+            await self._spider.opened()
+            try:
+                await self._go_round(self._engine, frontier)
+            finally:
+                await self._spider.closed()
+        is_over = not (frontier.counts.queued or frontier.counts.leased)
+        return "finished" if is_over else self._stop_reason or "interrupted"
+
+    async def _go_round(self, engine: Engine, frontier: SqliteFrontier) -> None:
+        if self._stop_reason or not self._may_start(0):
+            self._stop_reason = self._stop_reason or "max_pages"
+            return
+        services = [frontier.keep_committing]
+        if self._settings.max_time:
+            services.append(self._end_in_time)
+        await engine.run(*services)
+
+    async def _end_in_time(self) -> None:
+        await asyncio.sleep(self._settings.max_time)
+        self.stop("max_time")
+
+    def _may_start(self, under_way: int) -> bool:
+        """Whether another page may be begun under `max_pages`; once that many are done, the crawl stops."""
+        most = self._settings.max_pages
+        if not most or self._frontier is None:
+            return True
+        done = self._frontier.counts.done
+        if done >= most:
+            self.stop("max_pages")
+        return done + under_way < most
+
+    async def _seed(self, frontier: SqliteFrontier) -> None:
+        """Offer the spider's seeds; those of an earlier run are known already."""
+        frontier.attach(admit=self._admission.refuse, on_queued=lambda _host, _not_before: None)
+        chunk: list[Request | Links] = []
+        async for seed in _seeds_of(self._spider):
+            chunk.append(seed)
+            if len(chunk) == _SEEDS_AT_ONCE:
+                await frontier.add(chunk)
+                chunk.clear()
+        await frontier.add(chunk)
+        if not frontier.counts.hosts:
+            raise SpiderError(
+                f"{type(self._spider).__name__} has no seeds: give it start_urls, or let start() yield some"
+            )
+
+    def _session(self, limits: HostLimits) -> ClientSession:
+        settings = self._settings
+        guard = AddressGuard(allow_private=settings.allow_private, trusted_hosts=self._admission.seed_names)
+        return ClientSession(
+            connector=TCPConnector(limits=limits, address_guard=guard),
+            cookie_jar=CookieJar(unsafe=True),
+            headers={"User-Agent": settings.user_agent, **_HEADERS},
+            timeout=ClientTimeout(
+                total=settings.total_timeout, sock_connect=settings.connect_timeout, sock_read=settings.read_timeout
+            ),
+            max_body_bytes=settings.max_body_bytes,
+        )
+
+    def stats(self) -> Stats:
+        """How it stands; before the run has begun, all zero."""
+        frontier, tally = self._frontier, self._tally
+        counts = frontier.counts if frontier else Counts()
+        return Stats(
+            spider=self._spider.crawl_name(),
+            queued=counts.queued,
+            leased=counts.leased,
+            done=counts.done,
+            failed=counts.failed,
+            skipped=counts.skipped,
+            items=counts.items,
+            bytes=counts.bytes,
+            hosts=counts.hosts,
+            started=frontier.first_started if frontier else time.time(),
+            elapsed=(frontier.elapsed_before if frontier else 0.0) + tally.run_elapsed,
+            run_elapsed=tally.run_elapsed,
+            rate=tally.rate(),
+            active=self._scheduler.under_way if self._scheduler else 0,
+            statuses=dict(tally.statuses),
+            errors=dict(tally.errors),
+            last_error=tally.last_error,
+            spider_errors=list(tally.spider_errors),
+        )
+
+
+async def _seeds_of(spider: Spider) -> AsyncIterator[Request | Links]:
+    """What `start` gives, however it gives it."""
+    given: Any = spider.start()
+    if inspect.isawaitable(given):
+        given = await given
+    if isinstance(given, AsyncIterable):
+        async for seed in given:
+            yield _seed(spider, seed)
+    else:
+        for seed in given:
+            yield _seed(spider, seed)
+
+
+def _seed(spider: Spider, given: Any) -> Request | Links:
+    if isinstance(given, str):
+        return Request(given)
+    if isinstance(given, Request | Links):
+        return given
+    raise SpiderError(f"start() of {type(spider).__name__} gave {given!r}; it gives requests, or URLs")
+
+
+def _first(group: BaseExceptionGroup[CrawlError]) -> CrawlError:
+    """The first error at the leaves of a group."""
+    for error in group.exceptions:
+        return _first(error) if isinstance(error, BaseExceptionGroup) else error
+    raise AssertionError("a group is never empty")

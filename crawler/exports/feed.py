@@ -1,0 +1,50 @@
+"""Lets exports follow the committed items, each exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from crawler.exports.protocol import Cursor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crawler.exports.protocol import Export
+    from crawler.frontier import SqliteFrontier
+
+_ITEMS_AT_ONCE = 1000
+
+
+class ExportFeed:
+    """Feeds the exports of one run from its frontier: what older runs left out when it is opened, then what each group
+    commit brings. How far each has come goes into the crawl file with the next commit.
+    """
+
+    def __init__(self, exports: Sequence[Export], frontier: SqliteFrontier) -> None:
+        self._exports = exports
+        self._frontier = frontier
+
+    async def open(self) -> None:
+        """Cut each file back to what is known to be in it, and bring it up to the last committed item."""
+        cursors = await self._frontier.exports()
+        for export in self._exports:
+            known = cursors.get(export.path)
+            cursor = await asyncio.to_thread(export.open, Cursor.from_json(known) if known else None)
+            while items := await self._frontier.items_after(cursor.item, _ITEMS_AT_ONCE):
+                cursor = await asyncio.to_thread(export.write, cursor.item + 1, items)
+            self._frontier.note_export(export.path, cursor.to_json())
+        if self._exports:
+            self._frontier.on_items = self.write
+
+    async def write(self, first_item: int, items: Sequence[str]) -> None:
+        """Append items that have just been committed."""
+        for export in self._exports:
+            cursor = await asyncio.to_thread(export.write, first_item, items)
+            self._frontier.note_export(export.path, cursor.to_json())
+
+    async def close(self) -> None:
+        """Make the files whole. Everything that was settled has to be committed by then."""
+        for export in self._exports:
+            cursor = await asyncio.to_thread(export.close)
+            self._frontier.note_export(export.path, cursor.to_json())

@@ -1,0 +1,117 @@
+"""Which failure is tried again, and after how long: one table, one formula."""
+
+from __future__ import annotations
+
+import random
+import socket
+import time
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, NamedTuple
+
+from client import (
+    AddressRefused,
+    BodyTooLarge,
+    ClientConnectorCertificateError,
+    ClientConnectorDNSError,
+    ClientConnectorError,
+    ClientError,
+    ClientPayloadError,
+    ClientResponseError,
+    ClientSSLError,
+    ContentEncodingError,
+    InvalidURL,
+    ServerTimeoutError,
+)
+from crawler.outcome import Failed, Postponed
+
+if TYPE_CHECKING:
+    from crawler.frontier.protocol import Lease
+
+
+class Failure(NamedTuple):
+    """What went wrong, in one word and in many, and whether another try may help."""
+
+    kind: str
+    text: str
+    is_passing: bool
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.text}"
+
+
+_ERRORS: tuple[tuple[type[ClientError], str, bool], ...] = (
+    (AddressRefused, "address", False),
+    (ClientConnectorDNSError, "dns", True),
+    (ClientConnectorCertificateError, "tls", False),
+    (ClientSSLError, "tls", True),
+    (ServerTimeoutError, "timeout", True),
+    (ClientConnectorError, "connect", True),
+    (BodyTooLarge, "size", False),
+    (ContentEncodingError, "encoding", False),
+    (ClientPayloadError, "payload", True),
+    (ClientResponseError, "protocol", True),
+    (InvalidURL, "url", False),
+    (ClientError, "connection", True),
+)
+"""The first row whose type fits tells an error's kind, and whether it may pass."""
+
+_PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 522, 524})
+"""Request Timeout, Too Early, Too Many Requests; what servers and the proxies before them answer while in trouble."""
+
+HOLDING_STATUSES = frozenset({429, 503})
+"""Answers that ask for a pause of the whole host (RFC 6585 §4, RFC 9110 §15.6.4)."""
+
+_HOPELESS_LOOKUPS = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+
+
+def failure_of(error: ClientError) -> Failure:
+    """What an error of the client means for the request that met it."""
+    kind, is_passing = next((kind, passing) for type_, kind, passing in _ERRORS if isinstance(error, type_))
+    if kind == "dns" and getattr(error, "errno", None) in _HOPELESS_LOOKUPS:
+        is_passing = False  # the name does not exist, as opposed to: nobody could be asked
+    return Failure(kind, str(error) or type(error).__name__, is_passing)
+
+
+def failure_of_status(status: int) -> Failure | None:
+    """What a status other than 2xx and the redirects means; None when the response is one for the spider."""
+    if 200 <= status < 300:
+        return None
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = "unknown status"
+    return Failure("http", f"{status} {phrase}", status in _PASSING_STATUSES)
+
+
+class RetryPolicy:
+    """When a request that failed is tried again: exponential back-off with full jitter, or what the server asks for."""
+
+    def __init__(self, *, max_attempts: int, wait: float, max_wait: float) -> None:
+        self._max_attempts = max_attempts
+        self._wait = wait
+        self._max_wait = max_wait
+
+    def decide(self, lease: Lease, failure: Failure, *, retry_after: float | None = None) -> Postponed | Failed:
+        """Another try later, or the end."""
+        if not failure.is_passing or lease.attempts + 1 >= self._max_attempts:
+            return Failed(error=str(failure), final_url=lease.url)
+        wait = self.wait_before(lease.attempts + 1) if retry_after is None else min(retry_after, self._max_wait)
+        return Postponed(error=str(failure), not_before=time.time() + wait)
+
+    def wait_before(self, attempt: int) -> float:
+        """Seconds to wait before the attempt of this number (the first retry is 1): up to `wait`, twice as much each time."""
+        return random.uniform(0.0, min(self._max_wait, self._wait * 2 ** (attempt - 1)))  # noqa: S311 - jitter is no secret
+
+
+def retry_after_of(value: str | None) -> float | None:
+    """The seconds that a Retry-After field asks for (RFC 9110 §10.2.3: seconds, or a date); None when it says neither."""
+    if not value:
+        return None
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, at.timestamp() - time.time())

@@ -1,0 +1,84 @@
+"""What a crawl has done so far: counters as it runs, and a snapshot of them for whoever shows or reports it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from crawler.outcome import Failed, Fetched, Postponed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from crawler.outcome import Outcome
+
+_RATE_SECONDS = 5.0
+_ERRORS_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    """A snapshot. `started` in seconds of the epoch, `elapsed` in seconds over all runs, `run_elapsed` in this one, `rate` in
+    pages a second lately, `active` requests under way. `statuses`, `errors` (by kind) and `spider_errors` are this run's.
+    """
+
+    spider: str
+    queued: int
+    leased: int
+    done: int
+    failed: int
+    skipped: int
+    items: int
+    bytes: int
+    hosts: int
+    started: float
+    elapsed: float
+    run_elapsed: float
+    rate: float
+    active: int
+    statuses: dict[int, int] = field(default_factory=dict)
+    errors: dict[str, int] = field(default_factory=dict)
+    last_error: str = ""
+    spider_errors: list[str] = field(default_factory=list)
+
+
+class Tally:
+    """Counts outcomes as they come. Instants are those of `clock`."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.statuses: Counter[int] = Counter()
+        self.errors: Counter[str] = Counter()
+        self.spider_errors: list[str] = []
+        self.last_error = ""
+        self._clock = clock
+        self._pages = 0
+        self._began = clock()
+        self._marks: deque[tuple[float, int]] = deque([(self._began, 0)])
+
+    def count(self, url: str, outcome: Outcome) -> None:
+        if isinstance(outcome, Fetched):
+            self._pages += 1
+            self.statuses[outcome.status] += 1
+        elif isinstance(outcome, Failed | Postponed):
+            kind, _, text = outcome.error.partition(": ")
+            self.errors[kind] += 1
+            self.last_error = f"{url}: {outcome.error}"
+            if kind == "spider" and len(self.spider_errors) < _ERRORS_SHOWN:
+                self.spider_errors.append(text)
+            if isinstance(outcome, Failed) and outcome.status:
+                self.statuses[outcome.status] += 1
+
+    @property
+    def run_elapsed(self) -> float:
+        return self._clock() - self._began
+
+    def rate(self) -> float:
+        """Pages a second over the last few seconds, as far as this has been called in them."""
+        now = self._clock()
+        while len(self._marks) > 1 and self._marks[0][0] < now - _RATE_SECONDS:
+            self._marks.popleft()
+        then, pages = self._marks[0]
+        self._marks.append((now, self._pages))
+        return (self._pages - pages) / (now - then) if now > then else 0.0
