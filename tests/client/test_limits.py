@@ -1,0 +1,280 @@
+"""HostLimits: who may be asked now."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+from itertools import pairwise
+
+import pytest
+
+from client.limits import HostLimits
+from client.origin import HostKey, Origin
+
+A, B = HostKey("a"), HostKey("b")
+
+
+async def started(limits: HostLimits, host: HostKey) -> float:
+    """Take a slot, start, give it back; the instant of the start."""
+    slot = await limits.acquire(host)
+    at = time.monotonic()
+    slot.started()
+    slot.release()
+    return at
+
+
+async def ready(task: asyncio.Task[object]) -> None:
+    """Let everything that can happen without time passing happen."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert task.done()
+
+
+def test_a_host_has_as_many_slots_as_its_limit() -> None:
+    limits = HostLimits(limit_per_host=2)
+    first, second = limits.acquire_nowait(A), limits.acquire_nowait(A)
+    assert first
+    assert second
+    assert limits.acquire_nowait(A) is None
+    assert limits.ready_at(A) == math.inf
+    assert limits.room_of(A) == 0
+    assert limits.acquire_nowait(B), "another host is not concerned"
+    first.release()
+    assert limits.ready_at(A) == 0.0
+    assert limits.active_of(A) == 1
+
+
+def test_a_slot_given_back_twice_counts_once() -> None:
+    limits = HostLimits(limit_per_host=2)
+    slot = limits.acquire_nowait(A)
+    assert slot
+    slot.release()
+    slot.release()
+    assert limits.active == 0
+
+
+def test_all_hosts_share_the_overall_limit() -> None:
+    limits = HostLimits(limit=1)
+    slot = limits.acquire_nowait(A)
+    assert slot
+    assert limits.acquire_nowait(B) is None
+    slot.release()
+    assert limits.acquire_nowait(B)
+
+
+async def test_waiters_are_served_in_their_order() -> None:
+    limits = HostLimits(limit_per_host=1)
+    slot = limits.acquire_nowait(A)
+    assert slot
+    served: list[int] = []
+
+    async def wait(number: int) -> None:
+        mine = await limits.acquire(A)
+        served.append(number)
+        mine.release()
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(20):
+            group.create_task(wait(number))
+        await asyncio.sleep(0)
+        slot.release()
+    assert served == list(range(20))
+    assert limits.active == 0
+
+
+async def test_hosts_that_wait_for_the_overall_limit_take_turns() -> None:
+    """One host with many waiters must not keep another from its first slot."""
+    limits = HostLimits(limit=1)
+    slot = limits.acquire_nowait(A)
+    assert slot
+    served: list[HostKey] = []
+
+    async def wait(host: HostKey) -> None:
+        mine = await limits.acquire(host)
+        served.append(host)
+        mine.release()
+
+    async with asyncio.TaskGroup() as group:
+        for host in (A, A, A, A, B):
+            group.create_task(wait(host))
+        await asyncio.sleep(0)
+        slot.release()
+    assert B in served[:2]
+
+
+async def test_starts_keep_their_distance() -> None:
+    limits = HostLimits(spacing=0.03)
+    async with asyncio.TaskGroup() as group:
+        starts = [group.create_task(started(limits, A)) for _ in range(5)]
+        other = group.create_task(started(limits, B))
+    instants = sorted(start.result() for start in starts)
+    assert all(later - earlier >= 0.03 for earlier, later in pairwise(instants))
+    assert other.result() < instants[1], "another host does not wait"
+
+
+def test_distance_counts_from_the_start_not_from_the_slot() -> None:
+    """A slow connect must not let two requests arrive together."""
+    now = 100.0
+    limits = HostLimits(spacing=1.0, clock=lambda: now)
+    connecting = limits.acquire_nowait(A)
+    assert connecting
+    now = 107.0
+    assert limits.acquire_nowait(A) is None, (
+        "nobody starts while a start is pending, however long ago its slot was given"
+    )
+    assert limits.ready_at(A) == math.inf
+    connecting.started()
+    assert limits.ready_at(A) == 108.0
+    now = 108.0
+    assert limits.acquire_nowait(A)
+
+
+async def test_a_start_that_fails_is_a_knock_at_the_door_all_the_same() -> None:
+    limits = HostLimits(spacing=0.03)
+    slot = limits.acquire_nowait(A)
+    assert slot
+    failed_at = time.monotonic()
+    slot.release()
+    assert await started(limits, A) >= failed_at + 0.03
+
+
+async def test_a_held_host_waits_for_the_instant() -> None:
+    limits = HostLimits()
+    until = time.monotonic() + 0.03
+    limits.hold_until(A, until)
+    limits.hold_until(A, until - 1)
+    assert limits.acquire_nowait(A) is None
+    assert limits.ready_at(A) == until
+    assert await started(limits, A) >= until
+
+
+async def test_lifting_a_hold_wakes_who_waits() -> None:
+    limits = HostLimits()
+    limits.hold_until(A, time.monotonic() + 3600)
+    waiter = asyncio.create_task(started(limits, A))
+    await asyncio.sleep(0)
+    limits.unhold(A)
+    await ready(waiter)
+
+
+async def test_a_cancelled_waiter_leaves_nothing_taken() -> None:
+    limits = HostLimits(limit_per_host=1)
+    slot = limits.acquire_nowait(A)
+    assert slot
+    first = asyncio.create_task(limits.acquire(A))
+    second = asyncio.create_task(limits.acquire(A))
+    await asyncio.sleep(0)
+    first.cancel()
+    slot.release()
+    (await second).release()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert limits.active == 0
+
+
+async def test_cancelled_in_the_moment_of_being_served_a_waiter_gives_its_slot_back() -> None:
+    limits = HostLimits(limit_per_host=1)
+    slot = limits.acquire_nowait(A)
+    assert slot
+    waiter = asyncio.create_task(limits.acquire(A))
+    await asyncio.sleep(0)
+    slot.release()
+    waiter.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    assert limits.active == 0
+    assert limits.acquire_nowait(A)
+
+
+async def test_a_host_can_have_rules_of_its_own() -> None:
+    limits = HostLimits(limit_per_host=5, spacing=60.0)
+    limits.configure(A, limit_per_host=1, spacing=0.0)
+    slot = limits.acquire_nowait(A)
+    assert slot
+    assert limits.acquire_nowait(A) is None
+    slot.release()
+    assert limits.acquire_nowait(A)
+
+
+async def test_a_wider_distance_applies_to_the_next_start() -> None:
+    limits = HostLimits(spacing=0.001)
+    await started(limits, A)
+    limits.configure(A, spacing=60.0)
+    assert limits.ready_at(A) > time.monotonic() + 50
+
+
+def test_on_ready_tells_when_a_host_that_had_no_instant_has_one_again() -> None:
+    limits = HostLimits(limit_per_host=1)
+    told: list[HostKey] = []
+    limits.on_ready = told.append
+    slot = limits.acquire_nowait(A)
+    assert slot
+    assert told == []
+    slot.release()
+    assert told == [A]
+
+
+async def test_closing_fails_those_who_wait_and_those_who_come() -> None:
+    limits = HostLimits(limit_per_host=1)
+    assert limits.acquire_nowait(A)
+    waiter = asyncio.create_task(limits.acquire(A))
+    await asyncio.sleep(0)
+    limits.close(RuntimeError("closed"))
+    with pytest.raises(RuntimeError, match="closed"):
+        await waiter
+    with pytest.raises(RuntimeError, match="closed"):
+        await limits.acquire(B)
+
+
+def test_idle_hosts_are_forgotten() -> None:
+    """A crawl meets more hosts than memory should hold."""
+    limits = HostLimits(limit=0)
+    for number in range(20_000):
+        slot = limits.acquire_nowait(HostKey(str(number)))
+        assert slot
+        slot.release()
+    assert len(limits._hosts) < 10_000
+
+
+@pytest.mark.parametrize("wrong", [{"limit": -1}, {"limit_per_host": -1}, {"spacing": -0.1}, {"spacing": math.inf}])
+def test_negative_limits_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="negative"):
+        HostLimits(**wrong)  # type: ignore[arg-type]
+
+
+async def test_no_rule_is_broken_under_load() -> None:
+    """Many tasks, random cancellation: the counts never pass the limits, and end at zero."""
+    limits = HostLimits(limit=7, limit_per_host=2)
+    hosts = [HostKey(str(number)) for number in range(5)]
+    randomness = random.Random(7)
+    peak = 0
+
+    async def visit() -> None:
+        nonlocal peak
+        host = randomness.choice(hosts)
+        slot = await limits.acquire(host)
+        try:
+            assert limits.active_of(host) <= 2
+            peak = max(peak, limits.active)
+            await asyncio.sleep(0)
+            slot.started()
+            await asyncio.sleep(0)
+        finally:
+            slot.release()
+
+    tasks = [asyncio.create_task(visit()) for _ in range(500)]
+    await asyncio.sleep(0)
+    for task in randomness.sample(tasks, 100):
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert peak == 7
+    assert limits.active == 0
+    assert all(not isinstance(task.exception(), AssertionError) for task in tasks if not task.cancelled())
+
+
+def test_by_default_every_origin_is_a_host_of_its_own() -> None:
+    limits = HostLimits()
+    keys = {limits.host_of(Origin(*parts)) for parts in (("http", "h", 80), ("https", "h", 443), ("http", "h", 81))}
+    assert len(keys) == 3
