@@ -1,0 +1,424 @@
+"""The frontier: nothing lost, nothing twice, whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import signal
+import sqlite3
+import time
+from collections import Counter
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from client.origin import HostKey
+from crawler.errors import StateDamaged, StateLocked, StateMismatch, StateTooNew, StorageError
+from crawler.frontier import Counts, Lease, Settlement, SqliteFrontier
+from crawler.frontier.lock import is_locked
+from crawler.frontier.sqlite import discard
+from crawler.outcome import Failed, Fetched, Postponed, Redirected, Skip, Skipped
+from crawler.request import Links, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from crawler.outcome import Outcome
+
+    Ask = Callable[[str], list[tuple[Any, ...]]]
+
+HOST = HostKey("h.example")
+
+
+def url(number: int | str = "") -> str:
+    return f"http://h.example/{number}"
+
+
+def fetched(lease: Lease) -> Fetched:
+    return Fetched(
+        status=200, final_url=lease.url, content_type="text/html", size=10, elapsed=0.5, fetched_at=time.time()
+    )
+
+
+async def one(frontier: SqliteFrontier, host: HostKey = HOST) -> Lease:
+    (lease,) = await frontier.lease([host], 1)
+    return lease
+
+
+async def end(
+    frontier: SqliteFrontier,
+    lease: Lease,
+    outcome: Outcome | None = None,
+    *,
+    items: Sequence[str] = (),
+    found: Sequence[Request | Links] = (),
+) -> None:
+    settlement = Settlement(lease=lease, outcome=outcome or fetched(lease), items=items, found=found)
+    await frontier.settle(settlement)
+    await frontier.flush()
+
+
+async def test_a_request_is_queued_once(frontier: SqliteFrontier) -> None:
+    assert await frontier.add([Request(url(1)), Request(url(1)), Links([url(1), url(2)])]) == 2
+    assert await frontier.add([Request(url(2))]) == 0
+    assert frontier.counts == Counts(queued=2, hosts=1)
+
+
+async def test_method_and_body_make_another_request(frontier: SqliteFrontier) -> None:
+    wanted = [Request(url()), Request(url(), method="POST"), Request(url(), method="POST", body=b"x")]
+    assert await frontier.add([*wanted, *wanted]) == 3
+
+
+async def test_a_request_may_ask_again(frontier: SqliteFrontier) -> None:
+    await frontier.add([Request(url())])
+    assert await frontier.add([Request(url(), again=True)]) == 1
+
+
+async def test_a_lease_brings_back_all_that_was_asked(frontier: SqliteFrontier) -> None:
+    await frontier.add(
+        [
+            Request(
+                url("form"),
+                method="POST",
+                headers={"X-A": "b"},
+                body=b"\x00\xff",
+                callback="detail",
+                priority=3,
+                context={"page": [1, "zwei"]},
+            )
+        ]
+    )
+    lease = await one(frontier)
+    assert lease == Lease(
+        id=1,
+        host=HOST,
+        url=url("form"),
+        method="POST",
+        depth=0,
+        requested_url=url("form"),
+        callback="detail",
+        priority=3,
+        headers={"X-A": "b"},
+        body=b"\x00\xff",
+        context={"page": [1, "zwei"]},
+    )
+
+
+async def test_leases_come_by_priority_then_by_age(frontier: SqliteFrontier) -> None:
+    await frontier.add([Request(url(1)), Request(url(2), priority=5), Request(url(3)), Request(url(4), priority=-1)])
+    leases = await frontier.lease([HOST], 10)
+    assert [lease.url for lease in leases] == [url(2), url(1), url(3), url(4)]
+    assert await frontier.lease([HOST], 10) == []
+
+
+async def test_each_host_gets_its_share(frontier: SqliteFrontier) -> None:
+    other = HostKey("other.example")
+    await frontier.add([Links([url(n) for n in range(5)]), Links([f"http://other.example/{n}" for n in range(5)])])
+    leases = await frontier.lease([HOST, other], 2)
+    assert Counter(lease.host for lease in leases) == {HOST: 2, other: 2}
+
+
+async def test_a_page_is_settled_as_a_whole(frontier: SqliteFrontier, ask: Ask) -> None:
+    await frontier.add([Request(url())])
+    lease = await one(frontier)
+    await end(frontier, lease, items=['{"a":1}', '{"a":2}'], found=[Links([url(1), url(2)])])
+    assert frontier.counts == Counts(queued=2, done=1, items=2, bytes=10, hosts=1)
+    assert ask("SELECT url, status, depth, referrer FROM pages") == [(url(), 200, 0, None)]
+    assert ask("SELECT id, data FROM item") == [(1, '{"a":1}'), (2, '{"a":2}')]
+    child = await one(frontier)
+    assert (child.depth, child.referrer) == (1, url())
+
+
+async def test_counts_in_the_file_are_those_in_memory(frontier: SqliteFrontier, ask: Ask) -> None:
+    await frontier.add([Links([url(n) for n in range(10)])])
+    leases = await frontier.lease([HOST], 10)
+    await end(frontier, leases[0])
+    await end(frontier, leases[1], Failed(error="dns: no", final_url=leases[1].url))
+    await end(frontier, leases[2], Skipped(reason=Skip.ROBOTS, final_url=leases[2].url, detail="Disallow: /"))
+    await end(frontier, leases[3], Postponed(error="timeout: 30 s", not_before=time.time() + 60))
+    counts = frontier.counts
+    assert counts == Counts(queued=1, leased=6, done=1, failed=1, skipped=1, bytes=10, hosts=1)
+    assert ask("SELECT * FROM count") == [(1, 6, 1, 1, 1, 0, 10, 1)]
+
+
+async def test_every_request_is_in_exactly_one_place(frontier: SqliteFrontier, ask: Ask) -> None:
+    await frontier.add([Links([url(n) for n in range(20)])])
+    for number, lease in enumerate(await frontier.lease([HOST], 15)):
+        if number % 3 == 0:
+            await end(frontier, lease, found=[Links([url(100 + number)])])
+        elif number % 3 == 1:
+            await end(frontier, lease, Redirected(status=302, url=url(200 + number), method="GET"))
+    places = ask("SELECT request FROM queue UNION ALL SELECT request FROM lease UNION ALL SELECT request FROM result")
+    assert sorted(places) == ask("SELECT id FROM request ORDER BY id")
+
+
+async def test_what_was_leased_is_queued_again_by_the_next_start(path: Path) -> None:
+    first = await SqliteFrontier.open(path, spider="test")
+    await first.add([Links([url(1), url(2)])])
+    lease = await one(first)
+    await first.lease([HOST], 1)
+    await end(first, lease)
+    await first._db.close()  # as a killed process leaves it
+    first._lock.release()
+
+    second = await SqliteFrontier.open(path, spider="test")
+    assert second.counts == Counts(queued=1, done=1, bytes=10, hosts=1)
+    assert (await one(second)).url == url(2)
+    assert await second.add([Request(url(1)), Request(url(2))]) == 0
+    await second.close()
+
+
+async def test_a_put_off_request_waits_for_its_time(frontier: SqliteFrontier, ask: Ask) -> None:
+    await frontier.add([Request(url())])
+    now = time.time()
+    await end(frontier, await one(frontier), Postponed(error="http: 503", not_before=now + 3600))
+    assert await frontier.lease([HOST], 1) == []
+    (waiting,) = await frontier.hosts()
+    assert (waiting.host, waiting.queued, waiting.due) == (HOST, 0, [now + 3600])
+    assert ask("SELECT request, error FROM attempt") == [(1, "http: 503")]
+
+
+async def test_attempts_are_counted(frontier: SqliteFrontier) -> None:
+    await frontier.add([Request(url())])
+    for attempts in range(3):
+        lease = await one(frontier)
+        assert lease.attempts == attempts
+        await end(frontier, lease, Postponed(error="timeout: again", not_before=0.0))
+
+
+async def test_a_redirected_request_goes_on_at_its_target(frontier: SqliteFrontier, ask: Ask) -> None:
+    await frontier.add([Request(url("old"), context={"k": 1})])
+    await end(frontier, await one(frontier), Redirected(status=301, url="http://new.example/", method="GET"))
+    lease = await one(frontier, HostKey("new.example"))
+    assert (lease.id, lease.url, lease.requested_url) == (1, "http://new.example/", url("old"))
+    assert (lease.redirects, lease.context) == ((url("old"),), {"k": 1})
+    await end(frontier, lease)
+    assert ask("SELECT url, final_url, status FROM pages") == [(url("old"), "http://new.example/", 200)]
+    assert await frontier.add([Request("http://new.example/")]) == 0
+
+
+async def test_a_redirect_to_what_is_known_is_a_duplicate(frontier: SqliteFrontier, ask: Ask) -> None:
+    await frontier.add([Links([url("a"), url("b")])])
+    await end(frontier, await one(frontier), Redirected(status=302, url=url("b"), method="GET"))
+    assert ask("SELECT url, final_url, skipped FROM pages") == [(url("a"), url("b"), "duplicate")]
+
+
+async def test_a_redirect_back_into_its_own_chain_is_followed(frontier: SqliteFrontier) -> None:
+    """A site may set a cookie and send the visitor back; the limit on redirects ends a loop."""
+    await frontier.add([Request(url())])
+    await end(frontier, await one(frontier), Redirected(status=302, url=url(), method="GET"))
+    lease = await one(frontier)
+    assert (lease.url, lease.redirects) == (url(), (url(),))
+
+
+async def test_a_redirect_that_changes_the_method_drops_the_body(frontier: SqliteFrontier) -> None:
+    await frontier.add([Request(url("form"), method="POST", body=b"x")])
+    await end(frontier, await one(frontier), Redirected(status=303, url=url("done"), method="GET"))
+    lease = await one(frontier)
+    assert (lease.method, lease.body) == ("GET", None)
+
+
+async def test_where_redirects_led_is_known_to_the_next_run(path: Path) -> None:
+    first = await SqliteFrontier.open(path, spider="test")
+    await first.add([Links([url("a"), url("c")])])
+    a, c = await first.lease([HOST], 2)
+    await end(first, a, Redirected(status=301, url=url("a1"), method="GET"))
+    await end(first, c, Redirected(status=301, url=url("c1"), method="GET"))
+    lease = await one(first)
+    await end(first, lease, Redirected(status=301, url=url("a2"), method="GET"))
+    lease = next(lease for lease in await first.lease([HOST], 2) if lease.url == url("a2"))
+    await end(first, lease)
+    await first.close()
+    second = await SqliteFrontier.open(path, spider="test")
+    assert await second.add([Links([url("a"), url("a1"), url("a2"), url("c"), url("c1")])]) == 0
+    await second.close()
+
+
+async def test_what_is_not_admitted_is_kept_with_its_reason(frontier: SqliteFrontier, ask: Ask) -> None:
+    frontier.attach(
+        admit=lambda url, _depth: Skip.SCOPE if "away" in url else None, on_queued=lambda _host, _not_before: None
+    )
+    await frontier.add([Links([url(1), "http://away.example/"])])
+    await end(frontier, await one(frontier), Redirected(status=302, url="http://away.example/2", method="GET"))
+    assert ask("SELECT url, final_url, skipped FROM pages ORDER BY url") == [
+        ("http://away.example/", "http://away.example/", "scope"),
+        (url(1), "http://away.example/2", "scope"),
+    ]
+    assert frontier.counts.skipped == 2
+
+
+async def test_the_scheduler_hears_of_what_waits(frontier: SqliteFrontier) -> None:
+    heard: list[tuple[HostKey, float]] = []
+    frontier.attach(admit=lambda _url, _depth: None, on_queued=lambda host, at: heard.append((host, at)))
+    await frontier.add([Request(url())])
+    await end(frontier, await one(frontier), Postponed(error="x", not_before=5.0))
+    assert heard == [(HOST, 0.0), (HOST, 5.0)]
+
+
+async def test_texts_of_the_outside_world_are_kept_whatever_they_hold(frontier: SqliteFrontier, ask: Ask) -> None:
+    await frontier.add([Request(url())])
+    await end(
+        frontier,
+        await one(frontier),
+        Failed(error="bad: \0 \ud800 ü" + "x" * 10_000, final_url=url(), content_type="a\0b"),
+        items=['{"nul":"\\u0000","quote":"\\"","smile":"😀"}'],
+    )
+    ((error, content_type),) = ask("SELECT detail, content_type FROM result")
+    assert error.startswith("bad: \ufffd ? ü")
+    assert content_type == "a\ufffdb"
+    assert ask("SELECT data FROM item") == [('{"nul":"\\u0000","quote":"\\"","smile":"😀"}',)]
+
+
+async def test_items_are_told_after_their_commit_in_order(frontier: SqliteFrontier, ask: Ask) -> None:
+    told: list[tuple[int, list[str]]] = []
+
+    async def listen(first: int, items: Sequence[str]) -> None:
+        assert ask(f"SELECT count(*) FROM item WHERE id >= {first}") == [(len(items),)]
+        told.append((first, list(items)))
+
+    frontier.on_items = listen
+    await frontier.add([Links([url(1), url(2)])])
+    for number, lease in enumerate(await frontier.lease([HOST], 2)):
+        await end(frontier, lease, items=[f'{{"n":{number}}}', "{}"])
+    assert told == [(1, ['{"n":0}', "{}"]), (3, ['{"n":1}', "{}"])]
+    assert await frontier.items_after(1) == ["{}", '{"n":1}', "{}"]
+
+
+async def test_commits_are_shared(path: Path) -> None:
+    """Pages settled close together go into the file by one commit; each is there once `flush` returns."""
+    frontier = await SqliteFrontier.open(path, spider="test", commit_pages=1000, commit_interval=3600.0)
+    commits = 0
+
+    async def count(_first: int, _items: Sequence[str]) -> None:
+        nonlocal commits
+        commits += 1
+
+    frontier.on_items = count
+    await frontier.add([Links([url(n) for n in range(50)])])
+    for lease in await frontier.lease([HOST], 50):
+        await frontier.settle(Settlement(lease=lease, outcome=fetched(lease), items=["{}"]))
+    await frontier.flush()
+    assert commits == 1
+    await frontier.close()
+
+
+async def test_a_full_batch_is_committed_without_waiting(path: Path) -> None:
+    frontier = await SqliteFrontier.open(path, spider="test", commit_pages=3, commit_interval=3600.0)
+    committed = asyncio.Event()
+
+    async def listen(_first: int, _items: Sequence[str]) -> None:
+        committed.set()
+
+    frontier.on_items = listen
+    await frontier.add([Links([url(n) for n in range(3)])])
+    leases = await frontier.lease([HOST], 3)
+    committing = asyncio.create_task(frontier.keep_committing())
+    for lease in leases:
+        await frontier.settle(Settlement(lease=lease, outcome=fetched(lease), items=["{}"]))
+    await asyncio.wait_for(committed.wait(), 30)
+    committing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await committing
+    await frontier.close()
+
+
+async def test_closing_commits_and_leaves_nothing_leased(path: Path, ask: Ask) -> None:
+    frontier = await SqliteFrontier.open(path, spider="test")
+    await frontier.add([Links([url(1), url(2)])])
+    first, _ = await frontier.lease([HOST], 2)
+    await frontier.settle(Settlement(lease=first, outcome=fetched(first)))
+    await frontier.close("max_pages")
+    assert ask("SELECT queued, leased, done FROM count") == [(1, 0, 1)]
+    assert ask("SELECT why, ended IS NOT NULL FROM run") == [("max_pages", 1)]
+
+
+async def test_one_process_at_a_time(path: Path) -> None:
+    frontier = await SqliteFrontier.open(path, spider="test")
+    with pytest.raises(StateLocked, match="another process is crawling"):
+        await SqliteFrontier.open(path, spider="test")
+    with pytest.raises(StateLocked):
+        discard(path)
+    await frontier.close()
+    assert not is_locked(path)
+
+
+async def test_a_file_of_another_spider_is_refused(path: Path) -> None:
+    await (await SqliteFrontier.open(path, spider="one")).close()
+    with pytest.raises(StateMismatch, match="belongs to the spider 'one', not to 'two'"):
+        await SqliteFrontier.open(path, spider="two")
+    await (await SqliteFrontier.open(path, spider="one")).close()
+
+
+async def test_a_newer_file_is_refused(path: Path) -> None:
+    await (await SqliteFrontier.open(path, spider="test")).close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(StateTooNew, match="schema 99"):
+        await SqliteFrontier.open(path, spider="test")
+
+
+@pytest.mark.parametrize(
+    "content", [b"no database at all, but long enough to have a header" * 20, b"SQLite format 3\0"]
+)
+async def test_what_is_no_database_is_refused_and_left_alone(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(StateDamaged, match="no crawl file"):
+        await SqliteFrontier.open(path, spider="test")
+    assert path.read_bytes() == content
+
+
+async def test_a_database_of_something_else_is_refused(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE notes (text)")
+    with pytest.raises(StateDamaged, match="not of a crawl"):
+        await SqliteFrontier.open(path, spider="test")
+
+
+async def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"cannot write the crawl file .*nowhere"):
+        await SqliteFrontier.open(tmp_path / "nowhere" / "x.crawl", spider="test")
+
+
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    """No file of this process may grow beyond `size` bytes: what a full disk feels like."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+async def test_a_full_disk_ends_the_crawl_and_loses_nothing(path: Path) -> None:
+    frontier = await SqliteFrontier.open(path, spider="test")
+    await frontier.add([Links([url(n) for n in range(3)])])
+    leases = await frontier.lease([HOST], 3)
+    await end(frontier, leases[0], items=['{"n":0}'])
+    size = sum(file.stat().st_size for file in path.parent.iterdir())
+    with file_size_limit(size):
+        await frontier.settle(Settlement(lease=leases[1], outcome=fetched(leases[1]), items=['"' + "x" * 10**6 + '"']))
+        with pytest.raises(StorageError, match="What was committed is safe"):
+            await frontier.flush()
+        with pytest.raises(StorageError):
+            await frontier.settle(Settlement(lease=leases[2], outcome=fetched(leases[2])))
+        await frontier.close()
+    second = await SqliteFrontier.open(path, spider="test")
+    assert second.counts == Counts(queued=2, done=1, items=1, bytes=10, hosts=1)
+    assert {lease.url for lease in await second.lease([HOST], 3)} == {url(1), url(2)}
+    await second.close()
+
+
+async def test_a_reader_does_not_disturb(frontier: SqliteFrontier, path: Path) -> None:
+    with closing(sqlite3.connect(path)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM pages").fetchall()
+        await frontier.add([Request(url())])
+        await end(frontier, await one(frontier))
+        assert reader.execute("SELECT count(*) FROM pages").fetchall() == [(0,)]
+        reader.rollback()
+        assert reader.execute("SELECT count(*) FROM pages").fetchall() == [(1,)]
