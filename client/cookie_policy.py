@@ -4,7 +4,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from client.cookie_store import Cookie
-from client.set_cookie import SetCookie, default_path, domain_matches, is_ip_address
+from client.set_cookie import SetCookie, default_path, domain_matches
 
 if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList
@@ -55,7 +55,7 @@ def _domain(attribute: str, host: str) -> str | None:
         return ""
     if not attribute.isascii() or not domain_matches(host, attribute):
         return None
-    if not is_ip_address(host) and _public_suffixes().is_public(attribute):
+    if _public_suffixes().is_public(attribute):
         return "" if attribute == host else None
     return attribute
 
