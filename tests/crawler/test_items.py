@@ -1,0 +1,116 @@
+"""What callbacks give."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from crawler.errors import SpiderError
+from crawler.items import encode, gather
+from crawler.request import Links, Request
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+REQUEST = Request("http://h.example/")
+LINKS = Links(["http://h.example/1"])
+
+
+@dataclass
+class Book:
+    title: str
+    price: float
+
+
+class Point(NamedTuple):
+    x: int
+
+
+def plain() -> list[Any]:
+    return [{"a": 1}, REQUEST, None, [LINKS, {"b": 2}]]
+
+
+def generator() -> Iterator[Any]:
+    yield from plain()
+
+
+async def coroutine() -> list[Any]:
+    return plain()
+
+
+async def async_generator() -> AsyncIterator[Any]:
+    for one in plain():
+        yield one
+
+
+@pytest.mark.parametrize("callback", [plain, generator, coroutine, async_generator])
+async def test_every_kind_of_callback_gives_the_same(callback: Any) -> None:
+    harvest = await gather(callback())
+    assert harvest.items == ['{"a":1}', '{"b":2}']
+    assert harvest.found == [REQUEST, LINKS]
+
+
+async def test_nothing_gives_nothing() -> None:
+    harvest = await gather(None)
+    assert not harvest.items
+    assert not harvest.found
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        ({"a": [1, None, "ü"]}, {"a": [1, None, "ü"]}),
+        (Book("Moby", 9.5), {"title": "Moby", "price": 9.5}),
+        (OrderedDict(z=1, a=2), {"z": 1, "a": 2}),
+        ({"at": datetime(2026, 1, 2, tzinfo=UTC)}, {"at": "2026-01-02T00:00:00Z"}),
+        ({"tags": {"x"}}, {"tags": ["x"]}),
+        ({"gen": (n for n in (1, 2))}, {"gen": [1, 2]}),
+        ({1: "number"}, {"1": "number"}),
+    ],
+)
+def test_items_are_anything_json_can_hold(item: Any, expected: Any) -> None:
+    text = encode(item)
+    assert json.loads(text) == expected
+    assert "\n" not in text
+
+
+def test_models_are_items() -> None:
+    class Model:
+        def model_dump(self) -> dict[str, int]:
+            return {"n": 1}
+
+    assert encode(Model()) == '{"n":1}'
+
+
+@pytest.mark.parametrize(
+    ("item", "complaint"),
+    [
+        ("http://h.example/", "yield Request"),
+        (3, "not int"),
+        (Point(1), "not Point"),
+        ({"f": object()}, "a object is nothing JSON can hold"),
+        ({"s": "\ud800"}, "cannot be written as JSON"),
+    ],
+)
+def test_what_is_no_item_is_explained(item: Any, complaint: str) -> None:
+    with pytest.raises(SpiderError, match=complaint):
+        encode(item)
+
+
+async def test_a_context_that_cannot_be_kept_is_refused() -> None:
+    with pytest.raises(SpiderError, match="the context of a request"):
+        await gather(Request("http://h.example/", context={"f": object()}))
+
+
+async def test_what_a_callback_raises_comes_out() -> None:
+    def callback() -> Iterator[Any]:
+        yield {"a": 1}
+        raise LookupError("no such thing")
+
+    with pytest.raises(LookupError):
+        await gather(callback())

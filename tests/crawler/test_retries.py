@@ -1,0 +1,88 @@
+"""Which failure is tried again, and when."""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+
+import pytest
+
+from client import ClientPayloadError, ServerTimeoutError
+from client.origin import HostKey
+from crawler.frontier import Lease
+from crawler.outcome import Failed, Postponed
+from crawler.retries import RetryPolicy, failure_of, failure_of_status, retry_after_of
+
+POLICY = RetryPolicy(max_attempts=3, wait=2.0, max_wait=60.0)
+
+
+def lease(attempts: int = 0) -> Lease:
+    url = "http://h.example/"
+    return Lease(id=1, host=HostKey("h.example"), url=url, method="GET", depth=0, requested_url=url, attempts=attempts)
+
+
+@pytest.mark.parametrize(
+    ("status", "passing"),
+    [(404, False), (403, False), (503, True), (429, True), (500, True), (501, False), (799, False)],
+)
+def test_statuses(status: int, passing: bool) -> None:
+    failure = failure_of_status(status)
+    assert failure
+    assert failure.kind == "http"
+    assert failure.text.startswith(str(status))
+    assert failure.is_passing is passing
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 206, 299])
+def test_a_success_is_no_failure(status: int) -> None:
+    assert failure_of_status(status) is None
+
+
+def test_client_errors_have_a_kind() -> None:
+    assert failure_of(ServerTimeoutError("late"))[::2] == ("timeout", True)
+    assert failure_of(ClientPayloadError("cut"))[::2] == ("payload", True)
+
+
+def test_a_passing_failure_is_tried_as_often_as_allowed() -> None:
+    failure = failure_of(ServerTimeoutError("late"))
+    assert isinstance(POLICY.decide(lease(0), failure), Postponed)
+    assert isinstance(POLICY.decide(lease(1), failure), Postponed)
+    assert POLICY.decide(lease(2), failure) == Failed(error="timeout: late", final_url="http://h.example/")
+
+
+def test_a_lasting_failure_is_final_at_once() -> None:
+    failure = failure_of_status(404)
+    assert failure
+    assert isinstance(POLICY.decide(lease(), failure), Failed)
+
+
+def test_waits_double_and_are_capped() -> None:
+    for attempt in range(1, 12):
+        waits = [POLICY.wait_before(attempt) for _ in range(200)]
+        assert min(waits) >= 0.0
+        assert max(waits) <= min(60.0, 2.0 * 2 ** (attempt - 1))
+
+
+def test_what_the_server_asks_for_is_done_within_bounds() -> None:
+    failure = failure_of_status(503)
+    assert failure
+    before = time.time()
+    outcome = POLICY.decide(lease(), failure, retry_after=10.0)
+    assert isinstance(outcome, Postponed)
+    assert before + 10 <= outcome.not_before <= time.time() + 10
+    outcome = POLICY.decide(lease(), failure, retry_after=10.0**9)
+    assert isinstance(outcome, Postponed)
+    assert outcome.not_before <= time.time() + 60
+
+
+def test_retry_after_is_seconds_or_a_date() -> None:
+    assert retry_after_of("120") == 120.0
+    assert retry_after_of(" 7 ") == 7.0
+    ahead = retry_after_of(formatdate(time.time() + 100, usegmt=True))
+    assert ahead is not None
+    assert 95 <= ahead <= 100
+    assert retry_after_of(formatdate(0, usegmt=True)) == 0.0
+    assert retry_after_of("soon") is None
+    assert retry_after_of("") is None
+    assert retry_after_of(None) is None
+    assert retry_after_of("-5") is None
