@@ -29,7 +29,7 @@ kill-test: $(VENV)/.dev  ## Kill whole crawls a hundred times and more, and comp
 	$(BIN)/pytest -m long -s -v tests/proof/test_kill.py
 
 bench: $(VENV)/.bench  ## Measure whole crawls beside other crawlers, and write docs/benchmarks.md
-	$(BIN)/python -m tests.benchmarks.crawls --rounds $(ROUNDS)
+	$(BIN)/python -m tests.benchmarks.crawls --rounds $(ROUNDS) --report docs/benchmarks.md
 
 bench-client: $(VENV)/.bench  ## Measure the client alone beside another
 	$(BIN)/python -m tests.benchmarks.requests --rounds $(ROUNDS)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
-_HTML = (".html", ".htm", ".xhtml")
+_HTML = {".html", ".htm", ".xhtml"}
 _BLANK = "".join(map(chr, range(0x21)))
 _AS_THEY_ARE = "/%:@!$&'()*+,;=[]|^-._~"
 """What the path-percent-encode set of the WHATWG URL Standard leaves alone, of the ASCII characters seen in paths."""
@@ -84,7 +84,7 @@ def _ask(root: Path, url: str) -> Answer:
             return Answer(403, is_html=True)
     if not file.is_file():
         return Answer(404, is_html=True)
-    if not file.name.endswith(_HTML):
+    if file.suffix not in _HTML:  # to nginx as to pathlib, a name that begins with its only dot has no suffix
         return Answer(200)
     return Answer(200, is_html=True, links=frozenset(_links(url, file)))
 

@@ -1,0 +1,54 @@
+"""What a process costs from its start to its end, as the kernel has counted it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from statistics import median
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+class Usage(NamedTuple):
+    """User and system CPU time and wall time in seconds; the most memory that was resident, in bytes."""
+
+    cpu: float
+    wall: float
+    peak_bytes: int
+
+
+class Spread(NamedTuple):
+    """The median of some figures, the least and the greatest."""
+
+    median: float
+    least: float
+    greatest: float
+
+    @classmethod
+    def of(cls, figures: Sequence[float]) -> Spread:
+        return cls(median(figures), min(figures), max(figures))
+
+
+def measure(command: Sequence[str | Path], folder: Path, *, timeout: float = 600.0) -> Usage:
+    """Run a command in `folder`, its output going to `folder/log`; SystemExit when it fails or takes longer than `timeout`."""
+    log = folder / "log"
+    with log.open("wb") as file:
+        begin = time.monotonic()
+        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
+        watchdog = threading.Timer(timeout, process.kill)
+        watchdog.start()
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        finally:
+            watchdog.cancel()
+        wall = time.monotonic() - begin
+    # Popen has not seen the end of the process, as wait4 took it.
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{command}: exit code {process.returncode}\n{log.read_text(errors='replace')[-4000:]}")
+    return Usage(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss * 1024)
