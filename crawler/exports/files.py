@@ -21,6 +21,7 @@ _REMEDIES = {
     errno.EROFS: "choose a folder that can be written to",
     errno.EACCES: "change its permissions or choose another file",
     errno.EPERM: "change its permissions or choose another file",
+    errno.EPIPE: "its reader has gone; run the same command again to continue",
     errno.ENOENT: "create its folder first",
     errno.ENOTDIR: "create its folder first",
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from crawler.errors import StorageError
 from crawler.exports.files import OutputFile, disk_errors
 from crawler.exports.protocol import Cursor
 
@@ -57,14 +56,9 @@ class StandardOutput:
     def write(self, first_item: int, items: Sequence[str]) -> Cursor:
         assert first_item == self._cursor.item + 1, "items come without gaps"
         data = _lines(items)
-        try:
-            with disk_errors("standard output"):
-                sys.stdout.buffer.write(data)
-                sys.stdout.buffer.flush()
-        except StorageError as error:
-            if isinstance(error.__cause__, BrokenPipeError):
-                raise error.__cause__ from None  # its reader has what it wanted: the command's end, not the disk's fault
-            raise
+        with disk_errors("standard output"):
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
         self._cursor = Cursor(item=first_item + len(items) - 1, bytes=self._cursor.bytes + len(data))
         return self._cursor
 

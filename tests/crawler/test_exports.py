@@ -339,5 +339,6 @@ def test_standard_output_on_a_full_disk_is_a_storage_error(monkeypatch: pytest.M
 def test_a_reader_that_has_gone_is_told_apart_from_a_disk_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     export, _ = printed(monkeypatch, BrokenPipeError(32, "gone"))
     export.open(None)
-    with pytest.raises(BrokenPipeError):
+    with pytest.raises(StorageError, match="cannot write standard output: Broken pipe; its reader has gone") as error:
         export.write(1, ["1"])
+    assert isinstance(error.value.__cause__, BrokenPipeError)

@@ -1,0 +1,6 @@
+"""`python -m crawler.cli` is `crawl`."""
+
+from crawler.cli.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""Options that stand for settings, and options of the form key=value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Command = TypeVar("Command", bound="Callable[..., Any]")
+
+_SETTINGS = (
+    ("--max-pages", int, "N", "Stop when N pages have been fetched, over all runs."),
+    ("--max-depth", int, "N", "Follow links at most N steps from a seed."),
+    ("--max-time", float, "SECONDS", "Stop this run after so long."),
+    ("--concurrency", int, "N", "Requests under way at once, over all hosts."),
+    ("--per-host", int, "N", "Connections to one host at once."),
+    ("--delay", float, "SECONDS", "The least time between the starts of two requests to one host."),
+    ("--user-agent", str, "TEXT", "How the crawler calls itself."),
+)
+"""Named like the settings they stand for; None where they are not given."""
+
+
+def settings_options(command: Command) -> Command:
+    """Give a command the options that stand for settings, under the settings' own names."""
+    switches = (
+        click.option(
+            "--no-robots", "robots", flag_value=False, default=None, help="Neither ask for robots.txt nor obey it."
+        ),
+        click.option(
+            "--allow-private",
+            flag_value=True,
+            default=None,
+            help="Let pages of public hosts lead to private addresses.",
+        ),
+    )
+    for switch in reversed(switches):
+        command = switch(command)
+    for name, kind, metavar, text in reversed(_SETTINGS):
+        command = click.option(name, type=kind, metavar=metavar, help=text)(command)
+    return command
+
+
+def pairs(_context: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, str]:
+    """The callback of `key=value` options: their values as a dictionary."""
+    found = {}
+    for value in values:
+        key, separator, rest = value.partition("=")
+        if not separator or not key:
+            raise click.BadParameter(f"{value!r} is not of the form key=value", param=parameter)
+        found[key] = rest
+    return found

@@ -1,0 +1,132 @@
+"""`crawl run`: starts a crawl, or goes on with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crawler.cli.console import say
+from crawler.cli.options import pairs, settings_options
+from crawler.errors import StateLocked, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from crawler.exports import Export
+    from crawler.settings import Settings
+    from crawler.spider import Spider
+    from crawler.statefile import Status
+
+_LEVELS = ["debug", "info", "warning", "error"]
+
+
+@click.command()
+@click.argument("target")
+@click.option("-o", "--output", "outputs", multiple=True, metavar="FILE", help="Write the items to FILE: .jsonl, .ndjson, .jl, .csv, or - for standard output; repeatable.")  # fmt: skip
+@click.option("--state", metavar="FILE", help="The crawl file; by default NAME.crawl in the current folder, with the spider's name or the URL's host.")  # fmt: skip
+@click.option("--fresh", is_flag=True, help="Begin anew; an existing crawl file is discarded only with --yes.")
+@click.option("--yes", is_flag=True, help="Yes, discard the crawl file, and overwrite the outputs.")
+@settings_options
+@click.option("-a", "arguments", multiple=True, callback=pairs, metavar="KEY=VALUE", help="An argument for the spider; repeatable.")  # fmt: skip
+@click.option("-s", "overrides", multiple=True, callback=pairs, metavar="KEY=VALUE", help="Any setting; repeatable.")
+@click.option("--quiet", is_flag=True, help="Say nothing but what went wrong.")
+@click.option("--log-level", type=click.Choice(_LEVELS, case_sensitive=False), default="warning", help="What to log; by default warnings.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the final figures as one JSON object.")
+def run(
+    target: str,
+    *,
+    outputs: tuple[str, ...],
+    state: str | None,
+    fresh: bool,
+    yes: bool,
+    arguments: Mapping[str, str],
+    overrides: Mapping[str, str],
+    quiet: bool,
+    log_level: str,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Crawl TARGET, or go on where its crawl stopped.
+
+    TARGET is a spider file (quotes.py, quotes.py:Quotes), a module (pkg.mod, pkg.mod:Quotes) or a URL, of whose site every
+    page is then visited. When the crawl file exists, the crawl goes on from there, exactly where it was.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # until it crawls, to stop is to leave
+    from crawler.loader import crawl_name, load
+
+    _log_to_stderr(log_level)
+    spider = load(target, arguments)
+    settings = _settings(spider, options, overrides)
+    path = Path(state or f"{crawl_name(target, spider)}.crawl")
+    before = _check_state(path, fresh=fresh, yes=yes)
+    exports = _exports(outputs, as_json=as_json)
+
+    from crawler.cli.running import attend, conclude, figures, run_loop
+    from crawler.crawl import Crawl
+
+    if before and not quiet:
+        say(
+            f"going on with {path}: {before.urls.done:,} pages done, {before.urls.queued + before.urls.leased:,} waiting"
+        )
+    live = sys.stderr.isatty() and not ("-" in outputs and sys.stdout.isatty())
+    crawl = Crawl(spider, settings, state=path, exports=exports, fresh=fresh)
+    report = run_loop(attend(crawl, show=not quiet, live=live))
+    code = conclude(report, path, before=before, quiet=quiet)
+    if as_json:
+        click.echo(figures(report, path, code))
+    return code
+
+
+def _log_to_stderr(level: str) -> None:
+    import logging
+
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+def _settings(spider: Spider, options: Mapping[str, Any], overrides: Mapping[str, str]) -> Settings:
+    """Defaults, below the project's, below the environment's, below the spider's, below the command line's."""
+    from crawler.settings import Settings, from_environment, from_project, with_overrides
+
+    settings = from_environment(from_project(Settings(), Path.cwd()), os.environ)
+    settings = with_overrides(settings, spider.settings, source=f"the settings of {type(spider).__name__}")
+    settings = with_overrides(settings, overrides, source="-s")
+    given = {name: value for name, value in options.items() if value is not None}
+    return with_overrides(settings, given, source="the command line")
+
+
+def _check_state(path: Path, *, fresh: bool, yes: bool) -> Status | None:
+    """How the crawl stands that is to be gone on with; None if one begins.
+
+    Raises UsageError when the user has not agreed to lose a crawl, or the file cannot be one; StateLocked when it runs.
+    """
+    from crawler.statefile import StateFile
+
+    if not path.parent.is_dir():
+        raise UsageError(f"there is no folder {path.parent} for the crawl file {path.name}; create it first")
+    if not path.exists() or not path.stat().st_size:
+        return None
+    if fresh and not yes:
+        raise UsageError(f"{path} exists; to discard it and its outputs, and begin anew, add --yes")
+    with StateFile(path) as file:
+        if file.is_running:
+            raise StateLocked(
+                f"another process is crawling with {path}; wait for it, stop it, or name another with --state"
+            )
+        return None if fresh else file.status()
+
+
+def _exports(outputs: Sequence[str], *, as_json: bool) -> list[Export]:
+    from crawler.exports import open_export
+
+    exports = [open_export(output) for output in outputs]
+    paths = [export.path for export in exports]
+    if twice := next((path for path in paths if paths.count(path) > 1), None):
+        raise UsageError(f"-o names {twice} twice")
+    if as_json and "-" in paths:
+        raise UsageError("-o - and --json both want standard output; write the items to a file")
+    return exports

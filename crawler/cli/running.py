@@ -1,0 +1,162 @@
+"""Running one crawl for somebody who watches: event loop, signals, progress; and telling how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from crawler.cli.console import FAILED, FINISHED, MISUSED, STOPPED, complain, say
+from crawler.errors import CrawlError
+from crawler.progress import duration, follow, size
+from crawler.statefile import StateFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+    from pathlib import Path
+
+    from crawler.crawl import Crawl, Report
+    from crawler.statefile import Status
+    from crawler.stats import Stats
+
+Result = TypeVar("Result")
+
+_FAILURES_SHOWN = 3
+
+_HEADLINES = {
+    "finished": "finished",
+    "interrupted": "stopped",
+    "max_pages": "stopped at the limit of pages (--max-pages)",
+    "max_time": "stopped at the limit of time (--max-time)",
+}
+
+
+def run_loop(work: Coroutine[Any, Any, Result]) -> Result:
+    """What `work` returns, run in an event loop of its own, the fastest there is."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(work)
+
+
+async def attend(crawl: Crawl, *, show: bool, live: bool) -> Report:
+    """Run the crawl to its end, or until the user stops it. `show` its progress, as a `live` view or in lines.
+
+    Raises what `Crawl.run` raises.
+    """
+    failure: CrawlError
+    with _stopped_by_signals(crawl.stop):
+        async with asyncio.TaskGroup() as group:
+            watcher = group.create_task(follow(crawl.stats, sys.stderr, live=live)) if show else None
+            try:
+                return await crawl.run()
+            except CrawlError as error:  # kept, since the group would wrap it
+                failure = error
+            finally:
+                if watcher:
+                    watcher.cancel()
+        raise failure
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+@contextmanager
+def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Let SIGINT and SIGTERM stop the crawl: the first drains it, the second cuts that short. A third ends the process on
+    the spot, should the spider itself be what does not end; the file is made for that.
+
+    Python's own handlers, not the event loop's: they run between two instructions of a spider that blocks the loop.
+    """
+    loop = asyncio.get_running_loop()
+    received = 0
+
+    def on_signal(_number: int, _frame: Any) -> None:
+        nonlocal received
+        received += 1
+        if received > 2:
+            os._exit(STOPPED)
+        loop.call_soon_threadsafe(on_stop, received)
+
+    def on_stop(time: int) -> None:
+        say(
+            "stopping: pages under way are finished first; once more stops at once" if time == 1 else "stopping at once"
+        )
+        stop()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def conclude(report: Report, state: Path, *, before: Status | None, quiet: bool) -> int:
+    """Say how a crawl ended, as far as that is wanted or needed, and return the exit code. `before`: how it stood."""
+    stats = report.stats
+    if not quiet:
+        was_over = before is not None and before.state == "finished" and before.urls.done == stats.done
+        headline = "had finished already; nothing new" if was_over else _HEADLINES.get(report.reason, report.reason)
+        say(f"{headline}: {_in_numbers(stats)}")
+        if was_over:
+            say("to crawl it again from the start, add --fresh --yes")
+        if stats.failed:
+            say(
+                f"failed: {_kinds(stats) or f'{stats.failed:,} in earlier runs'}; see them with: crawl export {state} errors"
+            )
+    if number := stats.errors.get("spider", 0):
+        _tell_of_spider(stats, number, state)
+    if not report.finished:
+        if not quiet:
+            say(f"the crawl is kept in {state}; the same command goes on from here")
+        return STOPPED
+    if number:
+        return MISUSED
+    if stats.failed and not stats.done:
+        _tell_of_failures(state, stats)
+        return FAILED
+    return FINISHED
+
+
+def figures(report: Report, state: Path, code: int) -> bytes:
+    """What `--json` prints: what `crawl status --json` does, with `reason` and the `exit` code."""
+    with StateFile(state) as file:
+        return msgspec.json.encode(msgspec.structs.asdict(file.status()) | {"reason": report.reason, "exit": code})
+
+
+def _in_numbers(stats: Stats) -> str:
+    parts = [f"{stats.done:,} page{'s' * (stats.done != 1)}"]
+    parts += [f"{number:,} {name}" for name, number in (("failed", stats.failed), ("skipped", stats.skipped)) if number]
+    return f"{', '.join([*parts, f'{stats.items:,} items', size(stats.bytes)])} in {duration(stats.elapsed)}"
+
+
+def _kinds(stats: Stats) -> str:
+    return ", ".join(f"{kind} {number:,}" for kind, number in sorted(stats.errors.items(), key=lambda pair: -pair[1]))
+
+
+def _tell_of_spider(stats: Stats, number: int, state: Path) -> None:
+    complain(f"the spider raised on {number:,} page{'s' * (number != 1)}:")
+    for error in stats.spider_errors:
+        say(f"  {error}")
+    if number > len(stats.spider_errors):
+        say(f"  and {number - len(stats.spider_errors):,} more")
+    say(f"mend it, then crawl anew: the same command with --fresh --yes (which discards {state} and its outputs)")
+
+
+def _tell_of_failures(state: Path, stats: Stats) -> None:
+    complain("not one page could be fetched:")
+    with StateFile(state) as file:
+        for url, error in file.failures(_FAILURES_SHOWN):
+            say(f"  {url}: {error}")
+    if stats.failed > _FAILURES_SHOWN:
+        say(f"  and {stats.failed - _FAILURES_SHOWN:,} more")
+    say("once that is mended, crawl anew: the same command with --fresh --yes")

@@ -1,0 +1,100 @@
+"""Looking into a crawl file, also while it is being crawled: `status`, `export`, `sql`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crawler.cli.console import FAILED, FINISHED
+from crawler.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from crawler.statefile import Status
+
+state_argument = click.argument("state", type=click.Path(path_type=Path))
+
+output_option = click.option(
+    "-o",
+    "--output",
+    default="-",
+    metavar="FILE",
+    help="Where to write: .jsonl, .ndjson, .jl or .csv, replaced at once when complete; by default JSON Lines on standard output.",
+)
+
+
+@click.command()
+@state_argument
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def status(state: Path, *, as_json: bool) -> int:
+    """Show how the crawl in the file STATE stands."""
+    import msgspec
+
+    from crawler.statefile import StateFile
+
+    with StateFile(state) as file:
+        now = file.status()
+    click.echo(msgspec.json.encode(now) if as_json else _described(state, now))
+    return FINISHED
+
+
+def _described(path: Path, now: Status) -> str:
+    from crawler.progress import duration, size
+
+    urls = now.urls
+    return "\n".join(
+        [
+            f"{path}: spider {now.spider}, {now.state}",
+            f"  pages    {urls.done:,} done, {urls.failed:,} failed, {urls.skipped:,} skipped",
+            f"  waiting  {urls.queued:,} queued, {urls.leased:,} under way",
+            f"  items    {now.items:,}",
+            f"  fetched  {size(now.bytes)} from {now.hosts:,} host{'s' * (now.hosts != 1)}",
+            f"  time     {duration(now.elapsed)}, since {now.started}",
+        ]
+    )
+
+
+@click.command()
+@state_argument
+@click.argument("table", type=click.Choice(["pages", "items", "links", "errors", "hosts"]))
+@output_option
+def export(state: Path, table: Any, output: str) -> int:
+    """Write a TABLE of the crawl file STATE: its pages, links, errors or hosts, or the items just as the spider gave them."""
+    from crawler.statefile import StateFile
+
+    with StateFile(state) as file:
+        if table == "items":
+            return _write(output, file.items())
+        rows = file.rows(table)
+        return _write(output, rows.as_json(), rows.columns)
+
+
+@click.command()
+@state_argument
+@click.argument("query")
+@output_option
+def sql(state: Path, query: str, output: str) -> int:
+    """Answer an SQL QUERY about the crawl file STATE, which it cannot change.
+
+    For example: crawl sql site.crawl "select status, count(*) as pages from pages group by status"
+    """
+    from crawler.statefile import StateFile
+
+    with StateFile(state) as file:
+        rows = file.query(query)
+        return _write(output, rows.as_json(), rows.columns)
+
+
+def _write(output: str, rows: Iterable[str], columns: Sequence[str] = ()) -> int:
+    from crawler.exports import write_all
+
+    try:
+        write_all(output, rows, columns)
+    except StorageError as error:
+        if isinstance(error.__cause__, BrokenPipeError):
+            return FAILED  # as every tool does whose reader, like `head`, has seen enough
+        raise
+    return FINISHED

@@ -1,0 +1,108 @@
+"""How a crawl goes, while it goes: a live view in a terminal, a line now and then anywhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.text import Text
+
+    from crawler.stats import Stats
+
+LIVE_SECONDS = 0.25
+"""Between two states of the live view: it flows, and costs well below 1 % of a processor."""
+
+LINE_SECONDS = 10.0
+"""Between two lines where there is no terminal: such output is read in a log, afterwards."""
+
+_BAR_WIDTH = 32
+_KINDS_SHOWN = 6
+
+
+async def follow(stats: Callable[[], Stats], stream: TextIO, *, live: bool, every: float | None = None) -> None:
+    """Show on `stream` what `stats` says, `every` so many seconds, until cancelled; a terminal is then left as it was.
+
+    The first time is one interval after the start: the first requests go out before rich, say, is even imported.
+    """
+    if live:
+        await _follow_live(stats, stream, every or LIVE_SECONDS)
+    else:
+        await _follow_in_lines(stats, stream, every or LINE_SECONDS)
+
+
+async def _follow_live(stats: Callable[[], Stats], stream: TextIO, every: float) -> None:
+    await asyncio.sleep(every)
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(file=stream)
+    # What a spider prints goes above the view if it goes to a terminal; else it goes where its output was sent.
+    with Live(console=console, auto_refresh=False, transient=True, redirect_stdout=sys.stdout.isatty()) as view:
+        while True:
+            view.update(_drawn(stats(), console.width), refresh=True)
+            await asyncio.sleep(every)
+
+
+async def _follow_in_lines(stats: Callable[[], Stats], stream: TextIO, every: float) -> None:
+    with suppress(BrokenPipeError):  # nobody reads it any more: no reason to stop crawling
+        while True:
+            await asyncio.sleep(every)
+            print(line(stats()), file=stream, flush=True)
+
+
+def line(stats: Stats) -> str:
+    """A crawl in one line of plain text."""
+    parts = [f"{stats.done:,} pages", f"{stats.queued + stats.leased:,} waiting"]
+    parts += [f"{number:,} {name}" for name, number in (("failed", stats.failed), ("skipped", stats.skipped)) if number]
+    parts += [f"{stats.items:,} items", size(stats.bytes), f"{stats.rate:.1f} pages/s", duration(stats.elapsed)]
+    return f"{stats.spider}: {', '.join(parts)}"
+
+
+def size(number: int) -> str:
+    """Bytes for a reader: `512 B`, `1.5 kB`, `34.0 MB` (powers of 1000)."""
+    value = float(number)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:,.1f} TB"
+
+
+def duration(seconds: float) -> str:
+    """Time for a reader: `0.8 s`, `12.5 s`, `3:07`, `26:03:07`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _drawn(stats: Stats, width: int) -> Text:
+    """Four lines of which each fits its line. One `Text` is many times cheaper to draw than a table."""
+    from rich.text import Text
+
+    view = Text(no_wrap=True, overflow="ellipsis")
+    waiting = stats.queued + stats.leased
+    view.append(f"{stats.spider}  ", "bold")
+    view.append(f"{stats.done:,}", "bold green")
+    view.append(f" pages  {waiting:,} waiting  {stats.rate:.1f} pages/s  {duration(stats.elapsed)}\n")
+    over = stats.done + stats.failed + stats.skipped
+    filled = _BAR_WIDTH * over // max(over + waiting, 1)
+    view.append("━" * filled, "green").append("━" * (_BAR_WIDTH - filled), "bright_black")
+    view.append(f"  {stats.items:,} items  {size(stats.bytes)}  {stats.hosts:,} hosts  {stats.active} under way\n")
+    view.append("  ".join(_kinds(stats)) or "no errors", "yellow" if stats.errors else "bright_black")
+    view.append("\n")
+    view.append(stats.last_error[: max(width - 1, 0)] or "Ctrl-C stops; the same command goes on", "bright_black")
+    return view
+
+
+def _kinds(stats: Stats) -> list[str]:
+    """What there were most of: kinds of errors, then statuses other than 2xx."""
+    errors = sorted(stats.errors.items(), key=lambda pair: -pair[1])
+    statuses = sorted(((f"HTTP {code}", number) for code, number in stats.statuses.items() if code // 100 != 2))
+    return [f"{kind} {number:,}" for kind, number in [*errors, *statuses][:_KINDS_SHOWN]]

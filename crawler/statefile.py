@@ -1,0 +1,197 @@
+"""Reading a crawl file, also beside the crawl that writes it.
+
+What is read is one consistent snapshot, taken with the first look; the crawl goes on meanwhile. Only the views, and the
+tables `count`, `run` and `meta`, are known here; what the views hold is written in crawler/frontier/schema.sql.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from urllib.parse import quote
+
+import msgspec
+
+from crawler.errors import StateDamaged, StateError, StateTooNew, UsageError
+from crawler.frontier.lock import is_locked
+from crawler.frontier.migrations import APPLICATION_ID, VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+View: TypeAlias = Literal["pages", "items", "links", "errors", "hosts"]
+
+_READING = {
+    sqlite3.SQLITE_SELECT,
+    sqlite3.SQLITE_READ,
+    sqlite3.SQLITE_FUNCTION,
+    sqlite3.SQLITE_RECURSIVE,
+}
+"""What a statement may do (https://www.sqlite.org/c3ref/c_alter_table.html); not, say, to attach another file."""
+
+
+class Urls(msgspec.Struct, frozen=True, kw_only=True):
+    """How many requests are in each state."""
+
+    queued: int
+    leased: int
+    done: int
+    failed: int
+    skipped: int
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """How a crawl stands. `started`: ISO 8601, UTC; `elapsed`: seconds that its runs took in all."""
+
+    spider: str
+    state: Literal["running", "paused", "finished"]
+    urls: Urls
+    items: int
+    bytes: int
+    hosts: int
+    started: str
+    elapsed: float
+
+
+class Rows:
+    """What a query gave: the names of the columns, and the rows, read one after the other as they are asked for."""
+
+    def __init__(self, cursor: sqlite3.Cursor, path: Path) -> None:
+        self.columns: list[str] = [column[0] for column in cursor.description or ()]
+        self._cursor = cursor
+        self._path = path
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        with _translated(self._path, is_users=True):
+            yield from self._cursor
+
+    def as_json(self) -> Iterator[str]:
+        """Each row as the text of a JSON object; of columns of one name the last counts."""
+        encode = msgspec.json.Encoder().encode
+        for row in self:
+            yield encode(dict(zip(self.columns, row, strict=True))).decode()
+
+
+class StateFile:
+    """A crawl file, open for reading until the end of a `with` block.
+
+    Raises UsageError when there is none at `path`, StateTooNew when a newer version of the program wrote it, StateDamaged
+    when it is no crawl file or a damaged one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise UsageError(f"there is no crawl file {path}{_others_beside(path)}")
+        self.path = path
+        self.is_running = is_locked(path)
+        with _translated(path):
+            self._db = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode={self._mode()}", uri=True)
+            try:
+                self._check()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def _mode(self) -> str:
+        """Opened read-only, SQLite would leave its two side files behind, unless a crawl is there to remove them. So a file
+        at rest is opened for writing, where that can be; that nothing is written `query_only` sees to."""
+        return "ro" if self.is_running or not os.access(self.path, os.W_OK) else "rw"
+
+    def _check(self) -> None:
+        self._db.execute("PRAGMA query_only = ON")
+        ((application,),) = self._db.execute("PRAGMA application_id")
+        ((version,),) = self._db.execute("PRAGMA user_version")
+        if application != APPLICATION_ID:
+            raise StateDamaged(f"{self.path} is no crawl file")
+        if version > VERSION:
+            raise StateTooNew(
+                f"{self.path} has schema {version}, which a newer version of the program wrote; this one knows {VERSION} "
+                f"at most: update the program"
+            )
+        self._db.execute("BEGIN")  # the snapshot
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._db.close()
+
+    def status(self) -> Status:
+        """How the crawl stands."""
+        with _translated(self.path):
+            (counts,) = self._db.execute("SELECT queued, leased, done, failed, skipped, items, bytes, hosts FROM count")
+            ((spider,),) = self._db.execute("SELECT value FROM meta WHERE key = 'spider'")
+            runs = list(self._db.execute("SELECT started, coalesce(ended, seen), why FROM run ORDER BY id"))
+        urls = Urls(**dict(zip(Urls.__struct_fields__, counts, strict=False)))
+        ends_at = {len(runs) - 1: time.time()} if self.is_running else {}
+        elapsed = sum(max(ends_at.get(n, seen) - started, 0.0) for n, (started, seen, _) in enumerate(runs))
+        return Status(
+            spider=spider,
+            state=self._state(urls, runs[-1][2] if runs else None),
+            urls=urls,
+            items=counts[5],
+            bytes=counts[6],
+            hosts=counts[7],
+            started=datetime.fromtimestamp(runs[0][0], UTC).isoformat(timespec="milliseconds") if runs else "",
+            elapsed=round(elapsed, 3),
+        )
+
+    def _state(self, urls: Urls, why: str | None) -> Literal["running", "paused", "finished"]:
+        if self.is_running:
+            return "running"
+        return "finished" if why == "finished" and not urls.queued + urls.leased else "paused"
+
+    def items(self) -> Iterator[str]:
+        """What the spider yielded, as texts of JSON objects, in the order in which it was committed."""
+        for (data,) in self.query("SELECT data FROM items ORDER BY id"):
+            yield data
+
+    def rows(self, view: View) -> Rows:
+        """All rows of a view."""
+        return self.query(f"SELECT * FROM {view}")  # noqa: S608 - one of five names
+
+    def failures(self, limit: int) -> list[tuple[str, str]]:
+        """The URL and the error of the first requests that failed."""
+        return [(url, error) for url, error in self.query("SELECT url, error FROM errors LIMIT ?", (limit,))]
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> Rows:
+        """What an SQL query gives; it can change nothing. Raises UsageError when SQLite refuses it, here or on the way."""
+        self._db.set_authorizer(_allow_reading)
+        try:
+            with _translated(self.path, is_users=True):
+                return Rows(self._db.execute(sql, parameters), self.path)
+        finally:
+            self._db.set_authorizer(None)
+
+
+def _allow_reading(action: int, *_: str | None) -> int:
+    return sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY
+
+
+@contextmanager
+def _translated(path: Path, *, is_users: bool = False) -> Iterator[None]:
+    """SQLite's errors as ours. One in the SQL itself is the user's, if they wrote it; else the file lacks what it names."""
+    try:
+        yield
+    except (sqlite3.Error, sqlite3.Warning) as error:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        if is_users and code == sqlite3.SQLITE_AUTH:
+            raise UsageError("only queries are allowed here, nothing that could change a file") from error
+        if is_users and code == sqlite3.SQLITE_ERROR:
+            raise UsageError(f"this is no query that SQLite can answer: {error}") from error
+        if code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise StateDamaged(f"{path} is no crawl file, or a damaged one: {error}") from error
+        raise StateError(f"{path} cannot be read: {error}") from error
+
+
+def _others_beside(path: Path) -> str:
+    others = sorted(entry.name for entry in path.parent.glob("*.crawl"))
+    return f"; there is: {', '.join(others)}" if others else ""
