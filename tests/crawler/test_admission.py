@@ -1,0 +1,39 @@
+"""Which requests are made."""
+
+from __future__ import annotations
+
+from crawler.admission import Admission
+from crawler.outcome import Skip
+
+SEED = "http://h.example/"
+
+
+def test_by_default_the_hosts_of_the_seeds_are_in_scope() -> None:
+    admission = Admission(None, 0)
+    admission.extend([SEED])
+    assert admission.refuse("http://h.example/page", 1) is None
+    assert admission.refuse("http://other.example/", 1) is Skip.SCOPE
+
+
+def test_a_seed_is_always_admitted_and_widens_the_scope() -> None:
+    """`example.org` may send its visitors to another name: the site is then there."""
+    admission = Admission(None, 0)
+    admission.extend([SEED])
+    assert admission.refuse("http://moved.example/", 0) is None
+    assert admission.refuse("http://moved.example/page", 1) is None
+    assert admission.seed_names == {"h.example", "moved.example"}
+
+
+def test_links_are_followed_down_to_the_depth() -> None:
+    admission = Admission(None, 2)
+    admission.extend([SEED])
+    assert admission.refuse("http://h.example/2", 2) is None
+    assert admission.refuse("http://h.example/3", 3) is Skip.DEPTH
+
+
+def test_what_a_spider_declares_counts() -> None:
+    admission = Admission(["other.example"], 0)
+    admission.extend([SEED])
+    assert admission.refuse("http://sub.other.example/", 5) is None
+    assert admission.refuse("http://third.example/", 1) is Skip.SCOPE
+    assert Admission("any", 0).refuse("http://third.example/", 1) is None

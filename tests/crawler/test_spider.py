@@ -1,0 +1,95 @@
+"""The spider contract: arguments, callbacks, and how a spider's mistakes are told."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+import pytest
+
+from crawler.errors import SpiderError
+from crawler.spider import Spider, arguments_of, callback_of, explain
+
+
+class Shop(Spider):
+    start_urls = ("http://shop.example/",)
+    category: str = "all"
+    pages: int = 1
+    tags: list[str] = []  # noqa: RUF012 - as users write it
+    version: ClassVar[str] = "1"
+    _secret: int = 0
+
+    def parse(self, page: Any) -> None:
+        raise LookupError("no price")
+
+    def detail(self, page: Any) -> None:
+        json.loads("no json")
+
+
+def test_arguments_are_the_declared_attributes() -> None:
+    assert set(arguments_of(Shop)) == {"start_urls", "category", "pages", "tags"}
+    assert set(arguments_of(Spider)) == {"start_urls"}
+
+
+def test_arguments_are_converted_to_their_type() -> None:
+    spider = Shop(category="books", pages="12")
+    assert (spider.category, spider.pages) == ("books", 12)
+    assert Shop().pages == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ({"page": 1}, "Shop takes no argument 'page'; it takes: category, pages, start_urls, tags"),
+        ({"pages": "many"}, "argument pages='many' of Shop: Expected `int`"),
+        ({"_secret": 1}, "takes no argument"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(SpiderError, match=complaint):
+        Shop(**arguments)
+
+
+def test_the_name_is_the_class_name_unless_given() -> None:
+    class Named(Spider):
+        name = "given"
+
+    assert Shop.crawl_name() == "shop"
+    assert Named.crawl_name() == "given"
+
+
+def test_the_seeds_are_the_start_urls() -> None:
+    assert [seed.url for seed in Shop().start()] == ["http://shop.example/"]  # type: ignore[union-attr]
+
+
+def test_callbacks_are_found_by_name() -> None:
+    spider = Shop()
+    assert callback_of(spider, None) == spider.parse
+    assert callback_of(spider, "detail") == spider.detail
+    for wrong in ("missing", "category"):
+        with pytest.raises(SpiderError, match="has no method"):
+            callback_of(spider, wrong)
+
+
+def test_a_spider_without_parse_is_told_to_write_one() -> None:
+    with pytest.raises(SpiderError, match="has no parse method"):
+        Spider().parse(None)  # type: ignore[arg-type]
+
+
+def raised_by(call: Any) -> Exception:
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - any
+        call(None)
+    return caught.value
+
+
+def test_a_spiders_exception_is_told_with_its_place() -> None:
+    text = explain(raised_by(Shop().parse))
+    assert text.startswith(__file__)
+    assert text.endswith("LookupError: no price (in parse)")
+
+
+def test_an_exception_below_the_spider_is_told_with_the_place_in_the_spider() -> None:
+    text = explain(raised_by(Shop().detail))
+    assert text.startswith(__file__)
+    assert "JSONDecodeError" in text
+    assert text.endswith("(in detail)")
