@@ -15,6 +15,8 @@ from collections.abc import AsyncIterable, AsyncIterator
 from pathlib import PurePath
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from client.decoding import make_compressor
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -45,6 +47,11 @@ class Body(ABC):
     @abstractmethod
     def parts(self) -> AsyncIterator[bytes]:
         """Iterate over the bytes from the beginning; `BodyConsumedError` when that is not possible a second time."""
+
+    @property
+    def can_replay(self) -> bool:
+        """Whether `parts` can begin again, for a redirect or a retry."""
+        return True
 
     def in_memory(self) -> bytes | None:
         """The whole body if it is in memory anyway, so that it can be sent with the head; else None."""
@@ -102,6 +109,10 @@ class FileBody(Body):
             self._file.seek(here)
         return max(0, end - self._start)
 
+    @property
+    def can_replay(self) -> bool:
+        return self._start is not None
+
     async def parts(self) -> AsyncIterator[bytes]:
         if self._has_begun:
             if self._start is None:
@@ -128,12 +139,49 @@ class IterableBody(Body):
     def size(self) -> None:
         return None
 
+    @property
+    def can_replay(self) -> bool:
+        return not isinstance(self._source, AsyncIterator)
+
     async def parts(self) -> AsyncIterator[bytes]:
-        if self._has_begun and isinstance(self._source, AsyncIterator):
+        if self._has_begun and not self.can_replay:
             raise BodyConsumedError("the iterator has been sent once and does not begin anew")
         self._has_begun = True
         async for part in self._source:
             yield part
+
+
+class CompressedBody(Body):
+    """Another body in a content coding, compressed as it is sent."""
+
+    def __init__(self, body: Body, coding: str) -> None:
+        self._body = body
+        self._coding = coding
+        self.content_type = body.content_type
+
+    @property
+    def size(self) -> None:
+        return None
+
+    @property
+    def can_replay(self) -> bool:
+        return self._body.can_replay
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        compressor = make_compressor(self._coding)
+        async for part in self._body.parts():
+            if data := compressor.compress(part):
+                yield data
+        yield compressor.flush()
+
+
+def compress_body(body: Body, coding: str) -> Body:
+    """Return `body` in the content coding ``gzip`` or ``deflate``; what is in memory is compressed at once."""
+    data = body.in_memory()
+    if data is None:
+        return CompressedBody(body, coding)
+    compressor = make_compressor(coding)
+    return BytesBody(compressor.compress(data) + compressor.flush(), body.content_type)
 
 
 def _guess_type(file: IO[Any]) -> str:
@@ -156,10 +204,8 @@ def make_body(data: Any) -> Body:
             return BytesBody(data)
         case str():
             return TextBody(data)
-        case io.IOBase():
-            return FileBody(data)
         case AsyncIterable():
             return IterableBody(data)
-    if callable(getattr(data, "read", None)):  # what tempfile returns wraps a file without being one
+    if callable(getattr(data, "read", None)):  # not io.IOBase: what tempfile returns wraps a file without being one
         return FileBody(data)
     raise TypeError(f"cannot send data of type {type(data).__name__}")

@@ -35,13 +35,15 @@ class Connection:
     It is given back by itself when the response is complete, else by `release` or `close`; each may be called again.
     """
 
-    __slots__ = ("_pool", "_slot", "key", "protocol")
+    __slots__ = ("_pool", "_slot", "key", "protocol", "upload")
 
     def __init__(self, pool: Pool, key: ConnectionKey, protocol: Http1Protocol, slot: Slot) -> None:
         self._pool: Pool | None = pool
         self._slot = slot
         self.key = key
         self.protocol = protocol
+        self.upload: asyncio.Task[None] | None = None
+        """What sends the request's body meanwhile; it ends with the use of the connection."""
 
     @property
     def transport(self) -> asyncio.Transport | None:
@@ -52,6 +54,11 @@ class Connection:
     def closed(self) -> bool:
         """Whether the connection has been given back, or lost."""
         return self._pool is None or self.protocol.is_closed
+
+    @property
+    def is_given_back(self) -> bool:
+        """Whether the connection is somebody else's by now."""
+        return self._pool is None
 
     def began(self) -> None:
         """To be called when the request's bytes go out: the spacing between starts counts from here, and the end of the
@@ -64,6 +71,8 @@ class Connection:
         """Give the connection back; it is kept for another request if it can serve one, else closed."""
         pool, self._pool = self._pool, None
         if pool is not None:
+            if self.upload is not None:
+                self.upload.cancel()
             pool.give_back(self.key, self.protocol)
             self._slot.release()
 
@@ -75,5 +84,5 @@ class Connection:
 
     def __del__(self) -> None:
         if self._pool is not None:
-            warn(f"unclosed connection to {self.key.host}:{self.key.port}", ResourceWarning, source=self)
+            warn(f"unclosed connection to {self.key.host}:{self.key.port}", ResourceWarning, stacklevel=2, source=self)
             self.close()

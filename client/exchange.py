@@ -3,6 +3,9 @@
 import asyncio
 from typing import Final, NamedTuple
 
+from yarl import URL
+
+from client.errors import ClientError
 from client.stream import Flow, StreamReader
 from client.version import HttpVersion, HttpVersion11
 
@@ -17,22 +20,30 @@ class HeadTooLarge(WireError):
     """The head exceeds a limit of `WireLimits`."""
 
 
-class WireLimits(NamedTuple):
-    """Bounds on what a peer may send, in bytes."""
+class ReadPolicy(NamedTuple):
+    """How responses are received; sizes in bytes. One object serves a whole session."""
 
     max_line_size: int = 8190
-    """The reason phrase of the status line."""
+    """Bound of the reason phrase of the status line."""
     max_field_size: int = 8190
-    """One header's name and value."""
+    """Bound of one header's name and value."""
     max_headers: int = 128
-    """How many header lines."""
+    """How many header lines there may be."""
     max_head_size: int = 64 * 1024
-    """A whole head, with the 1xx heads before it; also what a body may have of framing between two pieces of content."""
+    """Bound of a whole head, with the 1xx heads before it, and of framing between two pieces of a body."""
+    max_body_bytes: int | None = None
+    """Bound of a body, on the wire and decoded; None for none."""
     high_water: int = 256 * 1024
     """Body bytes that wait for their reader before the transport is paused."""
+    decompresses: bool = True
+    """Whether Content-Encoding is undone."""
+    read_until_eof: bool = True
+    """Whether a body may be framed by the end of the connection; if not, such a response has none."""
 
 
-_NOTED: Final = frozenset({b"connection", b"content-encoding", b"content-length", b"set-cookie", b"transfer-encoding"})
+_NOTED: Final = frozenset(
+    {b"connection", b"content-encoding", b"content-length", b"location", b"set-cookie", b"transfer-encoding"}
+)
 """The headers an exchange itself looks at."""
 
 
@@ -50,32 +61,32 @@ class Exchange:
         "is_complete",
         "is_sent",
         "keeps_alive",
-        "limits",
-        "max_bytes",
         "may_upgrade",
         "method",
         "noted",
+        "policy",
         "raw_headers",
         "reason",
         "sent_at",
         "sock_read",
         "status",
+        "url",
         "version",
     )
 
     def __init__(  # noqa: PLR0917  made once a request
         self,
         method: str,
-        limits: WireLimits,
-        max_bytes: int | None,
+        url: URL,
+        policy: ReadPolicy,
         sock_read: float,
         sent_at: float,
         is_sent: bool,
         may_upgrade: bool,
     ) -> None:
         self.method = method
-        self.limits = limits
-        self.max_bytes = max_bytes
+        self.url = url
+        self.policy = policy
         self.sock_read = sock_read
         self.is_sent = is_sent
         """Whether the request has been handed to the transport completely."""
@@ -98,6 +109,15 @@ class Exchange:
         self._may_continue = False
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything of a response has arrived."""
+        return self.first_byte_at > 0.0
+
+    def set_cookie_values(self) -> list[str]:
+        """The values of the Set-Cookie headers, as they came."""
+        return [value.decode("utf-8", "surrogateescape") for value in self.noted.get(b"set-cookie", ())]
 
     # -- who waits ------------------------------------------------------------------------------------------------
 
@@ -139,24 +159,30 @@ class Exchange:
 
     def take_head(self, version: HttpVersion, status: int, reason: bytes, headers: RawHeaders, flow: Flow) -> None:
         """The head of the final response has arrived; raises `WireError` when it breaks a limit or makes no sense."""
-        limits = self.limits
+        policy = self.policy
         if status < 100 or (status == 101 and not self.may_upgrade):
             raise WireError(f"unexpected status {status}")
-        if len(reason) > limits.max_line_size:
-            raise HeadTooLarge(f"a status line of more than {limits.max_line_size} bytes")
-        if len(headers) > limits.max_headers:
-            raise HeadTooLarge(f"more than {limits.max_headers} headers")
+        if len(reason) > policy.max_line_size:
+            raise HeadTooLarge(f"a status line of more than {policy.max_line_size} bytes")
+        if len(headers) > policy.max_headers:
+            raise HeadTooLarge(f"more than {policy.max_headers} headers")
         self.version, self.status, self.reason, self.raw_headers = version, status, reason, headers
-        self._note(headers, limits.max_field_size)
-        self.ends_at_head = self.method == "HEAD" or (self.method == "CONNECT" and 200 <= status < 300)
+        self._note(headers, policy.max_field_size)
+        self.keeps_alive = self._persists()
+        if self.method == "HEAD" or (self.method == "CONNECT" and 200 <= status < 300):
+            self.ends_at_head = True
+        elif not policy.read_until_eof and self.ends_with_connection:
+            self.ends_at_head, self.keeps_alive = True, False
+        self.is_complete = self.ends_at_head
+        codings = self.noted.get(b"content-encoding", ()) if policy.decompresses else ()
         self.body = StreamReader(
             flow,
-            high_water=limits.high_water,
-            max_bytes=self.max_bytes,
-            content_encoding=b",".join(self.noted.get(b"content-encoding", ())).decode("latin-1"),
+            self.method,
+            self.url,
+            high_water=policy.high_water,
+            max_bytes=policy.max_body_bytes,
+            content_encoding=b",".join(codings).decode("latin-1") if codings else "",
         )
-        if self.ends_at_head:
-            self.is_complete = True
         self._wake()
 
     def _note(self, headers: RawHeaders, max_field_size: int) -> None:
@@ -170,7 +196,6 @@ class Exchange:
             key = name.lower()
             if key in _NOTED:
                 noted.setdefault(key, []).append(value)
-        self.keeps_alive = self._persists()
 
     def _persists(self) -> bool:
         """Whether the peer keeps the connection open after this response (RFC 9112 §9.3)."""
@@ -199,6 +224,8 @@ class Exchange:
 
     def fail(self, error: Exception) -> None:
         """The response will not be complete: whoever waits for its head or reads its body gets `error`."""
+        if isinstance(error, ClientError):
+            error.method, error.url = self.method, self.url
         self._error = error
         if self.body is not None:
             self.body.set_exception(error)

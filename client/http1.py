@@ -35,11 +35,13 @@ from client.errors import (
     ServerTimeoutError,
     SocketTimeoutError,
 )
-from client.exchange import Exchange, HeadTooLarge, RawHeaders, WireError, WireLimits
+from client.exchange import Exchange, HeadTooLarge, RawHeaders, ReadPolicy, WireError
 from client.version import HttpVersion10, HttpVersion11
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from yarl import URL
 
 _VERSIONS: Final = {"1.1": HttpVersion11, "1.0": HttpVersion10}
 
@@ -53,7 +55,9 @@ class Http1Protocol(asyncio.Protocol):
         "_exchange",
         "_headers",
         "_is_closed",
+        "_is_lost",
         "_loop",
+        "_lost",
         "_parser",
         "_reason",
         "_silence_at",
@@ -76,6 +80,8 @@ class Http1Protocol(asyncio.Protocol):
         self._reason = b""
         self._uncounted = 0  # bytes of an incomplete head, or of framing since the last content
         self._is_closed = False
+        self._is_lost = False
+        self._lost: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._deadline_at = inf
         self._silence_at = inf
@@ -107,12 +113,12 @@ class Http1Protocol(asyncio.Protocol):
     def begin(
         self,
         method: str,
+        url: URL,
         data: bytes,
-        limits: WireLimits,
+        policy: ReadPolicy,
         *,
         is_whole: bool = True,
         may_upgrade: bool = False,
-        max_bytes: int | None = None,
         deadline_at: float = inf,
         sock_read: float | None = None,
     ) -> Exchange:
@@ -121,10 +127,11 @@ class Http1Protocol(asyncio.Protocol):
         `deadline_at` is on the loop's clock, `sock_read` in seconds. The connection must be idle.
         """
         assert self._exchange is None
-        assert self.transport is not None
+        if self.transport is None or self.is_closed:
+            raise ServerDisconnectedError("the server closed the connection while it was idle")
         now = self._loop.time()
         silence = sock_read or 0.0
-        self._exchange = exchange = Exchange(method, limits, max_bytes, silence, now, is_whole, may_upgrade)
+        self._exchange = exchange = Exchange(method, url, policy, silence, now, is_whole, may_upgrade)
         self.exchanges += 1
         self._uncounted = 0
         self._deadline_at = deadline_at
@@ -133,20 +140,21 @@ class Http1Protocol(asyncio.Protocol):
         self.transport.write(data)
         return exchange
 
-    async def write(self, data: bytes) -> None:
-        """Send a part of the request's body, and wait while the transport's buffer is full."""
-        if self._is_closed or self._exchange is None:
-            raise ClientConnectionResetError("the connection was closed while the request was being sent")
-        assert self.transport is not None
+    async def write(self, exchange: Exchange, data: bytes) -> None:
+        """Send a part of the request's body, and wait while the transport's buffer is full.
+
+        Raises `ClientConnectionResetError` when the exchange is over.
+        """
+        if self._exchange is not exchange or self.transport is None:
+            raise ClientConnectionResetError("the exchange ended while the request was being sent")
         self.transport.write(data)
-        self._put_off_silence(self._exchange)
+        self._put_off_silence(exchange)
         if self._drained is not None:
             await self._drained
 
-    def end(self) -> None:
+    def end(self, exchange: Exchange) -> None:
         """The request has been sent completely."""
-        if self._exchange is not None:
-            self._exchange.is_sent = True
+        exchange.is_sent = True
 
     def fail(self, error: Exception) -> None:
         """Close the connection at once; the exchange, if there is one, ends with `error`."""
@@ -155,12 +163,17 @@ class Http1Protocol(asyncio.Protocol):
             self._end(self._exchange, error)
 
     def close(self) -> None:
-        """Close the connection. An exchange that is still going on fails."""
+        """Close the connection without waiting for the peer. An exchange that is still going on fails."""
         if self._exchange is not None:
             self.fail(ClientPayloadError("the connection was closed before the response was complete"))
-        elif self.transport is not None:
-            self._is_closed = True
-            self.transport.close()
+        else:
+            self._abort()
+
+    async def wait_lost(self) -> None:
+        """Wait until the transport has let go of the connection that was closed."""
+        if not self._is_lost:
+            self._lost = self._lost or self._loop.create_future()
+            await asyncio.shield(self._lost)
 
     def pause_reading(self) -> None:
         if self.transport is not None and not self.transport.is_closing():
@@ -208,7 +221,9 @@ class Http1Protocol(asyncio.Protocol):
         """The peer has sent all it will; `connection_lost` follows."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._is_closed = True
+        self._is_closed = self._is_lost = True
+        if self._lost is not None:
+            self._lost.set_result(None)
         if self._timer is not None:
             self._timer.cancel()
         self.resume_writing()
@@ -284,8 +299,8 @@ class Http1Protocol(asyncio.Protocol):
         body = exchange.body
         if body is None or body.total_bytes == content_before:
             self._uncounted += received
-            if self._uncounted > exchange.limits.max_head_size:
-                what = f"more than {exchange.limits.max_head_size} bytes of"
+            if self._uncounted > exchange.policy.max_head_size:
+                what = f"more than {exchange.policy.max_head_size} bytes of"
                 self.fail(HeadTooLarge(f"{what} head") if body is None else ClientPayloadError(f"{what} framing"))
         else:
             self._uncounted = 0

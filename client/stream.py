@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Final, Protocol
 
+from yarl import URL
+
 from client.decoding import Decoder, decode_whole, make_decoder
 from client.errors import BodyTooLarge, ClientPayloadError
 
@@ -52,17 +54,28 @@ class StreamReader:
         "_gathering",
         "_high_water",
         "_max_bytes",
+        "_method",
         "_paused",
         "_pieces",
         "_rest",
+        "_url",
         "_waiter",
         "total_bytes",
     )
 
     def __init__(
-        self, flow: Flow | None, *, high_water: int, max_bytes: int | None = None, content_encoding: str = ""
+        self,
+        flow: Flow | None,
+        method: str,
+        url: URL,
+        *,
+        high_water: int,
+        max_bytes: int | None = None,
+        content_encoding: str = "",
     ) -> None:
         self._flow = flow
+        self._method = method
+        self._url = url
         self._high_water = high_water
         self._max_bytes = _UNBOUNDED if max_bytes is None else max_bytes
         self._content_encoding = content_encoding
@@ -369,7 +382,8 @@ class StreamReader:
             self._flow.resume_reading()
         self._paused = False
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: ClientPayloadError) -> None:
+        error.method, error.url = self._method, self._url
         self._error = error
         if self._flow is not None:
             self._flow.fail(error)

@@ -1,8 +1,17 @@
 """How long a request may take, and each of its parts."""
 
+from __future__ import annotations
+
+import asyncio
 import math
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from client.errors import ServerTimeoutError
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +44,16 @@ class ClientTimeout:
 
 
 DEFAULT_TIMEOUT: Final = ClientTimeout(total=5 * 60, sock_connect=30)
+
+
+@asynccontextmanager
+async def fail_at(at: float, error: ServerTimeoutError) -> AsyncIterator[None]:
+    """Cancel what runs inside at an instant of the loop's clock, and raise `error`; at infinity, never."""
+    timer = asyncio.timeout_at(None if at == math.inf else at)
+    try:
+        async with timer:
+            yield
+    except TimeoutError as cause:
+        if not timer.expired():
+            raise
+        raise error from cause

@@ -1,0 +1,97 @@
+"""Connecting to whichever of a host's addresses answers first (Happy Eyeballs version 2, RFC 8305).
+
+Addresses are tried in turn, IPv6 and IPv4 alternating; each gets a head start before the next one is tried as well. The
+first to connect wins, and the others are called off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from itertools import chain, zip_longest
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from client.abc import ResolveResult
+
+
+def interleave_families(addresses: Sequence[ResolveResult], first_count: int = 1) -> list[ResolveResult]:
+    """Return the addresses with the two families alternating, after `first_count` of the preferred one (§4)."""
+    if not addresses:
+        return []
+    preferred = [found for found in addresses if found["family"] == addresses[0]["family"]]
+    others = [found for found in addresses if found["family"] != addresses[0]["family"]]
+    head, tail = preferred[: first_count - 1], preferred[first_count - 1 :]
+    return [*head, *(found for found in chain.from_iterable(zip_longest(tail, others)) if found is not None)]
+
+
+async def open_socket(
+    addresses: Sequence[ResolveResult], *, delay: float | None, local_addr: tuple[str, int] | None = None
+) -> socket.socket:
+    """Return a connected, non-blocking socket; `OSError` when none of the addresses (there is at least one) answers.
+
+    `delay` is the head start in seconds (§5, "Connection Attempt Delay"); None tries one address after the other.
+    Cancelled, it leaves no socket open.
+    """
+    if len(addresses) == 1:
+        return await _connect(addresses[0], local_addr)
+    waiting = list(reversed(addresses))
+    attempts: set[asyncio.Task[socket.socket]] = set()
+    errors: list[OSError] = []
+    try:
+        while waiting or attempts:
+            if waiting:
+                attempts.add(asyncio.ensure_future(_connect(waiting.pop(), local_addr)))
+            done, _ = await asyncio.wait(
+                attempts, timeout=delay if waiting else None, return_when=asyncio.FIRST_COMPLETED
+            )
+            for attempt in done:
+                attempts.discard(attempt)
+                if (error := attempt.exception()) is None:
+                    return attempt.result()
+                if not isinstance(error, OSError):
+                    raise error
+                errors.append(error)
+    finally:
+        await _call_off(attempts)
+    raise _sum_up(errors)
+
+
+async def _connect(address: ResolveResult, local_addr: tuple[str, int] | None) -> socket.socket:
+    loop = asyncio.get_running_loop()
+    connection = socket.socket(address["family"], socket.SOCK_STREAM, address["proto"])
+    try:
+        connection.setblocking(False)
+        if local_addr is not None:
+            connection.bind(local_addr)
+        await loop.sock_connect(connection, _socket_address(address))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _socket_address(address: ResolveResult) -> tuple[str | int, ...]:
+    host, _, scope = address["host"].partition("%")
+    if address["family"] != socket.AF_INET6:
+        return host, address["port"]
+    scope_id = int(scope) if scope.isdecimal() else socket.if_nametoindex(scope) if scope else 0
+    return host, address["port"], 0, scope_id
+
+
+async def _call_off(attempts: Iterable[asyncio.Task[socket.socket]]) -> None:
+    """Cancel attempts, and close the socket of one that connected meanwhile."""
+    for attempt in attempts:
+        attempt.cancel()
+    for outcome in await asyncio.gather(*attempts, return_exceptions=True):
+        if isinstance(outcome, socket.socket):
+            outcome.close()
+
+
+def _sum_up(errors: list[OSError]) -> OSError:
+    """One error for all addresses: itself if they failed alike, else one that quotes them."""
+    if len({(error.errno, error.strerror) for error in errors}) == 1:
+        return errors[0]
+    return OSError(errors[0].errno, "; ".join(str(error) for error in errors))

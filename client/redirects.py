@@ -1,0 +1,68 @@
+"""What follows from a redirect: four small questions, and what must not be followed (RFC 9110 §15.4, WHATWG Fetch §4.4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from yarl import URL
+
+from client.errors import InvalidUrlRedirectClientError, NonHttpUrlRedirectClientError
+
+if TYPE_CHECKING:
+    from multidict import CIMultiDict
+
+REDIRECT_STATUSES: Final = frozenset({301, 302, 303, 307, 308})
+
+_BODY_HEADERS: Final = ("Content-Encoding", "Content-Language", "Content-Length", "Content-Location", "Content-Type")
+"""What describes a body, and goes with it (Fetch: "request-body-header name")."""
+
+_CREDENTIAL_HEADERS: Final = ("Authorization", "Cookie", "Proxy-Authorization")
+"""What is meant for one origin only."""
+
+
+def redirect_method(method: str, status: int) -> str:
+    """Return the method of the next request: 303 turns all but GET and HEAD into GET, 301 and 302 turn POST into it."""
+    if (status == 303 and method not in ("GET", "HEAD")) or (status in (301, 302) and method == "POST"):
+        return "GET"
+    return method
+
+
+def redirect_url(url: URL, location: bytes, *, requote: bool = True) -> URL:
+    """Return where a Location leads, resolved against the URL that sent it, and inheriting its fragment (RFC 9110 §10.2.2).
+
+    With `requote`, what must be quoted is, and what need not be is not; without, the Location is used as it stands.
+    Bytes that are not UTF-8 are taken for Latin-1. Raises `InvalidUrlRedirectClientError` and
+    `NonHttpUrlRedirectClientError`.
+    """
+    text = _decode(location).strip("\0\t\n\f\r ")
+    try:
+        target = url.join(URL(text, encoded=not requote))
+    except ValueError as error:
+        raise InvalidUrlRedirectClientError(text, f"redirected to what is no URL: {error}") from error
+    if target.scheme not in ("http", "https"):
+        raise NonHttpUrlRedirectClientError(text, "redirected to what is neither http nor https")
+    if not target.raw_host:
+        raise InvalidUrlRedirectClientError(text, "redirected to a URL without a host")
+    if url.raw_fragment and not target.raw_fragment:
+        target = target.with_fragment(url.fragment)
+    return target
+
+
+def redirect_headers(
+    headers: CIMultiDict[str] | None, *, keeps_body: bool, same_origin: bool
+) -> CIMultiDict[str] | None:
+    """Return those of the caller's headers that go with the next request."""
+    if headers is None:
+        return None
+    dropped = (() if keeps_body else _BODY_HEADERS) + (() if same_origin else _CREDENTIAL_HEADERS)
+    kept = headers.copy()
+    for name in dropped:
+        kept.popall(name, None)
+    return kept
+
+
+def _decode(location: bytes) -> str:
+    try:
+        return location.decode()
+    except UnicodeDecodeError:
+        return location.decode("latin-1")

@@ -1,0 +1,168 @@
+"""From a host's name to the addresses that may be connected to: looking up, remembering, and guarding.
+
+The guard is the crawl's sixth invariant: what a page says must not lead to the network that its reader sits in. Names are
+judged by the addresses they resolve to, and the connection then goes to one of exactly those, so that a name that
+resolves differently a moment later (DNS rebinding) gains nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import OrderedDict
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from client.abc import AbstractResolver, ResolveResult
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Mapping
+
+HostPort = tuple[str, int]
+
+_NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052 §2.1
+
+
+class ThreadedResolver(AbstractResolver):
+    """Asks the operating system (`getaddrinfo`), in the event loop's threads."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+        return [_result(host, port, family, proto, address) for family, _type, proto, _name, address in found]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+DefaultResolver = ThreadedResolver
+
+
+def _result(hostname: str, port: int, family: int, proto: int, address: tuple[Any, ...]) -> ResolveResult:
+    host = str(address[0])
+    if len(address) > 3 and address[3]:  # a link-local IPv6 address means nothing without its interface
+        host = f"{host.partition('%')[0]}%{address[3]}"
+    return ResolveResult(
+        hostname=hostname, host=host, port=port, family=family, proto=proto, flags=int(socket.AI_NUMERICHOST)
+    )
+
+
+def literal_address(host: str, port: int) -> ResolveResult | None:
+    """Return the result for a host that is an IP address already; None for a name."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    return _result(host, port, family, 0, (host,))
+
+
+class DnsCache:
+    """Addresses by host and port, each for `ttl` seconds (None: for ever), the longest unused ones giving way."""
+
+    def __init__(self, *, ttl: float | None, max_size: int, clock: Callable[[], float]) -> None:
+        self._ttl = ttl
+        self._max_size = max_size
+        self._clock = clock
+        self._entries: OrderedDict[HostPort, tuple[float, list[ResolveResult]]] = OrderedDict()
+
+    @property
+    def addresses(self) -> Mapping[HostPort, list[ResolveResult]]:
+        """What is remembered, expired entries included until they are asked for."""
+        return MappingProxyType({key: found for key, (_at, found) in self._entries.items()})
+
+    def get(self, key: HostPort) -> list[ResolveResult] | None:
+        """Return what is remembered and has not expired."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        if self._ttl is not None and self._clock() >= entry[0] + self._ttl:
+            del self._entries[key]
+            return None
+        self._entries.move_to_end(key)
+        return entry[1]
+
+    def put(self, key: HostPort, addresses: list[ResolveResult]) -> None:
+        """Remember what a look-up found just now."""
+        self._entries[key] = (self._clock(), addresses)
+        self._entries.move_to_end(key)
+        if len(self._entries) > self._max_size:
+            self._entries.popitem(last=False)
+
+    def remove(self, key: HostPort) -> None:
+        self._entries.pop(key, None)
+
+    def clear(self) -> None:
+        self._entries.clear()
+
+
+class SharedLookups:
+    """Look-ups in flight, at most one for each host and port: whoever asks meanwhile waits for the same one.
+
+    A look-up ends early only when all who wait for it were cancelled.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: dict[HostPort, asyncio.Task[list[ResolveResult]]] = {}
+        self._waiting: dict[HostPort, int] = {}
+
+    async def run(self, key: HostPort, look_up: Callable[[], Awaitable[list[ResolveResult]]]) -> list[ResolveResult]:
+        """Return what the look-up for this key finds, starting it if there is none."""
+        task = self._tasks.get(key)
+        if task is None:
+            task = self._tasks[key] = asyncio.ensure_future(look_up())
+            self._waiting[key] = 0
+        self._waiting[key] += 1
+        try:
+            return await asyncio.shield(task)
+        finally:
+            self._waiting[key] -= 1
+            if not self._waiting[key]:
+                del self._waiting[key], self._tasks[key]
+                task.cancel()
+
+
+class AddressGuard:
+    """Keeps connections from addresses that are not globally reachable unicast (RFC 6890), as far as that is wanted.
+
+    `trusted_hosts` may have any address: they are the ones a user named. When one of them turns out to be private, the
+    user works on a private network, and the guard opens for all hosts; so it does from the start with `allow_private`.
+    """
+
+    def __init__(self, *, allow_private: bool, trusted_hosts: Collection[str] = ()) -> None:
+        self._is_open = allow_private
+        self._trusted = frozenset(_canonical(host) for host in trusted_hosts)
+
+    def permit(self, host: str, addresses: list[ResolveResult]) -> list[ResolveResult]:
+        """Return those of a host's addresses that may be connected to; none of them, perhaps."""
+        if self._is_open:
+            return addresses
+        public = [found for found in addresses if is_public(found["host"])]
+        if _canonical(host) in self._trusted:
+            self._is_open = len(public) < len(addresses)
+            return addresses
+        return public
+
+
+def _canonical(host: str) -> str:
+    return host.lower().strip("[]").removesuffix(".")
+
+
+def is_public(address: str) -> bool:
+    """Whether an address is globally reachable unicast; for one that wraps an IPv4 address, whether that one is."""
+    parsed = ip_address(address.partition("%")[0])
+    if isinstance(parsed, IPv6Address):
+        parsed = _unwrap(parsed)
+    if isinstance(parsed, IPv6Address) and parsed.is_site_local:
+        return False
+    return parsed.is_global and not (parsed.is_multicast or parsed.is_reserved)
+
+
+def _unwrap(address: IPv6Address) -> IPv4Address | IPv6Address:
+    """Return the IPv4 address that packets to this one may end up at: mapped, 6to4 (RFC 3056) or NAT64."""
+    if address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address

@@ -1,0 +1,279 @@
+"""What a server answered."""
+
+from __future__ import annotations
+
+import json as json_module
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING, Any
+from warnings import warn
+
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from client.errors import ClientConnectionError, ClientResponseError, ContentTypeError
+from client.links import parse_links
+from client.media_type import MediaType, parse_media_type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from multidict import MultiDictProxy
+    from yarl import URL
+
+    from client.connection import Connection
+    from client.exchange import Exchange, RawHeaders
+    from client.links import Link
+    from client.request import ClientRequest, RequestInfo
+    from client.stream import StreamReader
+    from client.version import HttpVersion
+
+
+class ClientResponse:
+    """The answer to a request: its head at once, its body by `read`, `text`, `json`, or part by part from `content`.
+
+    Use it in `async with`, or `release` it: until its body has been read or it is released, it keeps its connection.
+    """
+
+    __slots__ = (
+        "_body",
+        "_connection",
+        "_cookies",
+        "_exchange",
+        "_headers",
+        "_is_closed",
+        "_request",
+        "_resolve_charset",
+        "content",
+        "history",
+        "method",
+        "status",
+    )
+
+    def __init__(
+        self,
+        request: ClientRequest,
+        exchange: Exchange,
+        content: StreamReader,
+        connection: Connection,
+        resolve_charset: Callable[[ClientResponse, bytes], str],
+    ) -> None:
+        self.method = request.method
+        self.status = exchange.status
+        """The status code."""
+        self.content = content
+        """The body, as a stream."""
+        self.history: tuple[ClientResponse, ...] = ()
+        """The redirects that led here, the first one first. They are closed."""
+        self._request = request
+        self._exchange = exchange
+        self._connection: Connection | None = connection
+        self._resolve_charset = resolve_charset
+        self._headers: CIMultiDictProxy[str] | None = None
+        self._cookies: SimpleCookie | None = None
+        self._body: bytes | None = None
+        self._is_closed = False
+
+    # -- the head -------------------------------------------------------------------------------------------------
+
+    @property
+    def version(self) -> HttpVersion:
+        return self._exchange.version
+
+    @property
+    def reason(self) -> str:
+        """The reason phrase; it means nothing, and may be empty (RFC 9112 §4)."""
+        return self._exchange.reason.decode("utf-8", "surrogateescape")
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is below 400."""
+        return self.status < 400
+
+    @property
+    def url(self) -> URL:
+        """The URL that answered, without the fragment."""
+        url = self._request.url
+        return url.with_fragment(None) if url.raw_fragment else url
+
+    @property
+    def real_url(self) -> URL:
+        """The URL that answered, with the fragment."""
+        return self._request.url
+
+    @property
+    def host(self) -> str | None:
+        return self._request.url.host
+
+    @property
+    def request_info(self) -> RequestInfo:
+        return self._request.request_info
+
+    @property
+    def raw_headers(self) -> RawHeaders:
+        """Names and values as they came."""
+        return self._exchange.raw_headers
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]:
+        """The headers, as UTF-8; bytes that are not are kept as surrogates."""
+        if self._headers is None:
+            self._headers = CIMultiDictProxy(
+                CIMultiDict(
+                    (name.decode(), value.strip(b" \t").decode("utf-8", "surrogateescape"))
+                    for name, value in self._exchange.raw_headers
+                )
+            )
+        return self._headers
+
+    @property
+    def location(self) -> bytes | None:
+        """The Location header as it came; None without one."""
+        values = self._exchange.noted.get(b"location")
+        return values[0] if values else None
+
+    @property
+    def cookies(self) -> SimpleCookie:
+        """The cookies that this very response set; those that do not parse are left out."""
+        if self._cookies is None:
+            self._cookies = SimpleCookie()
+            for value in self._exchange.set_cookie_values():
+                try:
+                    self._cookies.load(value)
+                except CookieError:
+                    continue
+        return self._cookies
+
+    @property
+    def links(self) -> MultiDictProxy[Link]:
+        """The Link headers, by relation type."""
+        return parse_links(self.headers.getall("Link", ()), self.url)
+
+    @property
+    def content_length(self) -> int | None:
+        """What Content-Length says, before decompression; None without one."""
+        value = self.headers.get("Content-Length", "")
+        return int(value) if value.isdecimal() else None
+
+    @property
+    def content_type(self) -> str:
+        """The media type without parameters; `application/octet-stream` when the server names none."""
+        return self._media_type.name or "application/octet-stream"
+
+    @property
+    def charset(self) -> str | None:
+        """The charset that Content-Type names, if it is one we know."""
+        return self._media_type.charset
+
+    @property
+    def _media_type(self) -> MediaType:
+        return parse_media_type(self.headers.get("Content-Type", ""))
+
+    # -- the connection -------------------------------------------------------------------------------------------
+
+    @property
+    def connection(self) -> Connection | None:
+        """The connection; None as soon as it has been given back, which the end of the body does."""
+        connection = self._connection
+        return None if connection is None or connection.is_given_back else connection
+
+    @property
+    def closed(self) -> bool:
+        return self._is_closed
+
+    def release(self) -> None:
+        """Let go of the connection. It can serve another request if the body has arrived completely, else it is closed."""
+        self._is_closed = True
+        if self._connection is not None:
+            self._connection.release()
+            self._connection = None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._is_closed = True
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    async def wait_for_close(self) -> None:
+        """Release the connection; there is nothing to wait for."""
+        self.release()
+
+    async def __aenter__(self) -> ClientResponse:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def __del__(self) -> None:
+        if not self._is_closed and self.connection is not None:
+            warn(f"unclosed response {self!r}", ResourceWarning, stacklevel=2, source=self)
+            self.close()
+
+    def __repr__(self) -> str:
+        return f"<ClientResponse({self._request.url}) [{self.status} {self.reason}]>"
+
+    # -- the body -------------------------------------------------------------------------------------------------
+
+    async def read(self) -> bytes:
+        """Return the whole body; it is kept, so that this can be called again. Raises as `StreamReader` does."""
+        if self._body is None:
+            if self._is_closed and not self.content.is_eof():
+                raise ClientConnectionError("the response was closed before its body was read")
+            try:
+                self._body = await self.content.read_all()
+            except BaseException:
+                self.close()
+                raise
+        return self._body
+
+    def get_encoding(self) -> str:
+        """Return the charset of the body: the one the server names, UTF-8 for JSON, else what the session's
+        `fallback_charset_resolver` says of the body, which must have been read (`RuntimeError`).
+        """
+        media_type = self._media_type
+        if media_type.charset:
+            return media_type.charset
+        if media_type.matches("application/json"):  # RFC 8259 §8.1
+            return "utf-8"
+        if self._body is None:
+            raise RuntimeError("the body must have been read to know its encoding")
+        return self._resolve_charset(self, self._body)
+
+    async def text(self, encoding: str | None = None, errors: str = "strict") -> str:
+        """Return the body as text, in `encoding` or in what `get_encoding` says."""
+        body = await self.read()
+        return body.decode(encoding or self.get_encoding(), errors)
+
+    async def json(
+        self,
+        *,
+        encoding: str | None = None,
+        loads: Callable[[str], Any] = json_module.loads,
+        content_type: str | None = "application/json",
+    ) -> Any:
+        """Return the body as `loads` reads it; None for an empty one.
+
+        Raises `ContentTypeError` unless the server names `content_type`; None accepts every type.
+        """
+        body = await self.read()
+        if content_type and not self._media_type.matches(content_type):
+            raise ContentTypeError(
+                self.request_info,
+                self.history,
+                status=self.status,
+                message=f"the response is {self.content_type}, not {content_type}",
+                headers=self.headers,
+            )
+        stripped = body.strip()
+        return loads(stripped.decode(encoding or self.get_encoding())) if stripped else None
+
+    def raise_for_status(self) -> None:
+        """Raise `ClientResponseError`, and release the connection, when the status is 400 or above."""
+        if self.ok:
+            return
+        self.release()
+        raise ClientResponseError(
+            self.request_info, self.history, status=self.status, message=self.reason, headers=self.headers
+        )

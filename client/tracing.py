@@ -1,0 +1,251 @@
+"""Signals: callbacks at the stations of a request, as `TraceConfig` collects them.
+
+A callback is a coroutine function of three arguments: the session, a context object made for each request, and the
+signal's parameters. Nothing here runs for a session without trace configurations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from multidict import CIMultiDict
+    from yarl import URL
+
+    from client.response import ClientResponse
+
+P = TypeVar("P")
+Callback = Callable[[Any, Any, P], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRequestStartParams:
+    """A call of the session begins; `headers` are the caller's, with the session's."""
+
+    method: str
+    url: URL
+    headers: CIMultiDict[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRequestHeadersSentParams:
+    """A request's head has been handed to the transport."""
+
+    method: str
+    url: URL
+    headers: CIMultiDict[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRequestChunkSentParams:
+    """A part of a request's body has been handed to the transport."""
+
+    method: str
+    url: URL
+    chunk: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TraceResponseChunkReceivedParams:
+    """A response's body has been read."""
+
+    method: str
+    url: URL
+    chunk: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRequestRedirectParams:
+    """A redirect is about to be followed; `response` is the one that asks for it."""
+
+    method: str
+    url: URL
+    headers: CIMultiDict[str]
+    response: ClientResponse
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRequestEndParams:
+    """The call has its response; the body may still be arriving."""
+
+    method: str
+    url: URL
+    headers: CIMultiDict[str]
+    response: ClientResponse
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRequestExceptionParams:
+    """The call ends with an exception instead."""
+
+    method: str
+    url: URL
+    headers: CIMultiDict[str]
+    exception: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class TraceConnectionQueuedStartParams:
+    """The request waits for its host's slot."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceConnectionQueuedEndParams:
+    """The request has its slot."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceConnectionCreateStartParams:
+    """A connection is about to be opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceConnectionCreateEndParams:
+    """The connection is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceConnectionReuseconnParams:
+    """The request goes over a connection that another has used."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceDnsResolveHostStartParams:
+    """A host is about to be looked up."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class TraceDnsResolveHostEndParams:
+    """The host has been looked up."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class TraceDnsCacheHitParams:
+    """The host's addresses are remembered."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class TraceDnsCacheMissParams:
+    """The host's addresses are not remembered."""
+
+    host: str
+
+
+class Signal(Generic[P]):
+    """The callbacks of one signal: `append` them, or use the signal as a decorator."""
+
+    def __init__(self) -> None:
+        self._callbacks: list[Callback[P]] = []
+        self._is_frozen = False
+
+    def append(self, callback: Callback[P]) -> None:
+        """Add a callback; `RuntimeError` once a session uses the configuration."""
+        if self._is_frozen:
+            raise RuntimeError("a session uses this configuration already")
+        self._callbacks.append(callback)
+
+    def __call__(self, callback: Callback[P]) -> Callback[P]:
+        self.append(callback)
+        return callback
+
+    def __iter__(self) -> Iterator[Callback[P]]:
+        return iter(self._callbacks)
+
+    def __len__(self) -> int:
+        return len(self._callbacks)
+
+    def freeze(self) -> None:
+        self._is_frozen = True
+
+
+class _ContextFactory(Protocol):
+    def __call__(self, *, trace_request_ctx: Any) -> Any: ...
+
+
+class TraceConfig:
+    """A set of callbacks, for `ClientSession(trace_configs=[...])`.
+
+    The context object of a request is what `trace_config_ctx_factory(trace_request_ctx=...)` returns, given the value
+    that the caller passed to the request as `trace_request_ctx`.
+    """
+
+    def __init__(self, trace_config_ctx_factory: _ContextFactory = SimpleNamespace) -> None:
+        self._make_context = trace_config_ctx_factory
+        self.on_request_start: Signal[TraceRequestStartParams] = Signal()
+        self.on_request_headers_sent: Signal[TraceRequestHeadersSentParams] = Signal()
+        self.on_request_chunk_sent: Signal[TraceRequestChunkSentParams] = Signal()
+        self.on_response_chunk_received: Signal[TraceResponseChunkReceivedParams] = Signal()
+        self.on_request_redirect: Signal[TraceRequestRedirectParams] = Signal()
+        self.on_request_end: Signal[TraceRequestEndParams] = Signal()
+        self.on_request_exception: Signal[TraceRequestExceptionParams] = Signal()
+        self.on_connection_queued_start: Signal[TraceConnectionQueuedStartParams] = Signal()
+        self.on_connection_queued_end: Signal[TraceConnectionQueuedEndParams] = Signal()
+        self.on_connection_create_start: Signal[TraceConnectionCreateStartParams] = Signal()
+        self.on_connection_create_end: Signal[TraceConnectionCreateEndParams] = Signal()
+        self.on_connection_reuseconn: Signal[TraceConnectionReuseconnParams] = Signal()
+        self.on_dns_resolvehost_start: Signal[TraceDnsResolveHostStartParams] = Signal()
+        self.on_dns_resolvehost_end: Signal[TraceDnsResolveHostEndParams] = Signal()
+        self.on_dns_cache_hit: Signal[TraceDnsCacheHitParams] = Signal()
+        self.on_dns_cache_miss: Signal[TraceDnsCacheMissParams] = Signal()
+        self._by_params: dict[type[Any], Signal[Any]] = {
+            TraceRequestStartParams: self.on_request_start,
+            TraceRequestHeadersSentParams: self.on_request_headers_sent,
+            TraceRequestChunkSentParams: self.on_request_chunk_sent,
+            TraceResponseChunkReceivedParams: self.on_response_chunk_received,
+            TraceRequestRedirectParams: self.on_request_redirect,
+            TraceRequestEndParams: self.on_request_end,
+            TraceRequestExceptionParams: self.on_request_exception,
+            TraceConnectionQueuedStartParams: self.on_connection_queued_start,
+            TraceConnectionQueuedEndParams: self.on_connection_queued_end,
+            TraceConnectionCreateStartParams: self.on_connection_create_start,
+            TraceConnectionCreateEndParams: self.on_connection_create_end,
+            TraceConnectionReuseconnParams: self.on_connection_reuseconn,
+            TraceDnsResolveHostStartParams: self.on_dns_resolvehost_start,
+            TraceDnsResolveHostEndParams: self.on_dns_resolvehost_end,
+            TraceDnsCacheHitParams: self.on_dns_cache_hit,
+            TraceDnsCacheMissParams: self.on_dns_cache_miss,
+        }
+
+    def trace_config_ctx(self, trace_request_ctx: Any = None) -> Any:
+        """Return a context object for one request."""
+        return self._make_context(trace_request_ctx=trace_request_ctx)
+
+    def freeze(self) -> None:
+        """Allow no further callbacks."""
+        for signal in self._by_params.values():
+            signal.freeze()
+
+    def callbacks_for(self, params: object) -> Signal[Any]:
+        """Return the signal that carries parameters of this type."""
+        return self._by_params[type(params)]
+
+
+class Trace:
+    """One configuration at work on one request."""
+
+    __slots__ = ("_config", "_context", "_session")
+
+    def __init__(self, session: object, config: TraceConfig, trace_request_ctx: object) -> None:
+        self._session = session
+        self._config = config
+        self._context = config.trace_config_ctx(trace_request_ctx)
+
+    async def send(self, params: object) -> None:
+        """Call the callbacks of the signal that these parameters belong to."""
+        for callback in self._config.callbacks_for(params):
+            await callback(self._session, self._context, params)
+
+
+async def emit(traces: Sequence[Trace], params: object) -> None:
+    """Send one signal to every trace of a request."""
+    for trace in traces:
+        await trace.send(params)
