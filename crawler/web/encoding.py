@@ -92,18 +92,17 @@ _META = re.compile(rb"""<meta[\s/][^>]*?charset\s*=\s*["']?\s*([^\s"'/>;]+)""")
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
 
-def decode(body: bytes, content_type: str | None) -> tuple[str, str]:
-    """The text of a body, without byte order mark, and the encoding found. Bytes that do not fit become U+FFFD."""
-    encoding = encoding_of(body, content_type)
-    return without_mark(body, encoding).decode(encoding, "replace"), encoding
-
-
 def encoding_of(body: bytes, content_type: str | None) -> str:
-    """The encoding that `decode` would use, as a name for `bytes.decode`."""
+    """The encoding of a body that came with this Content-Type, as a name for `bytes.decode`."""
     for mark, encoding in _BYTE_ORDER_MARKS:
         if body.startswith(mark):
             return encoding
     return _of_label(charset(content_type or "")) or _declared(body, content_type or "") or _guessed(body)
+
+
+def decode(body: bytes, encoding: str) -> str:
+    """The text of a body, without byte order mark. Never fails: bytes that do not fit become U+FFFD."""
+    return without_mark(body, encoding).decode(encoding, "replace")
 
 
 def without_mark(body: bytes, encoding: str) -> bytes:

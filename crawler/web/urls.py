@@ -137,10 +137,10 @@ def _without_fragment(href: str) -> str:
     there the `#` stays, to keep it from the end.
     """
     href = href.strip(_BLANK)
-    if "#" not in href:
+    end = href.find("#")
+    if end < 0:
         return href
-    reference = href[: href.index("#")]
-    return f"{reference}#" if reference[-1:] <= " " and reference else reference
+    return href[: end + 1] if end and href[end - 1] <= " " else href[:end]
 
 
 def _join(base: str, href: str) -> str | None:

@@ -1,0 +1,280 @@
+"""The page a spider gets: what came over the wire, and everything read out of it on demand."""
+
+from __future__ import annotations
+
+import re
+from itertools import chain
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
+
+import msgspec
+from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
+
+from crawler.errors import InvalidUrl, SpiderError
+from crawler.request import Links, Request
+from crawler.web import encoding, media_type
+from crawler.web.links import base_of, hrefs, hrefs_in
+from crawler.web.urls import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from multidict import CIMultiDictProxy
+
+    from crawler.frontier.protocol import Lease
+    from crawler.request import Callback
+
+Default = TypeVar("Default")
+
+Target: TypeAlias = str | LexborNode
+"""Where to go on from a page: a node (its own href, or the links inside it), a CSS selector of such nodes, or a URL
+reference. A text is a reference if it starts with `http://`, `https://`, `/`, `./`, `../` or `?`, or is a file name that
+ends in `.html` or `.htm`; any other is a selector. The argument `url` takes every kind of reference."""
+
+_is_reference = re.compile(
+    r"(?:https?://|\.{0,2}/|\?).*|[\w.-]+\.html?(?:[?#].*)?", re.IGNORECASE | re.DOTALL
+).fullmatch
+
+
+class Page:
+    """One fetched page. Nothing is decoded or parsed before it is asked for, and then only once."""
+
+    __slots__ = (
+        "_base_url",
+        "_dom",
+        "_encoding",
+        "_lease",
+        "_links",
+        "_text",
+        "body",
+        "elapsed",
+        "fetched_at",
+        "headers",
+        "status",
+        "url",
+    )
+
+    def __init__(
+        self,
+        lease: Lease,
+        *,
+        url: str,
+        status: int,
+        headers: CIMultiDictProxy[str],
+        body: bytes,
+        fetched_at: float,
+        elapsed: float,
+    ) -> None:
+        self.url = url
+        """Where the page was found at last, past all redirects; canonical."""
+        self.status = status
+        self.headers = headers
+        self.body = body
+        """The body without its content coding, otherwise as it came."""
+        self.fetched_at = fetched_at
+        """Seconds of the epoch (UTC)."""
+        self.elapsed = elapsed
+        """The seconds it took, from asking to the body's end."""
+        self._lease = lease
+        self._encoding: str | None = None
+        self._text: str | None = None
+        self._dom: LexborHTMLParser | None = None
+        self._base_url: str | None = None
+        self._links: list[str] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Page {self.status} {self.url}>"
+
+    @property
+    def requested_url(self) -> str:
+        """What was asked for at first; other than `url` after a redirect."""
+        return self._lease.requested_url
+
+    @property
+    def redirects(self) -> tuple[str, ...]:
+        """The URLs that redirected here, oldest first."""
+        return self._lease.redirects
+
+    @property
+    def depth(self) -> int:
+        """How many links lie between this page and a seed, whose depth is 0."""
+        return self._lease.depth
+
+    @property
+    def referrer(self) -> str | None:
+        """The page on which this one was found first; None for a seed."""
+        return self._lease.referrer
+
+    @property
+    def context(self) -> Mapping[str, Any]:
+        """What the request that led here gave as its `context`; empty if it gave none."""
+        return self._lease.context or {}
+
+    @property
+    def content_type(self) -> str:
+        """The media type in lower case, without parameters; empty if the response names none."""
+        return media_type.essence(self.headers.get("Content-Type", ""))
+
+    @property
+    def is_html(self) -> bool:
+        """Whether it is HTML or XHTML, by its header or, if that is missing, by how it starts."""
+        return media_type.is_html(self.headers.get("Content-Type", ""), self.body)
+
+    @property
+    def encoding(self) -> str:
+        """The encoding of the body, as browsers find it, by the name of Python's codec."""
+        if self._encoding is None:
+            self._encoding = encoding.encoding_of(self.body, self.headers.get("Content-Type"))
+        return self._encoding
+
+    @property
+    def text(self) -> str:
+        """The decoded body; bytes that do not fit the encoding are U+FFFD."""
+        if self._text is None:
+            self._text = encoding.decode(self.body, self.encoding)
+        return self._text
+
+    def json(self) -> Any:
+        """The body read as JSON; ValueError, naming the URL, if it is none."""
+        try:
+            return msgspec.json.decode(self._utf_8())
+        except msgspec.DecodeError as error:
+            raise ValueError(f"{self.url} holds no JSON: {error}") from error
+
+    @property
+    def dom(self) -> LexborHTMLParser:
+        """The parsed document, whatever the media type says; XHTML is parsed by the rules of HTML."""
+        if self._dom is None:
+            self._dom = LexborHTMLParser(self._utf_8())
+        return self._dom
+
+    def parse_now(self) -> None:
+        """Build `dom`, so that it is there when asked for. This may be done in a thread, which runs beside the event loop as
+        the parser lets go of the interpreter lock; nothing else may use the page meanwhile.
+        """
+        _ = self.dom
+
+    def css(self, selector: str) -> list[LexborNode]:
+        """The nodes a CSS selector matches, in document order. SpiderError names a selector that is none."""
+        try:
+            return self.dom.css(selector)
+        except SelectolaxError as error:
+            raise self._no_selector(selector) from error
+
+    @overload
+    def css_first(self, selector: str) -> LexborNode | None: ...
+    @overload
+    def css_first(self, selector: str, default: Default) -> LexborNode | Default: ...
+    def css_first(self, selector: str, default: Any = None) -> Any:
+        """The first node a CSS selector matches, or `default`. SpiderError names a selector that is none."""
+        try:
+            return self.dom.css_first(selector, default)
+        except SelectolaxError as error:
+            raise self._no_selector(selector) from error
+
+    @property
+    def title(self) -> str | None:
+        """The text of the document's `<title>`, white space collapsed; None if it has none or is not HTML."""
+        title = _title_of(self.dom) if self.is_html else None
+        return " ".join(title.text().split()) if title else None
+
+    @property
+    def base_url(self) -> str:
+        """What references on the page are relative to: its `<base href>`, else its `url`."""
+        if self._base_url is None:
+            self._base_url = base_of(self.dom, self.url) if self.is_html else self.url
+        return self._base_url
+
+    def urljoin(self, href: str) -> str:
+        """The canonical URL that a reference on this page leads to; InvalidUrl if it is not to be had by http or https."""
+        for url in resolve(self.base_url, [href]):
+            return url
+        raise InvalidUrl(f"{href!r}, on {self.url}, leads to nothing that can be fetched")
+
+    def links(self) -> list[str]:
+        """The canonical URLs that the page's `<a href>` lead to, each once, in document order; none if it is not HTML."""
+        return list(self._found_links())
+
+    def follow(
+        self,
+        what: Target | None = None,
+        *,
+        url: str | None = None,
+        callback: Callback = None,
+        priority: int = 0,
+        context: Mapping[str, Any] | None = None,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        again: bool = False,
+    ) -> Request | None:
+        """The request for the first link that `what` (see `Target`) or the reference `url` leads to.
+
+        None if there is none: the selector matches nothing, the node is None or without links, or they lead elsewhere than
+        to http or https. So `yield page.follow("li.next a")` ends by itself on the last page.
+        """
+        found = [url] if url is not None else self._hrefs_of(what) if what is not None else ()
+        for target in resolve(self.base_url, found):
+            return Request(
+                target,
+                method=method,
+                headers=headers,
+                body=body,
+                callback=callback,
+                priority=priority,
+                context=context,
+                again=again,
+            )
+        return None
+
+    def follow_all(
+        self,
+        what: Target | Iterable[Target] | None = None,
+        *,
+        callback: Callback = None,
+        priority: int = 0,
+        context: Mapping[str, Any] | None = None,
+    ) -> Links:
+        """The requests for all links that `what` (see `Target`) leads to, each once; by default every link of the page.
+
+        Of a match that is no link itself, the links inside it. In a list, texts are references.
+        """
+        if what is None:
+            urls = self._found_links()
+        elif isinstance(what, (str, LexborNode)):
+            urls = resolve(self.base_url, self._hrefs_of(what))
+        else:
+            urls = resolve(
+                self.base_url, chain.from_iterable([one] if isinstance(one, str) else hrefs_in(one) for one in what)
+            )
+        return Links(urls, callback=callback, priority=priority, context=context)
+
+    def _hrefs_of(self, what: Target) -> Iterable[str]:
+        if isinstance(what, LexborNode):
+            return hrefs_in(what)
+        if _is_reference(what):
+            return [what]
+        return chain.from_iterable(map(hrefs_in, self.css(what)))
+
+    def _found_links(self) -> list[str]:
+        if self._links is None:
+            self._links = resolve(self.base_url, hrefs(self.dom)) if self.is_html else []
+        return self._links
+
+    def _utf_8(self) -> bytes | str:
+        """The body for those who read UTF-8, and decoded only if it is anything else."""
+        is_utf_8 = self.encoding == encoding.UTF_8
+        return encoding.without_mark(self.body, self.encoding) if is_utf_8 else self.text
+
+    def _no_selector(self, selector: str) -> SpiderError:
+        return SpiderError(
+            f"{selector!r}, asked of {self.url}, is no CSS selector; to follow a reference, write url={selector!r}"
+        )
+
+
+def _title_of(dom: LexborHTMLParser) -> LexborNode | None:
+    """The first HTML `<title>`: nearly always a child of the head, where it is found at a fraction of a selector's cost."""
+    head = dom.head
+    for node in head.iter() if head else ():
+        if node.tag == "title":
+            return node
+    return dom.css_first("title:not(svg title)")
