@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from crawler.scheduler import Scheduler
     from crawler.spider import Spider
     from crawler.stats import Tally
+
+_log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -87,13 +90,20 @@ class Engine:
 
     async def _visit(self, lease: Lease) -> tuple[Outcome, Harvest]:
         """Fetch, and let the spider have what came."""
-        fetched = self._politeness.judge(lease) or await self._fetcher.fetch(lease)
+        fetched = self._politeness.judge(lease) or await self._fetch(lease)
         if not isinstance(fetched, Page):
             return await self._after_failure(lease, fetched)
         try:
             return _outcome_of(fetched), await self._digest(lease, fetched)
         except Exception as error:
             return await self._after_failure(lease, failed_with(fetched, f"spider: {explain(error)}"))
+
+    async def _fetch(self, lease: Lease) -> Page | Outcome:
+        try:
+            return await self._fetcher.fetch(lease)
+        except Exception as error:  # a fault of ours, or of a middleware: it may cost this page, not the crawl
+            _log.exception("fetching %s", lease.url)
+            return Failed(error=f"internal: {type(error).__name__}: {error}", final_url=lease.url)
 
     async def _digest(self, lease: Lease, page: Page) -> Harvest:
         """Call the spider, and gather what it gives."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from client import ClientError
+from client import ClientError, TooManyRedirects
 from crawler.outcome import Failed, Postponed, Skip, Skipped
 from crawler.retries import HOLDING_STATUSES, Failure, failure_of, retry_after_of
 from crawler.web.robots import Robots
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
 _FRESH_SECONDS = 24 * 3600.0
 """How long a robots.txt is used before it is asked for again (RFC 9309 §2.4)."""
-
-_RETRY_SECONDS = 60.0
-"""How long a robots.txt that could not be had is left alone."""
 
 _ORIGINS_KEPT = 20_000
 _MAX_REDIRECTS = 5
@@ -69,35 +67,46 @@ class Politeness:
             return None
         known = self._known[origin_of(lease.url)]
         if known.failure:  # RFC 9309 §2.3.1.4: unreachable means that nothing is allowed
-            return self._retries.decide(lease, known.failure)
+            return self._retries.decide(lease, known.failure, retry_after=max(0.0, known.until - time.monotonic()))
         if known.robots and not known.robots.allows(lease.url):
             return Skipped(reason=Skip.ROBOTS, final_url=lease.url, detail=known.robots.rule_for(lease.url) or "")
         return None
 
     async def learn(self, lease: Lease) -> None:
-        """Ask for the robots.txt of the lease's origin, as politely as for any page."""
+        """Ask for the robots.txt of the lease's origin, as politely as for any page.
+
+        One that cannot be had is left alone until the requests that wait for it are due to be tried again.
+        """
         origin = origin_of(lease.url)
+        answer: Robots | Failure
         try:
-            known = await self._ask(origin)
+            answer = await self._ask(origin)
+        except TooManyRedirects:  # RFC 9309 §2.3.1.2: as if there were none
+            answer = Robots.parse(b"", user_agent=self._settings.user_agent)
         except ClientError as error:
-            failure = failure_of(error)
-            known = _Known(None, failure, time.monotonic() + _RETRY_SECONDS)
+            answer = failure_of(error)
+        if isinstance(answer, Failure):
+            wait = self._retries.wait_before(lease.attempts + 1)
+            known = _Known(None, answer, time.monotonic() + wait)
+        else:
+            known = _Known(answer, None, time.monotonic() + _FRESH_SECONDS)
+            self._obey_delay(host_of(lease.url), answer)
         self._known[origin] = known
         if len(self._known) > _ORIGINS_KEPT:
             self._known.popitem(last=False)
-        if known.robots and known.robots.crawl_delay:
-            delay = min(known.robots.crawl_delay, self._settings.max_crawl_delay)
-            self._limits.configure(host_of(lease.url), spacing=max(delay, self._settings.delay))
 
-    async def _ask(self, origin: str) -> _Known:
+    async def _ask(self, origin: str) -> Robots | Failure:
         async with self._session.get(robots_url(origin), max_redirects=_MAX_REDIRECTS) as response:
-            if response.status >= 500 or response.status == 429:
+            if response.status >= 500 or response.status == HTTPStatus.TOO_MANY_REQUESTS:
                 self.heed(host_of(f"{origin}/"), response.status, response.headers)
-                failure = Failure("robots", f"{robots_url(origin)} answered {response.status}", is_passing=True)
-                return _Known(None, failure, time.monotonic() + _RETRY_SECONDS)
-            body = await _read_start(response) if response.status < 300 else b""
-        robots = Robots.parse(body, user_agent=self._settings.user_agent)
-        return _Known(robots, None, time.monotonic() + _FRESH_SECONDS)
+                return Failure("robots", f"{robots_url(origin)} answered {response.status}", is_passing=True)
+            body = await _read_start(response) if response.ok else b""
+        return Robots.parse(body, user_agent=self._settings.user_agent)
+
+    def _obey_delay(self, host: HostKey, robots: Robots) -> None:
+        if robots.crawl_delay:
+            delay = min(robots.crawl_delay, self._settings.max_crawl_delay)
+            self._limits.configure(host, spacing=max(delay, self._settings.delay))
 
     def heed(self, host: HostKey, status: int, headers: Mapping[str, str]) -> float | None:
         """Pause the host as a 429 or 503 asks, by Retry-After or else for a while; returns the seconds of the pause."""
