@@ -35,6 +35,16 @@ _READING = {
 }
 """What a statement may do (https://www.sqlite.org/c3ref/c_alter_table.html); not, say, to attach another file."""
 
+_OF_THE_SYSTEM = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_READONLY,
+}
+_OF_THE_FILE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
 
 class Urls(msgspec.Struct, frozen=True, kw_only=True):
     """How many requests are in each state."""
@@ -79,19 +89,21 @@ class Rows:
 
 
 class StateFile:
-    """A crawl file, open for reading until the end of a `with` block.
+    """A crawl file, open for reading until the end of a `with` block. `patience`: seconds to wait for whoever keeps it busy.
 
     Raises UsageError when there is none at `path`, StateTooNew when a newer version of the program wrote it, StateDamaged
     when it is no crawl file or a damaged one.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, patience: float = 5.0) -> None:
         if not path.is_file():
             raise UsageError(f"there is no crawl file {path}{_others_beside(path)}")
         self.path = path
         self.is_running = is_locked(path)
         with _translated(path):
-            self._db = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode={self._mode()}", uri=True)
+            self._db = sqlite3.connect(
+                f"file:{quote(str(path.absolute()))}?mode={self._mode()}", uri=True, timeout=patience
+            )
             try:
                 self._check()
             except BaseException:
@@ -178,18 +190,18 @@ def _allow_reading(action: int, *_: str | None) -> int:
 
 @contextmanager
 def _translated(path: Path, *, is_users: bool = False) -> Iterator[None]:
-    """SQLite's errors as ours. One in the SQL itself is the user's, if they wrote it; else the file lacks what it names."""
+    """SQLite's errors as ours. What is wrong with a query is the user's, if they wrote it; else the file lacks what it names."""
     try:
         yield
     except (sqlite3.Error, sqlite3.Warning) as error:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-        if is_users and code == sqlite3.SQLITE_AUTH:
-            raise UsageError("only queries are allowed here, nothing that could change a file") from error
-        if is_users and code == sqlite3.SQLITE_ERROR:
-            raise UsageError(f"this is no query that SQLite can answer: {error}") from error
-        if code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise StateDamaged(f"{path} is no crawl file, or a damaged one: {error}") from error
-        raise StateError(f"{path} cannot be read: {error}") from error
+        if code in _OF_THE_SYSTEM:
+            raise StateError(f"{path} cannot be read: {error}") from error
+        if is_users and code not in _OF_THE_FILE:
+            raise UsageError(
+                f"SQLite does not answer that: {error} (only queries are allowed, one at a time)"
+            ) from error
+        raise StateDamaged(f"{path} is no crawl file, or a damaged one: {error}") from error
 
 
 def _others_beside(path: Path) -> str:

@@ -1,0 +1,142 @@
+"""Progress is shown where somebody looks, and leaves the terminal as it was."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from dataclasses import replace
+
+import pytest
+
+from crawler.progress import duration, follow, line, size
+from crawler.stats import Stats
+
+STATS = Stats(
+    spider="quotes",
+    queued=5000,
+    leased=64,
+    done=1234,
+    failed=3,
+    skipped=0,
+    items=1200,
+    bytes=34_500_000,
+    hosts=4,
+    started=0.0,
+    elapsed=83.0,
+    run_elapsed=10.0,
+    rate=56.31,
+    active=64,
+    statuses={200: 1223, 404: 11},
+    errors={"connect": 2, "timeout": 7},
+    last_error="http://quotes.example/slow: timeout: nothing came for 30 s",
+)
+
+
+class Counting:
+    """Statistics that grow each time they are looked at, and say when they have been looked at often enough."""
+
+    def __init__(self, enough: int) -> None:
+        self.looks = 0
+        self.is_enough = asyncio.Event()
+        self._enough = enough
+
+    def __call__(self) -> Stats:
+        self.looks += 1
+        if self.looks == self._enough:
+            self.is_enough.set()
+        return replace(STATS, done=STATS.done + self.looks)
+
+
+async def followed(stream: io.StringIO, *, live: bool) -> Counting:
+    """Follow for a few looks, then cancel."""
+    stats = Counting(enough=3)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(follow(stats, stream, live=live, every=0.001))
+        await stats.is_enough.wait()
+        task.cancel()
+    return stats
+
+
+async def test_without_a_terminal_each_look_is_a_line() -> None:
+    stream = io.StringIO()
+    await followed(stream, live=False)
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == line(replace(STATS, done=1235))
+    assert lines[1] == line(replace(STATS, done=1236))
+    assert "\x1b" not in stream.getvalue()
+
+
+async def test_in_a_terminal_the_view_is_redrawn_and_gone_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    stream = io.StringIO()
+    await followed(stream, live=True)
+    drawn = stream.getvalue()
+    for expected in (
+        "quotes",
+        "1,235",
+        "5,064 waiting",
+        "56.3 pages/s",
+        "1:23",
+        "34.5 MB",
+        "timeout 7",
+        "connect 2",
+        "HTTP 404 11",
+    ):
+        assert expected in drawn
+    assert "http://quotes.example/slow: timeout" in drawn
+    assert drawn.count("\x1b[?25l") == drawn.count("\x1b[?25h") == 1, "the text cursor is hidden, then back"
+    assert drawn.endswith("\x1b[1A\x1b[2K"), "and the view's lines are cleared"
+
+
+async def test_the_view_of_a_crawl_without_errors_says_how_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    stream = io.StringIO()
+    seen = asyncio.Event()
+
+    def stats() -> Stats:
+        seen.set()
+        return replace(STATS, errors={}, statuses={200: 5}, last_error="", done=0, queued=0, leased=0, failed=0)
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(follow(stats, stream, live=True, every=0.001))
+        await seen.wait()
+        task.cancel()
+    assert "no errors" in stream.getvalue()
+    assert "Ctrl-C stops; the same command goes on" in stream.getvalue()
+
+
+class Closed(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+async def test_a_reader_that_has_gone_ends_the_lines_and_nothing_else() -> None:
+    async with asyncio.timeout(10):
+        await follow(Counting(enough=1), Closed(), live=False, every=0.001)
+
+
+def test_a_line_has_everything_in_few_words() -> None:
+    assert line(STATS) == ("quotes: 1,234 pages, 5,064 waiting, 3 failed, 1,200 items, 34.5 MB, 56.3 pages/s, 1:23")
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (1_500_000, "1.5 MB"),
+        (7_250_000_000, "7.2 GB"),
+        (3 * 10**15, "3,000.0 TB"),
+    ],
+)
+def test_sizes_are_for_readers(number: int, text: str) -> None:
+    assert size(number) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.04, "0.0 s"), (59.9, "59.9 s"), (60, "1:00"), (3599, "59:59"), (93787, "26:03:07")]
+)
+def test_durations_are_for_readers(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
