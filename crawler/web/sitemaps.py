@@ -1,0 +1,161 @@
+"""Sitemaps (sitemaps.org 0.9) and feeds that serve as such, read as a stream: bytes in, URLs out.
+
+XML sitemaps and sitemap indexes, RSS and Atom are told by their elements, whatever the namespace, since many sites get that
+wrong; a file that does not start with a tag is text, one URL a line. Decompression is up to the caller.
+
+Memory is bounded whatever comes. Reading stops, and what was read stands, at the protocol's limits of 50 MiB and 50,000
+URLs, at XML that is not well formed or nested absurdly deep, and at the first entity declaration: none is ever expanded.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from typing import NamedTuple
+from xml.parsers import expat
+
+from crawler.web.urls import resolve
+
+MAX_BYTES = 50 * 1024 * 1024
+MAX_URLS = 50_000
+
+_MAX_DEPTH = 32
+_MAX_LINE = 64 * 1024
+
+_BLANK = b" \t\r\n"
+_LINE_BREAK = re.compile(rb"[\r\n]+")
+_ABSOLUTE = re.compile(rb"\s*https?://", re.IGNORECASE)
+
+_LOCATIONS = frozenset({("url", "loc"), ("sitemap", "loc"), ("item", "link")})
+"""Elements, below their parents, whose text is a URL; Atom's is in an attribute."""
+
+
+class Found(NamedTuple):
+    """A canonical URL, of a page or of a further sitemap."""
+
+    url: str
+    is_sitemap: bool
+
+
+class _Refused(Exception):
+    """Reading has to stop; the text says why."""
+
+
+class SitemapReader:
+    """Reads one sitemap that was found at `url` (canonical): `feed` as it arrives, then `close`."""
+
+    def __init__(self, url: str) -> None:
+        self.problem: str | None = None
+        """Why reading stopped before the end, in words; what is fed from then on is ignored."""
+        self._url = url
+        self._bytes = 0
+        self._urls = 0
+        self._start = b""
+        self._content: _Xml | _Text | None = None
+
+    def feed(self, data: bytes) -> list[Found]:
+        """The URLs that this part of the file completes, in its order. References that lead to nothing are left out."""
+        if self.problem:
+            return []
+        data, is_too_long = data[: MAX_BYTES - self._bytes], len(data) > MAX_BYTES - self._bytes
+        self._bytes += len(data)
+        found = self._absorb(data, is_last=False)
+        if is_too_long and not self.problem:
+            self.problem = f"it is longer than {MAX_BYTES} bytes"
+        return found
+
+    def close(self) -> list[Found]:
+        """The URLs that the end of the file completes."""
+        return [] if self.problem else self._absorb(b"", is_last=True)
+
+    def _absorb(self, data: bytes, *, is_last: bool) -> list[Found]:
+        if self._content is None:
+            data = self._start = (self._start + data).removeprefix(codecs.BOM_UTF8).lstrip(_BLANK)
+            if len(data) < len(codecs.BOM_UTF8) and not is_last:  # perhaps a byte order mark yet to be completed
+                return []
+            self._content = _Xml() if data.startswith((b"<", codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else _Text()
+        try:
+            self._content.feed(data, is_last=is_last)
+        except _Refused as refusal:
+            self.problem = str(refusal)
+        except (expat.ExpatError, LookupError, ValueError) as error:  # the latter two for encodings expat cannot read
+            self.problem = f"it is no XML that can be read: {error}"
+        return self._resolved(self._content.take())
+
+    def _resolved(self, references: list[tuple[str, bool]]) -> list[Found]:
+        left = MAX_URLS - self._urls
+        if len(references) > left:
+            self.problem = f"it lists more than {MAX_URLS} URLs"
+        self._urls += len(references)
+        found = []
+        for reference, is_sitemap in references[:left]:
+            if reference:
+                found += [Found(url, is_sitemap) for url in resolve(self._url, [reference])]
+        return found
+
+
+class _Text:
+    """One URL a line. A line without a scheme is none: error pages are served as sitemaps, too."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._found: list[tuple[str, bool]] = []
+
+    def feed(self, data: bytes, *, is_last: bool) -> None:
+        *lines, self._rest = _LINE_BREAK.split(self._rest + data)
+        if is_last:
+            lines.append(self._rest)
+        self._found += [(line.decode("utf-8", "replace"), False) for line in lines if _ABSOLUTE.match(line)]
+        if len(self._rest) > _MAX_LINE:
+            raise _Refused(f"it has a line longer than {_MAX_LINE} bytes")
+
+    def take(self) -> list[tuple[str, bool]]:
+        found, self._found = self._found, []
+        return found
+
+
+class _Xml:
+    """The references of XML sitemaps, RSS and Atom."""
+
+    def __init__(self) -> None:
+        self._path: list[str] = []
+        self._text: list[str] | None = None
+        self._found: list[tuple[str, bool]] = []
+        self._parser = expat.ParserCreate(namespace_separator=" ")
+        self._parser.buffer_text = True
+        self._parser.StartElementHandler = self._on_start
+        self._parser.EndElementHandler = self._on_end
+        self._parser.CharacterDataHandler = self._on_text
+        self._parser.EntityDeclHandler = self._on_entity
+
+    def feed(self, data: bytes, *, is_last: bool) -> None:
+        self._parser.Parse(data, is_last)
+
+    def take(self) -> list[tuple[str, bool]]:
+        found, self._found = self._found, []
+        return found
+
+    def _on_start(self, name: str, attributes: dict[str, str]) -> None:
+        parent = self._path[-1] if self._path else ""
+        name = name.rpartition(" ")[2]
+        self._path.append(name)
+        if len(self._path) > _MAX_DEPTH:
+            raise _Refused(f"its elements are nested deeper than {_MAX_DEPTH}")
+        if (parent, name) in _LOCATIONS:
+            self._text = []
+        elif (parent, name) == ("entry", "link") and attributes.get("rel", "alternate") == "alternate":
+            self._found.append((attributes.get("href", "").strip(), False))
+
+    def _on_end(self, _name: str) -> None:
+        name = self._path.pop()
+        parent = self._path[-1] if self._path else ""
+        if self._text is not None and (parent, name) in _LOCATIONS:
+            self._found.append(("".join(self._text).strip(), parent == "sitemap"))
+            self._text = None
+
+    def _on_text(self, text: str) -> None:
+        if self._text is not None:
+            self._text.append(text)
+
+    def _on_entity(self, name: str, *_declaration: object) -> None:
+        raise _Refused(f"it declares an entity, {name!r}")

@@ -1,0 +1,150 @@
+"""Sitemaps of every kind, whole and in pieces, and those that mean harm."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from xml.sax.saxutils import escape
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crawler.web.sitemaps import MAX_BYTES, MAX_URLS, Found, SitemapReader
+
+BASE = "https://example.org/maps/sitemap.xml"
+
+URLSET = """<?xml version="1.0" encoding="UTF-8"?>
+<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9" xmlns:image="http://www.google.com/schemas/sitemap-image/1.1">
+  <url><loc> https://example.org/a?b=1&amp;c=2#f </loc><lastmod>2024-01-01</lastmod>
+    <image:image><image:loc>https://example.org/a.png</image:loc></image:image></url>
+  <url><loc><![CDATA[https://example.org/é]]></loc></url>
+  <url><loc></loc></url><url><loc>mailto:x@example.org</loc></url>
+</urlset>"""
+
+INDEX = """<sitemapindex><sitemap><loc>https://example.org/1.xml</loc></sitemap>
+<sitemap><loc>2.xml.gz</loc></sitemap></sitemapindex>"""
+
+RSS = """<rss version="2.0" xmlns:atom="http://www.w3.org/2005/Atom"><channel><link>https://example.org/</link>
+<atom:link rel="self" href="https://example.org/feed"/><item><title>x</title><link>https://example.org/1</link></item>
+<item><link>/2</link><guid>https://example.org/no</guid></item></channel></rss>"""
+
+ATOM = """<feed xmlns="http://www.w3.org/2005/Atom"><link href="https://example.org/"/>
+<entry><link rel="self" href="/self"/><link href="https://example.org/1"/></entry>
+<entry><link rel="alternate" href="/2"/><link/></entry></feed>"""
+
+TEXT = "https://example.org/1\r\n\n  http://other.org/b c  \nnot a URL\rhttps://example.org/é"
+
+EXPECTED = {
+    URLSET: [("https://example.org/a?b=1&c=2", False), ("https://example.org/%C3%A9", False)],
+    INDEX: [("https://example.org/1.xml", True), ("https://example.org/maps/2.xml.gz", True)],
+    RSS: [("https://example.org/1", False), ("https://example.org/2", False)],
+    ATOM: [("https://example.org/1", False), ("https://example.org/2", False)],
+    TEXT: [("https://example.org/1", False), ("http://other.org/b%20c", False), ("https://example.org/%C3%A9", False)],
+}
+
+
+def read(*parts: bytes) -> tuple[list[Found], str | None]:
+    reader = SitemapReader(BASE)
+    found = [one for part in parts for one in reader.feed(part)] + reader.close()
+    return found, reader.problem
+
+
+@pytest.mark.parametrize("kind", [URLSET, INDEX, RSS, ATOM, TEXT])
+def test_kinds(kind: str) -> None:
+    assert read(kind.encode()) == (EXPECTED[kind], None)
+
+
+@pytest.mark.parametrize("lead", ["\ufeff", " \n\t", "\ufeff\n"])
+def test_what_may_stand_before_the_start(lead: str) -> None:
+    """An XML declaration may not, by the letter; that many a generator puts an empty line there is no reason to miss a site."""
+    assert read((lead + URLSET).encode()) == (EXPECTED[URLSET], None)
+
+
+@given(st.sampled_from([URLSET, INDEX, RSS, ATOM, TEXT]), st.sets(st.integers(0, 800)), st.booleans())
+def test_a_file_reads_the_same_in_any_pieces(kind: str, cuts: set[int], mark: bool) -> None:
+    whole = kind.encode("utf-8-sig" if mark else "utf-8")
+    edges = [0, *sorted(cut for cut in cuts if cut < len(whole)), len(whole)]
+    parts = [whole[begin:end] for begin, end in pairwise(edges)]
+    assert read(*parts) == (EXPECTED[kind], None)
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=20)))
+def test_as_many_urls_come_out_as_went_in(names: list[str]) -> None:
+    locations = "".join(f"<url><loc>https://h/x{escape(name)}</loc></url>" for name in names)
+    found, problem = read(f"<urlset>{locations}</urlset>".encode())
+    assert (len(found), problem) == (len(names), None)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "codec"), [("ISO-8859-1", "latin-1"), ("windows-1251", "cp1251"), ("UTF-16", "utf-16")]
+)
+def test_encodings(encoding: str, codec: str) -> None:
+    name = "é" if codec == "latin-1" else "ж"
+    body = f'<?xml version="1.0" encoding="{encoding}"?><urlset><url><loc>https://h/{name}</loc></url></urlset>'
+    found, problem = read(body.encode(codec))
+    assert (found, problem) == (read(f"https://h/{name}".encode())[0], None)
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ("<urlset><url><loc>https://h/1</loc></url><&", "no XML that can be read"),
+        ("<urlset><url><loc>https://h/1</loc></url></index>", "no XML that can be read"),
+        ("<urlset><url><loc>https://h/1</loc></url>&nbsp;</urlset>", "no XML that can be read"),
+        ("<a>" * 5 + "<url><loc>https://h/1</loc></url>" + "<a>" * 100_000, "nested deeper"),
+        ("https://h/1\n" + "x" * 100_000, "line longer"),
+    ],
+)
+def test_what_was_read_before_a_problem_stands(body: str, problem: str) -> None:
+    found, told = read(body.encode(), b"\n<url><loc>https://h/2</loc></url>")
+    assert found == [("https://h/1", False)]
+    assert told is not None
+    assert problem in told
+
+
+def test_a_file_that_was_cut_short_is_a_problem() -> None:
+    found, problem = read(b"<urlset><url><loc>https://h/1</loc></url><url><loc>https://h/2")
+    assert found == [("https://h/1", False)]
+    assert problem is not None
+
+
+@pytest.mark.parametrize("encoding", ["gb2312", "nonsense"])
+def test_an_encoding_that_cannot_be_read_is_a_problem(encoding: str) -> None:
+    found, problem = read(f'<?xml version="1.0" encoding="{encoding}"?><urlset/>'.encode())
+    assert found == []
+    assert problem is not None
+
+
+@pytest.mark.parametrize(
+    "declaration",
+    ['<!ENTITY a "aaaaaaaaaa">', '<!ENTITY a SYSTEM "file:///etc/passwd">', '<!ENTITY % a SYSTEM "http://h/"> %a;'],
+)
+def test_no_entity_is_expanded(declaration: str) -> None:
+    found, problem = read(f"<!DOCTYPE u [{declaration}]><urlset><url><loc>https://h/&a;</loc></url></urlset>".encode())
+    assert found == []
+    assert problem == "it declares an entity, 'a'"
+
+
+def test_a_doctype_alone_does_no_harm() -> None:
+    body = '<!DOCTYPE rss PUBLIC "-//Netscape//DTD RSS 0.91//EN" "http://h/rss.dtd"><rss><item><link>https://h/1</link></item></rss>'
+    assert read(body.encode()) == ([("https://h/1", False)], None)
+
+
+def test_a_page_in_its_place_lists_nothing() -> None:
+    assert read(b"<!DOCTYPE html><html><a href=x><loc>https://h/</loc></html>")[0] == []
+    assert read(b"Not found: https://h/1") == ([], None)
+    assert read() == ([], None)
+
+
+def test_no_more_urls_than_the_protocol_allows() -> None:
+    found, problem = read(b"".join(b"https://h/%d\n" % number for number in range(MAX_URLS + 1)))
+    assert (len(found), found[-1].url) == (MAX_URLS, f"https://h/{MAX_URLS - 1}")
+    assert problem == "it lists more than 50000 URLs"
+
+
+def test_no_more_bytes_than_the_protocol_allows() -> None:
+    blank = b"\n" * (MAX_BYTES // 4)
+    found, problem = read(b"https://h/1\n", blank, blank, b"https://h/2\n", blank, blank, b"https://h/3\n")
+    assert [one.url for one in found] == ["https://h/1", "https://h/2"]
+    assert problem == "it is longer than 52428800 bytes"
