@@ -31,8 +31,8 @@ kill-test: $(VENV)/.dev  ## Kill whole crawls a hundred times and more, and comp
 bench: $(VENV)/.bench  ## Measure whole crawls beside other crawlers, and write docs/benchmarks.md
 	$(BIN)/python -m tests.benchmarks.crawls --rounds $(ROUNDS) --report docs/benchmarks.md
 
-bench-client: $(VENV)/.bench  ## Measure the client alone beside another
-	$(BIN)/python -m tests.benchmarks.requests --rounds $(ROUNDS)
+bench-client: $(VENV)/.bench  ## Measure the client alone, request by request, beside aiohttp
+	$(BIN)/python -m tests.benchmarks.gets --rounds $(ROUNDS)
 
 clean:          ## Remove what was set up or left behind, but no crawl
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov

@@ -63,6 +63,7 @@ http {{
     access_log {access_log};
     log_not_found off;
     sendfile on;
+    keepalive_requests {keepalive_requests};
 
     server {{
         listen {address}:{port};
@@ -90,10 +91,11 @@ def find_nginx() -> str | None:
 class Nginx:
     """`root` served at `url` for as long as the `with` block lasts; `folder` takes configuration and logs."""
 
-    def __init__(self, root: Path, folder: Path, *, journal: bool = True) -> None:
+    def __init__(self, root: Path, folder: Path, *, journal: bool = True, keepalive_requests: int = 1000) -> None:
         self._root = root
         self._folder = folder
         self._journal = folder / "access.log" if journal else None
+        self._keepalive_requests = keepalive_requests
         self._address = "127.0.0.1"
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -154,6 +156,7 @@ class Nginx:
             folder=self._folder,
             types="\n".join(f"        {kind} {endings};" for kind, endings in _TYPES.items()),
             access_log=f"{self._journal} journal" if self._journal else "off",
+            keepalive_requests=self._keepalive_requests,
             address=self._address,
             port=self._port,
             root=self._root,
