@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import AsyncIterable
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +24,12 @@ from crawler.request import Links, Request
 from crawler.retries import RetryPolicy
 from crawler.scheduler import Scheduler
 from crawler.settings import Settings
+from crawler.spider import explain
 from crawler.stats import Stats, Tally
 from crawler.web.urls import host_key
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
     from pathlib import Path
 
     from crawler.exports.protocol import Export
@@ -143,11 +145,13 @@ class Crawl:
                 drain_timeout=settings.drain_timeout,
                 parse_thread_bytes=settings.parse_thread_bytes,
             )
-            await self._spider.opened()
+            with _faults_of_the_spider("opened()"):
+                await self._spider.opened()
             try:
                 await self._go_round(self._engine, frontier)
             finally:
-                await self._spider.closed()
+                with _faults_of_the_spider("closed()"):
+                    await self._spider.closed()
         is_over = not (frontier.counts.queued or frontier.counts.leased)
         return "finished" if is_over else self._stop_reason or "interrupted"
 
@@ -178,11 +182,12 @@ class Crawl:
         """Offer the spider's seeds; those of an earlier run are known already."""
         frontier.attach(admit=self._admission.refuse, on_queued=lambda _host, _not_before: None)
         chunk: list[Request | Links] = []
-        async for seed in _seeds_of(self._spider):
-            chunk.append(seed)
-            if len(chunk) == _SEEDS_AT_ONCE:
-                await frontier.add(chunk)
-                chunk.clear()
+        with _faults_of_the_spider("start()"):
+            async for seed in _seeds_of(self._spider):
+                chunk.append(seed)
+                if len(chunk) == _SEEDS_AT_ONCE:
+                    await frontier.add(chunk)
+                    chunk.clear()
         await frontier.add(chunk)
         if not frontier.counts.hosts:
             raise SpiderError(
@@ -226,6 +231,17 @@ class Crawl:
             last_error=tally.last_error,
             spider_errors=list(tally.spider_errors),
         )
+
+
+@contextmanager
+def _faults_of_the_spider(where: str) -> Iterator[None]:
+    """What the user's code raises becomes a SpiderError that says where."""
+    try:
+        yield
+    except CrawlError:
+        raise
+    except Exception as error:
+        raise SpiderError(f"the spider's {where} raised: {explain(error)}") from error
 
 
 async def _seeds_of(spider: Spider) -> AsyncIterator[Request | Links]:

@@ -5,6 +5,7 @@ Limits themselves (connections, spacing, pauses) are the connector's `HostLimits
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from crawler.frontier.protocol import Lease
     from crawler.retries import RetryPolicy
     from crawler.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 _FRESH_SECONDS = 24 * 3600.0
 """How long a robots.txt is used before it is asked for again (RFC 9309 §2.4)."""
@@ -85,6 +88,9 @@ class Politeness:
             answer = Robots.parse(b"", user_agent=self._settings.user_agent)
         except ClientError as error:
             answer = failure_of(error)
+        except Exception as error:  # a fault of ours: it may cost this host, not the crawl
+            _log.exception("asking for the robots.txt of %s", origin)
+            answer = Failure("internal", f"{type(error).__name__}: {error}", is_passing=False)
         if isinstance(answer, Failure):
             wait = self._retries.wait_before(lease.attempts + 1)
             known = _Known(None, answer, time.monotonic() + wait)

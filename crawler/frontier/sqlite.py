@@ -34,10 +34,10 @@ from crawler.frontier.rows import lease_of
 from crawler.web.urls import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from crawler.frontier.batch import Row
+    from crawler.frontier.batch import Batch, Row
     from crawler.outcome import Skip
     from crawler.request import Links, Request
 
@@ -310,14 +310,15 @@ class SqliteFrontier:
                 raise self._broken
             if not self.intake.batch:
                 return
-            batch = self.intake.cut()
-            self._pending.clear()
-            self._full.clear()
-            parameters = batch.parameters(self.intake.counts)
-            with self._translated():
-                await self._write(_COMMIT, parameters)
-            if batch.items and self.on_items:
-                await self.on_items(batch.items[0][0], [data for _, _, data in batch.items])
+            await _to_the_end(self._commit(self.intake.cut()))
+
+    async def _commit(self, batch: Batch) -> None:
+        self._pending.clear()
+        self._full.clear()
+        with self._translated():
+            await self._write(_COMMIT, batch.parameters(self.intake.counts))
+        if batch.items and self.on_items:
+            await self.on_items(batch.items[0][0], [data for _, _, data in batch.items])
 
     async def _write(self, sql: str, parameters: Sequence[Any]) -> Iterable[Row]:
         """Carry a statement out, again if a reader of the file kept it busy for longer than SQLite itself waits."""
@@ -342,6 +343,16 @@ class SqliteFrontier:
                 f"disk, then run the same command again"
             )
             raise self._broken from error
+
+
+async def _to_the_end(work: Coroutine[None, None, None]) -> None:
+    """Carry something out that must not be left half done: who is cancelled meanwhile, leaves when it is over."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 def discard(path: Path) -> None:

@@ -286,6 +286,27 @@ async def test_items_are_told_after_their_commit_in_order(frontier: SqliteFronti
     assert await frontier.items_after(1) == ["{}", '{"n":1}', "{}"]
 
 
+async def test_a_commit_that_is_cancelled_is_carried_to_its_end(frontier: SqliteFrontier, ask: Ask) -> None:
+    """Items that are in the file must reach the exports, also when the run is being stopped."""
+    told: list[str] = []
+
+    async def listen(_first: int, items: Sequence[str]) -> None:
+        told.extend(items)
+
+    frontier.on_items = listen
+    await frontier.add([Request(url())])
+    lease = await one(frontier)
+    await frontier.settle(Settlement(lease=lease, outcome=fetched(lease), items=["{}"]))
+    committing = asyncio.create_task(frontier.flush())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    committing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await committing
+    assert told == ["{}"]
+    assert ask("SELECT count(*) FROM item") == [(1,)]
+
+
 async def test_commits_are_shared(path: Path) -> None:
     """Pages settled close together go into the file by one commit; each is there once `flush` returns."""
     frontier = await SqliteFrontier.open(path, spider="test", commit_pages=1000, commit_interval=3600.0)
