@@ -352,6 +352,7 @@ async def _to_the_end(work: Coroutine[None, None, None]) -> None:
         await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task])
+        task.exception()  # a StorageError has broken the frontier, which says so to whoever comes next
         raise
 
 
