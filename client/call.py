@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from client.errors import (
@@ -17,17 +17,14 @@ from client.errors import (
     ClientConnectionResetError,
     ClientError,
     ClientOSError,
-    ClientPayloadError,
     HeadersTooLarge,
     ServerDisconnectedError,
     TooManyRedirects,
 )
 from client.exchange import HeadTooLarge, WireError
-from client.redirects import REDIRECT_STATUSES, redirect_headers, redirect_method, redirect_url
-from client.request import ClientRequest, HeaderDefaults, merge_cookies
+from client.redirects import REDIRECT_STATUSES
 from client.response import ClientResponse
 from client.tracing import (
-    Trace,
     TraceRequestChunkSentParams,
     TraceRequestHeadersSentParams,
     TraceRequestRedirectParams,
@@ -35,22 +32,18 @@ from client.tracing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Sequence
-
-    from multidict import CIMultiDict
-    from yarl import URL
+    from collections.abc import Callable, Sequence
 
     from client.abc import AbstractCookieJar
-    from client.body import Body
     from client.connection import Connection
     from client.connector import BaseConnector
     from client.exchange import Exchange, ReadPolicy
     from client.http1 import Http1Protocol
+    from client.options import Handler, Middleware
+    from client.plan import Plan
+    from client.request import ClientRequest
     from client.timeouts import ClientTimeout
-    from client.tls import Verification
-    from client.version import HttpVersion
-
-    Handler = Callable[[ClientRequest], Awaitable[ClientResponse]]
+    from client.tracing import Trace
 
 _IDEMPOTENT: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE"})
 """Methods that may be sent again when it is not known what became of the first (RFC 9110 §9.2.2)."""
@@ -60,84 +53,69 @@ _CONTINUE_SECONDS: Final = 1.0
 
 
 @dataclass(slots=True)
-class Plan:
-    """The next request of a call, as far as the caller determines it."""
-
-    method: str
-    url: URL
-    defaults: HeaderDefaults
-    headers: CIMultiDict[str] | None
-    skipped: Collection[str]
-    body: Body | None
-    cookies: str | None
-    """Cookies of this call alone, as a Cookie header; they go to the first origin only."""
-    version: HttpVersion
-    compress: str | None
-    chunked: bool | int
-    expect100: bool
-    ssl: Verification
-    server_hostname: str | None
-
-    def request(self, jar: AbstractCookieJar) -> ClientRequest:
-        """Make the request, with the cookies that the jar has for it."""
-        return ClientRequest(
-            self.method,
-            self.url,
-            self.defaults,
-            headers=self.headers,
-            skipped=self.skipped,
-            body=self.body,
-            cookie=self._cookie_header(jar),
-            version=self.version,
-            compress=self.compress,
-            chunked=self.chunked,
-            expect100=self.expect100,
-            ssl=self.ssl,
-            server_hostname=self.server_hostname,
-        )
-
-    def _cookie_header(self, jar: AbstractCookieJar) -> str | None:
-        kept = jar.cookie_header(self.url)
-        if self.cookies is None and (self.headers is None or "Cookie" not in self.headers):
-            return kept
-        given = self.headers.get("Cookie") if self.headers is not None else None
-        return merge_cookies(given, kept, self.cookies)
-
-    def redirected(self, status: int, location: bytes, *, requote: bool) -> Plan:
-        """Plan the request that a redirect asks for."""
-        method = redirect_method(self.method, status)
-        url = redirect_url(self.url, location, requote=requote)
-        keeps_body = method == self.method
-        if keeps_body and self.body is not None and not self.body.can_replay:
-            raise ClientPayloadError(f"redirected with status {status}, but the body cannot be sent again")
-        same_origin = url.origin() == self.url.origin()
-        return replace(
-            self,
-            method=method,
-            url=url,
-            headers=redirect_headers(self.headers, keeps_body=keeps_body, same_origin=same_origin),
-            body=self.body if keeps_body else None,
-            cookies=self.cookies if same_origin else None,
-            expect100=self.expect100 and keeps_body,
-            chunked=self.chunked if keeps_body else False,
-            compress=self.compress if keeps_body else None,
-        )
-
-
-@dataclass(slots=True)
 class Call:
     """What all requests of one call share. `deadline_at` is on the loop's clock."""
 
     connector: BaseConnector
     jar: AbstractCookieJar
     timeout: ClientTimeout
+    started_at: float
     deadline_at: float
     policy: ReadPolicy
     traces: Sequence[Trace]
+    middlewares: Sequence[Middleware]
+    max_redirects: int | None
+    """None follows none."""
+    requote: bool
     resolve_charset: Callable[[ClientResponse, bytes], str]
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether others' code takes part: signals, middlewares."""
+        return bool(self.traces or self.middlewares)
+
+    async def run(self, plan: Plan) -> ClientResponse:
+        """Make the planned request, and those that redirects ask for; return the response that asks for none.
+
+        A redirect without a Location is such a response. Raises `TooManyRedirects`, `RedirectClientError`s, and what
+        `exchange` does.
+        """
+        send = _chain(self.middlewares, self.exchange) if self.middlewares else self.exchange
+        history: list[ClientResponse] = []
+        while True:
+            request = plan.request(self.jar)
+            response = await send(request)
+            if history:
+                response.history = tuple(history)
+            if response.status not in REDIRECT_STATUSES or self.max_redirects is None or response.location is None:
+                return response
+            plan = await self._follow(plan, request, response, history)
+
+    async def _follow(
+        self, plan: Plan, request: ClientRequest, response: ClientResponse, history: list[ClientResponse]
+    ) -> Plan:
+        """Add a redirect to the history, and plan what it asks for."""
+        assert response.location is not None
+        history.append(response)
+        response.release()
+        if len(history) > (self.max_redirects or 0):
+            raise TooManyRedirects(
+                history[0].request_info,
+                tuple(history),
+                status=response.status,
+                message=f"more than {self.max_redirects} redirects",
+                headers=response.headers,
+            )
+        if self.traces:
+            await emit(self.traces, TraceRequestRedirectParams(request.method, request.url, request.headers, response))
+        return plan.redirected(response.status, response.location, requote=self.requote)
+
     async def exchange(self, request: ClientRequest) -> ClientResponse:
-        """Send a request and return its response, whose body may still be arriving. Errors name the request."""
+        """Send a request and return its response, whose body may still be arriving.
+
+        A kept connection may turn out to be dead; then the request goes out once more on a new one, if that is safe. Errors
+        name the request. Cancelled, it leaves nothing open.
+        """
         try:
             try:
                 return await self._exchange(request)
@@ -154,7 +132,6 @@ class Call:
 
     async def _exchange(self, request: ClientRequest) -> ClientResponse:
         connection = await self.connector.connect(request, self.traces, self.timeout, deadline_at=self.deadline_at)
-        was_used = connection.protocol.exchanges > 0
         exchange: Exchange | None = None
         try:
             exchange = self._begin(connection, request)
@@ -162,18 +139,19 @@ class Call:
                 await emit(self.traces, TraceRequestHeadersSentParams(request.method, request.url, request.headers))
             if not exchange.is_sent:
                 await self._send_body(connection, exchange, request)
-            content = await exchange.wait_head()
+            while exchange.body is None:
+                await exchange.news()
             if b"set-cookie" in exchange.noted:
                 self.jar.store(exchange.set_cookie_values(), request.url)
         except (ServerDisconnectedError, ClientOSError) as error:
             connection.close()
-            if was_used and _may_repeat(exchange, request):
+            if connection.was_used and _may_repeat(exchange, request):
                 raise _StaleConnectionError from error
             raise
         except BaseException:
             connection.close()
             raise
-        return ClientResponse(request, exchange, content, connection, self.resolve_charset)
+        return ClientResponse(request, exchange, exchange.body, connection, self.resolve_charset, self.started_at)
 
     def _begin(self, connection: Connection, request: ClientRequest) -> Exchange:
         data = request.head().encode()
@@ -192,11 +170,13 @@ class Call:
 
     async def _send_body(self, connection: Connection, exchange: Exchange, request: ClientRequest) -> None:
         """Have the body sent beside what follows, unless a final response makes that pointless."""
-        if request.expects_continue:
+        if request.policy.expect100:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_CONTINUE_SECONDS):
-                    if not await exchange.wait_continue():
-                        return
+                    while not exchange.may_continue:
+                        if exchange.body is not None:
+                            return
+                        await exchange.news()
         connection.upload = asyncio.ensure_future(self._upload(connection.protocol, exchange, request))
 
     async def _upload(self, protocol: Http1Protocol, exchange: Exchange, request: ClientRequest) -> None:
@@ -227,31 +207,12 @@ def _may_repeat(exchange: Exchange | None, request: ClientRequest) -> bool:
     return can_replay and request.method in _IDEMPOTENT and not exchange.has_begun
 
 
-async def follow_redirects(
-    call: Call, plan: Plan, send: Handler, *, max_redirects: int, requote: bool
-) -> ClientResponse:
-    """Send the planned request and those that redirects ask for, and return the response that asks for none.
+def _chain(middlewares: Sequence[Middleware], send: Handler) -> Handler:
+    """Put middlewares around what sends a request, the first one outermost."""
+    for middleware in reversed(middlewares):
+        send = _around(middleware, send)
+    return send
 
-    A redirect without a Location is such a response. Raises `TooManyRedirects`, `RedirectClientError` and what `send` does.
-    """
-    history: list[ClientResponse] = []
-    while True:
-        request = plan.request(call.jar)
-        response = await send(request)
-        response.history = tuple(history)
-        location = response.location if response.status in REDIRECT_STATUSES else None
-        if location is None:
-            return response
-        history.append(response)
-        response.release()
-        if len(history) > max_redirects:
-            first = history[0].request_info
-            raise TooManyRedirects(
-                first, tuple(history), status=response.status, message=f"more than {max_redirects} redirects"
-            )
-        if call.traces:
-            await emit(
-                call.traces,
-                TraceRequestRedirectParams(plan.method, plan.url, request.headers, response),
-            )
-        plan = plan.redirected(response.status, location, requote=requote)
+
+def _around(middleware: Middleware, send: Handler) -> Handler:
+    return lambda request: middleware(request, send)

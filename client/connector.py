@@ -247,7 +247,6 @@ class BaseConnector(ABC):
         if self._is_closed or self._force_close or not protocol.is_idle:
             protocol.close()
             return
-        protocol.idle_since = self._loop.time()
         self._idle.setdefault(key, []).append(protocol)
         self._idle_order[protocol] = key
         if self._sweeper is None and self._keepalive_timeout < inf:

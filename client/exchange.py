@@ -1,6 +1,7 @@
 """One request and its response, as far as a connection knows them: what has arrived, and who waits for it."""
 
 import asyncio
+from itertools import chain
 from typing import Final, NamedTuple
 
 from yarl import URL
@@ -52,7 +53,6 @@ class Exchange:
 
     __slots__ = (
         "_error",
-        "_may_continue",
         "_waiter",
         "body",
         "done_at",
@@ -61,6 +61,7 @@ class Exchange:
         "is_complete",
         "is_sent",
         "keeps_alive",
+        "may_continue",
         "may_upgrade",
         "method",
         "noted",
@@ -106,7 +107,8 @@ class Exchange:
         self.sent_at = sent_at
         self.first_byte_at = 0.0
         self.done_at = 0.0
-        self._may_continue = False
+        self.may_continue = False
+        """Whether the peer has asked for a body that was announced (RFC 9110 §10.1.1)."""
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
 
@@ -121,40 +123,23 @@ class Exchange:
 
     # -- who waits ------------------------------------------------------------------------------------------------
 
-    async def wait_head(self) -> StreamReader:
-        """Wait for the head of the final response and return its body, which may still be arriving.
+    def news(self) -> asyncio.Future[None]:
+        """Return what to await for a head, final or not, and then look again at `body` and `may_continue`.
 
-        Raises `WireError`, `ServerDisconnectedError`, `ClientOSError` or `ServerTimeoutError`; the connection is closed
-        then. Cancelled, it leaves the exchange going on.
+        One at a time. Raises `WireError`, `ServerDisconnectedError`, `ClientOSError` or `ServerTimeoutError` when none will
+        come; the connection is closed then.
         """
-        while self.body is None:
-            await self._wait()
-        return self.body
-
-    async def wait_continue(self) -> bool:
-        """Wait for the peer's word on a body that was announced: True to send it, False when a final head came instead.
-
-        RFC 9110 §10.1.1. Raises as `wait_head` does.
-        """
-        while not self._may_continue and self.body is None:
-            await self._wait()
-        return self.body is None
-
-    async def _wait(self) -> None:
         if self._error is not None:
             raise self._error
         self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        return self._waiter
 
     # -- what arrives ---------------------------------------------------------------------------------------------
 
     def take_interim(self, status: int) -> None:
         """A 1xx head has arrived."""
         if status == 100:
-            self._may_continue = True
+            self.may_continue = True
             self._wake()
 
     def take_head(self, version: HttpVersion, status: int, reason: bytes, headers: RawHeaders, flow: Flow) -> None:
@@ -187,15 +172,16 @@ class Exchange:
 
     def _note(self, headers: RawHeaders, max_field_size: int) -> None:
         """Check each header, and remember those that concern the exchange."""
+        content = b"".join(chain.from_iterable(headers))
+        if len(content) > max_field_size:
+            for name, value in headers:
+                if len(name) + len(value) > max_field_size:
+                    raise HeadTooLarge(f"a header of more than {max_field_size} bytes: {name[:40]!r}")
+        if b"\0" in content:
+            raise WireError("NUL in a header")
         noted = self.noted
-        for name, value in headers:
-            if len(name) + len(value) > max_field_size:
-                raise HeadTooLarge(f"a header of more than {max_field_size} bytes: {name[:40]!r}")
-            if b"\0" in value:
-                raise WireError(f"NUL in a header: {name[:40]!r}")
-            key = name.lower()
-            if key in _NOTED:
-                noted.setdefault(key, []).append(value)
+        for name, value in [(key, value) for name, value in headers if (key := name.lower()) in _NOTED]:
+            noted.setdefault(name, []).append(value)
 
     def _persists(self) -> bool:
         """Whether the peer keeps the connection open after this response (RFC 9112 §9.3)."""

@@ -148,7 +148,7 @@ class Http1Protocol(asyncio.Protocol):
         if self._exchange is not exchange or self.transport is None:
             raise ClientConnectionResetError("the exchange ended while the request was being sent")
         self.transport.write(data)
-        self._put_off_silence(exchange)
+        self._put_off_silence(exchange, self._loop.time())
         if self._drained is not None:
             await self._drained
 
@@ -160,7 +160,7 @@ class Http1Protocol(asyncio.Protocol):
         """Close the connection at once; the exchange, if there is one, ends with `error`."""
         self._abort()
         if self._exchange is not None:
-            self._end(self._exchange, error)
+            self._end(self._exchange, error, self._loop.time())
 
     def close(self) -> None:
         """Close the connection without waiting for the peer. An exchange that is still going on fails."""
@@ -183,7 +183,7 @@ class Http1Protocol(asyncio.Protocol):
     def resume_reading(self) -> None:
         if self.transport is not None and not self.transport.is_closing():
             if self._exchange is not None:
-                self._put_off_silence(self._exchange)
+                self._put_off_silence(self._exchange, self._loop.time())
             self.transport.resume_reading()
 
     # -- what the transport calls ---------------------------------------------------------------------------------
@@ -196,10 +196,11 @@ class Http1Protocol(asyncio.Protocol):
         if exchange is None:
             self._abort()
             return
+        now = self._loop.time()
         if not exchange.first_byte_at:
-            exchange.first_byte_at = self._loop.time()
+            exchange.first_byte_at = now
         if exchange.sock_read:
-            self._put_off_silence(exchange)
+            self._put_off_silence(exchange, now)
         content_before = exchange.body.total_bytes if exchange.body is not None else 0
         try:
             self._parser.feed_data(data)
@@ -213,7 +214,7 @@ class Http1Protocol(asyncio.Protocol):
         if exchange.is_complete:
             if exchange.ends_at_head and not data.endswith(b"\n"):
                 exchange.keeps_alive = False
-            self._end(exchange, None)
+            self._end(exchange, None, now)
         else:
             self._check_bounds(exchange, len(data), content_before)
 
@@ -232,7 +233,7 @@ class Http1Protocol(asyncio.Protocol):
             return
         body = exchange.body
         if body is not None and exc is None and exchange.ends_with_connection:
-            self._end(exchange, None)
+            self._end(exchange, None, self._loop.time())
             return
         if body is not None:
             error: Exception = ClientPayloadError(
@@ -243,7 +244,7 @@ class Http1Protocol(asyncio.Protocol):
         else:
             error = ServerDisconnectedError()
         error.__cause__ = exc
-        self._end(exchange, error)
+        self._end(exchange, error, self._loop.time())
 
     def pause_writing(self) -> None:
         self._drained = self._loop.create_future()
@@ -307,17 +308,18 @@ class Http1Protocol(asyncio.Protocol):
             if error := body.exception():
                 self.fail(error)
 
-    def _end(self, exchange: Exchange, error: Exception | None) -> None:
+    def _end(self, exchange: Exchange, error: Exception | None, now: float) -> None:
         """The exchange is over; the connection becomes idle if it can serve another."""
         self._exchange = None
+        self.idle_since = now
         if error is not None:
             exchange.fail(error)
         elif exchange.status == 101:
-            exchange.finish(self._loop.time())
+            exchange.finish(now)
             self.is_upgraded = True
             self.pause_reading()
         else:
-            exchange.finish(self._loop.time())
+            exchange.finish(now)
             if exchange.ends_at_head:
                 self._parser = self._new_parser()
             if not (exchange.keeps_alive and exchange.is_sent):
@@ -331,9 +333,9 @@ class Http1Protocol(asyncio.Protocol):
         if self.transport is not None:
             self.transport.abort()
 
-    def _put_off_silence(self, exchange: Exchange) -> None:
+    def _put_off_silence(self, exchange: Exchange, now: float) -> None:
         if exchange.sock_read:
-            self._silence_at = self._loop.time() + exchange.sock_read
+            self._silence_at = now + exchange.sock_read
             self._set_timer()
 
     def _set_timer(self) -> None:

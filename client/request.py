@@ -8,11 +8,11 @@ is made as soon as somebody asks for `headers`, and then it is what gets sent.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from client.body import Body, compress_body
+from client.body import Body, compress_body, make_body
 from client.connection import ConnectionKey
 from client.errors import InvalidUrlClientError
 from client.origin import Origin
@@ -32,6 +32,7 @@ AUTO_HEADERS: Final = {
     "User-Agent": USER_AGENT,
 }
 """Sent unless the caller sets them or asks to skip them."""
+_AUTO_NAMES: Final = frozenset(name.lower() for name in AUTO_HEADERS)
 
 _BODILESS_METHODS: Final = frozenset({"CONNECT", "GET", "HEAD", "OPTIONS", "TRACE"})
 """Methods whose requests need no Content-Length: 0 to say that they have no body (RFC 9110 §8.6)."""
@@ -69,70 +70,61 @@ class HeaderDefaults:
         self.block = _write_headers(self.headers)
 
 
+class SendPolicy(NamedTuple):
+    """How requests are sent, apart from what they say. One object serves all calls that ask for nothing special."""
+
+    defaults: HeaderDefaults
+    skipped: frozenset[str] = frozenset()
+    """Names, in lower case, of the automatic headers that are not to be sent."""
+    version: HttpVersion = HttpVersion11
+    compress: str | None = None
+    """The content coding for the body, ``gzip`` or ``deflate``."""
+    chunked: bool = False
+    """Whether the body goes in chunks even though its size is known."""
+    chunk_bytes: int = 0
+    """The size of those chunks; 0 leaves them as they come."""
+    expect100: bool = False
+    """Whether the body waits for the server's 100 (Continue)."""
+    ssl: Verification = True
+    server_hostname: str | None = None
+    """The name that a TLS server is asked for, and verified by, in place of the URL's host."""
+
+    @property
+    def alters_head(self) -> bool:
+        """Whether even the head of a request without body or headers of its own differs from the usual."""
+        return bool(self.skipped) or self.expect100 or self.version is not HttpVersion11
+
+    def without_body(self) -> SendPolicy:
+        """Return the same without what concerns a body."""
+        return self._replace(compress=None, chunked=False, chunk_bytes=0, expect100=False)
+
+
 class ClientRequest:
     """One request to one URL. A redirect makes another; a retry sends the same again.
 
-    Middlewares may change `headers` and `body` before they pass it on.
+    Middlewares may change `headers` before they pass it on, and replace `body`.
     """
 
-    __slots__ = (
-        "_body",
-        "_chunk_bytes",
-        "_compress",
-        "_cookie",
-        "_defaults",
-        "_given",
-        "_headers",
-        "_skipped",
-        "chunked",
-        "expects_continue",
-        "method",
-        "server_hostname",
-        "ssl",
-        "url",
-        "version",
-    )
+    __slots__ = ("_body", "_cookie", "_given", "_headers", "chunked", "method", "policy", "url")
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  made for every request: keywords cost
         self,
         method: str,
         url: URL,
-        defaults: HeaderDefaults,
-        *,
+        policy: SendPolicy,
         headers: CIMultiDict[str] | None = None,
-        skipped: Collection[str] = (),
         body: Body | None = None,
         cookie: str | None = None,
-        version: HttpVersion = HttpVersion11,
-        compress: str | None = None,
-        chunked: bool | int = False,
-        expect100: bool = False,
-        ssl: Verification = True,
-        server_hostname: str | None = None,
     ) -> None:
         self.method = method
         self.url = url
-        self.version = version
-        self.ssl = ssl
-        self.server_hostname = server_hostname
-        self.expects_continue = expect100
-        self.chunked = bool(chunked)
-        self._chunk_bytes = 0 if isinstance(chunked, bool) else chunked
-        self._defaults = defaults
+        self.policy = policy
+        self.chunked = policy.chunked
         self._given = headers
-        self._skipped = skipped
         self._cookie = cookie
-        self._compress = compress
-        self._headers: CIMultiDict[str] | None = None
         self._body = body
-        if (
-            headers is not None
-            or skipped
-            or body is not None
-            or expect100
-            or version is not HttpVersion11
-            or method not in _BODILESS_METHODS
-        ):
+        self._headers: CIMultiDict[str] | None = None
+        if headers is not None or body is not None or policy.alters_head or method not in _BODILESS_METHODS:
             self._headers = self._make_headers()
 
     # -- what it says ---------------------------------------------------------------------------------------------
@@ -148,6 +140,18 @@ class ClientRequest:
     def body(self) -> Body | None:
         """What follows the head, as it will be sent."""
         return self._body
+
+    async def update_body(self, data: Any) -> None:
+        """Send other data, as `make_body` takes it, or None for no body."""
+        self._body = None if data is None else make_body(data)
+        self.chunked = self.policy.chunked
+        for name in ("Content-Encoding", "Content-Length", "Content-Type", "Transfer-Encoding"):
+            self.headers.popall(name, None)
+        self._describe_body(self.headers)
+
+    @property
+    def ssl(self) -> Verification:
+        return self.policy.ssl
 
     @property
     def origin(self) -> Origin:
@@ -174,7 +178,7 @@ class ClientRequest:
     def connection_key(self) -> ConnectionKey:
         """What must be equal for another request to follow this one on its connection."""
         scheme, host, port = self.origin
-        return ConnectionKey(host, port, scheme in ("https", "wss"), self.ssl, self.server_hostname)
+        return ConnectionKey(host, port, scheme in ("https", "wss"), self.policy.ssl, self.policy.server_hostname)
 
     @property
     def request_info(self) -> RequestInfo:
@@ -196,8 +200,9 @@ class ClientRequest:
             raise InvalidUrlClientError(url, "the URL has no host, or characters that must be quoted")
         if self._headers is None:
             cookie = f"Cookie: {self._cookie}\r\n" if self._cookie else ""
-            return f"{self.method} {target} HTTP/1.1\r\nHost: {host}\r\n{self._defaults.block}{cookie}\r\n"
-        start = f"{self.method} {target} HTTP/{self.version.major}.{self.version.minor}\r\n"
+            return f"{self.method} {target} HTTP/1.1\r\nHost: {host}\r\n{self.policy.defaults.block}{cookie}\r\n"
+        version = self.policy.version
+        start = f"{self.method} {target} HTTP/{version.major}.{version.minor}\r\n"
         if "Host" not in self._headers:
             start += f"Host: {host}\r\n"
         return f"{start}{_write_headers(self._headers)}\r\n"
@@ -206,7 +211,7 @@ class ClientRequest:
         """Return the body's bytes as they go on the wire, if they can go with the head; else None."""
         if self._body is None:
             return b""
-        if self.expects_continue or self._chunk_bytes:
+        if self.policy.expect100 or self.policy.chunk_bytes:
             return None
         data = self._body.in_memory()
         return data if data is None or not self.chunked else b"%s0\r\n\r\n" % _chunk(data)
@@ -222,7 +227,7 @@ class ClientRequest:
                     raise ValueError("the body is longer than its Content-Length")
                 yield part
                 continue
-            step = self._chunk_bytes or len(part) or 1
+            step = self.policy.chunk_bytes or len(part) or 1
             for start in range(0, len(part), step):
                 yield _chunk(part[start : start + step])
         if left is None:
@@ -233,50 +238,52 @@ class ClientRequest:
     # -- how its headers come about -------------------------------------------------------------------------------
 
     def _make_headers(self) -> CIMultiDict[str]:
-        headers = self._defaults.headers.copy()
-        for name in self._skipped:
-            if name in AUTO_HEADERS:
-                headers.popall(name, None)
+        headers = self.policy.defaults.headers.copy()
+        for name in self.policy.skipped & _AUTO_NAMES:
+            headers.popall(name, None)
         if self._given is not None:
             for name in set(self._given):
                 headers.popall(name, None)
             headers.extend(self._given)
         if self._cookie:
             headers["Cookie"] = self._cookie
-        if self.expects_continue:
+        if self.policy.expect100:
             headers["Expect"] = "100-continue"
-        if self._body is not None:
-            self._frame(headers, self._body)
-        elif self.method not in _BODILESS_METHODS and "Transfer-Encoding" not in headers:
-            headers.setdefault("Content-Length", "0")
+        self._describe_body(headers)
         return headers
 
-    def _frame(self, headers: CIMultiDict[str], body: Body) -> None:
-        """Say of what type, in which coding and how long the body is."""
+    def _describe_body(self, headers: CIMultiDict[str]) -> None:
+        """Say of what type and in which coding the body is, and how its end is found (RFC 9112 §6)."""
+        body = self._body
+        if body is None:
+            if self.method not in _BODILESS_METHODS and "Transfer-Encoding" not in headers:
+                headers.setdefault("Content-Length", "0")
+            return
         for name, value in body.headers.items():
             headers.setdefault(name, value)
-        if body.content_type is not None and "content-type" not in self._defaults.skipped.union(self._skipped):
+        if body.content_type is not None and "content-type" not in self.policy.skipped | self.policy.defaults.skipped:
             headers.setdefault("Content-Type", body.content_type)
-        if self._compress:
+        if self.policy.compress and body.size != 0:
             if "Content-Encoding" in headers:
                 raise ValueError("compress cannot be given together with a Content-Encoding header")
-            headers["Content-Encoding"] = self._compress
-            self._body = body = compress_body(body, self._compress)
-        if "chunked" in headers.get("Transfer-Encoding", "").lower():
-            if self.chunked:
-                raise ValueError("chunked cannot be given together with a Transfer-Encoding header")
-            self.chunked = True
-        if self.chunked and "Content-Length" in headers:
-            raise ValueError("chunked cannot be given together with a Content-Length header")
-        if "Content-Length" in headers:
+            headers["Content-Encoding"] = self.policy.compress
+            self._body = body = compress_body(body, self.policy.compress)
+        self._frame(headers, body.size)
+
+    def _frame(self, headers: CIMultiDict[str], size: int | None) -> None:
+        is_chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
+        if self.chunked and (is_chunked or "Content-Length" in headers):
+            raise ValueError("chunked cannot be given together with a Transfer-Encoding or Content-Length header")
+        self.chunked = self.chunked or is_chunked
+        if "Content-Length" in headers or is_chunked:
             return
-        if not self.chunked and body.size is not None:
-            headers["Content-Length"] = str(body.size)
-            return
-        if self.version < HttpVersion11:
+        if size is not None and not self.chunked:
+            headers["Content-Length"] = str(size)
+        elif self.policy.version < HttpVersion11:
             raise ValueError("HTTP/1.0 cannot send a body of unknown size")
-        self.chunked = True
-        headers["Transfer-Encoding"] = "chunked"
+        else:
+            self.chunked = True
+            headers["Transfer-Encoding"] = "chunked"
 
 
 def _chunk(data: bytes) -> bytes:

@@ -43,19 +43,21 @@ class ClientResponse:
         "_is_closed",
         "_request",
         "_resolve_charset",
+        "_started_at",
         "content",
         "history",
         "method",
         "status",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  made for every request: keywords cost
         self,
         request: ClientRequest,
         exchange: Exchange,
         content: StreamReader,
         connection: Connection,
         resolve_charset: Callable[[ClientResponse, bytes], str],
+        started_at: float,
     ) -> None:
         self.method = request.method
         self.status = exchange.status
@@ -68,6 +70,7 @@ class ClientResponse:
         self._exchange = exchange
         self._connection: Connection | None = connection
         self._resolve_charset = resolve_charset
+        self._started_at = started_at
         self._headers: CIMultiDictProxy[str] | None = None
         self._cookies: SimpleCookie | None = None
         self._body: bytes | None = None

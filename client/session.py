@@ -1,79 +1,81 @@
-"""The session: what requests have in common."""
+"""The session: what requests have in common, and the call that makes one."""
 
 from __future__ import annotations
 
 import asyncio
 import json as json_module
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, SupportsInt, TypedDict, Unpack
+from collections.abc import Mapping
+from dataclasses import replace
+from http.cookies import BaseCookie, SimpleCookie
+from typing import TYPE_CHECKING, Any, Final, Self, Unpack
+from warnings import warn
 
 from multidict import CIMultiDict
 from yarl import URL
 
 from client.body import Body, BytesBody, make_body
-from client.call import Call, Plan, follow_redirects
+from client.call import Call
 from client.connector import BaseConnector, TCPConnector
 from client.cookies import CookieJar
+from client.errors import ClientError, InvalidUrlClientError, NonHttpUrlClientError, ServerTimeoutError
 from client.exchange import ReadPolicy
-from client.request import ClientRequest, HeaderDefaults
-from client.response import ClientResponse
-from client.timeouts import DEFAULT_TIMEOUT, ClientTimeout
+from client.forms import FormData
+from client.options import RequestOptions
+from client.plan import Plan, split_credentials
+from client.request import HeaderDefaults, SendPolicy
+from client.timeouts import DEFAULT_TIMEOUT, ClientTimeout, fail_at
+from client.tls import merge_verification
+from client.tracing import (
+    Trace,
+    TraceConfig,
+    TraceRequestEndParams,
+    TraceRequestExceptionParams,
+    TraceRequestStartParams,
+    emit,
+)
 from client.version import HttpVersion, HttpVersion11
 
 if TYPE_CHECKING:
-    import ssl as ssl_module
-    from types import TracebackType
+    from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
+    from types import EllipsisType, TracebackType
 
     from client.abc import AbstractCookieJar, LooseCookies
-    from client.tls import Verification
-    from client.tracing import (
-        TraceConfig,
-    )
+    from client.auth import BasicAuth
+    from client.options import LooseHeaders, Middleware, Params, StatusCheck
+    from client.response import ClientResponse
 
-LooseHeaders = Mapping[str, str] | Iterable[tuple[str, str]]
-QueryValue = str | SupportsInt | float | Sequence[str | SupportsInt | float]
-Params = str | Mapping[str, QueryValue] | Sequence[tuple[str, QueryValue]]
-Handler = Callable[[ClientRequest], Awaitable[ClientResponse]]
-Middleware = Callable[[ClientRequest, Handler], Awaitable[ClientResponse]]
-StatusCheck = bool | Callable[[ClientResponse], Awaitable[None]]
+_OPTIONS: Final = frozenset(RequestOptions.__annotations__)
+_READ_OPTIONS: Final = {
+    "auto_decompress": "decompresses",
+    "max_body_bytes": "max_body_bytes",
+    "max_field_size": "max_field_size",
+    "max_headers": "max_headers",
+    "max_line_size": "max_line_size",
+    "read_bufsize": "high_water",
+    "read_until_eof": "read_until_eof",
+}
+"""Options that make a `ReadPolicy` of its own, and what they are called there."""
+_SEND_OPTIONS: Final = frozenset(
+    {
+        "chunked",
+        "compress",
+        "expect100",
+        "fingerprint",
+        "server_hostname",
+        "skip_auto_headers",
+        "ssl",
+        "ssl_context",
+        "verify_ssl",
+    }
+)
+"""Options that make a `SendPolicy` of its own."""
 
-_METHOD: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-
-
-class RequestOptions(TypedDict, total=False):
-    """The keyword parameters of `ClientSession.request`."""
-
-    params: Params | None
-    data: Any
-    json: Any
-    cookies: LooseCookies | None
-    headers: LooseHeaders | None
-    skip_auto_headers: Iterable[str] | None
-    allow_redirects: bool
-    max_redirects: int
-    compress: str | bool | None
-    chunked: bool | int | None
-    expect100: bool
-    raise_for_status: StatusCheck | None
-    read_until_eof: bool
-    timeout: ClientTimeout | float | None
-    verify_ssl: bool | None
-    fingerprint: bytes | None
-    ssl_context: ssl_module.SSLContext | None
-    ssl: Verification
-    server_hostname: str | None
-    trace_request_ctx: object
-    read_bufsize: int | None
-    auto_decompress: bool | None
-    max_line_size: int | None
-    max_field_size: int | None
-    max_headers: int | None
-    max_body_bytes: int | None
-    middlewares: Sequence[Middleware] | None
+_METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+_METHOD: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # a token, RFC 9110 §9.1
 
 
-class _ResponseContext:
+class ResponseContext:
     """What `session.get()` returns: awaited, the response; in `async with`, the response, released at the end."""
 
     __slots__ = ("_coroutine", "_response")
@@ -97,22 +99,36 @@ class _ResponseContext:
 
 
 class ClientSession:
-    """Makes requests; they share connections, cookies, headers and defaults."""
+    """Makes requests that share connections, cookies, headers and settings. Close it, or use it in `async with`.
+
+    `base_url` is what relative URLs are resolved against. A `connector` is closed with the session unless `connector_owner`
+    is false. `headers`, `skip_auto_headers`, `auth`, `version`, `timeout`, `raise_for_status`, `auto_decompress`,
+    `requote_redirect_url`, `middlewares`, and the bounds `read_bufsize`, `max_line_size`, `max_field_size`, `max_headers`
+    and `max_body_bytes` (bytes; see `ReadPolicy`) hold for every request; `request` says what they mean. `cookies` go into
+    the `cookie_jar`, and to every host. `json_serialize` writes what is given as `json=`. `fallback_charset_resolver` says,
+    from a response and its body, the encoding of text whose server does not.
+
+    Deprecated: `read_timeout` and `conn_timeout` (`ClientTimeout.total` and `connect`), `loop`.
+    """
 
     def __init__(
         self,
         base_url: str | URL | None = None,
         *,
         connector: BaseConnector | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
         cookies: LooseCookies | None = None,
         headers: LooseHeaders | None = None,
         skip_auto_headers: Iterable[str] | None = None,
+        auth: BasicAuth | None = None,
         json_serialize: Callable[[Any], str] = json_module.dumps,
         version: HttpVersion = HttpVersion11,
         cookie_jar: AbstractCookieJar | None = None,
         connector_owner: bool = True,
         raise_for_status: StatusCheck = False,
-        timeout: ClientTimeout | None = None,
+        read_timeout: float | EllipsisType | None = ...,
+        conn_timeout: float | None = None,
+        timeout: ClientTimeout | float | EllipsisType | None = ...,
         auto_decompress: bool = True,
         requote_redirect_url: bool = True,
         trace_configs: Sequence[TraceConfig] | None = None,
@@ -124,27 +140,23 @@ class ClientSession:
         fallback_charset_resolver: Callable[[ClientResponse, bytes], str] = lambda _response, _body: "utf-8",
         middlewares: Sequence[Middleware] = (),
     ) -> None:
+        if loop is not None:
+            warn("loop is deprecated: the running loop is used", DeprecationWarning, stacklevel=2)
+        self._connector: BaseConnector | None = None  # so that __del__ finds it
         self._loop = asyncio.get_running_loop()
-        self._base_url = URL(base_url) if base_url is not None else None
-        self._connector: BaseConnector | None = connector if connector is not None else TCPConnector()
-        self._connector_owner = connector_owner
-        self._jar = cookie_jar if cookie_jar is not None else CookieJar()
-        if cookies is not None:
-            self._jar.update_cookies(cookies)
-        self._timeout = timeout if timeout is not None else DEFAULT_TIMEOUT
-        self._version = version
-        self._defaults = HeaderDefaults(
-            CIMultiDict(headers or ()), tuple(skip_auto_headers or ()), keeps_alive=not self._connector.force_close
-        )
+        self._base_url = None if base_url is None else _absolute(base_url)
+        self._auth = auth
         self._json_serialize = json_serialize
+        self._connector_owner = connector_owner
         self._raise_for_status = raise_for_status
-        self._requote = requote_redirect_url
+        self._timeout = _session_timeout(timeout, read_timeout, conn_timeout)
+        self._requote_redirect_url = requote_redirect_url
+        self._resolve_charset = fallback_charset_resolver
+        self._middlewares = tuple(middlewares)
         self._trace_configs = list(trace_configs or ())
         for config in self._trace_configs:
             config.freeze()
-        self._resolve_charset = fallback_charset_resolver
-        self._middlewares = tuple(middlewares)
-        self._policy = ReadPolicy(
+        self._read_policy = ReadPolicy(
             max_line_size=max_line_size,
             max_field_size=max_field_size,
             max_headers=max_headers,
@@ -152,136 +164,381 @@ class ClientSession:
             high_water=read_bufsize,
             decompresses=auto_decompress,
         )
+        self._headers = CIMultiDict(headers or ())
+        self._skip_auto_headers = frozenset(skip_auto_headers or ())
+        self._connector = connector if connector is not None else TCPConnector()
+        defaults = HeaderDefaults(self._headers, self._skip_auto_headers, keeps_alive=not self._connector.force_close)
+        self._send_policy = SendPolicy(defaults, version=version)
+        self._cookie_jar = cookie_jar if cookie_jar is not None else CookieJar()
+        if cookies is not None:
+            self._cookie_jar.update_cookies(cookies)
 
     # -- requests -------------------------------------------------------------------------------------------------
 
-    def request(self, method: str, url: str | URL, **options: Unpack[RequestOptions]) -> _ResponseContext:
-        """Make a request."""
-        return _ResponseContext(self._request(method, url, **options))
+    def request(self, method: str, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
+        """Make a request: `await` it, or use it in `async with`, for a `ClientResponse`.
 
-    def get(self, url: str | URL, **options: Unpack[RequestOptions]) -> _ResponseContext:
-        return _ResponseContext(self._request("GET", url, **options))
+        What to ask: `params` is added to the URL's query. `data` is the body: bytes, text, a file or an asynchronous
+        iterable of bytes, which are sent part by part, a mapping or pairs for a form, `FormData`, `MultipartWriter`; or `json`
+        is what the body says in JSON. `headers` replace the session's of the same name, `skip_auto_headers` names those
+        not to be sent by themselves, `cookies` go with this call alone, `auth` is `BasicAuth`.
 
-    def options(self, url: str | URL, **options: Unpack[RequestOptions]) -> _ResponseContext:
-        return _ResponseContext(self._request("OPTIONS", url, **options))
+        How: `compress` the body ("gzip", "deflate"; True is the latter); send it `chunked`; wait for the server's word
+        first (`expect100`). `allow_redirects`, at most `max_redirects`. `ssl` is True (verify), False, an `SSLContext` or a
+        `Fingerprint`; `server_hostname` the name to verify. `timeout` is a `ClientTimeout`. `middlewares` in place of the
+        session's. `trace_request_ctx` is handed to trace configurations.
 
-    def head(self, url: str | URL, **options: Unpack[RequestOptions]) -> _ResponseContext:
-        """Like `get` for the head alone; does not follow redirects unless told to."""
+        How to read: `raise_for_status` (a coroutine function may decide), `auto_decompress`, `read_until_eof` (whether a body
+        may end with the connection), and the session's bounds.
+
+        Deprecated: a number as `timeout`; a number as `chunked` (the size of chunks); `verify_ssl`, `ssl_context` and
+        `fingerprint` (use `ssl`).
+
+        Raises `ClientError`s (see `client.errors`), `ValueError` and `TypeError` for what cannot be sent. Cancelled, it
+        leaves no connection in use.
+        """
+        return ResponseContext(self._request(method, url, options))
+
+    def get(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
+        """Make a GET request, as `request` does."""
+        return ResponseContext(self._request("GET", url, options))
+
+    def options(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
+        """Make an OPTIONS request, as `request` does."""
+        return ResponseContext(self._request("OPTIONS", url, options))
+
+    def head(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
+        """Make a HEAD request, as `request` does; redirects are followed only if `allow_redirects` says so."""
         options.setdefault("allow_redirects", False)
-        return _ResponseContext(self._request("HEAD", url, **options))
+        return ResponseContext(self._request("HEAD", url, options))
 
-    def post(self, url: str | URL, **options: Unpack[RequestOptions]) -> _ResponseContext:
-        return _ResponseContext(self._request("POST", url, **options))
+    def post(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
+        """Make a POST request, as `request` does."""
+        return ResponseContext(self._request("POST", url, options))
 
-    def put(self, url: str | URL, **options: Unpack[RequestOptions]) -> _ResponseContext:
-        return _ResponseContext(self._request("PUT", url, **options))
+    def put(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
+        """Make a PUT request, as `request` does."""
+        return ResponseContext(self._request("PUT", url, options))
 
-    def patch(self, url: str | URL, **options: Unpack[RequestOptions]) -> _ResponseContext:
-        return _ResponseContext(self._request("PATCH", url, **options))
+    def patch(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
+        """Make a PATCH request, as `request` does."""
+        return ResponseContext(self._request("PATCH", url, options))
 
-    def delete(self, url: str | URL, **options: Unpack[RequestOptions]) -> _ResponseContext:
-        return _ResponseContext(self._request("DELETE", url, **options))
+    def delete(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
+        """Make a DELETE request, as `request` does."""
+        return ResponseContext(self._request("DELETE", url, options))
 
-    async def _request(
-        self,
-        method: str,
-        url: str | URL,
-        *,
-        params: Params | None = None,
-        data: Any = None,
-        json: Any = None,
-        cookies: LooseCookies | None = None,
-        headers: LooseHeaders | None = None,
-        skip_auto_headers: Iterable[str] | None = None,
-        allow_redirects: bool = True,
-        max_redirects: int = 10,
-        compress: str | bool | None = None,
-        chunked: bool | int | None = None,
-        expect100: bool = False,
-        raise_for_status: StatusCheck | None = None,
-        read_until_eof: bool = True,
-        timeout: ClientTimeout | float | None = None,
-        verify_ssl: bool | None = None,
-        fingerprint: bytes | None = None,
-        ssl_context: ssl_module.SSLContext | None = None,
-        ssl: Verification = True,
-        server_hostname: str | None = None,
-        trace_request_ctx: object = None,
-        read_bufsize: int | None = None,
-        auto_decompress: bool | None = None,
-        max_line_size: int | None = None,
-        max_field_size: int | None = None,
-        max_headers: int | None = None,
-        max_body_bytes: int | None = None,
-        middlewares: Sequence[Middleware] | None = None,
-    ) -> ClientResponse:
+    async def _request(self, method: str, url: str | URL, options: RequestOptions) -> ClientResponse:
         if self._connector is None or self._connector.closed:
             raise RuntimeError("the session is closed")
-        plan = Plan(
-            method,
-            self._build_url(url, params),
-            self._defaults,
-            CIMultiDict(headers) if headers else None,
-            tuple(skip_auto_headers) if skip_auto_headers else (),
-            None if data is None and json is None else self._make_body(data, json),
-            None,
-            self._version,
-            "deflate" if compress is True else compress or None,
-            chunked or False,
-            expect100,
-            ssl,
-            server_hostname,
-        )
-        limits = self._timeout if timeout is None else timeout
-        assert isinstance(limits, ClientTimeout)
-        call = Call(
-            self._connector,
-            self._jar,
-            limits,
-            limits.deadline_at(self._loop.time(), limits.total),
-            self._policy,
-            (),
-            self._resolve_charset,
-        )
-        if allow_redirects:
-            response = await follow_redirects(
-                call, plan, call.exchange, max_redirects=max_redirects, requote=self._requote
-            )
+        if not _OPTIONS.issuperset(options):
+            raise TypeError(f"unknown options: {', '.join(sorted(options.keys() - _OPTIONS))}")
+        plan = self._plan(method, url, options)
+        call = self._call(self._connector, options)
+        if call.is_watched:
+            response = await self._watch(call, plan)
         else:
-            response = await call.exchange(plan.request(self._jar))
+            response = await call.run(plan)
+        check = options.get("raise_for_status")
+        if check is None:
+            check = self._raise_for_status
+        if check:
+            await _check_status(response, check)
         return response
 
+    async def _watch(self, call: Call, plan: Plan) -> ClientResponse:
+        """Run a call that others' code takes part in: send its signals, and hold all of it to the deadline."""
+        method, url = plan.method, plan.url
+        headers = plan.policy.defaults.headers.copy()
+        headers.update(plan.headers or ())
+        response: ClientResponse | None = None
+        try:
+            async with fail_at(call.deadline_at, ServerTimeoutError("the total time allowed has passed")):
+                await emit(call.traces, TraceRequestStartParams(method, url, headers))
+                response = await call.run(plan)
+                await emit(call.traces, TraceRequestEndParams(method, url, headers, response))
+        except BaseException as error:
+            if response is not None:
+                response.close()
+            if isinstance(error, ClientError) and error.url is None:
+                error.method, error.url = method, url
+            await emit(call.traces, TraceRequestExceptionParams(method, url, headers, error))
+            raise
+        return response
+
+    # -- what a call is made of -----------------------------------------------------------------------------------
+
+    def _plan(self, method: str, url: str | URL, options: RequestOptions) -> Plan:
+        if method not in _METHODS:
+            method = _checked_method(method)
+        target = self._build_url(url, options.get("params"))
+        target, credentials = split_credentials(target)
+        auth = options.get("auth")
+        if auth is not None and credentials is not None:
+            raise ValueError("give credentials in the URL or as auth, not both")
+        headers = self._headers_for(target, options.get("headers"), auth or credentials)
+        if not options:
+            return Plan(method, target, self._send_policy, headers)
+        return Plan(
+            method,
+            target,
+            self._send_policy if _SEND_OPTIONS.isdisjoint(options) else self._make_send_policy(options),
+            headers,
+            self._make_body(options.get("data"), options.get("json")),
+            _cookie_header(options.get("cookies")),
+        )
+
     def _build_url(self, url: str | URL, params: Params | None) -> URL:
-        built = url if isinstance(url, URL) else URL(url)
-        if params:
-            built = built.extend_query(params)
+        try:
+            built = url if isinstance(url, URL) else URL(url)
+            if self._base_url is not None:
+                built = self._base_url.join(built)
+            if params:
+                built = built.extend_query(params)
+        except ValueError as error:
+            raise InvalidUrlClientError(url, str(error)) from error
+        if not built.raw_host and built.scheme in ("", "http", "https"):
+            raise InvalidUrlClientError(url, "the URL has no host")
+        assert self._connector is not None
+        if built.scheme not in self._connector.allowed_protocol_schema_set:
+            raise NonHttpUrlClientError(url)
         return built
 
-    def _make_body(self, data: Any, json: Any) -> Body:
-        if json is not None:
-            return BytesBody(self._json_serialize(json).encode(), "application/json")
-        return make_body(data)
+    def _headers_for(self, url: URL, given: LooseHeaders | None, auth: BasicAuth | None) -> CIMultiDict[str] | None:
+        """Return the headers that this request has beyond the session's."""
+        if auth is None and self._auth is not None:
+            is_ours = self._base_url is None or self._base_url.origin() == url.origin()
+            auth = self._auth if is_ours else None
+        headers = CIMultiDict(given) if given else None
+        if auth is None:
+            return headers
+        headers = CIMultiDict() if headers is None else headers
+        if "Authorization" in headers or "Authorization" in self._headers:
+            raise ValueError("give credentials or an Authorization header, not both")
+        headers["Authorization"] = auth.encode()
+        return headers
 
-    # -- the end --------------------------------------------------------------------------------------------------
+    def _make_body(self, data: Any, json: Any) -> Body | None:
+        if json is not None:
+            if data is not None:
+                raise ValueError("give data or json, not both")
+            return BytesBody(self._json_serialize(json).encode(), "application/json")
+        if data is None:
+            return None
+        if isinstance(data, FormData):
+            return data.body()
+        return FormData(data).body() if isinstance(data, Mapping | list | tuple) else make_body(data)
+
+    def _make_send_policy(self, options: RequestOptions) -> SendPolicy:
+        chunked = options.get("chunked")
+        is_number = chunked is not None and not isinstance(chunked, bool)
+        if is_number:
+            warn("a chunk size is deprecated, use chunked=True", DeprecationWarning, stacklevel=4)
+        compress = options.get("compress")
+        ssl = options.get("ssl")
+        return self._send_policy._replace(
+            skipped=frozenset(name.lower() for name in options.get("skip_auto_headers") or ()),
+            compress="deflate" if compress is True else compress or None,
+            chunked=bool(chunked),
+            chunk_bytes=chunked if is_number and chunked else 0,
+            expect100=options.get("expect100", False),
+            ssl=merge_verification(
+                True if ssl is None else ssl,
+                verify_ssl=options.get("verify_ssl"),
+                ssl_context=options.get("ssl_context"),
+                fingerprint=options.get("fingerprint"),
+                stacklevel=5,
+            ),
+            server_hostname=options.get("server_hostname"),
+        )
+
+    def _call(self, connector: BaseConnector, options: RequestOptions) -> Call:
+        timeout = self._timeout
+        if "timeout" in options:
+            timeout = _as_timeout(options["timeout"], timeout)
+        read_policy = self._read_policy
+        if not _READ_OPTIONS.keys().isdisjoint(options):
+            named: dict[str, Any] = {
+                _READ_OPTIONS[name]: value for name, value in options.items() if name in _READ_OPTIONS
+            }
+            read_policy = read_policy._replace(**{name: value for name, value in named.items() if value is not None})
+        middlewares = options.get("middlewares")
+        context = options.get("trace_request_ctx")
+        now = self._loop.time()
+        return Call(
+            connector,
+            self._cookie_jar,
+            timeout,
+            now,
+            timeout.deadline_at(now, timeout.total),
+            read_policy,
+            [Trace(self, config, context) for config in self._trace_configs] if self._trace_configs else (),
+            self._middlewares if middlewares is None else middlewares,
+            options.get("max_redirects", 10) if options.get("allow_redirects", True) else None,
+            self._requote_redirect_url,
+            self._resolve_charset,
+        )
+
+    # -- what it is -----------------------------------------------------------------------------------------------
 
     @property
     def closed(self) -> bool:
+        """Whether the session makes no requests any more."""
         return self._connector is None or self._connector.closed
 
     @property
     def connector(self) -> BaseConnector | None:
+        """The connector; None when the session has been closed or detached."""
         return self._connector
 
+    @property
+    def cookie_jar(self) -> AbstractCookieJar:
+        return self._cookie_jar
+
+    @property
+    def version(self) -> HttpVersion:
+        return self._send_policy.version
+
+    @property
+    def headers(self) -> CIMultiDict[str]:
+        """The session's own headers; changing this copy changes nothing."""
+        return self._headers.copy()
+
+    @property
+    def skip_auto_headers(self) -> frozenset[str]:
+        return self._skip_auto_headers
+
+    @property
+    def auth(self) -> BasicAuth | None:
+        return self._auth
+
+    @property
+    def timeout(self) -> ClientTimeout:
+        return self._timeout
+
+    @property
+    def json_serialize(self) -> Callable[[Any], str]:
+        return self._json_serialize
+
+    @property
+    def connector_owner(self) -> bool:
+        """Whether closing the session closes the connector."""
+        return self._connector_owner
+
+    @property
+    def raise_for_status(self) -> StatusCheck:
+        return self._raise_for_status
+
+    @property
+    def auto_decompress(self) -> bool:
+        return self._read_policy.decompresses
+
+    @property
+    def trace_configs(self) -> list[TraceConfig]:
+        return self._trace_configs
+
+    @property
+    def requote_redirect_url(self) -> bool:
+        """Whether the URLs of redirects are quoted anew; setting it is deprecated, give it to the constructor."""
+        return self._requote_redirect_url
+
+    @requote_redirect_url.setter
+    def requote_redirect_url(self, value: bool) -> None:
+        warn("give requote_redirect_url to the constructor", DeprecationWarning, stacklevel=2)
+        self._requote_redirect_url = value
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Deprecated: the running event loop."""
+        warn("loop is deprecated, use asyncio.get_running_loop()", DeprecationWarning, stacklevel=2)
+        return self._loop
+
+    # -- its end --------------------------------------------------------------------------------------------------
+
     async def close(self) -> None:
-        """Close the session, and the connector if it is the session's own."""
+        """Close the session, and the connector if it is the session's own, at once: requests under way fail."""
         connector, self._connector = self._connector, None
         if connector is not None and self._connector_owner:
             await connector.close()
 
-    async def __aenter__(self) -> ClientSession:
+    def detach(self) -> None:
+        """Give the connector up without closing it. The session is closed then."""
+        self._connector = None
+
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
+
+    def __del__(self) -> None:
+        connector = self._connector
+        if connector is not None and not connector.closed and self._connector_owner:
+            warn(f"unclosed session {self!r}", ResourceWarning, stacklevel=2, source=self)
+
+
+async def _check_status(response: ClientResponse, check: StatusCheck) -> None:
+    if not callable(check):
+        response.raise_for_status()
+        return
+    try:
+        await check(response)
+    except BaseException:
+        response.close()
+        raise
+
+
+def _checked_method(method: str) -> str:
+    method = method.upper()
+    if not _METHOD.fullmatch(method):
+        raise ValueError(f"not a method: {method!r}")
+    return method
+
+
+def _absolute(base_url: str | URL) -> URL:
+    url = URL(base_url)
+    if not url.absolute or url.path[-1:] != "/":
+        raise ValueError(f"base_url must be absolute and its path end with a slash: {url}")
+    return url
+
+
+def _cookie_header(cookies: LooseCookies | None) -> str | None:
+    """Write cookies out as a Cookie header has them; values that need it are quoted."""
+    if not cookies:
+        return None
+    parsed: BaseCookie[str] = SimpleCookie()
+    pairs: Iterable[tuple[str, Any]] = cookies.items() if isinstance(cookies, Mapping) else cookies
+    for name, value in pairs:
+        parsed[name] = value
+    return "; ".join(f"{name}={morsel.coded_value}" for name, morsel in parsed.items())
+
+
+def _as_timeout(given: ClientTimeout | float | EllipsisType | None, default: ClientTimeout) -> ClientTimeout:
+    if given is ...:
+        return default
+    if isinstance(given, ClientTimeout):
+        return given
+    if given is not None:
+        warn("a number as timeout is deprecated, use ClientTimeout(total=...)", DeprecationWarning, stacklevel=4)
+    return ClientTimeout(total=given)
+
+
+def _session_timeout(
+    timeout: ClientTimeout | float | EllipsisType | None,
+    read_timeout: float | EllipsisType | None,
+    conn_timeout: float | None,
+) -> ClientTimeout:
+    """Return what `timeout` says, or the parameters it has replaced."""
+    if read_timeout is ... and conn_timeout is None:
+        return _as_timeout(timeout, DEFAULT_TIMEOUT)
+    if timeout is not ...:
+        raise ValueError("give timeout, or its predecessors read_timeout and conn_timeout, not both")
+    warn(
+        "read_timeout and conn_timeout are deprecated, use ClientTimeout(total=..., connect=...)",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+    total = DEFAULT_TIMEOUT.total if read_timeout is ... else read_timeout
+    return replace(DEFAULT_TIMEOUT, total=total, connect=conn_timeout)

@@ -1,0 +1,73 @@
+"""The next request of a call, decided before anything is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from multidict import CIMultiDict
+
+from client.auth import BasicAuth
+from client.errors import ClientPayloadError
+from client.redirects import redirect_headers, redirect_method, redirect_url
+from client.request import ClientRequest, merge_cookies
+
+if TYPE_CHECKING:
+    from yarl import URL
+
+    from client.abc import AbstractCookieJar
+    from client.body import Body
+    from client.request import SendPolicy
+
+
+@dataclass(slots=True)
+class Plan:
+    """What the caller, or a redirect, wants to be requested."""
+
+    method: str
+    url: URL
+    """Without credentials."""
+    policy: SendPolicy
+    headers: CIMultiDict[str] | None = None
+    """Those that the session does not send anyway."""
+    body: Body | None = None
+    cookies: str | None = None
+    """Cookies of this call alone, as a Cookie header has them."""
+
+    def request(self, jar: AbstractCookieJar) -> ClientRequest:
+        """Make the request, with the cookies that the jar has for it."""
+        cookie = jar.cookie_header(self.url)
+        if self.cookies is not None or (self.headers is not None and "Cookie" in self.headers):
+            given = self.headers.get("Cookie") if self.headers is not None else None
+            cookie = merge_cookies(given, cookie, self.cookies)
+        return ClientRequest(self.method, self.url, self.policy, self.headers, self.body, cookie)
+
+    def redirected(self, status: int, location: bytes, *, requote: bool) -> Plan:
+        """Plan the request that a redirect asks for.
+
+        Raises `RedirectClientError`s for where it must not lead, `ClientPayloadError` when the body cannot be sent again.
+        """
+        method = redirect_method(self.method, status)
+        url, credentials = split_credentials(redirect_url(self.url, location, requote=requote))
+        keeps_body = method == self.method
+        if keeps_body and self.body is not None and not self.body.can_replay:
+            raise ClientPayloadError(f"redirected with status {status}, but the body cannot be sent again")
+        same_origin = url.origin() == self.url.origin()
+        headers = redirect_headers(self.headers, keeps_body=keeps_body, same_origin=same_origin)
+        if credentials is not None:
+            headers = CIMultiDict() if headers is None else headers
+            headers["Authorization"] = credentials.encode()
+        return Plan(
+            method,
+            url,
+            self.policy if keeps_body else self.policy.without_body(),
+            headers,
+            self.body if keeps_body else None,
+            self.cookies if same_origin else None,
+        )
+
+
+def split_credentials(url: URL) -> tuple[URL, BasicAuth | None]:
+    """Take the credentials out of a URL."""
+    credentials = BasicAuth.from_url(url)
+    return (url, None) if credentials is None else (url.with_user(None), credentials)
