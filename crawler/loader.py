@@ -14,14 +14,12 @@ import importlib.util
 import os
 import re
 import sys
-import sysconfig
-import traceback
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crawler.errors import CrawlError, TargetError
-from crawler.spider import Spider
+from crawler.spider import Spider, explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,8 +29,6 @@ READY_MADE = "spiders"
 SITE_SPIDER = "spiders.site:SiteSpider"
 
 _URL = re.compile(r"https?://", re.IGNORECASE)
-_OURS = f"{Path(__file__).parent}{os.sep}"
-_STDLIB = sysconfig.get_path("stdlib")
 _CLASS = re.compile(r":[^\W\d]\w*$")
 _MODULE = re.compile(r"\w+(\.\w+)*")
 _SITE = re.compile(r"(localhost|[\w-]+(\.[\w-]+)+)(:\d+)?(/.*)?")
@@ -198,16 +194,9 @@ def _syntax_error(error: SyntaxError, place: str) -> str:
 
 
 def _in_short(error: BaseException) -> str:
-    """`file:line: Type: message`; the place is the last one in code of the user's."""
-    places = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]
-    where = f"{_shown(places[-1].filename)}:{places[-1].lineno}: " if places else ""
+    """`file:line: Type: message`, and what to do."""
     hint = "; install it, or put it beside the spider" if isinstance(error, ModuleNotFoundError) else ""
-    return f"{where}{type(error).__name__}: {error}{hint}"
-
-
-def _is_users(filename: str) -> bool:
-    """Neither ours nor Python's nor an installed package's."""
-    return not filename.startswith(("<", _OURS, _STDLIB)) and "-packages" not in filename
+    return explain(error).replace(f"{Path.cwd()}{os.sep}", "") + hint
 
 
 def _shown(filename: str) -> str:

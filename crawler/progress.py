@@ -102,7 +102,9 @@ def _drawn(stats: Stats, width: int) -> Text:
 
 
 def _kinds(stats: Stats) -> list[str]:
-    """What there were most of: kinds of errors, then statuses other than 2xx."""
-    errors = sorted(stats.errors.items(), key=lambda pair: -pair[1])
+    """Kinds of errors, those first of which there were most; then, in place of the kind `http`, the statuses themselves."""
+    errors = sorted(
+        ((kind, number) for kind, number in stats.errors.items() if kind != "http"), key=lambda pair: -pair[1]
+    )
     statuses = sorted(((f"HTTP {code}", number) for code, number in stats.statuses.items() if code // 100 != 2))
     return [f"{kind} {number:,}" for kind, number in [*errors, *statuses][:_KINDS_SHOWN]]

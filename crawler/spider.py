@@ -102,14 +102,15 @@ def callback_of(spider: Spider, name: str | None) -> Any:
     return method
 
 
-def explain(error: Exception) -> str:
+def explain(error: BaseException) -> str:
     """An exception of a spider in one line: where in the user's code, what, and why."""
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, CrawlError):  # says itself what is wrong
         return str(error)
     for frame in reversed(extract_tb(error.__traceback__)):
         if not frame.filename.startswith(_NOT_THE_USERS):
-            return f"{frame.filename}:{frame.lineno}: {text} (in {frame.name})"
+            function = "" if frame.name == "<module>" else f" (in {frame.name})"
+            return f"{frame.filename}:{frame.lineno}: {text}{function}"
     return text
 
 

@@ -170,9 +170,10 @@ class StateFile:
         """All rows of a view."""
         return self.query(f"SELECT * FROM {view}")  # noqa: S608 - one of five names
 
-    def failures(self, limit: int) -> list[tuple[str, str]]:
-        """The URL and the error of the first requests that failed."""
-        return [(url, error) for url, error in self.query("SELECT url, error FROM errors LIMIT ?", (limit,))]
+    def failures(self, limit: int, *, kind: str = "") -> list[tuple[str, str]]:
+        """The URL and the error of the last requests that failed, or of those whose error is of one `kind`."""
+        sql = "SELECT url, error FROM errors WHERE error LIKE ? ORDER BY at DESC LIMIT ?"
+        return [(url, error) for url, error in self.query(sql, (f"{kind}%", limit))]
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> Rows:
         """What an SQL query gives; it can change nothing. Raises UsageError when SQLite refuses it, here or on the way."""

@@ -22,7 +22,7 @@ _SPACING = 0.03
 """Seconds between two requests: slow enough to be watched."""
 
 
-@click.command()
+@click.command(short_help="Crawl a small site that comes along, to see how it goes.")
 @click.option("--keep", metavar="DIR", help="Leave the crawl file and the items in the folder DIR.")
 def demo(keep: str | None) -> int:
     """Crawl a small site that comes with the program, and show what came of it. It needs no network."""

@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+class InOrder(click.Group):
+    """Lists its commands in the order in which they were added, the first being what most people want."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
 @click.group(
+    cls=InOrder,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
     epilog="Exit codes: 0 finished; 3 stopped early, the same command goes on; 2 bad usage or spider; 1 the crawl failed.",
 )

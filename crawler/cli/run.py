@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _LEVELS = ["debug", "info", "warning", "error"]
 
 
-@click.command()
+@click.command(short_help="Crawl a site, or with a spider; or go on where that stopped.")
 @click.argument("target")
 @click.option("-o", "--output", "outputs", multiple=True, metavar="FILE", help="Write the items to FILE: .jsonl, .ndjson, .jl, .csv, or - for standard output; repeatable.")  # fmt: skip
 @click.option("--state", metavar="FILE", help="The crawl file; by default NAME.crawl in the current folder, with the spider's name or the URL's host.")  # fmt: skip

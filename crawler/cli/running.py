@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -18,7 +19,6 @@ from crawler.statefile import StateFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
-    from pathlib import Path
 
     from crawler.crawl import Crawl, Report
     from crawler.statefile import Status
@@ -109,12 +109,12 @@ def conclude(report: Report, state: Path, *, before: Status | None, quiet: bool)
         say(f"{headline}: {_in_numbers(stats)}")
         if was_over:
             say("to crawl it again from the start, add --fresh --yes")
+        if stats.errors:
+            say(f"errors met in this run, passing ones too: {_kinds(stats)}")
         if stats.failed:
-            say(
-                f"failed: {_kinds(stats) or f'{stats.failed:,} in earlier runs'}; see them with: crawl export {state} errors"
-            )
+            say(f"what failed is listed by: crawl export {state} errors")
     if number := stats.errors.get("spider", 0):
-        _tell_of_spider(stats, number, state)
+        _tell_of_spider(state, number)
     if not report.finished:
         if not quiet:
             say(f"the crawl is kept in {state}; the same command goes on from here")
@@ -122,7 +122,7 @@ def conclude(report: Report, state: Path, *, before: Status | None, quiet: bool)
     if number:
         return MISUSED
     if stats.failed and not stats.done:
-        _tell_of_failures(state, stats)
+        _tell_of_failures(state, stats.failed)
         return FAILED
     return FINISHED
 
@@ -143,20 +143,22 @@ def _kinds(stats: Stats) -> str:
     return ", ".join(f"{kind} {number:,}" for kind, number in sorted(stats.errors.items(), key=lambda pair: -pair[1]))
 
 
-def _tell_of_spider(stats: Stats, number: int, state: Path) -> None:
+def _tell_of_spider(state: Path, number: int) -> None:
     complain(f"the spider raised on {number:,} page{'s' * (number != 1)}:")
-    for error in stats.spider_errors:
-        say(f"  {error}")
-    if number > len(stats.spider_errors):
-        say(f"  and {number - len(stats.spider_errors):,} more")
+    _list_failures(state, number, kind="spider")
     say(f"mend it, then crawl anew: the same command with --fresh --yes (which discards {state} and its outputs)")
 
 
-def _tell_of_failures(state: Path, stats: Stats) -> None:
+def _tell_of_failures(state: Path, number: int) -> None:
     complain("not one page could be fetched:")
-    with StateFile(state) as file:
-        for url, error in file.failures(_FAILURES_SHOWN):
-            say(f"  {url}: {error}")
-    if stats.failed > _FAILURES_SHOWN:
-        say(f"  and {stats.failed - _FAILURES_SHOWN:,} more")
+    _list_failures(state, number)
     say("once that is mended, crawl anew: the same command with --fresh --yes")
+
+
+def _list_failures(state: Path, number: int, *, kind: str = "") -> None:
+    with StateFile(state) as file:
+        failures = file.failures(_FAILURES_SHOWN, kind=kind)
+    for url, error in failures:
+        say(f"  {url}: {error.replace(f'{Path.cwd()}{os.sep}', '')}")
+    if number > len(failures):
+        say(f"  and {number - len(failures):,} more")

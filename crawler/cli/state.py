@@ -26,7 +26,7 @@ output_option = click.option(
 )
 
 
-@click.command()
+@click.command(short_help="Show how a crawl stands.")
 @state_argument
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(state: Path, *, as_json: bool) -> int:
@@ -57,7 +57,7 @@ def _described(path: Path, now: Status) -> str:
     )
 
 
-@click.command()
+@click.command(short_help="Write the pages, items, links, errors or hosts of a crawl.")
 @state_argument
 @click.argument("table", type=click.Choice(["pages", "items", "links", "errors", "hosts"]))
 @output_option
@@ -72,7 +72,7 @@ def export(state: Path, table: Any, output: str) -> int:
         return _write(output, rows.as_json(), rows.columns)
 
 
-@click.command()
+@click.command(short_help="Answer an SQL query about a crawl.")
 @state_argument
 @click.argument("query")
 @output_option

@@ -123,11 +123,11 @@ def test_a_spider_imported_from_elsewhere_counts_only_by_its_name() -> None:
         ("two.py", "two.py defines several spiders; name one of: two.py:One, two.py:Two"),
         ("plain.py", "plain.py defines no spider: write a class that derives from crawler.Spider in it"),
         ("plain.py:VALUE", "VALUE in plain.py is no spider class"),
-        ("text.txt", "text.txt cannot be loaded: ImportError: {folder}/text.txt is no Python file: its name must end in .py"),
-        ("./text.txt", "text.txt cannot be loaded: ImportError: {folder}/text.txt is no Python file: its name must end in .py"),
+        ("text.txt", "text.txt cannot be loaded: ImportError: text.txt is no Python file: its name must end in .py"),
+        ("./text.txt", "text.txt cannot be loaded: ImportError: text.txt is no Python file: its name must end in .py"),
     ],
 )  # fmt: skip
-def test_a_target_that_cannot_be_found_says_what_can(tmp_path: Path, target: str, message: str | None) -> None:
+def test_a_target_that_cannot_be_found_says_what_can(target: str, message: str | None) -> None:
     write("quotes.py")
     write("folder/inner.py")
     write("two.py", "from crawler.spider import Spider\nclass One(Spider): ...\nclass Two(Spider): ...\n")
@@ -138,7 +138,7 @@ def test_a_target_that_cannot_be_found_says_what_can(tmp_path: Path, target: str
         return
     with pytest.raises(TargetError) as error:
         load(target)
-    assert str(error.value) == message.format(folder=tmp_path)
+    assert str(error.value) == message
 
 
 def test_a_syntax_error_is_shown_with_its_line_and_a_caret() -> None:
