@@ -1,0 +1,534 @@
+"""The ring, whole: a spider, a real server, the crawl file."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from contextlib import closing
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from crawler import Crawl, Links, Page, Report, Request, Settings, Spider
+from crawler.errors import SpiderError, StorageError
+from crawler.exports import open_export
+from spiders.site import SiteSpider
+from tests.sites import Reply, Site, Visit, page, redirect, serve
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from crawler.fetcher import Fetch
+
+QUICK = Settings(robots=False, retry_wait=0.01, commit_interval=0.01)
+
+
+async def crawl(path: Path, spider: Spider, settings: Settings = QUICK, **parts: Any) -> Report:
+    async with asyncio.timeout(60):
+        return await Crawl(spider, settings, state=path / "test.crawl", **parts).run()
+
+
+async def crawl_site(path: Path, site: Site, settings: Settings = QUICK, **parts: Any) -> Report:
+    return await crawl(path, SiteSpider(start_urls=[f"{site.url}/"]), settings, **parts)
+
+
+def ask(path: Path, sql: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(path / "test.crawl")) as db:
+        return db.execute(sql).fetchall()
+
+
+def items(path: Path) -> list[Any]:
+    return [json.loads(data) for (data,) in ask(path, "SELECT data FROM item ORDER BY id")]
+
+
+async def test_a_site_is_crawled_once_and_whole(tmp_path: Path) -> None:
+    pages = {
+        "/": page("Home", "/a", "b#part", "/a?x=1", "http://elsewhere.invalid/"),
+        "/a": page("A", "/", "/b", "mailto:x@y.z"),
+        "/b": page("B", "/deep/c", "../"),
+        "/a?x=1": page("A with a query"),
+        "/deep/c": (200, {"Content-Type": "text/plain"}, "no links here: <a href='/d'>"),
+    }
+    async with serve(pages) as site:
+        report = await crawl_site(tmp_path, site)
+    assert report.finished
+    assert sorted(site.paths) == sorted(pages)
+    assert {item["title"] for item in items(tmp_path)} == {"Home", "A", "B", "A with a query"}
+    assert (report.stats.done, report.stats.skipped, report.stats.failed) == (5, 1, 0)
+    assert ask(tmp_path, "SELECT url, skipped FROM pages WHERE skipped IS NOT NULL") == [
+        ("http://elsewhere.invalid/", "scope")
+    ]
+
+
+async def test_a_finished_crawl_asks_nothing_again(tmp_path: Path) -> None:
+    async with serve({"/": page("Home")}) as site:
+        await crawl_site(tmp_path, site)
+        report = await crawl_site(tmp_path, site)
+    assert report.finished
+    assert site.paths == ["/"]
+
+
+async def test_redirects_end_where_they_lead(tmp_path: Path) -> None:
+    pages = {
+        "/": page("Home", "/old", "/to-known", "/loop", "/out", "/nowhere", "/known"),
+        "/old": redirect("/older", 301),
+        "/older": redirect("new#fragment", 308),
+        "/new": page("New"),
+        "/known": page("Known"),
+        "/to-known": redirect("/known"),
+        "/loop": redirect("/loop"),
+        "/out": redirect("http://elsewhere.invalid/"),
+        "/nowhere": redirect("mailto:x@y.z"),
+    }
+    async with serve(pages) as site:
+        report = await crawl_site(tmp_path, site)
+    rows = {
+        url.removeprefix(site.url): rest
+        for url, *rest in ask(tmp_path, "SELECT url, final_url, status, skipped, error FROM pages")
+    }
+    assert rows["/old"] == [f"{site.url}/new", 200, None, None]
+    assert rows["/out"][2] == "scope"
+    assert rows["/loop"][3] == f"redirect: more than 10 in a row, the next to {site.url}/loop"
+    assert rows["/nowhere"][3] == "redirect: to 'mailto:x@y.z', which is nothing to fetch"
+    known = {rows["/known"][2], rows["/to-known"][2]}
+    assert known == {None, "duplicate"}
+    assert site.paths.count("/known") == 1
+    assert (report.stats.done, report.stats.failed, report.stats.skipped) == (3, 2, 2)
+
+
+async def test_a_seed_that_has_moved_takes_the_scope_along(tmp_path: Path) -> None:
+    async with serve({"/": page("New home", "/page"), "/page": page("Page")}) as new:
+        moved = f"http://localhost:{new.port}/"
+        async with serve({"/": redirect(moved)}) as old:
+            await crawl_site(tmp_path, old, Settings(robots=False, max_pages=1))
+            report = await crawl_site(tmp_path, old)
+    assert report.finished
+    assert [item["url"] for item in items(tmp_path)] == [moved, f"{moved}page"]
+
+
+async def test_robots_txt_is_asked_for_first_and_obeyed(tmp_path: Path) -> None:
+    pages = {
+        "/robots.txt": (
+            200,
+            {"Content-Type": "text/plain"},
+            "User-agent: *\nDisallow: /private\nAllow: /private/not\n",
+        ),
+        "/": page("Home", "/private", "/private/not", "/open"),
+        "/private/not": page("Not so private"),
+        "/open": page("Open"),
+    }
+    async with serve(pages) as site:
+        report = await crawl_site(tmp_path, site, Settings())
+    assert site.paths[0] == "/robots.txt"
+    assert site.paths.count("/robots.txt") == 1
+    assert "/private" not in site.paths
+    assert (report.stats.done, report.stats.skipped) == (3, 1)
+    assert ask(tmp_path, "SELECT reason, detail FROM result WHERE state = 'skipped'") == [
+        ("robots", "Disallow: /private")
+    ]
+
+
+async def test_without_a_robots_txt_everything_is_allowed(tmp_path: Path) -> None:
+    async with serve({"/": page("Home", "/a"), "/a": page("A")}) as site:
+        report = await crawl_site(tmp_path, site, Settings())
+    assert (report.stats.done, report.stats.failed) == (2, 0)
+
+
+async def test_while_robots_txt_cannot_be_had_nothing_is_asked(tmp_path: Path) -> None:
+    asked = 0
+
+    async def answer(visit: Visit) -> Reply:
+        nonlocal asked
+        if visit.path != "/robots.txt":
+            return page("Home")
+        asked += 1
+        return (500, {}, "") if asked < 3 else (404, {}, "")
+
+    async with serve(answer) as site:
+        report = await crawl_site(tmp_path, site, Settings(retry_wait=0.01))
+    assert site.paths == ["/robots.txt"] * 3 + ["/"]
+    assert report.stats.done == 1
+    errors = ask(tmp_path, "SELECT error FROM attempt")
+    assert errors == [(f"robots: {site.url}/robots.txt answered 500",)] * 2
+
+
+async def test_a_crawl_delay_becomes_the_hosts_distance(tmp_path: Path) -> None:
+    robots = (200, {"Content-Type": "text/plain"}, "User-agent: *\nCrawl-delay: 0.1\n")
+    pages = {"/robots.txt": robots, "/": page("Home", "/a", "/b"), "/a": page("A"), "/b": page("B")}
+    async with serve(pages) as site:
+        await crawl_site(tmp_path, site, Settings(per_host=8))
+    instants = [visit.at for visit in site.log[1:]]
+    assert all(later - earlier >= 0.09 for earlier, later in pairwise(instants))
+
+
+async def test_what_may_pass_is_tried_again_and_what_may_not_is_not(tmp_path: Path) -> None:
+    tries: dict[str, int] = {}
+
+    async def answer(visit: Visit) -> Reply:
+        tries[visit.path] = tries.get(visit.path, 0) + 1
+        match visit.path:
+            case "/":
+                return page("Home", "/flaky", "/broken", "/missing")
+            case "/flaky":
+                return page("Flaky") if tries["/flaky"] > 1 else (502, {}, "")
+            case "/broken":
+                return 500, {}, "<title>Oops</title>"
+            case _:
+                return 404, {}, "<title>Gone</title>"
+
+    async with serve(answer) as site:
+        report = await crawl_site(tmp_path, site)
+    assert tries == {"/": 1, "/flaky": 2, "/broken": 3, "/missing": 1}
+    assert (report.stats.done, report.stats.failed) == (2, 2)
+    assert ask(tmp_path, "SELECT url, status, error, attempts FROM errors ORDER BY url") == [
+        (f"{site.url}/broken", 500, "http: 500 Internal Server Error", 3),
+        (f"{site.url}/missing", 404, "http: 404 Not Found", 1),
+    ]
+
+
+async def test_a_server_may_ask_for_a_pause_of_the_whole_host(tmp_path: Path) -> None:
+    told_at = 0.0
+
+    async def answer(visit: Visit) -> Reply:
+        nonlocal told_at
+        if visit.path == "/":
+            return page("Home", *(f"/{n}" for n in range(4)))
+        if not told_at:
+            told_at = visit.at
+            return 429, {"Retry-After": "1"}, ""
+        return page("Page")
+
+    async with serve(answer) as site:
+        report = await crawl_site(tmp_path, site, Settings(robots=False, per_host=1))
+    assert report.stats.done == 5
+    later = [visit.at for visit in site.log if visit.at > told_at]
+    assert min(later) - told_at >= 0.95
+
+
+async def test_a_dead_host_fails_and_the_others_go_on(tmp_path: Path) -> None:
+    class Two(SiteSpider):
+        scope = "any"
+
+    async with serve({"/": page("Home", "http://127.0.0.1:1/", "/a"), "/a": page("A")}) as site:
+        report = await crawl(tmp_path, Two(start_urls=[f"{site.url}/"]))
+    assert (report.stats.done, report.stats.failed) == (2, 1)
+    ((url, error),) = ask(tmp_path, "SELECT url, error FROM errors")
+    assert url == "http://127.0.0.1:1/"
+    assert error.startswith("connect: ")
+
+
+async def test_callbacks_context_and_every_kind_of_yield(tmp_path: Path) -> None:
+    class Shop(Spider):
+        async def parse(self, page: Page) -> AsyncIterator[Any]:
+            yield [page.follow(url="/book", callback=self.book, context={"shelf": 3}), None]
+            yield Links([f"{page.url}a", f"{page.url}b"], callback="plain")
+
+        def book(self, page: Page) -> dict[str, Any]:
+            return {"title": page.title, "shelf": page.context["shelf"], "from": page.referrer}
+
+        async def plain(self, page: Page) -> list[dict[str, str]]:
+            return [{"title": page.title or ""}]
+
+    pages = {"/": page("Home"), "/book": page("Moby"), "/a": page("A"), "/b": page("B")}
+    async with serve(pages) as site:
+        await crawl(tmp_path, Shop(start_urls=[f"{site.url}/"]))
+    found = sorted(items(tmp_path), key=lambda item: item["title"])
+    assert found == [{"title": "A"}, {"title": "B"}, {"title": "Moby", "shelf": 3, "from": f"{site.url}/"}]
+
+
+async def test_a_spider_that_raises_loses_that_page_alone(tmp_path: Path) -> None:
+    class Clumsy(SiteSpider):
+        def parse(self, page: Page) -> Iterator[Any]:
+            yield from super().parse(page)
+            if page.url.endswith("/bad"):
+                raise LookupError("no price")
+
+    async with serve(
+        {"/": page("Home", "/bad", "/good"), "/bad": page("Bad", "/behind"), "/good": page("Good")}
+    ) as site:
+        report = await crawl(tmp_path, Clumsy(start_urls=[f"{site.url}/"]))
+    assert report.finished
+    assert "/behind" not in site.paths, "what a page gave before it raised does not count"
+    assert {item["title"] for item in items(tmp_path)} == {"Home", "Good"}
+    ((error,),) = ask(tmp_path, "SELECT error FROM errors")
+    assert error.startswith(f"spider: {__file__}:")
+    assert error.endswith("LookupError: no price (in parse)")
+    assert report.stats.spider_errors == [error.removeprefix("spider: ")]
+
+
+@pytest.mark.parametrize(
+    "given", ["http://h.example/", 7, {"x": object()}, Request("http://h.example/", callback="nope")]
+)
+async def test_a_wrong_yield_is_a_failure_that_says_why(tmp_path: Path, given: Any) -> None:
+    class Wrong(Spider):
+        def parse(self, page: Page) -> Any:
+            return given
+
+    async with serve({"/": page("Home")}) as site:
+        await crawl(tmp_path, Wrong(start_urls=[f"{site.url}/"]))
+    ((error,),) = ask(tmp_path, "SELECT error FROM errors")
+    assert error.startswith("spider: ")
+
+
+async def test_the_spider_hears_of_final_failures(tmp_path: Path) -> None:
+    class Listening(SiteSpider):
+        def failed(self, request: Request, error: str) -> dict[str, str]:
+            return {"url": request.url, "error": error}
+
+    async with serve({"/": page("Home", "/gone")}) as site:
+        await crawl(tmp_path, Listening(start_urls=[f"{site.url}/"]))
+    assert items(tmp_path)[-1] == {"url": f"{site.url}/gone", "error": "http: 404 Not Found"}
+
+
+@pytest.mark.parametrize("hook", ["start", "opened", "closed"])
+async def test_a_hook_that_raises_is_told_with_its_place(tmp_path: Path, hook: str) -> None:
+    async def broken(self: Spider) -> None:
+        raise LookupError("no key")
+
+    spider = type("Broken", (SiteSpider,), {hook: broken})
+    async with serve({"/": page("Home")}) as site:
+        with pytest.raises(SpiderError, match=rf"the spider's {hook}\(\) raised: .*LookupError: no key"):
+            await crawl(tmp_path, spider(start_urls=[f"{site.url}/"]))
+
+
+async def test_a_spider_without_seeds_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(SpiderError, match="has no seeds"):
+        await crawl(tmp_path, SiteSpider())
+
+
+async def test_seeds_come_from_any_kind_of_start(tmp_path: Path) -> None:
+    class Generating(SiteSpider):
+        async def start(self) -> AsyncIterator[Any]:  # type: ignore[override]
+            yield self.start_urls[0]
+            yield Request(f"{self.start_urls[0]}a")
+            yield Links([f"{self.start_urls[0]}b"])
+
+    async with serve({path: page(path) for path in ("/", "/a", "/b")}) as site:
+        report = await crawl(tmp_path, Generating(start_urls=[f"{site.url}/"]))
+    assert report.stats.done == 3
+
+
+async def test_depth_is_limited(tmp_path: Path) -> None:
+    chain = {f"/{n}": page(str(n), f"/{n + 1}") for n in range(10)} | {"/": page("Home", "/1")}
+    async with serve(chain) as site:
+        report = await crawl_site(tmp_path, site, Settings(robots=False, max_depth=3))
+    assert site.paths == ["/", "/1", "/2", "/3"]
+    assert report.finished
+    assert ask(tmp_path, "SELECT url, skipped FROM pages WHERE skipped IS NOT NULL") == [(f"{site.url}/4", "depth")]
+
+
+async def test_a_page_limit_is_exact_and_the_crawl_can_go_on(tmp_path: Path) -> None:
+    pages = {"/": page("Home", *(f"/{n}" for n in range(30)))} | {f"/{n}": page(str(n)) for n in range(30)}
+    async with serve(pages) as site:
+        report = await crawl_site(tmp_path, site, Settings(robots=False, max_pages=10, per_host=8))
+        assert (report.reason, report.stats.done, len(site.log)) == ("max_pages", 10, 10)
+        report = await crawl_site(tmp_path, site, Settings(robots=False, max_pages=10))
+        assert (report.reason, len(site.log)) == ("max_pages", 10)
+        report = await crawl_site(tmp_path, site)
+    assert report.finished
+    assert sorted(site.paths) == sorted(pages)
+
+
+async def test_a_time_limit_ends_the_run(tmp_path: Path) -> None:
+    async def endless(visit: Visit) -> Reply:
+        return page("Page", f"{visit.path}x")
+
+    async with serve(endless) as site:
+        report = await crawl_site(tmp_path, site, Settings(robots=False, max_time=0.3))
+    assert report.reason == "max_time"
+    assert ask(tmp_path, "SELECT why FROM run") == [("max_time",)]
+
+
+async def test_a_stop_lets_what_is_under_way_end(tmp_path: Path) -> None:
+    begun, finish = asyncio.Event(), asyncio.Event()
+
+    async def answer(visit: Visit) -> Reply:
+        begun.set()
+        await finish.wait()
+        return page("Slow", "/more")
+
+    async with serve(answer) as site:
+        running = Crawl(SiteSpider(start_urls=[f"{site.url}/"]), QUICK, state=tmp_path / "test.crawl")
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+            run = group.create_task(running.run())
+            await begun.wait()
+            running.stop()
+            finish.set()
+        report = run.result()
+    assert (report.reason, report.stats.done, report.stats.queued) == ("interrupted", 1, 1)
+    assert [item["title"] for item in items(tmp_path)] == ["Slow"]
+
+
+async def test_a_second_stop_cuts_short_and_loses_nothing(tmp_path: Path) -> None:
+    begun = asyncio.Event()
+
+    async def answer(visit: Visit) -> Reply:
+        if not begun.is_set():
+            begun.set()
+            await asyncio.Event().wait()
+        return page("Home")
+
+    async with serve(answer) as site:
+        running = Crawl(SiteSpider(start_urls=[f"{site.url}/"]), QUICK, state=tmp_path / "test.crawl")
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+            run = group.create_task(running.run())
+            await begun.wait()
+            running.stop()
+            running.stop()
+        assert (run.result().reason, run.result().stats.done) == ("interrupted", 0)
+        assert ask(tmp_path, "SELECT queued, leased FROM count") == [(1, 0)]
+        report = await crawl_site(tmp_path, site)
+    assert (report.reason, report.stats.done) == ("finished", 1)
+
+
+async def test_exports_follow_the_items(tmp_path: Path) -> None:
+    pages = {"/": page("Home", *(f"/{n}" for n in range(20)))} | {f"/{n}": page(str(n)) for n in range(20)}
+    async with serve(pages) as site:
+        for limit in (7, 0):
+            exports = [open_export(str(tmp_path / name)) for name in ("out.jsonl", "out.csv")]
+            await crawl_site(tmp_path, site, Settings(robots=False, max_pages=limit), exports=exports)
+    lines = (tmp_path / "out.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == items(tmp_path)
+    assert len(lines) == 21
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 22
+
+
+async def test_an_export_that_is_added_later_gets_everything(tmp_path: Path) -> None:
+    async with serve({"/": page("Home", "/a"), "/a": page("A")}) as site:
+        await crawl_site(tmp_path, site)
+        await crawl_site(tmp_path, site, exports=[open_export(str(tmp_path / "late.jsonl"))])
+    assert len((tmp_path / "late.jsonl").read_text().splitlines()) == 2
+
+
+async def test_fresh_begins_anew(tmp_path: Path) -> None:
+    async with serve({"/": page("Home")}) as site:
+        await crawl_site(tmp_path, site)
+        await crawl_site(tmp_path, site, fresh=True)
+    assert site.paths == ["/", "/"]
+
+
+async def test_a_page_too_large_fails_and_costs_no_more_than_the_bound(tmp_path: Path) -> None:
+    async with serve({"/": page("Home", "/big"), "/big": page("Big", body="x" * 200_000)}) as site:
+        report = await crawl_site(tmp_path, site, Settings(robots=False, max_body_bytes=50_000))
+    assert (report.stats.done, report.stats.failed) == (1, 1)
+    ((error,),) = ask(tmp_path, "SELECT error FROM errors")
+    assert error.startswith("size: ")
+
+
+async def test_a_large_page_is_parsed_beside_the_loop(tmp_path: Path) -> None:
+    big = page("Big", *(f"/{n}" for n in range(50)), body="<p>" + "word " * 100_000)
+    async with serve({"/": big} | {f"/{n}": page(str(n)) for n in range(50)}) as site:
+        report = await crawl_site(tmp_path, site)
+    assert report.stats.done == 51
+
+
+async def test_a_seed_by_a_private_name_may_lead_to_private_addresses(tmp_path: Path) -> None:
+    """The rule that links do not lead inside is for public hosts; what it refuses is tested with the guard, in the client."""
+    async with serve({"/": page("Inside")}) as inner, serve({"/": page("Home", f"{inner.url}/")}) as site:
+
+        class Anywhere(SiteSpider):
+            scope = "any"
+
+        report = await crawl(tmp_path, Anywhere(start_urls=[f"http://localhost:{site.port}/"]))
+    assert report.stats.done == 2
+
+
+async def test_cookies_are_kept_over_the_crawl(tmp_path: Path) -> None:
+    async def answer(visit: Visit) -> Reply:
+        if visit.path == "/":
+            return 200, {"Set-Cookie": "session=42; Path=/"}, '<a href="/inside">in</a>'
+        return page("Inside") if visit.headers.get("cookie") == "session=42" else (403, {}, "")
+
+    async with serve(answer) as site:
+        report = await crawl_site(tmp_path, site)
+    assert report.stats.done == 2
+
+
+async def test_middlewares_stand_around_every_fetch(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    async def outer(lease: Any, fetch: Fetch) -> Any:
+        seen.append("outer")
+        return await fetch(lease)
+
+    async def inner(lease: Any, fetch: Fetch) -> Any:
+        seen.append("inner")
+        lease.headers = {"X-Token": "1"}
+        return await fetch(lease)
+
+    async with serve({"/": page("Home")}) as site:
+        await crawl_site(tmp_path, site, middlewares=[outer, inner])
+    assert seen == ["outer", "inner"]
+    assert site.log[0].headers["x-token"] == "1"
+
+
+async def test_a_fault_in_a_middleware_costs_one_page(tmp_path: Path) -> None:
+    async def faulty(lease: Any, fetch: Fetch) -> Any:
+        if lease.url.endswith("/a"):
+            raise RuntimeError("oh")
+        return await fetch(lease)
+
+    async with serve({"/": page("Home", "/a", "/b"), "/b": page("B")}) as site:
+        report = await crawl_site(tmp_path, site, middlewares=[faulty])
+    assert (report.stats.done, report.stats.failed) == (2, 1)
+    assert ask(tmp_path, "SELECT error FROM errors") == [("internal: RuntimeError: oh",)]
+
+
+async def test_a_request_can_post_with_headers_of_its_own(tmp_path: Path) -> None:
+    class Poster(Spider):
+        def start(self) -> list[Request]:
+            return [Request(self.start_urls[0], method="POST", body=b"q=1", headers={"X-A": "b", "User-Agent": "me"})]
+
+        def parse(self, page: Page) -> None:
+            return None
+
+    async with serve({"/": page("Home")}) as site:
+        await crawl(tmp_path, Poster(start_urls=[f"{site.url}/"]))
+    (visit,) = site.log
+    assert (visit.method, visit.body, visit.headers["x-a"], visit.headers["user-agent"]) == ("POST", b"q=1", "b", "me")
+
+
+async def test_credentials_stay_with_their_origin(tmp_path: Path) -> None:
+    class Secret(Spider):
+        scope = "any"
+
+        def start(self) -> list[Request]:
+            return [Request(self.start_urls[0], headers={"Authorization": "Bearer x", "X-Kept": "1"})]
+
+        def parse(self, page: Page) -> None:
+            return None
+
+    async with serve({"/": page("There")}) as other, serve({"/": redirect(f"{other.url}/")}) as site:
+        await crawl(tmp_path, Secret(start_urls=[f"{site.url}/"]))
+    assert site.log[0].headers["authorization"] == "Bearer x"
+    assert "authorization" not in other.log[0].headers
+    assert other.log[0].headers["x-kept"] == "1"
+
+
+async def test_an_export_that_cannot_be_written_ends_the_crawl_and_loses_nothing(tmp_path: Path) -> None:
+    class Full:
+        """A real export whose disk is full from the third item on."""
+
+        def __init__(self) -> None:
+            self.export = open_export(str(tmp_path / "out.jsonl"))
+            self.path = self.export.path
+            self.open = self.export.open
+            self.close = self.export.close
+
+        def write(self, first_item: int, items: Any) -> Any:
+            if first_item + len(items) > 3:
+                raise StorageError("cannot write out.jsonl: no space left")
+            return self.export.write(first_item, items)
+
+    pages = {"/": page("Home", *(f"/{n}" for n in range(20)))} | {f"/{n}": page(str(n)) for n in range(20)}
+    async with serve(pages) as site:
+        with pytest.raises(StorageError, match="no space left"):
+            await crawl_site(tmp_path, site, exports=[Full()])
+        report = await crawl_site(tmp_path, site, exports=[open_export(str(tmp_path / "out.jsonl"))])
+    assert report.finished
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert lines == items(tmp_path)
+    assert len(lines) == 21
