@@ -1,0 +1,156 @@
+"""Content-Disposition: what a response or a part of one calls itself (RFC 6266, RFC 8187, RFC 7578), pure.
+
+Servers write this header in every way that some browser has ever let pass, so reading never fails: it returns what can
+be made out. Lenient where browsers are: spaces in unquoted values, unclosed quotes, empty parameters, no disposition
+type. Of several parameters of one name the first counts.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+from urllib.parse import quote, unquote_to_bytes
+
+__all__ = ["content_disposition_filename", "format_content_disposition", "parse_content_disposition"]
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
+_DELIMITER: Final = re.compile(r"([=;])[ \t]*")
+_QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)  # quoted-string, §5.6.4
+_QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
+_CONTINUATION: Final = re.compile(r"(.+)\*[0-9]+\*?")
+
+_EXT_CHARSETS: Final = {"utf-8": "utf-8", "iso-8859-1": "latin-1", "us-ascii": "ascii", "windows-1252": "cp1252"}
+"""RFC 8187 §3.2.1 knows UTF-8 alone; its predecessors had the second one; the others are seen."""
+
+_ATTR_CHARS: Final = "!#$&+-.^_`|~"
+"""RFC 8187 §3.2.1, besides letters and digits."""
+
+
+def parse_content_disposition(header: str | None) -> tuple[str | None, dict[str, str]]:
+    """Return the disposition type in lower case, None if there is none, and the parameters.
+
+    Names of parameters are in lower case. ``filename*`` and the like are decoded, or left out when that fails; the
+    pieces of a continued parameter (RFC 2231 §3) are left as they are, for `content_disposition_filename` to join.
+    """
+    parameters: dict[str, str] = {}
+    if not header:
+        return None, parameters
+    first, _, rest = header.partition(";")
+    kind: str | None = first.strip().lower()
+    if not kind or not _TOKEN.fullmatch(kind):
+        kind = None
+        rest = header if "=" in first else rest
+    for name, value in split_parameters(rest):
+        if not _TOKEN.fullmatch(name) or name in parameters:
+            continue
+        if name.endswith("*") and not _CONTINUATION.fullmatch(name):
+            decoded = _decode_ext_value(value)
+            if decoded is not None:
+                parameters[name] = decoded
+        else:
+            parameters[name] = _readable(value)
+    return kind, parameters
+
+
+def content_disposition_filename(parameters: Mapping[str, str], name: str = "filename") -> str | None:
+    """Return a parameter's value by its best form: extended, plain, or continued; None if it has none.
+
+    A file name loses the folders before it, which a recipient must not follow, and cannot be ``..`` (RFC 6266 §4.3).
+    """
+    value = parameters.get(f"{name}*")
+    if value is None:
+        value = parameters.get(name)
+    if value is None:
+        value = _join_continued(parameters, name)
+    if value is None or name != "filename":
+        return value
+    value = re.split(r"[/\\]", value)[-1]
+    return None if value in (".", "..") else value
+
+
+def format_content_disposition(kind: str, parameters: Mapping[str, str], *, quote_fields: bool = True) -> str:
+    """Write the header.
+
+    The values of ``form-data`` are escaped as browsers do (WHATWG HTML, "multipart/form-data encoding algorithm"), or
+    if not `quote_fields` with backslashes. Other kinds get quoted strings, and extended values for what is not ASCII.
+    Raises ValueError for a name that is no token, and for line breaks where nothing escapes them.
+    """
+    if not _TOKEN.fullmatch(kind):
+        raise ValueError(f"not a disposition type: {kind!r}")
+    written = [kind]
+    for name, value in parameters.items():
+        if not _TOKEN.fullmatch(name):
+            raise ValueError(f"not a parameter's name: {name!r}")
+        if kind == "form-data" and quote_fields:
+            escaped = value.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+            written.append(f'{name}="{escaped}"')
+        elif kind == "form-data" or value.isascii():
+            written.append(f"{name}={_quoted_string(value)}")
+        else:
+            written.append(f"{name}*=utf-8''{quote(value, safe=_ATTR_CHARS)}")
+    return "; ".join(written)
+
+
+def _quoted_string(value: str) -> str:
+    if re.search(r"[\r\n\0]", value):
+        raise ValueError(f"a line break or NUL in {value!r}")
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def split_parameters(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the name in lower case and the unquoted value of each ``;``-separated parameter. Takes linear time."""
+    at = 0
+    while delimiter := _DELIMITER.search(text, at):
+        name = text[at : delimiter.start()].strip().lower()
+        at = delimiter.end()
+        if delimiter[1] == ";":
+            continue  # a parameter without a value
+        if quoted := _QUOTED.match(text, at):
+            at = _after_semicolon(text, quoted.end())
+            yield name, _QUOTED_PAIR.sub(r"\1", quoted[1])
+        else:
+            start, at = at, _after_semicolon(text, at)
+            yield name, text[start:at].strip(" \t;").removeprefix('"')
+
+
+def _after_semicolon(text: str, start: int) -> int:
+    index = text.find(";", start)
+    return len(text) if index < 0 else index + 1
+
+
+def _readable(value: str) -> str:
+    """Headers are read as UTF-8, as browsers do; what was not UTF-8 is taken for Latin-1."""
+    if value.isascii() or not re.search("[\udc80-\udcff]", value):
+        return value
+    return value.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+def _decode_ext_value(value: str) -> str | None:
+    """``charset'language'percent-encoded`` (RFC 8187 §3.2.1); None when it is not."""
+    charset, apostrophe, rest = value.partition("'")
+    _, second, encoded = rest.partition("'")
+    codec = _EXT_CHARSETS.get(charset.strip().lower())
+    if not apostrophe or not second or codec is None or not encoded.isascii():
+        return None
+    try:
+        return unquote_to_bytes(encoded).decode(codec)
+    except UnicodeDecodeError:
+        return None
+
+
+def _join_continued(parameters: Mapping[str, str], name: str) -> str | None:
+    """``name*0``, ``name*1*``, … (RFC 2231 §3 and §4.1). The charset stands in the first piece, if that is extended."""
+    pieces: list[str] = []
+    is_extended = f"{name}*0*" in parameters
+    while True:
+        key = f"{name}*{len(pieces)}"
+        piece = parameters.get(f"{key}*")
+        if piece is None:
+            piece = parameters.get(key)
+            if piece is None:
+                break
+            piece = quote(piece) if is_extended else piece
+        pieces.append(piece)
+    if not pieces:
+        return None
+    joined = "".join(pieces)
+    return _decode_ext_value(joined) if is_extended else joined

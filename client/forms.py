@@ -1,0 +1,150 @@
+"""Forms: fields as ``application/x-www-form-urlencoded``, or as ``multipart/form-data`` when one of them is a file.
+
+Departures from browsers: line breaks within values are sent as they are, not made CRLF, since a program means what it
+says. Departures from aiohttp: names and file names are escaped as browsers do (only quotes and line breaks, as in
+``%22``), not percent-encoded; fields of plain text carry no Content-Type unless a charset or a type was asked for.
+"""
+
+import mimetypes
+from collections.abc import AsyncIterable, Iterable, Mapping
+from pathlib import PurePath
+from typing import Any, Final
+from urllib.parse import urlencode
+from warnings import warn
+
+from client.body import Body, BytesBody, make_body
+from client.disposition import format_content_disposition
+from client.multipart_writer import MultipartWriter
+
+__all__ = ["FormData"]
+
+_TRANSFER_ENCODINGS: Final = ("base64", "quoted-printable", "binary", "8bit", "7bit")
+
+
+class FormData:
+    """Form fields in order, for `data=`.
+
+    `fields` is a mapping, or names with values in pairs, or an open file, or several of these. `charset` is how text is
+    encoded, UTF-8 by default. With `default_to_multipart` the form is sent as ``multipart/form-data`` even without a
+    file. `quote_fields` escapes names and file names as browsers do; otherwise quotes in them get a backslash.
+    """
+
+    def __init__(
+        self,
+        fields: Mapping[str, Any] | Iterable[Any] | Any = (),
+        quote_fields: bool = True,
+        charset: str | None = None,
+        *,
+        default_to_multipart: bool = False,
+    ) -> None:
+        self._is_multipart = default_to_multipart
+        self._quote_fields = quote_fields
+        self._charset = charset
+        self._fields: list[tuple[str, Any, dict[str, str]]] = []  # name, value, headers
+        self._body: Body | None = None
+        if isinstance(fields, (list, tuple)):
+            self.add_fields(*fields)
+        else:
+            self.add_fields(fields)
+
+    @property
+    def is_multipart(self) -> bool:
+        """Whether the form will be sent as ``multipart/form-data``."""
+        return self._is_multipart
+
+    def add_field(
+        self,
+        name: str,
+        value: Any,
+        *,
+        content_type: str | None = None,
+        filename: str | None = None,
+        content_transfer_encoding: str | None = None,
+    ) -> None:
+        """Add a field. All but text, numbers and plain pairs of them make the form multipart.
+
+        A file is sent with its own name unless `filename` gives another, and with the type that this name suggests
+        unless `content_type` does. Bytes without a file name are deprecated and sent as a file called like the field.
+        `content_transfer_encoding` has the value encoded; it is deprecated, as in RFC 7578 §4.7.
+        Raises TypeError for what cannot be sent, ValueError for what would break a header.
+        """
+        for given in (name, filename, content_type, content_transfer_encoding):
+            if given is not None and not isinstance(given, str):
+                raise TypeError(f"names and types are text, not {given!r}")
+        if content_transfer_encoding is not None:
+            if content_transfer_encoding.lower() not in _TRANSFER_ENCODINGS:
+                raise ValueError(f"unknown content_transfer_encoding {content_transfer_encoding!r}")
+            warn("content_transfer_encoding is deprecated: forms are sent as binary", DeprecationWarning, stacklevel=2)
+        elif filename is None and isinstance(value, (bytes, bytearray, memoryview)):
+            warn(
+                "give bytes a filename, or they are sent as a file called like the field",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            filename = name
+        if filename is None and _is_file(value):
+            filename = _name_of(value) or name
+        self._add(name, value, content_type, filename, content_transfer_encoding)
+
+    def add_fields(self, *fields: Any) -> None:
+        """Add each of `fields`: a mapping, a pair of name and value, or a file, which is named after itself."""
+        for field in fields:
+            if isinstance(field, Mapping):
+                self.add_fields(*field.items())
+            elif _is_file(field):
+                self.add_field(_name_of(field) or "unknown", field)
+            elif isinstance(field, (list, tuple)) and len(field) == 2:
+                self.add_field(field[0], field[1])
+            else:
+                raise TypeError(f"a form takes mappings, pairs of name and value, and files, not {field!r}")
+
+    def body(self) -> Body:
+        """Return the form as a request body: the same one until a field is added, so that a redirect can send it again."""
+        if self._body is None:
+            self._body = self._multipart() if self._is_multipart else self._urlencoded()
+        return self._body
+
+    def _add(
+        self, name: str, value: Any, content_type: str | None, filename: str | None, transfer_encoding: str | None
+    ) -> None:
+        parameters = {"name": name} if filename is None else {"name": name, "filename": filename}
+        disposition = format_content_disposition("form-data", parameters, quote_fields=self._quote_fields)
+        headers = {"Content-Disposition": disposition}
+        if filename is not None and content_type is None and not isinstance(value, Body):
+            content_type = mimetypes.guess_type(filename)[0] or "application/octet-stream"
+        if content_type is not None:
+            headers["Content-Type"] = content_type
+        if transfer_encoding is not None:
+            headers["Content-Transfer-Encoding"] = transfer_encoding
+        if len(headers) > 1 or filename is not None or isinstance(value, (Body, AsyncIterable)):
+            self._is_multipart = True
+        self._fields.append((name, value, headers))
+        self._body = None
+
+    def _urlencoded(self) -> Body:
+        charset = self._charset or "utf-8"
+        text = urlencode([(name, value) for name, value, _ in self._fields], doseq=True, encoding=charset)
+        content_type = "application/x-www-form-urlencoded"
+        if charset.lower() != "utf-8":
+            content_type += f"; charset={charset}"
+        return BytesBody(text.encode("ascii"), content_type)
+
+    def _multipart(self) -> Body:
+        writer = MultipartWriter("form-data")
+        for _, value, headers in self._fields:
+            body = value
+            if isinstance(value, (str, int, float)):
+                text_type = f"text/plain; charset={self._charset}" if self._charset else None
+                body = BytesBody(str(value).encode(self._charset or "utf-8"), text_type)
+            writer.append(make_body(body), headers)
+        return writer
+
+
+def _is_file(value: Any) -> bool:
+    """Not by `io.IOBase`: what `tempfile` returns wraps a file without being one."""
+    return callable(getattr(value, "read", None)) and not isinstance(value, Body)
+
+
+def _name_of(file: Any) -> str | None:
+    name = getattr(file, "name", None)
+    return PurePath(name).name if isinstance(name, str) and not name.startswith("<") else None

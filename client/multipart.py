@@ -1,0 +1,275 @@
+"""Reading multipart bodies (RFC 2046 §5.1), part by part as they arrive.
+
+The content of a part is itself a source of bytes, so a nested body is read by a reader over its part: each reader knows
+its own boundary only. What is held is one piece of the source at a time, besides what is asked to be read whole.
+
+A body that ends without its closing delimiter is an error: half a part must not pass for a whole one.
+"""
+
+import base64
+import binascii
+import codecs
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, Final, Protocol, Self
+from urllib.parse import parse_qsl
+
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from client.decoding import decode_whole
+from client.delimiters import PIECE_BYTES, ByteSource, Content, Scanner
+from client.disposition import content_disposition_filename, parse_content_disposition, split_parameters
+from client.errors import BodyTooLarge, ClientPayloadError
+from client.media_type import parse_media_type
+
+__all__ = ["BodyPartReader", "MultipartReader"]
+
+MAX_FIELD_BYTES: Final = 8190
+MAX_HEADERS: Final = 128
+MAX_PARTS: Final = 10_000
+MAX_PART_BYTES: Final = 64 * 1024 * 1024
+
+_FIELD: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*:(.*)", re.DOTALL)
+
+
+class MultipartResponse(Protocol):
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def content(self) -> ByteSource: ...
+
+
+class BodyPartReader:
+    """One part: `headers` and the content, which is read once and forwards. Made by `MultipartReader`.
+
+    Reading raises `ClientPayloadError` when the multipart body is malformed or cut short, and `BodyTooLarge` when what
+    is asked for as a whole is larger than the reader allows.
+    """
+
+    def __init__(
+        self,
+        headers: CIMultiDictProxy[str],
+        content: Content,
+        *,
+        is_form_data: bool = False,
+        default_charset: str | None = None,
+        max_bytes: int = MAX_PART_BYTES,
+    ) -> None:
+        self.headers = headers
+        self._content = content
+        self._is_form_data = is_form_data
+        self._default_charset = default_charset
+        self._max_bytes = max_bytes
+        self._disposition = parse_content_disposition(headers.get("Content-Disposition"))[1]
+
+    @property
+    def name(self) -> str | None:
+        """The name of a form's field."""
+        return content_disposition_filename(self._disposition, "name")
+
+    @property
+    def filename(self) -> str | None:
+        """The file's name, without folders."""
+        return content_disposition_filename(self._disposition, "filename")
+
+    def at_eof(self) -> bool:
+        """Whether the part has been read to its end."""
+        return self._content.has_ended
+
+    def get_charset(self, default: str = "utf-8") -> str:
+        """Return the charset that the part names, or its form, or `default`."""
+        return parse_media_type(self.headers.get("Content-Type", "")).charset or self._default_charset or default
+
+    async def read_chunk(self, size: int = 8192) -> bytes:
+        """Return up to `size` bytes as they were sent; none at the end."""
+        return await self._content.read(size)
+
+    async def readline(self) -> bytes:
+        """Return the next line with its end as it was sent, or 64 KiB of it; nothing at the end."""
+        return await self._content.readline(PIECE_BYTES)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while chunk := await self.read_chunk(PIECE_BYTES):
+            yield chunk
+
+    async def read(self, *, decode: bool = False) -> bytes:
+        """Return what is left of the part, as it was sent or decoded."""
+        data = bytearray()
+        async for chunk in self:
+            data += chunk
+            if len(data) > self._max_bytes:
+                raise BodyTooLarge(f"a part exceeds {self._max_bytes} bytes")
+        return self.decode(bytes(data)) if decode else bytes(data)
+
+    async def release(self) -> None:
+        """Read to the end and forget it."""
+        while await self.read_chunk(PIECE_BYTES):
+            pass
+
+    async def text(self, *, encoding: str | None = None, errors: str = "strict") -> str:
+        """Return the decoded part as text, in `encoding` or the charset that it names, or else UTF-8."""
+        data = await self.read(decode=True)
+        return data.decode(encoding or self.get_charset(), errors)
+
+    async def json(self, *, encoding: str | None = None, loads: Callable[[str], Any] = json.loads) -> Any:
+        """Return the decoded part as JSON, None for an empty one; raises what `loads` raises."""
+        text = await self.text(encoding=encoding)
+        return loads(text) if text.strip() else None
+
+    async def form(self, *, encoding: str | None = None) -> list[tuple[str, str]]:
+        """Return the decoded part as the fields of an urlencoded form."""
+        data = await self.read(decode=True)
+        encoding = encoding or self.get_charset()
+        text = data.decode(encoding).strip()
+        return parse_qsl(text, keep_blank_values=True, encoding=encoding)
+
+    def decode(self, data: bytes) -> bytes:
+        """Undo the part's Content-Transfer-Encoding, and its Content-Encoding, which a form's part has not."""
+        match self.headers.get("Content-Transfer-Encoding", "").strip().lower():
+            case "base64":
+                data = _decode_base64(data)
+            case "quoted-printable":
+                data = binascii.a2b_qp(data)
+        if self._is_form_data:  # RFC 7578 §4.8
+            return data
+        return decode_whole(self.headers.get("Content-Encoding", ""), data, self._max_bytes)
+
+
+class MultipartReader:
+    """Iterates over the parts of a multipart body: ``async for part in MultipartReader.from_response(resp)``.
+
+    A part that is multipart itself comes as another `MultipartReader`. Asking for the next part passes over what was
+    not read of the last one. Raises `ClientPayloadError` when the body is not multipart, malformed or cut short, when a
+    header line exceeds `max_field_size` bytes, or when there are more than `max_headers` or `max_parts`.
+    `max_part_bytes` bounds a part that is read whole.
+    """
+
+    def __init__(
+        self,
+        headers: Mapping[str, str],
+        content: ByteSource,
+        *,
+        max_field_size: int = MAX_FIELD_BYTES,
+        max_headers: int = MAX_HEADERS,
+        max_parts: int = MAX_PARTS,
+        max_part_bytes: int = MAX_PART_BYTES,
+    ) -> None:
+        self.headers = headers
+        self._subtype, boundary = _parse_multipart_type(headers.get("Content-Type", ""))
+        self._scanner = Scanner(content, boundary)
+        self._max_field_size = max_field_size
+        self._max_headers = max_headers
+        self._max_parts = max_parts
+        self._max_part_bytes = max_part_bytes
+        self._parts = 0
+        self._content: Content | None = None  # of the last part
+        self._default_charset: str | None = None
+        self._at_eof = False
+
+    @classmethod
+    def from_response(cls, response: MultipartResponse) -> Self:
+        """Return a reader of a response's body."""
+        return cls(response.headers, response.content)
+
+    def at_eof(self) -> bool:
+        """Whether there are no more parts."""
+        return self._at_eof
+
+    async def __aiter__(self) -> "AsyncIterator[MultipartReader | BodyPartReader]":
+        while (part := await self.next()) is not None:
+            yield part
+
+    async def next(self) -> "MultipartReader | BodyPartReader | None":
+        """Return the next part, None after the last one."""
+        part = await self._next_part()
+        while isinstance(part, BodyPartReader) and self._subtype == "form-data" and part.name == "_charset_":
+            self._default_charset = _known_charset(await part.read_chunk(64))  # RFC 7578 §4.6
+            part = await self._next_part()
+        return part
+
+    async def release(self) -> None:
+        """Read the body to its end and forget it."""
+        self._at_eof = True
+        if self._content is not None:
+            self._content.abandon()
+        await self._scanner.drain()
+
+    async def _next_part(self) -> "MultipartReader | BodyPartReader | None":
+        if self._at_eof:
+            return None
+        if self._content is not None:
+            self._content.abandon()
+        if await self._scanner.skip():
+            await self.release()
+            return None
+        self._parts += 1
+        if self._parts > self._max_parts:
+            raise ClientPayloadError(f"more than {self._max_parts} parts in a multipart body")
+        self._content = Content(self._scanner)
+        headers = await self._read_headers(self._content)
+        if parse_media_type(headers.get("Content-Type", "")).name.startswith("multipart/"):
+            return self._nested(headers, self._content)
+        return BodyPartReader(
+            headers,
+            self._content,
+            is_form_data=self._subtype == "form-data",
+            default_charset=self._default_charset,
+            max_bytes=self._max_part_bytes,
+        )
+
+    def _nested(self, headers: CIMultiDictProxy[str], content: Content) -> "MultipartReader":
+        return MultipartReader(
+            headers,
+            content,
+            max_field_size=self._max_field_size,
+            max_headers=self._max_headers,
+            max_parts=self._max_parts,
+            max_part_bytes=self._max_part_bytes,
+        )
+
+    async def _read_headers(self, content: Content) -> CIMultiDictProxy[str]:
+        """Read up to the empty line, or to the end of a part that has headers only (RFC 2046 §5.1, body-part)."""
+        fields: list[bytes] = []
+        while line := (await content.readline(self._max_field_size + 2)).rstrip(b"\r\n"):
+            if line[:1] in b" \t" and fields:  # folded, RFC 5322 §2.2.3
+                line = fields.pop() + b" " + line.strip()
+            fields.append(line)
+            if len(line) > self._max_field_size:
+                raise ClientPayloadError(f"a header of a part exceeds {self._max_field_size} bytes")
+            if len(fields) > self._max_headers:
+                raise ClientPayloadError(f"a part has more than {self._max_headers} headers")
+        headers = CIMultiDict[str]()
+        for field in fields:
+            match = _FIELD.fullmatch(field)
+            if match is None:
+                raise ClientPayloadError(f"not a header of a part: {field[:80]!r}")
+            headers.add(match[1].decode(), match[2].strip().decode("utf-8", "surrogateescape"))
+        return CIMultiDictProxy(headers)
+
+
+def _parse_multipart_type(content_type: str) -> tuple[str, bytes]:
+    """Return the subtype and the boundary."""
+    kind, _, parameters = content_type.partition(";")
+    main, _, subtype = kind.strip().lower().partition("/")
+    if main != "multipart":
+        raise ClientPayloadError(f"not a multipart body: its type is {content_type!r}")
+    boundary = dict(reversed(list(split_parameters(parameters)))).get("boundary")
+    if not boundary:
+        raise ClientPayloadError(f"a multipart body without a boundary: {content_type!r}")
+    return subtype, boundary.encode("utf-8", "surrogateescape")
+
+
+def _known_charset(name: bytes) -> str | None:
+    try:
+        return codecs.lookup(name.decode("ascii").strip()).name
+    except (LookupError, ValueError):
+        return None
+
+
+def _decode_base64(data: bytes) -> bytes:
+    """RFC 2045 §6.8: what is not of the alphabet is passed over; missing padding is no loss."""
+    try:
+        return base64.b64decode(data + b"==")
+    except binascii.Error as error:
+        raise ClientPayloadError(f"a part is not in base64: {error}") from error

@@ -1,0 +1,247 @@
+"""Writing multipart bodies (RFC 2046 §5.1, RFC 7578), part by part: nothing that is on disk is held in memory."""
+
+import base64
+import binascii
+import json
+import re
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import Any, Final, Protocol, Self
+from urllib.parse import urlencode
+
+from multidict import CIMultiDict
+
+from client.body import Body, BytesBody, compress_body, make_body
+from client.disposition import format_content_disposition, parse_content_disposition
+
+__all__ = ["MultipartWriter", "Part"]
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_BREAK: Final = re.compile(r"[\r\n\0]")
+
+_BASE64_LINE_BYTES: Final = 57
+"""What makes a line of 76 characters, the longest that RFC 2045 §6.8 allows."""
+
+
+class Writer(Protocol):
+    """Where `MultipartWriter.write` writes to."""
+
+    async def write(self, data: bytes, /) -> object: ...
+
+
+class Part:
+    """One part: a body and its headers, which may be changed until it is sent."""
+
+    __slots__ = ("_is_form_data", "body", "headers")
+
+    def __init__(self, body: Body, headers: CIMultiDict[str], *, is_form_data: bool) -> None:
+        self.body = body
+        self.headers = headers
+        self._is_form_data = is_form_data
+
+    @property
+    def filename(self) -> str | None:
+        """The file name in Content-Disposition, as it will be sent."""
+        return parse_content_disposition(self.headers.get("Content-Disposition"))[1].get("filename")
+
+    @property
+    def size(self) -> int | None:
+        """The number of bytes with the headers, or None while that cannot be known."""
+        body = self._encoded_body()
+        return None if body.size is None or self._transfer_encoding() else len(self._head(body)) + body.size
+
+    def set_content_disposition(self, disptype: str, quote_fields: bool = True, **params: str) -> None:
+        """Set the header by its parts; see `format_content_disposition`."""
+        self.headers["Content-Disposition"] = format_content_disposition(disptype, params, quote_fields=quote_fields)
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        """Iterate over the bytes: the headers, then the body in its encodings."""
+        body = self._encoded_body()
+        yield self._head(body)
+        chunks = body.parts()
+        match self._transfer_encoding():
+            case "base64":
+                chunks = _encode_base64(chunks)
+            case "quoted-printable":
+                chunks = _encode_quoted_printable(chunks)
+        async for chunk in chunks:
+            yield chunk
+
+    def in_memory(self) -> bytes | None:
+        """All the bytes if they are in memory anyway; else None."""
+        body = self._encoded_body()
+        data = None if self._transfer_encoding() else body.in_memory()
+        return None if data is None else self._head(body) + data
+
+    def _head(self, body: Body) -> bytes:
+        """The headers as they are sent, in UTF-8 (RFC 7578 §5.1). ValueError for what would break them."""
+        headers = self.headers.copy()
+        if not self._is_form_data and body.size is not None and not self._transfer_encoding():
+            headers.setdefault("Content-Length", str(body.size))
+        lines = []
+        for name, value in headers.items():
+            if not _TOKEN.fullmatch(name):
+                raise ValueError(f"not a header name: {name!r}")
+            if _BREAK.search(value):
+                raise ValueError(f"a line break or NUL in header {name}: {value!r}")
+            lines.append(f"{name}: {value}\r\n")
+        return ("".join(lines) + "\r\n").encode("utf-8", "surrogateescape")
+
+    def _encoded_body(self) -> Body:
+        coding = self.headers.get("Content-Encoding", "identity").lower()
+        return self.body if coding == "identity" else compress_body(self.body, coding)
+
+    def _transfer_encoding(self) -> str | None:
+        encoding = self.headers.get("Content-Transfer-Encoding", "binary").lower()
+        return encoding if encoding in ("base64", "quoted-printable") else None
+
+
+class MultipartWriter(Body):
+    """A body of several parts, which may be multipart themselves. Give it as `data=`, or append it to another.
+
+    `subtype` is what follows ``multipart/``; `boundary` is random unless it is given. Raises ValueError for one that is
+    not of printable ASCII characters.
+    """
+
+    def __init__(self, subtype: str = "mixed", boundary: str | None = None) -> None:
+        boundary = uuid.uuid4().hex if boundary is None else boundary
+        if not (boundary and boundary.isascii() and boundary.isprintable()) or boundary.endswith(" "):
+            raise ValueError(f"a boundary is of printable ASCII characters and does not end in a space: {boundary!r}")
+        self._boundary = boundary
+        self._is_form_data = subtype == "form-data"
+        self._parts: list[Part] = []
+        self.content_type = f"multipart/{subtype}; boundary={_as_parameter(boundary)}"
+
+    @property
+    def boundary(self) -> str:
+        return self._boundary
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Do nothing: the ``with`` only shows where the parts are put together."""
+
+    def __iter__(self) -> Iterator[Part]:
+        return iter(self._parts)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def append(self, obj: Any, headers: Mapping[str, str] | None = None) -> Part:
+        """Add a part and return it. `obj` is whatever can be sent as `data=`, a `Body` included, but for forms.
+
+        Of the headers, Content-Encoding (``gzip``, ``deflate``, ``identity``) and Content-Transfer-Encoding
+        (``base64``, ``quoted-printable`` or one that changes nothing) have the part encoded accordingly; ValueError for
+        others. In ``form-data`` a part without a name gets one.
+        """
+        body = make_body(obj)
+        all_headers = CIMultiDict(headers or {})
+        if body.content_type is not None:
+            all_headers.setdefault("Content-Type", body.content_type)
+        for name, value in body.headers.items():
+            all_headers.setdefault(name, value)
+        _check(all_headers, "Content-Encoding", ("gzip", "deflate", "identity"))
+        _check(all_headers, "Content-Transfer-Encoding", ("base64", "quoted-printable", "binary", "8bit", "7bit"))
+        part = Part(body, all_headers, is_form_data=self._is_form_data)
+        if self._is_form_data and "Content-Disposition" not in all_headers:
+            part.set_content_disposition("form-data", name=f"section-{len(self._parts)}")
+        self._parts.append(part)
+        return part
+
+    def append_json(
+        self, obj: Any, headers: Mapping[str, str] | None = None, *, dumps: Callable[[Any], str] = json.dumps
+    ) -> Part:
+        """Add a part of type ``application/json``."""
+        return self.append(BytesBody(dumps(obj).encode(), "application/json"), headers)
+
+    def append_form(
+        self, obj: Mapping[str, Any] | list[tuple[str, Any]], headers: Mapping[str, str] | None = None
+    ) -> Part:
+        """Add a part of type ``application/x-www-form-urlencoded``."""
+        body = BytesBody(urlencode(obj, doseq=True).encode(), "application/x-www-form-urlencoded")
+        return self.append(body, headers)
+
+    @property
+    def size(self) -> int | None:
+        """The number of bytes, or None while that cannot be known before they are sent."""
+        total = len(self._end())
+        for part in self._parts:
+            size = part.size
+            if size is None:
+                return None
+            total += len(self._start()) + size + 2
+        return total
+
+    @property
+    def can_replay(self) -> bool:
+        """Whether every part can be sent again."""
+        return all(part.body.can_replay for part in self._parts)
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        """Iterate over the bytes."""
+        for part in self._parts:
+            start = self._start()
+            async for chunk in part.parts():
+                yield start + chunk
+                start = b""
+            yield b"\r\n"
+        yield self._end()
+
+    def in_memory(self) -> bytes | None:
+        """The whole body if all of it is in memory anyway; else None."""
+        chunks = []
+        for part in self._parts:
+            data = part.in_memory()
+            if data is None:
+                return None
+            chunks += [self._start(), data, b"\r\n"]
+        return b"".join([*chunks, self._end()])
+
+    async def as_bytes(self) -> bytes:
+        """Return the whole body; files are read for it."""
+        return b"".join([chunk async for chunk in self.parts()])
+
+    async def write(self, writer: Writer) -> None:
+        """Write the body to something with an asynchronous `write`."""
+        async for chunk in self.parts():
+            await writer.write(chunk)
+
+    def _start(self) -> bytes:
+        return f"--{self._boundary}\r\n".encode()
+
+    def _end(self) -> bytes:
+        return f"--{self._boundary}--\r\n".encode()
+
+
+def _as_parameter(value: str) -> str:
+    if _TOKEN.fullmatch(value):
+        return value
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _check(headers: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> None:
+    value = headers.get(name)
+    if value is not None and value.lower() not in allowed:
+        raise ValueError(f"{name} cannot be {value!r}, only one of {', '.join(allowed)}")
+
+
+async def _encode_base64(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """RFC 2045 §6.8."""
+    rest = b""
+    async for chunk in chunks:
+        rest += chunk
+        whole = len(rest) - len(rest) % _BASE64_LINE_BYTES
+        yield base64.encodebytes(rest[:whole]).replace(b"\n", b"\r\n")
+        rest = rest[whole:]
+    yield base64.b64encode(rest)
+
+
+async def _encode_quoted_printable(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """RFC 2045 §6.7 for binary data: line breaks are encoded too, those that appear are soft."""
+    async for chunk in chunks:
+        encoded = binascii.b2a_qp(chunk, istext=False)
+        yield encoded.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") + b"=\r\n"
