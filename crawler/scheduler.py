@@ -158,18 +158,18 @@ class Scheduler:
             if not self._short:
                 self._is_short.clear()
             share = max(1, min(_PREFETCH, _WINDOW // len(self._hosts)))
-            before = [host.queued for host in hosts]
+            given: set[HostKey] = set()
+            asked = [(host, host.queued) for host in hosts]  # more may be queued while the frontier answers
             for lease in await self._frontier.lease([host.key for host in hosts], share):
                 host = self._hosts[lease.host]
                 host.ready.append(lease)
                 host.queued -= 1
-            for host, queued in zip(hosts, before, strict=True):
+                given.add(host.key)
+            for host, queued in asked:
                 host.is_short = False
-                if (
-                    host.queued == queued and queued
-                ):  # counted, but not there: another clock, or another hand in the file
+                if host.key not in given:  # counted, but not there: another clock, or another hand in the file
                     self._left -= queued
-                    host.queued = 0
+                    host.queued -= queued
                 self._list(host)
             self._wake()
 
