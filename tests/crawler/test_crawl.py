@@ -301,7 +301,7 @@ async def test_a_spider_without_seeds_is_told_so(tmp_path: Path) -> None:
 
 async def test_seeds_come_from_any_kind_of_start(tmp_path: Path) -> None:
     class Generating(SiteSpider):
-        async def start(self) -> AsyncIterator[Any]:  # type: ignore[override]
+        async def start(self) -> AsyncIterator[Any]:
             yield self.start_urls[0]
             yield Request(f"{self.start_urls[0]}a")
             yield Links([f"{self.start_urls[0]}b"])
