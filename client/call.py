@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from client.http1 import Http1Protocol
     from client.options import Handler, Middleware
     from client.plan import Plan
-    from client.request import ClientRequest
+    from client.request import ClientRequest, SendPolicy
     from client.timeouts import ClientTimeout
     from client.tracing import Trace
 
@@ -52,27 +52,36 @@ _CONTINUE_SECONDS: Final = 1.0
 """How long a body waits for 100 (Continue) before it is sent unbidden (RFC 9110 §10.1.1); as curl has it."""
 
 
-@dataclass(slots=True)
-class Call:
-    """What all requests of one call share. `deadline_at` is on the loop's clock."""
+@dataclass(frozen=True, slots=True)
+class CallSettings:
+    """What the calls of a session have in common, unless one of them asks for something else."""
 
     connector: BaseConnector
     jar: AbstractCookieJar
     timeout: ClientTimeout
-    started_at: float
-    deadline_at: float
-    policy: ReadPolicy
-    traces: Sequence[Trace]
+    send_policy: SendPolicy
+    read_policy: ReadPolicy
     middlewares: Sequence[Middleware]
     max_redirects: int | None
     """None follows none."""
     requote: bool
+    """Whether the URLs of redirects are quoted anew."""
     resolve_charset: Callable[[ClientResponse, bytes], str]
+
+
+@dataclass(slots=True)
+class Call:
+    """One call; its instants are on the loop's clock."""
+
+    settings: CallSettings
+    traces: Sequence[Trace]
+    started_at: float
+    deadline_at: float
 
     @property
     def is_watched(self) -> bool:
         """Whether others' code takes part: signals, middlewares."""
-        return bool(self.traces or self.middlewares)
+        return bool(self.traces or self.settings.middlewares)
 
     async def run(self, plan: Plan) -> ClientResponse:
         """Make the planned request, and those that redirects ask for; return the response that asks for none.
@@ -80,14 +89,15 @@ class Call:
         A redirect without a Location is such a response. Raises `TooManyRedirects`, `RedirectClientError`s, and what
         `exchange` does.
         """
-        send = _chain(self.middlewares, self.exchange) if self.middlewares else self.exchange
+        settings = self.settings
+        send = _chain(settings.middlewares, self.exchange) if settings.middlewares else self.exchange
         history: list[ClientResponse] = []
         while True:
-            request = plan.request(self.jar)
+            request = plan.request(settings.jar)
             response = await send(request)
             if history:
                 response.history = tuple(history)
-            if response.status not in REDIRECT_STATUSES or self.max_redirects is None or response.location is None:
+            if response.status not in REDIRECT_STATUSES or settings.max_redirects is None or response.location is None:
                 return response
             plan = await self._follow(plan, request, response, history)
 
@@ -98,17 +108,17 @@ class Call:
         assert response.location is not None
         history.append(response)
         response.release()
-        if len(history) > (self.max_redirects or 0):
+        if len(history) > (self.settings.max_redirects or 0):
             raise TooManyRedirects(
                 history[0].request_info,
                 tuple(history),
                 status=response.status,
-                message=f"more than {self.max_redirects} redirects",
+                message=f"more than {self.settings.max_redirects} redirects",
                 headers=response.headers,
             )
         if self.traces:
             await emit(self.traces, TraceRequestRedirectParams(request.method, request.url, request.headers, response))
-        return plan.redirected(response.status, response.location, requote=self.requote)
+        return plan.redirected(response.status, response.location, requote=self.settings.requote)
 
     async def exchange(self, request: ClientRequest) -> ClientResponse:
         """Send a request and return its response, whose body may still be arriving.
@@ -120,7 +130,7 @@ class Call:
             try:
                 return await self._exchange(request)
             except _StaleConnectionError:
-                self.connector.drop_idle(request.connection_key)
+                self.settings.connector.drop_idle(request.connection_key)
                 return await self._exchange(request)
         except ClientError as error:
             if error.url is None:
@@ -131,7 +141,10 @@ class Call:
             raise kind(request.request_info, (), message=str(error)) from error
 
     async def _exchange(self, request: ClientRequest) -> ClientResponse:
-        connection = await self.connector.connect(request, self.traces, self.timeout, deadline_at=self.deadline_at)
+        settings = self.settings
+        connection = await settings.connector.connect(
+            request, self.traces, settings.timeout, deadline_at=self.deadline_at
+        )
         exchange: Exchange | None = None
         try:
             exchange = self._begin(connection, request)
@@ -142,7 +155,7 @@ class Call:
             while exchange.body is None:
                 await exchange.news()
             if b"set-cookie" in exchange.noted:
-                self.jar.store(exchange.set_cookie_values(), request.url)
+                settings.jar.store(exchange.set_cookie_values(), request.url)
         except (ServerDisconnectedError, ClientOSError) as error:
             connection.close()
             if connection.was_used and _may_repeat(exchange, request):
@@ -151,7 +164,7 @@ class Call:
         except BaseException:
             connection.close()
             raise
-        return ClientResponse(request, exchange, exchange.body, connection, self.resolve_charset, self.started_at)
+        return ClientResponse(request, exchange, exchange.body, connection, settings.resolve_charset, self.started_at)
 
     def _begin(self, connection: Connection, request: ClientRequest) -> Exchange:
         data = request.head().encode()
@@ -161,11 +174,11 @@ class Call:
             request.method,
             request.url,
             data + whole if whole else data,
-            self.policy,
+            self.settings.read_policy,
             is_whole=whole is not None,
             may_upgrade=request.asks_upgrade,
             deadline_at=self.deadline_at,
-            sock_read=self.timeout.sock_read,
+            sock_read=self.settings.timeout.sock_read,
         )
 
     async def _send_body(self, connection: Connection, exchange: Exchange, request: ClientRequest) -> None:

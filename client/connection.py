@@ -10,17 +10,29 @@ if TYPE_CHECKING:
 
     from client.http1 import Http1Protocol
     from client.limits import Slot
+    from client.origin import Origin
     from client.tls import Verification
 
 
 class ConnectionKey(NamedTuple):
     """What must be equal for a request to go over a connection that another has used."""
 
-    host: str
-    port: int
-    is_ssl: bool
+    origin: Origin
     ssl: Verification
     server_hostname: str | None
+
+    @property
+    def host(self) -> str:
+        return self.origin.host
+
+    @property
+    def port(self) -> int:
+        return self.origin.port
+
+    @property
+    def is_ssl(self) -> bool:
+        """Whether the connection is inside TLS."""
+        return self.origin.scheme in ("https", "wss")
 
 
 class Pool(Protocol):

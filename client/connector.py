@@ -155,7 +155,7 @@ class BaseConnector(ABC):
         if self._is_closed:
             raise ClientConnectionError("the connector is closed")
         key = req.connection_key
-        host = self._limits.host_of(req.origin)
+        host = self._limits.host_of(key.origin)
         slot = self._limits.acquire_nowait(host)
         if slot is not None and (protocol := self._take_idle(key)) is not None:
             connection = Connection(self, key, protocol, slot)

@@ -54,7 +54,6 @@ class Http1Protocol(asyncio.Protocol):
         "_drained",
         "_exchange",
         "_headers",
-        "_is_closed",
         "_is_lost",
         "_loop",
         "_lost",
@@ -66,6 +65,8 @@ class Http1Protocol(asyncio.Protocol):
         "_uncounted",
         "exchanges",
         "idle_since",
+        "is_closed",
+        "is_idle",
         "is_upgraded",
         "on_done",
         "transport",
@@ -79,7 +80,6 @@ class Http1Protocol(asyncio.Protocol):
         self._headers: RawHeaders = []
         self._reason = b""
         self._uncounted = 0  # bytes of an incomplete head, or of framing since the last content
-        self._is_closed = False
         self._is_lost = False
         self._lost: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
@@ -93,22 +93,16 @@ class Http1Protocol(asyncio.Protocol):
         self.exchanges = 0
         """How many exchanges have begun."""
         self.idle_since = 0.0
+        self.is_idle = False
+        """Whether an exchange may begin here."""
+        self.is_closed = False
+        """Whether no exchange can begin here any more."""
         self.is_upgraded = False
         """Whether the connection has left HTTP with a 101 response. Reading is paused until another protocol takes over."""
         self.unread = b""
         """What arrived behind the head of that response."""
 
     # -- what the user of the connection calls --------------------------------------------------------------------
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether no exchange can begin here any more."""
-        return self._is_closed or self.transport is None or self.transport.is_closing()
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether the next exchange may begin here."""
-        return self._exchange is None and not self.is_upgraded and not self.is_closed
 
     def begin(
         self,
@@ -126,17 +120,18 @@ class Http1Protocol(asyncio.Protocol):
 
         `deadline_at` is on the loop's clock, `sock_read` in seconds. The connection must be idle.
         """
-        assert self._exchange is None
-        if self.transport is None or self.is_closed:
+        if not self.is_idle or self.transport is None or self.transport.is_closing():
             raise ServerDisconnectedError("the server closed the connection while it was idle")
         now = self._loop.time()
         silence = sock_read or 0.0
         self._exchange = exchange = Exchange(method, url, policy, silence, now, is_whole, may_upgrade)
+        self.is_idle = False
         self.exchanges += 1
         self._uncounted = 0
         self._deadline_at = deadline_at
         self._silence_at = now + silence if silence else inf
-        self._set_timer()
+        if self._silence_at < self._timer_at or deadline_at < self._timer_at:
+            self._set_timer()
         self.transport.write(data)
         return exchange
 
@@ -190,6 +185,7 @@ class Http1Protocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        self.is_idle = True
 
     def data_received(self, data: bytes) -> None:
         exchange = self._exchange
@@ -220,9 +216,12 @@ class Http1Protocol(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """The peer has sent all it will; `connection_lost` follows."""
+        self.is_idle = False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._is_closed = self._is_lost = True
+        self.is_closed = self._is_lost = True
+        self.is_idle = False
+        del self._parser  # it refers to us, and we to it
         if self._lost is not None:
             self._lost.set_result(None)
         if self._timer is not None:
@@ -311,7 +310,6 @@ class Http1Protocol(asyncio.Protocol):
     def _end(self, exchange: Exchange, error: Exception | None, now: float) -> None:
         """The exchange is over; the connection becomes idle if it can serve another."""
         self._exchange = None
-        self.idle_since = now
         if error is not None:
             exchange.fail(error)
         elif exchange.status == 101:
@@ -322,14 +320,20 @@ class Http1Protocol(asyncio.Protocol):
             exchange.finish(now)
             if exchange.ends_at_head:
                 self._parser = self._new_parser()
-            if not (exchange.keeps_alive and exchange.is_sent):
-                self.close()
+            if self._headers:  # trailers
+                self._headers = []
+            if exchange.keeps_alive and exchange.is_sent and not self.is_closed:
+                self.is_idle = True
+                self.idle_since = now
+            else:
+                self._abort()
         on_done, self.on_done = self.on_done, None
         if on_done is not None:
             on_done()
 
     def _abort(self) -> None:
-        self._is_closed = True
+        self.is_closed = True
+        self.is_idle = False
         if self.transport is not None:
             self.transport.abort()
 

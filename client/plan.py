@@ -69,5 +69,6 @@ class Plan:
 
 def split_credentials(url: URL) -> tuple[URL, BasicAuth | None]:
     """Take the credentials out of a URL."""
-    credentials = BasicAuth.from_url(url)
-    return (url, None) if credentials is None else (url.with_user(None), credentials)
+    if url.raw_user is None and url.raw_password is None:
+        return url, None
+    return url.with_user(None), BasicAuth.from_url(url)

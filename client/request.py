@@ -8,6 +8,7 @@ is made as soon as somebody asks for `headers`, and then it is what gets sent.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -70,7 +71,8 @@ class HeaderDefaults:
         self.block = _write_headers(self.headers)
 
 
-class SendPolicy(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class SendPolicy:
     """How requests are sent, apart from what they say. One object serves all calls that ask for nothing special."""
 
     defaults: HeaderDefaults
@@ -89,14 +91,16 @@ class SendPolicy(NamedTuple):
     server_hostname: str | None = None
     """The name that a TLS server is asked for, and verified by, in place of the URL's host."""
 
-    @property
-    def alters_head(self) -> bool:
-        """Whether even the head of a request without body or headers of its own differs from the usual."""
-        return bool(self.skipped) or self.expect100 or self.version is not HttpVersion11
+    leaves_head: bool = field(init=False)
+    """Whether the head of a request without a body and headers of its own is the one that `defaults` wrote out."""
+
+    def __post_init__(self) -> None:
+        leaves_head = not (self.skipped or self.expect100) and self.version == HttpVersion11
+        object.__setattr__(self, "leaves_head", leaves_head)
 
     def without_body(self) -> SendPolicy:
         """Return the same without what concerns a body."""
-        return self._replace(compress=None, chunked=False, chunk_bytes=0, expect100=False)
+        return replace(self, compress=None, chunked=False, chunk_bytes=0, expect100=False)
 
 
 class ClientRequest:
@@ -123,8 +127,9 @@ class ClientRequest:
         self._given = headers
         self._cookie = cookie
         self._body = body
-        self._headers: CIMultiDict[str] | None = None
-        if headers is not None or body is not None or policy.alters_head or method not in _BODILESS_METHODS:
+        if headers is None and body is None and policy.leaves_head and method in _BODILESS_METHODS:
+            self._headers: CIMultiDict[str] | None = None
+        else:
             self._headers = self._make_headers()
 
     # -- what it says ---------------------------------------------------------------------------------------------
@@ -177,8 +182,7 @@ class ClientRequest:
     @property
     def connection_key(self) -> ConnectionKey:
         """What must be equal for another request to follow this one on its connection."""
-        scheme, host, port = self.origin
-        return ConnectionKey(host, port, scheme in ("https", "wss"), self.policy.ssl, self.policy.server_hostname)
+        return ConnectionKey(self.origin, self.policy.ssl, self.policy.server_hostname)
 
     @property
     def request_info(self) -> RequestInfo:

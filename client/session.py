@@ -15,7 +15,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from client.body import Body, BytesBody, make_body
-from client.call import Call
+from client.call import Call, CallSettings
 from client.connector import BaseConnector, TCPConnector
 from client.cookies import CookieJar
 from client.errors import ClientError, InvalidUrlClientError, NonHttpUrlClientError, ServerTimeoutError
@@ -55,21 +55,11 @@ _READ_OPTIONS: Final = {
     "read_bufsize": "high_water",
     "read_until_eof": "read_until_eof",
 }
-"""Options that make a `ReadPolicy` of its own, and what they are called there."""
-_SEND_OPTIONS: Final = frozenset(
-    {
-        "chunked",
-        "compress",
-        "expect100",
-        "fingerprint",
-        "server_hostname",
-        "skip_auto_headers",
-        "ssl",
-        "ssl_context",
-        "verify_ssl",
-    }
+"""Options that change the `ReadPolicy`, and what they are called there."""
+_PLAN_OPTIONS: Final = frozenset(
+    {"auth", "cookies", "data", "headers", "json", "params", "raise_for_status", "trace_request_ctx"}
 )
-"""Options that make a `SendPolicy` of its own."""
+"""Options that leave the session's settings as they are."""
 
 _METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _METHOD: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # a token, RFC 9110 §9.1
@@ -149,29 +139,33 @@ class ClientSession:
         self._json_serialize = json_serialize
         self._connector_owner = connector_owner
         self._raise_for_status = raise_for_status
-        self._timeout = _session_timeout(timeout, read_timeout, conn_timeout)
-        self._requote_redirect_url = requote_redirect_url
-        self._resolve_charset = fallback_charset_resolver
-        self._middlewares = tuple(middlewares)
         self._trace_configs = list(trace_configs or ())
         for config in self._trace_configs:
             config.freeze()
-        self._read_policy = ReadPolicy(
-            max_line_size=max_line_size,
-            max_field_size=max_field_size,
-            max_headers=max_headers,
-            max_body_bytes=max_body_bytes,
-            high_water=read_bufsize,
-            decompresses=auto_decompress,
-        )
         self._headers = CIMultiDict(headers or ())
         self._skip_auto_headers = frozenset(skip_auto_headers or ())
         self._connector = connector if connector is not None else TCPConnector()
         defaults = HeaderDefaults(self._headers, self._skip_auto_headers, keeps_alive=not self._connector.force_close)
-        self._send_policy = SendPolicy(defaults, version=version)
-        self._cookie_jar = cookie_jar if cookie_jar is not None else CookieJar()
+        self._settings = CallSettings(
+            connector=self._connector,
+            jar=cookie_jar if cookie_jar is not None else CookieJar(),
+            timeout=_session_timeout(timeout, read_timeout, conn_timeout),
+            send_policy=SendPolicy(defaults, version=version),
+            read_policy=ReadPolicy(
+                max_line_size=max_line_size,
+                max_field_size=max_field_size,
+                max_headers=max_headers,
+                max_body_bytes=max_body_bytes,
+                high_water=read_bufsize,
+                decompresses=auto_decompress,
+            ),
+            middlewares=tuple(middlewares),
+            max_redirects=10,
+            requote=requote_redirect_url,
+            resolve_charset=fallback_charset_resolver,
+        )
         if cookies is not None:
-            self._cookie_jar.update_cookies(cookies)
+            self._settings.jar.update_cookies(cookies)
 
     # -- requests -------------------------------------------------------------------------------------------------
 
@@ -229,16 +223,16 @@ class ClientSession:
         return ResponseContext(self._request("DELETE", url, options))
 
     async def _request(self, method: str, url: str | URL, options: RequestOptions) -> ClientResponse:
-        if self._connector is None or self._connector.closed:
+        if self.closed:
             raise RuntimeError("the session is closed")
-        if not _OPTIONS.issuperset(options):
-            raise TypeError(f"unknown options: {', '.join(sorted(options.keys() - _OPTIONS))}")
-        plan = self._plan(method, url, options)
-        call = self._call(self._connector, options)
-        if call.is_watched:
-            response = await self._watch(call, plan)
-        else:
-            response = await call.run(plan)
+        if method not in _METHODS:
+            method = _checked_method(method)
+        settings = self._settings_for(options) if options else self._settings
+        plan = self._plan(method, url, options, settings)
+        now = self._loop.time()
+        traces = self._traces(options) if self._trace_configs else ()
+        call = Call(settings, traces, now, settings.timeout.deadline_at(now, settings.timeout.total))
+        response = await (self._watch(call, plan) if traces or settings.middlewares else call.run(plan))
         check = options.get("raise_for_status")
         if check is None:
             check = self._raise_for_status
@@ -268,25 +262,16 @@ class ClientSession:
 
     # -- what a call is made of -----------------------------------------------------------------------------------
 
-    def _plan(self, method: str, url: str | URL, options: RequestOptions) -> Plan:
-        if method not in _METHODS:
-            method = _checked_method(method)
-        target = self._build_url(url, options.get("params"))
-        target, credentials = split_credentials(target)
+    def _plan(self, method: str, url: str | URL, options: RequestOptions, settings: CallSettings) -> Plan:
+        target, credentials = split_credentials(self._build_url(url, options.get("params")))
         auth = options.get("auth")
         if auth is not None and credentials is not None:
             raise ValueError("give credentials in the URL or as auth, not both")
         headers = self._headers_for(target, options.get("headers"), auth or credentials)
         if not options:
-            return Plan(method, target, self._send_policy, headers)
-        return Plan(
-            method,
-            target,
-            self._send_policy if _SEND_OPTIONS.isdisjoint(options) else self._make_send_policy(options),
-            headers,
-            self._make_body(options.get("data"), options.get("json")),
-            _cookie_header(options.get("cookies")),
-        )
+            return Plan(method, target, settings.send_policy, headers)
+        body = self._make_body(options.get("data"), options.get("json"))
+        return Plan(method, target, settings.send_policy, headers, body, _cookie_header(options.get("cookies")))
 
     def _build_url(self, url: str | URL, params: Params | None) -> URL:
         try:
@@ -329,55 +314,26 @@ class ClientSession:
             return data.body()
         return FormData(data).body() if isinstance(data, Mapping | list | tuple) else make_body(data)
 
-    def _make_send_policy(self, options: RequestOptions) -> SendPolicy:
-        chunked = options.get("chunked")
-        is_number = chunked is not None and not isinstance(chunked, bool)
-        if is_number:
-            warn("a chunk size is deprecated, use chunked=True", DeprecationWarning, stacklevel=4)
-        compress = options.get("compress")
-        ssl = options.get("ssl")
-        return self._send_policy._replace(
-            skipped=frozenset(name.lower() for name in options.get("skip_auto_headers") or ()),
-            compress="deflate" if compress is True else compress or None,
-            chunked=bool(chunked),
-            chunk_bytes=chunked if is_number and chunked else 0,
-            expect100=options.get("expect100", False),
-            ssl=merge_verification(
-                True if ssl is None else ssl,
-                verify_ssl=options.get("verify_ssl"),
-                ssl_context=options.get("ssl_context"),
-                fingerprint=options.get("fingerprint"),
-                stacklevel=5,
-            ),
-            server_hostname=options.get("server_hostname"),
+    def _settings_for(self, options: RequestOptions) -> CallSettings:
+        """Return the session's settings, changed as a call asks for it."""
+        if _PLAN_OPTIONS.issuperset(options):
+            return self._settings
+        if not _OPTIONS.issuperset(options):
+            raise TypeError(f"unknown options: {', '.join(sorted(options.keys() - _OPTIONS))}")
+        settings = self._settings
+        middlewares = options.get("middlewares")
+        return replace(
+            settings,
+            timeout=_as_timeout(options.get("timeout", ...), settings.timeout),
+            send_policy=_send_policy(options, settings.send_policy),
+            read_policy=_read_policy(options, settings.read_policy),
+            middlewares=settings.middlewares if middlewares is None else middlewares,
+            max_redirects=options.get("max_redirects", 10) if options.get("allow_redirects", True) else None,
         )
 
-    def _call(self, connector: BaseConnector, options: RequestOptions) -> Call:
-        timeout = self._timeout
-        if "timeout" in options:
-            timeout = _as_timeout(options["timeout"], timeout)
-        read_policy = self._read_policy
-        if not _READ_OPTIONS.keys().isdisjoint(options):
-            named: dict[str, Any] = {
-                _READ_OPTIONS[name]: value for name, value in options.items() if name in _READ_OPTIONS
-            }
-            read_policy = read_policy._replace(**{name: value for name, value in named.items() if value is not None})
-        middlewares = options.get("middlewares")
+    def _traces(self, options: RequestOptions) -> Sequence[Trace]:
         context = options.get("trace_request_ctx")
-        now = self._loop.time()
-        return Call(
-            connector,
-            self._cookie_jar,
-            timeout,
-            now,
-            timeout.deadline_at(now, timeout.total),
-            read_policy,
-            [Trace(self, config, context) for config in self._trace_configs] if self._trace_configs else (),
-            self._middlewares if middlewares is None else middlewares,
-            options.get("max_redirects", 10) if options.get("allow_redirects", True) else None,
-            self._requote_redirect_url,
-            self._resolve_charset,
-        )
+        return [Trace(self, config, context) for config in self._trace_configs]
 
     # -- what it is -----------------------------------------------------------------------------------------------
 
@@ -393,11 +349,11 @@ class ClientSession:
 
     @property
     def cookie_jar(self) -> AbstractCookieJar:
-        return self._cookie_jar
+        return self._settings.jar
 
     @property
     def version(self) -> HttpVersion:
-        return self._send_policy.version
+        return self._settings.send_policy.version
 
     @property
     def headers(self) -> CIMultiDict[str]:
@@ -414,7 +370,7 @@ class ClientSession:
 
     @property
     def timeout(self) -> ClientTimeout:
-        return self._timeout
+        return self._settings.timeout
 
     @property
     def json_serialize(self) -> Callable[[Any], str]:
@@ -431,7 +387,7 @@ class ClientSession:
 
     @property
     def auto_decompress(self) -> bool:
-        return self._read_policy.decompresses
+        return self._settings.read_policy.decompresses
 
     @property
     def trace_configs(self) -> list[TraceConfig]:
@@ -440,12 +396,12 @@ class ClientSession:
     @property
     def requote_redirect_url(self) -> bool:
         """Whether the URLs of redirects are quoted anew; setting it is deprecated, give it to the constructor."""
-        return self._requote_redirect_url
+        return self._settings.requote
 
     @requote_redirect_url.setter
     def requote_redirect_url(self, value: bool) -> None:
         warn("give requote_redirect_url to the constructor", DeprecationWarning, stacklevel=2)
-        self._requote_redirect_url = value
+        self._settings = replace(self._settings, requote=value)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -477,6 +433,37 @@ class ClientSession:
         connector = self._connector
         if connector is not None and not connector.closed and self._connector_owner:
             warn(f"unclosed session {self!r}", ResourceWarning, stacklevel=2, source=self)
+
+
+def _read_policy(options: RequestOptions, policy: ReadPolicy) -> ReadPolicy:
+    changes: dict[str, Any] = {
+        _READ_OPTIONS[name]: value for name, value in options.items() if name in _READ_OPTIONS and value is not None
+    }
+    return policy._replace(**changes) if changes else policy
+
+
+def _send_policy(options: RequestOptions, policy: SendPolicy) -> SendPolicy:
+    chunked = options.get("chunked") or False
+    if not isinstance(chunked, bool):
+        warn("a chunk size is deprecated, use chunked=True", DeprecationWarning, stacklevel=6)
+    compress = options.get("compress")
+    ssl = options.get("ssl")
+    return replace(
+        policy,
+        skipped=frozenset(name.lower() for name in options.get("skip_auto_headers") or ()),
+        compress="deflate" if compress is True else compress or None,
+        chunked=bool(chunked),
+        chunk_bytes=0 if isinstance(chunked, bool) else chunked,
+        expect100=options.get("expect100", False),
+        ssl=merge_verification(
+            True if ssl is None else ssl,
+            verify_ssl=options.get("verify_ssl"),
+            ssl_context=options.get("ssl_context"),
+            fingerprint=options.get("fingerprint"),
+            stacklevel=7,
+        ),
+        server_hostname=options.get("server_hostname"),
+    )
 
 
 async def _check_status(response: ClientResponse, check: StatusCheck) -> None:

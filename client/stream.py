@@ -120,7 +120,9 @@ class StreamReader:
     def feed_eof(self) -> None:
         """The body is complete."""
         self._eof = True
-        self._let_go()
+        if self._waiter is not None or self._paused:
+            self._let_go()
+        self._flow = None
         if self._eof_callbacks:
             callbacks, self._eof_callbacks = self._eof_callbacks, []
             for callback in callbacks:
