@@ -167,7 +167,7 @@ class Call:
         return ClientResponse(request, exchange, exchange.body, connection, settings.resolve_charset, self.started_at)
 
     def _begin(self, connection: Connection, request: ClientRequest) -> Exchange:
-        data = request.head().encode()
+        data = request.head().encode("utf-8", "surrogateescape")
         whole = request.whole()
         connection.began()
         return connection.protocol.begin(
