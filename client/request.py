@@ -7,7 +7,6 @@ is made as soon as somebody asks for `headers`, and then it is what gets sent.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -16,6 +15,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from client.body import Body, compress_body, make_body
 from client.connection import ConnectionKey
 from client.errors import InvalidUrlClientError
+from client.fields import write_headers
 from client.origin import Origin
 from client.version import HttpVersion, HttpVersion11
 
@@ -37,9 +37,6 @@ _AUTO_NAMES: Final = frozenset(name.lower() for name in AUTO_HEADERS)
 
 _BODILESS_METHODS: Final = frozenset({"CONNECT", "GET", "HEAD", "OPTIONS", "TRACE"})
 """Methods whose requests need no Content-Length: 0 to say that they have no body (RFC 9110 §8.6)."""
-
-_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_BREAK: Final = re.compile(r"[\r\n\0]")
 
 
 class RequestInfo(NamedTuple):
@@ -68,7 +65,7 @@ class HeaderDefaults:
         if not keeps_alive:
             self.headers["Connection"] = "close"
         self.headers.extend(headers)
-        self.block = _write_headers(self.headers)
+        self.block = write_headers(self.headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +206,7 @@ class ClientRequest:
         start = f"{self.method} {target} HTTP/{version.major}.{version.minor}\r\n"
         if "Host" not in self._headers:
             start += f"Host: {host}\r\n"
-        return f"{start}{_write_headers(self._headers)}\r\n"
+        return f"{start}{write_headers(self._headers)}\r\n"
 
     def whole(self) -> bytes | None:
         """Return the body's bytes as they go on the wire, if they can go with the head; else None."""
@@ -302,14 +299,3 @@ def merge_cookies(*headers: str | None) -> str | None:
             if pair := pair.strip():
                 pairs[pair.partition("=")[0]] = pair
     return "; ".join(pairs.values()) or None
-
-
-def _write_headers(headers: CIMultiDict[str]) -> str:
-    lines = []
-    for name, value in headers.items():
-        if not _TOKEN.fullmatch(name):
-            raise ValueError(f"not a header name: {name!r}")
-        if _BREAK.search(value):
-            raise ValueError(f"a line break or NUL in header {name}: {value!r}")
-        lines.append(f"{name}: {value}\r\n")
-    return "".join(lines)
