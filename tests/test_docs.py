@@ -1,0 +1,336 @@
+"""The documentation is the code's: every name is there with its default, nothing is made up, every example runs."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shlex
+import sqlite3
+import sys
+from contextlib import closing
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import click
+import pytest
+
+from crawler import Crawl, Links, Page, Request, Settings, Spider
+from crawler.cli import console
+from crawler.cli.main import crawl as command
+from crawler.frontier.migrations import VERSION, script
+from crawler.loader import load
+from crawler.settings import with_overrides
+from crawler.statefile import StateFile
+from spiders.site import SiteSpider
+from tests.sites import Handler, Reply, Visit, page, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Item: TypeAlias = dict[str, Any]
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+
+LIBRARY_SITES = ("https://library.example", "http://127.0.0.1:8000")
+"""Where the examples say that the library is."""
+
+
+# Reading Markdown
+
+
+class Block(NamedTuple):
+    """A fenced block: where it stands, what language it claims to be, and its text."""
+
+    file: Path
+    line: int
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file.relative_to(ROOT)}:{self.line}"
+
+
+def _blocks(*languages: str) -> list[Block]:
+    return [block for file in PAGES for block in _blocks_of(file) if block.language in languages]
+
+
+def _blocks_of(file: Path) -> Iterator[Block]:
+    text = file.read_text(encoding="utf-8")
+    for found in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        yield Block(file, text.count("\n", 0, found.start()) + 1, found[1], found[2])
+
+
+def _prose(file: Path) -> str:
+    return re.sub(r"^```.*?^```$", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def _section(file: Path, heading: str) -> str:
+    """What stands below a heading, up to the next one."""
+    parts = re.split(r"^#+ (.*)$", _prose(file), flags=re.MULTILINE)
+    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
+    assert heading in sections, f"{file.name} has no heading {heading!r}; it has {list(sections)}"
+    return sections[heading]
+
+
+def _rows(text: str) -> list[list[str]]:
+    """The cells of the tables in a text, row by row, without their heads."""
+    bodies = re.findall(r"^\|[-|]+\|\n((?:\|.*\n)*)", text, re.MULTILINE)
+    return [[cell.strip() for cell in row.strip("|").split("|")] for body in bodies for row in body.splitlines()]
+
+
+def _code(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+# Nothing is missing, nothing is made up
+
+
+def test_every_setting_is_listed_with_its_default() -> None:
+    text = _prose(DOCS / "settings.md")
+    listed = {_code(name)[0]: json.loads(_code(default)[0]) for name, default, _unit, _meaning in _rows(text)}
+    assert listed == {field.name: field.default for field in fields(Settings)}
+
+
+@pytest.mark.parametrize("name", command.commands)
+def test_every_command_and_option_is_listed(name: str) -> None:
+    parameters = command.commands[name].params
+    arguments = [str(one.name).upper() for one in parameters if isinstance(one, click.Argument)]
+    section = _section(DOCS / "command.md", " ".join(["crawl", name, *arguments]))
+    listed = {code.split()[0] for row in _rows(section) for code in _code(row[0])}
+    assert listed == {option for one in parameters if isinstance(one, click.Option) for option in one.opts}
+
+
+def test_every_exit_code_is_listed() -> None:
+    codes = {int(row[0]) for row in _rows(_section(DOCS / "command.md", "Exit codes"))}
+    assert codes == {console.FINISHED, console.FAILED, console.MISUSED, console.STOPPED}
+
+
+def _schema() -> dict[str, list[str]]:
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(script("schema.sql"))
+        names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")]
+        return {name: [row[1] for row in db.execute(f"PRAGMA table_info({name})")] for name in names}
+
+
+@pytest.mark.parametrize(("name", "columns"), _schema().items())
+def test_every_column_of_every_table_and_view_is_listed_in_order(name: str, columns: list[str]) -> None:
+    assert [_code(row[0])[0] for row in _rows(_section(DOCS / "crawl-file.md", name))] == columns
+
+
+def test_the_schema_is_the_documented_one() -> None:
+    """A new schema has new things to say."""
+    assert f"`user_version`, now {VERSION}" in _section(DOCS / "crawl-file.md", "What may change").replace("\n", " ")
+
+
+@pytest.mark.parametrize(("kind", "heading"), [(Spider, "The contract"), (Request, "Request"), (Page, "Page")])
+def test_every_public_member_is_listed(kind: type, heading: str) -> None:
+    rows = _rows(_section(DOCS / "spiders.md", heading))
+    assert {_code(row[0])[0].partition("(")[0] for row in rows} == {name for name in dir(kind) if name[0] != "_"}
+
+
+def test_every_part_of_links_is_named() -> None:
+    named = _code(_section(DOCS / "spiders.md", "Links"))
+    assert {field.name for field in fields(Links)} - {"_"} <= set(named)
+
+
+# What is referred to exists
+
+
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_every_relative_link_resolves(file: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", _prose(file)):
+        if re.match(r"\w+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (file.parent / path).resolve() if path else file
+        assert linked.exists(), target
+        if anchor:
+            assert anchor in map(_anchor, re.findall(r"^#+ (.*)$", _prose(linked), re.MULTILINE)), target
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def _places() -> list[str]:
+    """What looks like a file of ours, with or without something in it, wherever it is named."""
+    tops = "client|crawler|spiders|tests|examples|docs"
+    spans = {span for file in PAGES for span in _code(_prose(file))}
+    return sorted(span for span in spans if re.fullmatch(rf"(?:{tops})/[\w./-]*(?:::?[\w.]+)?", span))
+
+
+@pytest.mark.parametrize("place", _places())
+def test_every_named_file_class_and_function_exists(place: str) -> None:
+    """`folder/file.py`, `folder/file.py:Class.method`, `folder/test_file.py::test`."""
+    path, _, name = place.partition(":")
+    assert (ROOT / path).exists()
+    if name:
+        body: Any = ast.parse((ROOT / path).read_text(encoding="utf-8")).body
+        for part in name.removeprefix(":").split("."):
+            found = [node for node in body if getattr(node, "name", None) == part]
+            assert found, f"{path} has no {part}"
+            body = getattr(found[0], "body", [])
+
+
+def test_every_command_line_can_be_given() -> None:
+    lines = [(block, line[2:]) for block in _blocks("console") for line in block.text.splitlines() if line[:2] == "$ "]
+    goals = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    for block, line in lines:
+        program, *arguments = shlex.split(line.removesuffix(" &"), comments=True)
+        if program == "make":
+            assert set(arguments) <= goals, f"{block}: {line}"
+        elif program == "crawl" and arguments[0] in command.commands:
+            command.commands[arguments[0]].make_context("crawl", arguments[1:])
+        elif program == "crawl":
+            assert arguments in (["--help"], ["--version"]), f"{block}: {line}"
+
+
+# The examples run
+
+
+@pytest.mark.parametrize("block", _blocks("python"), ids=str)
+def test_every_python_block_compiles(block: Block) -> None:
+    compile(block.text, str(block), "exec")
+
+
+def _book(title: str, author: str, year: int, *links: str) -> Reply:
+    return page(title, "/", *links, body=f"<h1>{title}</h1><p class=author>{author}</p><p class=year>{year}</p>")
+
+
+def _shelf(title: str, books: list[str], following: str) -> Reply:
+    entries = "".join(f"<li class=book><a href={book}.html>{book}</a>" for book in books)
+    return page(title, body=f"<h1>{title}</h1><ul>{entries}</ul><a rel=next href={following}>Next</a>")
+
+
+LIBRARY: dict[str, Reply] = {
+    "/": page("The library", body="<h1>The library</h1><a rel=next href=shelf-1.html>Shelves</a>"),
+    "/shelf-1.html": _shelf("Amber shelf", ["amber-1", "amber-2"], "shelf-2.html"),
+    "/shelf-2.html": _shelf("Black shelf", ["black-1"], "shelf-3.html"),
+    "/amber-1.html": _book("Amber Tales 1", "Jon Tide", 1954),
+    "/amber-2.html": _book("Amber Tales 2", "Ada Marsh", 1955),
+    "/black-1.html": _book("Black Tales 1", "Ada Marsh", 1958, "https://elsewhere.example/"),
+    "/login": page("Login", body="<form></form>"),
+}
+
+TITLES = {path: re.findall("<title>(.*)</title>", str(body))[0] for path, (_, _, body) in LIBRARY.items()}
+TITLES.pop("/login")  # to which no link leads
+BOOKS = [
+    {"title": "Amber Tales 1", "author": "Jon Tide", "year": 1954},
+    {"title": "Amber Tales 2", "author": "Ada Marsh", "year": 1955},
+    {"title": "Black Tales 1", "author": "Ada Marsh", "year": 1958},
+]
+
+EXPECTED: dict[str, list[Item]] = {
+    "Titles": [{"url": f"SITE{path}", "title": title} for path, title in TITLES.items()],
+    "Books": BOOKS,
+    "Shelves": [{"title": book["title"], "shelf": f"{str(book['title'])[:5]} shelf"} for book in BOOKS],
+    "TypedBooks": [
+        {"title": book["title"], "year": book["year"], "url": f"SITE/{path}.html"}
+        for book, path in zip(BOOKS, ["amber-1", "amber-2", "black-1"], strict=True)
+    ],
+    "Author": [{"title": "Amber Tales 2"}, {"title": "Black Tales 1"}],
+    "FirstShelves": [{"shelf": "The library"}, {"shelf": "Amber shelf"}, {"shelf": "Black shelf"}],
+    "FromFile": [{"url": "SITE/amber-1.html", "bytes": len(str(LIBRARY["/amber-1.html"][2]))}],
+    "Members": [{"title": "Amber Tales 1", "due": "2026-02-01"}],
+    "BrokenLinks": [{"link": "SITE/shelf-3.html", "on": "SITE/shelf-2.html", "error": "http: 404 Not Found"}],
+    "Mirror": [{"saved": path.removeprefix("/") or "index.html"} for path in TITLES],
+}
+"""What each spider of the documentation takes from the library."""
+
+
+def _library() -> Handler:
+    """The library as a server has it: one page is busy at first, and loans are for members."""
+    was_busy: set[str] = set()
+
+    async def reply(visit: Visit) -> Reply:
+        if visit.path == "/amber-2.html" and visit.path not in was_busy:
+            was_busy.add(visit.path)
+            return 503, {"Retry-After": "0"}, ""
+        if visit.path == "/session" and (visit.method, visit.body) == ("POST", b"user=reader&password=secret"):
+            return 200, {"Set-Cookie": "member=1"}, ""
+        if visit.path == "/loans.json" and visit.headers.get("cookie") == "member=1":
+            return 200, {"Content-Type": "application/json"}, json.dumps({"loans": EXPECTED["Members"]})
+        return LIBRARY.get(visit.path, (404, {}, ""))
+
+    return reply
+
+
+def _spider_of(block: Block) -> str | None:
+    return found[1] if (found := re.search(r"^class (\w+)\(Spider\)", block.text, re.MULTILINE)) else None
+
+
+SPIDERS = [block for block in _blocks("python") if _spider_of(block)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A current folder of its own, from which a spider can be loaded once."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield tmp_path
+    sys.modules.pop("example", None)
+
+
+def _at(url: str, text: str) -> str:
+    for site in LIBRARY_SITES:
+        text = text.replace(site, url)
+    return text
+
+
+async def _crawl(spider: Spider) -> list[Item]:
+    settings = with_overrides(Settings(), spider.settings, source="the spider")
+    report = await Crawl(spider, settings, state=Path("example.crawl")).run()
+    assert report.finished
+    assert report.stats.spider_errors == []
+    with StateFile(Path("example.crawl")) as file:
+        return [json.loads(item) for item in file.items()]
+
+
+def _in_order(items: list[Item]) -> list[str]:
+    return sorted(json.dumps(item, sort_keys=True) for item in items)
+
+
+@pytest.mark.parametrize("block", SPIDERS, ids=lambda block: f"{block}-{_spider_of(block)}")
+async def test_every_spider_takes_what_it_says(block: Block, folder: Path) -> None:
+    async with serve(_library()) as site:
+        (folder / "example.py").write_text(_at(site.url, block.text), encoding="utf-8")
+        (folder / "seeds.txt").write_text(f"{site.url}/amber-1.html\n", encoding="utf-8")
+        items = await _crawl(load("example.py"))
+    name = _spider_of(block)
+    assert name
+    assert _in_order(items) == _in_order(json.loads(json.dumps(EXPECTED[name]).replace("SITE", site.url)))
+
+
+def test_every_expectation_is_a_spiders() -> None:
+    assert {_spider_of(block) for block in SPIDERS} == set(EXPECTED)
+
+
+async def test_a_crawl_runs_from_python_as_shown(folder: Path) -> None:
+    (block,) = [block for block in _blocks("python") if "async def main" in block.text]
+    async with serve(_library()) as site:
+        namespace: dict[str, Any] = {"__name__": "example"}
+        exec(compile(_at(site.url, block.text), str(block), "exec"), namespace)
+        await namespace["main"]()
+    assert len((folder / "pages.jsonl").read_text(encoding="utf-8").splitlines()) == len(TITLES)
+
+
+def test_the_site_to_begin_with_is_made_as_shown(folder: Path) -> None:
+    """As many pages as the crawls shown there visit, and one link that leads nowhere."""
+    (block,) = [block for block in _blocks_of(DOCS / "getting-started.md") if "mkdir" in block.text]
+    exec(compile(block.text, str(block), "exec"), {})
+    pages = {path.name: path.read_text(encoding="utf-8") for path in (folder / "library").iterdir()}
+    linked = {link for text in pages.values() for link in re.findall(r"href=([\w.-]+)", text)}
+    assert len(pages) == 316
+    assert linked - set(pages) == {"shelf-16.html"}
+
+
+async def test_every_query_can_be_asked_and_finds_something(folder: Path) -> None:
+    async with serve(_library()) as site:
+        assert len(await _crawl(SiteSpider(start_urls=[f"{site.url}/"]))) == len(TITLES)
+    with StateFile(folder / "example.crawl") as file:
+        for block in _blocks("sql"):
+            assert list(file.query(_at(site.url, block.text))), block
