@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 from crawler.frontier.batch import Batch
 from crawler.frontier.protocol import Counts, Lease, Settlement
 from crawler.frontier.rows import clean, extra_of, hop_of, redirects_of
+from crawler.frontier.seen import SeenSet
 from crawler.outcome import Failed, Fetched, Postponed, Redirected, Skip, Skipped
 from crawler.request import Links, Request
 from crawler.web.urls import fingerprint, fingerprints, host_of
@@ -28,7 +29,7 @@ class Intake:
     def __init__(self) -> None:
         self.counts = Counts()
         self.batch = Batch()
-        self.seen: set[bytes] = set()
+        self.seen = SeenSet()
         self.host_ids: dict[HostKey, int] = {}
         self.host_names: dict[int, HostKey] = {}
         self.next_request = 1
@@ -47,7 +48,7 @@ class Intake:
 
     def add(self, found: Iterable[Request | Links], *, depth: int, found_on: int | None) -> None:
         """Queue, or skip for a reason, those requests that were not seen before."""
-        seen = self.seen
+        is_new = self.seen.add
         for wanted in found:
             extra = extra_of(wanted)
             if isinstance(wanted, Links):
@@ -56,11 +57,9 @@ class Intake:
             else:
                 urls = (wanted.url,)
                 marks = [fingerprint(wanted.url, wanted.method, wanted.body)]
-                if wanted.again:
-                    seen.discard(marks[0])
+            again = isinstance(wanted, Request) and wanted.again
             for url, mark in zip(urls, marks, strict=True):
-                if mark not in seen:
-                    seen.add(mark)
+                if is_new(mark) or again:
                     self._append(url, depth, found_on, -wanted.priority, extra)
 
     def settle(self, settlement: Settlement) -> None:

@@ -43,6 +43,12 @@ def extra_of(wanted: Request | Links) -> str | None:
         raise SpiderError(f"a request for {wanted} cannot be kept as JSON: {error}") from None
 
 
+def method_and_body(extra_json: str) -> tuple[str, bytes | None]:
+    """What of an `extra` makes another request of the same URL."""
+    extra: dict[str, Any] = _decode(extra_json)
+    return extra.get("method", "GET"), b64decode(extra["body"]) if "body" in extra else None
+
+
 def hop_of(url: str, method: str, redirects: tuple[str, ...]) -> str:
     """Where a redirected request stands, as JSON."""
     return _encode((url, method, redirects)).decode()
@@ -53,25 +59,26 @@ def lease_of(queued: Row, request: Row, host: HostKey) -> Lease:
     number, _, rank, attempts, hop = queued
     _, url, depth, referrer, extra_json = request
     extra: dict[str, Any] = _decode(extra_json) if extra_json else {}
+    method, body = method_and_body(extra_json) if extra_json else ("GET", None)
     lease = Lease(
         id=number,
         host=host,
         url=url,
-        method=extra.get("method", "GET"),
+        method=method,
         depth=depth,
         requested_url=url,
         referrer=referrer,
         callback=extra.get("callback"),
         priority=-rank,
         headers=extra.get("headers"),
-        body=b64decode(extra["body"]) if "body" in extra else None,
+        body=body,
         context=extra.get("context"),
         attempts=attempts,
     )
     if hop:
         lease.url, lease.method, left = _decode(hop)
         lease.redirects = tuple(left)
-        if lease.method != extra.get("method", "GET"):
+        if lease.method != method:
             lease.body = None  # a redirect that changes the method drops the body (RFC 9110 §15.4)
     return lease
 

@@ -39,6 +39,8 @@ CREATE TABLE queue (
     PRIMARY KEY (host, rank, request)
 ) WITHOUT ROWID;
 
+CREATE INDEX queue_redirected ON queue (request) WHERE hop IS NOT NULL;
+
 CREATE TABLE lease (
     request    INTEGER PRIMARY KEY REFERENCES request,
     host       INTEGER NOT NULL,
@@ -51,6 +53,7 @@ CREATE TABLE lease (
 
 CREATE TRIGGER lease_leaves_queue AFTER INSERT ON lease BEGIN
     DELETE FROM queue WHERE host = NEW.host AND rank = NEW.rank AND request = NEW.request;
+    UPDATE count SET queued = queued - 1, leased = leased + 1;
 END;
 
 CREATE TABLE result (
@@ -67,6 +70,8 @@ CREATE TABLE result (
     reason       TEXT,                  -- of a skip: scope, depth, robots, duplicate
     detail       TEXT                   -- the error, or the skip in words
 );
+
+CREATE INDEX result_redirected ON result (request) WHERE redirects IS NOT NULL;
 
 CREATE TABLE attempt (                  -- each try that failed and was not the last
     id      INTEGER PRIMARY KEY,
@@ -85,6 +90,12 @@ CREATE TABLE export (                   -- how far each output file has come
     path   TEXT PRIMARY KEY,
     cursor TEXT NOT NULL                -- JSON: item (id of the last one written), bytes (written so far), …
 ) WITHOUT ROWID;
+
+CREATE TABLE seen (                     -- the seen-set as it was when the last large run was closed, to open the file fast
+    part   INTEGER PRIMARY KEY,
+    marks  BLOB NOT NULL,               -- crawler/frontier/seen.py
+    upto   INTEGER NOT NULL             -- the last request it knows
+);
 
 CREATE TABLE count (                    -- one row, kept by the same transactions
     queued INTEGER NOT NULL, leased INTEGER NOT NULL, done INTEGER NOT NULL, failed INTEGER NOT NULL,

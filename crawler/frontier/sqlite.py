@@ -30,7 +30,7 @@ from crawler.frontier.intake import Intake
 from crawler.frontier.lock import CrawlLock
 from crawler.frontier.migrations import prepare, script
 from crawler.frontier.protocol import Counts, HostQueue, Lease, Settlement
-from crawler.frontier.rows import lease_of
+from crawler.frontier.rows import lease_of, method_and_body
 from crawler.web.urls import fingerprint
 
 if TYPE_CHECKING:
@@ -79,9 +79,10 @@ _SEEN_ON_THE_WAY = """
 SELECT json_extract(hop, '$[0]'), json_extract(hop, '$[1]') FROM queue WHERE hop IS NOT NULL
 UNION ALL
 SELECT passed.url, 'GET' FROM (
-    SELECT request, final_url AS url FROM result WHERE final_url IS NOT NULL
+    SELECT request, final_url AS url FROM result WHERE redirects IS NOT NULL
     UNION ALL SELECT request, value FROM result, json_each(redirects) WHERE redirects IS NOT NULL
-) AS passed JOIN request ON request.id = passed.request WHERE json_extract(request.extra, '$.method') IS NULL"""
+) AS passed JOIN request ON request.id = passed.request
+WHERE passed.url IS NOT NULL AND json_extract(request.extra, '$.method') IS NULL"""
 """Where redirects led. Behind a request that was no GET nothing says with which method they were followed: rather fetch
 such a URL twice than never."""
 
@@ -89,6 +90,10 @@ _LEASE_SECONDS = 3600.0
 """When another process could take a lease over; within one process the file's lock says who is alive."""
 
 _ROWS_AT_ONCE = 50_000
+
+_WORTH_KEEPING = 250_000
+"""So many requests are read and hashed in about a third of a second."""
+
 _BACKLOG_COMMITS = 4
 """How many full batches may pend before `settle` waits."""
 
@@ -119,6 +124,7 @@ class SqliteFrontier:
         self._broken: StorageError | None = None
         self._owner = f"{os.uname().nodename}:{os.getpid()}"
         self._latest = 0.0
+        self._seen_upto = 0
 
     @property
     def counts(self) -> Counts:
@@ -190,19 +196,27 @@ class SqliteFrontier:
         await self._load_seen()
 
     async def _load_seen(self) -> None:
-        add = self.intake.seen.add
-        for first in range(1, self.intake.next_request, _ROWS_AT_ONCE):
+        seen = self.intake.seen
+        for part, marks, upto in await self._db.execute_fetchall("SELECT part, marks, upto FROM seen"):
+            seen.restore(part, marks)
+            self._seen_upto = upto
+        for first in range(self._seen_upto + 1, self.intake.next_request, _ROWS_AT_ONCE):
             rows = await self._db.execute_fetchall(
                 "SELECT url, extra FROM request WHERE id >= ? AND id < ?", (first, first + _ROWS_AT_ONCE)
             )
             for url, extra in rows:
-                if extra is None:
-                    add(fingerprint(url))
-                else:
-                    lease = lease_of((0, 0, 0, 0, None), (0, url, 0, None, extra), HostKey(""))
-                    add(fingerprint(url, lease.method, lease.body))
+                seen.add(fingerprint(url) if extra is None else fingerprint(url, *method_and_body(extra)))
         for url, method in await self._db.execute_fetchall(_SEEN_ON_THE_WAY):
-            add(fingerprint(url, method))
+            seen.add(fingerprint(url, method))
+
+    async def _keep_seen(self) -> None:
+        """Put the seen-set away, if making it again from the requests would take long."""
+        upto = self.intake.next_request - 1
+        if upto - self._seen_upto >= _WORTH_KEEPING:
+            await self._db.execute("BEGIN IMMEDIATE")
+            parts = ((part, marks, upto) for part, marks in self.intake.seen.shelves())
+            await self._db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", parts)
+            await self._db.execute("COMMIT")
 
     async def close(self, why: str = "interrupted") -> None:
         """Commit what was settled, queue again what is leased, note `why` the run ended, and close the file."""
@@ -212,6 +226,7 @@ class SqliteFrontier:
                     await self.flush()
                 with self._translated():
                     await self._db.executescript(_UNLEASE)
+                    await self._keep_seen()
                     await self._db.execute(
                         "UPDATE run SET ended = ?, seen = ?, why = ? WHERE ended IS NULL",
                         (time.time(), time.time(), why),
@@ -286,10 +301,12 @@ class SqliteFrontier:
                 "SELECT host, sum(not_before <= ?) FROM queue GROUP BY host", (now,)
             )
         }
-        for number, not_before in await self._db.execute_fetchall(
-            "SELECT host, not_before FROM queue WHERE not_before > ? ORDER BY not_before", (now,)
-        ):
-            queues[number].due.append(not_before)
+        put_off = self.intake.counts.queued - sum(queue.queued for queue in queues.values())
+        if put_off:
+            for number, not_before in await self._db.execute_fetchall(
+                "SELECT host, not_before FROM queue WHERE not_before > ? ORDER BY not_before", (now,)
+            ):
+                queues[number].due.append(not_before)
         return list(queues.values())
 
     # ------------------------------------------------------------------ group commit
@@ -310,13 +327,16 @@ class SqliteFrontier:
                 raise self._broken
             if not self.intake.batch:
                 return
-            await _to_the_end(self._commit(self.intake.cut()))
+            # What is settled from here on pends for the next batch: neither these counts nor these events speak of it.
+            batch = self.intake.cut()
+            parameters = batch.parameters(self.intake.counts)
+            self._pending.clear()
+            self._full.clear()
+            await _to_the_end(self._commit(batch, parameters))
 
-    async def _commit(self, batch: Batch) -> None:
-        self._pending.clear()
-        self._full.clear()
+    async def _commit(self, batch: Batch, parameters: Sequence[Any]) -> None:
         with self._translated():
-            await self._write(_COMMIT, batch.parameters(self.intake.counts))
+            await self._write(_COMMIT, parameters)
         if batch.items and self.on_items:
             await self.on_items(batch.items[0][0], [data for _, _, data in batch.items])
 
