@@ -89,7 +89,7 @@ class Http1Protocol(asyncio.Protocol):
         self._timer_at = inf
         self.transport: asyncio.Transport | None = None
         self.on_done: Callable[[], None] | None = None
-        """Called when the response is complete; who uses the connection sets it."""
+        """Called when the response is complete, unless it upgrades the connection; who uses the connection sets it."""
         self.exchanges = 0
         """How many exchanges have begun."""
         self.idle_since = 0.0
@@ -328,7 +328,7 @@ class Http1Protocol(asyncio.Protocol):
             else:
                 self._abort()
         on_done, self.on_done = self.on_done, None
-        if on_done is not None:
+        if on_done is not None and not self.is_upgraded:  # else whoever asked for the upgrade keeps the connection
             on_done()
 
     def _abort(self) -> None:

@@ -6,17 +6,19 @@ origins count as one host is the business of `client.limits.HostLimits`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, NewType
+from typing import TYPE_CHECKING, Final, NamedTuple, NewType
 
 if TYPE_CHECKING:
     from yarl import URL
+
+_HTTP_SCHEMES: Final = {"ws": "http", "wss": "https"}
 
 HostKey = NewType("HostKey", str)
 """The name under which the limits of a host are kept."""
 
 
 class Origin(NamedTuple):
-    """Where a connection leads: `scheme` in lower case, `host` without brackets, `port` always a number."""
+    """Where a connection leads: `scheme` http or https, `host` without brackets, `port` always a number."""
 
     scheme: str
     host: str
@@ -24,8 +26,11 @@ class Origin(NamedTuple):
 
     @classmethod
     def of(cls, url: URL) -> Origin:
-        """The origin of an absolute http(s) or ws(s) URL; raises ValueError when it has no host or no port."""
+        """The origin of an absolute http(s) or ws(s) URL; raises ValueError when it has no host or no port.
+
+        WebSockets are opened by HTTP, and count as its: ws is http here, wss https.
+        """
         host, port = url.raw_host, url.port
         if not host or port is None:
             raise ValueError(f"not an absolute http(s) URL: {url}")
-        return cls(url.scheme, host, port)
+        return cls(_HTTP_SCHEMES.get(url.scheme, url.scheme), host, port)

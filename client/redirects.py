@@ -19,6 +19,9 @@ _BODY_HEADERS: Final = ("Content-Encoding", "Content-Language", "Content-Length"
 _CREDENTIAL_HEADERS: Final = ("Authorization", "Cookie", "Proxy-Authorization")
 """What is meant for one origin only."""
 
+_WEBSOCKET: Final = ("ws", "wss")
+"""Schemes that a WebSocket's opening handshake may be redirected to, and nothing else."""
+
 
 def redirect_method(method: str, status: int) -> str:
     """Return the method of the next request: 303 turns all but GET and HEAD into GET, 301 and 302 turn POST into it."""
@@ -39,7 +42,7 @@ def redirect_url(url: URL, location: bytes, *, requote: bool = True) -> URL:
         target = url.join(URL(text, encoded=not requote))
     except ValueError as error:
         raise InvalidUrlRedirectClientError(text, f"redirected to what is no URL: {error}") from error
-    if target.scheme not in ("http", "https"):
+    if target.scheme not in ("http", "https") and not (target.scheme in _WEBSOCKET and url.scheme in _WEBSOCKET):
         raise NonHttpUrlRedirectClientError(text, "redirected to what is neither http nor https")
     if not target.raw_host:
         raise InvalidUrlRedirectClientError(text, "redirected to a URL without a host")
