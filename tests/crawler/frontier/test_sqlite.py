@@ -443,3 +443,22 @@ async def test_a_reader_does_not_disturb(frontier: SqliteFrontier, path: Path) -
         assert reader.execute("SELECT count(*) FROM pages").fetchall() == [(0,)]
         reader.rollback()
         assert reader.execute("SELECT count(*) FROM pages").fetchall() == [(1,)]
+
+
+async def test_the_seen_set_is_put_away_when_a_large_crawl_closes(
+    path: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opened again it knows what was put away, and what came after."""
+    monkeypatch.setattr("crawler.frontier.sqlite._WORTH_KEEPING", 100)
+    for first in (0, 150):
+        frontier = await SqliteFrontier.open(path, spider="test")
+        assert await frontier.add([Links([url(n) for n in range(first + 150)])]) == 150
+        await frontier.close()
+        assert ask("SELECT count(*), min(upto), max(upto) FROM seen") == [(256, first + 150, first + 150)]
+    third = await SqliteFrontier.open(path, spider="test")
+    assert await third.add([Links([url(n) for n in range(310)])]) == 10
+    await third._db.close()  # as a killed process leaves it
+    third._lock.release()
+    fourth = await SqliteFrontier.open(path, spider="test")
+    assert await fourth.add([Links([url(n) for n in range(311)])]) == 1
+    await fourth.close()
