@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from yarl import URL
 
 __all__ = ["BasicAuth", "encode_basic_auth", "load_netrc", "netrc_auth"]
@@ -81,17 +83,18 @@ class BasicAuth(_Credentials):
         return _encode(*self)
 
 
-def load_netrc() -> netrc | None:
+def load_netrc(variables: Mapping[str, str] = os.environ) -> netrc | None:
     """Read the user's netrc file: the one that NETRC names, or ``~/.netrc``, or ``~/_netrc``; None when there is none.
 
-    A file that is named or present but cannot be used is told to the log. This blocks on the disk.
+    `variables` are those of the environment; without HOME among them, home is where the system says. A file that is named
+    or present but cannot be used is told to the log. This blocks on the disk.
     """
-    named = os.environ.get("NETRC")
+    named = variables.get("NETRC")
     try:
-        places = [Path(named)] if named else [Path.home() / ".netrc", Path.home() / "_netrc"]
+        place = Path(named or variables.get("HOME") or Path.home())
     except RuntimeError:  # there is no home
         return None
-    for path in places:
+    for path in [place] if named else [place / ".netrc", place / "_netrc"]:
         try:
             return netrc(path)
         except FileNotFoundError:

@@ -139,8 +139,16 @@ def test_a_file_that_cannot_be_used_is_told_to_the_log(
     assert "which does not exist" in caplog.messages[-1]
 
 
+def test_an_environment_can_be_given(home: Path) -> None:
+    (home / ".netrc").write_text(NETRC)
+    (home / "other").write_text("machine example.com login you password p")
+    assert netrc_auth("example.com", load_netrc({"NETRC": str(home / "other")})) == ("you", "p", "utf-8")
+    assert load_netrc({"HOME": str(home / "elsewhere")}) is None
+
+
 def test_without_a_home_there_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NETRC", raising=False)
+    monkeypatch.delenv("HOME")
 
     def homeless() -> Path:
         raise RuntimeError("no home")
