@@ -73,10 +73,19 @@ class BasicAuth(_Credentials):
 
     @classmethod
     def from_url(cls, url: URL, *, encoding: str = "latin1") -> Self | None:
-        """Return the credentials within a URL, None when it has none. Unlike others they may hold a colon (``%3A``)."""
+        """Return the credentials within a URL, None when it has none.
+
+        A page may have written them, so these never fail to be sent: unlike others they may hold a colon (``%3A``), and
+        they are encoded in UTF-8, as browsers do, where `encoding` cannot express them.
+        """
         if url.raw_user is None and url.raw_password is None:
             return None
-        return super().__new__(cls, url.user or "", url.password or "", encoding)
+        login, password = url.user or "", url.password or ""
+        try:
+            f"{login}{password}".encode(encoding)
+        except UnicodeEncodeError:
+            encoding = "utf-8"
+        return super().__new__(cls, login, password, encoding)
 
     def encode(self) -> str:
         """Return the value of an Authorization header; UnicodeEncodeError for what `encoding` cannot express."""

@@ -71,6 +71,12 @@ def test_credentials_in_urls(url: str, expected: tuple[str, str] | None) -> None
     assert auth == (expected and (*expected, "latin1"))
 
 
+def test_credentials_in_urls_can_always_be_sent() -> None:
+    auth = BasicAuth.from_url(URL("http://\u0436:%80@example.com/"))
+    assert auth is not None
+    assert auth.encode() == encode_basic_auth("\u0436", "%80", "utf-8")
+
+
 def test_what_the_encoding_cannot_express_is_an_error() -> None:
     with pytest.raises(UnicodeEncodeError):
         BasicAuth("\u0436").encode()

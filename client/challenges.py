@@ -1,0 +1,76 @@
+"""WWW-Authenticate: what a server asks for (RFC 9110 §11.6.1), pure.
+
+One header may hold several challenges, and commas separate both them and their parameters, so a name decides what it is
+by what follows: ``=`` makes it a parameter of the last scheme, anything else a scheme. Malformed pieces are passed over.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TOKEN68: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*+(?=[ \t]*+(?:,|\Z))")  # RFC 9110 §11.2
+_EQUALS: Final = re.compile(r"[ \t]*+=[ \t]*+")
+_QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
+_BARE: Final = re.compile(r"[^,]*")  # leniently: a token, or what somebody forgot to quote
+_QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
+_SEPARATOR: Final = re.compile(r"[ \t,]*")
+_SPACE: Final = re.compile(r"[ \t]*")
+_REST: Final = re.compile(r"[^,]*+,?")
+
+
+class Challenge(NamedTuple):
+    scheme: str
+    """In lower case."""
+    parameters: dict[str, str]
+    """Unquoted, names in lower case; the first of several of a name."""
+    token: str | None = None
+    """What some schemes have instead of parameters."""
+
+
+def parse_challenges(values: Iterable[str]) -> list[Challenge]:
+    """Return the challenges of the WWW-Authenticate (or Proxy-Authenticate) headers, in their order. Takes linear time."""
+    challenges: list[Challenge] = []
+    for value in values:
+        challenges += _parse(value)
+    return challenges
+
+
+def parse_parameters(value: str) -> dict[str, str]:
+    """Return the parameters of a header that has no scheme, such as Authentication-Info (RFC 7615 §3)."""
+    return parse_challenges([f"none {value}"])[0].parameters
+
+
+def _parse(text: str) -> list[Challenge]:
+    challenges: list[Challenge] = []
+    at = _end(_SEPARATOR, text, 0)
+    while at < len(text):
+        name = _TOKEN.match(text, at)
+        if name is None:
+            at = _end(_REST, text, at)
+        elif equals := _EQUALS.match(text, name.end()):
+            parameter, at = _value(text, equals.end())
+            if challenges:
+                challenges[-1].parameters.setdefault(name[0].lower(), parameter)
+        else:
+            at = _end(_SPACE, text, name.end())
+            token = _TOKEN68.match(text, at) if at > name.end() else None
+            challenges.append(Challenge(name[0].lower(), {}, token[0] if token else None))
+            at = token.end() if token else at
+        at = _end(_SEPARATOR, text, at)
+    return challenges
+
+
+def _value(text: str, at: int) -> tuple[str, int]:
+    """Return the value of a parameter and where it ends."""
+    if quoted := _QUOTED.match(text, at):
+        return _QUOTED_PAIR.sub(r"\1", quoted[1]), quoted.end()
+    end = _end(_BARE, text, at)
+    return text[at:end].strip(), end
+
+
+def _end(pattern: re.Pattern[str], text: str, start: int) -> int:
+    """Where a pattern that matches anywhere, if only nothing, stops."""
+    match = pattern.match(text, start)
+    assert match is not None
+    return match.end()
