@@ -2,7 +2,7 @@
 -- for everybody. A request is in exactly one of three places: queue (it waits), lease (it is being fetched), result (it
 -- is over). Rows of request, result, item and attempt are only ever appended.
 
-CREATE TABLE meta (                     -- what the crawl is: spider, created, version, seeds
+CREATE TABLE meta (                     -- what the crawl is: its spider
     key     TEXT PRIMARY KEY,
     value   TEXT NOT NULL
 ) WITHOUT ROWID;
@@ -26,7 +26,7 @@ CREATE TABLE request (
     url      TEXT NOT NULL,             -- canonical
     depth    INTEGER NOT NULL,          -- links from a seed
     found_on INTEGER REFERENCES request,
-    extra    TEXT                       -- JSON: method, headers, body, callback, priority, context; NULL for a plain GET to `parse`
+    extra    TEXT                       -- JSON: method, headers, body, callback, context; NULL for a plain GET to `parse`
 );
 
 CREATE TABLE queue (
@@ -126,9 +126,10 @@ SELECT item.id, coalesce(result.final_url, request.url) AS url, item.data
 FROM item JOIN request ON request.id = item.request LEFT JOIN result ON result.request = item.request;
 
 CREATE VIEW hosts AS
-SELECT host.name AS host, count(result.request) AS ended, total(result.state = 'done') AS done,
-       total(result.state = 'failed') AS failed, total(result.state = 'skipped') AS skipped,
-       (SELECT count(*) FROM queue WHERE queue.host = host.id) AS queued, total(result.size) AS bytes
+SELECT host.name AS host, count(result.request) AS ended, count(*) FILTER (WHERE result.state = 'done') AS done,
+       count(*) FILTER (WHERE result.state = 'failed') AS failed,
+       count(*) FILTER (WHERE result.state = 'skipped') AS skipped,
+       (SELECT count(*) FROM queue WHERE queue.host = host.id) AS queued, coalesce(sum(result.size), 0) AS bytes
 FROM host LEFT JOIN request ON request.host = host.id LEFT JOIN result ON result.request = request.id
 GROUP BY host.id;
 

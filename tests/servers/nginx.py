@@ -59,7 +59,7 @@ http {{
     default_type application/octet-stream;
 
     log_format journal escape=json
-        '{{"at":$msec,"host":"$http_host","uri":"$request_uri","status":$status,"connection":$connection}}';
+        '{{"at":$msec,"host":"$http_host","request":"$request","status":$status,"connection":$connection}}';
     access_log {access_log};
     log_not_found off;
     sendfile on;
@@ -78,9 +78,14 @@ class Asked(NamedTuple):
 
     at: float
     host: str
-    uri: str
+    request: str
     status: int
     connection: int
+
+    @property
+    def target(self) -> str:
+        """The target of the request, as it was sent."""
+        return self.request.split(" ")[1]
 
 
 def find_nginx() -> str | None:
