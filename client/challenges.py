@@ -38,7 +38,7 @@ def parse_challenges(values: Iterable[str]) -> list[Challenge]:
 
 def parse_parameters(value: str) -> dict[str, str]:
     """Return the parameters of a header that has no scheme, such as Authentication-Info (RFC 7615 §3)."""
-    return parse_challenges([f"none {value}"])[0].parameters
+    return parse_challenges([f"none, {value}"])[0].parameters
 
 
 def _parse(text: str) -> list[Challenge]:

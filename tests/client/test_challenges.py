@@ -57,6 +57,7 @@ def test_parameters_without_a_scheme() -> None:
 
 
 @given(st.text())
+@example("=")
 @example('a="' * 3000)
 @example("a " * 5000)
 @example("a =" + " " * 5000)
