@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_TOKEN68: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*+(?=[ \t]*+(?:,|\Z))")  # RFC 9110 §11.2
+_TOKEN68: Final = re.compile(r"[A-Za-z0-9\-._~+/]++=*+(?=[ \t]*+(?:,|\Z))")  # RFC 9110 §11.2
 _EQUALS: Final = re.compile(r"[ \t]*+=[ \t]*+")
 _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
 _BARE: Final = re.compile(r"[^,]*")  # leniently: a token, or what somebody forgot to quote
