@@ -81,8 +81,8 @@ async def serve(
         connections.add(task)
         try:
             await _converse(reader, writer, handler, site.log)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            return  # the client hung up
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            return  # the client hung up, or the server is closed; Python 3.11 complains of tasks that end cancelled
         finally:
             connections.discard(task)
             writer.close()

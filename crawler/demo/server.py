@@ -32,8 +32,8 @@ async def serving(pages: Mapping[str, Answer]) -> AsyncIterator[str]:
         connections.add(task)
         try:
             await _answer(reader, writer, pages)
-        except ConnectionError:
-            return  # the client has gone
+        except (ConnectionError, asyncio.CancelledError):
+            return  # the client has gone, or the server is closed; Python 3.11 complains of tasks that end cancelled
         finally:
             connections.discard(task)
             writer.close()

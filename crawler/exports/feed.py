@@ -24,6 +24,7 @@ class ExportFeed:
     def __init__(self, exports: Sequence[Export], frontier: SqliteFrontier) -> None:
         self._exports = exports
         self._frontier = frontier
+        self._failure: BaseException | None = None
 
     async def open(self) -> None:
         """Cut each file back to what is known to be in it, and bring it up to the last committed item."""
@@ -38,13 +39,23 @@ class ExportFeed:
             self._frontier.on_items = self.write
 
     async def write(self, first_item: int, items: Sequence[str]) -> None:
-        """Append items that have just been committed."""
-        for export in self._exports:
-            cursor = await asyncio.to_thread(export.write, first_item, items)
-            self._frontier.note_export(export.path, cursor.to_json())
+        """Append items that have just been committed. Once that fails, further ones are left for the next run: it takes up
+        each file where its cursor stands."""
+        self._frontier.on_items = None
+        try:
+            for export in self._exports:
+                cursor = await asyncio.to_thread(export.write, first_item, items)
+                self._frontier.note_export(export.path, cursor.to_json())
+        except BaseException as error:
+            self._failure = error
+            raise
+        self._frontier.on_items = self.write
 
     async def close(self) -> None:
-        """Make the files whole. Everything that was settled has to be committed by then."""
+        """Make the files whole. Everything that was settled has to be committed by then. Raises what `write` has raised,
+        since the commit that called it may have been cancelled meanwhile, and nobody have heard of it."""
+        if self._failure:
+            raise self._failure
         for export in self._exports:
             cursor = await asyncio.to_thread(export.close)
             self._frontier.note_export(export.path, cursor.to_json())

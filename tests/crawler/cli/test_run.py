@@ -1,0 +1,304 @@
+"""`crawl run` as its users meet it: a process, its exit code, what it prints and what it leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+import sqlite3
+import ssl
+import sys
+from contextlib import closing
+from textwrap import dedent
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+
+from tests.sites import page, redirect, serve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.crawler.cli.conftest import Crawl
+    from tests.sites import Reply
+
+SITE: dict[str, Reply] = {
+    "/": page("Home", "/a", "/b", "/old"),
+    "/a": page("A", "/", "/c", "/private/x"),
+    "/b": page("B", "/gone", "http://elsewhere.invalid/"),
+    "/c": page("C"),
+    "/old": redirect("/new"),
+    "/new": page("New"),
+    "/robots.txt": (200, {"Content-Type": "text/plain"}, "User-agent: *\nDisallow: /private/"),
+}
+
+SPIDER = """
+    from crawler import Page, Request, Spider
+
+    class Titles(Spider):
+        site: str = ""
+        prefix: str = ""
+
+        def start(self):
+            yield Request(self.site)
+
+        async def parse(self, page: Page):
+            yield {"title": self.prefix + page.title}
+            yield page.follow_all()
+"""
+
+
+def write(folder: Path, name: str, source: str) -> None:
+    (folder / name).write_text(dedent(source).lstrip(), encoding="utf-8")
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def paths(rows: list[dict[str, Any]]) -> list[str]:
+    return sorted("/" + row["url"].split("/", 3)[3] for row in rows)
+
+
+async def test_a_url_crawls_its_site(crawl: Crawl, tmp_path: Path) -> None:
+    async with serve(SITE) as site:
+        ended = await crawl("run", site.url, "-o", "out.jsonl", "-o", "out.csv")
+        assert ended.code == 0, ended.err
+        assert "/private/x" not in site.paths
+    rows = lines(tmp_path / "out.jsonl")
+    assert paths(rows) == ["/", "/a", "/b", "/c", "/new"]
+    assert set(rows[0]) == {"url", "status", "title", "depth"}
+    assert next(row for row in rows if row["title"] == "C") == {
+        "url": f"{site.url}/c", "status": 200, "title": "C", "depth": 2
+    }  # fmt: skip
+    with (tmp_path / "out.csv").open(newline="") as file:
+        assert [row["url"] for row in csv.DictReader(file)] == [row["url"] for row in rows]
+    assert (tmp_path / f"127.0.0.1-{site.port}.crawl").is_file(), "the state is called after the host"
+    assert ended.out == ""
+    assert "finished: 5 pages, 1 failed, 2 skipped, 5 items" in ended.err
+
+
+async def test_a_spider_file_takes_arguments_and_settings(crawl: Crawl, tmp_path: Path) -> None:
+    write(tmp_path, "titles.py", SPIDER)
+    async with serve(SITE) as site:
+        ended = await crawl(
+            "run", "titles.py", "-a", f"site={site.url}", "-a", "prefix=<", "-o", "-", "--max-depth", "1", "--no-robots",
+            "--user-agent", "test/1", "--quiet", "-s", "per_host=1", "--delay", "0.01", "--concurrency", "3",
+        )  # fmt: skip
+        assert ended.code == 0
+        assert ended.err == ""
+        assert {visit.headers["user-agent"] for visit in site.log} == {"test/1"}
+        assert "/robots.txt" not in site.paths
+    titles = [json.loads(line)["title"] for line in ended.out.splitlines()]
+    assert sorted(titles) == ["<A", "<B", "<Home", "<New"]
+    assert (tmp_path / "titles.crawl").is_file()
+
+
+async def test_settings_come_from_project_environment_spider_and_command_line(
+    crawl: Crawl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each over the one before."""
+    write(tmp_path, "titles.py", SPIDER + "\n        settings = {'user_agent': 'spider'}\n")
+    write(tmp_path, "pyproject.toml", "[tool.crawl]\nuser_agent = 'project'\nrobots = false\n")
+    async with serve(SITE) as site:
+        for target, arguments, agent in [
+            (site.url, (), "project"),
+            ("titles.py", ("-a", f"site={site.url}"), "spider"),
+            ("titles.py", ("-a", f"site={site.url}", "-s", "user-agent=set"), "set"),
+            ("titles.py", ("-a", f"site={site.url}", "-s", "user_agent=set", "--user-agent", "option"), "option"),
+        ]:
+            site.log.clear()
+            ended = await crawl("run", target, *arguments, "--state", f"{agent}.crawl", "--quiet")
+            assert ended.code == 0, ended.err
+            assert {visit.headers["user-agent"] for visit in site.log} == {agent}
+            assert "/robots.txt" not in site.paths
+
+
+async def test_a_crawl_stopped_by_a_limit_goes_on_where_it_stopped(crawl: Crawl, tmp_path: Path) -> None:
+    async with serve(SITE) as site:
+        first = await crawl("run", site.url, "-o", "out.jsonl", "--state", "s.crawl", "--max-pages", "2")
+        assert first.code == 3
+        assert "stopped at the limit of pages (--max-pages): 2 pages" in first.err
+        assert "the same command goes on from here" in first.err
+        assert len(lines(tmp_path / "out.jsonl")) == 2
+        second = await crawl("run", site.url, "-o", "out.jsonl", "--state", "s.crawl")
+        assert second.code == 0, second.err
+        assert "going on with s.crawl: 2 pages done" in second.err
+        assert paths(lines(tmp_path / "out.jsonl")) == ["/", "/a", "/b", "/c", "/new"]
+        assert len(site.paths) == len(set(site.paths)) + 1, "only robots.txt was asked for twice"
+
+        third = await crawl("run", site.url, "-o", "out.jsonl", "--state", "s.crawl")
+        assert third.code == 0
+        assert "had finished already; nothing new: 5 pages" in third.err
+        assert "--fresh --yes" in third.err
+        assert len(lines(tmp_path / "out.jsonl")) == 5
+
+
+async def test_a_further_output_gets_everything(crawl: Crawl, tmp_path: Path) -> None:
+    async with serve(SITE) as site:
+        assert (await crawl("run", site.url, "--state", "s.crawl")).code == 0
+        ended = await crawl("run", site.url, "--state", "s.crawl", "-o", "late.jsonl")
+    assert ended.code == 0
+    assert len(lines(tmp_path / "late.jsonl")) == 5
+
+
+async def test_fresh_discards_a_crawl_only_with_yes(crawl: Crawl, tmp_path: Path) -> None:
+    state = tmp_path / "s.crawl"
+    async with serve(SITE) as site:
+        arguments = ("run", site.url, "--state", "s.crawl", "-o", "out.jsonl", "--fresh")
+        assert (await crawl(*arguments)).code == 0, "there is nothing to discard yet"
+        before = state.read_bytes()
+        refused = await crawl(*arguments)
+        assert refused.code == 2
+        assert refused.err == "error: s.crawl exists; to discard it and its outputs, and begin anew, add --yes\n"
+        assert state.read_bytes() == before
+        site.log.clear()
+        assert (await crawl(*arguments, "--yes")).code == 0
+        assert len(site.paths) == 8
+    assert len(lines(tmp_path / "out.jsonl")) == 5
+
+
+async def test_fresh_never_discards_what_is_no_crawl_file(crawl: Crawl, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    ended = await crawl("run", "http://127.0.0.1/", "--state", "thesis.txt", "--fresh", "--yes")
+    assert ended.code == 2
+    assert "thesis.txt is no crawl file" in ended.err
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+async def test_json_prints_one_object_and_nothing_else(crawl: Crawl) -> None:
+    async with serve(SITE) as site:
+        ended = await crawl("run", site.url, "--state", "s.crawl", "--json", "--max-pages", "3")
+        status = await crawl("status", "s.crawl", "--json")
+    figures = json.loads(ended.out)
+    assert ended.code == figures["exit"] == 3
+    assert figures["reason"] == "max_pages"
+    assert figures["spider"] == "site"
+    assert figures["state"] == "paused"
+    assert figures["urls"]["done"] == figures["items"] == 3
+    del figures["reason"], figures["exit"]
+    assert json.loads(status.out) == figures
+    assert list(figures) == ["spider", "state", "urls", "items", "bytes", "hosts", "started", "elapsed"]
+    assert list(figures["urls"]) == ["queued", "leased", "done", "failed", "skipped"]
+
+
+async def test_the_time_limit_stops_a_crawl_that_waits(crawl: Crawl) -> None:
+    async with serve({"/": page("Home", *(f"/{n}" for n in range(100)))}) as site:
+        ended = await crawl("run", site.url, "--delay", "5", "--no-robots", "--max-time", "0.2", "--state", "s.crawl")
+    assert ended.code == 3
+    assert "stopped at the limit of time (--max-time): 1 page" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.py"], "error: there is no file missing.py"),
+        (["titles.py:Missing"], "error: titles.py has no Missing; it has: titles.py:Titles"),
+        (["broken.py"], "error: broken.py:1:7: invalid syntax\n    class = 1\n          ^"),
+        (["missing.module"], "error: there is no module missing.module"),
+        (["titles.py", "-a", "nothing=1"], "error: Titles takes no argument 'nothing'; it takes: prefix, site"),
+        (["titles.py", "-a", "nothing"], "'nothing' is not of the form key=value"),
+        (["titles.py", "-s", "=1"], "'=1' is not of the form key=value"),
+        (["titles.py", "-s", "dely=1"], "error: -s: there is no setting 'dely'; did you mean 'delay'?"),
+        (["titles.py", "-s", "delay=soon"], "error: -s: delay = 'soon': "),
+        (["titles.py", "--per-host", "0"], "error: the command line: per_host = 0: "),
+        (["titles.py", "--per-host", "two"], "'two' is not a valid integer"),
+        (["titles.py", "-o", "out.xlsx"], "error: cannot write out.xlsx: no format is called .xlsx; formats: "),
+        (["titles.py", "-o", "missing/out.jsonl"], "missing/out.jsonl: there is no folder"),
+        (["titles.py", "-o", "a.csv", "-o", "./a.csv"], "error: -o names "),
+        (["titles.py", "-o", "-", "--json"], "error: -o - and --json both want standard output"),
+        (["titles.py", "--state", "missing/s.crawl"], "error: there is no folder missing for the crawl file s.crawl"),
+        (["titles.py", "--state", "titles.py"], "error: titles.py is no crawl file"),
+        (["titles.py", "-a", "site=/relative"], "/relative"),
+        (["http://"], "error: "),
+        (["empty.py"], "error: Empty has no seeds"),
+    ],
+)
+async def test_a_users_mistake_is_one_clear_message(
+    crawl: Crawl, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    write(tmp_path, "titles.py", SPIDER)
+    write(tmp_path, "broken.py", "class = 1\n")
+    write(tmp_path, "empty.py", "from crawler import Spider\nclass Empty(Spider): ...\n")
+    ended = await crawl("run", *arguments)
+    assert ended.code == 2
+    assert message in ended.err
+    assert "Traceback" not in ended.err
+    assert ended.out == ""
+
+
+async def test_a_state_of_another_spider_is_refused(crawl: Crawl, tmp_path: Path) -> None:
+    write(tmp_path, "titles.py", SPIDER)
+    async with serve(SITE) as site:
+        assert (await crawl("run", site.url, "--state", "s.crawl")).code == 0
+        ended = await crawl("run", "titles.py", "-a", f"site={site.url}", "--state", "s.crawl", "-o", "out.jsonl")
+    assert ended.code == 2
+    assert "s.crawl belongs to the spider 'site', not to 'titles'" in ended.err
+    assert "Traceback" not in ended.err
+
+
+async def test_a_state_of_a_newer_version_is_refused(crawl: Crawl, tmp_path: Path) -> None:
+    async with serve(SITE) as site:
+        assert (await crawl("run", site.url, "--state", "s.crawl")).code == 0
+        with closing(sqlite3.connect(tmp_path / "s.crawl")) as db:
+            db.execute("PRAGMA user_version = 99")
+        ended = await crawl("run", site.url, "--state", "s.crawl")
+    assert ended.code == 2
+    assert "s.crawl has schema 99, which a newer version of the program wrote" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://no-such-host.invalid/", "http://no-such-host.invalid/: "),
+        ("http://127.0.0.1:1/", "http://127.0.0.1:1/: "),
+    ],
+)
+async def test_a_crawl_that_reaches_nothing_has_failed_and_says_why(crawl: Crawl, url: str, reason: str) -> None:
+    ended = await crawl("run", url, "--state", "s.crawl", "-s", "retry_wait=0.01")
+    assert ended.code == 1
+    assert "not one page could be fetched:" in ended.err
+    assert reason in ended.err
+    assert "Traceback" not in ended.err
+    again = await crawl("run", url, "--state", "s.crawl", "--quiet")
+    assert again.code == 1, "it has failed still"
+    assert reason in again.err
+
+
+async def test_a_certificate_nobody_vouches_for_is_a_failure_that_says_so(crawl: Crawl) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    async with serve(SITE, tls=context) as site:
+        ended = await crawl("run", site.url, "-s", "retry_wait=0.01")
+    assert ended.code == 1
+    assert "certificate" in ended.err
+    assert "Traceback" not in ended.err
+
+
+async def test_a_spider_that_raises_costs_only_its_page(crawl: Crawl, tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "titles.py",
+        SPIDER + "\n            if page.title == 'A':\n                return_value = page.missing\n",
+    )
+    async with serve(SITE) as site:
+        ended = await crawl("run", "titles.py", "-a", f"site={site.url}", "-o", "out.jsonl", "--json")
+    assert ended.code == 2
+    assert f"the spider raised on 1 page:\n  {site.url}/a: spider: titles.py:15: AttributeError: " in ended.err
+    assert "--fresh --yes" in ended.err
+    assert "Traceback" not in ended.err
+    titles = {row["title"] for row in lines(tmp_path / "out.jsonl")}
+    assert titles == {"Home", "B", "New"}, "nothing of the page that failed, everything of the others"
+    assert json.loads(ended.out)["urls"]["failed"] == 2
+
+
+async def test_a_module_runs_as_the_command_does(tmp_path: Path) -> None:
+    async with serve(SITE) as site:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "crawler.cli", "run", site.url, "--quiet", "-o", "-",
+            cwd=tmp_path, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        out, _ = await process.communicate()
+    assert process.returncode == 0
+    assert len(out.splitlines()) == 5

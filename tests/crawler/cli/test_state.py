@@ -1,0 +1,130 @@
+"""`crawl status`, `export` and `sql`: what a crawl file tells."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.proof.command import COMMAND
+from tests.sites import page, redirect, serve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.crawler.cli.conftest import Crawl
+
+SITE = {
+    "/": page("Home", "/a", "/moved", "http://elsewhere.invalid/"),
+    "/a": page("A"),
+    "/moved": redirect("/b"),
+    "/b": page("B"),
+}
+
+
+@pytest.fixture
+async def state(crawl: Crawl) -> str:
+    """The file of a finished crawl."""
+    async with serve(SITE) as site:
+        ended = await crawl("run", site.url, "--no-robots", "--state", "s.crawl", "-o", "out.jsonl")
+    assert ended.code == 0, ended.err
+    return "s.crawl"
+
+
+async def test_status_is_told_in_words(crawl: Crawl, state: str) -> None:
+    ended = await crawl("status", state)
+    assert ended.code == 0
+    first, *rest = ended.out.splitlines()
+    assert first == "s.crawl: spider site, finished"
+    assert "  pages    3 done, 0 failed, 1 skipped" in rest
+    assert "  waiting  0 queued, 0 under way" in rest
+    assert any(line.startswith("  fetched  ") and line.endswith(" from 2 hosts") for line in rest)
+
+
+async def test_items_are_exported_as_the_spider_yielded_them(crawl: Crawl, state: str, tmp_path: Path) -> None:
+    ended = await crawl("export", state, "items")
+    assert ended.code == 0
+    assert ended.out == (tmp_path / "out.jsonl").read_text()
+
+
+async def test_pages_have_the_columns_of_the_contract(crawl: Crawl, state: str, tmp_path: Path) -> None:
+    columns = [
+        "url",
+        "final_url",
+        "status",
+        "depth",
+        "referrer",
+        "error",
+        "skipped",
+        "fetched_at",
+        "elapsed",
+        "size",
+        "content_type",
+    ]
+    rows = [json.loads(line) for line in (await crawl("export", state, "pages")).out.splitlines()]
+    assert [list(row) for row in rows] == [columns] * 4
+    assert (await crawl("export", state, "pages", "-o", "pages.csv")).out == ""
+    with (tmp_path / "pages.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [row["url"] for row in table] == [row["url"] for row in rows]
+    moved = next(row for row in table if row["url"].endswith("/moved"))
+    assert moved["final_url"].endswith("/b")
+    assert moved["referrer"].endswith("/")
+
+
+@pytest.mark.parametrize(("table", "rows"), [("links", 4), ("errors", 0), ("hosts", 2)])
+async def test_every_table_can_be_exported(crawl: Crawl, state: str, tmp_path: Path, table: str, rows: int) -> None:
+    assert len((await crawl("export", state, table)).out.splitlines()) == rows
+    assert (await crawl("export", state, table, "-o", "t.csv")).code == 0
+    with (tmp_path / "t.csv").open(newline="") as file:
+        header, *rest = csv.reader(file)
+    assert len(rest) == rows
+    assert header, "the columns are there even without rows"
+
+
+async def test_sql_answers_queries(crawl: Crawl, state: str) -> None:
+    ended = await crawl(
+        "sql", state, "select status, count(*) as pages from pages where skipped is null group by status"
+    )
+    assert ended.code == 0
+    assert [json.loads(line) for line in ended.out.splitlines()] == [{"status": 200, "pages": 3}]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("status", "missing.crawl"), "error: there is no crawl file missing.crawl; there is: s.crawl"),
+        (("status", "out.jsonl"), "error: out.jsonl is no crawl file"),
+        (("export", "s.crawl", "nothing"), "'nothing' is not one of 'pages', 'items', 'links', 'errors', 'hosts'"),
+        (("export", "s.crawl", "pages", "-o", "pages.txt"), "error: cannot write pages.txt: no format is called .txt"),
+        (("sql", "s.crawl", "delete from item"), "not authorized (only queries are allowed, one at a time)"),
+        (("sql", "s.crawl", "selct"), 'near "selct": syntax error'),
+    ],
+)
+@pytest.mark.usefixtures("state")
+async def test_a_users_mistake_is_one_clear_message(crawl: Crawl, arguments: tuple[str, ...], message: str) -> None:
+    ended = await crawl(*arguments)
+    assert ended.code == 2
+    assert message in ended.err
+    assert ended.out == ""
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize("arguments", [("export", "items"), ("status",)])
+async def test_a_reader_that_has_seen_enough_is_no_error(
+    state: str, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """As with `crawl export … | head`."""
+    name, *rest = arguments
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = await asyncio.create_subprocess_exec(
+        COMMAND, name, state, *rest, cwd=tmp_path, stdout=writing, stderr=asyncio.subprocess.PIPE
+    )
+    os.close(writing)
+    _, err = await process.communicate()
+    assert (process.returncode, err) == (1, b"")

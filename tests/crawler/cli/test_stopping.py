@@ -1,0 +1,160 @@
+"""Ctrl-C and SIGTERM: the first lets pages end, the second does not, and nothing is lost or done twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from contextlib import closing
+from textwrap import dedent
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.proof.command import Command, Ended, finish
+from tests.sites import page, serve
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+
+    from tests.crawler.cli.conftest import Crawl
+    from tests.sites import Reply, Visit
+
+
+class Gate:
+    """A site whose pages, but for the first, wait until they are let go."""
+
+    def __init__(self) -> None:
+        self.is_asked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+
+    async def __call__(self, visit: Visit) -> Reply:
+        if visit.path == "/":
+            return page("Home", *(f"/{number}" for number in range(10)))
+        self.is_asked.set()
+        await self.may_answer.wait()
+        return page(visit.path)
+
+
+async def said(process: subprocess.Popen[str], text: str) -> str:
+    """Read what a process says up to the line that has `text` in it."""
+    assert process.stderr is not None
+    heard = ""
+    while text not in heard:
+        line = await asyncio.to_thread(process.stderr.readline)
+        assert line, f"it ended without saying {text!r}: {heard}"
+        heard += line
+    return heard
+
+
+async def ended(process: subprocess.Popen[str]) -> Ended:
+    return await asyncio.to_thread(finish, process)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_lets_pages_end_and_the_next_run_goes_on(
+    command: Command, crawl: Crawl, tmp_path: Path, number: signal.Signals
+) -> None:
+    gate = Gate()
+    async with serve(gate) as site:
+        arguments = ("run", site.url, "--no-robots", "--state", "s.crawl", "-o", "out.jsonl")
+        process = command.start(*arguments)
+        await gate.is_asked.wait()
+        process.send_signal(number)
+        await said(process, "stopping: pages under way are finished first")
+        gate.may_answer.set()
+        stopped = await ended(process)
+        assert stopped.code == 3
+        assert "stopped: 3 pages" in stopped.err, "the first page, and the two that one host may have under way"
+        assert "the same command goes on from here" in stopped.err
+        assert (await crawl(*arguments)).code == 0
+        assert sorted(site.paths) == sorted(["/", *(f"/{number}" for number in range(10))])
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 11
+
+
+async def test_a_second_signal_stops_at_once(command: Command, crawl: Crawl, tmp_path: Path) -> None:
+    gate = Gate()
+    async with serve(gate) as site:
+        arguments = ("run", site.url, "--no-robots", "--state", "s.crawl", "-o", "out.jsonl")
+        process = command.start(*arguments)
+        await gate.is_asked.wait()
+        process.send_signal(signal.SIGINT)
+        await said(process, "stopping: ")
+        process.send_signal(signal.SIGINT)
+        stopped = await ended(process)
+        assert stopped.code == 3
+        assert "stopping at once" in stopped.err
+        assert "stopped: 1 page" in stopped.err
+        gate.may_answer.set()
+        assert (await crawl(*arguments)).code == 0
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 11
+
+
+async def test_a_third_signal_ends_a_spider_that_never_returns(command: Command, crawl: Crawl, tmp_path: Path) -> None:
+    stuck = """
+        from crawler import Request, Spider
+
+        class Stuck(Spider):
+            site: str = ""
+
+            def start(self):
+                yield Request(self.site)
+
+            def parse(self, page):
+                print("stuck", flush=True)
+                while self.site.endswith("/"):
+                    ...
+    """
+    (tmp_path / "stuck.py").write_text(dedent(stuck))
+    async with serve({"/": page("Home")}) as site:
+        process = command.start("run", "stuck.py", "-a", f"site={site.url}/", "--no-robots")
+        assert process.stdout is not None
+        assert await asyncio.to_thread(process.stdout.readline) == "stuck\n"
+        while process.poll() is None:  # signals that come before the last was handled count once
+            process.send_signal(signal.SIGINT)
+            await asyncio.to_thread(os.sched_yield)
+        assert (await ended(process)).code == 3
+        status = json.loads((await crawl("status", "stuck.crawl", "--json")).out)
+        assert (status["state"], status["urls"]["leased"]) == ("paused", 1), "the page is not lost"
+
+
+async def test_a_crawl_is_seen_as_running_and_its_file_can_be_read_meanwhile(command: Command, crawl: Crawl) -> None:
+    gate = Gate()
+    async with serve(gate) as site:
+        process = command.start("run", site.url, "--no-robots", "--state", "s.crawl", "-s", "commit_interval=0.01")
+        await gate.is_asked.wait()
+        status = json.loads((await crawl("status", "s.crawl", "--json")).out)
+        assert status["state"] == "running"
+        assert status["urls"]["done"] == 1
+        exported = await crawl("export", "s.crawl", "links")
+        assert len(exported.out.splitlines()) == 11
+        second = await crawl("run", site.url, "--no-robots", "--state", "s.crawl")
+        assert second.code == 2
+        assert second.err.startswith("error: another process is crawling with s.crawl")
+        third = await crawl("run", site.url, "--state", "s.crawl", "--fresh", "--yes")
+        assert third.code == 2
+        gate.may_answer.set()
+        assert (await ended(process)).code == 0
+
+
+async def test_a_reader_of_standard_output_that_goes_away_stops_the_crawl(command: Command, crawl: Crawl) -> None:
+    gate = Gate()
+    async with serve(gate) as site:
+        arguments = ("run", site.url, "--no-robots", "--state", "s.crawl", "-o", "-")
+        process = command.start(*arguments, "-s", "commit_interval=0.01")
+        assert process.stdout is not None
+        first = await asyncio.to_thread(process.stdout.readline)
+        process.stdout.close()
+        process.stdout = open(os.devnull)  # noqa: ASYNC230, PTH123, SIM115 - what is left for `communicate` to read
+        with closing(process.stdout):
+            gate.may_answer.set()
+            stopped = await ended(process)
+        assert stopped.code == 1, stopped.err
+        assert "error: cannot write standard output: Broken pipe; its reader has gone" in stopped.err
+        assert "Traceback" not in stopped.err
+        assert "Exception ignored" not in stopped.err
+        rest = await crawl(*arguments)
+        assert rest.code == 0
+        assert len({first.strip(), *rest.out.splitlines()}) == 11
