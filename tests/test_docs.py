@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import click
 import pytest
 
-from crawler import Crawl, Links, Page, Request, Settings, Spider
+from crawler import Crawl, Links, Page, Request, Settings, Spider, retries
 from crawler.cli import console
 from crawler.cli.main import crawl as command
 from crawler.frontier.migrations import VERSION, script
 from crawler.loader import load
+from crawler.outcome import Skip
 from crawler.settings import with_overrides
 from crawler.statefile import StateFile
 from spiders.site import SiteSpider
@@ -137,6 +138,13 @@ def test_every_part_of_links_is_named() -> None:
     assert {field.name for field in fields(Links)} - {"_"} <= set(named)
 
 
+def test_every_reason_and_kind_of_failure_is_listed() -> None:
+    reasons, kinds = (_rows(_section(DOCS / "crawl-file.md", heading)) for heading in ("A request's way", "Failures"))
+    assert {reason.value for reason in Skip} <= {_code(row[0])[0] for row in reasons}
+    assert {kind for _, kind, _ in retries._ERRORS} <= {_code(row[0])[0] for row in kinds}
+    assert ["`http`", "A status other than 2xx", ", ".join(map(str, sorted(retries._PASSING_STATUSES)))] in kinds
+
+
 # What is referred to exists
 
 
@@ -174,6 +182,20 @@ def test_every_named_file_class_and_function_exists(place: str) -> None:
             found = [node for node in body if getattr(node, "name", None) == part]
             assert found, f"{path} has no {part}"
             body = getattr(found[0], "body", [])
+
+
+def test_every_method_of_the_journey_exists() -> None:
+    files = [path for package in ("client", "crawler", "spiders") for path in (ROOT / package).rglob("*.py")]
+    methods = {
+        f"{kind.name}.{getattr(part, 'name', '')}"
+        for path in files
+        for kind in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(kind, ast.ClassDef)
+        for part in kind.body
+    }
+    named = {span for span in _code(_prose(DOCS / "architecture.md")) if re.fullmatch(r"[A-Z][a-z]\w*\.\w+", span)}
+    assert named
+    assert named <= methods
 
 
 def test_every_command_line_can_be_given() -> None:
