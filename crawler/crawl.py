@@ -7,7 +7,7 @@ import inspect
 import time
 from collections.abc import AsyncIterable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from client import AddressGuard, ClientSession, ClientTimeout, CookieJar, TCPConnector
@@ -77,13 +77,18 @@ class Crawl:
         self._scheduler: Scheduler | None = None
         self._engine: Engine | None = None
         self._admission = Admission(spider.scope, self._settings.max_depth)
-        self._stop_reason = ""
+        self._reason = ""
+        self._is_asked_to_stop = False
 
-    def stop(self, reason: str = "interrupted") -> None:
+    def stop(self) -> None:
         """Begin nothing new, end what is under way within `drain_timeout`, commit; the second time, at once."""
-        self._stop_reason = self._stop_reason or reason
+        at_once, self._is_asked_to_stop = self._is_asked_to_stop, True
+        self._end("interrupted", at_once=at_once)
+
+    def _end(self, reason: str, *, at_once: bool = False) -> None:
+        self._reason = self._reason or reason
         if self._engine:
-            self._engine.stop()
+            self._engine.stop(at_once=at_once)
 
     async def run(self) -> Report:
         """Crawl until nothing is left, or `stop`, or a limit. Raises the errors of crawler/errors.py."""
@@ -153,11 +158,10 @@ class Crawl:
                 with _faults_of_the_spider("closed()"):
                     await self._spider.closed()
         is_over = not (frontier.counts.queued or frontier.counts.leased)
-        return "finished" if is_over else self._stop_reason or "interrupted"
+        return "finished" if is_over else self._reason
 
     async def _go_round(self, engine: Engine, frontier: SqliteFrontier) -> None:
-        if self._stop_reason or not self._may_start(0):
-            self._stop_reason = self._stop_reason or "max_pages"
+        if self._reason or not self._may_start(0):
             return
         services = [frontier.keep_committing]
         if self._settings.max_time:
@@ -166,7 +170,7 @@ class Crawl:
 
     async def _end_in_time(self) -> None:
         await asyncio.sleep(self._settings.max_time)
-        self.stop("max_time")
+        self._end("max_time")
 
     def _may_start(self, under_way: int) -> bool:
         """Whether another page may be begun under `max_pages`; once that many are done, the crawl stops."""
@@ -175,7 +179,7 @@ class Crawl:
             return True
         done = self._frontier.counts.done
         if done >= most:
-            self.stop("max_pages")
+            self._end("max_pages")
         return done + under_way < most
 
     async def _seed(self, frontier: SqliteFrontier) -> None:
@@ -212,15 +216,8 @@ class Crawl:
         frontier, tally = self._frontier, self._tally
         counts = frontier.counts if frontier else Counts()
         return Stats(
+            **asdict(counts),
             spider=self._spider.crawl_name(),
-            queued=counts.queued,
-            leased=counts.leased,
-            done=counts.done,
-            failed=counts.failed,
-            skipped=counts.skipped,
-            items=counts.items,
-            bytes=counts.bytes,
-            hosts=counts.hosts,
             started=frontier.first_started if frontier else time.time(),
             elapsed=(frontier.elapsed_before if frontier else 0.0) + tally.run_elapsed,
             run_elapsed=tally.run_elapsed,

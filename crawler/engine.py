@@ -59,11 +59,11 @@ class Engine:
         self._cutting_short = asyncio.Event()
         self._crew: list[asyncio.Task[None]] = []
 
-    def stop(self) -> None:
-        """Begin nothing new, and end what is under way within `drain_timeout`; the second time, at once."""
-        if self._stopping.is_set():
-            self._cutting_short.set()
+    def stop(self, *, at_once: bool = False) -> None:
+        """Begin nothing new, and end what is under way: within `drain_timeout`, or at once."""
         self._stopping.set()
+        if at_once:
+            self._cutting_short.set()
 
     async def run(self, *services: Callable[[], Coroutine[None, None, None]]) -> None:
         """Go round until nothing is left, or `stop`. `services` run beside the crew, and end with it."""
