@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from crawler.errors import CrawlError, TargetError
 from crawler.spider import Spider, explain
+from crawler.web.urls import normalize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,18 +39,14 @@ def load(target: str, arguments: Mapping[str, Any] | None = None) -> Spider:
     """The spider that `target` names, made with `arguments`.
 
     Raises TargetError, which says where the mistake is and shows no traceback, when it cannot be found, read or built;
-    SpiderError when it does not take these arguments.
+    SpiderError when it does not take these arguments, InvalidUrl when it starts with what is no URL.
     """
     arguments = dict(arguments or {})
     if is_url(target):
         target, arguments = SITE_SPIDER, {"start_urls": [target], **arguments}
-    spider = load_class(target)
-    try:
-        return spider(**arguments)
-    except CrawlError:
-        raise
-    except Exception as error:
-        raise TargetError(f"{spider.__name__} cannot be made: {_in_short(error)}") from error
+    spider = _make(load_class(target), arguments)
+    _check_seeds(spider)
+    return spider
 
 
 def load_class(target: str) -> type[Spider]:
@@ -167,6 +164,28 @@ def _named(module: ModuleType, place: str, name: str) -> type[Spider]:
 def _spiders(module: ModuleType) -> list[type[Spider]]:
     classes = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, Spider)]
     return list(dict.fromkeys(spider for spider in classes if spider.__module__ == module.__name__))
+
+
+# Making
+
+
+def _make(spider: type[Spider], arguments: Mapping[str, Any]) -> Spider:
+    try:
+        return spider(**arguments)
+    except CrawlError:
+        raise
+    except Exception as error:
+        raise TargetError(f"{spider.__name__} cannot be made: {_in_short(error)}") from error
+
+
+def _check_seeds(spider: Spider) -> None:
+    """Find what is wrong with `start_urls` now, before a crawl file is made for them."""
+    if type(spider).start is not Spider.start:
+        return
+    if isinstance(spider.start_urls, str):
+        raise TargetError(f"start_urls of {type(spider).__name__} is one text; it is a list: [{spider.start_urls!r}]")
+    for url in spider.start_urls:
+        normalize(url)
 
 
 # Saying what is wrong

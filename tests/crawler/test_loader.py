@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crawler.errors import SpiderError, TargetError
+from crawler.errors import InvalidUrl, SpiderError, TargetError
 from crawler.loader import crawl_name, load, load_class
 
 if TYPE_CHECKING:
@@ -195,6 +195,20 @@ def test_a_constructor_that_raises_is_a_mistake_in_the_spider() -> None:
         load("quotes.py")
     with pytest.raises(TargetError, match=r"^Quotes cannot be made: TypeError: .*unexpected keyword argument 'tag'"):
         load("quotes.py", {"tag": "x"})
+
+
+def test_seeds_that_are_no_urls_are_found_before_a_crawl_begins() -> None:
+    write("mail.py", QUOTES.replace("http:", "mailto:"))
+    with pytest.raises(InvalidUrl, match="mailto"):
+        load("mail.py")
+    write("text.py", QUOTES.replace("[", "").replace("]", ""))
+    with pytest.raises(TargetError, match=r"start_urls of Quotes is one text; it is a list: \['http://quotes"):
+        load("text.py")
+
+
+def test_seeds_of_a_spider_that_makes_its_own_are_its_own_affair() -> None:
+    write("own.py", QUOTES.replace("http:", "mailto:") + "\n        def start(self): return []\n")
+    assert load("own.py").start() == []
 
 
 @pytest.mark.parametrize(
