@@ -126,56 +126,41 @@ class Call:
         A kept connection may turn out to be dead; then the request goes out once more on a new one, if that is safe. Errors
         name the request. Cancelled, it leaves nothing open.
         """
-        try:
-            try:
-                return await self._exchange(request)
-            except _StaleConnectionError:
-                self.settings.connector.drop_idle(request.connection_key)
-                return await self._exchange(request)
-        except ClientError as error:
-            if error.url is None:
-                error.method, error.url = request.method, request.url
-            raise
-        except WireError as error:
-            kind = HeadersTooLarge if isinstance(error, HeadTooLarge) else BadHttpMessage
-            raise kind(request.request_info, (), message=str(error)) from error
-
-    async def _exchange(self, request: ClientRequest) -> ClientResponse:
-        settings = self.settings
-        connection = await settings.connector.connect(
-            request, self.traces, settings.timeout, deadline_at=self.deadline_at
-        )
+        connection: Connection | None = None
         exchange: Exchange | None = None
-        try:
-            exchange = self._begin(connection, request)
-            if self.traces:
-                await emit(self.traces, TraceRequestHeadersSentParams(request.method, request.url, request.headers))
-            if not exchange.is_sent:
-                await self._send_body(connection, exchange, request)
-            while exchange.body is None:
-                await exchange.news()
-            if b"set-cookie" in exchange.noted:
-                settings.jar.store(exchange.set_cookie_values(), request.url)
-        except (ServerDisconnectedError, ClientOSError) as error:
-            connection.close()
-            if connection.was_used and _may_repeat(exchange, request):
-                raise _StaleConnectionError from error
-            raise
-        except BaseException:
-            connection.close()
-            raise
-        return ClientResponse(request, exchange, exchange.body, connection, settings.resolve_charset, self.started_at)
+        while True:
+            try:
+                connection = await self.settings.connector.connect(
+                    request, self.traces, self.settings.timeout, deadline_at=self.deadline_at
+                )
+                exchange = self._begin(connection, request)
+                if self.traces:
+                    await emit(self.traces, TraceRequestHeadersSentParams(request.method, request.url, request.headers))
+                if not exchange.is_sent:
+                    await self._send_body(connection, exchange, request)
+                while exchange.head is None:
+                    await exchange.news()
+                if "\nset-cookie:" in exchange.head.lowered:
+                    self.settings.jar.store(exchange.head.text_values("\nset-cookie:"), request.url)
+                return ClientResponse(request, exchange, connection, self.settings.resolve_charset, self.started_at)
+            except BaseException as error:
+                if connection is not None:
+                    connection.close()
+                    if connection.was_used and _may_repeat(request, exchange, error):
+                        self.settings.connector.drop_idle(request.connection_key)
+                        connection = exchange = None
+                        continue
+                raise _named(error, request) from error.__cause__
 
     def _begin(self, connection: Connection, request: ClientRequest) -> Exchange:
-        data = request.head().encode("utf-8", "surrogateescape")
-        whole = request.whole()
+        data, is_whole = request.wire()
         connection.began()
         return connection.protocol.begin(
             request.method,
             request.url,
-            data + whole if whole else data,
+            data,
             self.settings.read_policy,
-            is_whole=whole is not None,
+            is_whole=is_whole,
             may_upgrade=request.asks_upgrade,
             deadline_at=self.deadline_at,
             sock_read=self.settings.timeout.sock_read,
@@ -208,16 +193,26 @@ class Call:
             protocol.fail(failure)
 
 
-class _StaleConnectionError(Exception):
-    """A kept connection was dead, and the request may go out again on a new one."""
-
-
-def _may_repeat(exchange: Exchange | None, request: ClientRequest) -> bool:
-    """Whether a request that got no answer on a kept connection may be sent again (RFC 9110 §9.2.2)."""
+def _may_repeat(request: ClientRequest, exchange: Exchange | None, error: BaseException) -> bool:
+    """Whether a request that failed on a kept connection may be sent again (RFC 9110 §9.2.2)."""
+    if not isinstance(error, ServerDisconnectedError | ClientOSError):
+        return False
     if exchange is None:
         return True  # the connection was seen to be closed before anything was sent
     can_replay = request.body is None or request.body.can_replay
     return can_replay and request.method in _IDEMPOTENT and not exchange.has_begun
+
+
+def _named(error: BaseException, request: ClientRequest) -> BaseException:
+    """Return an error of ours with the request's name on it; others as they are."""
+    if isinstance(error, WireError):
+        kind = HeadersTooLarge if isinstance(error, HeadTooLarge) else BadHttpMessage
+        named = kind(request.request_info, (), message=str(error))
+        named.__cause__ = error
+        return named
+    if isinstance(error, ClientError) and error.url is None:
+        error.method, error.url = request.method, request.url
+    return error
 
 
 def _chain(middlewares: Sequence[Middleware], send: Handler) -> Handler:

@@ -1,16 +1,13 @@
 """One request and its response, as far as a connection knows them: what has arrived, and who waits for it."""
 
 import asyncio
-from itertools import chain
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from yarl import URL
 
 from client.errors import ClientError
+from client.head import Head
 from client.stream import Flow, StreamReader
-from client.version import HttpVersion, HttpVersion11
-
-RawHeaders = list[tuple[bytes, bytes]]
 
 
 class WireError(Exception):
@@ -42,12 +39,6 @@ class ReadPolicy(NamedTuple):
     """Whether a body may be framed by the end of the connection; if not, such a response has none."""
 
 
-_NOTED: Final = frozenset(
-    {b"connection", b"content-encoding", b"content-length", b"location", b"set-cookie", b"transfer-encoding"}
-)
-"""The headers an exchange itself looks at."""
-
-
 class Exchange:
     """One request and its response. A connection fills it; whoever builds a response reads it."""
 
@@ -58,21 +49,18 @@ class Exchange:
         "done_at",
         "ends_at_head",
         "first_byte_at",
+        "head",
         "is_complete",
         "is_sent",
         "keeps_alive",
         "may_continue",
         "may_upgrade",
         "method",
-        "noted",
         "policy",
-        "raw_headers",
-        "reason",
         "sent_at",
         "sock_read",
         "status",
         "url",
-        "version",
     )
 
     def __init__(  # noqa: PLR0917  made once a request
@@ -93,11 +81,7 @@ class Exchange:
         """Whether the request has been handed to the transport completely."""
         self.may_upgrade = may_upgrade
         self.status = 0
-        self.reason = b""
-        self.version = HttpVersion11
-        self.raw_headers: RawHeaders = []
-        self.noted: dict[bytes, list[bytes]] = {}
-        """The values of the headers in `_NOTED`, by name in lower case."""
+        self.head: Head | None = None
         self.body: StreamReader | None = None
         """None until the head of the final response has arrived."""
         self.keeps_alive = False
@@ -116,10 +100,6 @@ class Exchange:
     def has_begun(self) -> bool:
         """Whether anything of a response has arrived."""
         return self.first_byte_at > 0.0
-
-    def set_cookie_values(self) -> list[str]:
-        """The values of the Set-Cookie headers, as they came."""
-        return [value.decode("utf-8", "surrogateescape") for value in self.noted.get(b"set-cookie", ())]
 
     # -- who waits ------------------------------------------------------------------------------------------------
 
@@ -142,63 +122,65 @@ class Exchange:
             self.may_continue = True
             self._wake()
 
-    def take_head(self, version: HttpVersion, status: int, reason: bytes, headers: RawHeaders, flow: Flow) -> None:
+    def take_head(self, status: int, head: Head, flow: Flow) -> None:
         """The head of the final response has arrived; raises `WireError` when it breaks a limit or makes no sense."""
         policy = self.policy
-        if status < 100 or (status == 101 and not self.may_upgrade):
-            raise WireError(f"unexpected status {status}")
-        if len(reason) > policy.max_line_size:
-            raise HeadTooLarge(f"a status line of more than {policy.max_line_size} bytes")
-        if len(headers) > policy.max_headers:
-            raise HeadTooLarge(f"more than {policy.max_headers} headers")
-        self.version, self.status, self.reason, self.raw_headers = version, status, reason, headers
-        self._note(headers, policy.max_field_size)
-        self.keeps_alive = self._persists()
+        self.status, self.head = status, head
+        self._check(head)
+        self.keeps_alive = self._persists(head)
         if self.method == "HEAD" or (self.method == "CONNECT" and 200 <= status < 300):
             self.ends_at_head = True
         elif not policy.read_until_eof and self.ends_with_connection:
             self.ends_at_head, self.keeps_alive = True, False
         self.is_complete = self.ends_at_head
-        codings = self.noted.get(b"content-encoding", ()) if policy.decompresses else ()
+        coding = ""
+        if "\ncontent-encoding:" in head.lowered and policy.decompresses:
+            coding = ",".join(head.text_values("\ncontent-encoding:"))
         self.body = StreamReader(
             flow,
             self.method,
             self.url,
             high_water=policy.high_water,
             max_bytes=policy.max_body_bytes,
-            content_encoding=b",".join(codings).decode("latin-1") if codings else "",
+            content_encoding=coding,
         )
         self._wake()
 
-    def _note(self, headers: RawHeaders, max_field_size: int) -> None:
-        """Check each header, and remember those that concern the exchange."""
-        content = b"".join(chain.from_iterable(headers))
-        if len(content) > max_field_size:
-            for name, value in headers:
-                if len(name) + len(value) > max_field_size:
-                    raise HeadTooLarge(f"a header of more than {max_field_size} bytes: {name[:40]!r}")
-        if b"\0" in content:
-            raise WireError("NUL in a header")
-        noted = self.noted
-        for name, value in [(key, value) for name, value in headers if (key := name.lower()) in _NOTED]:
-            noted.setdefault(name, []).append(value)
+    def _check(self, head: Head) -> None:
+        data, policy, status = head.data, self.policy, self.status
+        if status < 100 or (status == 101 and not self.may_upgrade) or not data.startswith(b"HTTP/"):
+            raise WireError(f"unexpected status line {data[:40]!r}")
+        if data.count(b"\n") - 2 > policy.max_headers:
+            raise HeadTooLarge(f"more than {policy.max_headers} headers")
+        if len(data) > policy.max_field_size or len(data) > policy.max_line_size:
+            status_line, *lines = data.split(b"\n")
+            if len(status_line) > policy.max_line_size:
+                raise HeadTooLarge(f"a status line of more than {policy.max_line_size} bytes")
+            if any(len(line) > policy.max_field_size for line in lines):
+                raise HeadTooLarge(f"a header line of more than {policy.max_field_size} bytes")
+        if "\0" in head.lowered:
+            raise WireError("NUL in the head")
+        if data[data.index(b"\n") + 1] in b" \t":
+            raise WireError("a blank before the first header")  # RFC 9112 §2.2
 
-    def _persists(self) -> bool:
+    def _persists(self, head: Head) -> bool:
         """Whether the peer keeps the connection open after this response (RFC 9112 §9.3)."""
-        noted = self.noted
-        if b"transfer-encoding" in noted and (b"content-length" in noted or self.version < HttpVersion11):
+        lowered = head.lowered
+        is_modern = lowered[5:8] >= "1.1"
+        if "\ntransfer-encoding:" in lowered and (not is_modern or "\ncontent-length:" in lowered):
             return False  # two framings, or one HTTP/1.0 does not know: others may see the end elsewhere (§6.1, §6.3)
-        if b"connection" not in noted:
-            return self.version >= HttpVersion11
-        options = [option.strip() for option in b",".join(noted[b"connection"]).lower().split(b",")]
-        return b"close" not in options and (self.version >= HttpVersion11 or b"keep-alive" in options)
+        if "\nconnection:" not in lowered:
+            return is_modern
+        options = [option.strip() for option in ",".join(head.text_values("\nconnection:")).lower().split(",")]
+        return "close" not in options and (is_modern or "keep-alive" in options)
 
     @property
     def ends_with_connection(self) -> bool:
         """Whether the end of the connection is the end of the body (RFC 9112 §6.3, items 4 and 8)."""
-        if codings := self.noted.get(b"transfer-encoding"):
+        assert self.head is not None
+        if codings := self.head.values("\ntransfer-encoding:"):
             return codings[-1].rpartition(b",")[2].strip().lower() != b"chunked"
-        return b"content-length" not in self.noted
+        return "\ncontent-length:" not in self.head.lowered
 
     # -- how it ends ----------------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import asyncio
 from math import inf
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
 
@@ -35,15 +35,13 @@ from client.errors import (
     ServerTimeoutError,
     SocketTimeoutError,
 )
-from client.exchange import Exchange, HeadTooLarge, RawHeaders, ReadPolicy, WireError
-from client.version import HttpVersion10, HttpVersion11
+from client.exchange import Exchange, HeadTooLarge, ReadPolicy, WireError
+from client.head import Head, find_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from yarl import URL
-
-_VERSIONS: Final = {"1.1": HttpVersion11, "1.0": HttpVersion10}
 
 
 class Http1Protocol(asyncio.Protocol):
@@ -53,12 +51,12 @@ class Http1Protocol(asyncio.Protocol):
         "_deadline_at",
         "_drained",
         "_exchange",
-        "_headers",
+        "_head_at",
         "_is_lost",
         "_loop",
         "_lost",
         "_parser",
-        "_reason",
+        "_pieces",
         "_silence_at",
         "_timer",
         "_timer_at",
@@ -77,8 +75,8 @@ class Http1Protocol(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._exchange: Exchange | None = None
         self._parser = self._new_parser()
-        self._headers: RawHeaders = []
-        self._reason = b""
+        self._pieces: list[bytes] = []  # of an incomplete head, and what came with it
+        self._head_at = 0  # where it begins in them
         self._uncounted = 0  # bytes of an incomplete head, or of framing since the last content
         self._is_lost = False
         self._lost: asyncio.Future[None] | None = None
@@ -197,7 +195,11 @@ class Http1Protocol(asyncio.Protocol):
             exchange.first_byte_at = now
         if exchange.sock_read:
             self._put_off_silence(exchange, now)
-        content_before = exchange.body.total_bytes if exchange.body is not None else 0
+        if exchange.body is None:
+            self._pieces.append(data)
+            content_before = 0
+        else:
+            content_before = exchange.body.total_bytes
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
@@ -259,23 +261,21 @@ class Http1Protocol(asyncio.Protocol):
         if self._exchange is None or self._exchange.is_complete:
             raise WireError("bytes after the response")
 
-    def on_status(self, part: bytes) -> None:
-        self._reason += part
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name, value))
-
     def on_headers_complete(self) -> None:
         exchange = self._exchange
         assert exchange is not None
-        reason, self._reason = self._reason, b""
-        headers, self._headers = self._headers, []
+        pieces = self._pieces
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        found = find_head(data, self._head_at)
+        if found is None:
+            raise WireError("no end of the head")
         status = self._parser.get_status_code()
         if 100 <= status < 200 and status != 101:
+            self._pieces, self._head_at = [data], found[1]
             exchange.take_interim(status)
             return
-        version = self._parser.get_http_version()
-        exchange.take_head(_VERSIONS.get(version, HttpVersion11), status, reason, headers, self)
+        self._pieces, self._head_at = [], 0
+        exchange.take_head(status, Head(data[found[0] : found[1]]), self)
 
     def on_body(self, data: bytes) -> None:
         exchange = self._exchange
@@ -320,8 +320,6 @@ class Http1Protocol(asyncio.Protocol):
             exchange.finish(now)
             if exchange.ends_at_head:
                 self._parser = self._new_parser()
-            if self._headers:  # trailers
-                self._headers = []
             if exchange.keeps_alive and exchange.is_sent and not self.is_closed:
                 self.is_idle = True
                 self.idle_since = now

@@ -20,10 +20,12 @@ from client.origin import Origin
 from client.version import HttpVersion, HttpVersion11
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator, Callable, Collection
 
     from yarl import URL
 
+    from client.auth import BasicAuth
+    from client.proxies import Proxy, ProxyChoice
     from client.tls import Verification
 
 USER_AGENT: Final = "nephila"
@@ -87,6 +89,10 @@ class SendPolicy:
     ssl: Verification = True
     server_hostname: str | None = None
     """The name that a TLS server is asked for, and verified by, in place of the URL's host."""
+    proxy_for: ProxyChoice | None = None
+    """Says what a URL is requested through; None: never through a proxy."""
+    credentials_for: Callable[[str], BasicAuth | None] | None = None
+    """Knows the credentials for a host, for requests that bring none."""
 
     leaves_head: bool = field(init=False)
     """Whether the head of a request without a body and headers of its own is the one that `defaults` wrote out."""
@@ -106,7 +112,7 @@ class ClientRequest:
     Middlewares may change `headers` before they pass it on, and replace `body`.
     """
 
-    __slots__ = ("_body", "_cookie", "_given", "_headers", "chunked", "method", "policy", "url")
+    __slots__ = ("_body", "_cookie", "_given", "_headers", "chunked", "method", "policy", "proxy", "url")
 
     def __init__(  # noqa: PLR0917  made for every request: keywords cost
         self,
@@ -120,11 +126,13 @@ class ClientRequest:
         self.method = method
         self.url = url
         self.policy = policy
+        self.proxy: Proxy | None = None if policy.proxy_for is None else policy.proxy_for(url)
         self.chunked = policy.chunked
         self._given = headers
         self._cookie = cookie
         self._body = body
-        if headers is None and body is None and policy.leaves_head and method in _BODILESS_METHODS:
+        is_usual = headers is None and body is None and self.proxy is None
+        if is_usual and policy.leaves_head and method in _BODILESS_METHODS:
             self._headers: CIMultiDict[str] | None = None
         else:
             self._headers = self._make_headers()
@@ -179,7 +187,7 @@ class ClientRequest:
     @property
     def connection_key(self) -> ConnectionKey:
         """What must be equal for another request to follow this one on its connection."""
-        return ConnectionKey(self.origin, self.policy.ssl, self.policy.server_hostname)
+        return ConnectionKey(self.origin, self.policy.ssl, self.policy.server_hostname, self.proxy)
 
     @property
     def request_info(self) -> RequestInfo:
@@ -193,8 +201,22 @@ class ClientRequest:
 
     # -- its bytes ------------------------------------------------------------------------------------------------
 
+    def wire(self) -> tuple[bytes, bool]:
+        """Return the bytes that go out first, and whether they are all: a body in memory goes with the head.
+
+        `InvalidUrlClientError` or `ValueError` for what would break the head (RFC 9112 §3, §5).
+        """
+        head = self.head().encode("utf-8", "surrogateescape")
+        if self._body is None:
+            return head, True
+        if self.policy.expect100 or self.policy.chunk_bytes or (data := self._body.in_memory()) is None:
+            return head, False
+        if self.chunked:
+            data = b"%s0\r\n\r\n" % _chunk(data)
+        return head + data, True
+
     def head(self) -> str:
-        """Write the head out. `InvalidUrlClientError` or `ValueError` for what would break it (RFC 9112 §3, §5)."""
+        """Write the head out."""
         url = self.url
         target, host = url.raw_path_qs, url.host_port_subcomponent
         if not (target.isascii() and target.isprintable()) or " " in target or not host:
@@ -202,20 +224,19 @@ class ClientRequest:
         if self._headers is None:
             cookie = f"Cookie: {self._cookie}\r\n" if self._cookie else ""
             return f"{self.method} {target} HTTP/1.1\r\nHost: {host}\r\n{self.policy.defaults.block}{cookie}\r\n"
+        headers, proxy_lines = self._headers, ""
+        if self.proxy is not None:
+            is_forwarded = self.proxy.forwards(url.scheme)
+            if is_forwarded:
+                target, proxy_lines = f"{url.scheme}://{host}{target}", self.proxy.header_block
+            if "Proxy-Authorization" in headers and (self.proxy.auth is not None or not is_forwarded):
+                headers = headers.copy()  # what the caller says to proxies is not for the origin
+                headers.popall("Proxy-Authorization")
         version = self.policy.version
         start = f"{self.method} {target} HTTP/{version.major}.{version.minor}\r\n"
-        if "Host" not in self._headers:
+        if "Host" not in headers:
             start += f"Host: {host}\r\n"
-        return f"{start}{write_headers(self._headers)}\r\n"
-
-    def whole(self) -> bytes | None:
-        """Return the body's bytes as they go on the wire, if they can go with the head; else None."""
-        if self._body is None:
-            return b""
-        if self.policy.expect100 or self.policy.chunk_bytes:
-            return None
-        data = self._body.in_memory()
-        return data if data is None or not self.chunked else b"%s0\r\n\r\n" % _chunk(data)
+        return f"{start}{proxy_lines}{write_headers(headers)}\r\n"
 
     async def parts(self) -> AsyncIterator[bytes]:
         """Iterate over the body's bytes as they go on the wire."""

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from yarl import URL
 
     from client.connection import Connection
-    from client.exchange import Exchange, RawHeaders
+    from client.exchange import Exchange
+    from client.head import RawHeaders
     from client.links import Link
     from client.request import ClientRequest, RequestInfo
     from client.stream import StreamReader
@@ -39,6 +40,7 @@ class ClientResponse:
         "_connection",
         "_cookies",
         "_exchange",
+        "_head",
         "_headers",
         "_is_closed",
         "_request",
@@ -50,24 +52,26 @@ class ClientResponse:
         "status",
     )
 
-    def __init__(  # noqa: PLR0917  made for every request: keywords cost
+    def __init__(
         self,
         request: ClientRequest,
         exchange: Exchange,
-        content: StreamReader,
         connection: Connection,
         resolve_charset: Callable[[ClientResponse, bytes], str],
         started_at: float,
     ) -> None:
+        assert exchange.head is not None
+        assert exchange.body is not None
         self.method = request.method
         self.status = exchange.status
         """The status code."""
-        self.content = content
+        self.content = exchange.body
         """The body, as a stream."""
         self.history: tuple[ClientResponse, ...] = ()
         """The redirects that led here, the first one first. They are closed."""
         self._request = request
         self._exchange = exchange
+        self._head = exchange.head
         self._connection: Connection | None = connection
         self._resolve_charset = resolve_charset
         self._started_at = started_at
@@ -80,12 +84,12 @@ class ClientResponse:
 
     @property
     def version(self) -> HttpVersion:
-        return self._exchange.version
+        return self._head.version
 
     @property
     def reason(self) -> str:
         """The reason phrase; it means nothing, and may be empty (RFC 9112 §4)."""
-        return self._exchange.reason.decode("utf-8", "surrogateescape")
+        return self._head.reason.decode("utf-8", "surrogateescape")
 
     @property
     def ok(self) -> bool:
@@ -114,7 +118,7 @@ class ClientResponse:
     @property
     def raw_headers(self) -> RawHeaders:
         """Names and values as they came."""
-        return self._exchange.raw_headers
+        return self._head.headers
 
     @property
     def headers(self) -> CIMultiDictProxy[str]:
@@ -122,8 +126,7 @@ class ClientResponse:
         if self._headers is None:
             self._headers = CIMultiDictProxy(
                 CIMultiDict(
-                    (name.decode(), value.strip(b" \t").decode("utf-8", "surrogateescape"))
-                    for name, value in self._exchange.raw_headers
+                    (name.decode(), value.decode("utf-8", "surrogateescape")) for name, value in self._head.headers
                 )
             )
         return self._headers
@@ -131,7 +134,7 @@ class ClientResponse:
     @property
     def location(self) -> bytes | None:
         """The Location header as it came; None without one."""
-        values = self._exchange.noted.get(b"location")
+        values = self._head.values("\nlocation:")
         return values[0] if values else None
 
     @property
@@ -139,7 +142,7 @@ class ClientResponse:
         """The cookies that this very response set; those that do not parse are left out."""
         if self._cookies is None:
             self._cookies = SimpleCookie()
-            for value in self._exchange.set_cookie_values():
+            for value in self._head.text_values("\nset-cookie:"):
                 try:
                     self._cookies.load(value)
                 except CookieError:

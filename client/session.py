@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json as json_module
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,11 +19,13 @@ from client.body import Body, BytesBody, make_body
 from client.call import Call, CallSettings
 from client.connector import BaseConnector, TCPConnector
 from client.cookies import CookieJar
+from client.environment import Environment
 from client.errors import ClientError, InvalidUrlClientError, NonHttpUrlClientError, ServerTimeoutError
 from client.exchange import ReadPolicy
 from client.forms import FormData
 from client.options import RequestOptions
 from client.plan import Plan, split_credentials
+from client.proxies import Proxy, always, by_scheme, first_of, telling
 from client.request import HeaderDefaults, SendPolicy
 from client.timeouts import DEFAULT_TIMEOUT, ClientTimeout, fail_at
 from client.tls import merge_verification
@@ -35,6 +38,7 @@ from client.tracing import (
     emit,
 )
 from client.version import HttpVersion, HttpVersion11
+from client.ws_connect import Opening, WebSocketContext, WebSocketOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
     from client.abc import AbstractCookieJar, LooseCookies
     from client.auth import BasicAuth
     from client.options import LooseHeaders, Middleware, Params, StatusCheck
+    from client.proxies import ProxyChoice
     from client.response import ClientResponse
 
 _OPTIONS: Final = frozenset(RequestOptions.__annotations__)
@@ -91,6 +96,10 @@ class ResponseContext:
 class ClientSession:
     """Makes requests that share connections, cookies, headers and settings. Close it, or use it in `async with`.
 
+    Proxies, for requests that name none: one `proxy` for all, or `proxies` by scheme (``http``, ``https``, ``ws``, ``wss``, ``all``);
+    `proxy_auth` is for them. With `trust_env`, the environment is asked next, and netrc for credentials (see
+    `client.environment`); a mapping is read in its place.
+
     `base_url` is what relative URLs are resolved against. A `connector` is closed with the session unless `connector_owner`
     is false. `headers`, `skip_auto_headers`, `auth`, `version`, `timeout`, `raise_for_status`, `auto_decompress`,
     `requote_redirect_url`, `middlewares`, and the bounds `read_bufsize`, `max_line_size`, `max_field_size`, `max_headers`
@@ -129,6 +138,10 @@ class ClientSession:
         max_body_bytes: int | None = None,
         fallback_charset_resolver: Callable[[ClientResponse, bytes], str] = lambda _response, _body: "utf-8",
         middlewares: Sequence[Middleware] = (),
+        proxy: str | URL | None = None,
+        proxy_auth: BasicAuth | None = None,
+        proxies: Mapping[str, str | URL] | None = None,
+        trust_env: bool | Mapping[str, str] = False,
     ) -> None:
         if loop is not None:
             warn("loop is deprecated: the running loop is used", DeprecationWarning, stacklevel=2)
@@ -142,6 +155,8 @@ class ClientSession:
         self._trace_configs = list(trace_configs or ())
         for config in self._trace_configs:
             config.freeze()
+        variables = os.environ if trust_env is True else trust_env
+        self._environment = None if variables is False else Environment(variables)
         self._headers = CIMultiDict(headers or ())
         self._skip_auto_headers = frozenset(skip_auto_headers or ())
         self._connector = connector if connector is not None else TCPConnector()
@@ -150,7 +165,12 @@ class ClientSession:
             connector=self._connector,
             jar=cookie_jar if cookie_jar is not None else CookieJar(),
             timeout=_session_timeout(timeout, read_timeout, conn_timeout),
-            send_policy=SendPolicy(defaults, version=version),
+            send_policy=SendPolicy(
+                defaults,
+                version=version,
+                proxy_for=telling(self._proxy_choice(proxy, proxies), proxy_auth, None),
+                credentials_for=None if self._environment is None else self._environment.credentials_for,
+            ),
             read_policy=ReadPolicy(
                 max_line_size=max_line_size,
                 max_field_size=max_field_size,
@@ -180,7 +200,9 @@ class ClientSession:
         How: `compress` the body ("gzip", "deflate"; True is the latter); send it `chunked`; wait for the server's word
         first (`expect100`). `allow_redirects`, at most `max_redirects`. `ssl` is True (verify), False, an `SSLContext` or a
         `Fingerprint`; `server_hostname` the name to verify. `timeout` is a `ClientTimeout`. `middlewares` in place of the
-        session's. `trace_request_ctx` is handed to trace configurations.
+        session's. `trace_request_ctx` is handed to trace configurations. `proxy` is the URL of one (http, https, socks4, socks4a,
+        socks5, socks5h), in place of the session's; `proxy_auth` its credentials, before those in the URL; `proxy_headers` are
+        sent to it (see `client.proxies`).
 
         How to read: `raise_for_status` (a coroutine function may decide), `auto_decompress`, `read_until_eof` (whether a body
         may end with the connection), and the session's bounds.
@@ -222,11 +244,38 @@ class ClientSession:
         """Make a DELETE request, as `request` does."""
         return ResponseContext(self._request("DELETE", url, options))
 
+    def ws_connect(
+        self, url: str | URL, *, method: str = "GET", **options: Unpack[WebSocketOptions]
+    ) -> WebSocketContext:
+        """Open a WebSocket (RFC 6455): `await` it, or use it in `async with`, for a `ClientWebSocketResponse`.
+
+        `url` is one of ws, wss, http or https. Redirects are followed. `params`, `headers`, `auth`, `ssl`, `server_hostname`
+        are as for `request`; its deadlines hold for the handshake.
+
+        What to ask: `protocols` are subprotocols, the preferred one first; `origin` is the Origin header; `compress` asks for
+        messages to be compressed (RFC 7692) with windows of at most so many bits, from 9 to 15.
+
+        What to do: `autoping` answers pings, `autoclose` the server's Close frame. `heartbeat` pings a server that has been
+        silent for so many seconds, and gives it up when it does not react within half of that. `max_msg_size` bounds a
+        message, in bytes, inflated or not; 0 does not. With `decode_text` off, text comes as the bytes it was sent as,
+        unchecked. `timeout` is a `ClientWSTimeout`, by default ten seconds for the closing handshake.
+
+        Deprecated: a number as `timeout` (`ClientWSTimeout.ws_close`), `receive_timeout` (`ClientWSTimeout.ws_receive`),
+        `verify_ssl`, `ssl_context` and `fingerprint` (use `ssl`).
+
+        Raises `WSServerHandshakeError` when the server does not agree, and what `request` does. Cancelled, it leaves no
+        connection in use.
+        """
+        opening = Opening(options)
+        return WebSocketContext(opening, self._request(method, url, opening.request_options))
+
     async def _request(self, method: str, url: str | URL, options: RequestOptions) -> ClientResponse:
-        if self.closed:
+        if self._connector is None:
             raise RuntimeError("the session is closed")
         if method not in _METHODS:
             method = _checked_method(method)
+        if self._environment is not None:
+            await self._environment.load()
         settings = self._settings_for(options) if options else self._settings
         plan = self._plan(method, url, options, settings)
         now = self._loop.time()
@@ -331,6 +380,12 @@ class ClientSession:
             max_redirects=options.get("max_redirects", 10) if options.get("allow_redirects", True) else None,
         )
 
+    def _proxy_choice(self, proxy: str | URL | None, proxies: Mapping[str, str | URL] | None) -> ProxyChoice | None:
+        if proxy is not None:
+            return always(Proxy.of(proxy))
+        choices = [by_scheme(proxies)] if proxies else []
+        return first_of(choices if self._environment is None else [*choices, self._environment.proxy_for])
+
     def _traces(self, options: RequestOptions) -> Sequence[Trace]:
         context = options.get("trace_request_ctx")
         return [Trace(self, config, context) for config in self._trace_configs]
@@ -380,6 +435,11 @@ class ClientSession:
     def connector_owner(self) -> bool:
         """Whether closing the session closes the connector."""
         return self._connector_owner
+
+    @property
+    def trust_env(self) -> bool:
+        """Whether the environment is asked for proxies and credentials."""
+        return self._environment is not None
 
     @property
     def raise_for_status(self) -> StatusCheck:
@@ -463,7 +523,15 @@ def _send_policy(options: RequestOptions, policy: SendPolicy) -> SendPolicy:
             stacklevel=7,
         ),
         server_hostname=options.get("server_hostname"),
+        proxy_for=_proxy_choice(options, policy.proxy_for),
     )
+
+
+def _proxy_choice(options: RequestOptions, default: ProxyChoice | None) -> ProxyChoice | None:
+    proxy, auth, headers = options.get("proxy"), options.get("proxy_auth"), options.get("proxy_headers")
+    if proxy is not None:
+        return always(Proxy.of(proxy, auth, headers or ()))
+    return telling(default, auth, headers)
 
 
 async def _check_status(response: ClientResponse, check: StatusCheck) -> None:

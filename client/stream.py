@@ -106,7 +106,8 @@ class StreamReader:
             self._error = BodyTooLarge(f"the body exceeds {self._max_bytes} bytes")
         if self._gathering:
             return
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
         if self._buffered > self._high_water and not self._paused and self._flow is not None:
             self._paused = True
             self._flow.pause_reading()
