@@ -39,6 +39,7 @@ from client.errors import (
     SocketTimeoutError,
     TooManyRedirects,
     UnixClientConnectorError,
+    WebSocketError,
     WSServerHandshakeError,
 )
 from client.limits import HostLimits, Slot
@@ -70,6 +71,8 @@ from client.tracing import (
     TraceResponseChunkReceivedParams,
 )
 from client.version import HttpVersion, HttpVersion10, HttpVersion11
+from client.websocket import ClientWebSocketResponse, ClientWSTimeout
+from client.ws_messages import WSCloseCode, WSMessage, WSMessageTypeError, WSMsgType
 
 __all__ = [
     "AbstractCookieJar",
@@ -97,6 +100,8 @@ __all__ = [
     "ClientSSLError",
     "ClientSession",
     "ClientTimeout",
+    "ClientWSTimeout",
+    "ClientWebSocketResponse",
     "Connection",
     "ConnectionTimeoutError",
     "ContentEncodingError",
@@ -148,6 +153,11 @@ __all__ = [
     "TraceResponseChunkReceivedParams",
     "UnixClientConnectorError",
     "UnixConnector",
+    "WSCloseCode",
+    "WSMessage",
+    "WSMessageTypeError",
+    "WSMsgType",
     "WSServerHandshakeError",
+    "WebSocketError",
     "encode_basic_auth",
 ]

@@ -30,6 +30,7 @@ Names and bases are those of the aiohttp client, so that handlers written for it
     ├── ClientPayloadError                        the body is cut short or malformed
     │   ├── ContentEncodingError                  it does not decompress
     │   └── BodyTooLarge                          it is larger than the caller allowed
+    ├── WebSocketError                            the server broke the WebSocket protocol; has `code`
     ├── InvalidURL (ValueError)
     │   └── InvalidUrlClientError
     │       └── InvalidUrlRedirectClientError (RedirectClientError)
@@ -83,6 +84,7 @@ __all__ = [
     "TooManyRedirects",
     "UnixClientConnectorError",
     "WSServerHandshakeError",
+    "WebSocketError",
 ]
 
 
@@ -321,6 +323,18 @@ class ContentEncodingError(ClientPayloadError):
 
 class BodyTooLarge(ClientPayloadError):
     """The body exceeds `max_body_bytes`, or inflates beyond what honest content does."""
+
+
+class WebSocketError(ClientError):
+    """The server broke the WebSocket protocol, or a bound of ours; `code` is the close code that it is told."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+
+    def _reason(self) -> str:
+        return self.message
 
 
 class InvalidURL(ClientError, ValueError):

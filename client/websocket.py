@@ -1,0 +1,305 @@
+"""An open WebSocket, as its user holds it."""
+
+from __future__ import annotations
+
+import asyncio
+import json as json_module
+import math
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Final, Self, cast
+
+from client.errors import ClientConnectionResetError, ClientError, ServerTimeoutError, WebSocketError
+from client.ws_messages import WSCloseCode, WSMessage, WSMessageTypeError, WSMsgType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from client.response import ClientResponse
+    from client.ws_handshake import Agreement
+    from client.ws_protocol import WebSocketProtocol
+
+_CLOSING: Final = WSMessage(WSMsgType.CLOSING, None, None)
+_CLOSED: Final = WSMessage(WSMsgType.CLOSED, None, None)
+_END: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED)
+_SENDABLE: Final = (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientWSTimeout:
+    """Limits in seconds; None or 0 means no limit."""
+
+    ws_receive: float | None = None
+    """Waiting for a message in `receive`. `TimeoutError`; the WebSocket stays open."""
+    ws_close: float | None = None
+    """The closing handshake. The connection is closed without it then."""
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if value is not None and not (isinstance(value, int | float) and 0 <= value < math.inf):
+                raise ValueError(f"{item.name} must be a number of seconds, 0 or None, not {value!r}")
+
+
+DEFAULT_WS_TIMEOUT: Final = ClientWSTimeout(ws_close=10.0)
+
+
+class ClientWebSocketResponse:
+    """An open WebSocket; `ClientSession.ws_connect` makes it.
+
+    ``async for message in ws`` receives until it is closed. One task may receive at a time; others may send, and close it.
+    Use it in `async with`, or `close` it: until then it keeps its connection and its host's slot.
+    """
+
+    def __init__(
+        self,
+        response: ClientResponse,
+        wire: WebSocketProtocol,
+        agreement: Agreement,
+        *,
+        timeout: ClientWSTimeout = DEFAULT_WS_TIMEOUT,
+        autoclose: bool = True,
+        autoping: bool = True,
+    ) -> None:
+        self._response = response
+        self._wire = wire
+        self._agreement = agreement
+        self._timeout = timeout
+        self._autoclose = autoclose
+        self._autoping = autoping
+        self._is_closed = False
+        self._is_receiving = False
+        self._close_code: int | None = None
+        self._exception: BaseException | None = None
+
+    # -- what it is -----------------------------------------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed or being closed: by `close`, by the server, or because the server was given up."""
+        return self._is_closed or self._wire.was_given_up is not None
+
+    @property
+    def close_code(self) -> int | None:
+        """The code of the Close frame that ended it: the server's, or ours when the server broke the protocol.
+
+        1005 when that frame had none, 1006 when the connection ended without one, None while it is open.
+        """
+        if self._close_code is None and self._wire.was_given_up is not None:
+            return WSCloseCode.ABNORMAL_CLOSURE
+        return self._close_code
+
+    @property
+    def protocol(self) -> str | None:
+        """The subprotocol that the server chose."""
+        return self._agreement.protocol
+
+    @property
+    def compress(self) -> int:
+        """The size of the window that messages are compressed with, in bits; 0 when they are not."""
+        return 0 if self._agreement.deflate is None else self._agreement.deflate.window_bits
+
+    @property
+    def client_notakeover(self) -> bool:
+        """Whether each of our messages is compressed without regard to those before."""
+        return self._agreement.deflate is not None and self._agreement.deflate.local_no_context_takeover
+
+    def exception(self) -> BaseException | None:
+        """Return what went wrong last, if anything did."""
+        return self._exception or self._wire.was_given_up
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return what the transport knows under `name` (see `asyncio.BaseTransport`); `default` when it is gone."""
+        connection = self._response.connection
+        transport = connection.transport if connection is not None else None
+        return default if transport is None else transport.get_extra_info(name, default)
+
+    # -- sending --------------------------------------------------------------------------------------------------
+
+    async def send_str(self, data: str, compress: int | None = None) -> None:
+        """Send text; see `send_frame`."""
+        if not isinstance(data, str):
+            raise TypeError(f"text to send must be str, not {type(data).__name__}")
+        await self.send_frame(data.encode(), WSMsgType.TEXT, compress)
+
+    async def send_bytes(self, data: bytes | bytearray | memoryview, compress: int | None = None) -> None:
+        """Send bytes; see `send_frame`."""
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"bytes to send must be bytes, bytearray or memoryview, not {type(data).__name__}")
+        await self.send_frame(data, WSMsgType.BINARY, compress)
+
+    async def send_json(
+        self, data: Any, compress: int | None = None, *, dumps: Callable[[Any], str] = json_module.dumps
+    ) -> None:
+        """Send what `dumps` makes of `data` as text; see `send_frame`."""
+        await self.send_str(dumps(data), compress)
+
+    async def send_json_bytes(self, data: Any, compress: int | None = None, *, dumps: Callable[[Any], bytes]) -> None:
+        """Send what `dumps` makes of `data` as bytes; see `send_frame`."""
+        await self.send_bytes(dumps(data), compress)
+
+    async def ping(self, message: bytes | str = b"") -> None:
+        """Send a ping, with at most 125 bytes of content; see `send_frame`."""
+        await self.send_frame(_as_bytes(message), WSMsgType.PING)
+
+    async def pong(self, message: bytes | str = b"") -> None:
+        """Send a pong, asked for or not, with at most 125 bytes of content; see `send_frame`."""
+        await self.send_frame(_as_bytes(message), WSMsgType.PONG)
+
+    async def send_frame(
+        self, message: bytes | bytearray | memoryview, opcode: WSMsgType, compress: int | None = None
+    ) -> None:
+        """Send a message of one frame: TEXT, BINARY, PING or PONG. Wait while the server is slow to take what was sent before.
+
+        `compress` is the size of the window for this message, in bits, at most the one agreed on; 0 sends it as it is. It
+        counts only where compression was agreed on. Raises `ClientConnectionResetError` when the WebSocket is closed,
+        `ValueError` for what cannot be sent. Cancelled, the message goes out all the same.
+        """
+        if opcode not in _SENDABLE:
+            raise ValueError(f"{opcode!r} cannot be sent as a message")
+        if self._is_closed:
+            raise ClientConnectionResetError("the WebSocket is closed")
+        self._wire.send(opcode, message, compress)
+        await self._wire.drain()
+
+    # -- receiving ------------------------------------------------------------------------------------------------
+
+    async def receive(self, timeout: float | None = None) -> WSMessage:
+        """Wait for the next message: TEXT, BINARY, or one that tells of the end.
+
+        CLOSE when the server closes, which is answered unless `autoclose` is off; CLOSING when `close` is called meanwhile;
+        ERROR when the server broke the protocol or a bound (`WebSocketError`) or was given up (`ServerTimeoutError`);
+        CLOSED, also when the connection was lost. PING and PONG only when `autoping` is off.
+
+        Raises `TimeoutError` after `timeout` seconds, by default those of `ClientWSTimeout.ws_receive`, and `RuntimeError`
+        when another task is receiving. Neither that nor being cancelled loses a message.
+        """
+        if self._is_receiving:
+            raise RuntimeError("another task is already receiving")
+        if self._is_closed:
+            return _CLOSED
+        if self._close_code is not None:  # the server's Close frame was left to us to answer
+            await self.close()
+            return _CLOSED
+        self._is_receiving = True
+        try:
+            async with asyncio.timeout(timeout or self._timeout.ws_receive or None):
+                message = await self._next()
+        except ClientError as error:
+            return await self._break_off(error)
+        finally:
+            self._is_receiving = False
+        if message.type is WSMsgType.CLOSE:
+            self._close_code = message.data
+            if self._autoclose:
+                await self._close(message.data)
+        return message
+
+    async def receive_str(self, *, timeout: float | None = None) -> str:
+        """Receive a TEXT message; `WSMessageTypeError` (a `TypeError`) for another. Bytes, if `decode_text` is off."""
+        return cast("str", await self._receive_only(WSMsgType.TEXT, timeout))
+
+    async def receive_bytes(self, *, timeout: float | None = None) -> bytes:
+        """Receive a BINARY message; `WSMessageTypeError` (a `TypeError`) for another."""
+        return cast("bytes", await self._receive_only(WSMsgType.BINARY, timeout))
+
+    async def receive_json(
+        self, *, loads: Callable[[Any], Any] = json_module.loads, timeout: float | None = None
+    ) -> Any:
+        """Receive a TEXT message and return it as `loads` reads it; `WSMessageTypeError` (a `TypeError`) for another."""
+        return loads(await self.receive_str(timeout=timeout))
+
+    async def _receive_only(self, kind: WSMsgType, timeout: float | None) -> object:
+        message = await self.receive(timeout)
+        if message.type is not kind:
+            raise WSMessageTypeError(f"received {message.type.name} ({message.data!r}), not {kind.name}")
+        return message.data
+
+    async def _next(self) -> WSMessage:
+        while not self._is_closed:
+            message = self._wire.poll()
+            if message is None:
+                await self._wire.wait()
+            elif message.type is WSMsgType.PING and self._autoping:
+                with suppress(ClientConnectionResetError):  # what came before the end is still to be received
+                    await self.pong(message.data)
+            elif message.type is not WSMsgType.PONG or not self._autoping:
+                return message
+        return _CLOSING
+
+    async def _break_off(self, error: ClientError) -> WSMessage:
+        """Say why there is nothing more to receive, having told the server if it is to blame."""
+        self._exception = error
+        if isinstance(error, WebSocketError):
+            self._close_code = error.code
+            await self._close(error.code)
+            return WSMessage(WSMsgType.ERROR, error, None)
+        self._is_closed = True
+        self._close_code = WSCloseCode.ABNORMAL_CLOSURE
+        self._response.close()
+        return WSMessage(WSMsgType.ERROR, error, None) if isinstance(error, ServerTimeoutError) else _CLOSED
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> WSMessage:
+        message = await self.receive()
+        if message.type in _END:
+            raise StopAsyncIteration
+        return message
+
+    # -- its end --------------------------------------------------------------------------------------------------
+
+    async def close(self, *, code: int = WSCloseCode.OK, message: bytes | str = b"") -> bool:
+        """Close the WebSocket; return whether it was open. May be called while another task receives.
+
+        Tells the server `code` and, as the reason, `message`, and waits for it to do the same, for `ClientWSTimeout.ws_close`
+        seconds; what it sends before is dropped. The connection is closed afterwards, come what may: what went wrong is
+        told by `exception` and a `close_code` of 1006. Raises `ValueError` for a code or reason that cannot be sent.
+        """
+        if self.closed:
+            return False
+        reason = message if isinstance(message, str) else message.decode()
+        await self._close(code, reason)
+        return True
+
+    async def _close(self, code: int, reason: str = "") -> None:
+        with suppress(ClientConnectionResetError):  # the server's Close frame may have come before the end
+            self._wire.send_close(code, reason)
+        self._is_closed = True
+        self._wire.wake()
+        try:
+            await self._finish()
+        except (ClientError, TimeoutError) as error:
+            self._exception, self._close_code = error, WSCloseCode.ABNORMAL_CLOSURE
+        except BaseException:
+            if self._close_code is None:
+                self._close_code = WSCloseCode.ABNORMAL_CLOSURE
+            raise
+        finally:
+            self._wire.close()
+            self._response.close()
+
+    async def _finish(self) -> None:
+        """See the closing handshake through (RFC 6455 §7.1.2), our part of which is done."""
+        async with asyncio.timeout(self._timeout.ws_close or None):
+            while self._close_code is None:
+                message = self._wire.poll()
+                if message is None:
+                    await self._wire.wait()
+                elif message.type is WSMsgType.CLOSE:
+                    self._close_code = message.data
+        await self._wire.linger()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+def _as_bytes(message: bytes | str) -> bytes:
+    return message.encode() if isinstance(message, str) else message

@@ -1,0 +1,161 @@
+"""From the parameters of `ClientSession.ws_connect` to an open WebSocket."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
+from warnings import warn
+
+from multidict import CIMultiDict
+
+from client.errors import WSServerHandshakeError
+from client.options import RequestOptions
+from client.websocket import DEFAULT_WS_TIMEOUT, ClientWebSocketResponse, ClientWSTimeout
+from client.ws_frames import FrameWriter, MessageReader
+from client.ws_handshake import HandshakeError, Offer
+from client.ws_protocol import WebSocketProtocol
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Generator, Iterable
+    from ssl import SSLContext
+    from types import TracebackType
+
+    from client.auth import BasicAuth
+    from client.options import LooseHeaders, Params
+    from client.response import ClientResponse
+    from client.tls import Verification
+
+MAX_MSG_BYTES: Final = 4 * 1024 * 1024
+
+
+class WebSocketOptions(TypedDict, total=False):
+    """The keyword parameters of `ClientSession.ws_connect`, which describes them."""
+
+    protocols: Iterable[str]
+    timeout: ClientWSTimeout | float
+    receive_timeout: float | None
+    autoclose: bool
+    autoping: bool
+    heartbeat: float | None
+    origin: str | None
+    compress: int
+    max_msg_size: int
+    decode_text: bool
+    # as for any request
+    params: Params | None
+    headers: LooseHeaders | None
+    auth: BasicAuth | None
+    verify_ssl: bool | None
+    fingerprint: bytes | None
+    ssl_context: SSLContext | None
+    ssl: Verification
+    server_hostname: str | None
+
+
+_OPTIONS: Final = frozenset(WebSocketOptions.__annotations__)
+_REQUEST_OPTIONS: Final = _OPTIONS & frozenset(RequestOptions.__annotations__) - {"timeout", "compress"}
+
+
+class Opening:
+    """A WebSocket to be opened: the request to make, and what to make of its response.
+
+    Raises `TypeError` and `ValueError` for parameters that make no sense.
+    """
+
+    def __init__(self, options: WebSocketOptions) -> None:
+        if not _OPTIONS.issuperset(options):
+            raise TypeError(f"unknown options: {', '.join(sorted(options.keys() - _OPTIONS))}")
+        self._timeout = _ws_timeout(options)
+        self._offer = Offer(tuple(options.get("protocols", ())), options.get("origin"), options.get("compress", 0))
+        self._heartbeat = options.get("heartbeat") or 0.0
+        self._autoclose = options.get("autoclose", True)
+        self._autoping = options.get("autoping", True)
+        self._max_msg_size = options.get("max_msg_size", MAX_MSG_BYTES)
+        if not 0 <= self._heartbeat < math.inf or self._max_msg_size < 0:
+            raise ValueError("heartbeat and max_msg_size must not be negative")
+        self._decodes_text = options.get("decode_text", True)
+        self._options = options
+
+    @property
+    def request_options(self) -> RequestOptions:
+        """The options of the request."""
+        taken = {name: value for name, value in self._options.items() if name in _REQUEST_OPTIONS}
+        options = cast("RequestOptions", taken)
+        options["headers"] = self._offer.headers(CIMultiDict(self._options.get("headers") or ()))
+        options["read_until_eof"] = False
+        options["raise_for_status"] = False
+        return options
+
+    def finish(self, response: ClientResponse) -> ClientWebSocketResponse:
+        """Make a WebSocket of the response's connection. `WSServerHandshakeError` when the server does not open one."""
+        try:
+            return self._open(response)
+        except HandshakeError as error:
+            raise WSServerHandshakeError(
+                response.request_info,
+                response.history,
+                status=response.status,
+                message=str(error),
+                headers=response.headers,
+            ) from error
+
+    def _open(self, response: ClientResponse) -> ClientWebSocketResponse:
+        agreement = self._offer.check(response.status, response.headers)
+        connection = response.connection
+        if connection is None:
+            raise HandshakeError("the connection was closed behind the server's answer")
+        wire = WebSocketProtocol(
+            connection,
+            MessageReader(max_msg_size=self._max_msg_size, deflate=agreement.deflate, decodes_text=self._decodes_text),
+            FrameWriter(agreement.deflate),
+            heartbeat=self._heartbeat or None,
+        )
+        return ClientWebSocketResponse(
+            response, wire, agreement, timeout=self._timeout, autoclose=self._autoclose, autoping=self._autoping
+        )
+
+
+class WebSocketContext:
+    """What `session.ws_connect()` returns: awaited, the WebSocket; in `async with`, the WebSocket, closed at the end."""
+
+    __slots__ = ("_coroutine", "_opening", "_websocket")
+
+    def __init__(self, opening: Opening, coroutine: Coroutine[Any, Any, ClientResponse]) -> None:
+        self._opening = opening
+        self._coroutine = coroutine
+        self._websocket: ClientWebSocketResponse | None = None
+
+    def __await__(self) -> Generator[Any, None, ClientWebSocketResponse]:
+        return self._open().__await__()
+
+    async def _open(self) -> ClientWebSocketResponse:
+        response = await self._coroutine
+        try:
+            return self._opening.finish(response)
+        except BaseException:
+            response.close()
+            raise
+
+    async def __aenter__(self) -> ClientWebSocketResponse:
+        self._websocket = await self._open()
+        return self._websocket
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._websocket is not None
+        await self._websocket.close()
+
+
+def _ws_timeout(options: WebSocketOptions) -> ClientWSTimeout:
+    """Return the limits, by whichever of their names they were given."""
+    timeout = options.get("timeout", DEFAULT_WS_TIMEOUT)
+    if not isinstance(timeout, ClientWSTimeout):
+        warn("a number as timeout is deprecated, use ClientWSTimeout(ws_close=...)", DeprecationWarning, stacklevel=4)
+        timeout = ClientWSTimeout(ws_close=timeout)
+    receive_timeout = options.get("receive_timeout")
+    if receive_timeout is not None:
+        warn("receive_timeout is deprecated, use ClientWSTimeout(ws_receive=...)", DeprecationWarning, stacklevel=4)
+        timeout = replace(timeout, ws_receive=receive_timeout)
+    return timeout

@@ -1,0 +1,119 @@
+"""The opening handshake of a WebSocket (RFC 6455 §4.1, RFC 7692 §7): what we ask for, and whether the answer agrees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from websockets.exceptions import InvalidHandshake
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+from websockets.headers import (
+    build_extension,
+    build_subprotocol,
+    parse_connection,
+    parse_extension,
+    parse_subprotocol,
+    parse_upgrade,
+    validate_subprotocols,
+)
+from websockets.typing import Subprotocol
+from websockets.utils import accept_key, generate_key
+
+from client.ws_frames import Deflate, check_window
+
+if TYPE_CHECKING:
+    from multidict import CIMultiDict, MultiMapping
+
+_MAX_WINDOW_BITS: Final = 15
+
+
+class HandshakeError(Exception):
+    """The answer does not open a WebSocket; says why, to be wrapped by whoever has the response."""
+
+
+class Agreement(NamedTuple):
+    """What the server agreed to."""
+
+    protocol: str | None
+    """The subprotocol it chose out of ours; None when it chose none."""
+    deflate: Deflate | None
+    """Compression; None when there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What we ask for. Raises `ValueError` for what cannot be asked."""
+
+    protocols: tuple[str, ...] = ()
+    """Subprotocols, the preferred one first."""
+    origin: str | None = None
+    compress: int = 0
+    """The size of the largest window to compress with, either way, in bits (9 to 15); 0 asks for no compression."""
+    key: str = field(default_factory=generate_key)
+    """The nonce that the server has to show that it read."""
+
+    def __post_init__(self) -> None:
+        check_window(self.compress)
+        validate_subprotocols(self._subprotocols)
+
+    def headers(self, given: CIMultiDict[str]) -> CIMultiDict[str]:
+        """Return the caller's headers with those of the handshake; the caller's own Upgrade, Connection and version stay."""
+        headers = given.copy()
+        headers.setdefault("Upgrade", "websocket")
+        headers.setdefault("Connection", "Upgrade")
+        headers.setdefault("Sec-WebSocket-Version", "13")
+        headers["Sec-WebSocket-Key"] = self.key
+        if self.protocols:
+            headers["Sec-WebSocket-Protocol"] = build_subprotocol(self._subprotocols)
+        if self.origin is not None:
+            headers["Origin"] = self.origin
+        if self.compress:
+            compression = self._compression
+            headers["Sec-WebSocket-Extensions"] = build_extension(
+                [(compression.name, list(compression.get_request_params()))]
+            )
+        return headers
+
+    def check(self, status: int, headers: MultiMapping[str]) -> Agreement:
+        """Return what the server agreed to, or raise `HandshakeError`. In the order of RFC 6455 §4.1."""
+        if status != 101:
+            raise HandshakeError("the server does not open a WebSocket")
+        try:
+            upgrades = [name.lower() for value in headers.getall("Upgrade", ()) for name in parse_upgrade(value)]
+            options = [name.lower() for value in headers.getall("Connection", ()) for name in parse_connection(value)]
+            if upgrades != ["websocket"] or "upgrade" not in options:
+                raise HandshakeError("the server switched to another protocol than WebSocket")
+            if headers.getall("Sec-WebSocket-Accept", []) != [accept_key(self.key)]:
+                raise HandshakeError("Sec-WebSocket-Accept does not answer our key")
+            deflate = self._agreed_compression(headers)
+            return Agreement(self._agreed_protocol(headers), deflate)
+        except InvalidHandshake as error:
+            raise HandshakeError(str(error)) from error
+
+    def _agreed_compression(self, headers: MultiMapping[str]) -> Deflate | None:
+        """Return the compression that the server chose; it must be what we offered, and the only extension."""
+        values = headers.getall("Sec-WebSocket-Extensions", ())
+        extensions = [extension for value in values for extension in parse_extension(value)]
+        if not extensions:
+            return None
+        name, parameters = extensions[0]
+        compression = self._compression
+        if not self.compress or len(extensions) > 1 or name != compression.name:
+            raise HandshakeError(f"the server chose an extension that was not offered: {', '.join(values)}")
+        return Deflate(compression.process_response_params(parameters, []))
+
+    def _agreed_protocol(self, headers: MultiMapping[str]) -> str | None:
+        chosen = [name for value in headers.getall("Sec-WebSocket-Protocol", ()) for name in parse_subprotocol(value)]
+        if len(chosen) > 1 or not set(self.protocols).issuperset(chosen):
+            raise HandshakeError(f"the server chose a subprotocol that was not offered: {', '.join(chosen)}")
+        return chosen[0] if chosen else None
+
+    @property
+    def _subprotocols(self) -> tuple[Subprotocol, ...]:
+        return tuple(map(Subprotocol, self.protocols))
+
+    @property
+    def _compression(self) -> ClientPerMessageDeflateFactory:
+        """Windows of the largest size go without saying; a smaller one is asked of the server, and promised to it."""
+        bits = self.compress if 0 < self.compress < _MAX_WINDOW_BITS else None
+        return ClientPerMessageDeflateFactory(server_max_window_bits=bits, client_max_window_bits=bits or True)
