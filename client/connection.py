@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from client.http1 import Http1Protocol
     from client.limits import Slot
     from client.origin import Origin
+    from client.proxies import Proxy
     from client.tls import Verification
 
 
@@ -20,6 +21,7 @@ class ConnectionKey(NamedTuple):
     origin: Origin
     ssl: Verification
     server_hostname: str | None
+    proxy: Proxy | None = None
 
     @property
     def host(self) -> str:

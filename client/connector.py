@@ -13,7 +13,7 @@ import socket
 import ssl as ssl_module
 from abc import ABC, abstractmethod
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from warnings import warn
 
 from client.connection import Connection, ConnectionKey
@@ -31,7 +31,14 @@ from client.errors import (
 from client.happy_eyeballs import interleave_families, open_socket
 from client.http1 import Http1Protocol
 from client.limits import HostLimits
-from client.resolver import AddressGuard, DefaultResolver, DnsCache, SharedLookups, literal_address
+from client.resolver import (
+    AddressGuard,
+    DefaultResolver,
+    DnsCache,
+    SharedLookups,
+    known_address,
+    literal_address,
+)
 from client.timeouts import DEFAULT_TIMEOUT, ClientTimeout, fail_at
 from client.tls import Fingerprint, TlsContexts, Verification, merge_verification
 from client.tracing import (
@@ -47,17 +54,23 @@ from client.tracing import (
     TraceDnsResolveHostStartParams,
     emit,
 )
+from client.tunnels import blaming_proxy, hop_to, open_tunnel
+from client.wires import SocketWire, TlsWire
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from types import TracebackType
 
     from client.abc import AbstractResolver, ResolveResult
     from client.limits import Slot
     from client.origin import HostKey
+    from client.proxies import Proxy
     from client.request import ClientRequest
+    from client.wires import Wire
 
 KEEPALIVE_TIMEOUT: Final = 15.0
+
+P = TypeVar("P", bound=asyncio.Protocol)
 
 
 class BaseConnector(ABC):
@@ -471,14 +484,48 @@ class TCPConnector(BaseConnector):
         deadline_at = timeout.deadline_at(self._loop.time(), timeout.sock_connect)
         error = ConnectionTimeoutError(f"{key.host}:{key.port} did not connect within {timeout.sock_connect} s")
         async with fail_at(deadline_at, error):
-            addresses = await self._addresses(key, traces)
-            connection = await self._open_socket(key, addresses)
-            return await self._start(key, connection)
+            if key.proxy is not None:
+                return await self._connect_through(key.proxy, req, traces)
+            wire = await self._open_wire(key, await self._addresses(key, traces))
+            return await self._start(key, wire, self._verification(key), Http1Protocol)
+
+    async def _connect_through(self, proxy: Proxy, req: ClientRequest, traces: Sequence[Trace]) -> Http1Protocol:
+        """Open a connection to a request's origin, or one to a proxy that forwards the request."""
+        key = req.connection_key
+        verification = self._verification(key)
+        hop = hop_to(proxy, verification)
+        hosts = await self._hosts_for(proxy, key, traces)
+
+        async def connect() -> Wire:
+            with blaming_proxy(hop):
+                wire = await self._reach(hop, traces)
+                return await self._start(hop, wire, hop.ssl, TlsWire) if hop.is_ssl else wire
+
+        if proxy.forwards(key.origin.scheme):
+            with blaming_proxy(hop):
+                return await self._start(hop, await self._reach(hop, traces), hop.ssl, Http1Protocol)
+        return await self._start(key, await open_tunnel(req, hop, hosts, connect), verification, Http1Protocol)
+
+    async def _hosts_for(self, proxy: Proxy, key: ConnectionKey, traces: Sequence[Trace]) -> list[str]:
+        """Return what to tell a proxy of where the key leads: the host's addresses, or just its name."""
+        if not proxy.resolves_names:
+            return [address["host"] for address in await self._addresses(key, traces)]
+        if (known := known_address(key.host, key.port)) is not None:
+            self._permit(key, [known])
+        return [key.host]
+
+    async def _reach(self, hop: ConnectionKey, traces: Sequence[Trace]) -> Wire:
+        """Connect to a proxy. It is the user who named it: the address guard is not asked."""
+        literal = literal_address(hop.host, hop.port)
+        return await self._open_wire(hop, [literal] if literal else await self._resolve(hop, traces))
 
     async def _addresses(self, key: ConnectionKey, traces: Sequence[Trace]) -> list[ResolveResult]:
         """Return the addresses that may be connected to."""
         literal = literal_address(key.host, key.port)
-        addresses = [literal] if literal else await self._resolve(key, traces)
+        return self._permit(key, [literal] if literal else await self._resolve(key, traces))
+
+    def _permit(self, key: ConnectionKey, addresses: list[ResolveResult]) -> list[ResolveResult]:
+        """Return those of the addresses that the guard lets through; `AddressRefused` when it is none."""
         if self._guard is None:
             return addresses
         permitted = self._guard.permit(key.host, addresses)
@@ -511,37 +558,35 @@ class TCPConnector(BaseConnector):
             self._cache.put((host, port), addresses)
         return addresses
 
-    async def _open_socket(self, key: ConnectionKey, addresses: list[ResolveResult]) -> socket.socket:
+    async def _open_wire(self, key: ConnectionKey, addresses: list[ResolveResult]) -> Wire:
         try:
-            return await open_socket(
-                interleave_families(addresses, self._interleave), delay=self._delay, local_addr=self._local_addr
+            return SocketWire(
+                await open_socket(
+                    interleave_families(addresses, self._interleave), delay=self._delay, local_addr=self._local_addr
+                )
             )
         except OSError as error:
             raise ClientConnectorError(key, error) from error
 
-    async def _start(self, key: ConnectionKey, connection: socket.socket) -> Http1Protocol:
-        """Speak HTTP on a connected socket, inside TLS where the key says so."""
-        if not key.is_ssl:
-            return (await self._loop.create_connection(Http1Protocol, sock=connection))[1]
-        verification = self._ssl if key.ssl is True else key.ssl
+    def _verification(self, key: ConnectionKey) -> Verification:
+        return self._ssl if key.ssl is True else key.ssl
+
+    async def _start(self, key: ConnectionKey, wire: Wire, verification: Verification, factory: Callable[[], P]) -> P:
+        """Have a protocol take a connection over, inside TLS where the key says so."""
+        tls = self._tls.context_for(verification) if key.is_ssl else None
         try:
-            transport, protocol = await self._loop.create_connection(
-                Http1Protocol,
-                sock=connection,
-                ssl=self._tls.context_for(verification),
-                server_hostname=_server_name(key),
-            )
+            transport, protocol = await wire.start(factory, tls, _server_name(key) if tls else None)
         except ssl_module.SSLCertVerificationError as error:
             raise ClientConnectorCertificateError(key, error) from error
         except ssl_module.SSLError as error:
             raise ClientConnectorSSLError(key, error) from error
         except OSError as error:
             raise ClientConnectorError(key, error) from error
-        if isinstance(verification, Fingerprint):
+        if tls and isinstance(verification, Fingerprint):
             try:
                 verification.check(transport, key.host, key.port)
             except BaseException:
-                protocol.close()
+                transport.abort()
                 raise
         return protocol
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ssl import SSLContext
     from types import EllipsisType
 
+    from yarl import URL
+
     from client.abc import LooseCookies
     from client.auth import BasicAuth
     from client.timeouts import ClientTimeout
@@ -57,3 +59,6 @@ class RequestOptions(TypedDict, total=False):
     max_headers: int | None
     max_body_bytes: int | None
     middlewares: Sequence[Middleware] | None
+    proxy: str | URL | None
+    proxy_auth: BasicAuth | None
+    proxy_headers: LooseHeaders | None

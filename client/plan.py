@@ -40,7 +40,20 @@ class Plan:
         if self.cookies is not None or (self.headers is not None and "Cookie" in self.headers):
             given = self.headers.get("Cookie") if self.headers is not None else None
             cookie = merge_cookies(given, cookie, self.cookies)
-        return ClientRequest(self.method, self.url, self.policy, self.headers, self.body, cookie)
+        headers = self.headers if self.policy.credentials_for is None else self._with_known_credentials()
+        return ClientRequest(self.method, self.url, self.policy, headers, self.body, cookie)
+
+    def _with_known_credentials(self) -> CIMultiDict[str] | None:
+        """Return the headers with the credentials that are known for the host, unless there are others; these stay its own."""
+        known = self.policy.credentials_for
+        headers = CIMultiDict(self.headers or ())
+        if known is None or "Authorization" in headers or "Authorization" in self.policy.defaults.headers:
+            return self.headers
+        auth = known(self.url.raw_host or "")
+        if auth is None:
+            return self.headers
+        headers["Authorization"] = auth.encode()
+        return headers
 
     def redirected(self, status: int, location: bytes, *, requote: bool) -> Plan:
         """Plan the request that a redirect asks for.

@@ -60,6 +60,23 @@ def literal_address(host: str, port: int) -> ResolveResult | None:
     return _result(host, port, family, 0, (host,))
 
 
+def known_address(host: str, port: int) -> ResolveResult | None:
+    """Return the address that a host has wherever it is resolved, None for other names.
+
+    That is an IP address, IPv4 also in the forms that only inet_aton knows (``127.1``, ``0x7f000001``), and localhost with all
+    below it (RFC 6761 §6.3).
+    """
+    if (literal := literal_address(host, port)) is not None:
+        return literal
+    name = host.lower().removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return literal_address("127.0.0.1", port)
+    try:
+        return literal_address(socket.inet_ntoa(socket.inet_aton(name)), port)
+    except (OSError, UnicodeError):
+        return None
+
+
 class DnsCache:
     """Addresses by host and port, each for `ttl` seconds (None: for ever), the longest unused ones giving way."""
 

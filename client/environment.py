@@ -1,0 +1,149 @@
+"""What the process's environment says about requests, for sessions that trust it: proxies, exceptions from them, netrc.
+
+Variables, as curl reads them: ``http_proxy``, ``https_proxy``, ``ws_proxy``, ``wss_proxy``, then ``all_proxy``; of each, the
+name in lower case goes before the one in upper case. The first that is set decides; set to nothing, it means no proxy.
+HTTP_PROXY is not read where REQUEST_METHOD is set: in a CGI script it is what a client sent as a header ``Proxy``
+(CVE-2016-5385). A value without scheme is an HTTP proxy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from yarl import URL
+
+from client.auth import load_netrc, netrc_auth
+from client.errors import InvalidURL
+from client.proxies import Proxy, schemes_for, without_credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from netrc import netrc
+
+    from client.auth import BasicAuth
+
+_SEPARATORS: Final = re.compile(r"[\s,]+")
+_ENTRY: Final = re.compile(r"(?:\[(?P<bracketed>[^]]*)\]|(?P<host>[^:]*|.*:.*:.*))(?::(?P<port>[0-9]+))?")
+"""A host with or without port: ``host``, ``[host]``, or an IPv6 address, which has two colons at least and no port."""
+
+
+class Environment:
+    """Reads `variables` whenever it is asked, so that changes count from the next request on; the netrc file once, by `load`."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+        self._no_proxy = NoProxy("")
+        self._proxies: dict[str, tuple[str, Proxy]] = {}
+        self._netrc: netrc | None = None
+        self._is_loaded = False
+
+    async def load(self) -> None:
+        """Read the netrc file, in a thread, unless that has been done."""
+        if not self._is_loaded:
+            self._netrc = await asyncio.to_thread(load_netrc, self._variables)
+            self._is_loaded = True
+
+    def credentials_for(self, host: str) -> BasicAuth | None:
+        """Return what the netrc file has for a host, its default included."""
+        return netrc_auth(host, self._netrc) if self._netrc is not None else None
+
+    def proxy_for(self, url: URL) -> Proxy | None:
+        """Return the proxy for a URL; None when there is none, or NO_PROXY excepts the host.
+
+        Raises `InvalidURL` when a variable has no proxy's URL.
+        """
+        name = next((name for name in self._names(url) if name in self._variables), None)
+        value = self._variables[name].strip() if name is not None else ""
+        if name is None or not value or self._excepts(url):
+            return None
+        known, proxy = self._proxies.get(name, ("", None))
+        if proxy is None or known != value:
+            proxy = self._parse(name, value)
+            self._proxies[name] = value, proxy
+        return proxy
+
+    def _names(self, url: URL) -> Iterator[str]:
+        for scheme in schemes_for(url):
+            name = f"{scheme}_proxy"
+            yield name
+            if scheme != "http" or "REQUEST_METHOD" not in self._variables:
+                yield name.upper()
+
+    def _excepts(self, url: URL) -> bool:
+        text = self._variables.get("no_proxy", self._variables.get("NO_PROXY", ""))
+        if text != self._no_proxy.text:
+            self._no_proxy = NoProxy(text)
+        return self._no_proxy.matches(url.raw_host or "", url.port)
+
+    def _parse(self, name: str, value: str) -> Proxy:
+        try:
+            proxy = Proxy.of(value if "://" in value else f"http://{value}")
+        except ValueError as error:
+            reason = error.description if isinstance(error, InvalidURL) else error
+            raise InvalidURL(without_credentials(value), f"{name} in the environment: {reason}") from error
+        if proxy.auth is None and not proxy.scheme.startswith("socks4"):  # which has no passwords
+            return proxy.told(self.credentials_for(proxy.host))
+        return proxy
+
+
+class _Rule(NamedTuple):
+    """An exception; `port` None excepts every port."""
+
+    where: str | IPv4Network | IPv6Network
+    port: int | None
+
+
+class NoProxy:
+    """The hosts that are asked without a proxy: entries between commas or spaces, ``*`` meaning all.
+
+    ``example.com``, ``.example.com`` and ``*.example.com`` mean this host and all below it. ``192.0.2.1``, ``192.0.2.0/24``,
+    ``2001:db8::1``, ``2001:db8::/32`` mean hosts that are written as IP addresses; names are not resolved for this. Each may
+    end in a port, which it then is limited to: ``example.com:8080``, ``[2001:db8::1]:8080``. What is none of this means nothing.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        entries = [entry for entry in _SEPARATORS.split(text.lower()) if entry]
+        self._excepts_all = "*" in entries
+        self._rules = [rule for entry in entries if (rule := _parse_rule(entry)) is not None]
+
+    def matches(self, host: str, port: int | None) -> bool:
+        """Whether a host is excepted."""
+        if self._excepts_all:
+            return True
+        name = host.lower().removesuffix(".")
+        try:
+            address = ip_address(name)
+        except ValueError:
+            return any(
+                rule.port in (None, port) and isinstance(rule.where, str) and f".{name}".endswith(f".{rule.where}")
+                for rule in self._rules
+            )
+        return any(
+            rule.port in (None, port) and not isinstance(rule.where, str) and address in rule.where
+            for rule in self._rules
+        )
+
+
+def _parse_rule(entry: str) -> _Rule | None:
+    found = _ENTRY.fullmatch(entry)
+    if found is None:
+        return None
+    host = found["bracketed"] or found["host"] or ""
+    port = int(found["port"]) if found["port"] else None
+    try:
+        return _Rule(ip_network(host, strict=False), port)
+    except ValueError:
+        name = host.removeprefix("*").removeprefix(".").removesuffix(".")
+        return _Rule(name if name.isascii() else _to_ascii(name), port) if name else None
+
+
+def _to_ascii(name: str) -> str:
+    """Write an internationalized name as URLs have it (IDNA); one that cannot be, as it is."""
+    try:
+        return URL.build(scheme="http", host=name).raw_host or name
+    except ValueError:
+        return name

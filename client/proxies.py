@@ -1,0 +1,173 @@
+"""Proxies: what a request goes through, and what is said to it.
+
+There are two ways. A *forward* proxy speaks HTTP with us: it is sent requests for http URLs with their whole URL (RFC 9112
+§3.2.2), and asks the origin itself. Everything else goes through a *tunnel*: the proxy connects us to the origin, asked
+by CONNECT or SOCKS, and then carries bytes that it need not understand. WebSockets are tunnelled without TLS too (RFC 6455
+§4.1). What is meant for the proxy never enters a tunnel; what a forward proxy gets besides credentials, it may pass on.
+
+Who resolves the origin's name: HTTP proxies do, and those SOCKS proxies whose scheme says so (socks4a, socks5h); for
+socks4 and socks5 we do. An `AddressGuard` can only judge what we resolve. Before the others it judges hosts that are
+written as IP addresses; names go past it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from multidict import CIMultiDict
+from yarl import URL
+
+from client.auth import BasicAuth
+from client.errors import InvalidURL
+from client.fields import write_headers
+from client.http_connect import http_connect
+from client.socks import MAX_FIELD_BYTES, socks4, socks5
+
+if TYPE_CHECKING:
+    from client.handshakes import Handshake
+
+Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443, "socks4": 1080, "socks4a": 1080, "socks5": 1080, "socks5h": 1080}
+_CREDENTIALS: Final = re.compile(r"(?<=//)[^/]*@|^[^/]*@")
+
+
+class Proxy(NamedTuple):
+    """One proxy with all that is said to it; connections are shared by the same one only. Made by `of`."""
+
+    scheme: str
+    host: str
+    port: int
+    auth: BasicAuth | None
+    headers: tuple[tuple[str, str], ...]
+    """For an HTTP proxy, besides credentials."""
+
+    @classmethod
+    def of(cls, url: str | URL, auth: BasicAuth | None = None, headers: Headers = ()) -> Proxy:
+        """Return the proxy at a URL, which may hold credentials in place of `auth`.
+
+        Raises `InvalidURL` when there can be no such proxy, `ValueError` for what it cannot be told.
+        """
+        try:
+            parsed = URL(url)
+            auth = auth or BasicAuth.from_url(parsed, encoding="utf-8")
+            default_port = _DEFAULT_PORTS[parsed.scheme]
+        except (ValueError, KeyError) as error:
+            expected = ", ".join(_DEFAULT_PORTS)
+            raise InvalidURL(without_credentials(str(url)), f"not the URL of a proxy ({expected})") from error
+        if not parsed.raw_host:
+            raise InvalidURL(without_credentials(str(url)), "the URL of a proxy has a host")
+        proxy = cls(parsed.scheme, parsed.raw_host, parsed.explicit_port or default_port, None, ())
+        return proxy.told(auth, headers)
+
+    def told(self, auth: BasicAuth | None, headers: Headers = ()) -> Proxy:
+        """Return the same proxy, told other credentials or headers where there are any; `ValueError` as for `of`."""
+        told = self._replace(auth=auth or self.auth, headers=tuple(CIMultiDict(headers).items()) or self.headers)
+        told._check()
+        return told
+
+    def _check(self) -> None:
+        if not self.is_socks:
+            write_headers(CIMultiDict(self.headers))
+            if self.auth is not None and any(name.lower() == "proxy-authorization" for name, _ in self.headers):
+                raise ValueError("give the proxy's credentials or a Proxy-Authorization header, not both")
+        elif self.headers:
+            raise ValueError("a SOCKS proxy takes no headers")
+        elif self.auth is not None:
+            _check_socks_login(self.scheme, *self.auth)
+
+    def __repr__(self) -> str:
+        """Without secrets: errors quote it."""
+        return f"<Proxy {self.scheme}://{self.host}:{self.port}>"
+
+    @property
+    def is_socks(self) -> bool:
+        return self.scheme.startswith("socks")
+
+    @property
+    def is_ssl(self) -> bool:
+        """Whether TLS is spoken with the proxy itself."""
+        return self.scheme == "https"
+
+    @property
+    def resolves_names(self) -> bool:
+        """Whether the proxy is told names, else addresses."""
+        return self.scheme not in ("socks4", "socks5")
+
+    def forwards(self, scheme: str) -> bool:
+        """Whether the proxy asks for URLs of this scheme itself; if not, it is to give us a tunnel to their origin."""
+        return scheme == "http" and not self.is_socks
+
+    @property
+    def header_block(self) -> str:
+        """Header lines for an HTTP proxy, credentials included."""
+        headers = CIMultiDict(self.headers)
+        if self.auth is not None:
+            headers["Proxy-Authorization"] = self.auth.encode()
+        return write_headers(headers)
+
+    def handshake(self, host: str, port: int) -> Handshake:
+        """Return the dialogue that opens a tunnel. `host` is an IP address unless the proxy `resolves_names`."""
+        if not self.is_socks:
+            return http_connect(host, port, self.header_block)
+        if self.scheme.startswith("socks5"):
+            return socks5(host, port, self.auth)
+        return socks4(host, port, self.auth.login if self.auth else "")
+
+
+ProxyChoice: TypeAlias = Callable[[URL], Proxy | None]
+"""Says what a URL is requested through; None is the origin itself."""
+
+
+def always(proxy: Proxy) -> ProxyChoice:
+    """Choose one proxy for everything."""
+    return lambda _url: proxy
+
+
+def by_scheme(proxies: Mapping[str, str | URL]) -> ProxyChoice:
+    """Choose among the URLs of proxies by the scheme of what is requested, as `schemes_for` has it."""
+    table = {scheme: Proxy.of(url) for scheme, url in proxies.items()}
+    return lambda url: next((table[scheme] for scheme in schemes_for(url) if scheme in table), None)
+
+
+def first_of(choices: Sequence[ProxyChoice]) -> ProxyChoice | None:
+    """Choose what the first one does that chooses a proxy; None without any."""
+    if len(choices) < 2:
+        return choices[0] if choices else None
+    return lambda url: next((proxy for choose in choices if (proxy := choose(url)) is not None), None)
+
+
+def telling(choose: ProxyChoice | None, auth: BasicAuth | None, headers: Headers | None) -> ProxyChoice | None:
+    """Choose the same, and tell the proxy these credentials and headers, if there are any."""
+    if choose is None or not (auth or headers):
+        return choose
+    lines = tuple(CIMultiDict(headers or ()).items())
+
+    def choose_and_tell(url: URL) -> Proxy | None:
+        proxy = choose(url)
+        return None if proxy is None else proxy.told(auth, lines)
+
+    return choose_and_tell
+
+
+def schemes_for(url: URL) -> tuple[str, ...]:
+    """Return the words under which the proxy of a URL is looked for. WebSockets follow HTTP, as curl has it."""
+    scheme = url.scheme
+    if scheme in ("ws", "wss"):
+        return scheme, scheme.replace("ws", "http"), "all"
+    return scheme, "all"
+
+
+def without_credentials(url: str) -> str:
+    """Return what may be shown of a proxy's URL, be it well-formed or not."""
+    return _CREDENTIALS.sub("", url)
+
+
+def _check_socks_login(scheme: str, login: str, password: str, encoding: str) -> None:
+    if scheme.startswith("socks4"):
+        if password or "\0" in login:
+            raise ValueError("a SOCKS 4 proxy takes a user name without NUL and no password")
+    elif not (0 < len(login.encode(encoding)) <= MAX_FIELD_BYTES and len(password.encode(encoding)) <= MAX_FIELD_BYTES):
+        raise ValueError(f"a SOCKS 5 proxy takes a user name and a password of at most {MAX_FIELD_BYTES} bytes")

@@ -1,0 +1,132 @@
+"""Connections on which nobody speaks HTTP yet: handshakes with proxies go over them, then a protocol takes them over.
+
+A plain one is used as a socket, not through a transport: so what is not asked for is not read, and whoever takes the
+connection over finds it as if it had just been opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, cast
+
+from client.handshakes import ProxyFault
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from ssl import SSLContext
+
+    from client.handshakes import Handshake
+
+P = TypeVar("P", bound=asyncio.Protocol)
+Started: TypeAlias = tuple[asyncio.Transport, P]
+
+
+class Wire(Protocol):
+    """What handshakes need of a connection. Whoever has one calls `start` or `close` at the end."""
+
+    async def send(self, data: bytes) -> None:
+        """Send all of it."""
+
+    async def receive(self, limit: int) -> bytes:
+        """Return the next bytes, no more than `limit`; none at the end of the connection."""
+
+    async def start(self, factory: Callable[[], P], tls: SSLContext | None, server_hostname: str | None) -> Started[P]:
+        """Have a protocol take the connection over, inside TLS if there is a context; closed if that fails.
+
+        Returns its transport and the protocol.
+
+        Raises `OSError`, of which `ssl.SSLError` is a kind.
+        """
+
+    def close(self) -> None:
+        """Close the connection at once."""
+
+
+class SocketWire:
+    """A connected, non-blocking socket."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._loop = asyncio.get_running_loop()
+
+    async def send(self, data: bytes) -> None:
+        await self._loop.sock_sendall(self._socket, data)
+
+    async def receive(self, limit: int) -> bytes:
+        return await self._loop.sock_recv(self._socket, limit)
+
+    async def start(self, factory: Callable[[], P], tls: SSLContext | None, server_hostname: str | None) -> Started[P]:
+        return await self._loop.create_connection(factory, sock=self._socket, ssl=tls, server_hostname=server_hostname)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class TlsWire(asyncio.Protocol):
+    """A connection inside TLS; made by the `start` of another wire. A second TLS may go inside."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._received = asyncio.StreamReader()
+
+    async def send(self, data: bytes) -> None:
+        assert self._transport is not None
+        self._transport.write(data)  # a handshake is too small for flow control
+
+    async def receive(self, limit: int) -> bytes:
+        return await self._received.read(limit)
+
+    async def start(self, factory: Callable[[], P], tls: SSLContext | None, server_hostname: str | None) -> Started[P]:
+        transport = self._transport
+        assert transport is not None
+        protocol = factory()
+        if tls is None:
+            transport.set_protocol(protocol)
+            protocol.connection_made(transport)
+            return transport, protocol
+        try:
+            inner = await self._loop.start_tls(transport, protocol, tls, server_hostname=server_hostname)
+        except BaseException:
+            transport.abort()
+            raise
+        if inner is None:
+            raise ConnectionAbortedError(errno.ECONNABORTED, "the connection was closed during the TLS handshake")
+        protocol.connection_made(inner)
+        return inner, protocol
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    # -- what the transport calls ---------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._received.set_transport(self._transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._received.feed_data(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is None:
+            self._received.feed_eof()
+        else:
+            self._received.set_exception(exc)
+
+
+async def negotiate(wire: Wire, handshake: Handshake) -> None:
+    """Carry a handshake out. Raises what it raises, and `OSError` when the connection fails."""
+    ask = next(handshake)
+    while True:
+        if ask.data:
+            await wire.send(ask.data)
+        received = await wire.receive(ask.limit)
+        if not received:
+            raise ProxyFault("the proxy closed the connection during the handshake", errno.ECONNRESET)
+        try:
+            ask = handshake.send(received)
+        except StopIteration:
+            return
