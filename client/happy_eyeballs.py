@@ -7,6 +7,7 @@ first to connect wins, and the others are called off.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
@@ -67,8 +68,11 @@ async def _connect(address: ResolveResult, local_addr: tuple[str, int] | None) -
         if local_addr is not None:
             connection.bind(local_addr)
         await loop.sock_connect(connection, _socket_address(address))
-    except BaseException:
+    except BaseException as error:
         connection.close()
+        if isinstance(error, OSError) and error.errno:
+            # The event loop's words name the address, which is known, and not the reason.
+            raise OSError(error.errno, os.strerror(error.errno)) from error
         raise
     return connection
 
