@@ -135,7 +135,7 @@ class CookieJar(AbstractCookieJar):
         try:
             # What pickle would call: the only way to a name like "path", which servers do use.
             morsel.__setstate__({"key": cookie.name, "value": value, "coded_value": cookie.value})  # type: ignore[attr-defined]
-        except CookieError:
+        except CookieError:  # pragma: no cover  only in versions that refuse tabs
             return None
         morsel["domain"] = cookie.domain
         morsel["path"] = cookie.path

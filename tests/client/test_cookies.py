@@ -231,6 +231,7 @@ def test_a_secure_cookie_that_has_expired_protects_nothing() -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "10.0.0.1:8080"])
 def test_an_unsafe_jar_accepts_addresses_for_themselves_alone(host: str) -> None:
     jar = CookieJar(unsafe=True)
+    assert jar.unsafe
     url = URL(f"http://{host}/")
     jar.store(["a=1", f"b=1; Domain={url.host}", "c=1; Domain=0.0.1"], url)
     assert sent(jar, url) == "a=1; b=1"
@@ -369,6 +370,14 @@ def test_quoting_can_be_switched_off() -> None:
     jar.store(['c="q r"'], SITE)
     assert sent(jar, SITE) == 'a=x y; b="z"; c="q r"'
     assert [morsel.value for morsel in jar] == ["x y", '"z"', '"q r"']
+
+
+def test_a_morsel_that_is_too_long_is_ignored_like_any_other_cookie() -> None:
+    jar = CookieJar()
+    morsel: Morsel[str] = Morsel()
+    morsel.set("a", "x" * 4096, "x" * 4096)
+    jar.update_cookies({"a": morsel}, SITE)
+    assert len(jar) == 0
 
 
 @pytest.mark.parametrize(

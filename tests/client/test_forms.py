@@ -1,6 +1,8 @@
 """Forms, as a server's parsers see them: the standard library's, not ours."""
 
+import asyncio
 import io
+import re
 import tempfile
 from collections.abc import AsyncIterator
 from email import message_from_bytes, policy
@@ -14,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import MultiDict, MultiDictProxy
 
+from client import ClientSession
 from client.body import BytesBody
 from client.forms import FormData
 from client.multipart_writer import MultipartWriter
@@ -250,3 +253,33 @@ def test_names_and_types_are_text() -> None:
 def test_a_value_that_cannot_be_sent() -> None:
     with pytest.raises(TypeError):
         FormData({"a": object()}, default_to_multipart=True).body()
+
+
+# ---- over a real socket
+
+
+async def test_a_form_reaches_a_server(tmp_path: Path) -> None:
+    """With a file that is too large for any one write."""
+    path = tmp_path / "large.bin"
+    path.write_bytes(bytes(range(256)) * 8192)
+    received: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(re.search(rb"Content-Length: ([0-9]+)", head)[1])  # type: ignore[index]
+        received.append(head + await reader.readexactly(length))
+        writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    async with server, ClientSession() as session:
+        with path.open("rb") as file:
+            async with session.post(f"http://{host}:{port}/", data={"title": "\u00e4", "file": file}) as response:
+                assert response.status == 204
+        async with session.post(f"http://{host}:{port}/", data={"a": "\u00e4"}) as response:
+            assert response.status == 204
+    message = message_from_bytes(received[0].partition(b"\r\n")[2], policy=policy.HTTP)
+    assert [part.get_payload(decode=True) for part in message.iter_parts()] == ["\u00e4".encode(), path.read_bytes()]
+    assert received[1].endswith(b"\r\n\r\na=%C3%A4")

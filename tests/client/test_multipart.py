@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from client import ClientSession
 from client.body import BytesBody, IterableBody, TextBody
 from client.errors import BodyTooLarge, ClientPayloadError, ContentEncodingError
 from client.multipart import BodyPartReader, MultipartReader
@@ -487,6 +488,18 @@ async def test_headers_that_would_break_out_are_refused(headers: dict[str, str])
         await writer.as_bytes()
 
 
+async def test_a_body_may_ask_for_headers() -> None:
+    class Described(BytesBody):
+        @property
+        def headers(self) -> dict[str, str]:
+            return {"Content-Language": "en", "X": "theirs"}
+
+    writer = MultipartWriter(boundary="b")
+    writer.append(Described(b"1"), {"X": "ours"})
+    part = await first_part(await writer.as_bytes())
+    assert (part.headers["Content-Language"], part.headers.getall("X")) == ("en", ["ours"])
+
+
 def test_things_that_cannot_be_parts() -> None:
     with pytest.raises(TypeError):
         MultipartWriter().append(object())
@@ -520,3 +533,27 @@ async def test_parts_arrive_while_the_server_still_sends() -> None:
         writer.close()
         await writer.wait_closed()
     assert contents == [b"one", b"two"]
+
+
+async def test_a_response_of_several_parts() -> None:
+    writer = MultipartWriter("mixed", boundary="between")
+    assert writer.boundary == "between"
+    writer.append("one")
+    writer.append(b"two" * 100_000)
+    body = await writer.as_bytes()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = (
+            f"HTTP/1.1 200 OK\r\nContent-Type: multipart/mixed; boundary=between\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        writer.write(head.encode() + body)
+        await writer.drain()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    async with server, ClientSession() as session, session.get(f"http://{host}:{port}/") as response:
+        assert await read_all(MultipartReader.from_response(response)) == [b"one", b"two" * 100_000]
+        assert response.content.at_eof()
