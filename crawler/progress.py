@@ -57,10 +57,25 @@ async def _follow_in_lines(stats: Callable[[], Stats], stream: TextIO, every: fl
 
 def line(stats: Stats) -> str:
     """A crawl in one line of plain text."""
-    parts = [f"{stats.done:,} pages", f"{stats.queued + stats.leased:,} waiting"]
-    parts += [f"{number:,} {name}" for name, number in (("failed", stats.failed), ("skipped", stats.skipped)) if number]
-    parts += [f"{stats.items:,} items", size(stats.bytes), f"{stats.rate:.1f} pages/s", duration(stats.elapsed)]
-    return f"{stats.spider}: {', '.join(parts)}"
+    waiting = f"{stats.queued + stats.leased:,} waiting"
+    pages, *rest = totals(stats)
+    return f"{stats.spider}: {', '.join([pages, waiting, *rest, f'{stats.rate:.1f} pages/s', duration(stats.elapsed)])}"
+
+
+def totals(stats: Stats) -> list[str]:
+    """What a crawl has done, in words: its pages first."""
+    troubles = ((stats.failed, "failed"), (stats.skipped, "skipped"))
+    return [
+        counted(stats.done, "page"),
+        *(f"{number:,} {name}" for number, name in troubles if number),
+        counted(stats.items, "item"),
+        size(stats.bytes),
+    ]
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 page`, `1,234 pages`."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def size(number: int) -> str:
@@ -94,7 +109,13 @@ def _drawn(stats: Stats, width: int) -> Text:
     over = stats.done + stats.failed + stats.skipped
     filled = _BAR_WIDTH * over // max(over + waiting, 1)
     view.append("━" * filled, "green").append("━" * (_BAR_WIDTH - filled), "bright_black")
-    view.append(f"  {stats.items:,} items  {size(stats.bytes)}  {stats.hosts:,} hosts  {stats.active} under way\n")
+    counts = [
+        counted(stats.items, "item"),
+        size(stats.bytes),
+        counted(stats.hosts, "host"),
+        f"{stats.active} under way",
+    ]
+    view.append(f"  {'  '.join(counts)}\n")
     view.append("  ".join(_kinds(stats)) or "no errors", "yellow" if stats.errors else "bright_black")
     view.append("\n")
     view.append(stats.last_error[: max(width - 1, 0)] or "Ctrl-C stops; the same command goes on", "bright_black")

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from crawler.exports import Export
+    from crawler.frontier.statefile import Status
     from crawler.settings import Settings
     from crawler.spider import Spider
-    from crawler.statefile import Status
 
 _LEVELS = ["debug", "info", "warning", "error"]
 
@@ -104,7 +104,7 @@ def _check_state(path: Path, *, fresh: bool, yes: bool) -> Status | None:
 
     Raises UsageError when the user has not agreed to lose a crawl, or the file cannot be one; StateLocked when it runs.
     """
-    from crawler.statefile import StateFile
+    from crawler.frontier.statefile import StateFile
 
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder {path.parent} for the crawl file {path.name}; create it first")

@@ -14,14 +14,14 @@ import msgspec
 
 from crawler.cli.console import FAILED, FINISHED, MISUSED, STOPPED, complain, say
 from crawler.errors import CrawlError
-from crawler.progress import duration, follow, size
-from crawler.statefile import StateFile
+from crawler.frontier.statefile import StateFile
+from crawler.progress import counted, duration, follow, totals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
     from crawler.crawl import Crawl, Report
-    from crawler.statefile import Status
+    from crawler.frontier.statefile import Status
     from crawler.stats import Stats
 
 Result = TypeVar("Result")
@@ -106,7 +106,7 @@ def conclude(report: Report, state: Path, *, before: Status | None, quiet: bool)
     if not quiet:
         was_over = before is not None and before.state == "finished" and before.urls.done == stats.done
         headline = "had finished already; nothing new" if was_over else _HEADLINES.get(report.reason, report.reason)
-        say(f"{headline}: {_in_numbers(stats)}")
+        say(f"{headline}: {', '.join(totals(stats))} in {duration(stats.elapsed)}")
         if was_over:
             say("to crawl it again from the start, add --fresh --yes")
         if stats.errors:
@@ -133,18 +133,12 @@ def figures(report: Report, state: Path, code: int) -> bytes:
         return msgspec.json.encode(msgspec.structs.asdict(file.status()) | {"reason": report.reason, "exit": code})
 
 
-def _in_numbers(stats: Stats) -> str:
-    parts = [f"{stats.done:,} page{'s' * (stats.done != 1)}"]
-    parts += [f"{number:,} {name}" for name, number in (("failed", stats.failed), ("skipped", stats.skipped)) if number]
-    return f"{', '.join([*parts, f'{stats.items:,} items', size(stats.bytes)])} in {duration(stats.elapsed)}"
-
-
 def _kinds(stats: Stats) -> str:
     return ", ".join(f"{kind} {number:,}" for kind, number in sorted(stats.errors.items(), key=lambda pair: -pair[1]))
 
 
 def _tell_of_spider(state: Path, number: int) -> None:
-    complain(f"the spider raised on {number:,} page{'s' * (number != 1)}:")
+    complain(f"the spider raised on {counted(number, 'page')}:")
     _list_failures(state, number, kind="spider")
     say(f"mend it, then crawl anew: the same command with --fresh --yes (which discards {state} and its outputs)")
 

@@ -13,7 +13,7 @@ from crawler.errors import StorageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from crawler.statefile import Status
+    from crawler.frontier.statefile import Status
 
 state_argument = click.argument("state", type=click.Path(path_type=Path))
 
@@ -33,7 +33,7 @@ def status(state: Path, *, as_json: bool) -> int:
     """Show how the crawl in the file STATE stands."""
     import msgspec
 
-    from crawler.statefile import StateFile
+    from crawler.frontier.statefile import StateFile
 
     with StateFile(state) as file:
         now = file.status()
@@ -42,7 +42,7 @@ def status(state: Path, *, as_json: bool) -> int:
 
 
 def _described(path: Path, now: Status) -> str:
-    from crawler.progress import duration, size
+    from crawler.progress import counted, duration, size
 
     urls = now.urls
     return "\n".join(
@@ -51,7 +51,7 @@ def _described(path: Path, now: Status) -> str:
             f"  pages    {urls.done:,} done, {urls.failed:,} failed, {urls.skipped:,} skipped",
             f"  waiting  {urls.queued:,} queued, {urls.leased:,} under way",
             f"  items    {now.items:,}",
-            f"  fetched  {size(now.bytes)} from {now.hosts:,} host{'s' * (now.hosts != 1)}",
+            f"  fetched  {size(now.bytes)} from {counted(now.hosts, 'host')}",
             f"  time     {duration(now.elapsed)}, since {now.started}",
         ]
     )
@@ -63,7 +63,7 @@ def _described(path: Path, now: Status) -> str:
 @output_option
 def export(state: Path, table: Any, output: str) -> int:
     """Write a TABLE of the crawl file STATE: its pages, links, errors or hosts, or the items just as the spider gave them."""
-    from crawler.statefile import StateFile
+    from crawler.frontier.statefile import StateFile
 
     with StateFile(state) as file:
         if table == "items":
@@ -81,7 +81,7 @@ def sql(state: Path, query: str, output: str) -> int:
 
     For example: crawl sql site.crawl "select status, count(*) as pages from pages group by status"
     """
-    from crawler.statefile import StateFile
+    from crawler.frontier.statefile import StateFile
 
     with StateFile(state) as file:
         rows = file.query(query)
