@@ -121,7 +121,10 @@ def _readable(value: str) -> str:
     """Headers are read as UTF-8, as browsers do; what was not UTF-8 is taken for Latin-1."""
     if value.isascii() or not re.search("[\udc80-\udcff]", value):
         return value
-    return value.encode("utf-8", "surrogateescape").decode("latin-1")
+    try:
+        return value.encode("utf-8", "surrogateescape").decode("latin-1")
+    except UnicodeEncodeError:  # surrogates that no decoding makes
+        return value
 
 
 def _decode_ext_value(value: str) -> str | None:

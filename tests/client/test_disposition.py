@@ -94,6 +94,7 @@ def test_other_parameters_keep_their_slashes() -> None:
 @given(st.text())
 @example("attachment; filename*=utf-8''" + "%" * 1000)
 @example(';"=' * 2000)
+@example('a="\ud800\udcff"')
 @example('a="' + "\\" * 8001)
 @example("attachment; filename*" + "0" * 5000 + "=a")
 def test_reading_never_fails(header: str) -> None:
