@@ -23,7 +23,7 @@ from crawler.politeness import Politeness
 from crawler.request import Links, Request
 from crawler.retries import RetryPolicy
 from crawler.scheduler import Scheduler
-from crawler.settings import Settings
+from crawler.settings import Settings, with_overrides
 from crawler.spider import explain
 from crawler.stats import Stats, Tally
 from crawler.web.urls import host_key
@@ -54,7 +54,10 @@ class Report:
 
 
 class Crawl:
-    """A spider, its settings and its crawl file. `run` starts the crawl, or goes on where an earlier run stopped."""
+    """A spider, its settings and its crawl file. `run` starts the crawl, or goes on where an earlier run stopped.
+
+    Without `settings`, the defaults and the spider's own hold.
+    """
 
     def __init__(
         self,
@@ -67,7 +70,9 @@ class Crawl:
         middlewares: Sequence[Middleware] = (),
     ) -> None:
         self._spider = spider
-        self._settings = settings or Settings()
+        self._settings = settings or with_overrides(
+            Settings(), spider.settings, source=f"settings of {type(spider).__name__}"
+        )
         self._state = state
         self._exports = exports
         self._fresh = fresh

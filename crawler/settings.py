@@ -27,7 +27,7 @@ DEFAULT_USER_AGENT = "nephila/0.1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How to crawl. Durations are in seconds, sizes in bytes; 0 means no limit where the name starts with `max_`.
+    """How to crawl. Durations are in seconds, sizes in bytes.
 
     Values come, the later over the earlier, from: these defaults; `[tool.crawl]` in pyproject.toml; the environment
     (`CRAWL_` and the name in capitals); the spider's `settings`; the command line.
@@ -43,11 +43,11 @@ class Settings:
 
     # how far
     max_pages: Limit = 0
-    """Stop, resumable, when the crawl has fetched this many pages, over all its runs."""
+    """Stop, resumable, when the crawl has fetched this many pages, over all its runs; 0: never."""
     max_depth: Limit = 0
-    """Do not follow links further than this many steps from a seed."""
+    """Do not follow links further than this many steps from a seed; 0: no limit."""
     max_time: Seconds = 0.0
-    """Stop, resumable, after this much time in one run."""
+    """Stop, resumable, after this much time in one run; 0: never."""
 
     # manners
     user_agent: Annotated[str, Meta(min_length=1)] = DEFAULT_USER_AGENT

@@ -48,7 +48,7 @@ class Spider:
                 known = ", ".join(sorted(declared)) or "none"
                 raise SpiderError(f"{type(self).__name__} takes no argument {key!r}; it takes: {known}")
             try:
-                setattr(self, key, msgspec.convert(value, declared[key], strict=False))
+                setattr(self, key, _converted(value, declared[key]))
             except msgspec.ValidationError as error:
                 raise SpiderError(f"argument {key}={value!r} of {type(self).__name__}: {error}") from None
 
@@ -92,6 +92,13 @@ def arguments_of(spider: type[Spider]) -> dict[str, Any]:
         for name, hint in arguments.items()
         if not name.startswith("_") and hint is not ClassVar and typing.get_origin(hint) is not ClassVar
     }
+
+
+def _converted(value: Any, declared: Any) -> Any:
+    """`value` as what was declared; a text may stand for a number, a path, or a list with commas between."""
+    if isinstance(value, str) and (typing.get_origin(declared) or declared) in (list, tuple, set, frozenset):
+        value = value.split(",") if value else []
+    return msgspec.convert(value, declared, strict=False, dec_hook=lambda kind, text: kind(text))
 
 
 def callback_of(spider: Spider, name: str | None) -> Any:

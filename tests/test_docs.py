@@ -20,10 +20,10 @@ from crawler import Crawl, Links, Page, Request, Settings, Spider, retries
 from crawler.cli import console
 from crawler.cli.main import crawl as command
 from crawler.frontier.migrations import VERSION, script
+from crawler.frontier.statefile import StateFile
 from crawler.loader import load
 from crawler.outcome import Skip
 from crawler.settings import with_overrides
-from crawler.statefile import StateFile
 from spiders.site import SiteSpider
 from tests.sites import Handler, Reply, Visit, page, serve
 

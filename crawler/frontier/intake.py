@@ -87,13 +87,14 @@ class Intake:
     def _append(self, url: str, depth: int, found_on: int | None, rank: int, extra: str | None) -> None:
         number = self.next_request
         self.next_request += 1
+        if reason := self.admit(url, depth):
+            self.batch.requests.append((number, None, url, depth, found_on, extra))
+            self._skip(number, reason)
+            return
         host = host_of(url)
         host_id = self._host_id(host)
         self.batch.requests.append((number, host_id, url, depth, found_on, extra))
-        if reason := self.admit(url, depth):
-            self._skip(number, reason)
-        else:
-            self._enqueue(host, (host_id, rank, number, 0.0, 0, None))
+        self._enqueue(host, (host_id, rank, number, 0.0, 0, None))
 
     def _finish(self, lease: Lease, outcome: Fetched | Failed) -> None:
         if isinstance(outcome, Fetched):

@@ -22,7 +22,7 @@ CREATE TABLE host (
 
 CREATE TABLE request (
     id       INTEGER PRIMARY KEY,       -- in order of discovery
-    host     INTEGER NOT NULL REFERENCES host,
+    host     INTEGER REFERENCES host,   -- NULL: it was skipped when it was found
     url      TEXT NOT NULL,             -- canonical
     depth    INTEGER NOT NULL,          -- links from a seed
     found_on INTEGER REFERENCES request,

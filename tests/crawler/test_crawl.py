@@ -532,3 +532,19 @@ async def test_an_export_that_cannot_be_written_ends_the_crawl_and_loses_nothing
     lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert lines == items(tmp_path)
     assert len(lines) == 21
+
+
+async def test_without_settings_the_spiders_own_hold(tmp_path: Path) -> None:
+    class Modest(SiteSpider):
+        settings = {"max_pages": 1, "robots": False}  # noqa: RUF012
+
+    async with serve({"/": page("Home", "/a"), "/a": page("A")}) as site, asyncio.timeout(60):
+        report = await Crawl(Modest(start_urls=[f"{site.url}/"]), state=tmp_path / "test.crawl").run()
+    assert (report.reason, site.paths) == ("max_pages", ["/"])
+
+
+async def test_hosts_that_are_out_of_scope_are_not_counted(tmp_path: Path) -> None:
+    async with serve({"/": page("Home", *(f"http://h{n}.invalid/" for n in range(9)))}) as site:
+        report = await crawl_site(tmp_path, site)
+    assert (report.stats.hosts, report.stats.skipped) == (1, 9)
+    assert ask(tmp_path, "SELECT host FROM hosts") == [(f"127.0.0.1:{site.port}",)]

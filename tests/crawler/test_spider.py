@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -93,3 +94,16 @@ def test_an_exception_below_the_spider_is_told_with_the_place_in_the_spider() ->
     assert text.startswith(__file__)
     assert "JSONDecodeError" in text
     assert text.endswith("(in detail)")
+
+
+def test_texts_stand_for_lists_and_paths() -> None:
+    class Reader(Spider):
+        folder: Path = Path()
+        words: tuple[str, ...] = ()
+        numbers: set[int] = set()  # noqa: RUF012
+
+    spider = Reader(folder="/x/y", words="a,b", numbers="1,2", start_urls="http://a/,http://b/")
+    assert (spider.folder, spider.words, spider.numbers) == (Path("/x/y"), ("a", "b"), {1, 2})
+    assert spider.start_urls == ["http://a/", "http://b/"]
+    with pytest.raises(SpiderError, match="Expected `int`"):
+        Reader(numbers="1,x")

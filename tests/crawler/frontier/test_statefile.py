@@ -14,7 +14,7 @@ import pytest
 from crawler.errors import StateDamaged, StateError, StateTooNew, UsageError
 from crawler.frontier.lock import CrawlLock
 from crawler.frontier.migrations import APPLICATION_ID, VERSION, script
-from crawler.statefile import StateFile
+from crawler.frontier.statefile import StateFile
 
 if TYPE_CHECKING:
     from pathlib import Path
