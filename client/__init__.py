@@ -5,6 +5,7 @@ from client.auth import BasicAuth, encode_basic_auth
 from client.connection import Connection
 from client.connector import BaseConnector, TCPConnector, UnixConnector
 from client.cookies import CookieJar, DummyCookieJar
+from client.digest_auth import DigestAuthMiddleware
 from client.errors import (
     AddressRefused,
     BadHttpMessage,
@@ -42,7 +43,10 @@ from client.errors import (
     WebSocketError,
     WSServerHandshakeError,
 )
+from client.forms import FormData
 from client.limits import HostLimits, Slot
+from client.multipart import BodyPartReader, MultipartReader
+from client.multipart_writer import MultipartWriter
 from client.origin import HostKey, Origin
 from client.request import ClientRequest, RequestInfo
 from client.resolver import AddressGuard, DefaultResolver, ThreadedResolver
@@ -82,6 +86,7 @@ __all__ = [
     "BadHttpMessage",
     "BaseConnector",
     "BasicAuth",
+    "BodyPartReader",
     "BodyTooLarge",
     "ClientConnectionError",
     "ClientConnectionResetError",
@@ -108,8 +113,10 @@ __all__ = [
     "ContentTypeError",
     "CookieJar",
     "DefaultResolver",
+    "DigestAuthMiddleware",
     "DummyCookieJar",
     "Fingerprint",
+    "FormData",
     "HeadersTooLarge",
     "HostKey",
     "HostLimits",
@@ -119,6 +126,8 @@ __all__ = [
     "InvalidURL",
     "InvalidUrlClientError",
     "InvalidUrlRedirectClientError",
+    "MultipartReader",
+    "MultipartWriter",
     "NonHttpUrlClientError",
     "NonHttpUrlRedirectClientError",
     "Origin",
