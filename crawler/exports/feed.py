@@ -54,8 +54,8 @@ class ExportFeed:
     async def close(self) -> None:
         """Make the files whole. Everything that was settled has to be committed by then. Raises what `write` has raised,
         since the commit that called it may have been cancelled meanwhile, and nobody have heard of it."""
-        if self._failure:
-            raise self._failure
         for export in self._exports:
             cursor = await asyncio.to_thread(export.close)
             self._frontier.note_export(export.path, cursor.to_json())
+        if self._failure:
+            raise self._failure

@@ -1,0 +1,112 @@
+"""Exports follow what was committed: caught up when opened, continued with each commit, left in order when one fails."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from client.origin import HostKey
+from crawler.errors import StorageError
+from crawler.exports import open_export
+from crawler.exports.feed import ExportFeed
+from crawler.frontier import Settlement, SqliteFrontier
+from crawler.outcome import Fetched
+from crawler.request import Request
+from tests.crawler.test_exports import full_disk
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+
+@pytest.fixture
+async def frontier(tmp_path: Path) -> AsyncIterator[SqliteFrontier]:
+    """One that has requests waiting."""
+    frontier = await SqliteFrontier.open(tmp_path / "s.crawl", spider="test")
+    await frontier.add([Request(f"http://h.example/{number}") for number in range(10)])
+    yield frontier
+    await frontier.close()
+
+
+async def bring(frontier: SqliteFrontier, *items: str) -> None:
+    """Commit a page that gave these items."""
+    (lease,) = await frontier.lease([HostKey("h.example")], 1)
+    outcome = Fetched(status=200, final_url=lease.url, content_type="", size=0, elapsed=0.0, fetched_at=0.0)
+    await frontier.settle(Settlement(lease=lease, outcome=outcome, items=items))
+    await frontier.flush()
+
+
+async def kept(frontier: SqliteFrontier, path: Path) -> int:
+    """The item up to which the crawl file knows a file to be written."""
+    await frontier.flush()
+    return int(json.loads((await frontier.exports())[str(path)])["item"])
+
+
+async def test_a_file_gets_what_there_was_and_what_comes(frontier: SqliteFrontier, tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    await bring(frontier, '{"n":1}', '{"n":2}')
+    feed = ExportFeed([open_export(str(path))], frontier)
+    await feed.open()
+    assert path.read_text() == '{"n":1}\n{"n":2}\n'
+    await bring(frontier)
+    await bring(frontier, '{"n":3}')
+    assert path.read_text() == '{"n":1}\n{"n":2}\n{"n":3}\n'
+    assert await kept(frontier, path) == 3
+    await feed.close()
+
+
+async def test_a_file_goes_on_from_its_cursor(frontier: SqliteFrontier, tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    first = ExportFeed([open_export(str(path))], frontier)
+    await first.open()
+    await bring(frontier, '{"n":1}')
+    await first.close()
+    await frontier.flush()
+    with path.open("a") as file:
+        file.write('{"n":2}\n{"torn')
+    second = ExportFeed([open_export(str(path))], frontier)
+    await second.open()
+    await bring(frontier, '{"n":2}')
+    await second.close()
+    assert path.read_text() == '{"n":1}\n{"n":2}\n'
+
+
+async def test_closing_a_csv_keeps_the_cursor_of_the_file_as_it_then_is(
+    frontier: SqliteFrontier, tmp_path: Path
+) -> None:
+    path = tmp_path / "out.csv"
+    feed = ExportFeed([open_export(str(path))], frontier)
+    await feed.open()
+    await bring(frontier, '{"a":1}')
+    await bring(frontier, '{"b":2}')
+    await feed.close()
+    await frontier.flush()
+    assert json.loads((await frontier.exports())[str(path)])["bytes"] == path.stat().st_size
+    assert path.read_bytes() == b"a,b\r\n1,\r\n,2\r\n"
+
+
+async def test_after_a_failed_write_nothing_more_is_written_and_the_end_says_why(
+    frontier: SqliteFrontier, tmp_path: Path
+) -> None:
+    """A commit goes on without the export: what is missing in the file, the next run writes. But the run does not end as if
+    all were well, even if nobody was there to hear of the failure."""
+    path = tmp_path / "out.jsonl"
+    feed = ExportFeed([open_export(str(path))], frontier)
+    await feed.open()
+    await bring(frontier, '{"n":1}')
+    long = json.dumps({"text": "x" * 300_000})
+    with full_disk(200_000), pytest.raises(StorageError):
+        await feed.write(2, [long])
+    await bring(frontier, long)
+    await bring(frontier, '{"n":3}')
+    assert path.read_text() == '{"n":1}\n'
+    assert await kept(frontier, path) == 1
+    with pytest.raises(StorageError, match=r"cannot write .*out\.jsonl"):
+        await feed.close()
+
+    again = ExportFeed([open_export(str(path))], frontier)
+    await again.open()
+    await again.close()
+    assert path.read_text() == f'{{"n":1}}\n{long}\n{{"n":3}}\n'
