@@ -35,6 +35,9 @@ class ProxyFault(OSError):
 class TargetFault(OSError):
     """The proxy could not connect to the target; `errno` is what connecting without it would have raised."""
 
+    def __init__(self, reason: str, code: int) -> None:
+        super().__init__(code, reason)
+
 
 class ConnectDeclined(Exception):
     """The proxy's answer to CONNECT, when it is not success."""

@@ -34,12 +34,12 @@ _FAULTS_4: Final = {
 }
 _FAULTS_5: Final = {1: "SOCKS 5: general failure", 7: "SOCKS 5: the proxy does not know CONNECT"}
 _TARGET_FAULTS_5: Final = {
-    2: (errno.EACCES, "not allowed by the proxy's rules"),
-    3: (errno.ENETUNREACH, "network unreachable from the proxy"),
-    4: (errno.EHOSTUNREACH, "host unreachable from the proxy"),
-    5: (errno.ECONNREFUSED, "connection refused, says the proxy"),
-    6: (errno.ETIMEDOUT, "TTL expired on the way from the proxy"),
-    8: (errno.EAFNOSUPPORT, "the proxy reaches no addresses of this kind"),
+    2: ("not allowed by the proxy's rules", errno.EACCES),
+    3: ("network unreachable from the proxy", errno.ENETUNREACH),
+    4: ("host unreachable from the proxy", errno.EHOSTUNREACH),
+    5: ("connection refused, says the proxy", errno.ECONNREFUSED),
+    6: ("TTL expired on the way from the proxy", errno.ETIMEDOUT),
+    8: ("the proxy reaches no addresses of this kind", errno.EAFNOSUPPORT),
 }
 """RFC 1928 §6."""
 
@@ -53,13 +53,13 @@ def socks4(host: str, port: int, user: str = "") -> Handshake:
     elif isinstance(address, IPv4Address):
         packed, name = address.packed, b""
     else:
-        raise TargetFault(errno.EAFNOSUPPORT, "SOCKS 4 reaches no IPv6 addresses")
+        raise TargetFault("SOCKS 4 reaches no IPv6 addresses", errno.EAFNOSUPPORT)
     request = b"\4\1" + port.to_bytes(2) + packed + user.encode() + b"\0" + name
     version, code = (yield from exactly(8, request))[:2]
     if version not in (0, 4):  # the memo wants 0; some servers repeat the 4 of the request
         raise ProxyFault(f"this is no SOCKS 4 proxy: its reply has version {version}")
     if code == 91:  # all that the memo has for an unreachable target, and for other refusals too
-        raise TargetFault(errno.ECONNREFUSED, "SOCKS 4: rejected by the proxy, or failed")
+        raise TargetFault("SOCKS 4: rejected by the proxy, or failed", errno.ECONNREFUSED)
     if code != 90:
         raise ProxyFault(_FAULTS_4.get(code, f"SOCKS 4: unknown reply {code}"), errno.EACCES)
 
@@ -124,7 +124,7 @@ def _parse(host: str) -> IPv4Address | IPv6Address | None:
 
 def _name(host: str) -> bytes:
     if not host.isascii() or not 0 < len(host) <= MAX_FIELD_BYTES or "\0" in host:
-        raise TargetFault(errno.EINVAL, "a name that SOCKS cannot carry")
+        raise TargetFault("a name that SOCKS cannot carry", errno.EINVAL)
     return host.encode("ascii")
 
 
