@@ -1,7 +1,8 @@
 """One request and its response, as far as a connection knows them: what has arrived, and who waits for it."""
 
 import asyncio
-from typing import NamedTuple
+import re
+from typing import Final, NamedTuple
 
 from yarl import URL
 
@@ -37,6 +38,9 @@ class ReadPolicy(NamedTuple):
     """Whether Content-Encoding is undone."""
     read_until_eof: bool = True
     """Whether a body may be framed by the end of the connection; if not, such a response has none."""
+
+
+_BLANK_BEFORE_COLON: Final = re.compile(r"\n[^:\n]* :")
 
 
 class Exchange:
@@ -125,8 +129,8 @@ class Exchange:
     def take_head(self, status: int, head: Head, flow: Flow) -> None:
         """The head of the final response has arrived; raises `WireError` when it breaks a limit or makes no sense."""
         policy = self.policy
+        self._check(status, head)
         self.status, self.head = status, head
-        self._check(head)
         self.keeps_alive = self._persists(head)
         if self.method == "HEAD" or (self.method == "CONNECT" and 200 <= status < 300):
             self.ends_at_head = True
@@ -146,8 +150,8 @@ class Exchange:
         )
         self._wake()
 
-    def _check(self, head: Head) -> None:
-        data, policy, status = head.data, self.policy, self.status
+    def _check(self, status: int, head: Head) -> None:
+        data, policy = head.data, self.policy
         if status < 100 or (status == 101 and not self.may_upgrade) or not data.startswith(b"HTTP/"):
             raise WireError(f"unexpected status line {data[:40]!r}")
         if data.count(b"\n") - 2 > policy.max_headers:
@@ -162,6 +166,8 @@ class Exchange:
             raise WireError("NUL in the head")
         if data[data.index(b"\n") + 1] in b" \t":
             raise WireError("a blank before the first header")  # RFC 9112 §2.2
+        if " :" in head.lowered and _BLANK_BEFORE_COLON.search(head.lowered):
+            raise WireError("a blank before a colon")  # §5.1; the parser lets it pass where framing is at stake
 
     def _persists(self, head: Head) -> bool:
         """Whether the peer keeps the connection open after this response (RFC 9112 §9.3)."""

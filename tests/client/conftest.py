@@ -1,0 +1,54 @@
+"""What the client's tests share: a session that must not leak, and scripted servers."""
+
+from __future__ import annotations
+
+import gc
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from client import ClientSession, TCPConnector
+from tests.client.peer import Peer, Server, serving
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
+
+
+class Serve(Protocol):
+    async def __call__(
+        self, script: Callable[[Peer], Awaitable[None]], *, tls: ssl.SSLContext | None = None, path: Path | None = None
+    ) -> Server: ...
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    """Start scripted servers, which stop after the test."""
+    async with AsyncExitStack() as stack:
+
+        async def start(
+            script: Callable[[Peer], Awaitable[None]], *, tls: ssl.SSLContext | None = None, path: Path | None = None
+        ) -> Server:
+            return await stack.enter_async_context(serving(script, tls=tls, path=path))
+
+        yield start
+
+
+@pytest.fixture
+async def connector() -> AsyncIterator[TCPConnector]:
+    """A connector that must have everything back at the end."""
+    connector = TCPConnector()
+    yield connector
+    gc.collect()
+    assert connector.in_use_count == 0
+    assert connector.limits.active == 0
+    await connector.close()
+
+
+@pytest.fixture
+async def session(connector: TCPConnector) -> AsyncIterator[ClientSession]:
+    """A session on that connector."""
+    async with ClientSession(connector=connector, connector_owner=False) as session:
+        yield session
