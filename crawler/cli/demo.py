@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crawler.cli.console import FINISHED
+from crawler.cli.console import FINISHED, say
 from crawler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _SPACING = 0.03
 @click.option("--keep", metavar="DIR", help="Leave the crawl file and the items in the folder DIR.")
 def demo(keep: str | None) -> int:
     """Crawl a small site that comes with the program, and show what came of it. It needs no network."""
-    from crawler.cli.running import conclude, run_loop
+    from crawler.cli.running import conclude, run_loop, summary
 
     folder: AbstractContextManager[str] = nullcontext(keep) if keep else TemporaryDirectory(prefix="crawl-demo-")
     with folder as place:
@@ -35,7 +35,8 @@ def demo(keep: str | None) -> int:
             raise UsageError(f"{state} exists; name another folder")
         state.parent.mkdir(parents=True, exist_ok=True)
         report = run_loop(_crawl(state, output))
-        code = conclude(report, state, before=None, quiet=False)
+        say(summary(report))
+        code = conclude(report, state, before=None, quiet=True)
         if code == FINISHED:
             _show_items(output)
             _show_what_next(keep)

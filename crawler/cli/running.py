@@ -105,8 +105,7 @@ def conclude(report: Report, state: Path, *, before: Status | None, quiet: bool)
     stats = report.stats
     if not quiet:
         was_over = before is not None and before.state == "finished" and before.urls.done == stats.done
-        headline = "had finished already; nothing new" if was_over else _HEADLINES.get(report.reason, report.reason)
-        say(f"{headline}: {', '.join(totals(stats))} in {duration(stats.elapsed)}")
+        say(summary(report, "had finished already; nothing new" if was_over else None))
         if was_over:
             say("to crawl it again from the start, add --fresh --yes")
         if stats.errors:
@@ -125,6 +124,12 @@ def conclude(report: Report, state: Path, *, before: Status | None, quiet: bool)
         _tell_of_failures(state, stats.failed)
         return FAILED
     return FINISHED
+
+
+def summary(report: Report, headline: str | None = None) -> str:
+    """How a crawl ended, in one line."""
+    headline = headline or _HEADLINES.get(report.reason, report.reason)
+    return f"{headline}: {', '.join(totals(report.stats))} in {duration(report.stats.elapsed)}"
 
 
 def figures(report: Report, state: Path, code: int) -> bytes:
