@@ -52,6 +52,7 @@ from client.request import ClientRequest, RequestInfo
 from client.resolver import AddressGuard, DefaultResolver, ThreadedResolver
 from client.response import ClientResponse
 from client.session import ClientSession
+from client.single import request
 from client.stream import StreamReader
 from client.timeouts import ClientTimeout
 from client.tls import Fingerprint
@@ -169,4 +170,5 @@ __all__ = [
     "WSServerHandshakeError",
     "WebSocketError",
     "encode_basic_auth",
+    "request",
 ]

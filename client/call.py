@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from client.errors import (
@@ -28,6 +29,7 @@ from client.tracing import (
     TraceRequestChunkSentParams,
     TraceRequestHeadersSentParams,
     TraceRequestRedirectParams,
+    TraceResponseChunkReceivedParams,
     emit,
 )
 
@@ -142,7 +144,7 @@ class Call:
                     await exchange.news()
                 if "\nset-cookie:" in exchange.head.lowered:
                     self.settings.jar.store(exchange.head.text_values("\nset-cookie:"), request.url)
-                return ClientResponse(request, exchange, connection, self.settings.resolve_charset, self.started_at)
+                return self._response(request, exchange, connection)
             except BaseException as error:
                 if connection is not None:
                     connection.close()
@@ -165,6 +167,13 @@ class Call:
             deadline_at=self.deadline_at,
             sock_read=self.settings.timeout.sock_read,
         )
+
+    def _response(self, request: ClientRequest, exchange: Exchange, connection: Connection) -> ClientResponse:
+        on_read = partial(self._tell_read, request) if self.traces else None
+        return ClientResponse(request, exchange, connection, self.settings.resolve_charset, self.started_at, on_read)
+
+    async def _tell_read(self, request: ClientRequest, body: bytes) -> None:
+        await emit(self.traces, TraceResponseChunkReceivedParams(request.method, request.url, body))
 
     async def _send_body(self, connection: Connection, exchange: Exchange, request: ClientRequest) -> None:
         """Have the body sent beside what follows, unless a final response makes that pointless."""

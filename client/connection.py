@@ -49,7 +49,7 @@ class Connection:
     It is given back by itself when the response is complete, else by `release` or `close`; each may be called again.
     """
 
-    __slots__ = ("_pool", "_slot", "key", "protocol", "upload", "was_used")
+    __slots__ = ("_pool", "_slot", "key", "protocol", "queued", "upload", "was_used")
 
     def __init__(self, pool: Pool, key: ConnectionKey, protocol: Http1Protocol, slot: Slot) -> None:
         self._pool: Pool | None = pool
@@ -58,6 +58,8 @@ class Connection:
         self.protocol = protocol
         self.was_used = protocol.exchanges > 0
         """Whether a request has used the connection before."""
+        self.queued = 0.0
+        """How many seconds the request waited for its slot."""
         self.upload: asyncio.Task[None] | None = None
         """What sends the request's body meanwhile; it ends with the use of the connection."""
 

@@ -12,6 +12,7 @@ import errno
 import socket
 import ssl as ssl_module
 from abc import ABC, abstractmethod
+from itertools import pairwise
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from warnings import warn
@@ -40,6 +41,7 @@ from client.resolver import (
     literal_address,
 )
 from client.timeouts import DEFAULT_TIMEOUT, ClientTimeout, fail_at
+from client.timings import Opening
 from client.tls import Fingerprint, TlsContexts, Verification, merge_verification
 from client.tracing import (
     Trace,
@@ -175,7 +177,8 @@ class BaseConnector(ABC):
             if traces:
                 await self._tell_reuse(connection, traces)
             return connection
-        connect_at = timeout.deadline_at(self._loop.time(), timeout.connect)
+        now = self._loop.time()
+        connect_at = timeout.deadline_at(now, timeout.connect)
         if connect_at < deadline_at:
             error: ServerTimeoutError = ConnectionTimeoutError(f"no connection within {timeout.connect:g} s")
         else:
@@ -183,7 +186,10 @@ class BaseConnector(ABC):
         async with fail_at(min(connect_at, deadline_at), error):
             if slot is None:
                 slot = await self._wait_for_slot(host, traces)
-            return await self._connect_with(slot, req, key, traces, timeout)
+            queued = self._loop.time() - now
+            connection = await self._connect_with(slot, req, key, traces, timeout)
+        connection.queued = queued
+        return connection
 
     async def _wait_for_slot(self, host: HostKey, traces: Sequence[Trace]) -> Slot:
         await emit(traces, TraceConnectionQueuedStartParams())
@@ -206,7 +212,9 @@ class BaseConnector(ABC):
                 return connection
             self._make_room()
             await emit(traces, TraceConnectionCreateStartParams())
+            started_at = self._loop.time()
             protocol = await self._create_connection(req, traces, timeout)
+            protocol.opening = protocol.opening or Opening(connect=self._loop.time() - started_at)
         except BaseException:
             slot.release()
             raise
@@ -486,8 +494,15 @@ class TCPConnector(BaseConnector):
         async with fail_at(deadline_at, error):
             if key.proxy is not None:
                 return await self._connect_through(key.proxy, req, traces)
-            wire = await self._open_wire(key, await self._addresses(key, traces))
-            return await self._start(key, wire, self._verification(key), Http1Protocol)
+            instants = [self._loop.time()]
+            addresses = await self._addresses(key, traces)
+            instants.append(self._loop.time())
+            wire = await self._open_wire(key, addresses)
+            instants.append(self._loop.time())
+            protocol = await self._start(key, wire, self._verification(key), Http1Protocol)
+            instants.append(self._loop.time())
+        protocol.opening = Opening(*(later - earlier for earlier, later in pairwise(instants)))
+        return protocol
 
     async def _connect_through(self, proxy: Proxy, req: ClientRequest, traces: Sequence[Trace]) -> Http1Protocol:
         """Open a connection to a request's origin, or one to a proxy that forwards the request."""

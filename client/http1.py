@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
     from yarl import URL
 
+    from client.timings import Opening
+
 
 class Http1Protocol(asyncio.Protocol):
     """One connection. `begin` an exchange, `write` what is left of the request, read the response from the exchange."""
@@ -67,6 +69,7 @@ class Http1Protocol(asyncio.Protocol):
         "is_idle",
         "is_upgraded",
         "on_done",
+        "opening",
         "transport",
         "unread",
     )
@@ -88,6 +91,8 @@ class Http1Protocol(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.on_done: Callable[[], None] | None = None
         """Called when the response is complete, unless it upgrades the connection; who uses the connection sets it."""
+        self.opening: Opening | None = None
+        """What it took to open the connection; the connector notes it."""
         self.exchanges = 0
         """How many exchanges have begun."""
         self.idle_since = 0.0

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json as json_module
 from http.cookies import CookieError, SimpleCookie
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 from warnings import warn
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from client.disposition import content_disposition_filename, parse_content_disposition
 from client.errors import ClientConnectionError, ClientResponseError, ContentTypeError
 from client.links import parse_links
 from client.media_type import MediaType, parse_media_type
+from client.timings import Opening, ResponseTimings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from types import TracebackType
 
     from multidict import MultiDictProxy
@@ -25,8 +28,16 @@ if TYPE_CHECKING:
     from client.head import RawHeaders
     from client.links import Link
     from client.request import ClientRequest, RequestInfo
-    from client.stream import StreamReader
     from client.version import HttpVersion
+
+
+class ContentDisposition(NamedTuple):
+    """What a response calls itself (RFC 6266)."""
+
+    type: str | None
+    parameters: Mapping[str, str]
+    filename: str | None
+    """Without folders."""
 
 
 class ClientResponse:
@@ -43,6 +54,9 @@ class ClientResponse:
         "_head",
         "_headers",
         "_is_closed",
+        "_on_read",
+        "_opening",
+        "_queued",
         "_request",
         "_resolve_charset",
         "_started_at",
@@ -59,6 +73,7 @@ class ClientResponse:
         connection: Connection,
         resolve_charset: Callable[[ClientResponse, bytes], str],
         started_at: float,
+        on_read: Callable[[bytes], Awaitable[None]] | None,
     ) -> None:
         assert exchange.head is not None
         assert exchange.body is not None
@@ -74,7 +89,10 @@ class ClientResponse:
         self._head = exchange.head
         self._connection: Connection | None = connection
         self._resolve_charset = resolve_charset
+        self._on_read = on_read
         self._started_at = started_at
+        self._queued = connection.queued
+        self._opening = None if connection.was_used else connection.protocol.opening
         self._headers: CIMultiDictProxy[str] | None = None
         self._cookies: SimpleCookie | None = None
         self._body: bytes | None = None
@@ -174,6 +192,28 @@ class ClientResponse:
     def _media_type(self) -> MediaType:
         return parse_media_type(self.headers.get("Content-Type", ""))
 
+    @property
+    def content_disposition(self) -> ContentDisposition | None:
+        """What Content-Disposition says; None without one."""
+        value = self.headers.get("Content-Disposition")
+        if value is None:
+            return None
+        kind, parameters = parse_content_disposition(value)
+        return ContentDisposition(kind, MappingProxyType(parameters), content_disposition_filename(parameters))
+
+    @property
+    def timings(self) -> ResponseTimings:
+        """Where the time went, so far."""
+        exchange, opening = self._exchange, self._opening or Opening()
+        done_at = exchange.done_at
+        return ResponseTimings(
+            self._queued,
+            *opening,
+            waiting=exchange.first_byte_at - exchange.sent_at,
+            receiving=done_at - exchange.first_byte_at if done_at else None,
+            total=done_at - self._started_at if done_at else None,
+        )
+
     # -- the connection -------------------------------------------------------------------------------------------
 
     @property
@@ -232,6 +272,8 @@ class ClientResponse:
             except BaseException:
                 self.close()
                 raise
+            if self._on_read is not None:
+                await self._on_read(self._body)
         return self._body
 
     def get_encoding(self) -> str:

@@ -1,0 +1,89 @@
+"""One request without a session: a session of its own is made for it, and closed after it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Unpack
+from warnings import warn
+
+from client.options import RequestOptions
+from client.session import ClientSession
+from client.version import HttpVersion, HttpVersion11
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Generator
+    from types import TracebackType
+
+    from yarl import URL
+
+    from client.connector import BaseConnector
+    from client.response import ClientResponse
+
+
+class SingleRequest:
+    """What `request` returns. In `async with`, the response, whose session is closed at the end; awaited, the response with
+    its body read.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        url: str | URL,
+        version: HttpVersion,
+        connector: BaseConnector | None,
+        options: RequestOptions,
+    ) -> None:
+        self._method = method
+        self._url = url
+        self._version = version
+        self._connector = connector
+        self._options = options
+        self._session: ClientSession | None = None
+        self._response: ClientResponse | None = None
+
+    def __await__(self) -> Generator[Any, None, ClientResponse]:
+        return self._read().__await__()
+
+    async def __aenter__(self) -> ClientResponse:
+        session = ClientSession(
+            version=self._version, connector=self._connector, connector_owner=self._connector is None
+        )
+        try:
+            self._response = await session.request(self._method, self._url, **self._options)
+        except BaseException:
+            await session.close()
+            raise
+        self._session = session
+        return self._response
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._session is not None
+        assert self._response is not None
+        self._response.release()
+        await self._session.close()
+
+    async def _read(self) -> ClientResponse:
+        async with self as response:
+            await response.read()
+        return response
+
+
+def request(
+    method: str,
+    url: str | URL,
+    *,
+    version: HttpVersion = HttpVersion11,
+    connector: BaseConnector | None = None,
+    loop: asyncio.AbstractEventLoop | None = None,
+    **options: Unpack[RequestOptions],
+) -> SingleRequest:
+    """Make one request, as `ClientSession.request` does, without a session of one's own.
+
+    In `async with` it gives the response; awaited, the response with its body read already. A `connector` is left open;
+    without one a connector is made and closed again, so that nothing is kept for another request. `loop` is deprecated.
+    """
+    if loop is not None:
+        warn("loop is deprecated: the running loop is used", DeprecationWarning, stacklevel=2)
+    return SingleRequest(method, url, version, connector, options)
