@@ -25,13 +25,13 @@ _STATUS_LINE: Final = re.compile(r"HTTP/1\.[0-9] ([1-9][0-9]{2})(?: (.*))?")
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 
 
-def http_connect(host: str, port: int, header_block: str = "") -> Handshake:
-    """Ask for a tunnel; `header_block` are header lines for the proxy, each with its CRLF.
+def http_connect(host: str, port: int, header_lines: str = "") -> Handshake:
+    """Ask for a tunnel; `header_lines` are header lines for the proxy, each with its CRLF.
 
     Raises `ConnectDeclined` for an answer that is not 2xx, `ProxyFault` for one that is not HTTP/1.
     """
     target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    request = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{header_block}\r\n".encode()
+    request = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{header_lines}\r\n".encode()
     received = bytearray()
     start = status = 0
     while status < 200:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "socks4": 1080, "socks4a": 1080, "socks5": 1080, "socks5h": 1080}
-_CREDENTIALS: Final = re.compile(r"(?<=//)[^/]*@|^[^/]*@")
+_CREDENTIALS: Final = re.compile(r"(?:(?<=//)|^(?!.*//)).*@", re.DOTALL)  # a password may hold an unquoted slash or @
 
 
 class Proxy(NamedTuple):
@@ -70,9 +70,7 @@ class Proxy(NamedTuple):
 
     def _check(self) -> None:
         if not self.is_socks:
-            write_headers(CIMultiDict(self.headers))
-            if self.auth is not None and any(name.lower() == "proxy-authorization" for name, _ in self.headers):
-                raise ValueError("give the proxy's credentials or a Proxy-Authorization header, not both")
+            self.header_lines()
         elif self.headers:
             raise ValueError("a SOCKS proxy takes no headers")
         elif self.auth is not None:
@@ -100,18 +98,19 @@ class Proxy(NamedTuple):
         """Whether the proxy asks for URLs of this scheme itself; if not, it is to give us a tunnel to their origin."""
         return scheme == "http" and not self.is_socks
 
-    @property
-    def header_block(self) -> str:
-        """Header lines for an HTTP proxy, credentials included."""
+    def header_lines(self) -> str:
+        """Return the header lines for an HTTP proxy, credentials included; `ValueError` when they cannot be written."""
         headers = CIMultiDict(self.headers)
         if self.auth is not None:
+            if "Proxy-Authorization" in headers:
+                raise ValueError("give the proxy's credentials or a Proxy-Authorization header, not both")
             headers["Proxy-Authorization"] = self.auth.encode()
         return write_headers(headers)
 
     def handshake(self, host: str, port: int) -> Handshake:
         """Return the dialogue that opens a tunnel. `host` is an IP address unless the proxy `resolves_names`."""
         if not self.is_socks:
-            return http_connect(host, port, self.header_block)
+            return http_connect(host, port, self.header_lines())
         if self.scheme.startswith("socks5"):
             return socks5(host, port, self.auth)
         return socks4(host, port, self.auth.login if self.auth else "")

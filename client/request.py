@@ -228,7 +228,7 @@ class ClientRequest:
         if self.proxy is not None:
             is_forwarded = self.proxy.forwards(url.scheme)
             if is_forwarded:
-                target, proxy_lines = f"{url.scheme}://{host}{target}", self.proxy.header_block
+                target, proxy_lines = f"{url.scheme}://{host}{target}", self.proxy.header_lines()
             if "Proxy-Authorization" in headers and (self.proxy.auth is not None or not is_forwarded):
                 headers = headers.copy()  # what the caller says to proxies is not for the origin
                 headers.popall("Proxy-Authorization")
