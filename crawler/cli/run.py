@@ -12,7 +12,7 @@ import click
 
 from crawler.cli.console import say
 from crawler.cli.options import pairs, settings_options
-from crawler.errors import StateLocked, UsageError
+from crawler.errors import StateDamaged, StateLocked, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,9 +62,9 @@ def run(
     _log_to_stderr(log_level)
     spider = load(target, arguments)
     settings = _settings(spider, options, overrides)
-    path = Path(state or f"{crawl_name(target, spider)}.crawl")
+    path = Path(state or f"{crawl_name(target, spider)}.crawl").expanduser()
     before = _check_state(path, fresh=fresh, yes=yes)
-    exports = _exports(outputs, as_json=as_json)
+    exports = _exports(outputs, path, as_json=as_json)
 
     from crawler.cli.running import attend, conclude, figures, run_loop
     from crawler.crawl import Crawl
@@ -112,21 +112,26 @@ def _check_state(path: Path, *, fresh: bool, yes: bool) -> Status | None:
         return None
     if fresh and not yes:
         raise UsageError(f"{path} exists; to discard it and its outputs, and begin anew, add --yes")
-    with StateFile(path) as file:
-        if file.is_running:
-            raise StateLocked(
-                f"another process is crawling with {path}; wait for it, stop it, or name another with --state"
-            )
-        return None if fresh else file.status()
+    try:
+        with StateFile(path) as file:
+            if file.is_running:
+                raise StateLocked(
+                    f"another process is crawling with {path}; wait for it, stop it, or name another file"
+                )
+            return None if fresh else file.status()
+    except StateDamaged as error:
+        raise StateDamaged(f"{error}; name another with --state, or delete it if nothing in it is needed") from None
 
 
-def _exports(outputs: Sequence[str], *, as_json: bool) -> list[Export]:
+def _exports(outputs: Sequence[str], state: Path, *, as_json: bool) -> list[Export]:
     from crawler.exports import open_export
 
     exports = [open_export(output) for output in outputs]
     paths = [export.path for export in exports]
     if twice := next((path for path in paths if paths.count(path) > 1), None):
         raise UsageError(f"-o names {twice} twice")
+    if str(state.resolve()) in paths:
+        raise UsageError(f"{state} cannot be both the crawl file and an output")
     if as_json and "-" in paths:
         raise UsageError("-o - and --json both want standard output; write the items to a file")
     return exports

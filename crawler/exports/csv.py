@@ -125,14 +125,14 @@ def _encode(rows: Iterable[Iterable[str]]) -> bytes:
 
 def _filled(lines: Iterable[bytes], widths: Sequence[tuple[int, int]], width: int) -> Iterator[bytes]:
     """The records but the header, each with as many empty cells at its end as it lacks."""
-    position = 0
+    position = known = 0
     pending = list(widths)
-    missing = b""
     for record in _records(lines):
         while pending and position >= pending[0][0]:
-            missing = b"," * (width - pending.pop(0)[1])
+            known = pending.pop(0)[1]
         if position:
-            yield record.removesuffix(b"\r\n") + missing + b"\r\n"
+            row = record.removesuffix(b"\r\n") + b"," * (width - known) + b"\r\n"
+            yield row if known else _encode([[""] * width])
         position += len(record)
 
 

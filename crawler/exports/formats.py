@@ -45,9 +45,9 @@ def open_export(path: str, columns: Sequence[str] = ()) -> Export:
 
 
 def write_all(path: str, items: Iterable[str], columns: Sequence[str] = ()) -> int:
-    """Write texts of JSON objects to `path`, streaming; returns how many. A file that exists is replaced at once, when all is written.
+    """Write texts of JSON objects to `path`, streaming; returns how many.
 
-    Raises what `open_export` and `Export` raise.
+    A file that exists is replaced at once, when everything is written. Raises what `open_export` and `Export` raise.
     """
     target = open_export(path, columns)
     if target.path == "-":

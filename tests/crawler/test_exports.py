@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 TEXT = st.text(st.sampled_from('ab",;\t\r\n\0 é\u2028😀'), max_size=8)
 KEYS = st.sampled_from(["a", "b", "c", 'odd,"key\n', "é"])
 VALUES = st.none() | st.booleans() | st.integers() | TEXT | st.lists(st.integers(), max_size=2)
-ITEMS = st.lists(st.dictionaries(KEYS, VALUES, min_size=1, max_size=4), max_size=12)
+ITEMS = st.lists(st.dictionaries(KEYS, VALUES, max_size=4), max_size=12)
 
 
 def texts(items: Sequence[Any]) -> list[str]:
@@ -101,7 +101,8 @@ def test_csv_rows_read_back_as_the_items_whenever_their_columns_appear(
         export.write(written + 1, texts(batch))
         written += len(batch)
     cursor = export.close()
-    assert read_rows(path) == expected_rows([item for batch in batches for item in batch])
+    items = [item for batch in batches for item in batch]
+    assert read_rows(path) == (expected_rows(items) if any(items) else []), "CSV has no rows without columns"
     assert cursor.item == written
     assert cursor.bytes == path.stat().st_size
 

@@ -207,6 +207,7 @@ async def test_the_time_limit_stops_a_crawl_that_waits(crawl: Crawl) -> None:
         (["titles.py", "-o", "out.xlsx"], "error: cannot write out.xlsx: no format is called .xlsx; formats: "),
         (["titles.py", "-o", "missing/out.jsonl"], "missing/out.jsonl: there is no folder"),
         (["titles.py", "-o", "a.csv", "-o", "./a.csv"], "error: -o names "),
+        (["titles.py", "-o", "s.csv", "--state", "s.csv"], "error: s.csv cannot be both the crawl file and an output"),
         (["titles.py", "-o", "-", "--json"], "error: -o - and --json both want standard output"),
         (["titles.py", "--state", "missing/s.crawl"], "error: there is no folder missing for the crawl file s.crawl"),
         (["titles.py", "--state", "titles.py"], "error: titles.py is no crawl file"),
