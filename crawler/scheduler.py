@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _PREFETCH = 128
 _WINDOW = 8192
 _HOSTS_A_LEASE = 256
+"""For so many hosts at once requests are leased; until they are there, hosts that have none at hand are left in the heap."""
 
 
 class _Host:
@@ -43,7 +44,7 @@ class _Host:
         self.key = key
         self.queued = 0
         self.due: list[float] = []
-        self.ready: deque[Lease] = deque()
+        self.ready: list[Lease] = []  # the next one last
         self.listed_at = math.inf
         self.is_short = False
         self.is_suspended = False
@@ -134,7 +135,7 @@ class Scheduler:
     def suspended(self, lease: Lease) -> Iterator[None]:
         """Put the lease back, as the first of its host, and give out none of that host within the context."""
         host = self._host(lease.host)
-        host.ready.appendleft(lease)
+        host.ready.append(lease)
         host.is_suspended = True
         self._under_way -= 1
         self._left += 1
@@ -158,16 +159,16 @@ class Scheduler:
             if not self._short:
                 self._is_short.clear()
             share = max(1, min(_PREFETCH, _WINDOW // len(self._hosts)))
-            given: set[HostKey] = set()
             asked = [(host, host.queued) for host in hosts]  # more may be queued while the frontier answers
-            for lease in await self._frontier.lease([host.key for host in hosts], share):
-                host = self._hosts[lease.host]
-                host.ready.append(lease)
-                host.queued -= 1
-                given.add(host.key)
+            leases: dict[HostKey, list[Lease]] = {host.key: [] for host in hosts}
+            for lease in await self._frontier.lease(list(leases), share):
+                leases[lease.host].append(lease)
             for host, queued in asked:
+                given = leases[host.key]
+                host.ready[:0] = reversed(given)
+                host.queued -= len(given)
                 host.is_short = False
-                if host.key not in given:  # counted, but not there: another clock, or another hand in the file
+                if not given:  # counted, but not there: another clock, or another hand in the file
                     self._left -= queued
                     host.queued -= queued
                 self._list(host)
@@ -219,7 +220,7 @@ class Scheduler:
             picked, self._picked = self._picked, None
             self._relist(picked.key)
         now = self._clock()
-        while self._heap and self._heap[0][0] <= now:
+        while self._heap and self._heap[0][0] <= now and len(self._short) < _HOSTS_A_LEASE:
             at, _, host = heapq.heappop(self._heap)
             if at != host.listed_at:
                 continue  # it was entered again, for an earlier instant
@@ -235,7 +236,7 @@ class Scheduler:
         return None
 
     def _take(self, host: _Host) -> Lease:
-        lease = host.ready.popleft()
+        lease = host.ready.pop()
         self._picked = host
         if host.queued and len(host.ready) < _PREFETCH // 4:
             self._ask_for_more(host)
@@ -273,7 +274,7 @@ class Scheduler:
 
     def _arm(self) -> None:
         """Wake one worker when the first host's turn comes."""
-        if not (self._heap and self._idle):
+        if not (self._heap and self._idle) or len(self._short) >= _HOSTS_A_LEASE:
             return
         at = self._heap[0][0]
         if self._timer:
