@@ -3,7 +3,7 @@
 from client.abc import AbstractCookieJar, AbstractResolver
 from client.auth import BasicAuth, encode_basic_auth
 from client.connection import Connection
-from client.connector import BaseConnector, TCPConnector, UnixConnector
+from client.connector import BaseConnector
 from client.cookies import CookieJar, DummyCookieJar
 from client.digest_auth import DigestAuthMiddleware
 from client.errors import (
@@ -54,6 +54,7 @@ from client.response import ClientResponse
 from client.session import ClientSession
 from client.single import request
 from client.stream import StreamReader
+from client.tcp_connector import TCPConnector
 from client.timeouts import ClientTimeout
 from client.tls import Fingerprint
 from client.tracing import (
@@ -75,6 +76,7 @@ from client.tracing import (
     TraceRequestStartParams,
     TraceResponseChunkReceivedParams,
 )
+from client.unix_connector import UnixConnector
 from client.version import HttpVersion, HttpVersion10, HttpVersion11
 from client.websocket import ClientWebSocketResponse, ClientWSTimeout
 from client.ws_messages import WSCloseCode, WSMessage, WSMessageTypeError, WSMsgType

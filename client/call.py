@@ -23,6 +23,7 @@ from client.errors import (
     TooManyRedirects,
 )
 from client.exchange import HeadTooLarge, WireError
+from client.middleware import chain
 from client.redirects import REDIRECT_STATUSES
 from client.response import ClientResponse
 from client.tracing import (
@@ -34,17 +35,14 @@ from client.tracing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from client.abc import AbstractCookieJar
     from client.connection import Connection
-    from client.connector import BaseConnector
-    from client.exchange import Exchange, ReadPolicy
+    from client.exchange import Exchange
     from client.http1 import Http1Protocol
-    from client.options import Handler, Middleware
+    from client.options import CallSettings
     from client.plan import Plan
-    from client.request import ClientRequest, SendPolicy
-    from client.timeouts import ClientTimeout
+    from client.request import ClientRequest
     from client.tracing import Trace
 
 _IDEMPOTENT: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE"})
@@ -52,23 +50,6 @@ _IDEMPOTENT: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRAC
 
 _CONTINUE_SECONDS: Final = 1.0
 """How long a body waits for 100 (Continue) before it is sent unbidden (RFC 9110 §10.1.1); as curl has it."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallSettings:
-    """What the calls of a session have in common, unless one of them asks for something else."""
-
-    connector: BaseConnector
-    jar: AbstractCookieJar
-    timeout: ClientTimeout
-    send_policy: SendPolicy
-    read_policy: ReadPolicy
-    middlewares: Sequence[Middleware]
-    max_redirects: int | None
-    """None follows none."""
-    requote: bool
-    """Whether the URLs of redirects are quoted anew."""
-    resolve_charset: Callable[[ClientResponse, bytes], str]
 
 
 @dataclass(slots=True)
@@ -92,7 +73,7 @@ class Call:
         `exchange` does.
         """
         settings = self.settings
-        send = _chain(settings.middlewares, self.exchange) if settings.middlewares else self.exchange
+        send = chain(settings.middlewares, self.exchange) if settings.middlewares else self.exchange
         history: list[ClientResponse] = []
         while True:
             request = plan.request(settings.jar)
@@ -222,14 +203,3 @@ def _named(error: BaseException, request: ClientRequest) -> BaseException:
     if isinstance(error, ClientError) and error.url is None:
         error.method, error.url = request.method, request.url
     return error
-
-
-def _chain(middlewares: Sequence[Middleware], send: Handler) -> Handler:
-    """Put middlewares around what sends a request, the first one outermost."""
-    for middleware in reversed(middlewares):
-        send = _around(middleware, send)
-    return send
-
-
-def _around(middleware: Middleware, send: Handler) -> Handler:
-    return lambda request: middleware(request, send)

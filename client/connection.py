@@ -22,6 +22,8 @@ class ConnectionKey(NamedTuple):
     ssl: Verification
     server_hostname: str | None
     proxy: Proxy | None = None
+    is_forwarded: bool = False
+    """Whether the connection ends at the proxy, which asks the origin itself."""
 
     @property
     def host(self) -> str:
@@ -35,6 +37,11 @@ class ConnectionKey(NamedTuple):
     def is_ssl(self) -> bool:
         """Whether the connection is inside TLS."""
         return self.origin.scheme in ("https", "wss")
+
+    @property
+    def server_name(self) -> str:
+        """The name that a TLS server is asked for, and verified by (RFC 6066 §3: no trailing dot)."""
+        return self.server_hostname or self.host.removesuffix(".")
 
 
 class Pool(Protocol):

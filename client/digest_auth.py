@@ -5,7 +5,7 @@ from yarl import URL
 from client.body import Body
 from client.challenges import parse_challenges, parse_parameters
 from client.digest import DigestAnswers, DigestChallenge, choose_challenge, protects
-from client.options import Handler
+from client.middleware import Handler
 from client.request import ClientRequest
 from client.response import ClientResponse
 

@@ -1,31 +1,37 @@
-"""The keyword parameters of a request, as callers may write them."""
+"""The keyword parameters of a request: as callers may write them, and what they mean."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, SupportsInt, TypedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from http.cookies import BaseCookie, SimpleCookie
+from typing import TYPE_CHECKING, Any, Final, SupportsInt, TypedDict
+from warnings import warn
 
-from client.request import ClientRequest
-from client.response import ClientResponse
+from client.proxies import Proxy, always, telling
+from client.timeouts import DEFAULT_TIMEOUT, ClientTimeout
+from client.tls import merge_verification
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from ssl import SSLContext
     from types import EllipsisType
 
     from yarl import URL
 
-    from client.abc import LooseCookies
+    from client.abc import AbstractCookieJar, LooseCookies
     from client.auth import BasicAuth
-    from client.timeouts import ClientTimeout
+    from client.connector import BaseConnector
+    from client.exchange import ReadPolicy
+    from client.middleware import Middleware, StatusCheck
+    from client.proxies import ProxyChoice
+    from client.request import SendPolicy
+    from client.response import ClientResponse
     from client.tls import Verification
 
 LooseHeaders = Mapping[str, str] | Iterable[tuple[str, str]]
 QueryValue = str | SupportsInt | float | Sequence[str | SupportsInt | float]
 Params = str | Mapping[str, QueryValue] | Sequence[tuple[str, QueryValue]]
-Handler = Callable[[ClientRequest], Awaitable[ClientResponse]]
-Middleware = Callable[[ClientRequest, Handler], Awaitable[ClientResponse]]
-"""Gets a request and what sends it; returns a response, its own or that."""
-StatusCheck = bool | Callable[[ClientResponse], Awaitable[None]]
 
 
 class RequestOptions(TypedDict, total=False):
@@ -62,3 +68,133 @@ class RequestOptions(TypedDict, total=False):
     proxy: str | URL | None
     proxy_auth: BasicAuth | None
     proxy_headers: LooseHeaders | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallSettings:
+    """What the calls of a session have in common, unless one of them asks for something else."""
+
+    connector: BaseConnector
+    jar: AbstractCookieJar
+    timeout: ClientTimeout
+    send_policy: SendPolicy
+    read_policy: ReadPolicy
+    middlewares: Sequence[Middleware]
+    max_redirects: int | None
+    """None follows none."""
+    requote: bool
+    """Whether the URLs of redirects are quoted anew."""
+    resolve_charset: Callable[[ClientResponse, bytes], str]
+
+
+_OPTIONS: Final = frozenset(RequestOptions.__annotations__)
+_READ_OPTIONS: Final = {
+    "auto_decompress": "decompresses",
+    "max_body_bytes": "max_body_bytes",
+    "max_field_size": "max_field_size",
+    "max_headers": "max_headers",
+    "max_line_size": "max_line_size",
+    "read_bufsize": "high_water",
+    "read_until_eof": "read_until_eof",
+}
+"""Options that change the `ReadPolicy`, and what they are called there."""
+_PLAN_OPTIONS: Final = frozenset(
+    {"auth", "cookies", "data", "headers", "json", "params", "raise_for_status", "trace_request_ctx"}
+)
+"""Options that leave the session's settings as they are."""
+
+
+def settings_for(options: RequestOptions, settings: CallSettings) -> CallSettings:
+    """Return a session's settings, changed as a call asks for it; `TypeError` for options that do not exist."""
+    if _PLAN_OPTIONS.issuperset(options):
+        return settings
+    if not _OPTIONS.issuperset(options):
+        raise TypeError(f"unknown options: {', '.join(sorted(options.keys() - _OPTIONS))}")
+    middlewares = options.get("middlewares")
+    return replace(
+        settings,
+        timeout=_as_timeout(options.get("timeout", ...), settings.timeout),
+        send_policy=_send_policy(options, settings.send_policy),
+        read_policy=_read_policy(options, settings.read_policy),
+        middlewares=settings.middlewares if middlewares is None else middlewares,
+        max_redirects=options.get("max_redirects", 10) if options.get("allow_redirects", True) else None,
+    )
+
+
+def _read_policy(options: RequestOptions, policy: ReadPolicy) -> ReadPolicy:
+    changes: dict[str, Any] = {
+        _READ_OPTIONS[name]: value for name, value in options.items() if name in _READ_OPTIONS and value is not None
+    }
+    return policy._replace(**changes) if changes else policy
+
+
+def _send_policy(options: RequestOptions, policy: SendPolicy) -> SendPolicy:
+    chunked = options.get("chunked") or False
+    if not isinstance(chunked, bool):
+        warn("a chunk size is deprecated, use chunked=True", DeprecationWarning, stacklevel=6)
+    compress = options.get("compress")
+    ssl = options.get("ssl")
+    return replace(
+        policy,
+        skipped=frozenset(name.lower() for name in options.get("skip_auto_headers") or ()),
+        compress="deflate" if compress is True else compress or None,
+        chunked=bool(chunked),
+        chunk_bytes=0 if isinstance(chunked, bool) else chunked,
+        expect100=options.get("expect100", False),
+        ssl=merge_verification(
+            True if ssl is None else ssl,
+            verify_ssl=options.get("verify_ssl"),
+            ssl_context=options.get("ssl_context"),
+            fingerprint=options.get("fingerprint"),
+            stacklevel=7,
+        ),
+        server_hostname=options.get("server_hostname"),
+        proxy_for=_proxy_choice(options, policy.proxy_for),
+    )
+
+
+def _proxy_choice(options: RequestOptions, default: ProxyChoice | None) -> ProxyChoice | None:
+    proxy, auth, headers = options.get("proxy"), options.get("proxy_auth"), options.get("proxy_headers")
+    if proxy is not None:
+        return always(Proxy.of(proxy, auth, headers or ()))
+    return telling(default, auth, headers)
+
+
+def cookie_header(cookies: LooseCookies | None) -> str | None:
+    """Write cookies out as a Cookie header has them; values that need it are quoted."""
+    if not cookies:
+        return None
+    parsed: BaseCookie[str] = SimpleCookie()
+    pairs: Iterable[tuple[str, Any]] = cookies.items() if isinstance(cookies, Mapping) else cookies
+    for name, value in pairs:
+        parsed[name] = value
+    return "; ".join(f"{name}={morsel.coded_value}" for name, morsel in parsed.items())
+
+
+def _as_timeout(given: ClientTimeout | float | EllipsisType | None, default: ClientTimeout) -> ClientTimeout:
+    if given is ...:
+        return default
+    if isinstance(given, ClientTimeout):
+        return given
+    if given is not None:
+        warn("a number as timeout is deprecated, use ClientTimeout(total=...)", DeprecationWarning, stacklevel=4)
+    return ClientTimeout(total=given)
+
+
+def session_timeout(
+    timeout: ClientTimeout | float | EllipsisType | None,
+    read_timeout: float | EllipsisType | None,
+    conn_timeout: float | None,
+) -> ClientTimeout:
+    """Return what `timeout` says, or the parameters it has replaced."""
+    if read_timeout is ... and conn_timeout is None:
+        return _as_timeout(timeout, DEFAULT_TIMEOUT)
+    if timeout is not ...:
+        raise ValueError("give timeout, or its predecessors read_timeout and conn_timeout, not both")
+    warn(
+        "read_timeout and conn_timeout are deprecated, use ClientTimeout(total=..., connect=...)",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+    total = DEFAULT_TIMEOUT.total if read_timeout is ... else read_timeout
+    return replace(DEFAULT_TIMEOUT, total=total, connect=conn_timeout)

@@ -66,7 +66,7 @@ class ClientResponse:
         "status",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  made for every request: keywords cost
         self,
         request: ClientRequest,
         exchange: Exchange,

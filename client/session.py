@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from http.cookies import BaseCookie, SimpleCookie
 from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 from warnings import warn
 
@@ -16,19 +15,18 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from client.body import Body, BytesBody, make_body
-from client.call import Call, CallSettings
-from client.connector import BaseConnector, TCPConnector
+from client.call import Call
 from client.cookies import CookieJar
 from client.environment import Environment
 from client.errors import ClientError, InvalidUrlClientError, NonHttpUrlClientError, ServerTimeoutError
 from client.exchange import ReadPolicy
 from client.forms import FormData
-from client.options import RequestOptions
+from client.options import CallSettings, RequestOptions, cookie_header, session_timeout, settings_for
 from client.plan import Plan, split_credentials
 from client.proxies import Proxy, always, by_scheme, first_of, telling
 from client.request import HeaderDefaults, SendPolicy
-from client.timeouts import DEFAULT_TIMEOUT, ClientTimeout, fail_at
-from client.tls import merge_verification
+from client.tcp_connector import TCPConnector
+from client.timeouts import fail_at
 from client.tracing import (
     Trace,
     TraceConfig,
@@ -46,25 +44,12 @@ if TYPE_CHECKING:
 
     from client.abc import AbstractCookieJar, LooseCookies
     from client.auth import BasicAuth
-    from client.options import LooseHeaders, Middleware, Params, StatusCheck
+    from client.connector import BaseConnector
+    from client.middleware import Middleware, StatusCheck
+    from client.options import LooseHeaders, Params
     from client.proxies import ProxyChoice
     from client.response import ClientResponse
-
-_OPTIONS: Final = frozenset(RequestOptions.__annotations__)
-_READ_OPTIONS: Final = {
-    "auto_decompress": "decompresses",
-    "max_body_bytes": "max_body_bytes",
-    "max_field_size": "max_field_size",
-    "max_headers": "max_headers",
-    "max_line_size": "max_line_size",
-    "read_bufsize": "high_water",
-    "read_until_eof": "read_until_eof",
-}
-"""Options that change the `ReadPolicy`, and what they are called there."""
-_PLAN_OPTIONS: Final = frozenset(
-    {"auth", "cookies", "data", "headers", "json", "params", "raise_for_status", "trace_request_ctx"}
-)
-"""Options that leave the session's settings as they are."""
+    from client.timeouts import ClientTimeout
 
 _METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _METHOD: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # a token, RFC 9110 §9.1
@@ -164,7 +149,7 @@ class ClientSession:
         self._settings = CallSettings(
             connector=self._connector,
             jar=cookie_jar if cookie_jar is not None else CookieJar(),
-            timeout=_session_timeout(timeout, read_timeout, conn_timeout),
+            timeout=session_timeout(timeout, read_timeout, conn_timeout),
             send_policy=SendPolicy(
                 defaults,
                 version=version,
@@ -276,7 +261,7 @@ class ClientSession:
             method = _checked_method(method)
         if self._environment is not None:
             await self._environment.load()
-        settings = self._settings_for(options) if options else self._settings
+        settings = settings_for(options, self._settings) if options else self._settings
         plan = self._plan(method, url, options, settings)
         now = self._loop.time()
         traces = self._traces(options) if self._trace_configs else ()
@@ -320,7 +305,7 @@ class ClientSession:
         if not options:
             return Plan(method, target, settings.send_policy, headers)
         body = self._make_body(options.get("data"), options.get("json"))
-        return Plan(method, target, settings.send_policy, headers, body, _cookie_header(options.get("cookies")))
+        return Plan(method, target, settings.send_policy, headers, body, cookie_header(options.get("cookies")))
 
     def _build_url(self, url: str | URL, params: Params | None) -> URL:
         try:
@@ -362,23 +347,6 @@ class ClientSession:
         if isinstance(data, FormData):
             return data.body()
         return FormData(data).body() if isinstance(data, Mapping | list | tuple) else make_body(data)
-
-    def _settings_for(self, options: RequestOptions) -> CallSettings:
-        """Return the session's settings, changed as a call asks for it."""
-        if _PLAN_OPTIONS.issuperset(options):
-            return self._settings
-        if not _OPTIONS.issuperset(options):
-            raise TypeError(f"unknown options: {', '.join(sorted(options.keys() - _OPTIONS))}")
-        settings = self._settings
-        middlewares = options.get("middlewares")
-        return replace(
-            settings,
-            timeout=_as_timeout(options.get("timeout", ...), settings.timeout),
-            send_policy=_send_policy(options, settings.send_policy),
-            read_policy=_read_policy(options, settings.read_policy),
-            middlewares=settings.middlewares if middlewares is None else middlewares,
-            max_redirects=options.get("max_redirects", 10) if options.get("allow_redirects", True) else None,
-        )
 
     def _proxy_choice(self, proxy: str | URL | None, proxies: Mapping[str, str | URL] | None) -> ProxyChoice | None:
         if proxy is not None:
@@ -495,45 +463,6 @@ class ClientSession:
             warn(f"unclosed session {self!r}", ResourceWarning, stacklevel=2, source=self)
 
 
-def _read_policy(options: RequestOptions, policy: ReadPolicy) -> ReadPolicy:
-    changes: dict[str, Any] = {
-        _READ_OPTIONS[name]: value for name, value in options.items() if name in _READ_OPTIONS and value is not None
-    }
-    return policy._replace(**changes) if changes else policy
-
-
-def _send_policy(options: RequestOptions, policy: SendPolicy) -> SendPolicy:
-    chunked = options.get("chunked") or False
-    if not isinstance(chunked, bool):
-        warn("a chunk size is deprecated, use chunked=True", DeprecationWarning, stacklevel=6)
-    compress = options.get("compress")
-    ssl = options.get("ssl")
-    return replace(
-        policy,
-        skipped=frozenset(name.lower() for name in options.get("skip_auto_headers") or ()),
-        compress="deflate" if compress is True else compress or None,
-        chunked=bool(chunked),
-        chunk_bytes=0 if isinstance(chunked, bool) else chunked,
-        expect100=options.get("expect100", False),
-        ssl=merge_verification(
-            True if ssl is None else ssl,
-            verify_ssl=options.get("verify_ssl"),
-            ssl_context=options.get("ssl_context"),
-            fingerprint=options.get("fingerprint"),
-            stacklevel=7,
-        ),
-        server_hostname=options.get("server_hostname"),
-        proxy_for=_proxy_choice(options, policy.proxy_for),
-    )
-
-
-def _proxy_choice(options: RequestOptions, default: ProxyChoice | None) -> ProxyChoice | None:
-    proxy, auth, headers = options.get("proxy"), options.get("proxy_auth"), options.get("proxy_headers")
-    if proxy is not None:
-        return always(Proxy.of(proxy, auth, headers or ()))
-    return telling(default, auth, headers)
-
-
 async def _check_status(response: ClientResponse, check: StatusCheck) -> None:
     if not callable(check):
         response.raise_for_status()
@@ -557,43 +486,3 @@ def _absolute(base_url: str | URL) -> URL:
     if not url.absolute or url.path[-1:] != "/":
         raise ValueError(f"base_url must be absolute and its path end with a slash: {url}")
     return url
-
-
-def _cookie_header(cookies: LooseCookies | None) -> str | None:
-    """Write cookies out as a Cookie header has them; values that need it are quoted."""
-    if not cookies:
-        return None
-    parsed: BaseCookie[str] = SimpleCookie()
-    pairs: Iterable[tuple[str, Any]] = cookies.items() if isinstance(cookies, Mapping) else cookies
-    for name, value in pairs:
-        parsed[name] = value
-    return "; ".join(f"{name}={morsel.coded_value}" for name, morsel in parsed.items())
-
-
-def _as_timeout(given: ClientTimeout | float | EllipsisType | None, default: ClientTimeout) -> ClientTimeout:
-    if given is ...:
-        return default
-    if isinstance(given, ClientTimeout):
-        return given
-    if given is not None:
-        warn("a number as timeout is deprecated, use ClientTimeout(total=...)", DeprecationWarning, stacklevel=4)
-    return ClientTimeout(total=given)
-
-
-def _session_timeout(
-    timeout: ClientTimeout | float | EllipsisType | None,
-    read_timeout: float | EllipsisType | None,
-    conn_timeout: float | None,
-) -> ClientTimeout:
-    """Return what `timeout` says, or the parameters it has replaced."""
-    if read_timeout is ... and conn_timeout is None:
-        return _as_timeout(timeout, DEFAULT_TIMEOUT)
-    if timeout is not ...:
-        raise ValueError("give timeout, or its predecessors read_timeout and conn_timeout, not both")
-    warn(
-        "read_timeout and conn_timeout are deprecated, use ClientTimeout(total=..., connect=...)",
-        DeprecationWarning,
-        stacklevel=3,
-    )
-    total = DEFAULT_TIMEOUT.total if read_timeout is ... else read_timeout
-    return replace(DEFAULT_TIMEOUT, total=total, connect=conn_timeout)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Unpack
 from warnings import warn
 
-from client.options import RequestOptions
 from client.session import ClientSession
 from client.version import HttpVersion, HttpVersion11
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from yarl import URL
 
     from client.connector import BaseConnector
+    from client.options import RequestOptions
     from client.response import ClientResponse
 
 

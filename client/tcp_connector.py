@@ -1,0 +1,265 @@
+"""Connections over TCP: to servers, or through proxies."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl as ssl_module
+from itertools import pairwise
+from typing import TYPE_CHECKING, TypeVar
+
+from client.connector import KEEPALIVE_TIMEOUT, BaseConnector
+from client.errors import (
+    AddressRefused,
+    ClientConnectorCertificateError,
+    ClientConnectorDNSError,
+    ClientConnectorError,
+    ClientConnectorSSLError,
+    ConnectionTimeoutError,
+)
+from client.happy_eyeballs import interleave_families, open_socket
+from client.resolver import (
+    AddressGuard,
+    DefaultResolver,
+    DnsCache,
+    SharedLookups,
+    known_address,
+    literal_address,
+)
+from client.timeouts import fail_at
+from client.timings import Opening
+from client.tls import Fingerprint, TlsContexts, Verification, merge_verification
+from client.tracing import (
+    Trace,
+    TraceDnsCacheHitParams,
+    TraceDnsCacheMissParams,
+    TraceDnsResolveHostEndParams,
+    TraceDnsResolveHostStartParams,
+    emit,
+)
+from client.tunnels import blaming_proxy, hop_to, open_tunnel
+from client.wires import SocketWire, TlsWire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from client.abc import AbstractResolver, ResolveResult
+    from client.connection import ConnectionKey
+    from client.http1 import Http1Protocol
+    from client.limits import HostLimits
+    from client.proxies import Proxy
+    from client.request import ClientRequest
+    from client.timeouts import ClientTimeout
+    from client.wires import Wire
+
+P = TypeVar("P", bound=asyncio.Protocol)
+
+
+class TCPConnector(BaseConnector):
+    """Connections over TCP, with TLS where the URL says so.
+
+    `ssl` is how servers are verified where a request does not say. Addresses come from `resolver`, and are remembered for
+    `ttl_dns_cache` seconds (None: for ever) unless `use_dns_cache` is off; `family` narrows them to `AF_INET` or `AF_INET6`;
+    an `address_guard` says which of them may be connected to. They are tried `happy_eyeballs_delay` seconds apart (RFC 8305;
+    None: one after the other), the families alternating after `interleave` addresses of the preferred one. `local_addr` is
+    the (host, port) that connections come from.
+
+    Deprecated: `verify_ssl`, `ssl_context`, `fingerprint` (use `ssl`), `enable_cleanup_closed` (closing never waits for
+    the peer) and `loop`.
+    """
+
+    def __init__(
+        self,
+        *,
+        verify_ssl: bool = True,
+        fingerprint: bytes | None = None,
+        use_dns_cache: bool = True,
+        ttl_dns_cache: float | None = 10,
+        dns_cache_max_size: int = 1000,
+        family: int = 0,
+        ssl_context: ssl_module.SSLContext | None = None,
+        ssl: Verification = True,
+        local_addr: tuple[str, int] | None = None,
+        resolver: AbstractResolver | None = None,
+        address_guard: AddressGuard | None = None,
+        keepalive_timeout: float | None = KEEPALIVE_TIMEOUT,
+        force_close: bool = False,
+        limit: int | None = 100,
+        limit_per_host: int | None = 0,
+        limits: HostLimits | None = None,
+        enable_cleanup_closed: bool = False,
+        loop: asyncio.AbstractEventLoop | None = None,
+        happy_eyeballs_delay: float | None = 0.25,
+        interleave: int | None = None,
+    ) -> None:
+        super().__init__(
+            keepalive_timeout=keepalive_timeout,
+            force_close=force_close,
+            limit=limit,
+            limit_per_host=limit_per_host,
+            limits=limits,
+            enable_cleanup_closed=enable_cleanup_closed,
+            loop=loop,
+        )
+        self._ssl = merge_verification(
+            ssl, verify_ssl=verify_ssl, ssl_context=ssl_context, fingerprint=fingerprint, stacklevel=4
+        )
+        self._tls = TlsContexts()
+        self._resolver = resolver or DefaultResolver()
+        self._owns_resolver = resolver is None
+        self._cache = DnsCache(ttl=ttl_dns_cache, max_size=dns_cache_max_size, clock=self._loop.time)
+        self._use_dns_cache = use_dns_cache
+        self._lookups = SharedLookups()
+        self._guard = address_guard
+        self._family = socket.AddressFamily(family)
+        self._local_addr = local_addr
+        self._delay = happy_eyeballs_delay
+        self._interleave = interleave or 1
+
+    @property
+    def family(self) -> int:
+        """`AF_INET`, `AF_INET6`, or 0 for both."""
+        return self._family
+
+    @property
+    def use_dns_cache(self) -> bool:
+        """Whether addresses are remembered."""
+        return self._use_dns_cache
+
+    dns_cache = use_dns_cache
+    """Older name of `use_dns_cache`."""
+
+    @property
+    def cached_hosts(self) -> Mapping[tuple[str, int], list[ResolveResult]]:
+        """The addresses that are remembered, by host and port."""
+        return self._cache.addresses
+
+    def clear_dns_cache(self, host: str | None = None, port: int | None = None) -> None:
+        """Forget the addresses of a host and port, or all; `ValueError` when only one of the two is given."""
+        if host is None and port is None:
+            self._cache.clear()
+        elif host is None or port is None:
+            raise ValueError("give host and port, or neither")
+        else:
+            self._cache.remove((host, port))
+
+    async def _create_connection(
+        self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
+    ) -> Http1Protocol:
+        key = req.connection_key
+        deadline_at = timeout.deadline_at(self._loop.time(), timeout.sock_connect)
+        error = ConnectionTimeoutError(f"{key.host}:{key.port} did not connect within {timeout.sock_connect} s")
+        async with fail_at(deadline_at, error):
+            if key.proxy is not None:
+                return await self._connect_through(key.proxy, req, traces)
+            instants = [self._loop.time()]
+            addresses = await self._addresses(key, traces)
+            instants.append(self._loop.time())
+            wire = await self._open_wire(key, addresses)
+            instants.append(self._loop.time())
+            protocol = await self._start(key, wire, self._verification(key), self._factory)
+            instants.append(self._loop.time())
+        protocol.opening = Opening(*(later - earlier for earlier, later in pairwise(instants)))
+        return protocol
+
+    async def _connect_through(self, proxy: Proxy, req: ClientRequest, traces: Sequence[Trace]) -> Http1Protocol:
+        """Open a connection to a request's origin, or one to a proxy that forwards the request."""
+        key = req.connection_key
+        verification = self._verification(key)
+        hop = hop_to(proxy, verification)
+        hosts = await self._hosts_for(proxy, key, traces)
+
+        async def connect() -> Wire:
+            with blaming_proxy(hop):
+                wire = await self._reach(hop, traces)
+                return await self._start(hop, wire, hop.ssl, TlsWire) if hop.is_ssl else wire
+
+        if key.is_forwarded:
+            with blaming_proxy(hop):
+                return await self._start(hop, await self._reach(hop, traces), hop.ssl, self._factory)
+        return await self._start(key, await open_tunnel(req, hop, hosts, connect), verification, self._factory)
+
+    async def _hosts_for(self, proxy: Proxy, key: ConnectionKey, traces: Sequence[Trace]) -> list[str]:
+        """Return what to tell a proxy of where the key leads: the host's addresses, or just its name."""
+        if not proxy.resolves_names:
+            return [address["host"] for address in await self._addresses(key, traces)]
+        if (known := known_address(key.host, key.port)) is not None:
+            self._permit(key, [known])
+        return [key.host]
+
+    async def _reach(self, hop: ConnectionKey, traces: Sequence[Trace]) -> Wire:
+        """Connect to a proxy. It is the user who named it: the address guard is not asked."""
+        literal = literal_address(hop.host, hop.port)
+        return await self._open_wire(hop, [literal] if literal else await self._resolve(hop, traces))
+
+    async def _addresses(self, key: ConnectionKey, traces: Sequence[Trace]) -> list[ResolveResult]:
+        """Return the addresses that may be connected to."""
+        literal = literal_address(key.host, key.port)
+        return self._permit(key, [literal] if literal else await self._resolve(key, traces))
+
+    def _permit(self, key: ConnectionKey, addresses: list[ResolveResult]) -> list[ResolveResult]:
+        """Return those of the addresses that the guard lets through; `AddressRefused` when it is none."""
+        if self._guard is None:
+            return addresses
+        permitted = self._guard.permit(key.host, addresses)
+        if not permitted:
+            found = ", ".join(address["host"] for address in addresses)
+            raise AddressRefused(key, OSError(errno.EACCES, f"not a public address: {found}"))
+        return permitted
+
+    async def _resolve(self, key: ConnectionKey, traces: Sequence[Trace]) -> list[ResolveResult]:
+        host, port = key.host, key.port
+        if self._use_dns_cache:
+            if (remembered := self._cache.get((host, port))) is not None:
+                await emit(traces, TraceDnsCacheHitParams(host))
+                return remembered
+            await emit(traces, TraceDnsCacheMissParams(host))
+        await emit(traces, TraceDnsResolveHostStartParams(host))
+        try:
+            addresses = await self._lookups.run((host, port), lambda: self._look_up(host, port))
+        except (OSError, UnicodeError) as error:  # UnicodeError: a label of more than 63 characters
+            cause = error if isinstance(error, OSError) else OSError(str(error))
+            raise ClientConnectorDNSError(key, cause) from error
+        await emit(traces, TraceDnsResolveHostEndParams(host))
+        return addresses
+
+    async def _look_up(self, host: str, port: int) -> list[ResolveResult]:
+        addresses = await self._resolver.resolve(host, port, family=self._family)
+        if not addresses:
+            raise OSError(None, "the name has no address")
+        if self._use_dns_cache:
+            self._cache.put((host, port), addresses)
+        return addresses
+
+    async def _open_wire(self, key: ConnectionKey, addresses: list[ResolveResult]) -> Wire:
+        try:
+            return SocketWire(
+                await open_socket(
+                    interleave_families(addresses, self._interleave), delay=self._delay, local_addr=self._local_addr
+                )
+            )
+        except OSError as error:
+            raise ClientConnectorError(key, error) from error
+
+    def _verification(self, key: ConnectionKey) -> Verification:
+        return self._ssl if key.ssl is True else key.ssl
+
+    async def _start(self, key: ConnectionKey, wire: Wire, verification: Verification, factory: Callable[[], P]) -> P:
+        """Have a protocol take a connection over, inside TLS where the key says so."""
+        tls = self._tls.context_for(verification) if key.is_ssl else None
+        try:
+            transport, protocol = await wire.start(factory, tls, key.server_name if tls else None)
+        except ssl_module.SSLCertVerificationError as error:
+            raise ClientConnectorCertificateError(key, error) from error
+        except ssl_module.SSLError as error:
+            raise ClientConnectorSSLError(key, error) from error
+        except OSError as error:
+            raise ClientConnectorError(key, error) from error
+        if tls and isinstance(verification, Fingerprint):
+            try:
+                verification.check(transport, key.host, key.port)
+            except BaseException:
+                transport.abort()
+                raise
+        return protocol

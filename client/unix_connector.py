@@ -1,0 +1,82 @@
+"""Connections to a Unix domain socket."""
+
+from __future__ import annotations
+
+import ssl as ssl_module
+from typing import TYPE_CHECKING
+
+from client.connector import BaseConnector
+from client.errors import (
+    ClientConnectorCertificateError,
+    ClientConnectorSSLError,
+    ConnectionTimeoutError,
+    UnixClientConnectorError,
+)
+from client.timeouts import fail_at
+from client.tls import Fingerprint, TlsContexts
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Sequence
+
+    from client.connection import ConnectionKey
+    from client.http1 import Http1Protocol
+    from client.limits import HostLimits
+    from client.request import ClientRequest
+    from client.timeouts import ClientTimeout
+    from client.tracing import Trace
+
+
+class UnixConnector(BaseConnector):
+    """Connections to one Unix domain socket, whatever the URLs' hosts are."""
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        keepalive_timeout: float | None = 30.0,
+        force_close: bool = False,
+        limit: int | None = 100,
+        limit_per_host: int | None = 0,
+        limits: HostLimits | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(
+            keepalive_timeout=keepalive_timeout,
+            force_close=force_close,
+            limit=limit,
+            limit_per_host=limit_per_host,
+            limits=limits,
+            loop=loop,
+        )
+        self._path = path
+        self._tls = TlsContexts()
+
+    @property
+    def path(self) -> str:
+        """The socket's path."""
+        return self._path
+
+    async def _create_connection(
+        self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
+    ) -> Http1Protocol:
+        deadline_at = timeout.deadline_at(self._loop.time(), timeout.sock_connect)
+        error = ConnectionTimeoutError(f"{self._path} did not accept a connection within {timeout.sock_connect} s")
+        async with fail_at(deadline_at, error):
+            return await self._open(req.connection_key)
+
+    async def _open(self, key: ConnectionKey) -> Http1Protocol:
+        tls = self._tls.context_for(key.ssl) if key.is_ssl else None
+        try:
+            transport, protocol = await self._loop.create_unix_connection(
+                self._factory, self._path, ssl=tls, server_hostname=key.server_name if tls else None
+            )
+        except ssl_module.SSLCertVerificationError as error:
+            raise ClientConnectorCertificateError(key, error) from error
+        except ssl_module.SSLError as error:
+            raise ClientConnectorSSLError(key, error) from error
+        except OSError as error:
+            raise UnixClientConnectorError(self._path, key, error) from error
+        if tls and isinstance(key.ssl, Fingerprint):
+            key.ssl.check(transport, key.host, key.port)
+        return protocol
