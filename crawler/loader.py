@@ -14,7 +14,6 @@ import importlib.util
 import os
 import re
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,14 +114,24 @@ def _execute(name: str, path: Path) -> ModuleType:
 def _load_module(name: str) -> ModuleType:
     if not _MODULE.fullmatch(name):
         raise TargetError(f"{name!r} is no spider file, module or URL{_site_hint(name)}")
-    _search_first(Path.cwd())
-    for candidate in (name, f"{READY_MADE}.{name}"):
-        try:
-            return _run(partial(importlib.import_module, candidate), name)
-        except TargetError as error:
-            if not _is_missing(candidate, error.__cause__):
-                raise
-    raise TargetError(f"there is no module {name}{_near(Path(f'{name}.py'))}{_site_hint(name)}")
+    # The ready-made first: they are neither the standard library's `site`, nor in a folder `spiders` of the user's.
+    module = _import(f"{READY_MADE}.{name}")
+    if module is None:
+        _search_first(Path.cwd())
+        module = _import(name)
+    if module is None:
+        raise TargetError(f"there is no module {name}{_near(Path(f'{name}.py'))}{_site_hint(name)}")
+    return module
+
+
+def _import(name: str) -> ModuleType | None:
+    """The module, None if there is none of that name."""
+    try:
+        return _run(lambda: importlib.import_module(name), name.removeprefix(f"{READY_MADE}."))
+    except TargetError as error:
+        if _is_missing(name, error.__cause__):
+            return None
+        raise
 
 
 def _is_missing(module: str, error: BaseException | None) -> bool:

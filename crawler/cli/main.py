@@ -11,6 +11,7 @@ import click
 from crawler.cli.console import FAILED, FINISHED, MISUSED, STOPPED, complain, flush_results, say
 from crawler.cli.demo import demo
 from crawler.cli.run import run
+from crawler.cli.spiders import check, list_spiders, new
 from crawler.cli.state import export, sql, status
 from crawler.errors import CrawlError, StorageError
 
@@ -38,7 +39,7 @@ def crawl() -> None:
     """
 
 
-for command in (run, status, export, sql, demo):
+for command in (run, status, export, sql, new, check, list_spiders, demo):
     crawl.add_command(command)
 
 

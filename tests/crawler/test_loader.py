@@ -81,6 +81,15 @@ def test_files_of_one_name_in_two_folders_are_two_spiders() -> None:
     assert second is load_class("two/quotes.py")
 
 
+def test_the_ready_made_are_found_whatever_is_called_like_them() -> None:
+    """`site` is a module of the standard library; and many a project has a package `spiders`."""
+    write("spiders/__init__.py", "")
+    write("site.py")
+    for target in ("http://h.example/", "site", "site:SiteSpider"):
+        assert type(load(target)).__module__ == "spiders.site"
+    assert type(load("site.py")).__name__ == "Quotes"
+
+
 def test_arguments_reach_the_spider_with_their_declared_types() -> None:
     write("quotes.py")
     spider = load("quotes.py", {"tag": "love", "pages": "3"})

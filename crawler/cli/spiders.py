@@ -1,0 +1,141 @@
+"""Spiders themselves: `crawl new` begins one, `crawl check` looks one over, `crawl list` says which there are."""
+
+from __future__ import annotations
+
+import ast
+import re
+from importlib import util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crawler.cli.console import FINISHED, say
+from crawler.cli.options import pairs
+from crawler.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from crawler.spider import Spider
+
+_TEMPLATE = '''\
+"""What {name} takes from each page, and where it goes on from there."""
+
+from crawler import Page, Spider
+
+
+class {class_name}(Spider):
+    start_urls = ["{url}"]
+
+    async def parse(self, page: Page):
+        yield {{"url": page.url, "title": page.title}}
+        yield page.follow_all()
+'''
+
+_SEEDS_SHOWN = 3
+
+
+@click.command(short_help="Begin a spider of your own.")
+@click.argument("name")
+@click.argument("url", default="https://example.com/")
+def new(name: str, url: str) -> int:
+    """Write the spider file NAME.py, which crawls the site at URL, for you to make it yours."""
+    from crawler.web.urls import normalize
+
+    name = name.removesuffix(".py")
+    if not re.fullmatch(r"[a-z_]\w*", name, re.IGNORECASE | re.ASCII):
+        raise UsageError(f"{name!r} cannot name a Python file: use letters, digits and _, and begin with a letter")
+    class_name = "".join(part.capitalize() for part in name.split("_") if part) or "Site"
+    text = _TEMPLATE.format(name=name, class_name=class_name, url=normalize(url))
+    path = Path(f"{name}.py")
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UsageError(f"{path} exists; name another, or delete it first") from None
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from None
+    say(f"{path} is written; try it with: crawl run {path} -o {name}.jsonl --max-pages 20")
+    return FINISHED
+
+
+@click.command(short_help="Look a spider over, without crawling.")
+@click.argument("target")
+@click.option("-a", "arguments", multiple=True, callback=pairs, metavar="KEY=VALUE", help="An argument for the spider; repeatable.")  # fmt: skip
+def check(target: str, arguments: Mapping[str, str]) -> int:
+    """Load the spider TARGET as `crawl run` would, and say what it is: its name, seeds, scope, arguments and settings."""
+    from crawler.loader import load
+    from crawler.settings import Settings, with_overrides
+
+    spider = load(target, arguments)
+    with_overrides(Settings(), spider.settings, source=f"the settings of {type(spider).__name__}")
+    _check_ring(spider)
+    for label, value in _described(spider):
+        click.echo(f"{label:<10} {value}")
+    return FINISHED
+
+
+def _check_ring(spider: Spider) -> None:
+    """Whether something is asked for and something taken from it, as far as that shows without crawling."""
+    from crawler.spider import Spider as Contract
+
+    kind = type(spider)
+    if kind.start is Contract.start and not spider.start_urls:
+        raise UsageError(f"{kind.__name__} has no seeds: give it start_urls, or let start() yield some")
+    if kind.start is Contract.start and kind.parse is Contract.parse:
+        raise UsageError(f"{kind.__name__} takes nothing from its pages: write a method parse(self, page)")
+
+
+def _described(spider: Spider) -> Iterator[tuple[str, str]]:
+    from crawler.spider import Spider as Contract
+    from crawler.spider import arguments_of
+
+    kind = type(spider)
+    yield "spider", f"{kind.crawl_name()} (class {kind.__name__})"
+    if kind.start is not Contract.start:
+        yield "starts at", "what its start() gives"
+    else:
+        further = len(spider.start_urls) - _SEEDS_SHOWN
+        seeds = ", ".join(spider.start_urls[:_SEEDS_SHOWN])
+        yield (
+            "starts at",
+            seeds + (f" and {further:,} more" if further > 0 else ""),
+        )
+    yield "follows", "links to the hosts of its seeds" if spider.scope is None else repr(spider.scope)
+    for name, hint in arguments_of(kind).items():
+        if name != "start_urls":
+            yield "argument", f"{name}: {getattr(hint, '__name__', hint)} = {getattr(spider, name, '(none)')!r}"
+    for name, value in spider.settings.items():
+        yield "setting", f"{name} = {value!r}"
+
+
+@click.command("list", short_help="List the spiders that there are.")
+def list_spiders() -> int:
+    """List the spiders that come along, by the name that `crawl run` takes, and those in files of this folder.
+
+    Nothing is run for that: a class counts if one of its bases is called Spider, or ends so.
+    """
+    package = util.find_spec("spiders")
+    for folder in package.submodule_search_locations or () if package else ():
+        for path, _ in _spiders_in(Path(folder)):
+            click.echo(path.stem)
+    for path, name in _spiders_in(Path()):
+        click.echo(f"{path}:{name}")
+    return FINISHED
+
+
+def _spiders_in(folder: Path) -> Iterator[tuple[Path, str]]:
+    """The spider classes of the files in a folder; files that are no Python are passed over."""
+    for path in sorted(folder.glob("*.py")):
+        try:
+            tree = ast.parse(path.read_bytes())
+        except (OSError, SyntaxError, ValueError):
+            continue
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and any(_name_of(base).endswith("Spider") for base in node.bases):
+                yield path, node.name
+
+
+def _name_of(base: ast.expr) -> Any:
+    return getattr(base, "attr", None) or getattr(base, "id", "")
