@@ -187,7 +187,13 @@ class ClientRequest:
     @property
     def connection_key(self) -> ConnectionKey:
         """What must be equal for another request to follow this one on its connection."""
-        return ConnectionKey(self.origin, self.policy.ssl, self.policy.server_hostname, self.proxy)
+        policy = self.policy
+        return ConnectionKey(self.origin, policy.ssl, policy.server_hostname, self.proxy, self.is_forwarded)
+
+    @property
+    def is_forwarded(self) -> bool:
+        """Whether a proxy asks the origin in our place; others only connect us to it."""
+        return self.proxy is not None and self.proxy.forwards(self.url.scheme)
 
     @property
     def request_info(self) -> RequestInfo:
@@ -226,10 +232,9 @@ class ClientRequest:
             return f"{self.method} {target} HTTP/1.1\r\nHost: {host}\r\n{self.policy.defaults.block}{cookie}\r\n"
         headers, proxy_lines = self._headers, ""
         if self.proxy is not None:
-            is_forwarded = self.proxy.forwards(url.scheme)
-            if is_forwarded:
+            if self.is_forwarded:
                 target, proxy_lines = f"{url.scheme}://{host}{target}", self.proxy.header_lines()
-            if "Proxy-Authorization" in headers and (self.proxy.auth is not None or not is_forwarded):
+            if "Proxy-Authorization" in headers and (self.proxy.auth is not None or not self.is_forwarded):
                 headers = headers.copy()  # what the caller says to proxies is not for the origin
                 headers.popall("Proxy-Authorization")
         version = self.policy.version
