@@ -60,6 +60,8 @@ class UnixConnector(BaseConnector):
     async def _create_connection(
         self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
     ) -> Http1Protocol:
+        if req.connection_key.proxy is not None:
+            raise ValueError("there is no proxy on the way to a Unix domain socket")
         deadline_at = timeout.deadline_at(self._loop.time(), timeout.sock_connect)
         error = ConnectionTimeoutError(f"{self._path} did not accept a connection within {timeout.sock_connect} s")
         async with fail_at(deadline_at, error):

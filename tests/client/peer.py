@@ -108,8 +108,17 @@ class Server:
     """How many connections have been accepted."""
     open_connections: int = 0
 
+    @property
+    def port(self) -> int:
+        assert self.url.port is not None
+        return self.url.port
 
-Script = "Callable[[Peer], Awaitable[None]]"
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the event loop run until it has noticed something that no event tells of."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0)
 
 
 @asynccontextmanager

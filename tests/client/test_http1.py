@@ -23,7 +23,7 @@ from client import (
     SocketTimeoutError,
     TCPConnector,
 )
-from tests.client.peer import repeating, saying
+from tests.client.peer import repeating, saying, until
 
 if TYPE_CHECKING:
     from tests.client.conftest import Serve
@@ -316,7 +316,9 @@ async def test_reset_before_a_response(serve: Serve, session: ClientSession) -> 
     assert caught.value.errno is not None
 
 
-async def test_bytes_on_an_idle_connection_close_it(serve: Serve, session: ClientSession) -> None:
+async def test_bytes_on_an_idle_connection_close_it(
+    serve: Serve, connector: TCPConnector, session: ClientSession
+) -> None:
     """A response that nobody asked for must not answer the next request."""
     sent = asyncio.Event()
 
@@ -333,10 +335,7 @@ async def test_bytes_on_an_idle_connection_close_it(serve: Serve, session: Clien
             assert await response.read() == b"asked"
         await sent.wait()
         sent.clear()
-        while session.connector is not None and session.connector.idle_count:
-            await asyncio.sleep(0)
-            if all(protocol.is_closed for protocol in session.connector._idle_order):
-                break
+        await until(lambda: not any(protocol.is_idle for protocol in connector._idle._by_age))
     assert server.connections == 2
 
 

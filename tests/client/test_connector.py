@@ -1,0 +1,512 @@
+"""The pool: what is kept, what is closed, who waits, and what a dead connection costs."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from client import (
+    BaseConnector,
+    ClientConnectionError,
+    ClientConnectorError,
+    ClientOSError,
+    ClientRequest,
+    ClientSession,
+    ClientTimeout,
+    ConnectionTimeoutError,
+    HostLimits,
+    Origin,
+    ServerDisconnectedError,
+    ServerTimeoutError,
+    TCPConnector,
+    UnixClientConnectorError,
+    UnixConnector,
+)
+from tests.client.peer import repeating, until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from pathlib import Path
+
+    from yarl import URL
+
+    from client import ClientResponse
+    from client.http1 import Http1Protocol
+    from client.middleware import Handler
+    from client.tracing import Trace
+    from tests.client.conftest import Serve
+    from tests.client.peer import Peer
+
+HI = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+
+
+class Gate:
+    """A script that answers each request when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Semaphore(0)
+        self.answers = asyncio.Semaphore(0)
+
+    async def __call__(self, peer: Peer) -> None:
+        while True:
+            await peer.request()
+            self.asked.release()
+            await self.answers.acquire()
+            await peer.send(HI)
+
+
+async def get(session: ClientSession, url: object) -> bytes:
+    async with session.get(str(url)) as response:
+        return await response.read()
+
+
+# -- keeping ----------------------------------------------------------------------------------------------------------
+
+
+async def test_keeps_a_connection(serve: Serve, session: ClientSession) -> None:
+    """Requests one after the other share a connection."""
+    server = await serve(repeating(HI))
+    for _ in range(3):
+        assert await get(session, server.url) == b"hi"
+    assert server.connections == 1
+
+
+async def test_unread_body_closes_the_connection(serve: Serve, session: ClientSession) -> None:
+    """What the server still means to send must not answer the next request."""
+    server = await serve(repeating(b"HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n" + b"x" * 1000))
+    async with session.get(server.url) as response:
+        assert response.connection is not None
+    assert response.connection is None
+    assert session.connector is not None
+    assert session.connector.idle_count == 0
+
+
+async def test_body_that_came_with_the_head_gives_the_connection_back_at_once(
+    serve: Serve, session: ClientSession
+) -> None:
+    """Nobody need read a small body for its connection to serve again."""
+    server = await serve(repeating(HI))
+    response = await session.get(server.url)
+    assert response.connection is None
+    assert session.connector is not None
+    assert (session.connector.idle_count, session.connector.in_use_count) == (1, 0)
+    assert await response.read() == b"hi"
+
+
+@pytest.mark.parametrize(("force_close", "keepalive_timeout"), [(True, 15), (False, 0)])
+async def test_force_close(serve: Serve, force_close: bool, keepalive_timeout: float) -> None:
+    """With keep-alive off the server is told so, and nothing is kept."""
+    server = await serve(repeating(HI))
+    connector = TCPConnector(force_close=force_close, keepalive_timeout=keepalive_timeout)
+    assert connector.force_close
+    async with ClientSession(connector=connector) as session:
+        await get(session, server.url)
+        await get(session, server.url)
+        assert connector.idle_count == 0
+    assert server.connections == 2
+    assert all(request.headers["connection"] == "close" for request in server.received)
+
+
+async def test_keepalive_timeout(serve: Serve) -> None:
+    """An idle connection is closed when its time is up, by a timer that then sleeps no more."""
+    closed = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(HI)
+        await peer.closed()
+        closed.set()
+
+    server = await serve(script)
+    async with ClientSession(connector=TCPConnector(keepalive_timeout=0.01)) as session:
+        await get(session, server.url)
+        await closed.wait()
+        assert session.connector is not None
+        assert session.connector.idle_count == 0
+
+
+async def test_the_limit_counts_idle_connections_too(serve: Serve) -> None:
+    """A crawl over many hosts must not pile up idle sockets: the one unused longest makes room."""
+    servers = [await serve(repeating(HI)) for _ in range(3)]
+    async with ClientSession(connector=TCPConnector(limit=2)) as session:
+        for server in servers:
+            await get(session, server.url)
+        assert session.connector is not None
+        assert session.connector.idle_count == 2
+        await get(session, servers[1].url)
+        await get(session, servers[2].url)
+    assert [server.connections for server in servers] == [1, 1, 1]
+
+
+async def test_connections_are_kept_apart_by_what_they_verify(serve: Serve, session: ClientSession) -> None:
+    """A connection made without verification serves no request that asks for it."""
+    server = await serve(repeating(HI))
+    await get(session, server.url)
+    async with session.get(server.url, server_hostname="other.example"):
+        pass
+    assert server.connections == 2
+
+
+# -- bounds -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("limit", "limit_per_host"), [(1, 0), (0, 1), (2, 1)])
+async def test_requests_wait_for_a_slot(serve: Serve, limit: int, limit_per_host: int) -> None:
+    """No more connections than allowed; who waits is served in turn, over the connection given back."""
+    gate = Gate()
+    server = await serve(gate)
+    async with ClientSession(connector=TCPConnector(limit=limit, limit_per_host=limit_per_host)) as session:
+        tasks = [asyncio.create_task(get(session, server.url)) for _ in range(3)]
+        for _ in tasks:
+            await gate.asked.acquire()
+            assert session.connector is not None
+            assert session.connector.in_use_count == session.connector.limits.active == 1
+            gate.answers.release()
+        assert await asyncio.gather(*tasks) == [b"hi"] * 3
+    assert server.connections == 1
+
+
+async def test_limits_are_the_ones_given() -> None:
+    """What enforces the limits can be asked, and shared."""
+    limits = HostLimits(limit=7, limit_per_host=3)
+    connector = TCPConnector(limits=limits)
+    assert (connector.limits, connector.limit, connector.limit_per_host) == (limits, 7, 3)
+    await connector.close()
+    host = limits.host_of(Origin("http", "a.example", 80))
+    assert limits.acquire_nowait(host) is not None, "closing a connector does not close limits that are not its own"
+
+
+async def test_waiting_for_a_slot_ends_at_connect(serve: Serve) -> None:
+    """`connect` bounds the wait for the pool; the slot that comes later goes to the next."""
+    gate = Gate()
+    server = await serve(gate)
+    async with ClientSession(connector=TCPConnector(limit=1)) as session:
+        first = asyncio.create_task(get(session, server.url))
+        await gate.asked.acquire()
+        with pytest.raises(ConnectionTimeoutError) as caught:
+            await session.get(server.url, timeout=ClientTimeout(connect=0.01))
+        assert caught.value.url == server.url
+        gate.answers.release()
+        assert await first == b"hi"
+        gate.answers.release()
+        assert await get(session, server.url) == b"hi"
+
+
+async def test_waiting_for_a_slot_ends_at_total(serve: Serve) -> None:
+    """So does the whole request's deadline, which says that it was that one."""
+    gate = Gate()
+    server = await serve(gate)
+    async with ClientSession(connector=TCPConnector(limit=1)) as session:
+        first = asyncio.create_task(get(session, server.url))
+        await gate.asked.acquire()
+        with pytest.raises(ServerTimeoutError) as caught:
+            await session.get(server.url, timeout=ClientTimeout(total=0.01, connect=5))
+        assert not isinstance(caught.value, ConnectionTimeoutError)
+        gate.answers.release()
+        await first
+
+
+async def test_redirects_take_a_slot_of_their_own(serve: Serve) -> None:
+    """The spacing of a host holds for redirects too: each hop is a start."""
+    server = await serve(repeating(b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"))
+    limits = HostLimits(limit_per_host=1, spacing=3600.0)
+    async with ClientSession(connector=TCPConnector(limits=limits)) as session:
+        with pytest.raises(ConnectionTimeoutError):
+            await session.get(server.url, timeout=ClientTimeout(connect=0.01))
+    assert len(server.received) == 1
+
+
+# -- dead connections -------------------------------------------------------------------------------------------------
+
+
+def dying(*, resets: bool, after_request: bool) -> Callable[[Peer], Awaitable[None]]:
+    """A script that answers one request on each connection, and then closes it: at once, or with the next request."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(HI)
+        if after_request:
+            await peer.request()
+        if resets:
+            peer.reset()
+
+    return script
+
+
+@pytest.mark.parametrize("resets", [False, True])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
+async def test_an_idempotent_request_is_repeated_once(
+    method: str, resets: bool, serve: Serve, session: ClientSession
+) -> None:
+    """A kept connection that dies with the request is nobody's fault: the request goes out again (RFC 9110 §9.2.2)."""
+    server = await serve(dying(resets=resets, after_request=True))
+    await get(session, server.url)
+    async with session.request(method, server.url) as response:
+        assert response.status == 200
+    assert [request.method for request in server.received] == ["GET", method, method]
+
+
+async def test_a_request_that_may_have_worked_is_not_repeated(serve: Serve, session: ClientSession) -> None:
+    """A POST that got no answer may have bought something."""
+    server = await serve(dying(resets=False, after_request=True))
+    await get(session, server.url)
+    with pytest.raises(ServerDisconnectedError):
+        await session.post(server.url, data=b"once")
+    assert len(server.received) == 2
+
+
+async def test_nothing_is_repeated_on_a_new_connection(serve: Serve, session: ClientSession) -> None:
+    """A server that closes new connections is broken, not tired."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        peer.reset()
+
+    server = await serve(script)
+    with pytest.raises(ClientOSError):
+        await session.get(server.url)
+    assert server.connections == 1
+
+
+async def test_the_second_attempt_is_the_last(serve: Serve, session: ClientSession) -> None:
+    """The repetition goes over a new connection, and ends there."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        if server.connections == 1:
+            await peer.send(HI)
+            await peer.request()
+
+    server = await serve(script)
+    await get(session, server.url)
+    with pytest.raises(ServerDisconnectedError):
+        await session.get(server.url)
+    assert server.connections == 2
+
+
+async def test_a_body_that_cannot_be_replayed_is_not_repeated(serve: Serve, session: ClientSession) -> None:
+    """A generator gives its bytes once."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"once"
+
+    server = await serve(dying(resets=False, after_request=True))
+    await get(session, server.url)
+    with pytest.raises(ServerDisconnectedError):
+        await session.put(server.url, data=parts())
+
+
+async def test_a_connection_that_closed_while_idle_is_not_used(serve: Serve, session: ClientSession) -> None:
+    """Where the end was seen in time, nothing is even sent on it, not even a POST."""
+    ended = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(HI)
+        if server.connections == 1:
+            peer.writer.close()
+            await peer.writer.wait_closed()
+            ended.set()
+        await peer.request()
+        await peer.send(HI)
+
+    server = await serve(script)
+    await get(session, server.url)
+    await ended.wait()
+    connector = session.connector
+    assert connector is not None
+    await until(lambda: not any(protocol.is_idle for protocol in connector._idle._by_age))
+    async with session.post(server.url, data=b"x") as response:
+        assert response.status == 200
+    assert [request.method for request in server.received] == ["GET", "POST"]
+
+
+# -- opening ----------------------------------------------------------------------------------------------------------
+
+
+async def test_refused(session: ClientSession) -> None:
+    """Nobody listens: the error says where, why, and for what."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    with pytest.raises(ClientConnectorError) as caught:
+        await session.get(f"http://127.0.0.1:{port}/path")
+    error = caught.value
+    assert (error.host, error.port, error.method) == ("127.0.0.1", port, "GET")
+    assert error.errno is not None
+    assert f"127.0.0.1:{port}" in str(error)
+    assert "/path" in str(error)
+    assert isinstance(error.os_error, ConnectionRefusedError)
+
+
+async def test_sock_connect(serve: Serve) -> None:
+    """A server that accepts connections but never finishes the TLS handshake is given up at `sock_connect`."""
+
+    async def script(peer: Peer) -> None:
+        await peer.closed()
+
+    server = await serve(script)
+    async with ClientSession() as session:
+        with pytest.raises(ConnectionTimeoutError) as caught:
+            await session.get(server.url.with_scheme("https"), timeout=ClientTimeout(sock_connect=0.02))
+        assert caught.value.url == server.url.with_scheme("https")
+
+
+async def test_local_addr(serve: Serve) -> None:
+    """Connections come from the address that was asked for."""
+    came_from: list[str] = []
+
+    async def script(peer: Peer) -> None:
+        came_from.append(peer.writer.get_extra_info("peername")[0])
+        await repeating(HI)(peer)
+
+    server = await serve(script)
+    async with ClientSession(connector=TCPConnector(local_addr=("127.0.0.2", 0))) as session:
+        await get(session, server.url)
+    assert came_from == ["127.0.0.2"]
+
+
+async def test_a_connector_of_ones_own(serve: Serve) -> None:
+    """`_create_connection` is all that a subclass writes."""
+    server = await serve(repeating(HI))
+
+    class Fixed(BaseConnector):
+        async def _create_connection(
+            self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
+        ) -> Http1Protocol:
+            loop = asyncio.get_running_loop()
+            return (await loop.create_connection(self._factory, "127.0.0.1", server.port))[1]
+
+    async with ClientSession(connector=Fixed()) as session:
+        assert await get(session, "http://wherever.example/") == b"hi"
+    assert server.received[0].headers["host"] == "wherever.example"
+
+
+async def test_a_connector_as_it_was_written_for_aiohttp_2(serve: Serve) -> None:
+    """Then, the request was the only parameter."""
+    server = await serve(repeating(HI))
+    with pytest.warns(DeprecationWarning, match="_create_connection"):
+
+        class Fixed(BaseConnector):
+            async def _create_connection(self, req: ClientRequest) -> Http1Protocol:  # type: ignore[override]
+                loop = asyncio.get_running_loop()
+                return (await loop.create_connection(self._factory, "127.0.0.1", server.port))[1]
+
+    async with ClientSession(connector=Fixed()) as session:
+        assert await get(session, "http://wherever.example/") == b"hi"
+
+
+async def test_unix_socket(serve: Serve, tmp_path: Path) -> None:
+    """Whatever the URL's host is, the socket's path is where it goes."""
+    path = tmp_path / "socket"
+    await serve(repeating(HI), path=path)
+    connector = UnixConnector(str(path))
+    assert connector.path == str(path)
+    async with ClientSession(connector=connector) as session:
+        assert await get(session, "http://localhost/") == b"hi"
+        assert await get(session, "http://other.example/") == b"hi"
+
+
+async def test_unix_socket_that_is_not_there(tmp_path: Path) -> None:
+    """The error names the path."""
+    path = str(tmp_path / "nothing")
+    async with ClientSession(connector=UnixConnector(path)) as session:
+        with pytest.raises(UnixClientConnectorError) as caught:
+            await session.get("http://localhost/")
+    assert caught.value.path == path
+    assert path in str(caught.value)
+
+
+async def request_of(session: ClientSession, url: URL) -> ClientRequest:
+    """The request that a session makes for a URL, after it has been answered."""
+    requests: list[ClientRequest] = []
+
+    async def note(request: ClientRequest, send: Handler) -> ClientResponse:
+        requests.append(request)
+        return await send(request)
+
+    async with session.get(url, middlewares=[note]):
+        return requests[0]
+
+
+# -- lending by hand, and closing -------------------------------------------------------------------------------------
+
+
+async def test_connect_lends_and_takes_back(serve: Serve, connector: TCPConnector, session: ClientSession) -> None:
+    """`connect` takes a request; what it lends can be released, again and again."""
+    server = await serve(repeating(HI))
+    connection = await connector.connect(await request_of(session, server.url))
+    assert connection.was_used
+    assert connection.transport is not None
+    assert not connection.closed
+    connection.release()
+    connection.release()
+    assert connection.closed
+    assert connection.transport is None
+    assert connector.idle_count == 1
+
+
+async def test_forgotten_connection_is_closed_with_a_warning(
+    serve: Serve, connector: TCPConnector, session: ClientSession
+) -> None:
+    """A lent connection that nobody gives back is noticed."""
+    server = await serve(repeating(HI))
+    connection = await connector.connect(await request_of(session, server.url))
+    with pytest.warns(ResourceWarning, match="unclosed connection"):
+        del connection
+    assert connector.in_use_count == 0
+
+
+async def test_close_fails_those_who_wait(serve: Serve) -> None:
+    """Closing a connector ends requests under way, waiting ones included; none hangs."""
+    gate = Gate()
+    server = await serve(gate)
+    connector = TCPConnector(limit=1)
+    async with ClientSession(connector=connector) as session:
+        tasks = [asyncio.create_task(get(session, server.url)) for _ in range(2)]
+        await gate.asked.acquire()
+        await connector.close()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(isinstance(result, Exception) for result in results)
+        assert connector.closed
+        assert session.closed
+        with pytest.raises(ClientConnectionError):
+            await session.get(server.url)
+    assert connector.in_use_count == connector.limits.active == 0
+
+
+async def test_close_without_await(serve: Serve) -> None:
+    """In aiohttp 2 closing was a plain call; it still may be one."""
+    server = await serve(repeating(HI))
+    connector = TCPConnector()
+    session = ClientSession(connector=connector)
+    await get(session, server.url)
+    connector.close()
+    assert connector.closed
+    await session.close()
+
+
+async def test_forgotten_connector_warns(serve: Serve) -> None:
+    """Idle connections whose connector is gone are closed with a warning."""
+    server = await serve(repeating(HI))
+    connector = TCPConnector()
+    session = ClientSession(connector=connector, connector_owner=False)
+    await get(session, server.url)
+    await session.close()
+    del session
+    with pytest.warns(ResourceWarning, match="unclosed connector"):
+        del connector
+
+
+async def test_deprecated_parameters() -> None:
+    """Older spellings still work, and say what to write instead."""
+    with pytest.warns(DeprecationWarning, match="loop"):
+        await TCPConnector(loop=asyncio.get_running_loop()).close()
+    with pytest.warns(DeprecationWarning, match="enable_cleanup_closed"):
+        await TCPConnector(enable_cleanup_closed=True).close()
+    connector = TCPConnector(limit=None, limit_per_host=None)
+    assert (connector.limit, connector.limit_per_host) == (0, 0)
+    await connector.close()
