@@ -166,6 +166,7 @@ def test_the_status_of_a_stopped_crawl_is_paused(tmp_path: Path, server: WebServ
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_a_hundred_kills(tmp_path: Path, dice: random.Random) -> None:
     """Whole crawls, of the generated site and of the corpus in turn, until as many kills as promised have struck."""
     if lacking := corpus.missing():
