@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from client import AddressGuard, ClientSession, ClientTimeout, CookieJar, TCPConnector
 from client.limits import HostLimits
 from crawler.admission import Admission
+from crawler.callbacks import Callbacks
 from crawler.engine import Engine
 from crawler.errors import CrawlError, SpiderError
 from crawler.exports.feed import ExportFeed
@@ -145,7 +146,7 @@ class Crawl:
                 session, politeness, retries, max_redirects=settings.max_redirects, middlewares=self._middlewares
             )
             self._engine = Engine(
-                self._spider,
+                Callbacks(self._spider, parse_thread_bytes=settings.parse_thread_bytes),
                 frontier,
                 scheduler=scheduler,
                 fetcher=fetcher,
@@ -153,7 +154,7 @@ class Crawl:
                 tally=self._tally,
                 concurrency=settings.concurrency,
                 drain_timeout=settings.drain_timeout,
-                parse_thread_bytes=settings.parse_thread_bytes,
+                keeps_bodies=settings.keep_bodies,
             )
             with _faults_of_the_spider("opened()"):
                 await self._spider.opened()

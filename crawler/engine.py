@@ -10,21 +10,20 @@ from typing import TYPE_CHECKING
 
 from crawler.fetcher import failed_with
 from crawler.frontier.protocol import Settlement
-from crawler.items import Harvest, gather
 from crawler.outcome import Failed, Fetched
 from crawler.page import Page
-from crawler.request import Request, callback_name
-from crawler.spider import callback_of, explain
+from crawler.spider import explain
+from crawler.store import keep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from crawler.callbacks import Callbacks
     from crawler.fetcher import Fetcher
     from crawler.frontier.protocol import Frontier, Lease
     from crawler.outcome import Outcome
     from crawler.politeness import Politeness
     from crawler.scheduler import Scheduler
-    from crawler.spider import Spider
     from crawler.stats import Tally
 
 _log = logging.getLogger(__name__)
@@ -35,7 +34,7 @@ class Engine:
 
     def __init__(
         self,
-        spider: Spider,
+        callbacks: Callbacks,
         frontier: Frontier,
         *,
         scheduler: Scheduler,
@@ -44,9 +43,9 @@ class Engine:
         tally: Tally,
         concurrency: int,
         drain_timeout: float,
-        parse_thread_bytes: int,
+        keeps_bodies: bool = False,
     ) -> None:
-        self._spider = spider
+        self._callbacks = callbacks
         self._frontier = frontier
         self._scheduler = scheduler
         self._fetcher = fetcher
@@ -54,7 +53,7 @@ class Engine:
         self._tally = tally
         self._concurrency = concurrency
         self._drain_timeout = drain_timeout
-        self._parse_thread_bytes = parse_thread_bytes
+        self._keeps_bodies = keeps_bodies
         self._stopping = asyncio.Event()
         self._cutting_short = asyncio.Event()
         self._crew: list[asyncio.Task[None]] = []
@@ -81,22 +80,24 @@ class Engine:
                 with self._scheduler.suspended(lease):
                     await self._politeness.learn(lease)
                 continue
-            outcome, harvest = await self._visit(lease)
-            self._tally.count(lease.url, outcome)
-            await self._frontier.settle(
-                Settlement(lease=lease, outcome=outcome, items=harvest.items, found=harvest.found)
-            )
+            settlement = await self._visit(lease)
+            self._tally.count(lease.url, settlement.outcome)
+            await self._frontier.settle(settlement)
             self._scheduler.done(lease)
 
-    async def _visit(self, lease: Lease) -> tuple[Outcome, Harvest]:
+    async def _visit(self, lease: Lease) -> Settlement:
         """Fetch, and let the spider have what came."""
         fetched = self._politeness.judge(lease) or await self._fetch(lease)
         if not isinstance(fetched, Page):
-            return await self._after_failure(lease, fetched)
+            return await self._come_to_nothing(lease, fetched)
         try:
-            return _outcome_of(fetched), await self._digest(lease, fetched)
-        except Exception as error:
-            return await self._after_failure(lease, failed_with(fetched, f"spider: {explain(error)}"))
+            harvest = await self._callbacks.take(lease, fetched)
+        except Exception as error:  # a spider may raise anything: the page fails, the crawl goes on
+            return await self._come_to_nothing(lease, failed_with(fetched, f"spider: {explain(error)}"))
+        kept = keep(fetched.headers, fetched.body) if self._keeps_bodies else None
+        return Settlement(
+            lease=lease, outcome=_outcome_of(fetched), items=harvest.items, found=harvest.found, kept=kept
+        )
 
     async def _fetch(self, lease: Lease) -> Page | Outcome:
         try:
@@ -105,26 +106,16 @@ class Engine:
             _log.exception("fetching %s", lease.url)
             return Failed(error=f"internal: {type(error).__name__}: {error}", final_url=lease.url)
 
-    async def _digest(self, lease: Lease, page: Page) -> Harvest:
-        """Call the spider, and gather what it gives."""
-        if len(page.body) >= self._parse_thread_bytes and page.is_html:
-            await asyncio.to_thread(page.parse_now)
-        callback = callback_of(self._spider, lease.callback)
-        return self._checked(await gather(callback(page)))
-
-    async def _after_failure(self, lease: Lease, outcome: Outcome) -> tuple[Outcome, Harvest]:
+    async def _come_to_nothing(self, lease: Lease, outcome: Outcome) -> Settlement:
         """Tell the spider of a failure that is final; what it gives in return is kept like a page's."""
         if not isinstance(outcome, Failed):
-            return outcome, Harvest()
+            return Settlement(lease=lease, outcome=outcome)
         try:
-            return outcome, self._checked(await gather(self._spider.failed(_request_of(lease), outcome.error)))
+            harvest = await self._callbacks.take_failure(lease, outcome.error)
         except Exception as error:
-            return replace(outcome, error=f"spider: {explain(error)}, told of: {outcome.error}"), Harvest()
-
-    def _checked(self, harvest: Harvest) -> Harvest:
-        for found in harvest.found:
-            callback_of(self._spider, callback_name(found.callback))
-        return harvest
+            outcome = replace(outcome, error=f"spider: {explain(error)}, told of: {outcome.error}")
+            return Settlement(lease=lease, outcome=outcome)
+        return Settlement(lease=lease, outcome=outcome, items=harvest.items, found=harvest.found)
 
     async def _drain(self) -> None:
         """Once told to stop: let what is under way end, within its time, then cut it short."""
@@ -145,16 +136,4 @@ def _outcome_of(page: Page) -> Fetched:
         size=len(page.body),
         elapsed=page.elapsed,
         fetched_at=page.fetched_at,
-    )
-
-
-def _request_of(lease: Lease) -> Request:
-    return Request(
-        lease.requested_url,
-        method=lease.method,
-        headers=lease.headers,
-        body=lease.body,
-        callback=lease.callback,
-        priority=lease.priority,
-        context=lease.context,
     )

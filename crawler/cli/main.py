@@ -10,6 +10,7 @@ import click
 
 from crawler.cli.console import FAILED, FINISHED, MISUSED, STOPPED, complain, flush_results, say
 from crawler.cli.demo import demo
+from crawler.cli.replay import replay
 from crawler.cli.run import run
 from crawler.cli.spiders import check, list_spiders, new
 from crawler.cli.state import export, sql, status
@@ -39,7 +40,7 @@ def crawl() -> None:
     """
 
 
-for command in (run, status, export, sql, new, check, list_spiders, demo):
+for command in (run, status, export, sql, replay, new, check, list_spiders, demo):
     crawl.add_command(command)
 
 

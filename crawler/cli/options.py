@@ -35,6 +35,12 @@ def settings_options(command: Command) -> Command:
             default=None,
             help="Let pages of public hosts lead to private addresses.",
         ),
+        click.option(
+            "--keep-bodies",
+            flag_value=True,
+            default=None,
+            help="Keep the pages in the crawl file, to replay the crawl.",
+        ),
     )
     for switch in reversed(switches):
         command = switch(command)

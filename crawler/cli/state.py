@@ -67,9 +67,9 @@ def export(state: Path, table: Any, output: str) -> int:
 
     with StateFile(state) as file:
         if table == "items":
-            return _write(output, file.items())
+            return write_rows(output, file.items())
         rows = file.rows(table)
-        return _write(output, rows.as_json(), rows.columns)
+        return write_rows(output, rows.as_json(), rows.columns)
 
 
 @click.command(short_help="Answer an SQL query about a crawl.")
@@ -85,10 +85,11 @@ def sql(state: Path, query: str, output: str) -> int:
 
     with StateFile(state) as file:
         rows = file.query(query)
-        return _write(output, rows.as_json(), rows.columns)
+        return write_rows(output, rows.as_json(), rows.columns)
 
 
-def _write(output: str, rows: Iterable[str], columns: Sequence[str] = ()) -> int:
+def write_rows(output: str, rows: Iterable[str], columns: Sequence[str] = ()) -> int:
+    """Write JSON texts where the user wants them; the exit code."""
     from crawler.exports import write_all
 
     try:

@@ -18,7 +18,7 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(slots=True)
 class Batch:
-    """Rows by table. `pages` counts the leases settled in it."""
+    """Rows by table."""
 
     hosts: list[Row] = field(default_factory=list)
     requests: list[Row] = field(default_factory=list)
@@ -27,10 +27,19 @@ class Batch:
     settled: list[int] = field(default_factory=list)
     attempts: list[Row] = field(default_factory=list)
     items: list[Row] = field(default_factory=list)
+    responses: list[Row] = field(default_factory=list)
+    bodies: dict[str, bytes] = field(default_factory=dict)
+    """By digest; written before the rest, by a statement of their own."""
+    body_bytes: int = 0
     exports: dict[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.settled or self.requests or self.exports)
+
+    @property
+    def weight(self) -> int:
+        """How much it is: a page counts one, and so do 256 KiB of bodies."""
+        return len(self.settled) + (self.body_bytes >> 18)
 
     def parameters(self, counts: Counts) -> tuple[str | float, ...]:
         """The values of one INSERT into `settlement`: JSON texts, and the time."""
@@ -42,6 +51,7 @@ class Batch:
             self.settled,
             self.attempts,
             self.items,
+            self.responses,
             list(self.exports.items()),
             astuple(counts),
         )

@@ -79,6 +79,11 @@ class Intake:
                 self._redirect(lease, outcome)
             case _:
                 assert_never(outcome)
+        if kept := settlement.kept:
+            digest = kept.digest
+            self.batch.bodies[digest] = kept.body
+            self.batch.body_bytes += len(kept.body)
+            self.batch.responses.append((lease.id, kept.headers, digest))
         if settlement.items:
             self._keep(lease.id, settlement.items)
         if settlement.found:

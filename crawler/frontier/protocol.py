@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from client.origin import HostKey
     from crawler.outcome import Outcome, Skip
     from crawler.request import Links, Request
+    from crawler.store import Kept
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,6 +49,8 @@ class Settlement:
     outcome: Outcome
     items: Sequence[str] = ()
     found: Sequence[Request | Links] = ()
+    kept: Kept | None = None
+    """The response, if it is to be kept."""
 
 
 @dataclass(slots=True, kw_only=True)

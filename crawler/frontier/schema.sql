@@ -73,6 +73,17 @@ CREATE TABLE result (
 
 CREATE INDEX result_redirected ON result (request) WHERE redirects IS NOT NULL;
 
+CREATE TABLE response (                 -- with keep_bodies, for each page that is done
+    request INTEGER PRIMARY KEY REFERENCES request,
+    headers TEXT NOT NULL,              -- JSON list of pairs
+    body    TEXT NOT NULL REFERENCES body
+);
+
+CREATE TABLE body (
+    digest  TEXT PRIMARY KEY,           -- BLAKE2b, 128 bits, hexadecimal, of the body as it was before compression
+    data    BLOB NOT NULL               -- one zstd frame
+);
+
 CREATE TABLE attempt (                  -- each try that failed and was not the last
     id      INTEGER PRIMARY KEY,
     request INTEGER NOT NULL REFERENCES request,

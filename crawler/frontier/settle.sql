@@ -4,7 +4,7 @@
 
 CREATE TEMP VIEW settlement AS
 SELECT NULL AS hosts, NULL AS requests, NULL AS results, NULL AS queued, NULL AS settled, NULL AS attempts, NULL AS items,
-       NULL AS exports, NULL AS counts, NULL AS seen;
+       NULL AS responses, NULL AS exports, NULL AS counts, NULL AS seen;
 
 CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlement BEGIN
     INSERT INTO host
@@ -36,6 +36,10 @@ CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlement BEGIN
     INSERT INTO item  -- id, request, data
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
         FROM json_each(NEW.items);
+
+    INSERT OR REPLACE INTO response  -- request, headers, body
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
+        FROM json_each(NEW.responses);
 
     INSERT OR REPLACE INTO export
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(NEW.exports);

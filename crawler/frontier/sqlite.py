@@ -31,10 +31,11 @@ from crawler.frontier.lock import CrawlLock
 from crawler.frontier.migrations import prepare, script
 from crawler.frontier.protocol import Counts, HostQueue, Lease, Settlement
 from crawler.frontier.rows import lease_of, method_and_body
+from crawler.store import compress
 from crawler.web.urls import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from crawler.frontier.batch import Batch, Row
@@ -52,7 +53,7 @@ _PRAGMAS = (
     "PRAGMA busy_timeout = 5000",
 )
 
-_COMMIT = "INSERT INTO settlement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_COMMIT = "INSERT INTO settlement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 _LEASE = """
 INSERT INTO lease
@@ -265,9 +266,10 @@ class SqliteFrontier:
             raise self._broken
         self.intake.settle(settlement)
         self._pending.set()
-        if len(self.intake.batch.settled) >= self._commit_pages:
+        weight = self.intake.batch.weight
+        if weight >= self._commit_pages:
             self._full.set()
-            if len(self.intake.batch.settled) >= self._commit_pages * _BACKLOG_COMMITS:
+            if weight >= self._commit_pages * _BACKLOG_COMMITS:
                 await self.flush()
 
     def note_export(self, path: str, cursor: str) -> None:
@@ -336,9 +338,18 @@ class SqliteFrontier:
 
     async def _commit(self, batch: Batch, parameters: Sequence[Any]) -> None:
         with self._translated():
+            if batch.bodies:
+                await self._write_bodies(batch.bodies)
             await self._write(_COMMIT, parameters)
         if batch.items and self.on_items:
             await self.on_items(batch.items[0][0], [data for _, _, data in batch.items])
+
+    async def _write_bodies(self, bodies: Mapping[str, bytes]) -> None:
+        """Add bodies that are not there yet. Cut off before the pages that refer to them are committed, they do no harm."""
+        rows = await asyncio.to_thread(lambda: [(digest, compress(body)) for digest, body in bodies.items()])
+        await self._write("BEGIN IMMEDIATE", ())
+        await self._db.executemany("INSERT OR IGNORE INTO body VALUES (?, ?)", rows)
+        await self._db.execute("COMMIT")
 
     async def _write(self, sql: str, parameters: Sequence[Any]) -> Iterable[Row]:
         """Carry a statement out, again if a reader of the file kept it busy for longer than SQLite itself waits."""

@@ -6,14 +6,17 @@ import asyncio
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from crawler import Crawl, Links, Page, Report, Request, Settings, Spider
-from crawler.errors import SpiderError, StorageError
+from crawler.errors import SpiderError, StorageError, UsageError
 from crawler.exports import open_export
+from crawler.frontier.statefile import StateFile
+from crawler.replay import Replay
 from spiders.site import SiteSpider
 from tests.sites import Reply, Site, Visit, page, redirect, serve
 
@@ -548,3 +551,67 @@ async def test_hosts_that_are_out_of_scope_are_not_counted(tmp_path: Path) -> No
         report = await crawl_site(tmp_path, site)
     assert (report.stats.hosts, report.stats.skipped) == (1, 9)
     assert ask(tmp_path, "SELECT host FROM hosts") == [(f"127.0.0.1:{site.port}",)]
+
+
+async def test_pages_are_kept_on_demand_and_can_be_replayed(tmp_path: Path) -> None:
+    class Titles(Spider):
+        def parse(self, page: Page) -> Iterator[Any]:
+            yield {"title": page.title, "url": page.url, "from": page.referrer}
+            yield page.follow_all(callback="inner", context={"deep": True})
+
+        def inner(self, page: Page) -> dict[str, Any]:
+            return {
+                "title": page.title,
+                "deep": page.context["deep"],
+                "redirects": list(page.redirects),
+                "kind": page.content_type,
+            }
+
+    class Better(Titles):
+        name = "titles"
+
+        def inner(self, page: Page) -> dict[str, Any]:
+            if page.url.endswith("/b"):
+                raise LookupError("no b")
+            return super().inner(page) | {"better": True}
+
+    pages = {
+        "/": page("Home ü", "/a", "/old", "/b"),
+        "/a": page("A"),
+        "/b": page("A"),
+        "/old": redirect("/new"),
+        "/new": page("New"),
+    }
+    async with serve(pages) as site:
+        await crawl(tmp_path, Titles(start_urls=[f"{site.url}/"]), replace(QUICK, keep_bodies=True))
+    assert ask(tmp_path, "SELECT count(*) FROM response, body WHERE digest = body") == [(4,)]
+    assert ask(tmp_path, "SELECT count(*) FROM body") == [(3,)], "equal bodies are kept once"
+
+    def replayed(spider: Spider) -> tuple[list[Any], Replay]:
+        with StateFile(tmp_path / "test.crawl") as file:
+            replay = Replay(spider, file)
+            return [json.loads(item) for item in replay.items()], replay
+
+    def by_title(found: list[Any]) -> list[Any]:
+        return sorted(found, key=json.dumps)
+
+    again, replay = await asyncio.to_thread(replayed, Titles())
+    assert by_title(again) == by_title(items(tmp_path))
+    assert (replay.pages, replay.errors) == (4, [])
+    better, replay = await asyncio.to_thread(replayed, Better())
+    assert [item.get("better") for item in better] == [None, True, True]
+    ((error),) = replay.errors
+    assert error.startswith(f"{site.url}/b: ")
+    assert "LookupError: no b" in error
+
+
+async def test_without_kept_pages_there_is_nothing_to_replay(tmp_path: Path) -> None:
+    async with serve({"/": page("Home")}) as site:
+        await crawl_site(tmp_path, site)
+
+    def replayed() -> list[str]:
+        with StateFile(tmp_path / "test.crawl") as file:
+            return list(Replay(SiteSpider(), file).items())
+
+    with pytest.raises(UsageError, match="--keep-bodies"):
+        await asyncio.to_thread(replayed)

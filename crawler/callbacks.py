@@ -1,0 +1,48 @@
+"""The spider, called: what its callbacks give, gathered and checked before anything is made of it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from crawler.items import Harvest, gather
+from crawler.request import Request, callback_name
+from crawler.spider import callback_of
+
+if TYPE_CHECKING:
+    from crawler.frontier.protocol import Lease
+    from crawler.page import Page
+    from crawler.spider import Spider
+
+
+class Callbacks:
+    """Calls the methods of one spider. HTML of at least `parse_thread_bytes` is parsed in a thread first, beside the loop."""
+
+    def __init__(self, spider: Spider, *, parse_thread_bytes: int) -> None:
+        self._spider = spider
+        self._parse_thread_bytes = parse_thread_bytes
+
+    async def take(self, lease: Lease, page: Page) -> Harvest:
+        """What the callback that the request names gives for a page. Raises whatever the spider raises, and SpiderError."""
+        if len(page.body) >= self._parse_thread_bytes and page.is_html:
+            await asyncio.to_thread(page.parse_now)
+        callback = callback_of(self._spider, lease.callback)
+        return self._checked(await gather(callback(page)))
+
+    async def take_failure(self, lease: Lease, error: str) -> Harvest:
+        """What the spider gives when it is told that a request has failed for good. Raises as `take` does."""
+        request = Request(
+            lease.requested_url,
+            method=lease.method,
+            headers=lease.headers,
+            body=lease.body,
+            callback=lease.callback,
+            priority=lease.priority,
+            context=lease.context,
+        )
+        return self._checked(await gather(self._spider.failed(request, error)))
+
+    def _checked(self, harvest: Harvest) -> Harvest:
+        for found in harvest.found:
+            callback_of(self._spider, callback_name(found.callback))
+        return harvest

@@ -1,0 +1,51 @@
+"""`crawl replay`: the spider again, over what was kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from crawler.cli.console import FINISHED, MISUSED, complain, say
+from crawler.cli.options import pairs
+from crawler.cli.state import output_option, state_argument, write_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_ERRORS_SHOWN = 5
+
+
+@click.command(short_help="Run a spider again over the pages a crawl kept.")
+@state_argument
+@click.argument("target")
+@output_option
+@click.option(
+    "-a",
+    "arguments",
+    multiple=True,
+    callback=pairs,
+    metavar="KEY=VALUE",
+    help="An argument for the spider. Repeatable.",
+)
+def replay(state: Path, target: str, output: str, arguments: Mapping[str, str]) -> int:
+    """Hand the pages that the crawl file STATE kept (crawl run --keep-bodies) to the spider TARGET, and write its items.
+
+    Nothing is fetched, and nothing in the crawl file changes.
+    """
+    from crawler.frontier.statefile import StateFile
+    from crawler.loader import load
+    from crawler.replay import Replay
+
+    spider = load(target, arguments)
+    with StateFile(state) as file:
+        again = Replay(spider, file)
+        code = write_rows(output, again.items())
+    for error in again.errors[:_ERRORS_SHOWN]:
+        complain(error)
+    say(
+        f"replayed {again.pages:,} pages"
+        + (f"; the spider raised on {len(again.errors):,} of them" if again.errors else "")
+    )
+    return MISUSED if again.errors and code == FINISHED else code

@@ -1,0 +1,46 @@
+"""A crawl run again over the pages it kept: no network, the same pages, perhaps a better spider."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+from crawler.callbacks import Callbacks
+from crawler.errors import UsageError
+from crawler.frontier.kept import kept_pages
+from crawler.spider import explain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from crawler.frontier.statefile import StateFile
+    from crawler.spider import Spider
+
+
+class Replay:
+    """Hands every kept page to the callback it was fetched for. What that gives to follow is not followed."""
+
+    def __init__(self, spider: Spider, file: StateFile) -> None:
+        self._callbacks = Callbacks(spider, parse_thread_bytes=sys.maxsize)
+        self._file = file
+        self.pages = 0
+        self.errors: list[str] = []
+        """What the spider raised: the URL of the page, then where and what."""
+
+    def items(self) -> Iterator[str]:
+        """The items as JSON texts, page by page in the order of discovery; a page that raises gives none.
+
+        Raises UsageError when the crawl kept no pages, StateDamaged when one cannot be read.
+        """
+        with asyncio.Runner() as runner:
+            for lease, page in kept_pages(self._file):
+                self.pages += 1
+                try:
+                    harvest = runner.run(self._callbacks.take(lease, page))
+                except Exception as error:  # a spider may raise anything
+                    self.errors.append(f"{page.url}: {explain(error)}")
+                else:
+                    yield from harvest.items
+        if not self.pages:
+            raise UsageError(f"{self._file.path} holds no pages to replay: crawl with --keep-bodies to keep them")
