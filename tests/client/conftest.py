@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import gc
+import socket
+import ssl
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
+import trustme
 
 from client import ClientSession, TCPConnector
 from tests.client.peer import Peer, Server, serving
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
@@ -52,3 +54,25 @@ async def session(connector: TCPConnector) -> AsyncIterator[ClientSession]:
     """A session on that connector."""
     async with ClientSession(connector=connector, connector_owner=False) as session:
         yield session
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """An authority that only those who ask for it trust."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def server_tls(authority: trustme.CA) -> ssl.SSLContext:
+    """What a server on loopback shows: a certificate of that authority for 127.0.0.1 and localhost."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port of loopback on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port

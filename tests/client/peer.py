@@ -62,7 +62,7 @@ class Peer:
         """Read the body that a head announces."""
         if received.headers.get("transfer-encoding") == "chunked":
             parts = []
-            while size := int(await self.reader.readline(), 16):
+            while size := int(await self.reader.readuntil(b"\r\n"), 16):
                 parts.append(await self.reader.readexactly(size))
                 assert await self.reader.readline() == b"\r\n"
             assert await self.reader.readline() == b"\r\n"
@@ -117,7 +117,7 @@ class Server:
 async def until(condition: Callable[[], bool]) -> None:
     """Let the event loop run until it has noticed something that no event tells of."""
     async with asyncio.timeout(10):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  see above
             await asyncio.sleep(0)
 
 
