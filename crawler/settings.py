@@ -79,13 +79,14 @@ class Settings:
     """A decoded body larger than this makes the request fail."""
     parse_thread_bytes: Bytes = 256 * 1024
     """HTML at least this large is parsed in a thread, beside the event loop."""
-    # keeping
-    keep_bodies: bool = False
-    """Keep the headers and the body of each page in the crawl file, compressed, to replay the crawl."""
     commit_pages: Count = 128
     """How many settled pages make a group commit due at once."""
     commit_interval: PositiveSeconds = 0.25
     """The longest a settled page waits for the next group commit."""
+
+    # keeping
+    keep_bodies: bool = False
+    """Keep the headers and the body of each page in the crawl file, compressed, to replay the crawl."""
 
 
 NAMES = frozenset(field.name for field in fields(Settings))
