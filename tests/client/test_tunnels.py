@@ -268,15 +268,17 @@ async def test_an_https_proxy_with_the_wrong_certificate(plain: Site, secure: Si
         assert not proxy.log
 
 
-async def test_a_pinned_certificate_is_the_origins(secure: Site, certificates: Certificates) -> None:
-    """The proxy has another: it is verified by the authorities, and ours is not among them."""
-    async with http_proxy(names=NAMES) as proxy, ClientSession() as session:
-        async with session.get(named(secure), proxy=proxy.url, ssl=certificates.pinned) as response:
-            assert response.status == 200
-    async with http_proxy(names=NAMES, tls=Certificates().server) as proxy, ClientSession() as session:
-        with pytest.raises(ClientConnectorCertificateError) as caught:
-            await session.get(named(secure), proxy=proxy.url, ssl=certificates.pinned)
-        assert caught.value.port == proxy.port
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_pinned_certificate_is_the_origins(secure: Site, certificates: Certificates, scheme: str) -> None:
+    """The proxy shows another: that is verified by the authorities, and ours is not among them."""
+    tls = Certificates().server if scheme == "https" else None
+    async with http_proxy(names=NAMES, tls=tls) as proxy, ClientSession(proxy=proxy.url) as session:
+        if tls is None:
+            assert (await session.get(named(secure), ssl=certificates.pinned)).status == 200
+        else:
+            with pytest.raises(ClientConnectorCertificateError) as caught:
+                await session.get(named(secure), ssl=certificates.pinned)
+            assert caught.value.port == proxy.port
 
 
 async def test_a_proxy_that_does_not_speak_tls(secure: Site) -> None:
@@ -537,13 +539,6 @@ async def test_names_are_judged_if_we_resolve_them(plain: Site, scheme: str, is_
 
 
 # -- proxies that fail -------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "socks4", "socks5h"])
