@@ -192,8 +192,8 @@ class ClientRequest:
 
     @property
     def is_forwarded(self) -> bool:
-        """Whether a proxy asks the origin in our place; others only connect us to it."""
-        return self.proxy is not None and self.proxy.forwards(self.url.scheme)
+        """Whether a proxy asks the origin in our place; it could not be asked to do that for another protocol."""
+        return self.proxy is not None and self.proxy.forwards(self.url.scheme) and not self.asks_upgrade
 
     @property
     def request_info(self) -> RequestInfo:

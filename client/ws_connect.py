@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ssl import SSLContext
     from types import TracebackType
 
+    from yarl import URL
+
     from client.auth import BasicAuth
     from client.options import LooseHeaders, Params
     from client.response import ClientResponse
@@ -51,6 +53,9 @@ class WebSocketOptions(TypedDict, total=False):
     ssl_context: SSLContext | None
     ssl: Verification
     server_hostname: str | None
+    proxy: str | URL | None
+    proxy_auth: BasicAuth | None
+    proxy_headers: LooseHeaders | None
 
 
 _OPTIONS: Final = frozenset(WebSocketOptions.__annotations__)
@@ -67,7 +72,10 @@ class Opening:
         if not _OPTIONS.issuperset(options):
             raise TypeError(f"unknown options: {', '.join(sorted(options.keys() - _OPTIONS))}")
         self._timeout = _ws_timeout(options)
-        self._offer = Offer(tuple(options.get("protocols", ())), options.get("origin"), options.get("compress", 0))
+        protocols = options.get("protocols", ())
+        if isinstance(protocols, str):
+            raise TypeError(f"protocols must be a list of them, not {protocols!r}")
+        self._offer = Offer(tuple(protocols), options.get("origin"), options.get("compress", 0))
         self._heartbeat = options.get("heartbeat") or 0.0
         self._autoclose = options.get("autoclose", True)
         self._autoping = options.get("autoping", True)
