@@ -234,8 +234,8 @@ class ClientSession:
     ) -> WebSocketContext:
         """Open a WebSocket (RFC 6455): `await` it, or use it in `async with`, for a `ClientWebSocketResponse`.
 
-        `url` is one of ws, wss, http or https. Redirects are followed. `params`, `headers`, `auth`, `ssl`, `server_hostname`
-        are as for `request`; its deadlines hold for the handshake.
+        `url` is one of ws, wss, http or https. Redirects are followed. `params`, `headers`, `auth`, `ssl`, `server_hostname`,
+        `proxy`, `proxy_auth`, `proxy_headers` are as for `request`; its deadlines hold for the handshake.
 
         What to ask: `protocols` are subprotocols, the preferred one first; `origin` is the Origin header; `compress` asks for
         messages to be compressed (RFC 7692) with windows of at most so many bits, from 9 to 15.
@@ -313,7 +313,7 @@ class ClientSession:
             if self._base_url is not None:
                 built = self._base_url.join(built)
             if params:
-                built = built.extend_query(params)
+                built = _with_ready_query(built, params) if isinstance(params, str) else built.extend_query(params)
         except ValueError as error:
             raise InvalidUrlClientError(url, str(error)) from error
         if not built.raw_host and built.scheme in ("", "http", "https"):
@@ -472,6 +472,12 @@ async def _check_status(response: ClientResponse, check: StatusCheck) -> None:
     except BaseException:
         response.close()
         raise
+
+
+def _with_ready_query(url: URL, query: str) -> URL:
+    """Add a query that is quoted already."""
+    joined = f"{url.raw_query_string}&{query}" if url.raw_query_string else query
+    return URL(f"{url.with_query(None).with_fragment(None)}?{joined}").with_fragment(url.fragment)
 
 
 def _checked_method(method: str) -> str:

@@ -1,0 +1,545 @@
+"""Sessions: what is sent, what the parameters mean, and what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from multidict import CIMultiDict, MultiDict
+from yarl import URL
+
+import client
+from client import (
+    BasicAuth,
+    ClientRequest,
+    ClientResponse,
+    ClientResponseError,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    HttpVersion10,
+    HttpVersion11,
+    InvalidURL,
+    InvalidUrlClientError,
+    NonHttpUrlClientError,
+    ServerTimeoutError,
+    TCPConnector,
+)
+from tests.client.peer import repeating, saying
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from client.middleware import Handler
+    from tests.client.conftest import Serve
+    from tests.client.peer import Peer
+
+HI = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\nX: y\r\n\r\ngone"
+
+
+# -- what is sent -----------------------------------------------------------------------------------------------------
+
+
+async def test_the_bytes_of_a_plain_request(serve: Serve, session: ClientSession) -> None:
+    """A request with nothing of its own, to the byte."""
+    server = await serve(repeating(HI))
+    async with session.get(f"{server.url}path?x=1 2#fragment"):
+        pass
+    assert server.received[0].head.decode() == (
+        "GET /path?x=1+2 HTTP/1.1\r\n"
+        f"Host: 127.0.0.1:{server.port}\r\n"
+        "Accept: */*\r\n"
+        "Accept-Encoding: gzip, deflate, br, zstd\r\n"
+        "User-Agent: nephila\r\n"
+        "\r\n"
+    )
+
+
+@pytest.mark.parametrize("method", ["GET", "OPTIONS", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+async def test_verbs(method: str, serve: Serve, session: ClientSession) -> None:
+    """Each verb has its method; those that may carry a body say that they have none."""
+    server = await serve(repeating(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+    send = getattr(session, method.lower())
+    async with send(server.url) as response:
+        assert response.method == method
+    received = server.received[0]
+    assert received.method == method
+    assert received.headers.get("content-length") == (None if method in ("GET", "OPTIONS", "HEAD") else "0")
+
+
+async def test_other_methods(serve: Serve, session: ClientSession) -> None:
+    """Any token is a method, in capitals; anything else never reaches the wire."""
+    server = await serve(repeating(HI))
+    async with session.request("propfind", server.url):
+        pass
+    assert server.received[0].method == "PROPFIND"
+    with pytest.raises(ValueError, match="method"):
+        await session.request("GET / HTTP/1.1\r\nX: y", server.url)
+
+
+async def test_awaited_or_entered(serve: Serve, session: ClientSession) -> None:
+    """A call may be awaited, or entered, which releases the response at the end."""
+    server = await serve(repeating(HI))
+    response = await session.get(server.url)
+    assert await response.text() == "hi"
+    response.release()
+    async with session.get(server.url) as response:
+        assert not response.closed
+    assert response.closed
+
+
+@pytest.mark.parametrize(
+    ("params", "query"),
+    [
+        ({"a": "1", "b": 2}, "x=0&a=1&b=2"),
+        ([("a", "1"), ("a", "2")], "x=0&a=1&a=2"),
+        (MultiDict([("a", "1"), ("a", "2")]), "x=0&a=1&a=2"),
+        ("a=%20&b", "x=0&a=%20&b"),
+        ({"a": ["1", "2"]}, "x=0&a=1&a=2"),
+        ({"a": " &"}, "x=0&a=+%26"),
+        ({}, "x=0"),
+        (None, "x=0"),
+    ],
+)
+async def test_params(params: Any, query: str, serve: Serve, session: ClientSession) -> None:
+    """`params` are added to the query that is there."""
+    server = await serve(repeating(HI))
+    async with session.get(server.url.with_query("x=0"), params=params):
+        pass
+    assert URL("http://a" + server.received[0].target).query == URL(f"http://a/?{query}").query
+
+
+async def test_headers(serve: Serve, connector: TCPConnector) -> None:
+    """A request's headers replace the session's of the same name; order and duplicates are kept."""
+    server = await serve(repeating(HI))
+    async with ClientSession(
+        headers=[("X-Session", "1"), ("X-Both", "session")], connector=connector, connector_owner=False
+    ) as session:
+        assert session.headers["x-session"] == "1"
+        async with session.get(server.url, headers=[("X-Both", "a"), ("x-both", "b"), ("User-Agent", "me")]):
+            pass
+        async with session.get(server.url, headers=CIMultiDict({"Host": "other.example"})):
+            pass
+    first, second = server.received
+    assert first.headers["x-session"] == "1"
+    assert first.headers["x-both"] == "a, b"
+    assert first.headers["user-agent"] == "me"
+    assert second.headers["x-both"] == "session"
+    assert second.headers["host"] == "other.example"
+
+
+async def test_skip_auto_headers(serve: Serve, connector: TCPConnector) -> None:
+    """Headers that come by themselves can be left out, by session or request; those that frame a body cannot."""
+    server = await serve(repeating(HI))
+    async with ClientSession(skip_auto_headers=["user-agent"], connector=connector, connector_owner=False) as session:
+        assert session.skip_auto_headers == {"user-agent"}
+        async with session.post(server.url, data=b"x", skip_auto_headers=["Accept", "Content-Type", "Content-Length"]):
+            pass
+        async with session.get(server.url):
+            pass
+    first, second = server.received
+    assert set(first.headers) == {"host", "accept-encoding", "content-length"}
+    assert set(second.headers) == {"host", "accept-encoding", "accept"}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"X": "a\r\nY: b"}, {"X": "a\nb"}, {"X": "a\0"}, {"X Y": "a"}, {"X:": "a"}, {"": "a"}, {"X\r\n": "a"}],
+)
+async def test_headers_that_would_break_the_head(headers: dict[str, str], serve: Serve, session: ClientSession) -> None:
+    """Nothing a caller passes on can add a header or a request (RFC 9112 §11.1)."""
+    server = await serve(repeating(HI))
+    with pytest.raises(ValueError, match="header"):
+        await session.get(server.url, headers=headers)
+    assert not server.received
+
+
+async def test_non_ascii_headers(serve: Serve, session: ClientSession) -> None:
+    """Values go out in UTF-8; bytes that came as surrogates go out as they came."""
+    server = await serve(repeating(HI))
+    async with session.get(server.url, headers={"X": "é", "Y": b"\xe9".decode("utf-8", "surrogateescape")}):
+        pass
+    assert b"X: \xc3\xa9\r\nY: \xe9\r\n" in server.received[0].head
+
+
+async def test_version(serve: Serve, connector: TCPConnector) -> None:
+    """The session's version is the one that is spoken."""
+    server = await serve(repeating(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi"))
+    async with ClientSession(version=HttpVersion10, connector=connector, connector_owner=False) as session:
+        assert session.version == HttpVersion10
+        async with session.get(server.url) as response:
+            assert response.version == HttpVersion10
+    assert server.received[0].version == "HTTP/1.0"
+
+
+async def test_cookies(serve: Serve, connector: TCPConnector) -> None:
+    """The session's cookies go everywhere, a call's with it alone; what a server sets comes back to it."""
+    server = await serve(
+        repeating(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nSet-Cookie: set=1\r\nSet-Cookie: other=2; Domain=elsewhere.example\r\n\r\n"
+        )
+    )
+    jar = client.CookieJar(unsafe=True)
+    async with ClientSession(
+        cookies={"mine": "0"}, cookie_jar=jar, connector=connector, connector_owner=False
+    ) as session:
+        assert session.cookie_jar is jar
+        async with session.get(server.url, cookies={"call": "2"}, headers={"Cookie": "header=3"}) as response:
+            assert response.cookies["set"].value == "1"
+        async with session.get(server.url):
+            pass
+    cookies = [set(received.headers["cookie"].split("; ")) for received in server.received]
+    assert cookies == [{"mine=0", "call=2", "header=3"}, {"mine=0", "set=1"}]
+
+
+async def test_no_cookies(serve: Serve, connector: TCPConnector) -> None:
+    """A dummy jar keeps none."""
+    server = await serve(repeating(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nSet-Cookie: set=1\r\n\r\n"))
+    async with ClientSession(cookie_jar=DummyCookieJar(), connector=connector, connector_owner=False) as session:
+        for _ in range(2):
+            async with session.get(server.url):
+                pass
+    assert all("cookie" not in received.headers for received in server.received)
+
+
+async def test_auth(serve: Serve, connector: TCPConnector) -> None:
+    """Credentials from the session, the call, or the URL; two of them at once are a mistake."""
+    server = await serve(repeating(HI))
+    session_auth, call_auth = BasicAuth("session", "s"), BasicAuth("call", "c")
+    async with ClientSession(auth=session_auth, connector=connector, connector_owner=False) as session:
+        assert session.auth == session_auth
+        async with session.get(server.url):
+            pass
+        async with session.get(server.url, auth=call_auth):
+            pass
+        async with session.get(server.url.with_user("url").with_password("u")) as response:
+            assert response.url.user is None
+        with pytest.raises(ValueError, match="not both"):
+            await session.get(server.url.with_user("url"), auth=call_auth)
+        with pytest.raises(ValueError, match="not both"):
+            await session.get(server.url, headers={"Authorization": "mine"})
+    sent = [received.headers["authorization"] for received in server.received]
+    assert sent == [session_auth.encode(), call_auth.encode(), BasicAuth("url", "u").encode()]
+
+
+async def test_base_url(serve: Serve, connector: TCPConnector) -> None:
+    """Relative URLs are resolved against the session's; its credentials go to that origin only."""
+    server, other = await serve(repeating(HI)), await serve(repeating(HI))
+    async with ClientSession(
+        server.url / "api/", auth=BasicAuth("me"), connector=connector, connector_owner=False
+    ) as session:
+        for path in ("users", "/top", "../up"):
+            async with session.get(path):
+                pass
+        async with session.get(other.url):
+            pass
+    assert [received.target for received in server.received] == ["/api/users", "/top", "/up"]
+    assert all("authorization" in received.headers for received in server.received)
+    assert "authorization" not in other.received[0].headers
+
+
+@pytest.mark.parametrize("base_url", ["/path/", "example.com/", "http://example.com/path"])
+async def test_base_url_that_is_none(base_url: str) -> None:
+    """A base must be absolute, and a folder: a last segment would vanish in every request."""
+    with pytest.raises(ValueError, match="base_url"):
+        ClientSession(base_url)
+
+
+# -- what is refused --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "url", ["", "/path", "example.com", "http://", "http:///path", "https://?q", "http://[::1", "http://host:99999/"]
+)
+async def test_urls_that_are_none(url: str, session: ClientSession) -> None:
+    """They are errors of ours and ValueErrors, and say what they are about."""
+    with pytest.raises(InvalidUrlClientError) as caught:
+        await session.get(url)
+    assert caught.value.url == url
+    assert isinstance(caught.value, InvalidURL)
+    assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://example.com/", "mailto:me@example.com", "javascript:alert(1)", "file:///etc/passwd"]
+)
+async def test_urls_of_other_schemes(url: str, session: ClientSession) -> None:
+    """Only http and https are fetched."""
+    with pytest.raises(NonHttpUrlClientError) as caught:
+        await session.get(url)
+    assert str(caught.value.url) == url
+
+
+@pytest.mark.parametrize("path", ["/a b", "/a\r\nX: y", "/\0", "/é"])
+async def test_urls_that_would_break_the_head(path: str, serve: Serve, session: ClientSession) -> None:
+    """A URL taken as it stands must not be able to end the request line."""
+    server = await serve(repeating(HI))
+    with pytest.raises(InvalidUrlClientError):
+        await session.get(URL(f"http://127.0.0.1:{server.port}{path}", encoded=True))
+    assert not server.received
+
+
+async def test_unknown_option(session: ClientSession) -> None:
+    """A parameter that does not exist is a TypeError, as with any call."""
+    with pytest.raises(TypeError, match="allow_redirect"):
+        await session.get("http://a.example/", allow_redirect=False)  # type: ignore[call-arg]
+
+
+# -- deadlines --------------------------------------------------------------------------------------------------------
+
+
+async def silent(peer: Peer) -> None:
+    await peer.request()
+    await peer.closed()
+
+
+@pytest.mark.parametrize("make", [lambda: ClientTimeout(total=0.02), lambda: 0.02], ids=["ClientTimeout", "number"])
+async def test_timeout_of_a_call(make: Callable[[], Any], serve: Serve, session: ClientSession) -> None:
+    """A number is the total, and deprecated."""
+    server = await serve(silent)
+    timeout = make()
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always", DeprecationWarning)
+        with pytest.raises(ServerTimeoutError):
+            await session.get(server.url, timeout=timeout)
+    assert bool(noted) is isinstance(timeout, float)
+
+
+async def test_timeout_of_the_session(serve: Serve) -> None:
+    """The session's holds unless a call has its own; None is none."""
+    server = await serve(saying(HI))
+    async with ClientSession(timeout=ClientTimeout(total=0.000001)) as session:
+        assert session.timeout.total == 0.000001
+        with pytest.raises(ServerTimeoutError):
+            await session.get(server.url)
+        async with session.get(server.url, timeout=None) as response:
+            assert await response.read() == b"hi"
+
+
+async def test_default_timeout(session: ClientSession) -> None:
+    """As in aiohttp: five minutes in all, half a minute for a connection."""
+    assert session.timeout == ClientTimeout(total=300, sock_connect=30)
+
+
+async def test_deprecated_timeouts(connector: TCPConnector) -> None:
+    """`read_timeout` and `conn_timeout` are what `total` and `connect` were."""
+    with pytest.warns(DeprecationWarning, match="read_timeout"):
+        session = ClientSession(read_timeout=1.5, conn_timeout=2.5, connector=connector, connector_owner=False)
+    assert (session.timeout.total, session.timeout.connect) == (1.5, 2.5)
+    await session.close()
+    with pytest.raises(ValueError, match="not both"):
+        ClientSession(read_timeout=1, timeout=ClientTimeout(), connector=connector, connector_owner=False)
+
+
+async def test_the_deadline_spans_middlewares(serve: Serve, session: ClientSession) -> None:
+    """A middleware that waits for something else is cut short as well."""
+    server = await serve(repeating(HI))
+
+    async def dawdle(request: ClientRequest, send: Handler) -> ClientResponse:
+        await asyncio.Event().wait()
+        return await send(request)
+
+    with pytest.raises(ServerTimeoutError) as caught:
+        await session.get(server.url, middlewares=[dawdle], timeout=ClientTimeout(total=0.01))
+    assert (caught.value.method, caught.value.url) == ("GET", server.url)
+
+
+# -- statuses ---------------------------------------------------------------------------------------------------------
+
+
+async def test_raise_for_status_by_session(serve: Serve, connector: TCPConnector) -> None:
+    """A call's own word goes before the session's."""
+    server = await serve(repeating(NOT_FOUND))
+    async with ClientSession(raise_for_status=True, connector=connector, connector_owner=False) as session:
+        with pytest.raises(ClientResponseError) as caught:
+            await session.get(server.url)
+        async with session.get(server.url, raise_for_status=False) as response:
+            assert response.status == 404
+    error = caught.value
+    assert (error.status, error.message, error.method, error.url) == (404, "Not Found", "GET", server.url)
+    assert error.headers is not None
+    assert error.headers["X"] == "y"
+    assert error.request_info.real_url == server.url
+    assert str(error) == f"404 Not Found (GET {server.url})"
+
+
+async def test_raise_for_status_by_coroutine(serve: Serve, session: ClientSession) -> None:
+    """A coroutine function may look at the response, and decides."""
+    server = await serve(repeating(NOT_FOUND))
+    seen: list[str] = []
+
+    async def check(response: ClientResponse) -> None:
+        seen.append(await response.text())
+        if response.status == 404:
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await session.get(server.url, raise_for_status=check)
+    assert seen == ["gone"]
+
+
+# -- middlewares ------------------------------------------------------------------------------------------------------
+
+
+async def test_middlewares(serve: Serve, connector: TCPConnector) -> None:
+    """The first is the outermost; what they change is sent; they see every hop, and may ask again or answer themselves."""
+    server = await serve(saying(b"HTTP/1.1 302 Found\r\nLocation: /next\r\nContent-Length: 0\r\n\r\n", HI, HI))
+    order: list[str] = []
+
+    def named(name: str) -> Callable[[ClientRequest, Handler], Any]:
+        async def middleware(request: ClientRequest, send: Handler) -> ClientResponse:
+            order.append(f"{name} {request.url.path}")
+            request.headers[f"X-{name}"] = "yes"
+            return await send(request)
+
+        return middleware
+
+    async def again(request: ClientRequest, send: Handler) -> ClientResponse:
+        (await send(request)).release()
+        return await send(request)
+
+    async with ClientSession(
+        middlewares=[named("outer"), named("inner")], connector=connector, connector_owner=False
+    ) as session:
+        async with session.get(server.url) as response:
+            assert response.status == 200
+        assert order == ["outer /", "inner /", "outer /next", "inner /next"]
+        assert all(received.headers["x-outer"] == "yes" for received in server.received)
+        server.received.clear()
+    server = await serve(repeating(HI))
+    async with ClientSession(connector=connector, connector_owner=False) as session:
+        async with session.get(server.url, middlewares=[again]):
+            pass
+        assert len(server.received) == 2
+
+
+async def test_a_middleware_may_change_the_body(serve: Serve, session: ClientSession) -> None:
+    """The framing follows."""
+    server = await serve(repeating(HI))
+
+    async def shout(request: ClientRequest, send: Handler) -> ClientResponse:
+        assert request.body is not None
+        assert request.body.in_memory() == b"quiet"
+        await request.update_body(b"LOUDER")
+        return await send(request)
+
+    async def silence(request: ClientRequest, send: Handler) -> ClientResponse:
+        await request.update_body(None)
+        return await send(request)
+
+    async with session.post(server.url, data=b"quiet", middlewares=[shout]):
+        pass
+    async with session.post(server.url, data=b"quiet", middlewares=[silence]):
+        pass
+    assert [received.body for received in server.received] == [b"LOUDER", b""]
+
+
+# -- life and death ---------------------------------------------------------------------------------------------------
+
+
+async def test_closed_session(serve: Serve) -> None:
+    """A closed session makes no requests; closing twice does no harm."""
+    session = ClientSession()
+    connector = session.connector
+    await session.close()
+    await session.close()
+    assert session.closed
+    assert session.connector is None
+    assert connector is not None
+    assert connector.closed
+    with pytest.raises(RuntimeError, match="closed"):
+        await session.get("http://a.example/")
+
+
+async def test_detach(connector: TCPConnector) -> None:
+    """Detached, the connector is somebody else's."""
+    session = ClientSession(connector=connector)
+    session.detach()
+    assert session.closed
+    await session.close()
+    assert not connector.closed
+
+
+async def test_connector_owner(connector: TCPConnector) -> None:
+    """A connector that is not the session's own is left open."""
+    async with ClientSession(connector=connector, connector_owner=False) as session:
+        assert not session.connector_owner
+    assert not connector.closed
+
+
+async def test_forgotten_session() -> None:
+    """A session that is never closed is noticed."""
+    session = ClientSession()
+    with pytest.warns(ResourceWarning, match="unclosed session"):
+        del session
+
+
+async def test_forgotten_response(serve: Serve, session: ClientSession, connector: TCPConnector) -> None:
+    """A response that holds its connection, and is dropped, gives it up with a warning; one that does not, goes quietly."""
+    large = await serve(repeating(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"))
+    small = await serve(repeating(HI))
+    response = await session.get(large.url)
+    assert connector.in_use_count == 1
+    with pytest.warns(ResourceWarning, match="unclosed response"):
+        del response
+    assert connector.in_use_count == 0
+    with warnings.catch_warnings(record=True) as noted:
+        await session.get(small.url)
+        gc.collect()
+    assert not noted
+
+
+async def test_properties(session: ClientSession, connector: TCPConnector) -> None:
+    """What the session was given can be asked."""
+    assert session.connector is connector
+    assert session.json_serialize is json.dumps
+    assert session.version == HttpVersion11
+    assert session.auto_decompress
+    assert session.trace_configs == []
+    assert not session.raise_for_status
+    assert session.requote_redirect_url
+    with pytest.warns(DeprecationWarning, match="loop"):
+        assert session.loop is asyncio.get_running_loop()
+    with pytest.warns(DeprecationWarning, match="requote_redirect_url"):
+        session.requote_redirect_url = False
+    assert not session.requote_redirect_url
+    with pytest.warns(DeprecationWarning, match="loop"):
+        other = ClientSession(loop=asyncio.get_running_loop(), connector=connector, connector_owner=False)
+    await other.close()
+
+
+# -- without a session ------------------------------------------------------------------------------------------------
+
+
+async def test_request_without_a_session(serve: Serve) -> None:
+    """Entered, it is a response whose connection is closed at the end; awaited, one that has been read."""
+    server = await serve(repeating(HI))
+    async with client.request("GET", server.url, headers={"X": "y"}, cookies={"a": "b"}) as response:
+        assert await response.text() == "hi"
+    response = await client.request("POST", server.url, version=HttpVersion10, data=b"x")
+    assert await response.text() == "hi"
+    assert [received.version for received in server.received] == ["HTTP/1.1", "HTTP/1.0"]
+    assert server.received[0].headers["cookie"] == "a=b"
+
+
+async def test_request_with_a_connector(serve: Serve, connector: TCPConnector) -> None:
+    """A connector that is given stays open, and keeps the connection."""
+    server = await serve(repeating(HI))
+    for _ in range(2):
+        async with client.request("GET", server.url, connector=connector) as response:
+            assert response.status == 200
+    assert server.connections == 1
+    assert not connector.closed
+    with pytest.warns(DeprecationWarning, match="loop"):
+        await client.request("GET", server.url, connector=connector, loop=asyncio.get_running_loop())
+
+
+async def test_request_that_fails_leaves_nothing_open() -> None:
+    """The session made for it is closed on errors too."""
+    with pytest.raises(InvalidUrlClientError):
+        await client.request("GET", "nonsense")
