@@ -147,6 +147,8 @@ class AddressGuard:
 
     `trusted_hosts` may have any address: they are the ones a user named. When one of them turns out to be private, the
     user works on a private network, and the guard opens for all hosts; so it does from the start with `allow_private`.
+
+    It is not asked about proxies, which a user names too. Names that a proxy resolves go past it (see `client.proxies`).
     """
 
     def __init__(self, *, allow_private: bool, trusted_hosts: Collection[str] = ()) -> None:

@@ -168,6 +168,7 @@ class TCPConnector(BaseConnector):
         key = req.connection_key
         verification = self._verification(key)
         hop = hop_to(proxy, verification)
+        began_at = self._loop.time()
         hosts = await self._hosts_for(proxy, key, traces)
 
         async def connect() -> Wire:
@@ -177,8 +178,15 @@ class TCPConnector(BaseConnector):
 
         if key.is_forwarded:
             with blaming_proxy(hop):
-                return await self._start(hop, await self._reach(hop, traces), hop.ssl, self._factory)
-        return await self._start(key, await open_tunnel(req, hop, hosts, connect), verification, self._factory)
+                wire = await self._reach(hop, traces)
+                connected_at = self._loop.time()
+                protocol = await self._start(hop, wire, hop.ssl, self._factory)
+        else:
+            wire = await open_tunnel(req, hop, hosts, connect)
+            connected_at = self._loop.time()
+            protocol = await self._start(key, wire, verification, self._factory)
+        protocol.opening = Opening(connect=connected_at - began_at, tls=self._loop.time() - connected_at)
+        return protocol
 
     async def _hosts_for(self, proxy: Proxy, key: ConnectionKey, traces: Sequence[Trace]) -> list[str]:
         """Return what to tell a proxy of where the key leads: the host's addresses, or just its name."""
