@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from yarl import URL
@@ -22,6 +23,9 @@ _CREDENTIAL_HEADERS: Final = ("Authorization", "Cookie", "Proxy-Authorization")
 _WEBSOCKET: Final = ("ws", "wss")
 """Schemes that a WebSocket's opening handshake may be redirected to, and nothing else."""
 
+_AUTHORITY: Final = re.compile(r"(?:https?:)?//", re.IGNORECASE)
+"""How a Location begins that names a host; one that then names none would be taken for a path."""
+
 
 def redirect_method(method: str, status: int) -> str:
     """Return the method of the next request: 303 turns all but GET and HEAD into GET, 301 and 302 turn POST into it."""
@@ -39,12 +43,13 @@ def redirect_url(url: URL, location: bytes, *, requote: bool = True) -> URL:
     """
     text = _decode(location).strip("\0\t\n\f\r ")
     try:
-        target = url.join(URL(text, encoded=not requote))
+        relative = URL(text, encoded=not requote)
+        target = url.join(relative)
     except ValueError as error:
         raise InvalidUrlRedirectClientError(text, f"redirected to what is no URL: {error}") from error
     if target.scheme not in ("http", "https") and not (target.scheme in _WEBSOCKET and url.scheme in _WEBSOCKET):
         raise NonHttpUrlRedirectClientError(text, "redirected to what is neither http nor https")
-    if not target.raw_host:
+    if not target.raw_host or (_AUTHORITY.match(text) and not relative.raw_host):
         raise InvalidUrlRedirectClientError(text, "redirected to a URL without a host")
     if url.raw_fragment and not target.raw_fragment:
         target = target.with_fragment(url.fragment)
