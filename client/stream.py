@@ -53,6 +53,7 @@ class StreamReader:
         "_flow",
         "_gathering",
         "_high_water",
+        "_in_chunk",
         "_max_bytes",
         "_method",
         "_paused",
@@ -84,6 +85,7 @@ class StreamReader:
         self._buffered = 0  # bytes in _pieces
         self._rest = b""  # decoded, and read up to _at
         self._at = 0
+        self._in_chunk = False
         self._decoded_bytes = 0
         self._eof = False
         self._error: Exception | None = None
@@ -99,6 +101,7 @@ class StreamReader:
     def feed_data(self, data: bytes) -> None:
         """Append a piece of the body."""
         size = len(data)
+        self._in_chunk = True
         self._pieces.append(data)
         self._buffered += size
         self.total_bytes += size
@@ -113,7 +116,10 @@ class StreamReader:
             self._flow.pause_reading()
 
     def feed_chunk_end(self) -> None:
-        """Mark the end of an HTTP chunk."""
+        """Mark the end of an HTTP chunk; that of an empty one, the last, goes unmarked."""
+        if not self._in_chunk:
+            return
+        self._in_chunk = False
         self._pieces.append(b"")
         if not self._gathering:
             self._wake()
