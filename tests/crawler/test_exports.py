@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.errors import StorageError, UsageError
@@ -89,6 +89,7 @@ def test_numbers_and_nested_values_keep_their_text_in_csv(tmp_path: Path) -> Non
     assert path.read_bytes() == b'n,big,t,x,l\r\n1.50,123456789012345678901234567890,true,,"[""a"",1]"\r\n'
 
 
+@settings(deadline=None)  # a sync takes as long as the disk likes
 @given(batches=st.lists(ITEMS, max_size=5))
 def test_csv_rows_read_back_as_the_items_whenever_their_columns_appear(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[dict[str, Any]]]
@@ -107,6 +108,7 @@ def test_csv_rows_read_back_as_the_items_whenever_their_columns_appear(
     assert cursor.bytes == path.stat().st_size
 
 
+@settings(deadline=None)
 @given(
     items=st.lists(st.dictionaries(KEYS, VALUES, min_size=1, max_size=3), min_size=1, max_size=10),
     kept=st.integers(0, 10),
