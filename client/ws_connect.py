@@ -58,6 +58,31 @@ class WebSocketOptions(TypedDict, total=False):
     proxy_headers: LooseHeaders | None
 
 
+WEBSOCKET_DEFAULTS: Final[WebSocketOptions] = {
+    "protocols": (),
+    "timeout": DEFAULT_WS_TIMEOUT,
+    "receive_timeout": None,
+    "autoclose": True,
+    "autoping": True,
+    "heartbeat": None,
+    "origin": None,
+    "compress": 0,
+    "max_msg_size": MAX_MSG_BYTES,
+    "decode_text": True,
+    "params": None,
+    "headers": None,
+    "auth": None,
+    "verify_ssl": None,
+    "fingerprint": None,
+    "ssl_context": None,
+    "ssl": True,
+    "server_hostname": None,
+    "proxy": None,
+    "proxy_auth": None,
+    "proxy_headers": None,
+}
+"""What is meant by a parameter that is not given."""
+
 _OPTIONS: Final = frozenset(WebSocketOptions.__annotations__)
 _REQUEST_OPTIONS: Final = _OPTIONS & frozenset(RequestOptions.__annotations__) - {"timeout", "compress"}
 

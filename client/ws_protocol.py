@@ -65,10 +65,10 @@ class WebSocketProtocol(asyncio.Protocol):
         self.was_given_up: ServerTimeoutError | None = None
         """Why the server was given up; None unless it was."""
         http = connection.protocol
+        unread, http.unread = http.unread, b""
         transport.set_protocol(self)
-        reader.feed(http.unread)
-        http.unread = b""
         transport.resume_reading()
+        self.data_received(unread)
 
     # -- reading --------------------------------------------------------------------------------------------------
 
