@@ -1,0 +1,440 @@
+"""Request bodies: every kind of data, its framing, and what happens while it is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import io
+import json
+import tempfile
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from client import BasicAuth, ClientConnectionError, ClientResponseError, ClientSession, FormData, HttpVersion10
+from client.body import BodyConsumedError, BytesBody, FileBody, IterableBody, make_body
+from tests.client.peer import repeating
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from client import TCPConnector
+    from tests.client.conftest import Serve
+    from tests.client.peer import Peer, Received, Server
+
+HI = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+
+
+async def sent(session: ClientSession, server: Server, data: Any = None, **options: Any) -> Received:
+    """What the server receives of a POST."""
+    async with session.post(server.url, data=data, **options) as response:
+        assert response.status == 200
+    return server.received[-1]
+
+
+async def parts_of(data: bytes, size: int = 3) -> AsyncIterator[bytes]:
+    for at in range(0, len(data), size):
+        yield data[at : at + size]
+
+
+# -- kinds of data ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "body", "content_type"),
+    [
+        (b"bytes", b"bytes", "application/octet-stream"),
+        (bytearray(b"bytes"), b"bytes", "application/octet-stream"),
+        (memoryview(b"bytes"), b"bytes", "application/octet-stream"),
+        ("é", "é".encode(), "text/plain; charset=utf-8"),
+        (b"", b"", "application/octet-stream"),
+        ({"a": "1", "b": "ü"}, b"a=1&b=%C3%BC", "application/x-www-form-urlencoded"),
+        ([("a", "1"), ("a", "2")], b"a=1&a=2", "application/x-www-form-urlencoded"),
+        (io.BytesIO(b"file"), b"file", "application/octet-stream"),
+        (io.StringIO("é"), "é".encode(), "text/plain; charset=utf-8"),
+    ],
+)
+async def test_data(data: Any, body: bytes, content_type: str, serve: Serve, session: ClientSession) -> None:
+    """Whatever it is, it arrives, and says what it is."""
+    server = await serve(repeating(HI))
+    received = await sent(session, server, data)
+    assert (received.body, received.headers["content-type"]) == (body, content_type)
+
+
+async def test_json(serve: Serve, session: ClientSession, connector: TCPConnector) -> None:
+    """JSON by the session's serializer; not together with data."""
+    server = await serve(repeating(HI))
+    received = await sent(session, server, json={"a": [1, None, "é"]})
+    assert json.loads(received.body) == {"a": [1, None, "é"]}
+    assert received.headers["content-type"] == "application/json"
+    with pytest.raises(ValueError, match="not both"):
+        await session.post(server.url, data=b"x", json={})
+    async with ClientSession(json_serialize=repr, connector=connector, connector_owner=False) as other:
+        assert (await sent(other, server, json=(1,))).body == b"(1,)"
+
+
+async def test_form_data(serve: Serve, session: ClientSession) -> None:
+    """A `FormData` is sent as what it holds."""
+    server = await serve(repeating(HI))
+    received = await sent(session, server, FormData({"a": "1"}))
+    assert received.body == b"a=1"
+
+
+async def test_files(serve: Serve, session: ClientSession, tmp_path: Path) -> None:
+    """A file goes from where it stands, with its length, its type told by its name, and is left open."""
+    server = await serve(repeating(HI))
+    path = tmp_path / "page.html"
+    path.write_bytes(b"skip" + b"x" * 200_000)
+    with path.open("rb") as file:
+        file.seek(4)
+        received = await sent(session, server, file)
+        assert not file.closed
+    assert received.body == b"x" * 200_000
+    assert received.headers["content-length"] == "200000"
+    assert received.headers["content-type"] == "text/html"
+    with path.open() as text:
+        assert (await sent(session, server, text)).headers["transfer-encoding"] == "chunked"
+    with tempfile.NamedTemporaryFile() as temporary:
+        temporary.write(b"temporary")
+        temporary.seek(0)
+        assert (await sent(session, server, temporary)).body == b"temporary"
+
+
+async def test_async_iterables(serve: Serve, session: ClientSession) -> None:
+    """What has no length goes in chunks, empty parts left out: one would end the body."""
+    server = await serve(repeating(HI))
+
+    async def parts() -> AsyncIterator[bytes]:
+        for part in (b"one", b"", b"two"):
+            yield part
+
+    received = await sent(session, server, parts())
+    assert received.body == b"onetwo"
+    assert received.headers["transfer-encoding"] == "chunked"
+    assert "content-length" not in received.headers
+
+
+async def test_another_response_as_data(serve: Serve, session: ClientSession) -> None:
+    """A body may be passed on as it comes in."""
+    source = await serve(repeating(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000))
+    server = await serve(repeating(HI))
+    async with session.get(source.url) as response:
+        received = await sent(session, server, response.content.iter_any())
+    assert received.body == b"x" * 100_000
+
+
+@pytest.mark.parametrize("data", [1, object(), ClientSession])
+async def test_data_that_cannot_be_sent(data: Any, session: ClientSession) -> None:
+    """Other things are a TypeError, before anything is sent."""
+    with pytest.raises(TypeError):
+        await session.post("http://127.0.0.1:1/", data=data)
+
+
+# -- framing ----------------------------------------------------------------------------------------------------------
+
+
+async def test_chunked(serve: Serve, session: ClientSession) -> None:
+    """`chunked` sends in chunks what would have had a length; a number, as of old, is their size."""
+    server = await serve(repeating(HI))
+    received = await sent(session, server, b"12345", chunked=True)
+    assert received.body == b"12345"
+    assert received.headers["transfer-encoding"] == "chunked"
+    with pytest.warns(DeprecationWarning, match="chunk size"):
+        received = await sent(session, server, b"12345", chunked=2)
+    assert received.body == b"12345"
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Content-Length": "5"}, {"Transfer-Encoding": "chunked"}, {"transfer-encoding": "gzip, chunked"}]
+)
+async def test_chunked_contradicts(headers: dict[str, str], session: ClientSession) -> None:
+    """Two framings at once are a way to smuggle a request (RFC 9112 §11.2)."""
+    with pytest.raises(ValueError, match="chunked"):
+        await session.post("http://127.0.0.1:1/", data=b"12345", chunked=True, headers=headers)
+
+
+async def test_transfer_encoding_by_hand(serve: Serve, session: ClientSession) -> None:
+    """A caller who says that the body is chunked gets it chunked."""
+    server = await serve(repeating(HI))
+    received = await sent(session, server, b"12345", headers={"Transfer-Encoding": "chunked"})
+    assert received.body == b"12345"
+
+
+async def test_length_by_hand(serve: Serve, session: ClientSession) -> None:
+    """A caller who knows the length of a generator may say so."""
+    server = await serve(repeating(HI))
+    received = await sent(session, server, parts_of(b"12345"), headers={"Content-Length": "5"})
+    assert received.body == b"12345"
+    assert "transfer-encoding" not in received.headers
+
+
+@pytest.mark.parametrize("length", ["4", "6"])
+async def test_length_that_is_wrong(length: str, serve: Serve, session: ClientSession) -> None:
+    """Bytes beyond the length would be the next request's; too few would leave the server waiting."""
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.closed()
+
+    server = await serve(script)
+    with pytest.raises(ClientConnectionError, match="Content-Length"):
+        await session.post(server.url, data=parts_of(b"12345"), headers={"Content-Length": length})
+
+
+async def test_http_1_0_needs_a_length(connector: TCPConnector) -> None:
+    """It has no chunks."""
+    async with ClientSession(version=HttpVersion10, connector=connector, connector_owner=False) as session:
+        with pytest.raises(ValueError, match=r"1\.0"):
+            await session.post("http://127.0.0.1:1/", data=parts_of(b"x"))
+
+
+@pytest.mark.parametrize(
+    ("compress", "coding", "decode"),
+    [(True, "deflate", zlib.decompress), ("deflate", "deflate", zlib.decompress), ("gzip", "gzip", gzip.decompress)],
+)
+async def test_compress(
+    compress: Any, coding: str, decode: Callable[[bytes], bytes], serve: Serve, session: ClientSession
+) -> None:
+    """A body in memory is compressed at once and has a length; others are compressed as they are sent."""
+    server = await serve(repeating(HI))
+    text = b"text " * 1000
+    received = await sent(session, server, text, compress=compress)
+    assert (decode(received.body), received.headers["content-encoding"]) == (text, coding)
+    assert len(received.body) < 100
+    received = await sent(session, server, parts_of(text, 100), compress=compress)
+    assert decode(received.body) == text
+    assert received.headers["transfer-encoding"] == "chunked"
+
+
+async def test_compress_contradicts(serve: Serve, session: ClientSession) -> None:
+    """What is coded already is not coded again by mistake; no body needs no coding."""
+    server = await serve(repeating(HI))
+    with pytest.raises(ValueError, match="Content-Encoding"):
+        await session.post(server.url, data=b"x", compress=True, headers={"Content-Encoding": "gzip"})
+    with pytest.raises(ValueError, match="br"):
+        await session.post(server.url, data=b"x", compress="br")
+    assert "content-encoding" not in (await sent(session, server, b"", compress=True)).headers
+    assert "content-encoding" not in (await sent(session, server, compress=True)).headers
+
+
+# -- while it is sent -------------------------------------------------------------------------------------------------
+
+
+async def test_expect100(serve: Serve, session: ClientSession) -> None:
+    """The body waits for the server's word, for all kinds of it."""
+    was_early: list[bool] = []
+
+    async def script(peer: Peer) -> None:
+        while True:
+            received = await peer.head()
+            assert received.headers["expect"] == "100-continue"
+            was_early.append(bool(peer.reader._buffer))  # type: ignore[attr-defined]
+            await peer.send(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n")
+            server.received[-1] = received._replace(body=await peer.body(received))
+            await peer.send(HI)
+
+    server = await serve(script)
+    for data in (b"12345", parts_of(b"12345")):
+        assert (await sent(session, server, data, expect100=True)).body == b"12345"
+    assert was_early == [False, False]
+    assert server.connections == 1
+
+
+async def test_expect100_declined(serve: Serve, session: ClientSession) -> None:
+    """A server that answers at once does not get the body, and the connection is not used again."""
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.answer(b"no", "417 Expectation Failed")
+        assert await peer.reader.read() == b""
+
+    server = await serve(script)
+    async with session.post(server.url, data=b"12345", expect100=True) as response:
+        assert (response.status, await response.text()) == (417, "no")
+
+
+async def test_expect100_ignored(serve: Serve, session: ClientSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Old servers know nothing of it: after a while the body is sent anyway."""
+    monkeypatch.setattr("client.call._CONTINUE_SECONDS", 0.01)
+    server = await serve(repeating(HI))
+    assert (await sent(session, server, b"12345", expect100=True)).body == b"12345"
+
+
+async def test_early_answer(serve: Serve, session: ClientSession) -> None:
+    """A server may decline an upload in the middle; its answer counts, and sending stops."""
+    stopped = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"x" * 10_000
+                await asyncio.sleep(0)
+        finally:
+            stopped.set()
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.answer(b"too much", "413 Content Too Large")
+        while await peer.reader.read(65536):
+            pass
+
+    server = await serve(script)
+    async with session.post(server.url, data=endless()) as response:
+        assert response.status == 413
+        assert await response.text() == "too much"
+    await stopped.wait()
+
+
+async def test_both_ways_at_once(serve: Serve, session: ClientSession) -> None:
+    """A server may answer each part of a body as it comes."""
+    answers: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def questions() -> AsyncIterator[bytes]:
+        yield b"1"
+        for _ in range(3):
+            yield await answers.get()
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while size := int(await peer.reader.readuntil(b"\r\n"), 16):
+            part = await peer.reader.readexactly(size)
+            await peer.reader.readexactly(2)
+            await peer.send(b"%x\r\n%s\r\n" % (len(part) + 1, part + b"!"))
+        await peer.reader.readexactly(2)
+        await peer.send(b"0\r\n\r\n")
+
+    server = await serve(script)
+    seen = []
+    async with session.post(server.url, data=questions()) as response:
+        async for part, _ in response.content.iter_chunks():
+            seen.append(part)
+            answers.put_nowait(part)
+    assert seen == [b"1!", b"1!!", b"1!!!", b"1!!!!"]
+
+
+async def test_a_body_that_fails(serve: Serve, session: ClientSession) -> None:
+    """What a caller's generator raises ends the request, and is the error's cause."""
+
+    async def failing() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise LookupError("no more")
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.closed()
+
+    server = await serve(script)
+    with pytest.raises(ClientConnectionError, match="no more") as caught:
+        await session.post(server.url, data=failing())
+    assert isinstance(caught.value.__cause__, LookupError)
+    assert caught.value.url == server.url
+
+
+async def test_the_server_goes_away(serve: Serve, session: ClientSession) -> None:
+    """A connection that breaks while a body is sent ends the request."""
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x" * 100_000
+            await asyncio.sleep(0)
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        peer.reset()
+
+    server = await serve(script)
+    with pytest.raises(ClientConnectionError):
+        await session.post(server.url, data=endless())
+
+
+async def test_a_slow_server_holds_a_body_back(serve: Serve, session: ClientSession) -> None:
+    """A large body is not read into memory because the server is slow."""
+    read = 0
+    go_on = asyncio.Event()
+
+    async def large() -> AsyncIterator[bytes]:
+        nonlocal read
+        for _ in range(500):
+            read += 100_000
+            yield b"x" * 100_000
+
+    async def script(peer: Peer) -> None:
+        received = await peer.head()
+        await go_on.wait()
+        assert len(await peer.body(received)) == 50_000_000
+        await peer.send(HI)
+
+    server = await serve(script)
+    uploading = asyncio.create_task(sent(session, server, large()))
+    seen = -1
+    while not read or read != seen:  # until the body cannot go on
+        seen = read
+        for _ in range(50):
+            await asyncio.sleep(0)
+    assert read < 20_000_000
+    go_on.set()
+    await uploading
+    assert read == 50_000_000
+
+
+async def test_raise_for_status_after_an_upload(serve: Serve, session: ClientSession) -> None:
+    """An upload that is declined is an error as any other."""
+    server = await serve(repeating(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"))
+    with pytest.raises(ClientResponseError):
+        await session.post(server.url, data=parts_of(b"x"), auth=BasicAuth("a"), raise_for_status=True)
+
+
+# -- bodies by themselves ---------------------------------------------------------------------------------------------
+
+
+async def read(body: Any) -> bytes:
+    return b"".join([part async for part in body.parts()])
+
+
+async def test_replaying() -> None:
+    """What can begin again does so from the start; what cannot says so."""
+    file = FileBody(io.BytesIO(b"file"))
+    assert file.can_replay
+    assert [await read(file), await read(file)] == [b"file", b"file"]
+    once = IterableBody(parts_of(b"once"))
+    assert not once.can_replay
+    assert await read(once) == b"once"
+    with pytest.raises(BodyConsumedError):
+        await read(once)
+
+    class Again:
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return parts_of(b"again")
+
+    again = IterableBody(Again())
+    assert again.can_replay
+    assert [await read(again), await read(again)] == [b"again", b"again"]
+
+
+async def test_pipes_cannot_begin_again() -> None:
+    """A file that cannot seek has no length either."""
+
+    class Pipe(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+    body = FileBody(Pipe(b"pipe"))
+    assert (body.size, body.can_replay) == (None, False)
+    assert await read(body) == b"pipe"
+    with pytest.raises(BodyConsumedError):
+        await read(body)
+
+
+def test_sizes() -> None:
+    """A size is what is left to send."""
+    buffer = io.BytesIO(b"12345")
+    buffer.seek(2)
+    body = make_body(buffer)
+    assert body.size == 3
+    assert buffer.tell() == 2
+    ready = BytesBody(b"12")
+    assert make_body(ready) is ready
+    assert ready.in_memory() == b"12"
