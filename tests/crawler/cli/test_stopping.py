@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from crawler.settings import Settings
 from tests.proof.command import Command, Ended, finish
 from tests.sites import page, serve
 
@@ -24,16 +25,20 @@ if TYPE_CHECKING:
 
 
 class Gate:
-    """A site whose pages, but for the first, wait until they are let go."""
+    """A site whose pages, but for the first, wait until they are let go. `is_asked`: as many wait as one host may be asked
+    for at once, by default."""
 
     def __init__(self) -> None:
         self.is_asked = asyncio.Event()
         self.may_answer = asyncio.Event()
+        self._waiting = 0
 
     async def __call__(self, visit: Visit) -> Reply:
         if visit.path == "/":
             return page("Home", *(f"/{number}" for number in range(10)))
-        self.is_asked.set()
+        self._waiting += 1
+        if self._waiting == Settings().per_host:
+            self.is_asked.set()
         await self.may_answer.wait()
         return page(visit.path)
 
