@@ -117,11 +117,8 @@ class Crawl:
         )
         reason = "failed"
         try:
-            feed = ExportFeed(self._exports, frontier)
-            await feed.open()
-            reason = await self._crawl(frontier)
-            await frontier.flush()
-            await feed.close()
+            async with ExportFeed(self._exports, frontier):
+                reason = await self._crawl(frontier)
         finally:
             await frontier.close(reason)
         return Report(reason=reason, stats=self.stats())

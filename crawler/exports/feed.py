@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
+from crawler.errors import StorageError
 from crawler.exports.protocol import Cursor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import TracebackType
 
     from crawler.exports.protocol import Export
     from crawler.frontier import SqliteFrontier
@@ -26,8 +28,29 @@ class ExportFeed:
         self._frontier = frontier
         self._failure: BaseException | None = None
 
-    async def open(self) -> None:
+    async def __aenter__(self) -> Self:
         """Cut each file back to what is known to be in it, and bring it up to the last committed item."""
+        try:
+            await self._open()
+        except BaseException:
+            await self._close_all()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Commit what is settled, and make the files whole. After an error they are closed all the same, so far as it goes.
+
+        Raises what `write` has raised: the commit that called it may have been cancelled meanwhile, and nobody have heard.
+        """
+        if error is None:
+            await self._frontier.flush()
+        failures = await self._close_all()
+        if error is None and (failure := self._failure or next(iter(failures), None)):
+            raise failure
+
+    async def _open(self) -> None:
         cursors = await self._frontier.exports()
         for export in self._exports:
             known = cursors.get(export.path)
@@ -51,11 +74,14 @@ class ExportFeed:
             raise
         self._frontier.on_items = self.write
 
-    async def close(self) -> None:
-        """Make the files whole. Everything that was settled has to be committed by then. Raises what `write` has raised,
-        since the commit that called it may have been cancelled meanwhile, and nobody have heard of it."""
+    async def _close_all(self) -> list[StorageError]:
+        """Close each export, whatever becomes of the others; returns what went wrong."""
+        failures = []
         for export in self._exports:
-            cursor = await asyncio.to_thread(export.close)
-            self._frontier.note_export(export.path, cursor.to_json())
-        if self._failure:
-            raise self._failure
+            try:
+                cursor = await asyncio.to_thread(export.close)
+            except StorageError as failure:
+                failures.append(failure)
+            else:
+                self._frontier.note_export(export.path, cursor.to_json())
+        return failures

@@ -47,29 +47,23 @@ async def kept(frontier: SqliteFrontier, path: Path) -> int:
 async def test_a_file_gets_what_there_was_and_what_comes(frontier: SqliteFrontier, tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     await bring(frontier, '{"n":1}', '{"n":2}')
-    feed = ExportFeed([open_export(str(path))], frontier)
-    await feed.open()
-    assert path.read_text() == '{"n":1}\n{"n":2}\n'
-    await bring(frontier)
-    await bring(frontier, '{"n":3}')
-    assert path.read_text() == '{"n":1}\n{"n":2}\n{"n":3}\n'
-    assert await kept(frontier, path) == 3
-    await feed.close()
+    async with ExportFeed([open_export(str(path))], frontier):
+        assert path.read_text() == '{"n":1}\n{"n":2}\n'
+        await bring(frontier)
+        await bring(frontier, '{"n":3}')
+        assert path.read_text() == '{"n":1}\n{"n":2}\n{"n":3}\n'
+        assert await kept(frontier, path) == 3
 
 
 async def test_a_file_goes_on_from_its_cursor(frontier: SqliteFrontier, tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
-    first = ExportFeed([open_export(str(path))], frontier)
-    await first.open()
-    await bring(frontier, '{"n":1}')
-    await first.close()
+    async with ExportFeed([open_export(str(path))], frontier):
+        await bring(frontier, '{"n":1}')
     await frontier.flush()
     with path.open("a") as file:
         file.write('{"n":2}\n{"torn')
-    second = ExportFeed([open_export(str(path))], frontier)
-    await second.open()
-    await bring(frontier, '{"n":2}')
-    await second.close()
+    async with ExportFeed([open_export(str(path))], frontier):
+        await bring(frontier, '{"n":2}')
     assert path.read_text() == '{"n":1}\n{"n":2}\n'
 
 
@@ -77,11 +71,9 @@ async def test_closing_a_csv_keeps_the_cursor_of_the_file_as_it_then_is(
     frontier: SqliteFrontier, tmp_path: Path
 ) -> None:
     path = tmp_path / "out.csv"
-    feed = ExportFeed([open_export(str(path))], frontier)
-    await feed.open()
-    await bring(frontier, '{"a":1}')
-    await bring(frontier, '{"b":2}')
-    await feed.close()
+    async with ExportFeed([open_export(str(path))], frontier):
+        await bring(frontier, '{"a":1}')
+        await bring(frontier, '{"b":2}')
     await frontier.flush()
     assert json.loads((await frontier.exports())[str(path)])["bytes"] == path.stat().st_size
     assert path.read_bytes() == b"a,b\r\n1,\r\n,2\r\n"
@@ -93,20 +85,28 @@ async def test_after_a_failed_write_nothing_more_is_written_and_the_end_says_why
     """A commit goes on without the export: what is missing in the file, the next run writes. But the run does not end as if
     all were well, even if nobody was there to hear of the failure."""
     path = tmp_path / "out.jsonl"
-    feed = ExportFeed([open_export(str(path))], frontier)
-    await feed.open()
-    await bring(frontier, '{"n":1}')
     long = json.dumps({"text": "x" * 300_000})
-    with full_disk(200_000), pytest.raises(StorageError):
-        await feed.write(2, [long])
-    await bring(frontier, long)
-    await bring(frontier, '{"n":3}')
-    assert path.read_text() == '{"n":1}\n'
-    assert await kept(frontier, path) == 1
     with pytest.raises(StorageError, match=r"cannot write .*out\.jsonl"):
-        await feed.close()
+        async with ExportFeed([open_export(str(path))], frontier) as feed:
+            await bring(frontier, '{"n":1}')
+            with full_disk(200_000), pytest.raises(StorageError):
+                await feed.write(2, [long])
+            await bring(frontier, long)
+            await bring(frontier, '{"n":3}')
+            assert path.read_text() == '{"n":1}\n'
+            assert await kept(frontier, path) == 1
 
-    again = ExportFeed([open_export(str(path))], frontier)
-    await again.open()
-    await again.close()
-    assert path.read_text() == f'{{"n":1}}\n{long}\n{{"n":3}}\n'
+    async with ExportFeed([open_export(str(path))], frontier):
+        assert path.read_text() == f'{{"n":1}}\n{long}\n{{"n":3}}\n'
+
+
+async def test_after_an_error_the_files_are_closed_and_the_error_is_told(
+    frontier: SqliteFrontier, tmp_path: Path
+) -> None:
+    export = open_export(str(tmp_path / "out.csv"))
+    with pytest.raises(LookupError, match="why it ended"):
+        async with ExportFeed([export], frontier):
+            await bring(frontier, '{"a":1}')
+            await bring(frontier, '{"b":2}')
+            raise LookupError("why it ended")
+    assert (tmp_path / "out.csv").read_bytes() == b"a,b\r\n1,\r\n,2\r\n"
