@@ -19,7 +19,7 @@ test: $(VENV)/.dev  ## Lint, check types and run the tests, as CI does
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest --cov --cov-report=term:skip-covered
+	$(BIN)/pytest --numprocesses auto --cov --cov-report term:skip-covered
 
 format: $(VENV)/.dev  ## Format the code and mend what the linter can
 	$(BIN)/ruff format

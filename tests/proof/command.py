@@ -26,19 +26,26 @@ class Ended(NamedTuple):
     err: str
 
 
-class Command:
-    """Runs `crawl` in `folder`, away from whatever settings the surroundings have."""
+def unmeasured() -> dict[str, str]:
+    """The environment without what makes a new process measure its coverage, which takes time, and a file of its own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
 
-    def __init__(self, folder: Path) -> None:
+
+class Command:
+    """Runs `crawl` in `folder`, away from whatever settings the surroundings have; its coverage is measured if ours is."""
+
+    def __init__(self, folder: Path, *, is_measured: bool = True) -> None:
         self.folder = folder
+        surroundings = dict(os.environ) if is_measured else unmeasured()
+        own = {name: value for name, value in surroundings.items() if not name.startswith("CRAWL_")}
+        self._environment = {**own, "NO_COLOR": "1", "COLUMNS": "200"}
 
     def start(self, *arguments: str | Path, wrapper: tuple[str, ...] = ()) -> subprocess.Popen[str]:
         """Start `crawl` with these arguments, through `wrapper` if that is given; its output is piped."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("CRAWL_")}
         return subprocess.Popen(
             [*wrapper, COMMAND, *arguments],
             cwd=self.folder,
-            env={**environment, "NO_COLOR": "1", "COLUMNS": "200"},
+            env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -161,7 +161,7 @@ def test_a_full_disk_stops_the_crawl_and_loses_nothing(
     arguments = ("run", server.url, "--quiet", "-s", "retry_wait=0.01", "--state", "a.crawl", "-o", "a.jsonl")
     assert Command(calm).run(*arguments).code == FINISHED
     with small_disk(small) as disk:
-        command = Command(small)
+        command = Command(small, is_measured=False)  # of which the data would not find room
         ended = command.run(*arguments, wrapper=disk.wrapper)
         complains(ended, CRAWL_FAILED, r"a\.crawl|a\.jsonl", "full|make room|large", "same command")
         disk.mend()

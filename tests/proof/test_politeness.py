@@ -163,7 +163,8 @@ def test_a_stalled_host_keeps_nobody_waiting(command: Command, options: tuple[st
 
     with WebServer(answer, addresses=[f"127.0.0.{number}" for number in range(1, hosts + 1)]) as server:
         seeds = [f"{server.url}{number}" for number in range(20)] + server.urls[1:]
-        at_most = ("--concurrency", "3", "--per-host", "2", "--quiet", "-s", "read_timeout=60", "-s", "drain_timeout=0")
+        patient = ("-s", "read_timeout=60", "-s", "drain_timeout=1")
+        at_most = ("--concurrency", "3", "--per-host", "2", "--quiet", *patient)
         process = command.start("run", spider_for(command, seeds), *at_most, *options)
         assert server.wait(is_served, timeout=20), "the others were kept waiting"
         silent = [one for one in server.journal() if one.host == server.hosts[0]]

@@ -6,33 +6,33 @@ server's own log.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.proof.command import FINISHED, finish
+from tests.proof.command import FINISHED, Command, finish, unmeasured
 from tests.proof.crawlfile import check_invariants, query, read_items
-from tests.proof.walk import walk
+from tests.proof.walk import Walk
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.proof.command import Command
     from tests.servers.nginx import Nginx
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.mark.corpus
-def test_every_page_that_links_lead_to_is_visited_once(
-    command: Command, corpus_root: Path, corpus_server: Nginx
-) -> None:
-    """The walk takes its time while the crawl runs beside it."""
-    state, output = command.folder / "site.crawl", command.folder / "out.jsonl"
-    process = command.start(
-        *("run", corpus_server.url, "--no-robots", "--per-host", "32", "--quiet", "--state", state, "-o", output)
-    )
-    expected = walk(corpus_root, corpus_server.url)
-    ended = finish(process)
+def test_every_page_that_links_lead_to_is_visited_once(tmp_path: Path, corpus_root: Path, corpus_server: Nginx) -> None:
+    """Walk and crawl take place at the same time, each in a process of its own."""
+    command = Command(tmp_path, is_measured=False)
+    state, output = tmp_path / "site.crawl", tmp_path / "out.jsonl"
+    options = ("--no-robots", "--per-host", "32", "--quiet", "--state", state, "-o", output)
+    crawl = command.start("run", corpus_server.url, *options)
+    expected = _walk(corpus_root, corpus_server.url)
+    ended = finish(crawl)
     assert ended.code == FINISHED, ended.err
     corpus_server.stop()
 
@@ -43,6 +43,12 @@ def test_every_page_that_links_lead_to_is_visited_once(
     _check_redirects(state, expected.redirects)
     asked = Counter(asked.target for asked in corpus_server.journal())
     assert asked == Counter({url.removeprefix(corpus_server.url.rstrip("/")): 1 for url in expected.answers})
+
+
+def _walk(root: Path, url: str) -> Walk:
+    command = [sys.executable, "-m", "tests.proof.walk", str(root), url]
+    done = subprocess.run(command, cwd=REPOSITORY, env=unmeasured(), capture_output=True, text=True, check=True)
+    return Walk.from_json(done.stdout)
 
 
 def _check_items(output: Path, pages: set[str]) -> None:

@@ -6,18 +6,22 @@ twice, independently.
 
 What nginx does with a path, as far as these folders need it: percent escapes are decoded, a percent sign that starts none
 is a bad request, and repeated slashes are merged; a folder without its slash is redirected to the one with it; a folder with its slash is its index.html, or forbidden.
+
+Usage: python -m tests.proof.walk ROOT URL, which prints the answers as JSON
 """
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 _HTML = {".html", ".htm", ".xhtml"}
@@ -39,6 +43,16 @@ class Walk(NamedTuple):
     """Every URL that is asked for, with its answer."""
 
     answers: dict[str, Answer]
+
+    @classmethod
+    def from_json(cls, text: str) -> Walk:
+        """What a process that took the walk has printed."""
+        return cls({url: Answer(**answer) for url, answer in json.loads(text).items()})
+
+    def to_json(self) -> str:
+        """The answers, but for their links."""
+        kept = ("status", "is_html", "target")
+        return json.dumps({url: {name: getattr(answer, name) for name in kept} for url, answer in self.answers.items()})
 
     @property
     def pages(self) -> set[str]:
@@ -148,3 +162,7 @@ class _Anchors(HTMLParser):
             self.hrefs.append(href.strip(_BLANK))
         elif self.base is None:
             self.base = href.strip(_BLANK)
+
+
+if __name__ == "__main__":
+    print(walk(Path(sys.argv[1]), sys.argv[2]).to_json())
