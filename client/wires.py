@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import socket
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, cast
+import sys
+from asyncio import sslproto
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar, cast
 
 from client.handshakes import ProxyFault
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
     from ssl import SSLContext
 
     from client.handshakes import Handshake
+
+_HAS_BROKEN_TLS: Final = sys.version_info < (3, 11, 8) or (3, 12) <= sys.version_info < (3, 12, 2)
 
 P = TypeVar("P", bound=asyncio.Protocol)
 Started: TypeAlias = tuple[asyncio.Transport, P]
@@ -82,36 +86,25 @@ class TlsWire(asyncio.Protocol):
     async def start(self, factory: Callable[[], P], tls: SSLContext | None, server_hostname: str | None) -> Started[P]:
         transport = self._transport
         assert transport is not None
+        protocol = factory()
         if tls is None:
-            protocol = factory()
             transport.set_protocol(protocol)
             protocol.connection_made(transport)
             return transport, protocol
-        # Not by start_tls: its TLS inside TLS breaks down when a handshake fails, in Python before 3.11.8 and 3.12.2
-        # (github.com/python/cpython/issues/113214). So the inner one gets a socket, and a relay behind that.
-        near, far = socket.socketpair()
+        _mend(transport)
         try:
-            await self._relay(transport, far)
+            inner = await self._loop.start_tls(transport, protocol, tls, server_hostname=server_hostname)
+            if inner is None:
+                raise ConnectionAbortedError(errno.ECONNABORTED, "the connection was closed during the TLS handshake")
         except BaseException:
-            near.close()
             transport.abort()
             raise
-        near.setblocking(False)
-        return await SocketWire(near).start(factory, tls, server_hostname)
-
-    async def _relay(self, transport: asyncio.Transport, far: socket.socket) -> None:
-        """Carry bytes between the connection and a socket, until one of them is closed."""
-        far.setblocking(False)
-        try:
-            other, _ = await self._loop.create_connection(lambda: _Relay(transport, transport.abort), sock=far)
-        except BaseException:
-            far.close()
-            raise
-        transport.set_protocol(_Relay(other, other.close))
+        protocol.connection_made(inner)
+        return inner, protocol
 
     def close(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
+        assert self._transport is not None
+        self._transport.abort()
 
     # -- what the transport calls ---------------------------------------------------------------------------------
 
@@ -129,26 +122,13 @@ class TlsWire(asyncio.Protocol):
             self._received.set_exception(exc)
 
 
-class _Relay(asyncio.Protocol):
-    """Writes what one transport receives to another, which is not read faster than the one can be written to."""
+def _mend(transport: asyncio.Transport) -> None:
+    """Let a handshake inside asyncio's TLS fail as it should (github.com/python/cpython/issues/113214).
 
-    def __init__(self, other: asyncio.Transport, end: Callable[[], None]) -> None:
-        self._other = other
-        self._end = end
-
-    def data_received(self, data: bytes) -> None:
-        self._other.write(data)
-
-    def pause_writing(self) -> None:
-        if not self._other.is_closing():
-            self._other.pause_reading()
-
-    def resume_writing(self) -> None:
-        if not self._other.is_closing():
-            self._other.resume_reading()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._end()
+    Before Python 3.11.8 and 3.12.2 it ends in a TypeError: `_force_close` calls something with an argument it does not take.
+    """
+    if _HAS_BROKEN_TLS and isinstance(transport, sslproto._SSLProtocolTransport):
+        transport._force_close = lambda _error: transport.abort()  # type: ignore[attr-defined]
 
 
 async def negotiate(wire: Wire, handshake: Handshake) -> None:

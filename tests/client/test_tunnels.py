@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import struct
 from contextlib import AsyncExitStack, asynccontextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,9 @@ from client import (
     ClientConnectorError,
     ClientHttpProxyError,
     ClientProxyConnectionError,
+    ClientResponse,
     ClientSession,
+    ClientTimeout,
     ConnectionTimeoutError,
     Fingerprint,
     HostLimits,
@@ -38,6 +41,7 @@ from client.origin import Origin
 from client.proxies import Proxy, always
 from client.request import ClientRequest, HeaderDefaults, SendPolicy
 from tests.servers.proxy import http_proxy, scripted, socks_proxy
+from tests.servers.websocket import aiohttp_server
 from tests.sites import page, redirect, serve
 
 if TYPE_CHECKING:
@@ -180,20 +184,24 @@ async def test_https_goes_through_a_tunnel(secure: Site, certificates: Certifica
     assert not {"proxy-authorization", "x-key"} & secure.log[0].headers.keys()
 
 
-@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5h"])
+@pytest.mark.parametrize("url_scheme", ["ws", "http", "wss", "https"])
 async def test_websockets_go_through_a_tunnel_without_tls_too(
-    plain: Site, certificates: Certificates, scheme: str
+    certificates: Certificates, scheme: str, url_scheme: str
 ) -> None:
     """RFC 6455 §4.1: a forward proxy would not know what to do with them."""
     tls = certificates.server if scheme == "https" else None
+    origin_tls = certificates.server if url_scheme in ("wss", "https") else None
     async with (
-        http_proxy(names=NAMES, tls=tls) as proxy,
-        TCPConnector(ssl=certificates.trusting) as connector,
+        aiohttp_server(origin_tls) as url,
+        socks_proxy(names=NAMES, scheme=scheme) if scheme == "socks5h" else http_proxy(names=NAMES, tls=tls) as proxy,
+        ClientSession(connector=TCPConnector(ssl=certificates.trusting)) as session,
     ):
-        policy = SendPolicy(HeaderDefaults(CIMultiDict()), proxy_for=always(Proxy.of(proxy.url)))
-        connection = await connector.connect(ClientRequest("GET", URL(named(plain)).with_scheme("ws"), policy))
-        assert [asked.verb for asked in proxy.log] == ["CONNECT"]
-        connection.close()
+        asked = url.with_host("origin.example").with_scheme(url_scheme).with_port(url.port)
+        async with session.ws_connect(asked, proxy=proxy.url) as websocket:
+            await websocket.send_str("over there")
+            assert await websocket.receive_str() == "over there"
+        assert [asked.verb for asked in proxy.log] == ["SOCKS5" if scheme == "socks5h" else "CONNECT"]
 
 
 @pytest.mark.parametrize("login_given", [None, "you:wrong"])
@@ -586,13 +594,17 @@ async def test_a_proxy_that_speaks_something_else(scheme: str, answers: bytes, t
 
 @pytest.mark.parametrize("scheme", ["http", "https", "socks4", "socks5"])
 @pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"\5\0\5"])
-async def test_a_proxy_that_hangs_up(certificates: Certificates, scheme: str, start: bytes) -> None:
+@pytest.mark.parametrize("is_abrupt", [False, True])
+async def test_a_proxy_that_hangs_up(certificates: Certificates, scheme: str, start: bytes, is_abrupt: bool) -> None:
     async def talk(reader: StreamReader, writer: StreamWriter) -> None:
-        await reader.read(9)
+        await reader.read(2)
         writer.write(start)
-        await writer.drain()
-        writer.close()
-        await writer.wait_closed()
+        if is_abrupt:
+            linger = struct.pack("ii", 1, 0)  # the end of the connection is a reset then
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        else:
+            writer.close()
+            await writer.wait_closed()
 
     tls = certificates.server if scheme == "https" else None
     async with (
@@ -727,10 +739,39 @@ def test_cancelled_at_any_stage_nothing_is_left(
         runner.run(main())
 
 
+@pytest.mark.parametrize("scheme", ["http", "https", "socks4", "socks5"])
+@pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_cancelled_at_any_turn_of_the_loop_nothing_is_left(
+    certificates: Certificates, scheme: str, factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    async def main() -> None:
+        tls = certificates.server if scheme == "https" else None
+        async with (
+            serve({"/": page("Secure")}, tls=certificates.server) as site,
+            socks_proxy(scheme=scheme) if scheme.startswith("socks") else http_proxy(tls=tls) as proxy,
+        ):
+            outcomes: set[type] = set()
+            for turns in range(80):
+                async with TCPConnector(ssl=certificates.trusting) as connector:
+                    session = ClientSession(connector=connector, proxy=proxy.url)
+                    task = asyncio.create_task(session._request("GET", f"{site.url}/", {}))
+                    for _ in range(turns):
+                        await asyncio.sleep(0)
+                    task.cancel()
+                    outcomes.update(type(outcome) for outcome in await asyncio.gather(task, return_exceptions=True))
+                    assert connector.limits.active == connector.in_use_count
+                    await session.close()
+                if proxy.connections:
+                    await proxy.is_left.wait()
+                assert connector.limits.active == connector.in_use_count == connector.idle_count == 0
+            assert outcomes == {asyncio.CancelledError, ClientResponse}, "from the first to the last turn"
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main())
+
+
 @pytest.mark.parametrize("stage", STALLS)
 async def test_the_time_to_connect_covers_the_proxy(certificates: Certificates, stage: str) -> None:
-    from client import ClientTimeout
-
     async with (
         stalling(stage, certificates) as (proxy, _),
         TCPConnector(ssl=certificates.trusting) as connector,
@@ -780,3 +821,19 @@ async def test_signals_tell_of_every_look_up(plain: Site, scheme: str, resolved:
     ):
         assert response.status == 200
     assert seen == ["begun", *resolved, "ended"]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5"])
+async def test_timings_count_the_way_to_the_proxy_as_connecting(
+    plain: Site, secure: Site, certificates: Certificates, scheme: str
+) -> None:
+    tls = certificates.server if scheme == "https" else None
+    async with (
+        socks_proxy() if scheme == "socks5" else http_proxy(tls=tls) as proxy,
+        ClientSession(connector=TCPConnector(ssl=certificates.trusting), proxy=proxy.url) as session,
+    ):
+        for site in (plain, secure):
+            async with session.get(f"{site.url}/") as response:
+                await response.read()
+                assert response.timings.connect > 0
+                assert response.timings.dns == 0
