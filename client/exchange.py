@@ -162,8 +162,8 @@ class Exchange:
                 raise HeadTooLarge(f"a status line of more than {policy.max_line_size} bytes")
             if any(len(line) > policy.max_field_size for line in lines):
                 raise HeadTooLarge(f"a header line of more than {policy.max_field_size} bytes")
-        if "\0" in head.lowered:
-            raise WireError("NUL in the head")
+        if "\0" in head.lowered or data.count(b"\r") != data.count(b"\r\n"):
+            raise WireError("NUL or a bare CR in the head")  # §2.2; the parser lets both pass here and there
         if data[data.index(b"\n") + 1] in b" \t":
             raise WireError("a blank before the first header")  # RFC 9112 §2.2
         if " :" in head.lowered and _BLANK_BEFORE_COLON.search(head.lowered):

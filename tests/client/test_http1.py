@@ -164,6 +164,7 @@ BAD_HEADS = {
     "NUL in a value": OK + b"X: a\0b\r\nContent-Length: 2\r\n\r\nhi",
     "NUL in the reason": b"HTTP/1.1 200 O\0K\r\nContent-Length: 2\r\n\r\nhi",
     "bare CR in a value": OK + b"X: a\rb\r\n\r\n",
+    "two CRs": OK + b"X: a\r\r\nContent-Length: 2\r\n\r\nhi",
     "blank before the first header": OK + b" Content-Length: 2\r\n\r\nhi",
     "empty transfer encoding": OK + b"Transfer-Encoding:\r\n\r\n",
     "101 unasked": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nx",
