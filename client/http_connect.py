@@ -7,10 +7,11 @@ we tunnel to never speak first, so such bytes are somebody else's, and the tunne
 
 from __future__ import annotations
 
+import errno
 import re
 from typing import TYPE_CHECKING, Final
 
-from client.handshakes import Ask, ConnectDeclined, ProxyFault
+from client.handshakes import Ask, ConnectDeclined, ProxyFault, TargetFault
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -28,9 +29,12 @@ _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 def http_connect(host: str, port: int, header_lines: str = "") -> Handshake:
     """Ask for a tunnel; `header_lines` are header lines for the proxy, each with its CRLF.
 
-    Raises `ConnectDeclined` for an answer that is not 2xx, `ProxyFault` for one that is not HTTP/1.
+    Raises `ConnectDeclined` for an answer that is not 2xx, `ProxyFault` for one that is not HTTP/1, `TargetFault` for a host
+    that cannot be asked for.
     """
     target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if not (target.isascii() and target.isprintable()) or " " in target:
+        raise TargetFault("a name that HTTP cannot carry", errno.EINVAL)
     request = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{header_lines}\r\n".encode()
     received = bytearray()
     start = status = 0

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "socks4": 1080, "socks4a": 1080, "socks5": 1080, "socks5h": 1080}
+_SCHEMES: Final = frozenset({"all", "http", "https", "ws", "wss"})
 _CREDENTIALS: Final = re.compile(r"(?:(?<=//)|^(?!.*//)).*@", re.DOTALL)  # a password may hold an unquoted slash or @
 
 
@@ -126,7 +127,12 @@ def always(proxy: Proxy) -> ProxyChoice:
 
 
 def by_scheme(proxies: Mapping[str, str | URL]) -> ProxyChoice:
-    """Choose among the URLs of proxies by the scheme of what is requested, as `schemes_for` has it."""
+    """Choose among the URLs of proxies by the scheme of what is requested, as `schemes_for` has it.
+
+    Raises `ValueError` for other schemes, and what `Proxy.of` does.
+    """
+    if unknown := proxies.keys() - _SCHEMES:
+        raise ValueError(f"proxies are for {', '.join(sorted(_SCHEMES))}, not {', '.join(sorted(unknown))}")
     table = {scheme: Proxy.of(url) for scheme, url in proxies.items()}
     return lambda url: next((table[scheme] for scheme in schemes_for(url) if scheme in table), None)
 

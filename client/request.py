@@ -225,7 +225,8 @@ class ClientRequest:
         """Write the head out."""
         url = self.url
         target, host = url.raw_path_qs, url.host_port_subcomponent
-        if not (target.isascii() and target.isprintable()) or " " in target or not host:
+        written = f"{host}{target}"
+        if not (host and written.isascii() and written.isprintable()) or " " in written:
             raise InvalidUrlClientError(url, "the URL has no host, or characters that must be quoted")
         if self._headers is None:
             cookie = f"Cookie: {self._cookie}\r\n" if self._cookie else ""

@@ -60,15 +60,15 @@ async def open_tunnel(
             if isinstance(error, TargetFault):
                 faults.append(error)
                 continue
-            raise _translated(error, req, hop) from error
+            if isinstance(error, OSError):
+                raise ClientProxyConnectionError(hop, error) from error
+            if isinstance(error, ConnectDeclined):
+                raise _declined(req, error) from error
+            raise
         return wire
     raise ClientConnectorError(req.connection_key, faults[0]) from faults[0]
 
 
-def _translated(error: BaseException, req: ClientRequest, hop: ConnectionKey) -> BaseException:
-    if isinstance(error, OSError):
-        return ClientProxyConnectionError(hop, error)
-    if isinstance(error, ConnectDeclined):
-        headers = CIMultiDictProxy(CIMultiDict(error.headers))
-        return ClientHttpProxyError(req.request_info, (), status=error.status, message=error.reason, headers=headers)
-    return error
+def _declined(req: ClientRequest, answer: ConnectDeclined) -> ClientHttpProxyError:
+    headers = CIMultiDictProxy(CIMultiDict(answer.headers))
+    return ClientHttpProxyError(req.request_info, (), status=answer.status, message=answer.reason, headers=headers)

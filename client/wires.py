@@ -37,11 +37,9 @@ class Wire(Protocol):
         """Return the next bytes, no more than `limit`; none at the end of the connection."""
 
     async def start(self, factory: Callable[[], P], tls: SSLContext | None, server_hostname: str | None) -> Started[P]:
-        """Have a protocol take the connection over, inside TLS if there is a context; closed if that fails.
+        """Have a protocol take the connection over, inside TLS if there is a context; return it, behind its transport.
 
-        Returns its transport and the protocol.
-
-        Raises `OSError`, of which `ssl.SSLError` is a kind.
+        Raises `OSError`, of which `ssl.SSLError` is a kind; the connection is closed then.
         """
 
     def close(self) -> None:

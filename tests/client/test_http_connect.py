@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.handshakes import ConnectDeclined, ProxyFault
+from client.handshakes import ConnectDeclined, ProxyFault, TargetFault
 from client.http_connect import MAX_HEAD_BYTES, http_connect
 from tests.client.transcripts import play
 
@@ -39,6 +39,12 @@ def test_the_request(host: str, target: str) -> None:
     """RFC 9112 §3.2.3: the authority form, always with its port."""
     sent, _ = play(http_connect(host, 443, "X-Key: 1\r\n"), b"HTTP/1.1 200 OK\r\n\r\n")
     assert sent == f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nX-Key: 1\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize("host", ["a b", "a\r\nX: y", "a\x7f", "\u00fc.example"])
+def test_a_host_that_would_break_the_request(host: str) -> None:
+    with pytest.raises(TargetFault, match="cannot carry"):
+        play(http_connect(host, 443), b"")
 
 
 @each_pace

@@ -138,6 +138,11 @@ def test_choosing_by_scheme() -> None:
     assert hosts == {"http://a": "p", "https://a": None, "ws://a": "p", "wss://a": "q"}
 
 
+def test_a_scheme_that_nobody_will_look_for() -> None:
+    with pytest.raises(ValueError, match="not https://"):
+        by_scheme({"https://": "http://p"})
+
+
 def test_the_first_choice_that_is_made_counts() -> None:
     first, second = by_scheme({"http": "http://p"}), always(Proxy.of("http://q"))
     choose = first_of([first, second])

@@ -32,6 +32,7 @@ from client import (
     ConnectionTimeoutError,
     Fingerprint,
     HostLimits,
+    InvalidURL,
     TCPConnector,
     TraceConfig,
     UnixConnector,
@@ -131,6 +132,16 @@ async def test_the_default_port_is_left_out() -> None:
         ("ws://a.example/x", "GET /x HTTP/1.1\r\nHost: a.example\r\n"),
     ):
         assert ClientRequest("GET", URL(url), policy).head().startswith(line)
+
+
+@pytest.mark.parametrize("url", ["http://a b/", "https://a b/", "http://a\x0bb/"])
+async def test_a_host_that_would_break_the_request(url: str) -> None:
+    """Where we resolve names it has no address; a proxy must not see it either."""
+    async with http_proxy() as proxy, ClientSession(proxy=proxy.url) as session:
+        with pytest.raises((InvalidURL, ClientConnectorError)) as caught:
+            await session.get(url)
+        assert not isinstance(caught.value, ClientProxyConnectionError)
+        assert not proxy.log
 
 
 async def test_a_forward_proxy_that_wants_credentials_answers_like_a_server(plain: Site) -> None:
