@@ -1,5 +1,7 @@
 """An asyncio HTTP client with the interface of aiohttp's, usable on its own."""
 
+from multidict import CIMultiDict, MultiDict, MultiDictProxy
+
 from client.abc import AbstractCookieJar, AbstractResolver
 from client.auth import BasicAuth, encode_basic_auth
 from client.connection import Connection
@@ -91,6 +93,7 @@ __all__ = [
     "BasicAuth",
     "BodyPartReader",
     "BodyTooLarge",
+    "CIMultiDict",
     "ClientConnectionError",
     "ClientConnectionResetError",
     "ClientConnectorCertificateError",
@@ -129,6 +132,8 @@ __all__ = [
     "InvalidURL",
     "InvalidUrlClientError",
     "InvalidUrlRedirectClientError",
+    "MultiDict",
+    "MultiDictProxy",
     "MultipartReader",
     "MultipartWriter",
     "NonHttpUrlClientError",

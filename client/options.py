@@ -70,6 +70,42 @@ class RequestOptions(TypedDict, total=False):
     proxy_headers: LooseHeaders | None
 
 
+REQUEST_DEFAULTS: Final[RequestOptions] = {
+    "params": None,
+    "data": None,
+    "json": None,
+    "cookies": None,
+    "headers": None,
+    "skip_auto_headers": None,
+    "auth": None,
+    "allow_redirects": True,
+    "max_redirects": 10,
+    "compress": None,
+    "chunked": None,
+    "expect100": False,
+    "raise_for_status": None,
+    "read_until_eof": True,
+    "timeout": ...,
+    "verify_ssl": None,
+    "fingerprint": None,
+    "ssl_context": None,
+    "ssl": True,
+    "server_hostname": None,
+    "trace_request_ctx": None,
+    "read_bufsize": None,
+    "auto_decompress": None,
+    "max_line_size": None,
+    "max_field_size": None,
+    "max_headers": None,
+    "max_body_bytes": None,
+    "middlewares": None,
+    "proxy": None,
+    "proxy_auth": None,
+    "proxy_headers": None,
+}
+"""What is meant by a parameter that is not given. None and ``...`` leave it to the session."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallSettings:
     """What the calls of a session have in common, unless one of them asks for something else."""
@@ -133,7 +169,6 @@ def _send_policy(options: RequestOptions, policy: SendPolicy) -> SendPolicy:
     if not isinstance(chunked, bool):
         warn("a chunk size is deprecated, use chunked=True", DeprecationWarning, stacklevel=6)
     compress = options.get("compress")
-    ssl = options.get("ssl")
     return replace(
         policy,
         skipped=frozenset(name.lower() for name in options.get("skip_auto_headers") or ()),
@@ -142,7 +177,7 @@ def _send_policy(options: RequestOptions, policy: SendPolicy) -> SendPolicy:
         chunk_bytes=0 if isinstance(chunked, bool) else chunked,
         expect100=options.get("expect100", False),
         ssl=merge_verification(
-            True if ssl is None else ssl,
+            options.get("ssl"),
             verify_ssl=options.get("verify_ssl"),
             ssl_context=options.get("ssl_context"),
             fingerprint=options.get("fingerprint"),

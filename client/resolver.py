@@ -13,6 +13,7 @@ from collections import OrderedDict
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
+from warnings import warn
 
 from client.abc import AbstractResolver, ResolveResult
 
@@ -25,7 +26,11 @@ _NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052 §2.1
 
 
 class ThreadedResolver(AbstractResolver):
-    """Asks the operating system (`getaddrinfo`), in the event loop's threads."""
+    """Asks the operating system (`getaddrinfo`), in the event loop's threads. `loop` is deprecated and ignored."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        if loop is not None:
+            warn("loop is deprecated: the running loop is used", DeprecationWarning, stacklevel=2)
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_module
 from http.cookies import CookieError, SimpleCookie
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from warnings import warn
 
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -17,7 +17,7 @@ from client.media_type import MediaType, parse_media_type
 from client.timings import Opening, ResponseTimings
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Generator, Mapping
     from types import TracebackType
 
     from multidict import MultiDictProxy
@@ -38,6 +38,16 @@ class ContentDisposition(NamedTuple):
     parameters: Mapping[str, str]
     filename: str | None
     """Without folders."""
+
+
+class Released:
+    """What `ClientResponse.release` returns: it may be awaited, as it once had to be, and there is nothing to wait for."""
+
+    def __await__(self) -> Generator[Any, None, None]:
+        yield from ()
+
+
+_RELEASED: Final = Released()
 
 
 class ClientResponse:
@@ -226,12 +236,13 @@ class ClientResponse:
     def closed(self) -> bool:
         return self._is_closed
 
-    def release(self) -> None:
+    def release(self) -> Released:
         """Let go of the connection. It can serve another request if the body has arrived completely, else it is closed."""
         self._is_closed = True
         if self._connection is not None:
             self._connection.release()
             self._connection = None
+        return _RELEASED
 
     def close(self) -> None:
         """Close the connection."""

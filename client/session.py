@@ -21,10 +21,18 @@ from client.environment import Environment
 from client.errors import ClientError, InvalidUrlClientError, NonHttpUrlClientError, ServerTimeoutError
 from client.exchange import ReadPolicy
 from client.forms import FormData
-from client.options import CallSettings, RequestOptions, cookie_header, session_timeout, settings_for
+from client.options import (
+    REQUEST_DEFAULTS,
+    CallSettings,
+    RequestOptions,
+    cookie_header,
+    session_timeout,
+    settings_for,
+)
 from client.plan import Plan, split_credentials
 from client.proxies import Proxy, always, by_scheme, first_of, telling
 from client.request import HeaderDefaults, SendPolicy
+from client.signatures import listing
 from client.tcp_connector import TCPConnector
 from client.timeouts import fail_at
 from client.tracing import (
@@ -36,7 +44,7 @@ from client.tracing import (
     emit,
 )
 from client.version import HttpVersion, HttpVersion11
-from client.ws_connect import Opening, WebSocketContext, WebSocketOptions
+from client.ws_connect import WEBSOCKET_DEFAULTS, Opening, WebSocketContext, WebSocketOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
@@ -50,6 +58,8 @@ if TYPE_CHECKING:
     from client.proxies import ProxyChoice
     from client.response import ClientResponse
     from client.timeouts import ClientTimeout
+
+_lists_options = listing(RequestOptions, REQUEST_DEFAULTS)
 
 _METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _METHOD: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # a token, RFC 9110 §9.1
@@ -130,7 +140,7 @@ class ClientSession:
     ) -> None:
         if loop is not None:
             warn("loop is deprecated: the running loop is used", DeprecationWarning, stacklevel=2)
-        self._connector: BaseConnector | None = None  # so that __del__ finds it
+        self._connector: BaseConnector | None = None  # for __del__, until there is nothing left that can fail
         self._loop = asyncio.get_running_loop()
         self._base_url = None if base_url is None else _absolute(base_url)
         self._auth = auth
@@ -144,16 +154,16 @@ class ClientSession:
         self._environment = None if variables is False else Environment(variables)
         self._headers = CIMultiDict(headers or ())
         self._skip_auto_headers = frozenset(skip_auto_headers or ())
-        self._connector = connector if connector is not None else TCPConnector()
-        defaults = HeaderDefaults(self._headers, self._skip_auto_headers, keeps_alive=not self._connector.force_close)
+        connector = connector if connector is not None else TCPConnector()
+        defaults = HeaderDefaults(self._headers, self._skip_auto_headers, keeps_alive=not connector.force_close)
         self._settings = CallSettings(
-            connector=self._connector,
+            connector=connector,
             jar=cookie_jar if cookie_jar is not None else CookieJar(),
             timeout=session_timeout(timeout, read_timeout, conn_timeout),
             send_policy=SendPolicy(
                 defaults,
                 version=version,
-                proxy_for=telling(self._proxy_choice(proxy, proxies), proxy_auth, None),
+                proxy_for=self._proxy_choice(proxy, proxy_auth, proxies),
                 credentials_for=None if self._environment is None else self._environment.credentials_for,
             ),
             read_policy=ReadPolicy(
@@ -171,9 +181,11 @@ class ClientSession:
         )
         if cookies is not None:
             self._settings.jar.update_cookies(cookies)
+        self._connector = connector
 
     # -- requests -------------------------------------------------------------------------------------------------
 
+    @_lists_options
     def request(self, method: str, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
         """Make a request: `await` it, or use it in `async with`, for a `ClientResponse`.
 
@@ -200,35 +212,43 @@ class ClientSession:
         """
         return ResponseContext(self._request(method, url, options))
 
+    @_lists_options
     def get(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
         """Make a GET request, as `request` does."""
         return ResponseContext(self._request("GET", url, options))
 
+    @_lists_options
     def options(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
         """Make an OPTIONS request, as `request` does."""
         return ResponseContext(self._request("OPTIONS", url, options))
 
+    @listing(RequestOptions, REQUEST_DEFAULTS, allow_redirects=False)
     def head(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
         """Make a HEAD request, as `request` does; redirects are followed only if `allow_redirects` says so."""
         options.setdefault("allow_redirects", False)
         return ResponseContext(self._request("HEAD", url, options))
 
+    @_lists_options
     def post(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
         """Make a POST request, as `request` does."""
         return ResponseContext(self._request("POST", url, options))
 
+    @_lists_options
     def put(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
         """Make a PUT request, as `request` does."""
         return ResponseContext(self._request("PUT", url, options))
 
+    @_lists_options
     def patch(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
         """Make a PATCH request, as `request` does."""
         return ResponseContext(self._request("PATCH", url, options))
 
+    @_lists_options
     def delete(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
         """Make a DELETE request, as `request` does."""
         return ResponseContext(self._request("DELETE", url, options))
 
+    @listing(WebSocketOptions, WEBSOCKET_DEFAULTS)
     def ws_connect(
         self, url: str | URL, *, method: str = "GET", **options: Unpack[WebSocketOptions]
     ) -> WebSocketContext:
@@ -348,11 +368,15 @@ class ClientSession:
             return data.body()
         return FormData(data).body() if isinstance(data, Mapping | list | tuple) else make_body(data)
 
-    def _proxy_choice(self, proxy: str | URL | None, proxies: Mapping[str, str | URL] | None) -> ProxyChoice | None:
+    def _proxy_choice(
+        self, proxy: str | URL | None, auth: BasicAuth | None, proxies: Mapping[str, str | URL] | None
+    ) -> ProxyChoice | None:
         if proxy is not None:
-            return always(Proxy.of(proxy))
+            return always(Proxy.of(proxy, auth))
         choices = [by_scheme(proxies)] if proxies else []
-        return first_of(choices if self._environment is None else [*choices, self._environment.proxy_for])
+        if self._environment is not None:
+            choices.append(self._environment.proxy_for)
+        return telling(first_of(choices), auth, None)
 
     def _traces(self, options: RequestOptions) -> Sequence[Trace]:
         context = options.get("trace_request_ctx")

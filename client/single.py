@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 from warnings import warn
 
+from client.body import BytesBody
+from client.forms import FormData
+from client.options import REQUEST_DEFAULTS, RequestOptions
 from client.session import ClientSession
+from client.signatures import listing
 from client.version import HttpVersion, HttpVersion11
 
 if TYPE_CHECKING:
@@ -16,7 +21,6 @@ if TYPE_CHECKING:
     from yarl import URL
 
     from client.connector import BaseConnector
-    from client.options import RequestOptions
     from client.response import ClientResponse
 
 
@@ -29,14 +33,17 @@ class SingleRequest:
         self,
         method: str,
         url: str | URL,
+        options: RequestOptions,
+        *,
         version: HttpVersion,
         connector: BaseConnector | None,
-        options: RequestOptions,
+        trust_env: bool | Mapping[str, str],
     ) -> None:
         self._method = method
         self._url = url
         self._version = version
         self._connector = connector
+        self._trust_env = trust_env
         self._options = options
         self._session: ClientSession | None = None
         self._response: ClientResponse | None = None
@@ -46,7 +53,10 @@ class SingleRequest:
 
     async def __aenter__(self) -> ClientResponse:
         session = ClientSession(
-            version=self._version, connector=self._connector, connector_owner=self._connector is None
+            version=self._version,
+            connector=self._connector,
+            connector_owner=self._connector is None,
+            trust_env=self._trust_env,
         )
         try:
             self._response = await session.request(self._method, self._url, **self._options)
@@ -70,20 +80,36 @@ class SingleRequest:
         return response
 
 
+@listing(RequestOptions, REQUEST_DEFAULTS)
 def request(
     method: str,
     url: str | URL,
     *,
+    encoding: str = "utf-8",
     version: HttpVersion = HttpVersion11,
     connector: BaseConnector | None = None,
+    trust_env: bool | Mapping[str, str] = False,
     loop: asyncio.AbstractEventLoop | None = None,
     **options: Unpack[RequestOptions],
 ) -> SingleRequest:
     """Make one request, as `ClientSession.request` does, without a session of one's own.
 
     In `async with` it gives the response; awaited, the response with its body read already. A `connector` is left open;
-    without one a connector is made and closed again, so that nothing is kept for another request. `loop` is deprecated.
+    without one a connector is made and closed again, so that nothing is kept for another request. `trust_env` is as for
+    `ClientSession`.
+
+    Deprecated: `encoding`, in which text and forms given as `data` are sent (use `FormData` or bytes), and `loop`.
     """
     if loop is not None:
         warn("loop is deprecated: the running loop is used", DeprecationWarning, stacklevel=2)
-    return SingleRequest(method, url, version, connector, options)
+    if encoding.lower() != "utf-8":
+        warn("encoding is deprecated, give FormData(charset=...) or bytes", DeprecationWarning, stacklevel=2)
+        options["data"] = _encoded(options.get("data"), encoding)
+    return SingleRequest(method, url, options, version=version, connector=connector, trust_env=trust_env)
+
+
+def _encoded(data: Any, encoding: str) -> Any:
+    """Return the same data with its text in this encoding."""
+    if isinstance(data, str):
+        return BytesBody(data.encode(encoding), f"text/plain; charset={encoding}")
+    return FormData(data, charset=encoding) if isinstance(data, Mapping | list | tuple) else data

@@ -118,6 +118,23 @@ class TCPConnector(BaseConnector):
         self._interleave = interleave or 1
 
     @property
+    def verify_ssl(self) -> bool:
+        """Whether authorities are asked about servers, where a request does not say."""
+        if isinstance(self._ssl, ssl_module.SSLContext):
+            return self._ssl.verify_mode is not ssl_module.CERT_NONE
+        return self._ssl is True
+
+    @property
+    def ssl_context(self) -> ssl_module.SSLContext:
+        """The context of TLS connections, where a request does not say."""
+        return self._tls.context_for(self._ssl)
+
+    @property
+    def fingerprint(self) -> bytes | None:
+        """The SHA-256 digest of the certificate that servers must show, where a request does not say; None: any."""
+        return self._ssl.fingerprint if isinstance(self._ssl, Fingerprint) else None
+
+    @property
     def family(self) -> int:
         """`AF_INET`, `AF_INET6`, or 0 for both."""
         return self._family

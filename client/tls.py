@@ -48,7 +48,7 @@ Verification = bool | ssl_module.SSLContext | Fingerprint
 
 
 def merge_verification(
-    ssl: Verification,
+    ssl: Verification | None,
     *,
     verify_ssl: bool | None = None,
     ssl_context: ssl_module.SSLContext | None = None,
@@ -57,8 +57,11 @@ def merge_verification(
 ) -> Verification:
     """Return what `ssl` says, or what one of the older parameters says in its place, with a `DeprecationWarning`.
 
+    None is an older way to say True.
+
     Raises `TypeError` for a value of another type, `ValueError` when two of them are given.
     """
+    ssl = True if ssl is None else ssl
     older: dict[str, Verification] = {}
     if verify_ssl is False:
         older["verify_ssl"] = False

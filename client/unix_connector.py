@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl as ssl_module
 from typing import TYPE_CHECKING
+from warnings import warn
 
 from client.connector import BaseConnector
 from client.errors import (
@@ -28,12 +29,17 @@ if TYPE_CHECKING:
 
 
 class UnixConnector(BaseConnector):
-    """Connections to one Unix domain socket, whatever the URLs' hosts are."""
+    """Connections to one Unix domain socket, whatever the URLs' hosts are.
+
+    Deprecated: `conn_timeout`, the seconds that connecting may take (use `ClientTimeout.sock_connect`, which it precedes), and
+    `loop`.
+    """
 
     def __init__(
         self,
         path: str,
         *,
+        conn_timeout: float | None = None,
         keepalive_timeout: float | None = 30.0,
         force_close: bool = False,
         limit: int | None = 100,
@@ -49,7 +55,10 @@ class UnixConnector(BaseConnector):
             limits=limits,
             loop=loop,
         )
+        if conn_timeout is not None:
+            warn("conn_timeout is deprecated, use ClientTimeout(sock_connect=...)", DeprecationWarning, stacklevel=2)
         self._path = path
+        self._conn_timeout = conn_timeout
         self._tls = TlsContexts()
 
     @property
@@ -62,8 +71,9 @@ class UnixConnector(BaseConnector):
     ) -> Http1Protocol:
         if req.connection_key.proxy is not None:
             raise ValueError("there is no proxy on the way to a Unix domain socket")
-        deadline_at = timeout.deadline_at(self._loop.time(), timeout.sock_connect)
-        error = ConnectionTimeoutError(f"{self._path} did not accept a connection within {timeout.sock_connect} s")
+        seconds = timeout.sock_connect if self._conn_timeout is None else self._conn_timeout
+        deadline_at = timeout.deadline_at(self._loop.time(), seconds)
+        error = ConnectionTimeoutError(f"{self._path} did not accept a connection within {seconds} s")
         async with fail_at(deadline_at, error):
             return await self._open(req.connection_key)
 
