@@ -40,34 +40,31 @@ class ReadPolicy(NamedTuple):
     """Whether a body may be framed by the end of the connection; if not, such a response has none."""
 
 
-_BLANK_BEFORE_COLON: Final = re.compile(r"\n[^:\n]* :")
+_BLANK_BEFORE_COLON: Final = re.compile(rb"\n[^:\n]* :")
 
 
 class Exchange:
-    """One request and its response. A connection fills it; whoever builds a response reads it."""
+    """One request and its response. A connection fills it; whoever builds a response reads it.
 
-    __slots__ = (
-        "_error",
-        "_waiter",
-        "body",
-        "done_at",
-        "ends_at_head",
-        "first_byte_at",
-        "head",
-        "is_complete",
-        "is_sent",
-        "keeps_alive",
-        "may_continue",
-        "may_upgrade",
-        "method",
-        "policy",
-        "sent_at",
-        "sock_read",
-        "status",
-        "url",
-    )
+    What is not known from the start is preset on the class: most of it stays as it is there.
+    """
 
-    def __init__(  # noqa: PLR0917  made once a request
+    status = 0
+    head: Head | None = None
+    """None until the head of the final response has arrived; so is `body`."""
+    body: StreamReader | None = None
+    keeps_alive = False
+    ends_at_head = False
+    is_complete = False
+    """Whether the response has arrived completely."""
+    may_continue = False
+    """Whether the peer has asked for a body that was announced (RFC 9110 §10.1.1)."""
+    first_byte_at = 0.0
+    done_at = 0.0
+    _error: Exception | None = None
+    _waiter: asyncio.Future[None] | None = None
+
+    def __init__(  # noqa: PLR0917  made for every request: keywords cost
         self,
         method: str,
         url: URL,
@@ -81,24 +78,10 @@ class Exchange:
         self.url = url
         self.policy = policy
         self.sock_read = sock_read
+        self.sent_at = sent_at
         self.is_sent = is_sent
         """Whether the request has been handed to the transport completely."""
         self.may_upgrade = may_upgrade
-        self.status = 0
-        self.head: Head | None = None
-        self.body: StreamReader | None = None
-        """None until the head of the final response has arrived."""
-        self.keeps_alive = False
-        self.ends_at_head = False
-        self.is_complete = False
-        """Whether the response has arrived completely."""
-        self.sent_at = sent_at
-        self.first_byte_at = 0.0
-        self.done_at = 0.0
-        self.may_continue = False
-        """Whether the peer has asked for a body that was announced (RFC 9110 §10.1.1)."""
-        self._error: Exception | None = None
-        self._waiter: asyncio.Future[None] | None = None
 
     @property
     def has_begun(self) -> bool:
@@ -130,55 +113,41 @@ class Exchange:
         """The head of the final response has arrived; raises `WireError` when it breaks a limit or makes no sense."""
         policy = self.policy
         self._check(status, head)
-        self.status, self.head = status, head
-        self.keeps_alive = self._persists(head)
+        self.status = status
+        self.head = head
+        self.keeps_alive = _persists(head)
         if self.method == "HEAD" or (self.method == "CONNECT" and 200 <= status < 300):
-            self.ends_at_head = True
+            self.ends_at_head = self.is_complete = True
         elif not policy.read_until_eof and self.ends_with_connection:
-            self.ends_at_head, self.keeps_alive = True, False
-        self.is_complete = self.ends_at_head
+            self.ends_at_head = self.is_complete = True
+            self.keeps_alive = False
         coding = ""
         if "\ncontent-encoding:" in head.lowered and policy.decompresses:
             coding = ",".join(head.text_values("\ncontent-encoding:"))
-        self.body = StreamReader(
-            flow,
-            self.method,
-            self.url,
-            high_water=policy.high_water,
-            max_bytes=policy.max_body_bytes,
-            content_encoding=coding,
-        )
+        self.body = StreamReader(flow, self.method, self.url, policy.high_water, policy.max_body_bytes, coding)
         self._wake()
 
     def _check(self, status: int, head: Head) -> None:
-        data, policy = head.data, self.policy
-        if status < 100 or (status == 101 and not self.may_upgrade) or not data.startswith(b"HTTP/"):
-            raise WireError(f"unexpected status line {data[:40]!r}")
-        if data.count(b"\n") - 2 > policy.max_headers:
+        policy, text = self.policy, head.lowered
+        size, lines = len(text), text.count("\n")
+        if (
+            not lines == text.count("\r") == text.count("\r\n")
+            or "\0" in text
+            or " :" in text
+            or "\n " in text
+            or not text.startswith("http/1.")
+        ):
+            _check_oddities(head.data)
+        if status < 100 or (status == 101 and not self.may_upgrade):
+            raise WireError(f"unexpected status {status}")
+        if lines - 2 > policy.max_headers:
             raise HeadTooLarge(f"more than {policy.max_headers} headers")
-        if len(data) > policy.max_field_size or len(data) > policy.max_line_size:
-            status_line, *lines = data.split(b"\n")
+        if size > policy.max_field_size or size > policy.max_line_size:
+            status_line, *fields = text.split("\n")
             if len(status_line) > policy.max_line_size:
                 raise HeadTooLarge(f"a status line of more than {policy.max_line_size} bytes")
-            if any(len(line) > policy.max_field_size for line in lines):
+            if any(len(field) > policy.max_field_size for field in fields):
                 raise HeadTooLarge(f"a header line of more than {policy.max_field_size} bytes")
-        if "\0" in head.lowered or data.count(b"\r") != data.count(b"\r\n"):
-            raise WireError("NUL or a bare CR in the head")  # §2.2; the parser lets both pass here and there
-        if data[data.index(b"\n") + 1] in b" \t":
-            raise WireError("a blank before the first header")  # RFC 9112 §2.2
-        if " :" in head.lowered and _BLANK_BEFORE_COLON.search(head.lowered):
-            raise WireError("a blank before a colon")  # §5.1; the parser lets it pass where framing is at stake
-
-    def _persists(self, head: Head) -> bool:
-        """Whether the peer keeps the connection open after this response (RFC 9112 §9.3)."""
-        lowered = head.lowered
-        is_modern = lowered[5:8] >= "1.1"
-        if "\ntransfer-encoding:" in lowered and (not is_modern or "\ncontent-length:" in lowered):
-            return False  # two framings, or one HTTP/1.0 does not know: others may see the end elsewhere (§6.1, §6.3)
-        if "\nconnection:" not in lowered:
-            return is_modern
-        options = [option.strip() for option in ",".join(head.text_values("\nconnection:")).lower().split(",")]
-        return "close" not in options and (is_modern or "keep-alive" in options)
 
     @property
     def ends_with_connection(self) -> bool:
@@ -208,3 +177,28 @@ class Exchange:
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def _check_oddities(data: bytes) -> None:
+    """Raise `WireError` for what the parser lets pass, here and there or everywhere, and we do not."""
+    if not data.startswith(b"HTTP/"):
+        raise WireError(f"unexpected status line {data[:40]!r}")
+    if data.count(b"\0") or data.count(b"\r") != data.count(b"\r\n"):
+        raise WireError("NUL or a bare CR in the head")  # RFC 9112 §2.2
+    if data[data.index(b"\n") + 1] in b" \t":
+        raise WireError("a blank before the first header")  # §2.2
+    if _BLANK_BEFORE_COLON.search(data):
+        raise WireError("a blank before a colon")  # §5.1; the parser allows it where framing is at stake
+
+
+def _persists(head: Head) -> bool:
+    """Whether the peer keeps the connection open after this response (RFC 9112 §9.3)."""
+    lowered = head.lowered
+    is_modern = lowered[5:8] >= "1.1"
+    if "\ntransfer-encoding:" in lowered and (not is_modern or "\ncontent-length:" in lowered):
+        return False  # two framings, or one HTTP/1.0 does not know: others may see the end elsewhere (§6.1, §6.3)
+    named = lowered.count("\nconnection:")
+    if named == 0 or (named == 1 and is_modern and "\nconnection: keep-alive\r" in lowered):
+        return is_modern
+    options = [option.strip() for option in ",".join(head.text_values("\nconnection:")).lower().split(",")]
+    return "close" not in options and (is_modern or "keep-alive" in options)

@@ -256,13 +256,14 @@ class HostLimits:
             self._changed(record, math.inf)
 
     def _released(self, record: _Host, *, started: bool) -> None:
-        before = record.ready_at()
+        was_shut = record.starting or (record.limit and record.active >= record.limit)
         if not started and record.starting:  # a start that failed has still knocked at the host's door
             record.starting = False
             record.next_at = self._clock() + record.spacing
         record.active -= 1
         self._active -= 1
-        self._changed(record, before)
+        if was_shut or record.waiters or self._listed:
+            self._changed(record, math.inf if was_shut else 0.0)
 
     def _changed(self, record: _Host, before: float) -> None:
         if before == math.inf and self.on_ready and record.ready_at() < math.inf:

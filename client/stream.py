@@ -11,7 +11,7 @@ An empty piece marks the end of an HTTP chunk: it costs nothing to join and tell
 import asyncio
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, Protocol
 
 from yarl import URL
@@ -41,35 +41,26 @@ class StreamReader:
     received before an error are not delivered: half a body is none.
     """
 
-    __slots__ = (
-        "_at",
-        "_buffered",
-        "_content_encoding",
-        "_decoded_bytes",
-        "_decoder",
-        "_eof",
-        "_eof_callbacks",
-        "_error",
-        "_flow",
-        "_gathering",
-        "_high_water",
-        "_in_chunk",
-        "_max_bytes",
-        "_method",
-        "_paused",
-        "_pieces",
-        "_rest",
-        "_url",
-        "_waiter",
-        "total_bytes",
-    )
+    _decoder: Decoder | None = None
+    _decoded_bytes = 0
+    _buffered = 0  # bytes in _pieces
+    _rest = b""  # decoded, and read up to _at
+    _at = 0
+    _in_chunk = False
+    _eof = False
+    _error: Exception | None = None
+    _paused = False
+    _gathering = False
+    _waiter: asyncio.Future[None] | None = None
+    _eof_callbacks: Sequence[Callable[[], None]] = ()
+    total_bytes = 0
+    """How many bytes came over the wire."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  made for every response: keywords cost
         self,
         flow: Flow | None,
         method: str,
         url: URL,
-        *,
         high_water: int,
         max_bytes: int | None = None,
         content_encoding: str = "",
@@ -80,21 +71,7 @@ class StreamReader:
         self._high_water = high_water
         self._max_bytes = _UNBOUNDED if max_bytes is None else max_bytes
         self._content_encoding = content_encoding
-        self._decoder: Decoder | None = None
         self._pieces: deque[bytes] = deque()
-        self._buffered = 0  # bytes in _pieces
-        self._rest = b""  # decoded, and read up to _at
-        self._at = 0
-        self._in_chunk = False
-        self._decoded_bytes = 0
-        self._eof = False
-        self._error: Exception | None = None
-        self._paused = False
-        self._gathering = False
-        self._waiter: asyncio.Future[None] | None = None
-        self._eof_callbacks: list[Callable[[], None]] = []
-        self.total_bytes = 0
-        """How many bytes came over the wire."""
 
     # -- the side of the wire -------------------------------------------------------------------------------------
 
@@ -106,7 +83,7 @@ class StreamReader:
         self._buffered += size
         self.total_bytes += size
         if self.total_bytes > self._max_bytes:
-            self._error = BodyTooLarge(f"the body exceeds {self._max_bytes} bytes")
+            self._error = self._named(BodyTooLarge(f"the body exceeds {self._max_bytes} bytes"))
         if self._gathering:
             return
         if self._waiter is not None:
@@ -131,7 +108,7 @@ class StreamReader:
             self._let_go()
         self._flow = None
         if self._eof_callbacks:
-            callbacks, self._eof_callbacks = self._eof_callbacks, []
+            callbacks, self._eof_callbacks = self._eof_callbacks, ()
             for callback in callbacks:
                 callback()
 
@@ -174,7 +151,7 @@ class StreamReader:
         if self._eof:
             callback()
         else:
-            self._eof_callbacks.append(callback)
+            self._eof_callbacks = [*self._eof_callbacks, callback]
 
     async def wait_eof(self) -> None:
         """Wait until the body has arrived completely."""
@@ -392,7 +369,10 @@ class StreamReader:
         self._paused = False
 
     def _fail(self, error: ClientPayloadError) -> None:
-        error.method, error.url = self._method, self._url
-        self._error = error
+        self._error = self._named(error)
         if self._flow is not None:
             self._flow.fail(error)
+
+    def _named(self, error: ClientPayloadError) -> ClientPayloadError:
+        error.method, error.url = self._method, self._url
+        return error

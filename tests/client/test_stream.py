@@ -49,12 +49,10 @@ class Flow:
 
 
 def make(
-    *pieces: bytes, eof: bool = True, high_water: int = 64, content_encoding: str = "", **options: int
+    *pieces: bytes, eof: bool = True, high_water: int = 64, content_encoding: str = "", max_bytes: int | None = None
 ) -> StreamReader:
     """A stream that has received some pieces."""
-    stream = StreamReader(
-        Flow(), "GET", URL("http://a.example/"), high_water=high_water, content_encoding=content_encoding, **options
-    )
+    stream = StreamReader(Flow(), "GET", URL("http://a.example/"), high_water, max_bytes, content_encoding)
     for piece in pieces:
         stream.feed_data(piece)
     if eof:
@@ -210,7 +208,7 @@ async def test_eof_callbacks() -> None:
 async def test_pauses_above_and_resumes_below() -> None:
     """Above the mark the wire is held back; with half of it read, let go."""
     flow = Flow()
-    stream = StreamReader(flow, "GET", URL(), high_water=100)
+    stream = StreamReader(flow, "GET", URL(), 100)
     stream.feed_data(b"x" * 60)
     assert not flow.is_paused
     stream.feed_data(b"x" * 60)
@@ -224,7 +222,7 @@ async def test_pauses_above_and_resumes_below() -> None:
 async def test_reading_everything_lets_the_wire_run() -> None:
     """`read` wants all of it: holding back would gain nothing."""
     flow = Flow()
-    stream = StreamReader(flow, "GET", URL(), high_water=10)
+    stream = StreamReader(flow, "GET", URL(), 10)
     stream.feed_data(b"x" * 20)
     assert flow.is_paused
     reading = asyncio.create_task(stream.read())
@@ -240,7 +238,7 @@ async def test_reading_everything_lets_the_wire_run() -> None:
 async def test_a_paused_wire_is_released_at_the_end(ends: str) -> None:
     """A connection that goes back to the pool must be read from."""
     flow = Flow()
-    stream = StreamReader(flow, "GET", URL(), high_water=10)
+    stream = StreamReader(flow, "GET", URL(), 10)
     stream.feed_data(b"x" * 20)
     assert flow.is_paused
     stream.feed_eof() if ends == "eof" else stream.set_exception(ClientPayloadError())
