@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from client import BasicAuth, ClientSession, InvalidURL
+from client import BasicAuth, ClientSession, InvalidURL, request
 from client.environment import Environment, NoProxy
 from tests.servers.proxy import http_proxy
 from tests.sites import page, redirect, serve
@@ -196,6 +196,13 @@ async def test_true_reads_that_of_the_process(monkeypatch: pytest.MonkeyPatch) -
         async with session.get(f"{site.url}/") as response:
             assert response.status == 200
         assert [asked.target for asked in proxy.log] == [f"{site.url}/"]
+
+
+async def test_a_single_request_can_trust_it() -> None:
+    async with serve({"/": page("Home")}) as site, http_proxy() as proxy:
+        async with request("GET", f"{site.url}/", trust_env={"http_proxy": proxy.url}) as response:
+            assert response.status == 200
+        assert len(proxy.log) == 1
 
 
 async def test_a_redirect_is_asked_for_anew() -> None:
