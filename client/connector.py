@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from warnings import warn
 
 from client.connection import Connection, ConnectionKey
+from client.deprecation import deprecated
 from client.errors import ClientConnectionError, ConnectionTimeoutError, ServerTimeoutError
 from client.http1 import Http1Protocol
 from client.limits import HostLimits
@@ -66,13 +67,9 @@ class BaseConnector(ABC):
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         if loop is not None:
-            warn("loop is deprecated: the running loop is used", DeprecationWarning, stacklevel=2)
+            deprecated("loop is deprecated: the running loop is used")
         if enable_cleanup_closed:
-            warn(
-                "enable_cleanup_closed is deprecated: closing never waits for the peer",
-                DeprecationWarning,
-                stacklevel=3,
-            )
+            deprecated("enable_cleanup_closed is deprecated: closing never waits for the peer")
         self._loop = asyncio.get_running_loop()
         self._owns_limits = limits is None
         self._limits = HostLimits(limit=limit or 0, limit_per_host=limit_per_host or 0) if limits is None else limits
@@ -87,7 +84,7 @@ class BaseConnector(ABC):
         """Accept a `_create_connection` of one parameter, the request, as subclasses had it before aiohttp 3."""
         create = cls.__dict__.get("_create_connection")
         if create is not None and len(inspect.signature(create).parameters) == 2:
-            warn("_create_connection takes (req, traces, timeout)", DeprecationWarning, stacklevel=2)
+            deprecated("_create_connection takes (req, traces, timeout)")
 
             async def create_connection(
                 self: BaseConnector, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout

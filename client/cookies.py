@@ -15,7 +15,6 @@ from http.cookies import BaseCookie, CookieError, Morsel, SimpleCookie
 from os import PathLike
 from pathlib import Path
 from typing import Final
-from warnings import warn
 
 from yarl import URL
 
@@ -23,6 +22,7 @@ from client.abc import AbstractCookieJar, ClearCookiePredicate, CookieValue, Loo
 from client.cookie_file import CookieRecord, from_record, read_cookie_file, to_record, write_cookie_file
 from client.cookie_policy import accept_cookie, cookie_for
 from client.cookie_store import Cookie, CookieStore
+from client.deprecation import deprecated
 from client.set_cookie import SetCookie, has_control, is_ip_address, octets, parse_set_cookie
 
 __all__ = ["CookieJar", "DummyCookieJar"]
@@ -58,7 +58,7 @@ class CookieJar(AbstractCookieJar):
         clock: Callable[[], float] = time.time,
     ) -> None:
         if loop is not None:
-            warn("loop is deprecated: a jar needs none", DeprecationWarning, stacklevel=2)
+            deprecated("loop is deprecated: a jar needs none")
         self._unsafe = unsafe
         self._quote_cookie = quote_cookie
         self._secure_origins = _origins(treat_as_secure_origin)
@@ -247,7 +247,7 @@ class DummyCookieJar(AbstractCookieJar):
 
     def __init__(self, *, loop: object = None) -> None:
         if loop is not None:
-            warn("loop is deprecated: a jar needs none", DeprecationWarning, stacklevel=2)
+            deprecated("loop is deprecated: a jar needs none")
 
     def clear(self, predicate: ClearCookiePredicate | None = None) -> None:
         """There is nothing to remove."""

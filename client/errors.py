@@ -44,10 +44,11 @@ Every error has `method` and `url`: those of the request it ended, or None while
 import ssl
 from collections.abc import Sequence
 from typing import Any, Protocol
-from warnings import warn
 
 from multidict import MultiMapping
 from yarl import URL
+
+from client.deprecation import deprecated
 
 __all__ = [
     "AddressRefused",
@@ -267,7 +268,7 @@ class ClientResponseError(ClientError):
         if code is not None:
             if status is not None:
                 raise ValueError("give status, or its deprecated name code, not both")
-            warn("code is deprecated, use status", DeprecationWarning, stacklevel=2)
+            deprecated("code is deprecated, use status")
         self.request_info = request_info
         self.history = history
         self.status = status or code or 0
@@ -279,7 +280,7 @@ class ClientResponseError(ClientError):
     @property
     def code(self) -> int:
         """Deprecated name of `status`."""
-        warn("code is deprecated, use status", DeprecationWarning, stacklevel=2)
+        deprecated("code is deprecated, use status")
         return self.status
 
     def __repr__(self) -> str:

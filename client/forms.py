@@ -10,9 +10,9 @@ from collections.abc import AsyncIterable, Iterable, Mapping
 from pathlib import PurePath
 from typing import Any, Final
 from urllib.parse import urlencode
-from warnings import warn
 
 from client.body import Body, BytesBody, make_body
+from client.deprecation import deprecated
 from client.disposition import format_content_disposition
 from client.multipart_writer import MultipartWriter
 
@@ -74,13 +74,9 @@ class FormData:
         if content_transfer_encoding is not None:
             if content_transfer_encoding.lower() not in _TRANSFER_ENCODINGS:
                 raise ValueError(f"unknown content_transfer_encoding {content_transfer_encoding!r}")
-            warn("content_transfer_encoding is deprecated: forms are sent as binary", DeprecationWarning, stacklevel=2)
+            deprecated("content_transfer_encoding is deprecated: forms are sent as binary")
         elif filename is None and isinstance(value, (bytes, bytearray, memoryview)):
-            warn(
-                "give bytes a filename, or they are sent as a file called like the field",
-                DeprecationWarning,
-                stacklevel=2,
-            )
+            deprecated("give bytes a filename, or they are sent as a file called like the field")
             filename = name
         if filename is None and _is_file(value):
             filename = _name_of(value) or name

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http.cookies import BaseCookie, SimpleCookie
 from typing import TYPE_CHECKING, Any, Final, SupportsInt, TypedDict
-from warnings import warn
 
+from client.deprecation import deprecated
 from client.proxies import Proxy, always, telling
 from client.timeouts import DEFAULT_TIMEOUT, ClientTimeout
 from client.tls import merge_verification
@@ -167,7 +167,7 @@ def _read_policy(options: RequestOptions, policy: ReadPolicy) -> ReadPolicy:
 def _send_policy(options: RequestOptions, policy: SendPolicy) -> SendPolicy:
     chunked = options.get("chunked") or False
     if not isinstance(chunked, bool):
-        warn("a chunk size is deprecated, use chunked=True", DeprecationWarning, stacklevel=6)
+        deprecated("a chunk size is deprecated, use chunked=True")
     compress = options.get("compress")
     return replace(
         policy,
@@ -181,7 +181,6 @@ def _send_policy(options: RequestOptions, policy: SendPolicy) -> SendPolicy:
             verify_ssl=options.get("verify_ssl"),
             ssl_context=options.get("ssl_context"),
             fingerprint=options.get("fingerprint"),
-            stacklevel=7,
         ),
         server_hostname=options.get("server_hostname"),
         proxy_for=_proxy_choice(options, policy.proxy_for),
@@ -212,7 +211,7 @@ def _as_timeout(given: ClientTimeout | float | EllipsisType | None, default: Cli
     if isinstance(given, ClientTimeout):
         return given
     if given is not None:
-        warn("a number as timeout is deprecated, use ClientTimeout(total=...)", DeprecationWarning, stacklevel=4)
+        deprecated("a number as timeout is deprecated, use ClientTimeout(total=...)")
     return ClientTimeout(total=given)
 
 
@@ -226,10 +225,6 @@ def session_timeout(
         return _as_timeout(timeout, DEFAULT_TIMEOUT)
     if timeout is not ...:
         raise ValueError("give timeout, or its predecessors read_timeout and conn_timeout, not both")
-    warn(
-        "read_timeout and conn_timeout are deprecated, use ClientTimeout(total=..., connect=...)",
-        DeprecationWarning,
-        stacklevel=3,
-    )
+    deprecated("read_timeout and conn_timeout are deprecated, use ClientTimeout(total=..., connect=...)")
     total = DEFAULT_TIMEOUT.total if read_timeout is ... else read_timeout
     return replace(DEFAULT_TIMEOUT, total=total, connect=conn_timeout)

@@ -13,9 +13,9 @@ from collections import OrderedDict
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
-from warnings import warn
 
 from client.abc import AbstractResolver, ResolveResult
+from client.deprecation import deprecated
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -30,7 +30,7 @@ class ThreadedResolver(AbstractResolver):
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         if loop is not None:
-            warn("loop is deprecated: the running loop is used", DeprecationWarning, stacklevel=2)
+            deprecated("loop is deprecated: the running loop is used")
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET

@@ -17,6 +17,7 @@ from yarl import URL
 from client.body import Body, BytesBody, make_body
 from client.call import Call
 from client.cookies import CookieJar
+from client.deprecation import deprecated
 from client.environment import Environment
 from client.errors import ClientError, InvalidUrlClientError, NonHttpUrlClientError, ServerTimeoutError
 from client.exchange import ReadPolicy
@@ -139,7 +140,7 @@ class ClientSession:
         trust_env: bool | Mapping[str, str] = False,
     ) -> None:
         if loop is not None:
-            warn("loop is deprecated: the running loop is used", DeprecationWarning, stacklevel=2)
+            deprecated("loop is deprecated: the running loop is used")
         self._connector: BaseConnector | None = None  # for __del__, until there is nothing left that can fail
         self._loop = asyncio.get_running_loop()
         self._base_url = None if base_url is None else _absolute(base_url)
@@ -452,13 +453,13 @@ class ClientSession:
 
     @requote_redirect_url.setter
     def requote_redirect_url(self, value: bool) -> None:
-        warn("give requote_redirect_url to the constructor", DeprecationWarning, stacklevel=2)
+        deprecated("give requote_redirect_url to the constructor")
         self._settings = replace(self._settings, requote=value)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
         """Deprecated: the running event loop."""
-        warn("loop is deprecated, use asyncio.get_running_loop()", DeprecationWarning, stacklevel=2)
+        deprecated("loop is deprecated, use asyncio.get_running_loop()")
         return self._loop
 
     # -- its end --------------------------------------------------------------------------------------------------

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Unpack
-from warnings import warn
 
 from client.body import BytesBody
+from client.deprecation import deprecated
 from client.forms import FormData
 from client.options import REQUEST_DEFAULTS, RequestOptions
 from client.session import ClientSession
@@ -101,9 +101,9 @@ def request(
     Deprecated: `encoding`, in which text and forms given as `data` are sent (use `FormData` or bytes), and `loop`.
     """
     if loop is not None:
-        warn("loop is deprecated: the running loop is used", DeprecationWarning, stacklevel=2)
+        deprecated("loop is deprecated: the running loop is used")
     if encoding.lower() != "utf-8":
-        warn("encoding is deprecated, give FormData(charset=...) or bytes", DeprecationWarning, stacklevel=2)
+        deprecated("encoding is deprecated, give FormData(charset=...) or bytes")
         options["data"] = _encoded(options.get("data"), encoding)
     return SingleRequest(method, url, options, version=version, connector=connector, trust_env=trust_env)
 

@@ -102,9 +102,7 @@ class TCPConnector(BaseConnector):
             enable_cleanup_closed=enable_cleanup_closed,
             loop=loop,
         )
-        self._ssl = merge_verification(
-            ssl, verify_ssl=verify_ssl, ssl_context=ssl_context, fingerprint=fingerprint, stacklevel=4
-        )
+        self._ssl = merge_verification(ssl, verify_ssl=verify_ssl, ssl_context=ssl_context, fingerprint=fingerprint)
         self._tls = TlsContexts()
         self._resolver = resolver or DefaultResolver()
         self._owns_resolver = resolver is None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ssl as ssl_module
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
-from warnings import warn
 
+from client.deprecation import deprecated
 from client.errors import ServerFingerprintMismatch
 
 if TYPE_CHECKING:
@@ -53,7 +53,6 @@ def merge_verification(
     verify_ssl: bool | None = None,
     ssl_context: ssl_module.SSLContext | None = None,
     fingerprint: bytes | None = None,
-    stacklevel: int = 3,
 ) -> Verification:
     """Return what `ssl` says, or what one of the older parameters says in its place, with a `DeprecationWarning`.
 
@@ -72,7 +71,7 @@ def merge_verification(
     if len(older) + (ssl is not True) > 1:
         raise ValueError("give only one of ssl, verify_ssl, ssl_context, fingerprint")
     for name, value in older.items():
-        warn(f"{name} is deprecated, use ssl={value!r}", DeprecationWarning, stacklevel=stacklevel)
+        deprecated(f"{name} is deprecated, use ssl")
         return value
     if not isinstance(ssl, bool | ssl_module.SSLContext | Fingerprint):
         raise TypeError(f"ssl must be True, False, an SSLContext or a Fingerprint, not {ssl!r}")

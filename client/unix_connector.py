@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ssl as ssl_module
 from typing import TYPE_CHECKING
-from warnings import warn
 
 from client.connector import BaseConnector
+from client.deprecation import deprecated
 from client.errors import (
     ClientConnectorCertificateError,
     ClientConnectorSSLError,
@@ -56,7 +56,7 @@ class UnixConnector(BaseConnector):
             loop=loop,
         )
         if conn_timeout is not None:
-            warn("conn_timeout is deprecated, use ClientTimeout(sock_connect=...)", DeprecationWarning, stacklevel=2)
+            deprecated("conn_timeout is deprecated, use ClientTimeout(sock_connect=...)")
         self._path = path
         self._conn_timeout = conn_timeout
         self._tls = TlsContexts()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
-from warnings import warn
 
 from multidict import CIMultiDict
 
+from client.deprecation import deprecated
 from client.errors import WSServerHandshakeError
 from client.options import RequestOptions
 from client.websocket import DEFAULT_WS_TIMEOUT, ClientWebSocketResponse, ClientWSTimeout
@@ -185,10 +185,10 @@ def _ws_timeout(options: WebSocketOptions) -> ClientWSTimeout:
     """Return the limits, by whichever of their names they were given."""
     timeout = options.get("timeout", DEFAULT_WS_TIMEOUT)
     if not isinstance(timeout, ClientWSTimeout):
-        warn("a number as timeout is deprecated, use ClientWSTimeout(ws_close=...)", DeprecationWarning, stacklevel=4)
+        deprecated("a number as timeout is deprecated, use ClientWSTimeout(ws_close=...)")
         timeout = ClientWSTimeout(ws_close=timeout)
     receive_timeout = options.get("receive_timeout")
     if receive_timeout is not None:
-        warn("receive_timeout is deprecated, use ClientWSTimeout(ws_receive=...)", DeprecationWarning, stacklevel=4)
+        deprecated("receive_timeout is deprecated, use ClientWSTimeout(ws_receive=...)")
         timeout = replace(timeout, ws_receive=receive_timeout)
     return timeout

@@ -1,0 +1,21 @@
+"""Deprecation warnings that name the caller's line, however deep inside the client they arise."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Final
+from warnings import warn
+
+_HERE: Final = f"{Path(__file__).parent}{os.sep}"
+
+
+def deprecated(message: str) -> None:
+    """Warn with `DeprecationWarning`, as if the nearest caller outside this package had: Python shows it to its author only."""
+    level = 2
+    frame = sys._getframe(1)
+    while frame.f_code.co_filename.startswith(_HERE) and frame.f_back is not None:
+        frame = frame.f_back
+        level += 1
+    warn(message, DeprecationWarning, stacklevel=level)
