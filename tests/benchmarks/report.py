@@ -31,11 +31,13 @@ ratios hardly.
 ## The job
 
 {pages:,} HTML pages, reached from one index page by same-host `<a href>` links: the documentation in Debian's packages
-{packages}, served by nginx on loopback. Each crawler follows every such link once, and writes a line of JSON with the URL,
-the status and the title of each page. robots.txt is left aside, no delay is kept, {concurrency} requests are under way at
-once. {rounds} rounds; in each every crawler runs once, as a process of its own, each round starting with another. CPU time
-is user and system time of the crawler's process, from its start to its end; the server's is not in it. All visited the
-same pages, or there would be no figures.
+{packages},
+served by nginx on loopback. Each crawler follows every such link once, and writes a line of JSON with the URL, the status
+and the title of each page. robots.txt is left aside, no delay is kept, {concurrency} requests are under way at once.
+
+{rounds} rounds; in each every crawler runs once, as a process of its own, each round starting with another. CPU time is user
+and system time of the crawler's process, from its start to its end; the server's is not in it. All visited the same pages,
+or there would be no figures.
 
 ## What came of it
 
