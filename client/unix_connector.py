@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import ssl as ssl_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from client.connector import BaseConnector
 from client.deprecation import deprecated
@@ -17,7 +19,6 @@ from client.timeouts import fail_at
 from client.tls import Fingerprint, TlsContexts
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Sequence
 
     from client.connection import ConnectionKey
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from client.request import ClientRequest
     from client.timeouts import ClientTimeout
     from client.tracing import Trace
+
+_ASK_AGAIN_SECONDS: Final = 0.02
 
 
 class UnixConnector(BaseConnector):
@@ -81,7 +84,10 @@ class UnixConnector(BaseConnector):
         tls = self._tls.context_for(key.ssl) if key.is_ssl else None
         try:
             transport, protocol = await self._loop.create_unix_connection(
-                self._factory, self._path, ssl=tls, server_hostname=key.server_name if tls else None
+                self._factory,
+                sock=await self._connect(),
+                ssl=tls,
+                server_hostname=key.server_name if tls else None,
             )
         except ssl_module.SSLCertVerificationError as error:
             raise ClientConnectorCertificateError(key, error) from error
@@ -92,3 +98,23 @@ class UnixConnector(BaseConnector):
         if tls and isinstance(key.ssl, Fingerprint):
             key.ssl.check(transport, key.host, key.port)
         return protocol
+
+    async def _connect(self) -> socket.socket:
+        """Return a connected, non-blocking socket.
+
+        Connecting takes no time, unless the listener's queue is full. Then Linux says EAGAIN, which asyncio takes for a
+        connection under way; and nothing tells when there is room again, so we have to ask.
+        """
+        connection = socket.socket(socket.AF_UNIX)
+        connection.setblocking(False)
+        try:
+            while True:
+                try:
+                    connection.connect(self._path)
+                except BlockingIOError:
+                    await asyncio.sleep(_ASK_AGAIN_SECONDS)
+                else:
+                    return connection
+        except BaseException:
+            connection.close()
+            raise
