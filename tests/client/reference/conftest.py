@@ -31,9 +31,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 @pytest.fixture(scope="session")
-def nginx(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Iterator[Addresses]:
+def nginx(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates, asgi: str) -> Iterator[Addresses]:
     _need("nginx", "nginx-light")
-    with run_nginx(tmp_path_factory.mktemp("nginx"), certificates) as addresses:
+    with run_nginx(tmp_path_factory.mktemp("nginx"), certificates, asgi) as addresses:
         yield addresses
 
 

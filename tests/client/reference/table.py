@@ -11,6 +11,8 @@ import inspect
 import json
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from client.version import HttpVersion11
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -180,7 +182,7 @@ PARAMETERS: Final[dict[str, dict[str, object]]] = {
         "skip_auto_headers": None,
         "auth": None,
         "json_serialize": json.dumps,
-        "version": (1, 1),
+        "version": HttpVersion11,
         "cookie_jar": None,
         "connector_owner": True,
         "raise_for_status": False,
@@ -239,7 +241,7 @@ PARAMETERS: Final[dict[str, dict[str, object]]] = {
         "method": REQUIRED,
         "url": REQUIRED,
         "encoding": "utf-8",
-        "version": (1, 1),
+        "version": HttpVersion11,
         "connector": None,
         "loop": None,
         "trust_env": False,

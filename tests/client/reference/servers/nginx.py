@@ -68,6 +68,13 @@ _LOCATIONS: Final = """\
         location /to-nowhere { return 302 http://:0/; }
         location /spaced { return 302 "/a b.html"; }
         location /private { auth_basic "reference"; auth_basic_user_file PASSWORDS; try_files /page.html =404; }
+        location /behind {
+            proxy_pass BEHIND;
+            proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection $http_connection;
+            proxy_set_header X-Name $ssl_server_name;
+        }
         location /tls { add_header X-Name $ssl_server_name; add_header X-Client $ssl_client_verify; return 204; }
 """
 
@@ -89,14 +96,14 @@ class Addresses(NamedTuple):
 
 
 @contextmanager
-def nginx(folder: Path, certificates: Certificates) -> Iterator[Addresses]:
-    """Run nginx; `folder` takes its files."""
+def nginx(folder: Path, certificates: Certificates, behind: str) -> Iterator[Addresses]:
+    """Run nginx; `folder` takes its files, and another server is `behind` it, under that path."""
     root = folder / "root"
     root.mkdir()
     _fill(root)
     passwords = folder / "passwords"
     passwords.write_text("somebody:{PLAIN}opensesame\n")
-    locations = _LOCATIONS.replace("ROOT", str(root)).replace("PASSWORDS", str(passwords))
+    locations = _LOCATIONS.replace("ROOT", str(root)).replace("PASSWORDS", str(passwords)).replace("BEHIND", behind)
     with ExitStack() as stack:
         listeners: list[socket.socket] = []
 
