@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import codecs
 import zlib
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.extensions.permessage_deflate import PerMessageDeflate
@@ -244,7 +244,7 @@ def _control_message(frame: Frame) -> WSMessage:
     return WSMessage(WSMsgType.CLOSE, int(close.code), close.reason)
 
 
-def _explained(code: WSCloseCode, cause: Any) -> WebSocketError:
+def _explained(code: WSCloseCode, cause: Exception) -> WebSocketError:
     error = WebSocketError(code, str(cause))
     error.__cause__ = cause
     return error

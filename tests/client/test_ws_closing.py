@@ -20,6 +20,7 @@ from client import (
     WSMsgType,
 )
 from tests.client.ws_peer import (
+    BINARY,
     PING,
     TEXT,
     close_frame,
@@ -72,6 +73,41 @@ async def test_a_server_that_does_not_close_is_left(session: ClientSession, serv
     assert isinstance(websocket.exception(), TimeoutError)
 
 
+async def test_a_close_frame_is_the_last_frame(session: ClientSession, serve: Serve) -> None:
+    """Not even a ping follows it."""
+    behind = []
+
+    async def script(peer: Peer) -> None:
+        await open_websocket(peer)
+        await read_frame(peer)
+        behind.append(await peer.reader.read())
+
+    server = await serve(script)
+    timeout = ClientWSTimeout(ws_close=0.1)
+    async with session.ws_connect(server.url, heartbeat=0.02, timeout=timeout) as websocket:
+        await websocket.close()
+    await until(lambda: server.open_connections == 0)
+    assert behind == [b""]
+    assert websocket.close_code == WSCloseCode.ABNORMAL_CLOSURE
+
+
+async def test_what_comes_behind_the_servers_close_is_dropped(session: ClientSession, serve: Serve) -> None:
+    """It does not keep the server from closing the connection, as it should."""
+    all_sent = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await open_websocket(peer)
+        await shake_hands(peer)
+        await peer.send(frame(BINARY, bytes(16 << 20)))
+        all_sent.set()
+
+    server = await serve(script)
+    async with session.ws_connect(server.url) as websocket:
+        await websocket.close()
+    assert all_sent.is_set()
+    assert websocket.close_code == 1000
+
+
 async def test_closing_ends_a_receive_of_another_task(session: ClientSession, serve: Serve) -> None:
     server = await serve(saying())
     websocket = await session.ws_connect(server.url)
@@ -82,21 +118,29 @@ async def test_closing_ends_a_receive_of_another_task(session: ClientSession, se
     assert websocket.close_code == 1000
 
 
+@pytest.mark.parametrize("answers", [True, False])
+@pytest.mark.parametrize("steps", range(1, 7))
 async def test_a_close_that_is_cancelled_leaves_no_connection(
-    session: ClientSession, connector: TCPConnector, serve: Serve
+    session: ClientSession, connector: TCPConnector, serve: Serve, *, steps: int, answers: bool
 ) -> None:
+    """At whichever of its awaits, the server closing the connection or not."""
+
     async def script(peer: Peer) -> None:
         await open_websocket(peer)
+        if answers:
+            await shake_hands(peer)
         await peer.closed()
 
     server = await serve(script)
     websocket = await session.ws_connect(server.url)
     closing = asyncio.ensure_future(websocket.close())
-    await asyncio.sleep(0)
+    for _ in range(steps):
+        await asyncio.sleep(0)
     closing.cancel()
     await asyncio.wait([closing])
     assert closing.cancelled()
-    assert (websocket.closed, websocket.close_code) == (True, WSCloseCode.ABNORMAL_CLOSURE)
+    assert websocket.closed
+    assert websocket.close_code in (1000, WSCloseCode.ABNORMAL_CLOSURE)
     assert connector.in_use_count == 0
     await until(lambda: server.open_connections == 0)
 

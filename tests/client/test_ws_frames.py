@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import tracemalloc
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
@@ -92,7 +93,7 @@ def bytewise(data: bytes) -> list[bytes]:
 def fragments(kind: int, *parts: bytes, rsv: int = 0) -> bytes:
     """A message in as many frames as parts."""
     frames = [frame(kind, parts[0], fin=len(parts) == 1, rsv=rsv)]
-    frames += [frame(CONTINUATION, part, fin=part is parts[-1]) for part in parts[1:]]
+    frames += [frame(CONTINUATION, part, fin=at == len(parts)) for at, part in enumerate(parts[1:], 2)]
     return b"".join(frames)
 
 
@@ -340,11 +341,15 @@ def test_what_is_written_can_be_read(takes_over: bool, sent: list[tuple[bytes, i
         assert messages_of(reader, unmasked(data)) == [binary(payload)]
 
 
-def test_a_smaller_window_is_kept_to() -> None:
-    """What lies further back than 2⁹ bytes is not referred to, so that an inflater with such a window understands."""
-    payload = bytes(range(256)) * 8 + b"#" * 600 + bytes(range(256)) * 8
-    data = unmasked(FrameWriter(deflate()).frame(WSMsgType.BINARY, payload, 9))
-    assert messages_of(MessageReader(deflate=deflate(bits=9)), data) == [binary(payload)]
+@pytest.mark.parametrize(("agreed", "asked"), [(15, 9), (9, None), (9, 15)])
+def test_a_smaller_window_is_kept_to(agreed: int, asked: int | None) -> None:
+    """What lies further back than 2⁹ bytes is not referred to: an inflater with such a window would not understand."""
+    noise = random.Random(1)
+    again = noise.randbytes(300)
+    payload = again + noise.randbytes(1000) + again
+    data = unmasked(FrameWriter(deflate(bits=agreed)).frame(WSMsgType.BINARY, payload, asked))
+    piecemeal = fragments(BINARY, *bytewise(data[4:]), rsv=RSV1)  # in one piece, zlib would look back further
+    assert messages_of(MessageReader(deflate=deflate(bits=9)), piecemeal) == [binary(payload)]
 
 
 def test_each_frame_is_masked_with_a_key_of_its_own() -> None:

@@ -244,7 +244,7 @@ async def test_a_server_at_fault_is_told_so_and_left(
     assert [frame.close_code for frame in told] == [code]
     assert (websocket.close_code, websocket.exception()) == (code, message.data)
     assert message.data.code == code
-    assert str(message.data)
+    assert str(server.url) in str(message.data)
     assert connector.in_use_count == 0
 
 
