@@ -761,8 +761,8 @@ def test_cancelled_at_any_turn_of_the_loop_nothing_is_left(
             serve({"/": page("Secure")}, tls=certificates.server) as site,
             socks_proxy(scheme=scheme) if scheme.startswith("socks") else http_proxy(tls=tls) as proxy,
         ):
-            outcomes: set[type] = set()
-            for turns in range(80):
+            turns, outcomes = 0, set[type]()
+            while ClientResponse not in outcomes:
                 async with TCPConnector(ssl=certificates.trusting) as connector:
                     session = ClientSession(connector=connector, proxy=proxy.url)
                     task = asyncio.create_task(session._request("GET", f"{site.url}/", {}))
@@ -775,7 +775,8 @@ def test_cancelled_at_any_turn_of_the_loop_nothing_is_left(
                 if proxy.connections:
                     await proxy.is_left.wait()
                 assert connector.limits.active == connector.in_use_count == connector.idle_count == 0
-            assert outcomes == {asyncio.CancelledError, ClientResponse}, "from the first to the last turn"
+                turns += 1 + turns // 100  # a busy machine takes more of them, and is not to be asked for each
+            assert outcomes == {asyncio.CancelledError, ClientResponse}
 
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(main())
