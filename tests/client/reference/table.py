@@ -409,7 +409,7 @@ ATTRIBUTES: Final[dict[str, tuple[str, ...]]] = {
     "Fingerprint": ("fingerprint",),
     "WSMessage": ("type", "data", "extra"),
 }
-"""Of instances: fields and slots."""
+"""Of instances: their classes need not know of them."""
 
 METHODS: Final[dict[str, tuple[str, ...]]] = {
     "ClientSession": ("request", "get", "post", "put", "delete", "head", "options", "patch", "ws_connect", "detach"),
