@@ -96,26 +96,23 @@ class Opening:
     def __init__(self, options: WebSocketOptions) -> None:
         if not _OPTIONS.issuperset(options):
             raise TypeError(f"unknown options: {', '.join(sorted(options.keys() - _OPTIONS))}")
-        self._timeout = _ws_timeout(options)
-        protocols = options.get("protocols", ())
+        self._given = options
+        self._options: WebSocketOptions = {**WEBSOCKET_DEFAULTS, **options}
+        options = self._options
+        protocols, heartbeat = options["protocols"], options["heartbeat"]
         if isinstance(protocols, str):
             raise TypeError(f"protocols must be a list of them, not {protocols!r}")
-        self._offer = Offer(tuple(protocols), options.get("origin"), options.get("compress", 0))
-        self._heartbeat = options.get("heartbeat") or 0.0
-        self._autoclose = options.get("autoclose", True)
-        self._autoping = options.get("autoping", True)
-        self._max_msg_size = options.get("max_msg_size", MAX_MSG_BYTES)
-        if not 0 <= self._heartbeat < math.inf or self._max_msg_size < 0:
+        if not 0 <= (heartbeat or 0) < math.inf or options["max_msg_size"] < 0:
             raise ValueError("heartbeat and max_msg_size must not be negative")
-        self._decodes_text = options.get("decode_text", True)
-        self._options = options
+        self._offer = Offer(tuple(protocols), options["origin"], options["compress"])
+        self._timeout = _ws_timeout(options["timeout"], options["receive_timeout"])
 
     @property
     def request_options(self) -> RequestOptions:
         """The options of the request."""
-        taken = {name: value for name, value in self._options.items() if name in _REQUEST_OPTIONS}
+        taken = {name: value for name, value in self._given.items() if name in _REQUEST_OPTIONS}
         options = cast("RequestOptions", taken)
-        options["headers"] = self._offer.headers(CIMultiDict(self._options.get("headers") or ()))
+        options["headers"] = self._offer.headers(CIMultiDict(self._options["headers"] or ()))
         options["read_until_eof"] = False
         options["raise_for_status"] = False
         return options
@@ -136,16 +133,20 @@ class Opening:
     def _open(self, response: ClientResponse) -> ClientWebSocketResponse:
         agreement = self._offer.check(response.status, response.headers)
         connection = response.connection
-        if connection is None:
+        if connection is None or connection.closed:
             raise HandshakeError("the connection was closed behind the server's answer")
-        wire = WebSocketProtocol(
-            connection,
-            MessageReader(max_msg_size=self._max_msg_size, deflate=agreement.deflate, decodes_text=self._decodes_text),
-            FrameWriter(agreement.deflate),
-            heartbeat=self._heartbeat or None,
+        options = self._options
+        reader = MessageReader(
+            max_msg_size=options["max_msg_size"], deflate=agreement.deflate, decodes_text=options["decode_text"]
         )
+        wire = WebSocketProtocol(connection, reader, FrameWriter(agreement.deflate), heartbeat=options["heartbeat"])
         return ClientWebSocketResponse(
-            response, wire, agreement, timeout=self._timeout, autoclose=self._autoclose, autoping=self._autoping
+            response,
+            wire,
+            agreement,
+            timeout=self._timeout,
+            autoclose=options["autoclose"],
+            autoping=options["autoping"],
         )
 
 
@@ -181,13 +182,11 @@ class WebSocketContext:
         await self._websocket.close()
 
 
-def _ws_timeout(options: WebSocketOptions) -> ClientWSTimeout:
+def _ws_timeout(timeout: ClientWSTimeout | float, receive_timeout: float | None) -> ClientWSTimeout:
     """Return the limits, by whichever of their names they were given."""
-    timeout = options.get("timeout", DEFAULT_WS_TIMEOUT)
     if not isinstance(timeout, ClientWSTimeout):
         deprecated("a number as timeout is deprecated, use ClientWSTimeout(ws_close=...)")
         timeout = ClientWSTimeout(ws_close=timeout)
-    receive_timeout = options.get("receive_timeout")
     if receive_timeout is not None:
         deprecated("receive_timeout is deprecated, use ClientWSTimeout(ws_receive=...)")
         timeout = replace(timeout, ws_receive=receive_timeout)

@@ -39,25 +39,23 @@ class WebSocketProtocol(asyncio.Protocol):
     """Takes over a connection that has been upgraded, and gives it back when it is lost.
 
     A server that is silent for `heartbeat` seconds is asked for a sign of life, and given up if there is none within half of
-    that; None never asks.
+    that; None never asks. The connection must not have been closed.
     """
 
     def __init__(
         self, connection: Connection, reader: MessageReader, writer: FrameWriter, *, heartbeat: float | None = None
     ) -> None:
-        transport = connection.transport
-        if transport is None or transport.is_closing():
-            raise ServerDisconnectedError("the server closed the connection after the handshake")
+        assert connection.transport is not None
         self._loop = asyncio.get_running_loop()
         self._connection = connection
-        self._transport = transport
+        self._transport = connection.transport
         self._reader = reader
         self._writer = writer
         self._waiter: asyncio.Future[None] | None = None
         self._failure: Exception | None = None
         self._can_write = asyncio.Event()
         self._can_write.set()
-        self._is_paused = False
+        self._is_paused = True  # by the HTTP protocol, which leaves this to us
         self._is_deaf = False
         self._heartbeat: Heartbeat | None = None
         if heartbeat:
@@ -66,8 +64,8 @@ class WebSocketProtocol(asyncio.Protocol):
         """Why the server was given up; None unless it was."""
         http = connection.protocol
         unread, http.unread = http.unread, b""
-        transport.set_protocol(self)
-        transport.resume_reading()
+        self._transport.set_protocol(self)
+        self._resume()
         self.data_received(unread)
 
     # -- reading --------------------------------------------------------------------------------------------------

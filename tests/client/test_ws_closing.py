@@ -58,6 +58,17 @@ async def test_closing_says_why_and_waits_for_the_server(session: ClientSession,
     assert (websocket.close_code, websocket.exception()) == (1000, None)
 
 
+async def test_a_websocket_that_was_awaited_closes_at_the_end_of_its_block(
+    session: ClientSession, serve: Serve
+) -> None:
+    server = await serve(saying())
+    websocket = await session.ws_connect(server.url)
+    async with websocket as same:
+        assert same is websocket
+        assert not websocket.closed
+    assert websocket.close_code == 1000
+
+
 async def test_a_server_that_does_not_close_is_left(session: ClientSession, serve: Serve) -> None:
     """However much it sends instead."""
 

@@ -8,6 +8,8 @@ import pytest
 
 from client import (
     BasicAuth,
+    ClientRequest,
+    ClientResponse,
     ClientSession,
     ClientTimeout,
     ClientWSTimeout,
@@ -23,11 +25,13 @@ from tests.client.ws_peer import (
     frame,
     open_websocket,
     read_frame,
+    saying,
     shake_hands,
     switching,
 )
 
 if TYPE_CHECKING:
+    from client.middleware import Handler
     from tests.client.conftest import Serve
     from tests.client.peer import Peer
 
@@ -112,6 +116,18 @@ async def test_an_upgrade_to_something_else_is_refused(session: ClientSession, s
     server = await serve(script)
     with pytest.raises(WSServerHandshakeError, match="another protocol"):
         await session.ws_connect(server.url)
+
+
+async def test_an_answer_whose_connection_is_gone_opens_nothing(session: ClientSession, serve: Serve) -> None:
+    async def close(request: ClientRequest, handler: Handler) -> ClientResponse:
+        response = await handler(request)
+        response.close()
+        return response
+
+    server = await serve(saying())
+    async with ClientSession(connector=session.connector, connector_owner=False, middlewares=[close]) as closing:
+        with pytest.raises(WSServerHandshakeError, match="closed"):
+            await closing.ws_connect(server.url)
 
 
 async def test_redirects_are_followed(session: ClientSession, serve: Serve) -> None:
