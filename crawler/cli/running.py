@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -28,6 +29,10 @@ Result = TypeVar("Result")
 
 _FAILURES_SHOWN = 3
 
+_COLLECT_EVERY = 50_000
+"""How many objects are made before the cyclic garbage collector looks at them. A page makes hundreds, all freed by their
+reference counts; at Python's own 700, looking took 4 % of a crawl's CPU time, and found nothing."""
+
 _HEADLINES = {
     "finished": "finished",
     "interrupted": "stopped",
@@ -38,6 +43,8 @@ _HEADLINES = {
 
 def run_loop(work: Coroutine[Any, Any, Result]) -> Result:
     """What `work` returns, run in an event loop of its own, the fastest there is."""
+    gc.freeze()  # what was imported stays: it need not be looked at again
+    gc.set_threshold(_COLLECT_EVERY)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(work)
 
