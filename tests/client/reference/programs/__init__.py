@@ -1,0 +1,1 @@
+"""Programs as one writes them for aiohttp; nothing but the import has been changed."""
