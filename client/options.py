@@ -139,11 +139,17 @@ _PLAN_OPTIONS: Final = frozenset(
 )
 """Options that leave the session's settings as they are."""
 
+_ROUTE_OPTIONS: Final = _PLAN_OPTIONS | {"allow_redirects", "max_redirects"}
+"""With these, one of the settings at most is another."""
+
 
 def settings_for(options: RequestOptions, settings: CallSettings) -> CallSettings:
     """Return a session's settings, changed as a call asks for it; `TypeError` for options that do not exist."""
     if _PLAN_OPTIONS.issuperset(options):
         return settings
+    max_redirects = options.get("max_redirects", 10) if options.get("allow_redirects", True) else None
+    if _ROUTE_OPTIONS.issuperset(options):
+        return replace(settings, max_redirects=max_redirects)
     if not _OPTIONS.issuperset(options):
         raise TypeError(f"unknown options: {', '.join(sorted(options.keys() - _OPTIONS))}")
     middlewares = options.get("middlewares")
@@ -153,7 +159,7 @@ def settings_for(options: RequestOptions, settings: CallSettings) -> CallSetting
         send_policy=_send_policy(options, settings.send_policy),
         read_policy=_read_policy(options, settings.read_policy),
         middlewares=settings.middlewares if middlewares is None else middlewares,
-        max_redirects=options.get("max_redirects", 10) if options.get("allow_redirects", True) else None,
+        max_redirects=max_redirects,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from types import GeneratorType
 from typing import Any
 
 import msgspec
@@ -22,7 +23,9 @@ class Harvest:
 
     def take(self, given: Any) -> None:
         """Sort in one thing that was given; lists are opened, None is passed over."""
-        if isinstance(given, Links | Request):
+        if type(given) is dict:
+            self.items.append(encode(given))
+        elif isinstance(given, Links | Request):
             if given.context is not None:
                 _encoded(given.context, "the context of a request")
             self.found.append(given)
@@ -36,13 +39,13 @@ class Harvest:
 async def gather(given: Any) -> Harvest:
     """Read what a callback returned to its end: a value, a generator, a coroutine or an async generator."""
     harvest = Harvest()
-    if inspect.isawaitable(given):
+    if not isinstance(given, GeneratorType) and inspect.isawaitable(given):
         given = await given
-    if isinstance(given, AsyncIterator):
-        async for one in given:
-            harvest.take(one)
-    elif isinstance(given, Iterator):
+    if isinstance(given, GeneratorType | Iterator):
         for one in given:
+            harvest.take(one)
+    elif isinstance(given, AsyncIterator):
+        async for one in given:
             harvest.take(one)
     else:
         harvest.take(given)

@@ -42,6 +42,7 @@ class Page:
         "_base_url",
         "_dom",
         "_encoding",
+        "_is_html",
         "_lease",
         "_links",
         "_text",
@@ -76,6 +77,7 @@ class Page:
         """The seconds it took, from asking to the body's end."""
         self._lease = lease
         self._encoding: str | None = None
+        self._is_html: bool | None = None
         self._text: str | None = None
         self._dom: LexborHTMLParser | None = None
         self._base_url: str | None = None
@@ -117,7 +119,9 @@ class Page:
     @property
     def is_html(self) -> bool:
         """Whether it is HTML or XHTML, by its header or, if that is missing, by how it starts."""
-        return media_type.is_html(self.headers.get("Content-Type", ""), self.body)
+        if self._is_html is None:
+            self._is_html = media_type.is_html(self.headers.get("Content-Type", ""), self.body)
+        return self._is_html
 
     @property
     def encoding(self) -> str:

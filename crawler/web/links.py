@@ -17,9 +17,8 @@ def hrefs(dom: LexborHTMLParser) -> list[str]:
     for scripts do not run here.
     """
     found = []
-    for a in dom.tags(
-        "a"
-    ):  # the fastest of the ways there are: by tag name, not by selector, and one attribute, not all
+    # the fastest of the ways there are: by tag name, not by selector, and one attribute, not all
+    for a in dom.tags("a"):
         attributes = a.attrs
         href = attributes.get("href")
         if href is not None:

@@ -68,7 +68,8 @@ def resolve(base: str, hrefs: Iterable[str]) -> list[str]:
     """
     starts = _Starts(base)
     found: dict[str, None] = {}
-    for href in dict.fromkeys(map(_without_fragment, dict.fromkeys(hrefs))):
+    stripped = [href.strip(_BLANK) for href in dict.fromkeys(hrefs)]
+    for href in dict.fromkeys([_without_fragment(href) if "#" in href else href for href in stripped]):
         if not href:
             found[base] = None
         elif plain := _plain(href):
