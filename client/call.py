@@ -125,7 +125,11 @@ class Call:
                     await exchange.news()
                 if "\nset-cookie:" in exchange.head.lowered:
                     self.settings.jar.store(exchange.head.text_values("\nset-cookie:"), request.url)
-                return self._response(request, exchange, connection)
+                settings = self.settings
+                response = ClientResponse(request, exchange, connection, settings.resolve_charset, self.started_at)
+                if self.traces:
+                    response.on_read = partial(self._tell_read, request)
+                return response
             except BaseException as error:
                 if connection is not None:
                     connection.close()
@@ -148,10 +152,6 @@ class Call:
             deadline_at=self.deadline_at,
             sock_read=self.settings.timeout.sock_read,
         )
-
-    def _response(self, request: ClientRequest, exchange: Exchange, connection: Connection) -> ClientResponse:
-        on_read = partial(self._tell_read, request) if self.traces else None
-        return ClientResponse(request, exchange, connection, self.settings.resolve_charset, self.started_at, on_read)
 
     async def _tell_read(self, request: ClientRequest, body: bytes) -> None:
         await emit(self.traces, TraceResponseChunkReceivedParams(request.method, request.url, body))

@@ -1,8 +1,11 @@
 """The head of a response, read from the bytes it came in.
 
-llhttp has checked the head when this module sees it: names are tokens, every line has its colon, a line ends in CRLF or
-a bare LF, and what begins with a blank continues the line before (RFC 9112 §5.2). So reading is plain searching, and is done
-only for what somebody asks for; most requests ask for three headers of ten.
+llhttp, set to be strict, has checked the head when this module sees it: lines end in CRLF and have a token before their
+colon, no value holds a control character. So reading is plain searching, and is done only for what somebody asks for;
+most requests ask for three headers of ten.
+
+What the parser refuses is put in order by `tidy_head`, as browsers would have read it, and offered to it once more. Parser
+and `Head` thus always see the same bytes, and cannot differ about them.
 """
 
 from __future__ import annotations
@@ -14,19 +17,11 @@ from client.version import HttpVersion, HttpVersion10, HttpVersion11
 
 RawHeaders = list[tuple[bytes, bytes]]
 
-_BLANKS: Final = b" \t"
+_LINE_END: Final = re.compile(rb"\r?\n")
 _BLANK_LINE: Final = re.compile(rb"\n\r?\n")
-_LINE_END: Final = re.compile(rb"\r?\n(?![ \t])")
-_FOLD: Final = re.compile(rb"[ \t]*\r?\n[ \t]+")
+_FOLD: Final = re.compile(rb"[ \t]*\r\n[ \t]+")
+_LENGTH: Final = re.compile(rb"(?i)(?<=\r\n)content-length:[ \t]*([0-9]+)[ \t]*\r\n")
 _VERSIONS: Final = {b"1.1": HttpVersion11, b"1.0": HttpVersion10}
-
-
-def find_head(data: bytes, start: int) -> tuple[int, int] | None:
-    """Return where the head that begins at `start` does begin and end; line ends before it are passed over (§2.2)."""
-    while data[start : start + 1] in (b"\r", b"\n"):
-        start += 1
-    blank = _BLANK_LINE.search(data, start)
-    return (start, blank.end()) if blank else None
 
 
 class Head:
@@ -50,29 +45,23 @@ class Head:
     @property
     def reason(self) -> bytes:
         """The reason phrase, which may be empty."""
-        return self.data[13 : self.data.index(b"\n")].rstrip(b"\r")
+        return self.data[13 : self.data.index(b"\r\n")]
 
     @property
     def headers(self) -> RawHeaders:
-        """Names and values in order, values without surrounding blanks and line folds."""
-        headers = []
-        for line in _LINE_END.split(self.data)[1:-2]:
-            name, _, value = line.partition(b":")
-            headers.append((name, _unfold(value)))
-        return headers
+        """Names and values in order, values without the blanks around them."""
+        parts = [line.partition(b":") for line in self.data.split(b"\r\n")[1:-2]]
+        return [(name, value.strip(b" \t")) for name, _, value in parts]
 
     def values(self, marker: str) -> list[bytes]:
         """Return the values of a header, by its marker."""
-        data = self.data
         values = []
-        end = self.lowered.find(marker)
-        while end >= 0:
-            start = end + len(marker)
-            end = data.index(b"\n", start)
-            while data[end + 1] in _BLANKS:
-                end = data.index(b"\n", end + 1)
-            values.append(_unfold(data[start:end]))
-            end = self.lowered.find(marker, end)
+        at = self.lowered.find(marker)
+        while at >= 0:
+            start = at + len(marker)
+            at = self.data.index(b"\r\n", start)
+            values.append(self.data[start:at].strip(b" \t"))
+            at = self.lowered.find(marker, at)
         return values
 
     def text_values(self, marker: str) -> list[str]:
@@ -80,5 +69,33 @@ class Head:
         return [value.decode("utf-8", "surrogateescape") for value in self.values(marker)]
 
 
-def _unfold(value: bytes) -> bytes:
-    return (_FOLD.sub(b" ", value) if value.count(b"\n") else value).strip()
+def cut_head(data: bytes, start: int) -> tuple[Head, int]:
+    """Return the head that begins at `start`, after any line ends (RFC 9112 §2.2), and where it ends. The parser has seen it."""
+    while data[start] in b"\r\n":
+        start += 1
+    end = data.index(b"\r\n\r\n", start) + 4
+    return Head(data[start:end]), end
+
+
+def tidy_head(data: bytes) -> bytes | None:
+    """Return data that begins with a head, with the head in the form that RFC 9112 asks senders for; None while it is not whole.
+
+    A bare LF becomes CRLF (§2.2), folded lines are joined (§5.2), and a Content-Length that is repeated is given once
+    (§6.3). What follows the head is left as it is.
+    """
+    blank = _BLANK_LINE.search(data, len(data) - len(data.lstrip(b"\r\n")))
+    if blank is None:
+        return None
+    status_line, *lines = _LINE_END.split(data[: blank.start()].strip(b"\r\n"))
+    head = _FOLD.sub(b" ", b"".join(line + b"\r\n" for line in lines))
+    return b"%s\r\n%s\r\n%s" % (status_line, _without_repeated_length(head), data[blank.end() :])
+
+
+def _without_repeated_length(headers: bytes) -> bytes:
+    found = list(_LENGTH.finditer(b"\r\n" + headers))
+    if len({match[1] for match in found}) != 1:
+        return headers
+    _first, *others = found
+    for match in reversed(others):
+        headers = headers[: match.start() - 2] + headers[match.end() - 2 :]
+    return headers

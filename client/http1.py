@@ -10,10 +10,10 @@ Who decides what:
   end at their head, and the parser is replaced. A body framed by the end of the connection ends in `connection_lost`.
 - *Bounds* are ours. llhttp has none, so bytes are counted while a head is incomplete (1xx heads before it included),
   and in a body those that are no content: chunk sizes, extensions, trailers.
-- *Leniency* is as browsers have it: a bare LF ends a line; Transfer-Encoding beats Content-Length, but then the connection
-  is not used again; folded header lines are joined (RFC 9112 §5.2); spaces after a chunk size; any HTTP version
-  number; control characters in values, except NUL. Stricter than browsers: a repeated Content-Length is refused even
-  when both are equal (RFC 9112 §6.3 lets us), and so is HTTP/0.9.
+- *Leniency* is as browsers have it. In heads: a bare LF ends a line, folded lines are joined, a Content-Length may be
+  repeated if it is the same (the parser is strict, and `tidy_head` puts before it in order what it refused). Transfer-
+  Encoding beats Content-Length, but then the connection is not used again; blanks after a chunk size; any HTTP version
+  number. Stricter than browsers: control characters in values are refused, and so is HTTP/0.9.
 
 Deadlines are two instants and one timer. The timer is not moved when they are: it wakes, compares, and sleeps again until
 the nearer one. A connection that serves many requests with a distant deadline thus sets it once in a while.
@@ -36,7 +36,7 @@ from client.errors import (
     SocketTimeoutError,
 )
 from client.exchange import Exchange, HeadTooLarge, ReadPolicy, WireError
-from client.head import Head, find_head
+from client.head import cut_head, tidy_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +59,7 @@ class Http1Protocol(asyncio.Protocol):
         "_lost",
         "_parser",
         "_pieces",
+        "_refusal",
         "_silence_at",
         "_timer",
         "_timer_at",
@@ -80,6 +81,7 @@ class Http1Protocol(asyncio.Protocol):
         self._parser = self._new_parser()
         self._pieces: list[bytes] = []  # of an incomplete head, and what came with it
         self._head_at = 0  # where it begins in them
+        self._refusal: HttpParserError | None = None  # what is wrong with it so far
         self._uncounted = 0  # bytes of an incomplete head, or of framing since the last content
         self._is_lost = False
         self._lost: asyncio.Future[None] | None = None
@@ -205,21 +207,48 @@ class Http1Protocol(asyncio.Protocol):
             content_before = 0
         else:
             content_before = exchange.body.total_bytes
+        error = self._parse(data) if self._refusal is None else self._refusal
+        while error is not None and exchange.head is None:
+            error = self._parse_tidied(error)
+            if not self._head_at:  # else it was a 1xx, and the head behind it is refused too
+                break
+        if exchange.is_complete:
+            if error is not None or (exchange.ends_at_head and not data.endswith(b"\n")):
+                exchange.keeps_alive = False  # bytes after the response
+            self._end(exchange, None, now)
+        elif error is not None:
+            self.fail(_explain(error, in_body=exchange.body is not None))
+        else:
+            self._check_bounds(exchange, len(data), content_before)
+
+    def _parse(self, data: bytes) -> HttpParserError | None:
+        """Have the parser read on; returns what it objects to."""
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
             self.unread = data[upgrade.args[0] :]
         except HttpParserError as error:
-            if not exchange.is_complete:
-                self.fail(_explain(error, in_body=exchange.body is not None))
-                return
-            exchange.keeps_alive = False  # bytes after the response
-        if exchange.is_complete:
-            if exchange.ends_at_head and not data.endswith(b"\n"):
-                exchange.keeps_alive = False
-            self._end(exchange, None, now)
-        else:
-            self._check_bounds(exchange, len(data), content_before)
+            return error
+        return None
+
+    def _parse_tidied(self, refusal: HttpParserError) -> HttpParserError | None:
+        """Offer a head that was refused once more, in order; returns what is objected to then, or `refusal` as it was.
+
+        Until the head is whole nothing can be said: the refusal is kept, and bytes are collected.
+        """
+        data = b"".join(self._pieces)[self._head_at :]
+        self._pieces, self._head_at, self._refusal = [data], 0, None
+        if not data.lstrip(b"\r\n").startswith(b"HTTP/"):
+            return refusal
+        tidied = tidy_head(data)
+        if tidied is None:
+            self._refusal = refusal
+            return None
+        if tidied == data:
+            return refusal
+        self._parser = self._new_parser()
+        self._pieces = [tidied]
+        return self._parse(tidied)
 
     def eof_received(self) -> None:
         """The peer has sent all it will; `connection_lost` follows."""
@@ -245,11 +274,13 @@ class Http1Protocol(asyncio.Protocol):
             error: Exception = ClientPayloadError(
                 f"the connection was closed in the body, after {body.total_bytes} bytes"
             )
+        elif self._refusal is not None:
+            error = _explain(self._refusal, in_body=False)
         elif isinstance(exc, OSError):
             error = ClientOSError(*exc.args)
         else:
             error = ServerDisconnectedError()
-        error.__cause__ = exc
+        error.__cause__ = error.__cause__ or exc
         self._end(exchange, error, self._loop.time())
 
     def pause_writing(self) -> None:
@@ -271,16 +302,14 @@ class Http1Protocol(asyncio.Protocol):
         assert exchange is not None
         pieces = self._pieces
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        found = find_head(data, self._head_at)
-        if found is None:
-            raise WireError("no end of the head")
+        head, end = cut_head(data, self._head_at)
         status = self._parser.get_status_code()
         if 100 <= status < 200 and status != 101:
-            self._pieces, self._head_at = [data], found[1]
+            self._pieces, self._head_at = [data], end
             exchange.take_interim(status)
-            return
-        self._pieces, self._head_at = [], 0
-        exchange.take_head(status, Head(data[found[0] : found[1]]), self)
+        else:
+            self._pieces, self._head_at = [], 0
+            exchange.take_head(status, head, self)
 
     def on_body(self, data: bytes) -> None:
         exchange = self._exchange
@@ -369,11 +398,9 @@ class Http1Protocol(asyncio.Protocol):
     def _new_parser(self) -> HttpResponseParser:
         parser = HttpResponseParser(self)
         parser.set_dangerous_leniencies(
-            lenient_headers=True,
             lenient_chunked_length=True,
             lenient_keep_alive=True,
             lenient_version=True,
-            lenient_optional_cr_before_lf=True,
             lenient_spaces_after_chunk_size=True,
         )
         return parser

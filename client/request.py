@@ -188,7 +188,8 @@ class ClientRequest:
     def connection_key(self) -> ConnectionKey:
         """What must be equal for another request to follow this one on its connection."""
         policy = self.policy
-        return ConnectionKey(self.origin, policy.ssl, policy.server_hostname, self.proxy, self.is_forwarded)
+        is_forwarded = self.proxy is not None and self.is_forwarded
+        return ConnectionKey(self.origin, policy.ssl, policy.server_hostname, self.proxy, is_forwarded)
 
     @property
     def is_forwarded(self) -> bool:

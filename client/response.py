@@ -56,59 +56,42 @@ class ClientResponse:
     Use it in `async with`, or `release` it: until its body has been read or it is released, it keeps its connection.
     """
 
-    __slots__ = (
-        "_body",
-        "_connection",
-        "_cookies",
-        "_exchange",
-        "_head",
-        "_headers",
-        "_is_closed",
-        "_on_read",
-        "_opening",
-        "_queued",
-        "_request",
-        "_resolve_charset",
-        "_started_at",
-        "content",
-        "history",
-        "method",
-        "status",
-    )
+    status = 0
+    """The status code."""
+    history: tuple[ClientResponse, ...] = ()
+    """The redirects that led here, the first one first. They are closed."""
+    on_read: Callable[[bytes], Awaitable[None]] | None = None
+    """Told of the body when it has been read; for signals."""
+    _headers: CIMultiDictProxy[str] | None = None
+    _cookies: SimpleCookie | None = None
+    _body: bytes | None = None
+    _is_closed = False
 
-    def __init__(  # noqa: PLR0917  made for every request: keywords cost
+    def __init__(
         self,
         request: ClientRequest,
         exchange: Exchange,
         connection: Connection,
         resolve_charset: Callable[[ClientResponse, bytes], str],
         started_at: float,
-        on_read: Callable[[bytes], Awaitable[None]] | None,
     ) -> None:
         assert exchange.head is not None
         assert exchange.body is not None
-        self.method = request.method
         self.status = exchange.status
-        """The status code."""
         self.content = exchange.body
         """The body, as a stream."""
-        self.history: tuple[ClientResponse, ...] = ()
-        """The redirects that led here, the first one first. They are closed."""
         self._request = request
         self._exchange = exchange
         self._head = exchange.head
-        self._connection: Connection | None = connection
+        self._connection = connection
         self._resolve_charset = resolve_charset
-        self._on_read = on_read
         self._started_at = started_at
-        self._queued = connection.queued
-        self._opening = None if connection.was_used else connection.protocol.opening
-        self._headers: CIMultiDictProxy[str] | None = None
-        self._cookies: SimpleCookie | None = None
-        self._body: bytes | None = None
-        self._is_closed = False
 
     # -- the head -------------------------------------------------------------------------------------------------
+
+    @property
+    def method(self) -> str:
+        return self._request.method
 
     @property
     def version(self) -> HttpVersion:
@@ -214,11 +197,12 @@ class ClientResponse:
     @property
     def timings(self) -> ResponseTimings:
         """Where the time went, so far."""
-        exchange, opening = self._exchange, self._opening or Opening()
+        exchange, connection = self._exchange, self._connection
+        opening = None if connection.was_used else connection.protocol.opening
         done_at = exchange.done_at
         return ResponseTimings(
-            self._queued,
-            *opening,
+            connection.queued,
+            *(opening or Opening()),
             waiting=exchange.first_byte_at - exchange.sent_at,
             receiving=done_at - exchange.first_byte_at if done_at else None,
             total=done_at - self._started_at if done_at else None,
@@ -229,8 +213,7 @@ class ClientResponse:
     @property
     def connection(self) -> Connection | None:
         """The connection; None as soon as it has been given back, which the end of the body does."""
-        connection = self._connection
-        return None if connection is None or connection.is_given_back else connection
+        return None if self._connection.is_given_back else self._connection
 
     @property
     def closed(self) -> bool:
@@ -239,17 +222,13 @@ class ClientResponse:
     def release(self) -> Released:
         """Let go of the connection. It can serve another request if the body has arrived completely, else it is closed."""
         self._is_closed = True
-        if self._connection is not None:
-            self._connection.release()
-            self._connection = None
+        self._connection.release()
         return _RELEASED
 
     def close(self) -> None:
         """Close the connection."""
         self._is_closed = True
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._connection.close()
 
     async def wait_for_close(self) -> None:
         """Release the connection; there is nothing to wait for."""
@@ -279,12 +258,13 @@ class ClientResponse:
             if self._is_closed and not self.content.is_eof():
                 raise ClientConnectionError("the response was closed before its body was read")
             try:
-                self._body = await self.content.read_all()
+                body = self.content.take_whole()
+                self._body = await self.content.read_all() if body is None else body
             except BaseException:
                 self.close()
                 raise
-            if self._on_read is not None:
-                await self._on_read(self._body)
+            if self.on_read is not None:
+                await self.on_read(self._body)
         return self._body
 
     def get_encoding(self) -> str:

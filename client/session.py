@@ -67,26 +67,28 @@ _METHOD: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # a token, RFC 911
 
 
 class ResponseContext:
-    """What `session.get()` returns: awaited, the response; in `async with`, the response, released at the end."""
+    """What `session.get()` returns: awaited, the response; in `async with`, the response, released at the end.
 
-    __slots__ = ("_coroutine", "_response")
+    It has no coroutine of its own: that of the call is awaited directly, and leaves the response here as well.
+    """
 
-    def __init__(self, coroutine: Coroutine[Any, Any, ClientResponse]) -> None:
-        self._coroutine = coroutine
-        self._response: ClientResponse | None = None
+    __slots__ = ("_coroutine", "response")
+
+    def __init__(self, session: ClientSession, method: str, url: str | URL, options: RequestOptions) -> None:
+        self.response: ClientResponse | None = None
+        self._coroutine = session._request(method, url, options, self)
 
     def __await__(self) -> Generator[Any, None, ClientResponse]:
         return self._coroutine.__await__()
 
-    async def __aenter__(self) -> ClientResponse:
-        self._response = await self._coroutine
-        return self._response
+    def __aenter__(self) -> Coroutine[Any, Any, ClientResponse]:
+        return self._coroutine
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        assert self._response is not None
-        self._response.release()
+        assert self.response is not None
+        self.response.release()
 
 
 class ClientSession:
@@ -211,43 +213,43 @@ class ClientSession:
         Raises `ClientError`s (see `client.errors`), `ValueError` and `TypeError` for what cannot be sent. Cancelled, it
         leaves no connection in use.
         """
-        return ResponseContext(self._request(method, url, options))
+        return ResponseContext(self, method, url, options)
 
     @_lists_options
     def get(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
         """Make a GET request, as `request` does."""
-        return ResponseContext(self._request("GET", url, options))
+        return ResponseContext(self, "GET", url, options)
 
     @_lists_options
     def options(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
         """Make an OPTIONS request, as `request` does."""
-        return ResponseContext(self._request("OPTIONS", url, options))
+        return ResponseContext(self, "OPTIONS", url, options)
 
     @listing(RequestOptions, REQUEST_DEFAULTS, allow_redirects=False)
     def head(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
         """Make a HEAD request, as `request` does; redirects are followed only if `allow_redirects` says so."""
         options.setdefault("allow_redirects", False)
-        return ResponseContext(self._request("HEAD", url, options))
+        return ResponseContext(self, "HEAD", url, options)
 
     @_lists_options
     def post(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
         """Make a POST request, as `request` does."""
-        return ResponseContext(self._request("POST", url, options))
+        return ResponseContext(self, "POST", url, options)
 
     @_lists_options
     def put(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
         """Make a PUT request, as `request` does."""
-        return ResponseContext(self._request("PUT", url, options))
+        return ResponseContext(self, "PUT", url, options)
 
     @_lists_options
     def patch(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
         """Make a PATCH request, as `request` does."""
-        return ResponseContext(self._request("PATCH", url, options))
+        return ResponseContext(self, "PATCH", url, options)
 
     @_lists_options
     def delete(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
         """Make a DELETE request, as `request` does."""
-        return ResponseContext(self._request("DELETE", url, options))
+        return ResponseContext(self, "DELETE", url, options)
 
     @listing(WebSocketOptions, WEBSOCKET_DEFAULTS)
     def ws_connect(
@@ -275,7 +277,9 @@ class ClientSession:
         opening = Opening(options)
         return WebSocketContext(opening, self._request(method, url, opening.request_options))
 
-    async def _request(self, method: str, url: str | URL, options: RequestOptions) -> ClientResponse:
+    async def _request(
+        self, method: str, url: str | URL, options: RequestOptions, context: ResponseContext | None = None
+    ) -> ClientResponse:
         if self._connector is None:
             raise RuntimeError("the session is closed")
         if method not in _METHODS:
@@ -293,6 +297,8 @@ class ClientSession:
             check = self._raise_for_status
         if check:
             await _check_status(response, check)
+        if context is not None:
+            context.response = response
         return response
 
     async def _watch(self, call: Call, plan: Plan) -> ClientResponse:
@@ -319,12 +325,12 @@ class ClientSession:
 
     def _plan(self, method: str, url: str | URL, options: RequestOptions, settings: CallSettings) -> Plan:
         target, credentials = split_credentials(self._build_url(url, options.get("params")))
+        if not options and credentials is None and self._auth is None:
+            return Plan(method, target, settings.send_policy)
         auth = options.get("auth")
         if auth is not None and credentials is not None:
             raise ValueError("give credentials in the URL or as auth, not both")
         headers = self._headers_for(target, options.get("headers"), auth or credentials)
-        if not options:
-            return Plan(method, target, settings.send_policy, headers)
         body = self._make_body(options.get("data"), options.get("json"))
         return Plan(method, target, settings.send_policy, headers, body, cookie_header(options.get("cookies")))
 

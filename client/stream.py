@@ -158,6 +158,10 @@ class StreamReader:
         while not self._eof:
             await self._wait()
 
+    def take_whole(self) -> bytes | None:
+        """Return the whole body if it has arrived and nothing of it has been taken; else None."""
+        return self._take_all() if self._eof and self._decoder is None and not self._rest else None
+
     async def read_all(self) -> bytes:
         """Return the whole body, or what is left of it. The wire is not held back meanwhile."""
         if self._decoder is None and not self._rest:
