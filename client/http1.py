@@ -125,7 +125,8 @@ class Http1Protocol(asyncio.Protocol):
 
         `deadline_at` is on the loop's clock, `sock_read` in seconds. The connection must be idle.
         """
-        if not self.is_idle or self.transport is None or self.transport.is_closing():
+        transport = self.transport
+        if not self.is_idle or transport is None or transport.is_closing():
             raise ServerDisconnectedError("the server closed the connection while it was idle")
         now = self._loop.time()
         silence = sock_read or 0.0
@@ -135,9 +136,9 @@ class Http1Protocol(asyncio.Protocol):
         self._uncounted = 0
         self._deadline_at = deadline_at
         self._silence_at = now + silence if silence else inf
-        if self._silence_at < self._timer_at or deadline_at < self._timer_at:
+        if silence or deadline_at < self._timer_at:
             self._set_timer()
-        self.transport.write(data)
+        transport.write(data)
         return exchange
 
     async def write(self, exchange: Exchange, data: bytes) -> None:

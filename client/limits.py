@@ -57,7 +57,8 @@ class Slot:
         """Say that the request's bytes now go out: spacing counts from this instant."""
         if not self._started:
             self._started = True
-            self._limits._started(self._host)
+            if self._host.starting:
+                self._limits._started(self._host)
 
     def release(self) -> None:
         """Give the slot back; once is enough, more does no harm."""
@@ -192,7 +193,7 @@ class HostLimits:
             raise self._closed
         if self.limit and self._active >= self.limit:
             return None
-        record = self._record(host)
+        record = self._hosts.get(host) or self._record(host)
         if record.waiters or record.starting or (record.limit and record.active >= record.limit):
             return None
         at = max(record.next_at, record.held_until)
@@ -250,10 +251,9 @@ class HostLimits:
         return Slot(self, record)
 
     def _started(self, record: _Host) -> None:
-        if record.starting:
-            record.starting = False
-            record.next_at = self._clock() + record.spacing
-            self._changed(record, math.inf)
+        record.starting = False
+        record.next_at = self._clock() + record.spacing
+        self._changed(record, math.inf)
 
     def _released(self, record: _Host, *, started: bool) -> None:
         was_shut = record.starting or (record.limit and record.active >= record.limit)
