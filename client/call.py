@@ -25,6 +25,7 @@ from client.errors import (
 from client.exchange import HeadTooLarge, WireError
 from client.middleware import chain
 from client.redirects import REDIRECT_STATUSES
+from client.request import LAST_CHUNK
 from client.response import ClientResponse
 from client.tracing import (
     TraceRequestChunkSentParams,
@@ -118,7 +119,7 @@ class Call:
                 )
                 exchange = self._begin(connection, request)
                 if self.traces:
-                    await emit(self.traces, TraceRequestHeadersSentParams(request.method, request.url, request.headers))
+                    await self._tell_sent(request, exchange)
                 if not exchange.is_sent:
                     await self._send_body(connection, exchange, request)
                 while exchange.head is None:
@@ -153,6 +154,12 @@ class Call:
             sock_read=self.settings.timeout.sock_read,
         )
 
+    async def _tell_sent(self, request: ClientRequest, exchange: Exchange) -> None:
+        """Tell of the head, and of a body that went with it."""
+        await emit(self.traces, TraceRequestHeadersSentParams(request.method, request.url, request.headers))
+        if exchange.is_sent and request.body is not None and (data := request.body.in_memory()):
+            await emit(self.traces, TraceRequestChunkSentParams(request.method, request.url, data))
+
     async def _tell_read(self, request: ClientRequest, body: bytes) -> None:
         await emit(self.traces, TraceResponseChunkReceivedParams(request.method, request.url, body))
 
@@ -171,9 +178,12 @@ class Call:
         """Send the body. What goes wrong ends the exchange, and so reaches whoever waits for the response."""
         try:
             async for part in request.parts():
-                await protocol.write(exchange, part)
+                for piece in request.framed(part):
+                    await protocol.write(exchange, piece)
                 if self.traces:
                     await emit(self.traces, TraceRequestChunkSentParams(request.method, request.url, part))
+            if request.chunked:
+                await protocol.write(exchange, LAST_CHUNK)
             protocol.end(exchange)
         except ClientConnectionResetError:
             return  # the connection was closed, with the response or without; the exchange knows

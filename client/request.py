@@ -20,7 +20,7 @@ from client.origin import Origin
 from client.version import HttpVersion, HttpVersion11
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection
+    from collections.abc import AsyncIterator, Callable, Collection, Iterator
 
     from yarl import URL
 
@@ -36,6 +36,9 @@ AUTO_HEADERS: Final = {
 }
 """Sent unless the caller sets them or asks to skip them."""
 _AUTO_NAMES: Final = frozenset(name.lower() for name in AUTO_HEADERS)
+
+LAST_CHUNK: Final = b"0\r\n\r\n"
+"""The end of a body in chunks, without trailers (RFC 9112 §7.1)."""
 
 _BODILESS_METHODS: Final = frozenset({"CONNECT", "GET", "HEAD", "OPTIONS", "TRACE"})
 """Methods whose requests need no Content-Length: 0 to say that they have no body (RFC 9110 §8.6)."""
@@ -219,7 +222,7 @@ class ClientRequest:
         if self.policy.expect100 or self.policy.chunk_bytes or (data := self._body.in_memory()) is None:
             return head, False
         if self.chunked:
-            data = b"%s0\r\n\r\n" % _chunk(data)
+            data = _chunk(data) + LAST_CHUNK
         return head + data, True
 
     def head(self) -> str:
@@ -246,7 +249,7 @@ class ClientRequest:
         return f"{start}{proxy_lines}{write_headers(headers)}\r\n"
 
     async def parts(self) -> AsyncIterator[bytes]:
-        """Iterate over the body's bytes as they go on the wire."""
+        """Iterate over the body; `ValueError` when it is not as long as its Content-Length."""
         assert self._body is not None
         left = None if self.chunked else int(self.headers["Content-Length"])
         async for part in self._body.parts():
@@ -254,15 +257,18 @@ class ClientRequest:
                 left -= len(part)
                 if left < 0:
                     raise ValueError("the body is longer than its Content-Length")
-                yield part
-                continue
-            step = self.policy.chunk_bytes or len(part) or 1
-            for start in range(0, len(part), step):
-                yield _chunk(part[start : start + step])
-        if left is None:
-            yield b"0\r\n\r\n"
-        elif left:
+            yield part
+        if left:
             raise ValueError(f"the body ended {left} bytes short of its Content-Length")
+
+    def framed(self, part: bytes) -> Iterator[bytes]:
+        """Iterate over a part of the body as it goes on the wire. Behind the last of chunks goes `LAST_CHUNK`."""
+        if not self.chunked:
+            yield part
+            return
+        step = self.policy.chunk_bytes or len(part) or 1
+        for start in range(0, len(part), step):
+            yield _chunk(part[start : start + step])
 
     # -- how its headers come about -------------------------------------------------------------------------------
 

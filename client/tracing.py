@@ -41,7 +41,7 @@ class TraceRequestHeadersSentParams:
 
 @dataclass(frozen=True, slots=True)
 class TraceRequestChunkSentParams:
-    """A part of a request's body has been handed to the transport."""
+    """A part of a request's body has been handed to the transport; `chunk` is it, as it was given or compressed."""
 
     method: str
     url: URL

@@ -153,7 +153,7 @@ async def test_redirects(serve: Serve, journal: Journal, traced: ClientSession) 
 
 
 async def test_uploads(serve: Serve, journal: Journal, traced: ClientSession) -> None:
-    """Each part of a streamed body is told, as it goes on the wire."""
+    """Each part of a streamed body is told, without what frames it on the wire."""
 
     async def parts() -> AsyncIterator[bytes]:
         yield b"one"
@@ -162,9 +162,7 @@ async def test_uploads(serve: Serve, journal: Journal, traced: ClientSession) ->
     server = await serve(repeating(HI))
     async with traced.post(server.url, data=parts()):
         pass
-    assert b"".join(params.chunk for params in journal.params("request_chunk_sent")) == (
-        b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"
-    )
+    assert [params.chunk for params in journal.params("request_chunk_sent")] == [b"one", b"two"]
 
 
 async def test_exceptions(journal: Journal, traced: ClientSession) -> None:
