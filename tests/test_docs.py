@@ -332,7 +332,7 @@ def test_every_expectation_is_a_spiders() -> None:
 
 
 async def test_a_crawl_runs_from_python_as_shown(folder: Path) -> None:
-    (block,) = [block for block in _blocks("python") if "async def main" in block.text]
+    (block,) = [block for block in _blocks("python") if "from crawler import Crawl" in block.text]
     async with serve(_library()) as site:
         namespace: dict[str, Any] = {"__name__": "example"}
         exec(compile(_at(site.url, block.text), str(block), "exec"), namespace)

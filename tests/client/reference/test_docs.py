@@ -1,0 +1,157 @@
+"""The client's documentation is the code's: every name, parameter and default is there, and the programs run."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import client
+from tests.client.reference.servers.proxies import LOGIN, PASSWORD
+from tests.client.reference.table import (
+    ATTRIBUTES,
+    CLASSES,
+    DEPRECATED,
+    ERRORS,
+    FUNCTIONS,
+    NEW_TYPES,
+    NOT_GIVEN,
+    PARAMETERS,
+    REQUIRED,
+    SIGNALS,
+    VALUES,
+)
+
+if TYPE_CHECKING:
+    from tests.client.reference.servers.nginx import Addresses
+    from tests.client.reference.servers.proxies import Proxy
+
+DOCS = Path(__file__).parents[3] / "docs" / "client"
+REFERENCE = (DOCS / "reference.md").read_text(encoding="utf-8")
+
+ELSEWHERE = {"MultiDict", "MultiDictProxy", "CIMultiDict"}
+"""Classes whose documentation is another package's."""
+
+VERBS = {f"ClientSession.{verb}" for verb in ("get", "options", "head", "post", "put", "patch", "delete")}
+"""Their parameters are those of `ClientSession.request`."""
+
+
+def _sections() -> dict[str, str]:
+    """What stands below each heading, up to the next one."""
+    parts = re.split(r"^## (.*)$", REFERENCE, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+SECTIONS = _sections()
+
+
+def _rows(section: str) -> list[list[str]]:
+    """The cells of a section's tables."""
+    lines = re.findall(r"^\| (.*) \|$", SECTIONS[section], re.MULTILINE)
+    return [[cell.strip() for cell in line.split("|")] for line in lines]
+
+
+def _row(section: str, name: str) -> list[str]:
+    """The one row that begins with a name."""
+    (row,) = [row for row in _rows(section) if row[0] == f"`{name}`" and len(row) == 3]
+    return row
+
+
+def _spans(section: str) -> set[str]:
+    """The names that are set as code in a section, without what follows them."""
+    spans = re.findall(r"`([^`]+)`", SECTIONS[section])
+    bare = (span.removeprefix("await ").removeprefix(f"{section}.") for span in spans)
+    return {re.split(r"[(=: ]", span)[0] for span in bare}
+
+
+# -- nothing is missing
+
+
+def test_every_public_name_occurs() -> None:
+    for name in (*CLASSES, *NEW_TYPES, *FUNCTIONS, *VALUES, *ERRORS, *SIGNALS.values()):
+        assert re.search(rf"`{name}\b", REFERENCE) or name in SECTIONS, name
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "default"),
+    [(owner, *item) for owner, some in PARAMETERS.items() if owner not in VERBS for item in some.items()],
+)
+def test_every_parameter_is_listed_with_its_default(function: str, name: str, default: object) -> None:
+    if function == "request" and name in PARAMETERS["ClientSession.request"] and default is not REQUIRED:
+        function = "ClientSession.request"  # which is referred to
+    _, written, meaning = _row(function, name)
+    if default is REQUIRED:
+        assert written == "required"
+    elif default is NOT_GIVEN:
+        assert written == "`...`"
+    else:
+        assert eval(written.strip("`"), {**vars(client), "json": json}) == default
+    assert ("Deprecated" in meaning) is (f"{function}({name})" in DEPRECATED)
+
+
+@pytest.mark.parametrize("name", sorted(set(CLASSES) - ELSEWHERE))
+def test_every_public_member_is_described(name: str) -> None:
+    kind = getattr(client, name)
+    inherited = {*dir(tuple), *dir(int)}
+    if name in ("TCPConnector", "UnixConnector"):
+        inherited |= set(dir(client.BaseConnector))  # whose section is referred to
+    members = {member for member in dir(kind) if not member.startswith("_")} - inherited
+    assert members | set(ATTRIBUTES.get(name, ())) <= _spans(name)
+
+
+@pytest.mark.parametrize(("name", "bases"), ERRORS.items())
+def test_every_error_is_listed_with_its_bases(name: str, bases: tuple[str, ...]) -> None:
+    _, listed, _ = _row("Errors", name)
+    assert [base.rpartition(".")[2] for base in re.findall(r"`([^`]+)`", listed)] == list(bases)
+
+
+@pytest.mark.parametrize(("name", "params"), SIGNALS.items())
+def test_every_signal_is_listed_with_what_it_carries(name: str, params: str) -> None:
+    _, carries, _ = _row("TraceConfig", name)
+    kind, *fields = re.findall(r"`([^`]+)`", carries)
+    assert kind == params
+    assert fields == list(inspect.signature(getattr(client, params)).parameters)
+
+
+def test_the_quick_start_leads_to_the_reference() -> None:
+    assert "reference.md" in (DOCS / "quickstart.md").read_text(encoding="utf-8")
+
+
+# -- the programs run
+
+
+PROGRAMS = re.findall(r"^```python\n(.*?)^```$", (DOCS / "quickstart.md").read_text(encoding="utf-8"), re.M | re.S)
+
+
+@pytest.mark.parametrize("number", range(len(PROGRAMS)))
+async def test_every_program_of_the_quick_start_runs(
+    number: int,
+    httpbin: str,
+    nginx: Addresses,
+    asgi: str,
+    tinyproxy: Proxy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    program = PROGRAMS[number]
+    for example, real in (
+        ("https://httpbin.example/", httpbin),
+        ("https://site.example/", nginx.plain),
+        ("https://upload.example/", asgi),
+        ("wss://chat.example/", asgi.replace("http", "ws")),
+        ("http://proxy.example:3128", tinyproxy.url),
+        ("opensesame", PASSWORD),
+        ("somebody", LOGIN),
+    ):
+        program = program.replace(example, real)
+    assert ".example/" not in program
+    namespace: dict[str, Any] = {"__name__": "example"}
+    exec(compile(program, "quickstart.md", "exec"), namespace)
+    await namespace["main"]()
+    assert capsys.readouterr().out
