@@ -12,7 +12,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 from crawler.errors import InvalidUrl, SpiderError
 from crawler.request import Links, Request
 from crawler.web import encoding, media_type
-from crawler.web.links import base_of, hrefs, hrefs_in
+from crawler.web.links import base_of, hrefs, hrefs_in, may_have_base
 from crawler.web.urls import resolve
 
 if TYPE_CHECKING:
@@ -185,8 +185,11 @@ class Page:
     def base_url(self) -> str:
         """What references on the page are relative to: its `<base href>`, else its `url`."""
         if self._base_url is None:
-            self._base_url = base_of(self.dom, self.url) if self.is_html else self.url
+            self._base_url = base_of(self.dom, self.url) if self.is_html and self._may_have_base() else self.url
         return self._base_url
+
+    def _may_have_base(self) -> bool:
+        return self.encoding.startswith("utf-16") or may_have_base(self.body)
 
     def urljoin(self, href: str) -> str:
         """The canonical URL that a reference on this page leads to; InvalidUrl if it is not to be had by http or https."""

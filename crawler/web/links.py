@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from crawler.web.urls import resolve
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+_BASE = re.compile(rb"<base", re.IGNORECASE).search
 
 
 def hrefs(dom: LexborHTMLParser) -> list[str]:
@@ -17,15 +20,20 @@ def hrefs(dom: LexborHTMLParser) -> list[str]:
     for scripts do not run here.
     """
     found = []
-    # the fastest of the ways there are: by tag name, not by selector, and one attribute, not all
-    for a in dom.tags("a"):
+    for a in dom.css("a[href]"):  # faster than by tag name; and so is one attribute than all
         attributes = a.attrs
         href = attributes.get("href")
         if href is not None:
             found.append(href)
-        elif "href" in attributes:
+        elif "href" in attributes:  # without a value; the selector takes an xlink:href as well
             found.append("")
     return found
+
+
+def may_have_base(body: bytes) -> bool:
+    """Whether a `<base>` may be among these bytes, which are in an encoding that has ASCII as it is: to look for one in the
+    bytes costs a third of looking through the tree."""
+    return _BASE(body) is not None
 
 
 def hrefs_in(node: LexborNode) -> list[str]:
