@@ -217,7 +217,7 @@ class StreamReader:
         if not separator:
             raise ValueError("the separator must not be empty")
         line = bytearray()
-        while chunk := await self._read_some(_STEP_BYTES):
+        while chunk := await self._read_some(self._distance_past(separator)):
             start = max(0, len(line) - len(separator) + 1)
             line += chunk
             found = line.find(separator, start)
@@ -225,7 +225,8 @@ class StreamReader:
             if end > self._high_water:
                 raise ValueError(f"no {separator!r} within {self._high_water} bytes")
             if found >= 0:
-                self._give_back(bytes(line[end:]))
+                if end < len(line):
+                    self._give_back(bytes(line[end:]))
                 return bytes(line[:end])
         return bytes(line)
 
@@ -317,6 +318,11 @@ class StreamReader:
         else:
             self._at = end
         return chunk
+
+    def _distance_past(self, separator: bytes) -> int:
+        """How much to take at a time: no more than up to the end of a separator that is in sight."""
+        found = self._rest.find(separator, self._at)
+        return _STEP_BYTES if found < 0 else found + len(separator) - self._at
 
     def _give_back(self, data: bytes) -> None:
         """Put in front what was taken too much."""
