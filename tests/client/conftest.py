@@ -15,7 +15,7 @@ from client import ClientSession, TCPConnector
 from tests.client.peer import Peer, Server, serving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from pathlib import Path
 
 
@@ -23,6 +23,15 @@ class Serve(Protocol):
     async def __call__(
         self, script: Callable[[Peer], Awaitable[None]], *, tls: ssl.SSLContext | None = None, path: Path | None = None
     ) -> Server: ...
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_collections() -> Iterator[None]:
+    """Spare the garbage collector, which runs after every test that looks for leaks, whatever was there before."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture
