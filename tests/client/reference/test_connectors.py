@@ -251,17 +251,6 @@ async def test_a_connector_of_ones_own_may_ask_for_the_request_alone(nginx: Addr
         assert len(set(await _connections(session, nginx.plain))) == 1
 
 
-@exercises(*_of_all("loop"), "BaseConnector(enable_cleanup_closed)", "TCPConnector(enable_cleanup_closed)")
-@pytest.mark.parametrize("name", ["loop", "enable_cleanup_closed"])
-async def test_older_parameters_warn_and_do_no_harm(nginx: Addresses, name: str) -> None:
-    value = asyncio.get_running_loop() if name == "loop" else True
-    with pytest.warns(DeprecationWarning, match=name) as warnings:
-        connector = TCPConnector(**{name: value})  # type: ignore[arg-type]
-    assert warnings[0].filename == __file__
-    async with ClientSession(connector=connector) as session:
-        assert len(set(await _connections(session, nginx.plain))) == 1
-
-
 # -- TCP: where to
 
 
