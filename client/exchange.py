@@ -1,7 +1,7 @@
 """One request and its response, as far as a connection knows them: what has arrived, and who waits for it."""
 
 import asyncio
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from yarl import URL
 
@@ -39,6 +39,10 @@ class ReadPolicy(NamedTuple):
     """Whether a body may be framed by the end of the connection; if not, such a response has none."""
 
 
+_MAX_INTERIMS: Final = 32
+"""1xx heads before the final one. Honest servers send one or two."""
+
+
 class Exchange:
     """One request and its response. A connection fills it; whoever builds a response reads it.
 
@@ -57,6 +61,7 @@ class Exchange:
     """Whether the peer has asked for a body that was announced (RFC 9110 §10.1.1)."""
     first_byte_at = 0.0
     done_at = 0.0
+    _interims = 0
     _error: Exception | None = None
     _waiter: asyncio.Future[None] | None = None
 
@@ -101,6 +106,9 @@ class Exchange:
 
     def take_interim(self, status: int) -> None:
         """A 1xx head has arrived."""
+        self._interims += 1
+        if self._interims > _MAX_INTERIMS:
+            raise HeadTooLarge(f"more than {_MAX_INTERIMS} interim responses")
         if status == 100:
             self.may_continue = True
             self._wake()

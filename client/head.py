@@ -19,7 +19,9 @@ RawHeaders = list[tuple[bytes, bytes]]
 
 _LINE_END: Final = re.compile(rb"\r?\n")
 _BLANK_LINE: Final = re.compile(rb"\n\r?\n")
-_FOLD: Final = re.compile(rb"[ \t]*\r\n[ \t]+")
+_FOLD: Final = re.compile(rb"\r\n[ \t]+")
+_HARMLESS_LINE: Final = re.compile(rb"(?im)^(?!connection|content-length|transfer-encoding).+$")
+_CONTROL: Final = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LENGTH: Final = re.compile(rb"(?i)(?<=\r\n)content-length:[ \t]*([0-9]+)[ \t]*\r\n")
 _VERSIONS: Final = {b"1.1": HttpVersion11, b"1.0": HttpVersion10}
 
@@ -77,18 +79,25 @@ def cut_head(data: bytes, start: int) -> tuple[Head, int]:
     return Head(data[start:end]), end
 
 
+def has_blank_line(data: bytes) -> bool:
+    """Whether a head may end here, with bare LFs or without."""
+    return _BLANK_LINE.search(data) is not None
+
+
 def tidy_head(data: bytes) -> bytes | None:
     """Return data that begins with a head, with the head in the form that RFC 9112 asks senders for; None while it is not whole.
 
-    A bare LF becomes CRLF (§2.2), folded lines are joined (§5.2), and a Content-Length that is repeated is given once
-    (§6.3). What follows the head is left as it is.
+    A bare LF becomes CRLF (§2.2), folded lines are joined (§5.2), a Content-Length that is repeated is given once (§6.3),
+    and control characters other than NUL become blanks (RFC 9110 §5.5), except where framing is at stake. What follows the
+    head is left as it is.
     """
     blank = _BLANK_LINE.search(data, len(data) - len(data.lstrip(b"\r\n")))
     if blank is None:
         return None
     status_line, *lines = _LINE_END.split(data[: blank.start()].strip(b"\r\n"))
-    head = _FOLD.sub(b" ", b"".join(line + b"\r\n" for line in lines))
-    return b"%s\r\n%s\r\n%s" % (status_line, _without_repeated_length(head), data[blank.end() :])
+    headers = _FOLD.sub(b" ", b"".join(line + b"\r\n" for line in lines))
+    headers = _HARMLESS_LINE.sub(lambda line: _CONTROL.sub(b" ", line[0]), headers)
+    return b"%s\r\n%s\r\n%s" % (status_line, _without_repeated_length(headers), data[blank.end() :])
 
 
 def _without_repeated_length(headers: bytes) -> bytes:

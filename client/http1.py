@@ -11,9 +11,9 @@ Who decides what:
 - *Bounds* are ours. llhttp has none, so bytes are counted while a head is incomplete (1xx heads before it included),
   and in a body those that are no content: chunk sizes, extensions, trailers.
 - *Leniency* is as browsers have it. In heads: a bare LF ends a line, folded lines are joined, a Content-Length may be
-  repeated if it is the same (the parser is strict, and `tidy_head` puts before it in order what it refused). Transfer-
-  Encoding beats Content-Length, but then the connection is not used again; blanks after a chunk size; any HTTP version
-  number. Stricter than browsers: control characters in values are refused, and so is HTTP/0.9.
+  repeated if it is the same, control characters in values count as blanks (the parser is strict, and `tidy_head` puts in
+  order what it refused). Transfer-Encoding beats Content-Length, but then the connection is not used again; blanks after
+  a chunk size; any HTTP version number. Stricter than browsers: HTTP/0.9 is refused.
 
 Deadlines are two instants and one timer. The timer is not moved when they are: it wakes, compares, and sleeps again until
 the nearer one. A connection that serves many requests with a distant deadline thus sets it once in a while.
@@ -36,7 +36,7 @@ from client.errors import (
     SocketTimeoutError,
 )
 from client.exchange import Exchange, HeadTooLarge, ReadPolicy, WireError
-from client.head import cut_head, tidy_head
+from client.head import cut_head, has_blank_line, tidy_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -208,11 +208,7 @@ class Http1Protocol(asyncio.Protocol):
             content_before = 0
         else:
             content_before = exchange.body.total_bytes
-        error = self._parse(data) if self._refusal is None else self._refusal
-        while error is not None and exchange.head is None:
-            error = self._parse_tidied(error)
-            if not self._head_at:  # else it was a 1xx, and the head behind it is refused too
-                break
+        error = self._advance(exchange, data)
         if exchange.is_complete:
             if error is not None or (exchange.ends_at_head and not data.endswith(b"\n")):
                 exchange.keeps_alive = False  # bytes after the response
@@ -221,6 +217,20 @@ class Http1Protocol(asyncio.Protocol):
             self.fail(_explain(error, in_body=exchange.body is not None))
         else:
             self._check_bounds(exchange, len(data), content_before)
+
+    def _advance(self, exchange: Exchange, data: bytes) -> HttpParserError | None:
+        """Have the parser read on, with a head that it refuses put in order; returns what it objects to in the end."""
+        if self._refusal is None:
+            error = self._parse(data)
+        elif has_blank_line(b"".join(self._pieces[-3:])):
+            error = self._refusal
+        else:
+            return None
+        while error is not None and exchange.head is None and not isinstance(error, HttpParserCallbackError):
+            error = self._parse_tidied(error)
+            if not self._head_at:  # else it was a 1xx, and the head behind it is refused too
+                break
+        return error
 
     def _parse(self, data: bytes) -> HttpParserError | None:
         """Have the parser read on; returns what it objects to."""
