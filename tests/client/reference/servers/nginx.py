@@ -7,7 +7,6 @@ before nginx is up waits in the backlog.
 
 from __future__ import annotations
 
-import gzip
 import os
 import signal
 import socket
@@ -49,7 +48,7 @@ http {{
     default_type application/octet-stream;
     access_log off;
     log_not_found off;
-    root {root};
+    root {folder}/root;
     add_header X-Connection $connection always;
     add_header X-Requests $connection_requests always;
 {servers}
@@ -66,7 +65,6 @@ _LOCATIONS: Final = """\
         location /loop { return 302 /loop; }
         location /to-ftp { return 302 ftp://files.example/; }
         location /to-nowhere { return 302 http://:0/; }
-        location /spaced { return 302 "/a b.html"; }
         location /private { auth_basic "reference"; auth_basic_user_file PASSWORDS; try_files /page.html =404; }
         location /behind {
             proxy_pass BEHIND;
@@ -77,6 +75,9 @@ _LOCATIONS: Final = """\
         }
         location /tls { add_header X-Name $ssl_server_name; add_header X-Client $ssl_client_verify; return 204; }
 """
+
+
+_NAMES: Final = ("plain", "limited", "right", "wrong_host", "expired", "self_signed", "demanding")
 
 
 class Addresses(NamedTuple):
@@ -98,75 +99,64 @@ class Addresses(NamedTuple):
 @contextmanager
 def nginx(folder: Path, certificates: Certificates, behind: str) -> Iterator[Addresses]:
     """Run nginx; `folder` takes its files, and another server is `behind` it, under that path."""
-    root = folder / "root"
-    root.mkdir()
-    _fill(root)
-    passwords = folder / "passwords"
-    passwords.write_text("somebody:{PLAIN}opensesame\n")
-    locations = _LOCATIONS.replace("ROOT", str(root)).replace("PASSWORDS", str(passwords)).replace("BEHIND", behind)
+    _fill(folder)
+    path = folder / "nginx.sock"
     with ExitStack() as stack:
-        listeners: list[socket.socket] = []
-
-        def listen() -> int:
-            listeners.append(stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=128)))
-            port: int = listeners[-1].getsockname()[1]
-            return port
-
-        unix = folder / "nginx.sock"
-        listeners.append(stack.enter_context(socket.socket(socket.AF_UNIX)))
-        listeners[0].bind(str(unix))
-        listeners[0].listen(128)
-        plain, limited = listen(), listen()
-        secure: dict[str, int] = {}
-        servers = [
-            f"listen 127.0.0.1:{plain}; listen unix:{unix};",
-            f"listen 127.0.0.1:{limited}; keepalive_requests {KEEPALIVE_REQUESTS};",
-        ]
-        for name, pair in _shown(certificates).items():
-            secure[name] = listen()
-            servers.append(f"listen 127.0.0.1:{secure[name]} ssl; {_tls(pair)}")
-        secure["demanding"] = listen()
-        servers.append(
-            f"listen 127.0.0.1:{secure['demanding']} ssl; {_tls(certificates.right)} "
-            f"ssl_verify_client on; ssl_client_certificate {certificates.authority};"
-        )
+        listeners = {name: stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=128)) for name in _NAMES}
+        unix = stack.enter_context(socket.socket(socket.AF_UNIX))
+        unix.bind(str(path))
+        unix.listen(128)
+        ports: dict[str, int] = {name: listener.getsockname()[1] for name, listener in listeners.items()}
         config = folder / "nginx.conf"
-        config.write_text(
-            _CONFIG.format(
-                # Started by root, workers would go on as an account that may not enter a private folder.
-                user="user root;" if os.getuid() == 0 else "",
-                folder=folder,
-                root=root,
-                servers="".join(f"    server {{ {server}\n{locations}    }}\n" for server in servers),
-            )
-        )
-        process = _start(folder, config, [listener.fileno() for listener in listeners])
-    urls = {name: f"https://localhost:{port}/" for name, port in secure.items()}
+        config.write_text(_config(folder, _servers(ports, path, certificates), behind))
+        process = _start(folder, config, [listener.fileno() for listener in (unix, *listeners.values())])
+    plain, limited = (f"http://127.0.0.1:{ports.pop(name)}/" for name in ("plain", "limited"))
     try:
-        yield Addresses(f"http://127.0.0.1:{plain}/", f"http://127.0.0.1:{limited}/", unix, **urls)
+        yield Addresses(plain, limited, path, **{name: f"https://localhost:{port}/" for name, port in ports.items()})
     finally:
         _stop(process)
 
 
-def _shown(certificates: Certificates) -> dict[str, Pair]:
-    return {
-        "right": certificates.right,
-        "wrong_host": certificates.wrong_host,
-        "expired": certificates.expired,
-        "self_signed": certificates.self_signed,
-    }
+def _servers(ports: dict[str, int], path: Path, certificates: Certificates) -> list[str]:
+    """What tells one server from the next."""
+
+    def tls(name: str, pair: Pair) -> str:
+        return (
+            f"listen 127.0.0.1:{ports[name]} ssl; ssl_certificate {pair.certificate}; ssl_certificate_key {pair.key};"
+        )
+
+    return [
+        f"listen 127.0.0.1:{ports['plain']}; listen unix:{path};",
+        f"listen 127.0.0.1:{ports['limited']}; keepalive_requests {KEEPALIVE_REQUESTS};",
+        tls("right", certificates.right),
+        tls("wrong_host", certificates.wrong_host),
+        tls("expired", certificates.expired),
+        tls("self_signed", certificates.self_signed),
+        f"{tls('demanding', certificates.right)} "
+        f"ssl_verify_client on; ssl_client_certificate {certificates.authority};",
+    ]
 
 
-def _tls(pair: Pair) -> str:
-    return f"ssl_certificate {pair.certificate}; ssl_certificate_key {pair.key};"
+def _config(folder: Path, servers: list[str], behind: str) -> str:
+    locations = _LOCATIONS
+    for word, value in (("ROOT", folder / "root"), ("PASSWORDS", folder / "passwords"), ("BEHIND", behind)):
+        locations = locations.replace(word, str(value))
+    return _CONFIG.format(
+        # Started by root, workers would go on as an account that may not enter a private folder.
+        user="user root;" if os.getuid() == 0 else "",
+        folder=folder,
+        servers="".join(f"    server {{ {server}\n{locations}    }}\n" for server in servers),
+    )
 
 
-def _fill(root: Path) -> None:
+def _fill(folder: Path) -> None:
+    (folder / "passwords").write_text("somebody:{PLAIN}opensesame\n")
+    root = folder / "root"
+    root.mkdir()
     (root / "page.html").write_bytes(PAGE)
     (root / "blob.bin").write_bytes(BLOB)
     (root / "lines.txt").write_text("".join(f"line {number}\n" for number in range(1000)))
     (root / "data.json").write_text('{"name": "Käse", "count": 3}', encoding="utf-8")
-    (root / "packed.gz").write_bytes(gzip.compress(PAGE))
     (root / "latin.txt").write_bytes("Käse".encode("latin-1"))
 
 
