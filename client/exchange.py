@@ -140,6 +140,8 @@ class Exchange:
         if data.count(b"\n") - 2 > policy.max_headers:
             raise HeadTooLarge(f"more than {policy.max_headers} headers")
         size = len(data)
+        if size > policy.max_head_size:  # it came in few pieces: while it was incomplete, it was not too large
+            raise HeadTooLarge(f"more than {policy.max_head_size} bytes of head")
         if size > policy.max_field_size or size > policy.max_line_size:
             status_line, *lines = data.split(b"\n")
             if len(status_line) > policy.max_line_size:
