@@ -86,45 +86,56 @@ class TextBody(BytesBody):
 
 
 class FileBody(Body):
-    """An open file, sent from its current position. Text files are sent in UTF-8."""
+    """An open file, sent from its current position. Text files are sent in UTF-8.
+
+    Files on disk are read in a thread. A read that is under way when sending is called off goes on there; the next
+    sending waits for it, as both would move the position of the one file.
+    """
 
     def __init__(self, file: IO[Any], content_type: str | None = None) -> None:
         self._file = file
         self.content_type = content_type or _guess_type(file)
-        self._start = self._position()
+        self._start = file.tell() if file.seekable() else None
         self._has_begun = False
-
-    def _position(self) -> int | None:
-        return self._file.tell() if self._file.seekable() else None
+        self._reading: asyncio.Future[Any] | None = None
 
     @property
     def size(self) -> int | None:
         if self._start is None or isinstance(self._file, io.TextIOBase):
             return None
-        try:
-            end = os.fstat(self._file.fileno()).st_size
-        except (OSError, AttributeError):  # io.UnsupportedOperation is an OSError
-            here = self._file.tell()
-            end = self._file.seek(0, io.SEEK_END)
-            self._file.seek(here)
-        return max(0, end - self._start)
+        if isinstance(self._file, io.BytesIO):
+            return max(0, len(self._file.getbuffer()) - self._start)
+        if isinstance(getattr(self._file, "raw", self._file), io.FileIO):  # not what decompresses one, for example
+            return max(0, os.fstat(self._file.fileno()).st_size - self._start)
+        return None
 
     @property
     def can_replay(self) -> bool:
         return self._start is not None
 
     async def parts(self) -> AsyncIterator[bytes]:
+        if self._reading is not None:
+            await asyncio.wait([self._reading])
         if self._has_begun:
             if self._start is None:
                 raise BodyConsumedError("the file has been sent once and cannot seek back")
             self._file.seek(self._start)
         self._has_begun = True
-        in_memory = isinstance(self._file, io.BytesIO | io.StringIO)
-        while True:
-            part = self._file.read(PART_BYTES) if in_memory else await asyncio.to_thread(self._file.read, PART_BYTES)
+        left = self.size
+        while left is None or left > 0:
+            part = await self._read(PART_BYTES if left is None else min(left, PART_BYTES))
             if not part:
                 return
-            yield part.encode() if isinstance(part, str) else part
+            left = None if left is None else left - len(part)
+            yield part
+
+    async def _read(self, size: int) -> bytes:
+        if isinstance(self._file, io.BytesIO | io.StringIO):
+            part = self._file.read(size)
+        else:
+            self._reading = asyncio.ensure_future(asyncio.to_thread(self._file.read, size))
+            part = await asyncio.shield(self._reading)
+        return part.encode() if isinstance(part, str) else part
 
 
 class IterableBody(Body):

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import tempfile
+import threading
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from client import BasicAuth, ClientConnectionError, ClientResponseError, ClientSession, FormData, HttpVersion10
 from client.body import BodyConsumedError, BytesBody, FileBody, IterableBody, make_body
-from tests.client.peer import repeating
+from tests.client.peer import repeating, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -412,6 +413,55 @@ async def test_replaying() -> None:
     again = IterableBody(Again())
     assert again.can_replay
     assert [await read(again), await read(again)] == [b"again", b"again"]
+
+
+async def test_a_read_that_was_called_off(tmp_path: Path) -> None:
+    """It goes on in its thread; sending again waits for it instead of reading the same file beside it."""
+    may_read = threading.Event()
+
+    class Slow(io.FileIO):
+        def read(self, size: int | None = -1) -> bytes:
+            may_read.wait()
+            return super().read(size) or b""
+
+    path = tmp_path / "file"
+    path.write_bytes(b"file")
+    with Slow(path) as file:
+        body = FileBody(file)
+        first = asyncio.create_task(read(body))
+        await until(lambda: body._reading is not None)
+        first.cancel()
+        second = asyncio.create_task(read(body))
+        await asyncio.sleep(0)
+        may_read.set()
+        assert await second == b"file"
+        with pytest.raises(asyncio.CancelledError):
+            await first
+
+
+async def test_what_reads_from_a_file_is_not_as_long_as_the_file(tmp_path: Path) -> None:
+    """A decompressing reader has its file's number, but another length."""
+    path = tmp_path / "file.gz"
+    with gzip.open(path, "wb") as file:
+        file.write(b"x" * 100_000)
+    with gzip.open(path) as file:
+        body = make_body(file)
+        assert body.size is None
+        assert await read(body) == b"x" * 100_000
+
+
+async def test_a_file_that_grows(tmp_path: Path) -> None:
+    """What is added while it is being sent is left out: the length has been announced."""
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 100_000)
+    with path.open("rb") as file:
+        sent: list[bytes] = []
+        async for part in make_body(file).parts():
+            if not sent:
+                with path.open("ab") as other:
+                    other.write(b"more")
+            sent.append(part)
+    assert b"".join(sent) == b"x" * 100_000
 
 
 async def test_pipes_cannot_begin_again() -> None:
