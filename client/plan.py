@@ -9,7 +9,7 @@ from multidict import CIMultiDict
 
 from client.auth import BasicAuth
 from client.errors import ClientPayloadError
-from client.redirects import redirect_headers, redirect_method, redirect_url
+from client.redirects import ORIGIN_HEADERS, redirect_headers, redirect_method, redirect_url
 from client.request import ClientRequest, merge_cookies
 
 if TYPE_CHECKING:
@@ -70,10 +70,11 @@ class Plan:
         if credentials is not None:
             headers = CIMultiDict() if headers is None else headers
             headers["Authorization"] = credentials.encode()
+        policy = self.policy if keeps_body else self.policy.without_body()
         return Plan(
             method,
             url,
-            self.policy if keeps_body else self.policy.without_body(),
+            policy if same_origin else policy.without_headers(ORIGIN_HEADERS),
             headers,
             self.body if keeps_body else None,
             self.cookies if same_origin else None,

@@ -17,7 +17,7 @@ REDIRECT_STATUSES: Final = frozenset({301, 302, 303, 307, 308})
 _BODY_HEADERS: Final = ("Content-Encoding", "Content-Language", "Content-Length", "Content-Location", "Content-Type")
 """What describes a body, and goes with it (Fetch: "request-body-header name")."""
 
-_CREDENTIAL_HEADERS: Final = ("Authorization", "Cookie", "Proxy-Authorization")
+ORIGIN_HEADERS: Final = ("Authorization", "Cookie", "Host", "Proxy-Authorization")
 """What is meant for one origin only."""
 
 _WEBSOCKET: Final = ("ws", "wss")
@@ -62,7 +62,7 @@ def redirect_headers(
     """Return those of the caller's headers that go with the next request."""
     if headers is None:
         return None
-    dropped = (() if keeps_body else _BODY_HEADERS) + (() if same_origin else _CREDENTIAL_HEADERS)
+    dropped = (() if keeps_body else _BODY_HEADERS) + (() if same_origin else ORIGIN_HEADERS)
     kept = headers.copy()
     for name in dropped:
         kept.popall(name, None)

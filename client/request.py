@@ -72,6 +72,15 @@ class HeaderDefaults:
         self.headers.extend(headers)
         self.block = write_headers(self.headers)
 
+    def without(self, names: Collection[str]) -> HeaderDefaults:
+        """Return the same without some headers."""
+        if not any(name in self.headers for name in names):
+            return self
+        kept = self.headers.copy()
+        for name in names:
+            kept.popall(name, None)
+        return HeaderDefaults(kept, self.skipped)
+
 
 @dataclass(frozen=True, slots=True)
 class SendPolicy:
@@ -108,6 +117,14 @@ class SendPolicy:
         """Return the same without what concerns a body."""
         return replace(self, compress=None, chunked=False, chunk_bytes=0, expect100=False)
 
+    def without_headers(self, names: Collection[str]) -> SendPolicy:
+        """Return the same without some of the headers that every request has."""
+        defaults = self.defaults.without(names)
+        return self if defaults is self.defaults else replace(self, defaults=defaults)
+
+
+_PLAIN: Final = SendPolicy(HeaderDefaults(CIMultiDict()))
+
 
 class ClientRequest:
     """One request to one URL. A redirect makes another; a retry sends the same again.
@@ -121,7 +138,7 @@ class ClientRequest:
         self,
         method: str,
         url: URL,
-        policy: SendPolicy,
+        policy: SendPolicy = _PLAIN,
         headers: CIMultiDict[str] | None = None,
         body: Body | None = None,
         cookie: str | None = None,

@@ -31,11 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
-    from yarl import URL
-
-    from client import ClientResponse
     from client.http1 import Http1Protocol
-    from client.middleware import Handler
     from client.tracing import Trace
     from tests.client.conftest import Serve
     from tests.client.peer import Peer
@@ -420,25 +416,14 @@ async def test_unix_socket_that_is_not_there(tmp_path: Path) -> None:
     assert path in str(caught.value)
 
 
-async def request_of(session: ClientSession, url: URL) -> ClientRequest:
-    """The request that a session makes for a URL, after it has been answered."""
-    requests: list[ClientRequest] = []
-
-    async def note(request: ClientRequest, send: Handler) -> ClientResponse:
-        requests.append(request)
-        return await send(request)
-
-    async with session.get(url, middlewares=[note]):
-        return requests[0]
-
-
 # -- lending by hand, and closing -------------------------------------------------------------------------------------
 
 
 async def test_connect_lends_and_takes_back(serve: Serve, connector: TCPConnector, session: ClientSession) -> None:
     """`connect` takes a request; what it lends can be released, again and again."""
     server = await serve(repeating(HI))
-    connection = await connector.connect(await request_of(session, server.url))
+    await get(session, server.url)
+    connection = await connector.connect(ClientRequest("GET", server.url))
     assert connection.was_used
     assert connection.transport is not None
     assert not connection.closed
@@ -454,7 +439,7 @@ async def test_forgotten_connection_is_closed_with_a_warning(
 ) -> None:
     """A lent connection that nobody gives back is noticed."""
     server = await serve(repeating(HI))
-    connection = await connector.connect(await request_of(session, server.url))
+    connection = await connector.connect(ClientRequest("GET", server.url))
     with pytest.warns(ResourceWarning, match="unclosed connection"):
         del connection
     assert connector.in_use_count == 0

@@ -119,12 +119,19 @@ def test_any_location_leads_somewhere_or_is_refused(location: bytes) -> None:
 
 def test_headers() -> None:
     """What describes a body goes with the body; what proves who we are stays at the origin it was meant for."""
-    headers = CIMultiDict({"Content-Type": "x", "Content-Encoding": "y", "Authorization": "z", "Cookie": "c", "X": "x"})
+    headers = CIMultiDict(
+        {"Content-Type": "x", "Content-Encoding": "y", "Authorization": "z", "Cookie": "c", "Host": "h", "X": "x"}
+    )
     assert set(redirect_headers(headers, keeps_body=True, same_origin=True) or ()) == set(headers)
-    assert set(redirect_headers(headers, keeps_body=False, same_origin=True) or ()) == {"Authorization", "Cookie", "X"}
+    assert set(redirect_headers(headers, keeps_body=False, same_origin=True) or ()) == {
+        "Authorization",
+        "Cookie",
+        "Host",
+        "X",
+    }
     assert set(redirect_headers(headers, keeps_body=False, same_origin=False) or ()) == {"X"}
     assert redirect_headers(None, keeps_body=False, same_origin=False) is None
-    assert len(headers) == 5
+    assert len(headers) == 6
 
 
 # -- followed ---------------------------------------------------------------------------------------------------------
@@ -283,6 +290,24 @@ async def test_credentials_stay_at_their_origin(serve: Serve, connector: TCPConn
     for received in other.received:
         assert not {"authorization", "cookie"} & set(received.headers)
     assert other.received[0].headers["x"] == "y"
+
+
+async def test_credentials_of_the_session_stay_at_their_origin(serve: Serve, connector: TCPConnector) -> None:
+    """A header that the session sends everywhere is not what a redirect may carry elsewhere."""
+    other = await serve(leading())
+    server = await serve(leading(near="302 /b", far=f"302 {other.url}"))
+    async with ClientSession(
+        headers={"Authorization": "mine", "Cookie": "a=1", "X": "y", "User-Agent": "me"},
+        connector=connector,
+        connector_owner=False,
+    ) as session:
+        for path in ("near", "far"):
+            async with session.get(server.url / path):
+                pass
+    assert (server.received[1].headers["authorization"], server.received[1].headers["cookie"]) == ("mine", "a=1")
+    received = other.received[0].headers
+    assert not {"authorization", "cookie"} & set(received)
+    assert (received["x"], received["user-agent"]) == ("y", "me")
 
 
 async def test_credentials_in_a_location(serve: Serve, session: ClientSession) -> None:
