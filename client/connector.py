@@ -173,7 +173,10 @@ class BaseConnector(ABC):
 
     async def _wait_for_slot(self, host: HostKey, traces: Sequence[Trace]) -> Slot:
         await emit(traces, TraceConnectionQueuedStartParams())
-        slot = await self._limits.acquire(host)
+        try:
+            slot = await self._limits.acquire(host)
+        except ClientConnectionError as error:
+            raise ClientConnectionError(*error.args) from error  # all who wait fail with one and the same
         try:
             await emit(traces, TraceConnectionQueuedEndParams())
         except BaseException:

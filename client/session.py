@@ -5,32 +5,26 @@ from __future__ import annotations
 import asyncio
 import json as json_module
 import os
-import re
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 from warnings import warn
 
 from multidict import CIMultiDict
-from yarl import URL
 
-from client.body import Body, BytesBody, make_body
 from client.call import Call
 from client.cookies import CookieJar
 from client.deprecation import deprecated
 from client.environment import Environment
-from client.errors import ClientError, InvalidUrlClientError, NonHttpUrlClientError, ServerTimeoutError
+from client.errors import ClientError, ServerTimeoutError
 from client.exchange import ReadPolicy
-from client.forms import FormData
 from client.options import (
     REQUEST_DEFAULTS,
     CallSettings,
     RequestOptions,
-    cookie_header,
     session_timeout,
     settings_for,
 )
-from client.plan import Plan, split_credentials
+from client.planner import Planner, absolute
 from client.proxies import Proxy, always, by_scheme, first_of, telling
 from client.request import HeaderDefaults, SendPolicy
 from client.signatures import listing
@@ -48,22 +42,22 @@ from client.version import HttpVersion, HttpVersion11
 from client.ws_connect import WEBSOCKET_DEFAULTS, Opening, WebSocketContext, WebSocketOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
+    from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
     from types import EllipsisType, TracebackType
+
+    from yarl import URL
 
     from client.abc import AbstractCookieJar, LooseCookies
     from client.auth import BasicAuth
     from client.connector import BaseConnector
     from client.middleware import Middleware, StatusCheck
-    from client.options import LooseHeaders, Params
+    from client.options import LooseHeaders
+    from client.plan import Plan
     from client.proxies import ProxyChoice
     from client.response import ClientResponse
     from client.timeouts import ClientTimeout
 
 _lists_options = listing(RequestOptions, REQUEST_DEFAULTS)
-
-_METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
-_METHOD: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # a token, RFC 9110 §9.1
 
 
 class ResponseContext:
@@ -145,9 +139,6 @@ class ClientSession:
             deprecated("loop is deprecated: the running loop is used")
         self._connector: BaseConnector | None = None  # for __del__, until there is nothing left that can fail
         self._loop = asyncio.get_running_loop()
-        self._base_url = None if base_url is None else _absolute(base_url)
-        self._auth = auth
-        self._json_serialize = json_serialize
         self._connector_owner = connector_owner
         self._raise_for_status = raise_for_status
         self._trace_configs = list(trace_configs or ())
@@ -181,6 +172,13 @@ class ClientSession:
             max_redirects=10,
             requote=requote_redirect_url,
             resolve_charset=fallback_charset_resolver,
+        )
+        self._planner = Planner(
+            base_url=None if base_url is None else absolute(base_url),
+            auth=auth,
+            headers=self._headers,
+            json_serialize=json_serialize,
+            schemes=connector.allowed_protocol_schema_set,
         )
         if cookies is not None:
             self._settings.jar.update_cookies(cookies)
@@ -282,12 +280,10 @@ class ClientSession:
     ) -> ClientResponse:
         if self._connector is None:
             raise RuntimeError("the session is closed")
-        if method not in _METHODS:
-            method = _checked_method(method)
         if self._environment is not None:
             await self._environment.load()
         settings = settings_for(options, self._settings) if options else self._settings
-        plan = self._plan(method, url, options, settings)
+        plan = self._planner.plan(method, url, options, settings.send_policy)
         now = self._loop.time()
         traces = self._traces(options) if self._trace_configs else ()
         call = Call(settings, traces, now, settings.timeout.deadline_at(now, settings.timeout.total))
@@ -322,58 +318,6 @@ class ClientSession:
         return response
 
     # -- what a call is made of -----------------------------------------------------------------------------------
-
-    def _plan(self, method: str, url: str | URL, options: RequestOptions, settings: CallSettings) -> Plan:
-        target, credentials = split_credentials(self._build_url(url, options.get("params")))
-        if not options and credentials is None and self._auth is None:
-            return Plan(method, target, settings.send_policy)
-        auth = options.get("auth")
-        if auth is not None and credentials is not None:
-            raise ValueError("give credentials in the URL or as auth, not both")
-        headers = self._headers_for(target, options.get("headers"), auth or credentials)
-        body = self._make_body(options.get("data"), options.get("json"))
-        return Plan(method, target, settings.send_policy, headers, body, cookie_header(options.get("cookies")))
-
-    def _build_url(self, url: str | URL, params: Params | None) -> URL:
-        try:
-            built = url if isinstance(url, URL) else URL(url)
-            if self._base_url is not None:
-                built = self._base_url.join(built)
-            if params:
-                built = _with_ready_query(built, params) if isinstance(params, str) else built.extend_query(params)
-        except ValueError as error:
-            raise InvalidUrlClientError(url, str(error)) from error
-        if not built.raw_host and built.scheme in ("", "http", "https"):
-            raise InvalidUrlClientError(url, "the URL has no host")
-        assert self._connector is not None
-        if built.scheme not in self._connector.allowed_protocol_schema_set:
-            raise NonHttpUrlClientError(url)
-        return built
-
-    def _headers_for(self, url: URL, given: LooseHeaders | None, auth: BasicAuth | None) -> CIMultiDict[str] | None:
-        """Return the headers that this request has beyond the session's."""
-        if auth is None and self._auth is not None:
-            is_ours = self._base_url is None or self._base_url.origin() == url.origin()
-            auth = self._auth if is_ours else None
-        headers = CIMultiDict(given) if given else None
-        if auth is None:
-            return headers
-        headers = CIMultiDict() if headers is None else headers
-        if "Authorization" in headers or "Authorization" in self._headers:
-            raise ValueError("give credentials or an Authorization header, not both")
-        headers["Authorization"] = auth.encode()
-        return headers
-
-    def _make_body(self, data: Any, json: Any) -> Body | None:
-        if json is not None:
-            if data is not None:
-                raise ValueError("give data or json, not both")
-            return BytesBody(self._json_serialize(json).encode(), "application/json")
-        if data is None:
-            return None
-        if isinstance(data, FormData):
-            return data.body()
-        return FormData(data).body() if isinstance(data, Mapping | list | tuple) else make_body(data)
 
     def _proxy_choice(
         self, proxy: str | URL | None, auth: BasicAuth | None, proxies: Mapping[str, str | URL] | None
@@ -420,7 +364,7 @@ class ClientSession:
 
     @property
     def auth(self) -> BasicAuth | None:
-        return self._auth
+        return self._planner.auth
 
     @property
     def timeout(self) -> ClientTimeout:
@@ -428,7 +372,7 @@ class ClientSession:
 
     @property
     def json_serialize(self) -> Callable[[Any], str]:
-        return self._json_serialize
+        return self._planner.json_serialize
 
     @property
     def connector_owner(self) -> bool:
@@ -503,23 +447,3 @@ async def _check_status(response: ClientResponse, check: StatusCheck) -> None:
     except BaseException:
         response.close()
         raise
-
-
-def _with_ready_query(url: URL, query: str) -> URL:
-    """Add a query that is quoted already."""
-    joined = f"{url.raw_query_string}&{query}" if url.raw_query_string else query
-    return URL(f"{url.with_query(None).with_fragment(None)}?{joined}").with_fragment(url.fragment)
-
-
-def _checked_method(method: str) -> str:
-    method = method.upper()
-    if not _METHOD.fullmatch(method):
-        raise ValueError(f"not a method: {method!r}")
-    return method
-
-
-def _absolute(base_url: str | URL) -> URL:
-    url = URL(base_url)
-    if not url.absolute or url.path[-1:] != "/":
-        raise ValueError(f"base_url must be absolute and its path end with a slash: {url}")
-    return url

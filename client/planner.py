@@ -1,0 +1,117 @@
+"""From what a caller says, and a session adds, to the plan of a call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from multidict import CIMultiDict
+from yarl import URL
+
+from client.body import Body, BytesBody, make_body
+from client.errors import InvalidUrlClientError, NonHttpUrlClientError
+from client.forms import FormData
+from client.options import cookie_header
+from client.plan import Plan, split_credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from client.auth import BasicAuth
+    from client.options import LooseHeaders, Params, RequestOptions
+    from client.request import SendPolicy
+
+_METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+_METHOD: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # a token, RFC 9110 §9.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planner:
+    """What a session adds to what its callers say."""
+
+    base_url: URL | None
+    auth: BasicAuth | None
+    """Credentials for all requests, or, with a base URL, for those to its origin."""
+    headers: CIMultiDict[str]
+    json_serialize: Callable[[Any], str]
+    schemes: frozenset[str]
+
+    def plan(self, method: str, url: str | URL, options: RequestOptions, policy: SendPolicy) -> Plan:
+        """Plan the first request of a call.
+
+        Raises `InvalidUrlClientError`, `NonHttpUrlClientError`, and `ValueError` or `TypeError` for what cannot be sent.
+        """
+        if method not in _METHODS:
+            method = _checked_method(method)
+        target, credentials = split_credentials(self._build_url(url, options.get("params")))
+        if not options and credentials is None and self.auth is None:
+            return Plan(method, target, policy)
+        auth = options.get("auth")
+        if auth is not None and credentials is not None:
+            raise ValueError("give credentials in the URL or as auth, not both")
+        headers = self._headers_for(target, options.get("headers"), auth or credentials)
+        body = self._make_body(options.get("data"), options.get("json"))
+        return Plan(method, target, policy, headers, body, cookie_header(options.get("cookies")))
+
+    def _build_url(self, url: str | URL, params: Params | None) -> URL:
+        try:
+            built = url if isinstance(url, URL) else URL(url)
+            if self.base_url is not None:
+                built = self.base_url.join(built)
+            if params:
+                built = _with_ready_query(built, params) if isinstance(params, str) else built.extend_query(params)
+        except ValueError as error:
+            raise InvalidUrlClientError(url, str(error)) from error
+        if not built.raw_host and built.scheme in ("", "http", "https"):
+            raise InvalidUrlClientError(url, "the URL has no host")
+        if built.scheme not in self.schemes:
+            raise NonHttpUrlClientError(url)
+        return built
+
+    def _headers_for(self, url: URL, given: LooseHeaders | None, auth: BasicAuth | None) -> CIMultiDict[str] | None:
+        """Return the headers that this request has beyond the session's."""
+        if auth is None and self.auth is not None:
+            is_ours = self.base_url is None or self.base_url.origin() == url.origin()
+            auth = self.auth if is_ours else None
+        headers = CIMultiDict(given) if given else None
+        if auth is None:
+            return headers
+        headers = CIMultiDict() if headers is None else headers
+        if "Authorization" in headers or "Authorization" in self.headers:
+            raise ValueError("give credentials or an Authorization header, not both")
+        headers["Authorization"] = auth.encode()
+        return headers
+
+    def _make_body(self, data: Any, json: Any) -> Body | None:
+        if json is not None:
+            if data is not None:
+                raise ValueError("give data or json, not both")
+            return BytesBody(self.json_serialize(json).encode(), "application/json")
+        if data is None:
+            return None
+        if isinstance(data, FormData):
+            return data.body()
+        return FormData(data).body() if isinstance(data, Mapping | list | tuple) else make_body(data)
+
+
+def absolute(base_url: str | URL) -> URL:
+    """Return a base URL; `ValueError` for one that is relative, or whose path is not a folder."""
+    url = URL(base_url)
+    if not url.absolute or url.path[-1:] != "/":
+        raise ValueError(f"base_url must be absolute and its path end with a slash: {url}")
+    return url
+
+
+def _with_ready_query(url: URL, query: str) -> URL:
+    """Add a query that is quoted already."""
+    joined = f"{url.raw_query_string}&{query}" if url.raw_query_string else query
+    return URL(f"{url.with_query(None).with_fragment(None)}?{joined}").with_fragment(url.fragment)
+
+
+def _checked_method(method: str) -> str:
+    method = method.upper()
+    if not _METHOD.fullmatch(method):
+        raise ValueError(f"not a method: {method!r}")
+    return method
