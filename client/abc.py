@@ -3,7 +3,8 @@
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from http.cookies import BaseCookie, Morsel, SimpleCookie
+from contextlib import suppress
+from http.cookies import BaseCookie, CookieError, Morsel, SimpleCookie
 from typing import Any, TypedDict
 
 from yarl import URL
@@ -85,5 +86,7 @@ class AbstractCookieJar(ABC):
         """Store the cookies of a response's Set-Cookie headers; values that are no cookie are passed over."""
         for value in set_cookie_values:
             cookies = SimpleCookie()
-            cookies.load(value)
-            self.update_cookies(cookies, url)
+            with suppress(CookieError):
+                cookies.load(value)
+            if cookies:
+                self.update_cookies(cookies, url)

@@ -62,11 +62,6 @@ class Call:
     started_at: float
     deadline_at: float
 
-    @property
-    def is_watched(self) -> bool:
-        """Whether others' code takes part: signals, middlewares."""
-        return bool(self.traces or self.settings.middlewares)
-
     async def run(self, plan: Plan) -> ClientResponse:
         """Make the planned request, and those that redirects ask for; return the response that asks for none.
 

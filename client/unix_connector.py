@@ -96,7 +96,11 @@ class UnixConnector(BaseConnector):
         except OSError as error:
             raise UnixClientConnectorError(self._path, key, error) from error
         if tls and isinstance(key.ssl, Fingerprint):
-            key.ssl.check(transport, key.host, key.port)
+            try:
+                key.ssl.check(transport, key.host, key.port)
+            except BaseException:
+                transport.abort()
+                raise
         return protocol
 
     async def _connect(self) -> socket.socket:

@@ -124,6 +124,67 @@ async def test_keepalive_timeout(serve: Serve) -> None:
         assert session.connector.idle_count == 0
 
 
+async def test_keepalive_timers_are_each_connections_own(serve: Serve) -> None:
+    """Each falls due in its turn, and both are closed."""
+    closed = 0
+
+    async def script(peer: Peer) -> None:
+        nonlocal closed
+        while True:
+            try:
+                await peer.request()
+            finally:
+                closed += peer.reader.at_eof()
+            await peer.send(HI)
+
+    server = await serve(script)
+    async with ClientSession(connector=TCPConnector(keepalive_timeout=0.05)) as session:
+        connector = session.connector
+        assert connector is not None
+        for name in ("localhost", "127.0.0.1"):
+            await get(session, server.url.with_host(name))
+        await until(lambda: connector.idle_count == 0)
+        await until(lambda: closed == 2)
+
+
+async def test_no_keepalive_timeout(serve: Serve) -> None:
+    """None keeps connections until the server closes them."""
+    server = await serve(repeating(HI))
+    async with ClientSession(connector=TCPConnector(keepalive_timeout=None)) as session:
+        await get(session, server.url)
+        await get(session, server.url)
+    assert server.connections == 1
+
+
+async def test_one_dead_connection_condemns_its_like(serve: Serve, session: ClientSession) -> None:
+    """A server that has closed one kept connection has closed the others too: they are not tried one by one."""
+    gate = Gate()
+    restarted = False
+
+    async def script(peer: Peer) -> None:
+        if restarted:
+            await repeating(HI)(peer)
+            return
+        await peer.request()
+        gate.asked.release()
+        await gate.answers.acquire()
+        await peer.send(HI)
+        await peer.request()
+
+    server = await serve(script)
+    tasks = [asyncio.create_task(get(session, server.url)) for _ in range(3)]
+    for _ in tasks:
+        await gate.asked.acquire()
+    for _ in tasks:
+        gate.answers.release()
+    await asyncio.gather(*tasks)
+    assert session.connector is not None
+    assert session.connector.idle_count == 3
+    restarted = True
+    assert await get(session, server.url) == b"hi"
+    assert (server.connections, session.connector.idle_count) == (4, 1)
+
+
 async def test_the_limit_counts_idle_connections_too(serve: Serve) -> None:
     """A crawl over many hosts must not pile up idle sockets: the one unused longest makes room."""
     servers = [await serve(repeating(HI)) for _ in range(3)]

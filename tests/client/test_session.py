@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import warnings
+from http.cookies import Morsel, SimpleCookie
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from yarl import URL
 
 import client
 from client import (
+    AbstractCookieJar,
     BasicAuth,
     ClientRequest,
     ClientResponse,
@@ -32,8 +34,9 @@ from client import (
 from tests.client.peer import repeating, saying
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from client.abc import ClearCookiePredicate, LooseCookies
     from client.middleware import Handler
     from tests.client.conftest import Serve
     from tests.client.peer import Peer
@@ -195,6 +198,45 @@ async def test_cookies(serve: Serve, connector: TCPConnector) -> None:
             pass
     cookies = [set(received.headers["cookie"].split("; ")) for received in server.received]
     assert cookies == [{"mine=0", "call=2", "header=3"}, {"mine=0", "set=1"}]
+
+
+async def test_a_jar_written_for_aiohttp(serve: Serve, connector: TCPConnector) -> None:
+    """It needs no more than aiohttp's methods."""
+
+    class Jar(AbstractCookieJar):
+        def __init__(self) -> None:
+            self.kept = SimpleCookie()
+
+        def clear(self, predicate: ClearCookiePredicate | None = None) -> None:
+            self.kept.clear()
+
+        def clear_domain(self, domain: str) -> None:
+            self.kept.clear()
+
+        def update_cookies(self, cookies: LooseCookies, response_url: URL | None = None) -> None:
+            assert isinstance(cookies, SimpleCookie)
+            self.kept.update(cookies)
+
+        def filter_cookies(self, request_url: URL) -> SimpleCookie:
+            return self.kept
+
+        def __iter__(self) -> Iterator[Morsel[str]]:
+            return iter(self.kept.values())
+
+        def __len__(self) -> int:
+            return len(self.kept)
+
+    server = await serve(
+        repeating(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nSet-Cookie: bad name=0\r\nSet-Cookie: set=1; Path=/\r\n\r\n"
+        )
+    )
+    async with ClientSession(cookie_jar=Jar(), connector=connector, connector_owner=False) as session:
+        for _ in range(2):
+            async with session.get(server.url):
+                pass
+    assert "cookie" not in server.received[0].headers
+    assert server.received[1].headers["cookie"] == "set=1"
 
 
 async def test_no_cookies(serve: Serve, connector: TCPConnector) -> None:

@@ -197,6 +197,8 @@ async def test_unix_socket(serve: Serve, server_tls: ssl.SSLContext, trusting: s
             assert await response.read() == b"hi"
         with pytest.raises(ClientConnectorCertificateError):
             await session.get("https://localhost/")
+        with pytest.raises(ServerFingerprintMismatch):
+            await session.get("https://localhost/", ssl=Fingerprint(bytes(32)))
 
 
 async def test_older_spellings(secure: Server, session: ClientSession, trusting: ssl.SSLContext) -> None:
