@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import socket
 import time
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,6 +23,7 @@ from client import (
     ServerTimeoutError,
 )
 from crawler.outcome import Failed, Postponed
+from crawler.web.http_date import parse_http_date
 
 if TYPE_CHECKING:
     from crawler.frontier.protocol import Lease
@@ -106,12 +106,9 @@ class RetryPolicy:
 
 def retry_after_of(value: str | None) -> float | None:
     """The seconds that a Retry-After field asks for (RFC 9110 §10.2.3: seconds, or a date); None when it says neither."""
-    if not value:
-        return None
-    if value.strip().isdecimal():
-        return float(value)
-    try:
-        at = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(0.0, at.timestamp() - time.time())
+    text = (value or "").strip()
+    if text.isascii() and text.isdecimal():
+        return float(text)
+    now = time.time()
+    at = parse_http_date(text, now=now)
+    return None if at is None else max(0.0, at - now)

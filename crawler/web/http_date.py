@@ -1,0 +1,48 @@
+"""Dates in header fields: the three forms that RFC 9110 §5.6.7 has a recipient accept.
+
+    IMF-fixdate   Sun, 06 Nov 1994 08:49:37 GMT
+    rfc850-date   Sunday, 06-Nov-94 08:49:37 GMT
+    asctime-date  Sun Nov  6 08:49:37 1994
+
+All are in UTC. The name of the day is not held against the date; letters may be of either case, and `UTC` stands for `GMT`
+as older servers have it.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from calendar import timegm
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_TIME = r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
+_FORMS = tuple(
+    re.compile(pattern, re.IGNORECASE | re.ASCII)
+    for pattern in (
+        rf"[a-z]{{3}}, (?P<day>\d\d) (?P<month>[a-z]{{3}}) (?P<year>\d{{4}}) {_TIME} (?:GMT|UTC)",
+        rf"[a-z]{{6,9}}, (?P<day>\d\d)-(?P<month>[a-z]{{3}})-(?P<year>\d\d) {_TIME} (?:GMT|UTC)",
+        rf"[a-z]{{3}} (?P<month>[a-z]{{3}}) (?P<day>[ \d]\d) {_TIME} (?P<year>\d{{4}})",
+    )
+)
+_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+_LEAP_SECOND = 60
+
+
+def parse_http_date(text: str, *, now: float) -> float | None:
+    """The instant that an HTTP date names, in seconds of the epoch; None when it is none of the three forms, or no date.
+
+    `now`, of the epoch too, settles the century of a year of two digits: more than 50 years ahead means the last one.
+    """
+    found = next((found for form in _FORMS if (found := form.fullmatch(text.strip()))), None)
+    if found is None or found["month"].lower() not in _MONTHS:
+        return None
+    month = _MONTHS.index(found["month"].lower()) + 1
+    day, hour, minute, second = (int(found[name]) for name in ("day", "hour", "minute", "second"))
+    if not 1 <= day <= _DAYS[month - 1] or hour > 23 or minute > 59 or second > _LEAP_SECOND:
+        return None
+    rest = (month, day, hour, minute, second)
+    if len(found["year"]) == 4:
+        return float(timegm((int(found["year"]), *rest)))
+    in_fifty_years = (time.gmtime(now).tm_year + 50, *time.gmtime(now)[1:6])
+    year = in_fifty_years[0] - (in_fifty_years[0] - int(found["year"])) % 100
+    return float(timegm((year if (year, *rest) <= in_fifty_years else year - 100, *rest)))
