@@ -27,6 +27,8 @@ from crawler.scheduler import Scheduler
 from crawler.settings import Settings, with_overrides
 from crawler.spider import explain
 from crawler.stats import Stats, Tally
+from crawler.web.directives import Obedience
+from crawler.web.robots import product_token
 from crawler.web.urls import host_key
 
 if TYPE_CHECKING:
@@ -140,7 +142,12 @@ class Crawl:
             )
             politeness = Politeness(session, limits, retries, settings)
             fetcher = Fetcher(
-                session, politeness, retries, max_redirects=settings.max_redirects, middlewares=self._middlewares
+                session,
+                politeness,
+                retries,
+                max_redirects=settings.max_redirects,
+                obedience=_obedience(settings),
+                middlewares=self._middlewares,
             )
             self._engine = Engine(
                 Callbacks(self._spider, parse_thread_bytes=settings.parse_thread_bytes),
@@ -231,6 +238,14 @@ class Crawl:
             last_error=tally.last_error,
             spider_errors=list(tally.spider_errors),
         )
+
+
+def _obedience(settings: Settings) -> Obedience:
+    return Obedience(
+        agent=product_token(settings.user_agent),
+        nofollow=settings.nofollow and settings.robots,
+        canonical=settings.canonical,
+    )
 
 
 @contextmanager

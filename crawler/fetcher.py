@@ -12,6 +12,7 @@ from client import ClientError
 from crawler.outcome import Failed, Postponed, Redirected
 from crawler.page import Page
 from crawler.retries import failure_of, failure_of_status
+from crawler.web.directives import OBEDIENT
 from crawler.web.urls import host_of, origin_of, resolve
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from crawler.frontier.protocol import Lease
     from crawler.politeness import Politeness
     from crawler.retries import Failure, RetryPolicy
+    from crawler.web.directives import Obedience
 
 Fetch: TypeAlias = Callable[["Lease"], Awaitable["Page | Redirected | Postponed | Failed"]]
 Middleware: TypeAlias = Callable[["Lease", Fetch], Awaitable["Page | Redirected | Postponed | Failed"]]
@@ -40,12 +42,14 @@ class Fetcher:
         retries: RetryPolicy,
         *,
         max_redirects: int,
+        obedience: Obedience = OBEDIENT,
         middlewares: Sequence[Middleware] = (),
     ) -> None:
         self._session = session
         self._politeness = politeness
         self._retries = retries
         self._max_redirects = max_redirects
+        self._obedience = obedience
         self.fetch: Fetch = self._fetch
         for middleware in reversed(middlewares):
             self.fetch = _around(middleware, self.fetch)
@@ -71,6 +75,7 @@ class Fetcher:
             body=body,
             fetched_at=time.time(),
             elapsed=time.monotonic() - began,
+            obedience=self._obedience,
         )
         if failure := failure_of_status(page.status):
             location = page.headers.get("Location") if page.status in _REDIRECTS else None

@@ -12,7 +12,8 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 from crawler.errors import InvalidUrl, SpiderError
 from crawler.request import Links, Request
 from crawler.web import encoding, media_type
-from crawler.web.links import base_of, hrefs, hrefs_in, may_have_base
+from crawler.web.directives import OBEDIENT, Directives, Obedience, directives_of, may_forbid_links, may_speak
+from crawler.web.links import base_of, hrefs, hrefs_by_rel, hrefs_in, may_have_base
 from crawler.web.urls import resolve
 
 if TYPE_CHECKING:
@@ -40,11 +41,14 @@ class Page:
 
     __slots__ = (
         "_base_url",
+        "_directives",
         "_dom",
         "_encoding",
         "_is_html",
         "_lease",
         "_links",
+        "_nofollow",
+        "_obedience",
         "_text",
         "body",
         "elapsed",
@@ -64,6 +68,7 @@ class Page:
         body: bytes,
         fetched_at: float,
         elapsed: float,
+        obedience: Obedience = OBEDIENT,
     ) -> None:
         self.url = url
         """Where the page was found at last, past all redirects; canonical."""
@@ -76,12 +81,15 @@ class Page:
         self.elapsed = elapsed
         """The seconds it took, from asking to the body's end."""
         self._lease = lease
+        self._obedience = obedience
         self._encoding: str | None = None
         self._is_html: bool | None = None
         self._text: str | None = None
         self._dom: LexborHTMLParser | None = None
         self._base_url: str | None = None
+        self._directives: Directives | None = None
         self._links: list[str] | None = None
+        self._nofollow: list[str] = []
 
     def __repr__(self) -> str:
         return f"<Page {self.status} {self.url}>"
@@ -189,7 +197,20 @@ class Page:
         return self._base_url
 
     def _may_have_base(self) -> bool:
-        return self.encoding.startswith("utf-16") or may_have_base(self.body)
+        return self._hides_ascii() or may_have_base(self.body)
+
+    def _hides_ascii(self) -> bool:
+        """Whether ASCII has to be decoded before it can be found in the body."""
+        return self.encoding.startswith("utf-16")
+
+    @property
+    def directives(self) -> Directives:
+        """What the page says to robots, in its headers and its head: `noindex`, `nofollow`, `canonical`."""
+        if self._directives is None:
+            agent = self._obedience.agent
+            speaks = self.is_html and (self._hides_ascii() or may_speak(self.body, agent))
+            self._directives = directives_of(self.url, self.headers, self.dom if speaks else None, agent=agent)
+        return self._directives
 
     def urljoin(self, href: str) -> str:
         """The canonical URL that a reference on this page leads to; InvalidUrl if it is not to be had by http or https."""
@@ -198,8 +219,17 @@ class Page:
         raise InvalidUrl(f"{href!r}, on {self.url}, leads to nothing that can be fetched")
 
     def links(self) -> list[str]:
-        """The canonical URLs that the page's `<a href>` lead to, each once, in document order; none if it is not HTML."""
+        """The canonical URLs that the page's `<a href>` lead to, each once, in document order; none if it is not HTML.
+
+        Those that are not to be followed are left out, and are in `nofollow`.
+        """
         return list(self._found_links())
+
+    @property
+    def nofollow(self) -> list[str]:
+        """The URLs that `links` leaves out, since the page or each link that leads there says `nofollow` and the crawl obeys."""
+        self._found_links()
+        return list(self._nofollow)
 
     def follow(
         self,
@@ -243,7 +273,8 @@ class Page:
     ) -> Links:
         """The requests for all links that `what` (see `Target`) leads to, each once; by default every link of the page.
 
-        Of a match that is no link itself, the links inside it. In a list, texts are references.
+        Of a match that is no link itself, the links inside it. In a list, texts are references. What is named is followed
+        whatever its `rel` says; by default, links that say `nofollow` are left out.
         """
         if what is None:
             urls = self._found_links()
@@ -264,8 +295,25 @@ class Page:
 
     def _found_links(self) -> list[str]:
         if self._links is None:
-            self._links = resolve(self.base_url, hrefs(self.dom)) if self.is_html else []
+            if not self.is_html:
+                self._links = []
+            elif self._obedience.nofollow and self._may_forbid_links():
+                self._links, self._nofollow = self._links_by_rel()
+            else:
+                self._links = resolve(self.base_url, hrefs(self.dom))
         return self._links
+
+    def _may_forbid_links(self) -> bool:
+        return may_forbid_links(self.body) or self._hides_ascii() or self.directives.nofollow
+
+    def _links_by_rel(self) -> tuple[list[str], list[str]]:
+        """The links to follow, and those not to follow. One link that may be followed is enough for a URL."""
+        followed, forbidden = hrefs_by_rel(self.dom)
+        if self.directives.nofollow:
+            return [], resolve(self.base_url, followed + forbidden)
+        links = resolve(self.base_url, followed)
+        known = set(links)
+        return links, [url for url in resolve(self.base_url, forbidden) if url not in known]
 
     def _utf_8(self) -> bytes | str:
         """The body for those who read UTF-8, and decoded only if it is anything else."""

@@ -53,6 +53,10 @@ class Settings:
     user_agent: Annotated[str, Meta(min_length=1)] = DEFAULT_USER_AGENT
     robots: bool = True
     """Ask for robots.txt and obey it (RFC 9309)."""
+    nofollow: bool = True
+    """Leave links that say `nofollow` to those who ask for them by name. Only with `robots`, of whose kind this is."""
+    canonical: bool = True
+    """Take a page's canonical URL for another name of that page, if it may be one."""
     max_crawl_delay: Seconds = 60.0
     """The longest Crawl-delay of a robots.txt that is obeyed as it stands; longer ones are cut to this."""
     allow_private: bool = False

@@ -30,6 +30,18 @@ def hrefs(dom: LexborHTMLParser) -> list[str]:
     return found
 
 
+def hrefs_by_rel(dom: LexborHTMLParser) -> tuple[list[str], list[str]]:
+    """What `hrefs` gives, in two lists: those that may be followed, and those whose `rel` says nofollow."""
+    followed: list[str] = []
+    forbidden: list[str] = []
+    for a in dom.css("a[href]"):
+        attributes = a.attrs
+        if "href" in attributes:
+            rel = attributes.get("rel")
+            (forbidden if rel and "nofollow" in rel.lower().split() else followed).append(attributes.get("href") or "")
+    return followed, forbidden
+
+
 def may_have_base(body: bytes) -> bool:
     """Whether a `<base>` may be among these bytes, which are in an encoding that has ASCII as it is: to look for one in the
     bytes costs a third of looking through the tree."""

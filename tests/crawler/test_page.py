@@ -17,6 +17,7 @@ from client.origin import HostKey
 from crawler.errors import InvalidUrl, SpiderError
 from crawler.frontier.protocol import Lease
 from crawler.page import Page
+from crawler.web.directives import OBEDIENT, Obedience
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
@@ -24,8 +25,17 @@ if TYPE_CHECKING:
 URL = "https://example.org/dir/page.html"
 
 
-def page(body: str | bytes = "", *, content_type: str | None = "text/html", lease: Lease | None = None) -> Page:
+def page(
+    body: str | bytes = "",
+    *,
+    content_type: str | None = "text/html",
+    lease: Lease | None = None,
+    said: str | None = None,
+    obedience: Obedience = OBEDIENT,
+) -> Page:
     headers = CIMultiDict({} if content_type is None else {"Content-Type": content_type})
+    if said is not None:
+        headers["X-Robots-Tag"] = said
     return Page(
         lease or Lease(id=1, host=HostKey("example.org"), url=URL, method="GET", depth=0, requested_url=URL),
         url=URL,
@@ -34,6 +44,7 @@ def page(body: str | bytes = "", *, content_type: str | None = "text/html", leas
         body=body.encode() if isinstance(body, str) else body,
         fetched_at=1.5e9,
         elapsed=0.25,
+        obedience=obedience,
     )
 
 
@@ -304,3 +315,48 @@ def test_links_are_those_an_independent_parser_finds(tree: str) -> None:
     walk = Walk()
     walk.feed(html)
     assert page(html).links() == list(walk.urls)
+
+
+def test_links_that_say_nofollow_are_left_out_but_not_lost() -> None:
+    one = page(
+        "<a href=1>x</a><a rel='ugc NOFOLLOW' href=2>x</a><a rel='nofollow' href=3><a rel=ugc href=4><a href=3#x>"
+    )
+    assert one.links() == [f"https://example.org/dir/{number}" for number in (1, 4, 3)]
+    assert one.nofollow == ["https://example.org/dir/2"]
+    assert list(one.follow_all().urls) == one.links()
+
+
+def test_what_a_spider_names_is_followed_whatever_the_link_says() -> None:
+    one = page("<a rel=nofollow href=1>x</a>")
+    request = one.follow("a")
+    assert request is not None
+    assert [request.url] == list(one.follow_all("a").urls) == one.nofollow
+
+
+@pytest.mark.parametrize(
+    ("said", "head"), [("nofollow", ""), (None, "<meta name=robots content=none>"), ("ours: nofollow", "")]
+)
+def test_a_page_may_say_it_for_all_its_links(said: str | None, head: str) -> None:
+    one = page(f"{head}<body><a href=1>", said=said, obedience=Obedience(agent="ours"))
+    assert one.links() == []
+    assert one.nofollow == ["https://example.org/dir/1"]
+
+
+def test_who_does_not_obey_follows_all() -> None:
+    one = page("<a rel=nofollow href=1>x</a>", said="nofollow", obedience=Obedience(nofollow=False))
+    assert one.links() == ["https://example.org/dir/1"]
+    assert one.nofollow == []
+    assert one.directives.nofollow
+
+
+def test_directives() -> None:
+    one = page("<head><link rel=canonical href=../x></head><body>", said="noindex")
+    assert one.directives == (True, False, "https://example.org/x")
+    assert page('{"nofollow": 1}', content_type="application/json", said="none").directives == (True, True, None)
+    assert page("no canonical robots").directives == (False, False, None)
+
+
+def test_directives_in_an_encoding_that_hides_ascii() -> None:
+    one = page("\ufeff<meta name=robots content=noindex><a rel=nofollow href=1>x</a>".encode("utf-16-le"))
+    assert one.directives.noindex
+    assert one.nofollow == ["https://example.org/dir/1"]

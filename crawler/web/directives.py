@@ -1,0 +1,172 @@
+"""What a page asks of the robots that read it: robots directives, links not to be followed, its canonical URL.
+
+Directives come as `X-Robots-Tag` headers and as `<meta name="robots">`, for every robot or for one by its name; those for
+everyone and those for us add up. Two of them mean something to a crawler: `noindex` and `nofollow`, together `none`. The
+rest, `unavailable_after` and its like, are passed over.
+
+The canonical URL (RFC 6596) comes as `<link rel=canonical>` or in a `Link` header (RFC 8288). A page that names several
+names none. Many pages name the wrong one, such as the home page for every page of a site, so it takes more for the crawler to
+believe that two URLs are one page: see `is_other_name`.
+
+Only elements in the head count: what stands in the body may be a visitor's. To look through the tree takes a few
+microseconds, so the bytes of the head are asked first. A head that holds the bytes `<body`, in a script, say, seems to end
+there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from yarl import URL
+
+from client.links import parse_links
+from crawler.web.links import base_of
+from crawler.web.urls import host_of, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from multidict import CIMultiDictProxy
+    from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obedience:
+    """Which directives a crawl obeys, and by which name (a product token in lower case) pages may call it."""
+
+    agent: str = ""
+    nofollow: bool = True
+    canonical: bool = True
+
+
+OBEDIENT = Obedience()
+
+
+class Directives(NamedTuple):
+    """What one page says. `canonical` is a canonical URL, of whatever host; None if the page names none."""
+
+    noindex: bool = False
+    nofollow: bool = False
+    canonical: str | None = None
+
+
+_NOTHING = Directives()
+
+_MEANINGS = {
+    "noindex": frozenset({"noindex"}),
+    "nofollow": frozenset({"nofollow"}),
+    "none": frozenset({"noindex", "nofollow"}),
+}
+_WITH_VALUES = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})
+"""Directives that a colon follows, as it otherwise does the name of a robot."""
+
+_ROBOT = re.compile(r"\s*([a-z0-9!#$%&'*+.^_`|~-]+)\s*:")
+_BETWEEN = re.compile(r"[\s,]+")
+
+_SESSION_IN_PATH = re.compile(";[^/]*")
+_INDEX = re.compile(r"(?:index|default|home)\.[a-z]{2,5}")
+_MAY_CHOOSE_CONTENT = re.compile(r"[^=]*=[\d.:_-]*\d[\d.:_-]*")
+
+
+def directives_of(
+    url: str, headers: CIMultiDictProxy[str], dom: LexborHTMLParser | None, *, agent: str = ""
+) -> Directives:
+    """What the page that was found at `url` (canonical) says to the robot `agent`; without `dom`, in its headers only."""
+    tags, links = headers.getall("X-Robots-Tag", ()), headers.getall("Link", ())
+    if dom is None and not tags and not links:
+        return _NOTHING
+    said = _said_in_headers(tags, agent)
+    canonical = _canonical_in_headers(links, url) if links else set()
+    if dom and dom.head:
+        for node in dom.head.iter():
+            if node.tag == "meta":
+                said |= _said_in(node, agent)
+            elif node.tag == "link":
+                canonical |= _canonical_in(node, dom, url)
+    named = canonical.pop() if len(canonical) == 1 else None
+    return Directives("noindex" in said, "nofollow" in said, named)
+
+
+def may_speak(body: bytes, agent: str = "") -> bool:
+    """Whether the head of a document, in an encoding that has ASCII as it is, may say something to robots."""
+    head = body[: body.find(b"<body")].lower()  # a head without an end is the whole document, but for its last byte
+    return b"canonical" in head or b"robots" in head or bool(agent and agent.encode() in head)
+
+
+def may_forbid_links(body: bytes) -> bool:
+    """Whether these bytes, in an encoding that has ASCII as it is, may hold a link that is not to be followed. Like nearly
+    everybody else, this expects `nofollow` in lower case; where it is, the tree is asked, whatever the case."""
+    return b"nofollow" in body
+
+
+def is_other_name(url: str, canonical: str) -> bool:
+    """Whether `canonical`, which the page at `url` names, is believed to be another name of that page.
+
+    The host is the same, and so is the last segment of the path, except for letters' case, a slash or an index file at its
+    end, and parameters behind a semicolon: `/shop/sale/lamp` may be `/lamp`, but no article is the home page, and the second
+    page of a list is not the first. Of the page's query some may be gone, such as a session or an order, but nothing
+    added; and what is gone is no number or date, which nearly always choose what is shown.
+    """
+    if host_of(url) != host_of(canonical):
+        return False
+    path, query = _path_and_query(url)
+    other_path, other_query = _path_and_query(canonical)
+    if _last_segment(path) != _last_segment(other_path) or other_query - query:
+        return False
+    return not any(map(_MAY_CHOOSE_CONTENT.fullmatch, query - other_query))
+
+
+def _said_in_headers(values: Iterable[str], agent: str) -> set[str]:
+    """A robot's name speaks for all that follows it in its field line, up to the next name."""
+    said: set[str] = set()
+    for value in values:
+        is_for_us = True
+        for part in value.lower().split(","):
+            start = 0
+            if (robot := _ROBOT.match(part)) and robot[1] not in _WITH_VALUES:
+                is_for_us, start = robot[1] in ("*", agent), robot.end()
+            if is_for_us:
+                said |= _MEANINGS.get(part[start:].strip(), frozenset())
+    return said
+
+
+def _said_in(meta: LexborNode, agent: str) -> set[str]:
+    attributes = meta.attributes
+    name = (attributes.get("name") or "").strip().lower()
+    if not name or name not in ("robots", agent):
+        return set()
+    words = _BETWEEN.split((attributes.get("content") or "").lower())
+    return set().union(*(_MEANINGS.get(word, frozenset()) for word in words))
+
+
+def _canonical_in_headers(values: Iterable[str], url: str) -> set[str]:
+    links = parse_links(values, URL(url, encoded=True)).values()
+    targets = [str(link["url"]) for link in links if "canonical" in _words(link.get("rel")) and "anchor" not in link]
+    return set(resolve(url, targets))
+
+
+def _canonical_in(link: LexborNode, dom: LexborHTMLParser, url: str) -> set[str]:
+    attributes = link.attributes
+    href = attributes.get("href")
+    if href is None or "canonical" not in _words(attributes.get("rel")):
+        return set()
+    return set(resolve(base_of(dom, url), [href]))
+
+
+def _words(value: object) -> list[str]:
+    return str(value or "").lower().split()
+
+
+def _path_and_query(url: str) -> tuple[str, Counter[str]]:
+    path, _, query = url.split("/", 3)[3].partition("?")
+    return path, Counter(filter(None, query.split("&")))
+
+
+def _last_segment(path: str) -> str:
+    segments = [segment for segment in _SESSION_IN_PATH.sub("", path).lower().split("/") if segment]
+    if segments and _INDEX.fullmatch(segments[-1]):
+        segments.pop()
+    return segments[-1] if segments else ""
