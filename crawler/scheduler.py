@@ -9,6 +9,9 @@ to another task, so the next look at `HostLimits` already sees it.
 
 Requests are leased from the frontier in batches, ahead of need, by one task (`keep_supplied`): up to `_PREFETCH` of a host,
 and fewer the more hosts there are, so that all of them together hold about `_WINDOW` in memory.
+
+A host may be held, by order: it gets no turn, and its requests do not count as left, so that a crawl ends in which nothing
+else is.
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ _HOSTS_A_LEASE = 256
 class _Host:
     """A host that has requests: how many are in the frontier, due or put off, and which are leased and ready."""
 
-    __slots__ = ("due", "is_short", "is_suspended", "key", "listed_at", "queued", "ready")
+    __slots__ = ("due", "is_held", "is_short", "is_suspended", "key", "listed_at", "queued", "ready")
 
     def __init__(self, key: HostKey) -> None:
         self.key = key
@@ -48,6 +51,12 @@ class _Host:
         self.listed_at = math.inf
         self.is_short = False
         self.is_suspended = False
+        self.is_held = False
+
+    @property
+    def waiting(self) -> int:
+        """How many of its requests no worker has."""
+        return self.queued + len(self.due) + len(self.ready)
 
 
 class Scheduler:
@@ -92,13 +101,13 @@ class Scheduler:
             host.queued += waiting.queued
             host.due.extend(waiting.due)
             heapq.heapify(host.due)
-            self._left += waiting.queued + len(waiting.due)
+            self._count(host, waiting.queued + len(waiting.due))
             self._list(host)
 
     def queued(self, key: HostKey, not_before: float) -> None:
         """One more request of this host waits in the frontier, not due before `not_before` (seconds of the epoch)."""
         host = self._host(key)
-        self._left += 1
+        self._count(host, 1)
         if not_before > time.time():
             heapq.heappush(host.due, not_before)
         else:
@@ -138,11 +147,28 @@ class Scheduler:
         host.ready.append(lease)
         host.is_suspended = True
         self._under_way -= 1
-        self._left += 1
+        self._count(host, 1)
         try:
             yield
         finally:
             host.is_suspended = False
+            self._list(host)
+            self._wake()
+
+    def hold(self, key: HostKey) -> None:
+        """Give out nothing more of this host until `release`; what is under way goes on."""
+        host = self._host(key)
+        if not host.is_held:
+            self._count(host, -host.waiting)
+            host.is_held = True
+            self._wake(len(self._idle))  # it may have been all that was left
+
+    def release(self, key: HostKey) -> None:
+        """Give out again what waits of a host that was held."""
+        host = self._host(key)
+        if host.is_held:
+            host.is_held = False
+            self._count(host, host.waiting)
             self._list(host)
             self._wake()
 
@@ -169,12 +195,17 @@ class Scheduler:
                 host.queued -= len(given)
                 host.is_short = False
                 if not given:  # counted, but not there: another clock, or another hand in the file
-                    self._left -= queued
+                    self._count(host, -queued)
                     host.queued -= queued
                 self._list(host)
             self._wake()
 
     # ------------------------------------------------------------------ the heap
+
+    def _count(self, host: _Host, more: int) -> None:
+        """So many more requests are left to give out, unless their host is held."""
+        if not host.is_held:
+            self._left += more
 
     def _host(self, key: HostKey) -> _Host:
         host = self._hosts.get(key)
@@ -184,7 +215,7 @@ class Scheduler:
 
     def _ready_at(self, host: _Host) -> float:
         """When the host's turn comes, infinity if that is not known or not in its hands."""
-        if host.is_suspended:
+        if host.is_suspended or host.is_held:
             return math.inf
         if host.ready or (host.queued and not host.is_short):
             return self._limits.ready_at(host.key)
@@ -207,12 +238,16 @@ class Scheduler:
     def _relist(self, key: HostKey) -> None:
         if host := self._hosts.get(key):
             self._list(host)
-            if not (host.ready or host.queued or host.due or host.is_short) and host is not self._picked:
+            if not (host.waiting or host.is_short or host.is_held) and host is not self._picked:
                 del self._hosts[key]
 
-    def _host_is_ready(self, key: HostKey) -> None:
-        if host := self._hosts.get(key):
-            self._list(host)
+    def _host_is_ready(self, key: HostKey) -> bool:
+        """Whether the host has a use for it: anything to ask, or to be asked for."""
+        host = self._hosts.get(key)
+        if host is None:
+            return False
+        self._list(host)
+        return host.listed_at < math.inf
 
     def _pick(self) -> Lease | None:
         """The first lease of the first host whose turn has come."""
@@ -227,10 +262,11 @@ class Scheduler:
             host.listed_at = math.inf
             self._promote_due(host)
             at = self._ready_at(host)
+            if at <= now and host.ready:
+                return self._take(host)
+            self._limits.decline(host.key)  # its turn at its address, if it was that, is for another host
             if at > now:
                 self._list(host)
-            elif host.ready:
-                return self._take(host)
             else:
                 self._ask_for_more(host)
         return None
