@@ -5,9 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ROUNDS ?= 5
+URLS ?= 10000000
+KILLS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test format kill-test bench bench-client clean
+.PHONY: help demo test format kill-test bench bench-client bench-frontier clean
 
 help:           ## Show what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -25,14 +27,17 @@ format: $(VENV)/.dev  ## Format the code and mend what the linter can
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-kill-test: $(VENV)/.dev  ## Kill whole crawls a hundred times and more, and compare what comes of them
-	$(BIN)/pytest -m long -s -v tests/proof/test_kill.py
+kill-test: $(VENV)/.dev  ## Kill whole crawls KILLS (100) times, and compare what comes of them
+	KILLS=$(KILLS) $(BIN)/pytest -m long -s -v tests/proof/test_kill.py
 
 bench: $(VENV)/.bench  ## Measure whole crawls beside other crawlers, and write docs/benchmarks.md
 	$(BIN)/python -m tests.benchmarks.crawls --rounds $(ROUNDS) --report docs/benchmarks.md
 
 bench-client: $(VENV)/.bench  ## Measure the client alone, request by request, beside aiohttp
 	$(BIN)/python -m tests.benchmarks.gets --rounds $(ROUNDS)
+
+bench-frontier: $(VENV)/.bench  ## Measure the frontier alone at URLS (10 million) URLs; with PEERS=1 beside Scrapy's and Crawlee's
+	$(BIN)/python -m tests.benchmarks.frontier --urls $(URLS) $(if $(PEERS),--peers)
 
 clean:          ## Remove what was set up or left behind, but no crawl
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov

@@ -1,6 +1,7 @@
 """A crawl may be killed at any moment: resumed, it ends as one that ran undisturbed, to the last byte.
 
 The seed is drawn anew for each run and printed, so that what was found can be found again: KILL_SEED=… repeats it.
+How many kills the long test strikes is said by KILLS=….
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     from tests.servers.web import Answer, Asked
 
 OPTIONS = ("--concurrency", "16", "--per-host", "16", "-s", "retry_wait=0.02")
-LONG_KILLS = 100
+LONG_KILLS = int(os.environ.get("KILLS", "100"))
+SECONDS_A_KILL = 30
+"""Many times what one takes."""
 
 
 @pytest.fixture
@@ -166,8 +169,8 @@ def test_the_status_of_a_stopped_crawl_is_paused(tmp_path: Path, server: WebServ
 
 
 @pytest.mark.long
-@pytest.mark.timeout(3600)
-def test_a_hundred_kills(tmp_path: Path, dice: random.Random) -> None:
+@pytest.mark.timeout(600 + SECONDS_A_KILL * LONG_KILLS)
+def test_many_kills(tmp_path: Path, dice: random.Random) -> None:
     """Whole crawls, of the generated site and of the corpus in turn, until as many kills as promised have struck."""
     if lacking := corpus.missing():
         pytest.skip(f"not installed: {', '.join(lacking)}")
