@@ -1,7 +1,8 @@
 """How the journey of a request ended, or why it goes on: a closed union.
 
 A page that fails is an outcome, not an exception. `Fetched`, `Failed` and `Skipped` end a request; `Postponed` and
-`Redirected` send it back to the frontier, from where it goes on like any other: no worker waits for it.
+`Redirected` send it back to the frontier, from where it goes on like any other: no worker waits for it. `SetAside` keeps it
+there until somebody releases it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,17 @@ class Skip(Enum):
     ROBOTS = "robots"
     DUPLICATE = "duplicate"
     """It redirects to a URL that was known already."""
+
+
+class Aside(Enum):
+    """Why a request stands aside. The values are what the crawl file and its views show."""
+
+    BUDGET = "budget"
+    """Its host has had as many requests as it may."""
+    TRAP = "trap"
+    """It looks like one of endlessly many that hold nothing new."""
+    HOST = "host"
+    """Its host has long been out of reach."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,4 +84,12 @@ class Redirected:
     method: str
 
 
-Outcome: TypeAlias = Fetched | Failed | Skipped | Postponed | Redirected
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """Kept and marked, but not fetched unless it is released. `detail` says more than `reason`."""
+
+    reason: Aside
+    detail: str = ""
+
+
+Outcome: TypeAlias = Fetched | Failed | Skipped | Postponed | Redirected | SetAside

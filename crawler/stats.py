@@ -42,6 +42,7 @@ class Stats:
     errors: dict[str, int] = field(default_factory=dict)
     last_error: str = ""
     spider_errors: list[str] = field(default_factory=list)
+    aside: int = 0
 
 
 class Tally:

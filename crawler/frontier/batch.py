@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 if TYPE_CHECKING:
-    from crawler.frontier.protocol import Counts
+    from crawler.frontier.protocol import Counts, HostState
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -21,20 +21,40 @@ class Batch:
     """Rows by table."""
 
     hosts: list[Row] = field(default_factory=list)
+    admitted: dict[int, int] = field(default_factory=dict)
+    """By host, how many of its requests are let in by now."""
+    host_states: dict[int, HostState] = field(default_factory=dict)
     requests: list[Row] = field(default_factory=list)
     results: list[Row] = field(default_factory=list)
     queued: list[Row] = field(default_factory=list)
+    aside: list[Row] = field(default_factory=list)
     settled: list[int] = field(default_factory=list)
+    unqueued: list[Row] = field(default_factory=list)
+    """Keys of `queue` that an order moved."""
+    released: list[int] = field(default_factory=list)
+    retried: list[int] = field(default_factory=list)
     attempts: list[Row] = field(default_factory=list)
     items: list[Row] = field(default_factory=list)
     responses: list[Row] = field(default_factory=list)
     bodies: dict[str, bytes] = field(default_factory=dict)
-    """By digest; written before the rest, by a statement of their own."""
+    """By digest; written before the rest, by a statement of their own, like `robots`: JSON cannot hold bytes."""
     body_bytes: int = 0
+    robots: dict[str, tuple[float, bytes]] = field(default_factory=dict)
+    cookies: dict[Row, str | None] = field(default_factory=dict)
     exports: dict[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.settled or self.requests or self.exports)
+        return bool(
+            self.settled
+            or self.requests
+            or self.exports
+            or self.host_states
+            or self.cookies
+            or self.robots
+            or self.unqueued
+            or self.released
+            or self.retried
+        )
 
     @property
     def weight(self) -> int:
@@ -45,13 +65,20 @@ class Batch:
         """The values of one INSERT into `settlement`: JSON texts, and the time."""
         columns = (
             self.hosts,
+            list(self.admitted.items()),
+            [(number, *astuple(state)) for number, state in self.host_states.items()],
             self.requests,
             self.results,
             self.queued,
+            self.aside,
             self.settled,
+            self.unqueued,
+            self.released,
+            self.retried,
             self.attempts,
             self.items,
             self.responses,
+            [(*key, data) for key, data in self.cookies.items()],
             list(self.exports.items()),
             astuple(counts),
         )

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import time
+from array import array
 from typing import TYPE_CHECKING, assert_never
 
+from client.origin import HostKey
 from crawler.frontier.batch import Batch
-from crawler.frontier.protocol import Counts, Lease, Settlement
+from crawler.frontier.protocol import Counts, HostState, Lease, Settlement
 from crawler.frontier.rows import clean, extra_of, hop_of, redirects_of
 from crawler.frontier.seen import SeenSet
-from crawler.outcome import Failed, Fetched, Postponed, Redirected, Skip, Skipped
+from crawler.outcome import Aside, Failed, Fetched, Postponed, Redirected, SetAside, Skip, Skipped
 from crawler.request import Links, Request
 from crawler.web.urls import fingerprint, fingerprints, host_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from client.origin import HostKey
     from crawler.frontier.batch import Row
+
+_OVER_BUDGET = SetAside(Aside.BUDGET)
 
 
 class Intake:
     """What has been seen, which hosts are known, how many requests are in which state; and the batch that pends.
 
-    `on_queued(host, not_before)` hears of each request that now waits; `admit(url, depth)` may name a reason to skip one.
+    `on_queued(host, not_before)` hears of each request that now waits; `admit(url, depth)` may name a reason to skip one, or to
+    set it aside. `admitted` says of each host how many of its requests are let in: queued, leased or over, but not aside.
     """
 
     def __init__(self) -> None:
@@ -31,20 +35,27 @@ class Intake:
         self.batch = Batch()
         self.seen = SeenSet()
         self.host_ids: dict[HostKey, int] = {}
-        self.host_names: dict[int, HostKey] = {}
+        self.host_names: list[HostKey] = [HostKey("")]  # by their numbers, which begin with 1
+        self.admitted = array("q", [0])
+        self.host_states: dict[HostKey, HostState] = {}
         self.next_request = 1
         self.next_item = 1
         self.on_queued: Callable[[HostKey, float], None] = lambda _host, _not_before: None
-        self.admit: Callable[[str, int], Skip | None] = lambda _url, _depth: None
+        self.admit: Callable[[str, int], Skip | SetAside | None] = lambda _url, _depth: None
+        self.max_pages_per_host = 0
 
     def cut(self) -> Batch:
         """What is to be written now; what comes from here on pends for the next."""
         batch, self.batch = self.batch, Batch()
         return batch
 
-    def know_host(self, number: int, host: HostKey) -> None:
+    def know_host(self, number: int, host: HostKey, admitted: int = 0) -> None:
+        """Take up a host under a number above all others; a mended file may lack some between."""
+        self.host_names.extend([HostKey("")] * (number - len(self.host_names)))
+        self.admitted.extend([0] * (number - len(self.admitted)))
         self.host_ids[host] = number
-        self.host_names[number] = host
+        self.host_names.append(host)
+        self.admitted.append(admitted)
 
     def add(self, found: Iterable[Request | Links], *, depth: int, found_on: int | None) -> None:
         """Queue, or skip for a reason, those requests that were not seen before."""
@@ -77,6 +88,10 @@ class Intake:
                 self._requeue(lease, outcome.not_before, lease.attempts + 1)
             case Redirected():
                 self._redirect(lease, outcome)
+            case SetAside():
+                host_id = self.host_id(lease.host)
+                self.let_in(host_id, -1)
+                self.put_aside((lease.id, host_id, -lease.priority, lease.attempts, _hop_of(lease)), outcome)
             case _:
                 assert_never(outcome)
         if kept := settlement.kept:
@@ -89,17 +104,47 @@ class Intake:
         if settlement.found:
             self.add(settlement.found, depth=lease.depth + 1, found_on=lease.id)
 
+    def note_host(self, host: HostKey, **known: float | None) -> None:
+        """Set fields of the state of a host."""
+        state = self.host_states.get(host)
+        if state is None:
+            state = self.host_states[host] = HostState()
+        for name, value in known.items():
+            setattr(state, name, value)
+        self.batch.host_states[self.host_id(host)] = state
+
     def _append(self, url: str, depth: int, found_on: int | None, rank: int, extra: str | None) -> None:
         number = self.next_request
         self.next_request += 1
-        if reason := self.admit(url, depth):
+        refusal = self.admit(url, depth)
+        if isinstance(refusal, Skip):
             self.batch.requests.append((number, None, url, depth, found_on, extra))
-            self._skip(number, reason)
+            self._skip(number, refusal)
             return
         host = host_of(url)
-        host_id = self._host_id(host)
+        host_id = self.host_id(host)
         self.batch.requests.append((number, host_id, url, depth, found_on, extra))
-        self._enqueue(host, (host_id, rank, number, 0.0, 0, None))
+        if aside := refusal or self._over_budget(host, host_id):
+            self.put_aside((number, host_id, rank, 0, None), aside)
+        else:
+            self.let_in(host_id)
+            self.enqueue(host, (host_id, rank, number, 0.0, 0, None))
+
+    def _over_budget(self, host: HostKey, host_id: int) -> SetAside | None:
+        budget = self.max_pages_per_host
+        if (state := self.host_states.get(host)) and state.budget is not None:
+            budget = state.budget
+        return _OVER_BUDGET if budget and self.admitted[host_id] >= budget else None
+
+    def let_in(self, host_id: int, requests: int = 1) -> None:
+        """Count so many more requests of a host as let in."""
+        self.admitted[host_id] += requests
+        self.batch.admitted[host_id] = self.admitted[host_id]
+
+    def put_aside(self, row: Row, why: SetAside) -> None:
+        """`row`: request, host, rank, attempts, hop."""
+        self.batch.aside.append((*row, why.reason.value, clean(why.detail) or None, time.time()))
+        self.counts.aside += 1
 
     def _finish(self, lease: Lease, outcome: Fetched | Failed) -> None:
         if isinstance(outcome, Fetched):
@@ -157,22 +202,32 @@ class Intake:
         keeps_method = outcome.method == lease.method
         mark = fingerprint(outcome.url, outcome.method, lease.body if keeps_method else None)
         left = (*lease.redirects, lease.url)
-        reason = None
+        refusal: Skip | SetAside | None = None
         if outcome.url not in left:
-            reason = Skip.DUPLICATE if mark in self.seen else self.admit(outcome.url, lease.depth)
+            refusal = Skip.DUPLICATE if mark in self.seen else self.admit(outcome.url, lease.depth)
         lease.url, lease.method, lease.redirects = outcome.url, outcome.method, left
-        if reason:
-            self._skip(lease.id, reason, f"redirected ({outcome.status}) to {outcome.url}", lease=lease)
+        if isinstance(refusal, Skip):
+            self._skip(lease.id, refusal, f"redirected ({outcome.status}) to {outcome.url}", lease=lease)
+            return
+        self.seen.add(mark)
+        host = host_of(lease.url)
+        host_id = self.host_id(host)
+        if host != lease.host:  # else it is let in already
+            refusal = refusal or self._over_budget(host, host_id)
+            self.let_in(host_id)
+        if refusal:
+            self.let_in(host_id, -1)
+            self.put_aside((lease.id, host_id, -lease.priority, 0, _hop_of(lease)), refusal)
         else:
-            self.seen.add(mark)
             self._requeue(lease, 0.0, 0)
 
     def _requeue(self, lease: Lease, not_before: float, attempts: int) -> None:
         host = host_of(lease.url)
-        hop = hop_of(lease.url, lease.method, lease.redirects) if lease.redirects else None
-        self._enqueue(host, (self._host_id(host), -lease.priority, lease.id, not_before, attempts, hop))
+        row = (self.host_id(host), -lease.priority, lease.id, not_before, attempts, _hop_of(lease))
+        self.enqueue(host, row)
 
-    def _enqueue(self, host: HostKey, row: Row) -> None:
+    def enqueue(self, host: HostKey, row: Row) -> None:
+        """`row`: host, rank, request, not_before, attempts, hop."""
         self.batch.queued.append(row)
         self.counts.queued += 1
         self.on_queued(host, row[3])
@@ -183,11 +238,16 @@ class Intake:
         self.counts.items += len(items)
         self.batch.items.extend((first + i, request, data) for i, data in enumerate(items))
 
-    def _host_id(self, host: HostKey) -> int:
+    def host_id(self, host: HostKey) -> int:
+        """The number of a host, which may be new."""
         number = self.host_ids.get(host)
         if number is None:
-            number = len(self.host_ids) + 1
+            number = len(self.host_names)
             self.know_host(number, host)
             self.batch.hosts.append((number, host))
             self.counts.hosts += 1
         return number
+
+
+def _hop_of(lease: Lease) -> str | None:
+    return hop_of(lease.url, lease.method, lease.redirects) if lease.redirects else None

@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 
 APPLICATION_ID = 0x4E50484C  # "NPHL"
 
-MIGRATIONS: dict[int, str] = {}
-"""For each older version the script that leads to the next one."""
-
-VERSION = 1 + len(MIGRATIONS)
+VERSION = 2
+"""Which schema `schema.sql` is. From each older one `version{n}.sql` leads to the next."""
 
 
 def script(name: str) -> str:
@@ -51,7 +49,7 @@ async def prepare(db: Connection, path: Path) -> None:
             f"{path} has schema {version}; this version of the program knows {VERSION} at most: update the program"
         )
     for older in range(version, VERSION):
-        await _apply(db, MIGRATIONS[older], older + 1)
+        await _apply(db, script(f"version{older + 1}.sql"), older + 1)
 
 
 async def _apply(db: Connection, sql: str, version: int) -> None:

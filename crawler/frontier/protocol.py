@@ -1,20 +1,20 @@
 """What the crawler asks of a frontier: `add`, `lease`, `settle`; batches in, batches out.
 
-A request is *queued*, then *leased*, then over (*done*, *failed* or *skipped*). Only `settle` ends a lease; a lease whose
-process died is queued again by the next start. Everything a page did is settled in one transaction: its outcome, its
-items, the requests it led to.
+A request is *queued*, then *leased*, then over (*done*, *failed* or *skipped*); or it stands *aside*, out of the way until
+somebody releases it. Only `settle` ends a lease; a lease whose process died is queued again by the next start. Everything a
+page did is settled in one transaction: its outcome, its items, the requests it led to, and what was noted meanwhile.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from client.origin import HostKey
-    from crawler.outcome import Outcome, Skip
+    from crawler.outcome import Aside, Outcome, SetAside, Skip
     from crawler.request import Links, Request
     from crawler.store import Kept
 
@@ -65,6 +65,7 @@ class Counts:
     items: int = 0
     bytes: int = 0
     hosts: int = 0
+    aside: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,18 +77,57 @@ class HostQueue:
     due: list[float] = field(default_factory=list)
 
 
+@dataclass(slots=True, kw_only=True)
+class HostState:
+    """What is kept of a host beyond its requests; None where there is nothing to say. Instants are seconds of the epoch."""
+
+    held: float | None = None
+    """By order: since when none of it is to be fetched."""
+    delay: float | None = None
+    """By order: the least seconds between two starts."""
+    per_host: int | None = None
+    """By order: connections at once."""
+    budget: int | None = None
+    """By order: how many of its requests may be queued in all; 0: any number."""
+    pace: float | None = None
+    """Learned: seconds between two starts that suit it."""
+    latency: float | None = None
+    """Learned: seconds it takes to answer."""
+    failures: int | None = None
+    """Learned: how often in a row it could not be reached."""
+    resting_until: float | None = None
+    """Learned: until when it is left alone."""
+
+
+class CookieRow(NamedTuple):
+    """One cookie of the jar as it is kept: `data` is JSON, None if the cookie is gone."""
+
+    domain: str
+    path: str
+    name: str
+    data: str | None
+
+
 class Frontier(Protocol):
     """Where requests wait."""
 
     @property
     def counts(self) -> Counts: ...
 
-    def attach(self, *, admit: Callable[[str, int], Skip | None], on_queued: Callable[[HostKey, float], None]) -> None:
-        """Say who decides which new requests are skipped, by URL and depth, and who hears of each that now waits, by host
-        and the instant (seconds of the epoch) before which it is not due."""
+    def attach(
+        self,
+        *,
+        admit: Callable[[str, int], Skip | SetAside | None],
+        on_queued: Callable[[HostKey, float], None],
+        max_pages_per_host: int = 0,
+    ) -> None:
+        """Say who decides which new requests are skipped or set aside, by URL and depth, and who hears of each that now
+        waits, by host and the instant (seconds of the epoch) before which it is not due. Requests of a host beyond the
+        first `max_pages_per_host`, or beyond the host's own budget, are set aside; 0: there is no such limit.
+        """
 
     async def add(self, found: Iterable[Request | Links], *, depth: int = 0) -> int:
-        """Queue those requests that are new; returns how many were. Durable when it returns."""
+        """Take in those requests that are new; returns how many were. Durable when it returns."""
 
     async def lease(self, hosts: Sequence[HostKey], limit: int) -> list[Lease]:
         """Up to `limit` requests of each host, the first in its order that are due. Durable when it returns."""
@@ -97,10 +137,49 @@ class Frontier(Protocol):
         much is uncommitted. Raises StorageError when an earlier commit failed."""
 
     async def flush(self) -> None:
-        """Return once everything settled so far is durable."""
+        """Return once everything settled and noted so far is durable."""
 
     async def hosts(self) -> list[HostQueue]:
         """Every host that has requests waiting."""
 
     async def close(self, why: str) -> None:
         """Commit what was settled, queue again what is leased, note why the run ended."""
+
+    # ------------------------------------------------------------------ what is kept beside the requests
+
+    def note_host(self, host: HostKey, **known: float | None) -> None:
+        """Keep fields of `HostState`; those that are not named stay. Goes with the next group commit, like all notes."""
+
+    def note_robots(self, origin: str, fetched_at: float, body: bytes) -> None:
+        """Keep the robots.txt of an origin (`scheme://authority`) in place of an earlier one."""
+
+    def note_cookies(self, changed: Iterable[CookieRow]) -> None:
+        """Keep cookies, in place of earlier ones of the same domain, path and name."""
+
+    def host_states(self) -> Mapping[HostKey, HostState]:
+        """What is known of hosts, as noted up to now."""
+
+    async def robots_of(self, origin: str) -> tuple[float, bytes] | None:
+        """When the robots.txt of an origin was fetched, and its body, as of the last commit."""
+
+    async def cookies(self) -> list[CookieRow]:
+        """All cookies, as of the last commit."""
+
+    # ------------------------------------------------------------------ moves by order; each durable when it returns
+
+    async def set_aside(self, host: HostKey, reason: Aside, detail: str = "") -> int:
+        """Set aside all that is queued of a host, what is put off included; returns how many."""
+
+    async def release(self, *, host: HostKey | None = None, reason: Aside | None = None, url: str | None = None) -> int:
+        """Queue again what stands aside: of one host, for one reason, one URL, or everything; returns how many. They count
+        against the budget of their host, but are not held to it."""
+
+    async def retry(
+        self, *, statuses: Iterable[int] | None = None, kinds: Iterable[str] | None = None, host: HostKey | None = None
+    ) -> int:
+        """Queue failed requests again, as if never tried: those with one of `statuses` or one of `kinds` of error, or all if
+        neither is given. A redirected one goes on where it failed. Returns how many."""
+
+    async def reprioritise(self, *, host: HostKey | None = None, url_like: str | None = None, priority: int) -> int:
+        """Give queued requests another priority: those of a host, those with a URL that matches an SQL LIKE pattern, or all.
+        Returns how many were given one that they did not have."""

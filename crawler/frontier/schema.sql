@@ -1,6 +1,6 @@
 -- One crawl, one file. Tables are named in the singular and are the crawler's; views are named in the plural and are
--- for everybody. A request is in exactly one of three places: queue (it waits), lease (it is being fetched), result (it
--- is over). Rows of request, result, item and attempt are only ever appended.
+-- for everybody. A request is in exactly one of four places: queue (it waits), lease (it is being fetched), aside (it is
+-- kept, and fetched only when released), result (it is over). Rows of request, item and attempt are only ever appended.
 
 CREATE TABLE meta (                     -- what the crawl is: its spider
     key     TEXT PRIMARY KEY,
@@ -16,8 +16,44 @@ CREATE TABLE run (                      -- one row each time it ran; an `ended` 
 );
 
 CREATE TABLE host (
-    id      INTEGER PRIMARY KEY,
-    name    TEXT NOT NULL UNIQUE        -- with :port unless that is the default one
+    id       INTEGER PRIMARY KEY,
+    name     TEXT NOT NULL UNIQUE,      -- with :port unless that is the default one
+    admitted INTEGER NOT NULL DEFAULT 0 -- requests of it that were ever queued, for its budget
+);
+
+CREATE TABLE host_state (               -- of hosts for which there is anything to say
+    host          INTEGER PRIMARY KEY REFERENCES host,
+    held          REAL,                 -- orders: since when none of it is to be fetched,
+    delay         REAL,                 -- the least seconds between two starts,
+    per_host      INTEGER,              -- connections at once,
+    budget        INTEGER,              -- requests in all; NULL: no order, the settings hold
+    pace          REAL,                 -- learned: seconds between two starts that suit it,
+    latency       REAL,                 -- how long it takes to answer,
+    failures      INTEGER,              -- how often in a row it could not be reached,
+    resting_until REAL                  -- until when it is left alone
+);
+
+CREATE TABLE robots (                   -- each robots.txt as it was fetched last
+    origin     TEXT PRIMARY KEY,        -- scheme://authority
+    fetched_at REAL NOT NULL,
+    body       BLOB NOT NULL
+);
+
+CREATE TABLE cookie (                   -- the jar
+    domain TEXT NOT NULL,
+    path   TEXT NOT NULL,
+    name   TEXT NOT NULL,
+    data   TEXT NOT NULL,               -- JSON
+    PRIMARY KEY (domain, path, name)
+) WITHOUT ROWID;
+
+CREATE TABLE instruction (              -- orders to the process that crawls with this file, from any other
+    id       INTEGER PRIMARY KEY,
+    at       REAL NOT NULL,
+    what     TEXT NOT NULL,
+    argument TEXT NOT NULL,             -- JSON
+    done     REAL,                      -- when it was carried out
+    answer   TEXT                       -- what came of it
 );
 
 CREATE TABLE request (
@@ -55,6 +91,19 @@ CREATE TRIGGER lease_leaves_queue AFTER INSERT ON lease BEGIN
     DELETE FROM queue WHERE host = NEW.host AND rank = NEW.rank AND request = NEW.request;
     UPDATE count SET queued = queued - 1, leased = leased + 1;
 END;
+
+CREATE TABLE aside (
+    request  INTEGER PRIMARY KEY REFERENCES request,
+    host     INTEGER NOT NULL,          -- as in queue, like the next three
+    rank     INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    hop      TEXT,
+    reason   TEXT NOT NULL,             -- budget, trap, host
+    detail   TEXT,
+    at       REAL NOT NULL
+);
+
+CREATE INDEX aside_redirected ON aside (request) WHERE hop IS NOT NULL;
 
 CREATE TABLE result (
     request      INTEGER PRIMARY KEY REFERENCES request,
@@ -110,9 +159,10 @@ CREATE TABLE seen (                     -- the seen-set as it was when the last 
 
 CREATE TABLE count (                    -- one row, kept by the same transactions
     queued INTEGER NOT NULL, leased INTEGER NOT NULL, done INTEGER NOT NULL, failed INTEGER NOT NULL,
-    skipped INTEGER NOT NULL, items INTEGER NOT NULL, bytes INTEGER NOT NULL, hosts INTEGER NOT NULL
+    skipped INTEGER NOT NULL, items INTEGER NOT NULL, bytes INTEGER NOT NULL, hosts INTEGER NOT NULL,
+    aside INTEGER NOT NULL DEFAULT 0
 );
-INSERT INTO count VALUES (0, 0, 0, 0, 0, 0, 0, 0);
+INSERT INTO count VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0);
 
 CREATE VIEW pages AS
 SELECT request.url, coalesce(result.final_url, request.url) AS final_url, result.status, request.depth,
@@ -126,11 +176,13 @@ LEFT JOIN request AS referrer ON referrer.id = request.found_on;
 
 CREATE VIEW links AS
 SELECT request.url, referrer.url AS found_on, request.depth,
-       coalesce(result.state, CASE WHEN lease.request IS NULL THEN 'queued' ELSE 'leased' END) AS state,
-       result.reason AS skipped, result.detail
+       CASE WHEN result.request IS NOT NULL THEN result.state WHEN lease.request IS NOT NULL THEN 'leased'
+            WHEN aside.request IS NOT NULL THEN 'aside' ELSE 'queued' END AS state,
+       result.reason AS skipped, coalesce(result.detail, aside.detail) AS detail, aside.reason AS aside
 FROM request LEFT JOIN request AS referrer ON referrer.id = request.found_on
 LEFT JOIN result ON result.request = request.id
-LEFT JOIN lease ON lease.request = request.id;
+LEFT JOIN lease ON lease.request = request.id
+LEFT JOIN aside ON aside.request = request.id;
 
 CREATE VIEW items AS
 SELECT item.id, coalesce(result.final_url, request.url) AS url, item.data
@@ -140,8 +192,10 @@ CREATE VIEW hosts AS
 SELECT host.name AS host, count(result.request) AS ended, count(*) FILTER (WHERE result.state = 'done') AS done,
        count(*) FILTER (WHERE result.state = 'failed') AS failed,
        count(*) FILTER (WHERE result.state = 'skipped') AS skipped,
-       (SELECT count(*) FROM queue WHERE queue.host = host.id) AS queued, coalesce(sum(result.size), 0) AS bytes
+       (SELECT count(*) FROM queue WHERE queue.host = host.id) AS queued, coalesce(sum(result.size), 0) AS bytes,
+       coalesce(apart.requests, 0) AS aside
 FROM host LEFT JOIN request ON request.host = host.id LEFT JOIN result ON result.request = request.id
+LEFT JOIN (SELECT host, count(*) AS requests FROM aside GROUP BY host) AS apart ON apart.host = host.id
 GROUP BY host.id;
 
 CREATE VIEW errors AS

@@ -1,26 +1,50 @@
 -- A group commit is one INSERT into this view: SQLite runs all of it as one statement and so as one transaction, in one
 -- call into its thread, and without Python's lock. Each column is a JSON array of arrays, in the order of the columns
--- that its table takes.
+-- that its table takes, or of numbers of requests.
 
 CREATE TEMP VIEW settlement AS
-SELECT NULL AS hosts, NULL AS requests, NULL AS results, NULL AS queued, NULL AS settled, NULL AS attempts, NULL AS items,
-       NULL AS responses, NULL AS exports, NULL AS counts, NULL AS seen;
+SELECT NULL AS hosts, NULL AS admitted, NULL AS host_states, NULL AS requests, NULL AS results, NULL AS queued, NULL AS aside,
+       NULL AS settled, NULL AS unqueued, NULL AS released, NULL AS retried, NULL AS attempts, NULL AS items,
+       NULL AS responses, NULL AS cookies, NULL AS exports, NULL AS counts, NULL AS seen;
 
 CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlement BEGIN
-    INSERT INTO host
+    INSERT INTO host (id, name)
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(NEW.hosts);
+
+    UPDATE host SET admitted = json_extract(now.value, '$[1]')
+        FROM json_each(NEW.admitted) AS now WHERE host.id = json_extract(now.value, '$[0]');
+
+    INSERT OR REPLACE INTO host_state  -- host, held, delay, per_host, budget, pace, latency, failures, resting_until
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+               json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'),
+               json_extract(value, '$[6]'), json_extract(value, '$[7]'), json_extract(value, '$[8]')
+        FROM json_each(NEW.host_states);
 
     INSERT INTO request  -- id, host, url, depth, found_on, extra
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
                json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]')
         FROM json_each(NEW.requests);
 
+    DELETE FROM queue WHERE (host, rank, request) IN (
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
+        FROM json_each(NEW.unqueued));
+
+    DELETE FROM lease WHERE request IN (SELECT value FROM json_each(NEW.settled));
+
+    DELETE FROM aside WHERE request IN (SELECT value FROM json_each(NEW.released));
+
+    DELETE FROM result WHERE request IN (SELECT value FROM json_each(NEW.retried));
+
     INSERT INTO queue  -- host, rank, request, not_before, attempts, hop
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
                json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]')
         FROM json_each(NEW.queued);
 
-    DELETE FROM lease WHERE request IN (SELECT value FROM json_each(NEW.settled));
+    INSERT INTO aside  -- request, host, rank, attempts, hop, reason, detail, at
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+               json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'),
+               json_extract(value, '$[6]'), json_extract(value, '$[7]')
+        FROM json_each(NEW.aside);
 
     INSERT INTO result
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
@@ -41,13 +65,22 @@ CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlement BEGIN
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
         FROM json_each(NEW.responses);
 
+    DELETE FROM cookie WHERE (domain, path, name) IN (
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
+        FROM json_each(NEW.cookies));
+
+    INSERT INTO cookie  -- domain, path, name, data
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+               json_extract(value, '$[3]')
+        FROM json_each(NEW.cookies) WHERE json_extract(value, '$[3]') IS NOT NULL;
+
     INSERT OR REPLACE INTO export
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(NEW.exports);
 
-    UPDATE count SET (queued, leased, done, failed, skipped, items, bytes, hosts) = (
+    UPDATE count SET (queued, leased, done, failed, skipped, items, bytes, hosts, aside) = (
         SELECT json_extract(NEW.counts, '$[0]'), json_extract(NEW.counts, '$[1]'), json_extract(NEW.counts, '$[2]'),
                json_extract(NEW.counts, '$[3]'), json_extract(NEW.counts, '$[4]'), json_extract(NEW.counts, '$[5]'),
-               json_extract(NEW.counts, '$[6]'), json_extract(NEW.counts, '$[7]'));
+               json_extract(NEW.counts, '$[6]'), json_extract(NEW.counts, '$[7]'), json_extract(NEW.counts, '$[8]'));
 
     UPDATE run SET seen = NEW.seen WHERE ended IS NULL AND id = (SELECT max(id) FROM run);
 END;

@@ -54,6 +54,7 @@ class Urls(msgspec.Struct, frozen=True, kw_only=True):
     done: int
     failed: int
     skipped: int
+    aside: int
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,6 +122,7 @@ class StateFile:
         ((version,),) = self._db.execute("PRAGMA user_version")
         if application != APPLICATION_ID:
             raise StateDamaged(f"{self.path} is no crawl file")
+        self._version = version
         if version > VERSION:
             raise StateTooNew(
                 f"{self.path} has schema {version}, which a newer version of the program wrote; this one knows {VERSION} "
@@ -139,7 +141,10 @@ class StateFile:
     def status(self) -> Status:
         """How the crawl stands."""
         with _translated(self.path):
-            (counts,) = self._db.execute("SELECT queued, leased, done, failed, skipped, items, bytes, hosts FROM count")
+            aside = "aside" if self._version > 1 else "0"  # a file of version 1 is read as it is
+            (counts,) = self._db.execute(
+                f"SELECT queued, leased, done, failed, skipped, {aside}, items, bytes, hosts FROM count"  # noqa: S608
+            )
             ((spider,),) = self._db.execute("SELECT value FROM meta WHERE key = 'spider'")
             runs = list(self._db.execute("SELECT started, coalesce(ended, seen), why FROM run ORDER BY id"))
         urls = Urls(**dict(zip(Urls.__struct_fields__, counts, strict=False)))
@@ -149,9 +154,9 @@ class StateFile:
             spider=spider,
             state=self._state(urls, runs[-1][2] if runs else None),
             urls=urls,
-            items=counts[5],
-            bytes=counts[6],
-            hosts=counts[7],
+            items=counts[6],
+            bytes=counts[7],
+            hosts=counts[8],
             started=datetime.fromtimestamp(runs[0][0], UTC).isoformat(timespec="milliseconds") if runs else "",
             elapsed=round(elapsed, 3),
         )
@@ -160,6 +165,12 @@ class StateFile:
         if self.is_running:
             return "running"
         return "finished" if why == "finished" and not urls.queued + urls.leased else "paused"
+
+    def meta(self, key: str) -> str | None:
+        """What the crawl is, under one of the keys that docs/crawl-file.md names; None where that was not kept."""
+        for (value,) in self.query("SELECT value FROM meta WHERE key = ?", (key,)):
+            return str(value)
+        return None
 
     def items(self) -> Iterator[str]:
         """What the spider yielded, as texts of JSON objects, in the order in which it was committed."""

@@ -140,7 +140,7 @@ async def test_counts_in_the_file_are_those_in_memory(frontier: SqliteFrontier, 
     await end(frontier, leases[3], Postponed(error="timeout: 30 s", not_before=time.time() + 60))
     counts = frontier.counts
     assert counts == Counts(queued=1, leased=6, done=1, failed=1, skipped=1, bytes=10, hosts=1)
-    assert ask("SELECT * FROM count") == [(1, 6, 1, 1, 1, 0, 10, 1)]
+    assert ask("SELECT * FROM count") == [(1, 6, 1, 1, 1, 0, 10, 1, 0)]
 
 
 async def test_every_request_is_in_exactly_one_place(frontier: SqliteFrontier, ask: Ask) -> None:
@@ -160,7 +160,7 @@ async def test_what_was_leased_is_queued_again_by_the_next_start(path: Path) -> 
     lease = await one(first)
     await first.lease([HOST], 1)
     await end(first, lease)
-    await first._db.close()  # as a killed process leaves it
+    await first._file.close()  # as a killed process leaves it
     first._lock.release()
 
     second = await SqliteFrontier.open(path, spider="test")
@@ -449,7 +449,7 @@ async def test_the_seen_set_is_put_away_when_a_large_crawl_closes(
     path: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Opened again it knows what was put away, and what came after."""
-    monkeypatch.setattr("crawler.frontier.sqlite._WORTH_KEEPING", 100)
+    monkeypatch.setattr("crawler.frontier.opening._WORTH_KEEPING", 100)
     for first in (0, 150):
         frontier = await SqliteFrontier.open(path, spider="test")
         assert await frontier.add([Links([url(n) for n in range(first + 150)])]) == 150
@@ -457,7 +457,7 @@ async def test_the_seen_set_is_put_away_when_a_large_crawl_closes(
         assert ask("SELECT count(*), min(upto), max(upto) FROM seen") == [(256, first + 150, first + 150)]
     third = await SqliteFrontier.open(path, spider="test")
     assert await third.add([Links([url(n) for n in range(310)])]) == 10
-    await third._db.close()  # as a killed process leaves it
+    await third._file.close()  # as a killed process leaves it
     third._lock.release()
     fourth = await SqliteFrontier.open(path, spider="test")
     assert await fourth.add([Links([url(n) for n in range(311)])]) == 1

@@ -23,7 +23,7 @@ ROWS = """
 INSERT INTO meta VALUES ('spider', 'quotes');
 INSERT INTO run VALUES (1, 1000.0, 1010.0, 1012.5, 'interrupted');
 INSERT INTO run VALUES (2, 2000.0, 2004.0, NULL, NULL);
-INSERT INTO host VALUES (1, 'quotes.example');
+INSERT INTO host VALUES (1, 'quotes.example', 3);
 INSERT INTO request VALUES (1, 1, 'http://quotes.example/', 0, NULL, NULL), (2, 1, 'http://quotes.example/gone', 1, 1, NULL),
                            (3, 1, 'http://quotes.example/next', 1, 1, NULL);
 INSERT INTO queue VALUES (1, 0, 3, 0, 0, NULL);
@@ -51,7 +51,14 @@ def make(path: Path, rows: str = ROWS, *, application: int = APPLICATION_ID, ver
 def test_a_crawl_that_was_killed_is_paused_and_its_time_ends_with_its_last_commit(state: Path) -> None:
     with StateFile(state) as file:
         status = file.status()
-    assert json.loads(json.dumps(status.urls.__struct_fields__)) == ["queued", "leased", "done", "failed", "skipped"]
+    assert json.loads(json.dumps(status.urls.__struct_fields__)) == [
+        "queued",
+        "leased",
+        "done",
+        "failed",
+        "skipped",
+        "aside",
+    ]
     assert (status.spider, status.state, status.items, status.bytes, status.hosts) == ("quotes", "paused", 2, 2048, 1)
     assert (status.urls.queued, status.urls.done, status.urls.failed) == (1, 1, 1)
     assert status.elapsed == 12.5 + 4.0

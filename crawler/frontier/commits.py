@@ -1,0 +1,97 @@
+"""The group commit: what pends in the intake goes to the file, in order, one batch at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from crawler.store import compress
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+
+    from crawler.frontier.batch import Batch
+    from crawler.frontier.file import CrawlFile
+    from crawler.frontier.intake import Intake
+
+ItemsListener: TypeAlias = "Callable[[int, Sequence[str]], Awaitable[None]]"
+
+_COMMIT = "INSERT INTO settlement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+_BACKLOG_COMMITS = 4
+"""How many full batches may pend before whoever brings more has to wait."""
+
+
+class GroupCommit:
+    """Commits when `pages` of work pend, or `interval` seconds after the first of it came.
+
+    `on_items(first_id, texts)` is awaited after each commit that brought items, in their order.
+    """
+
+    def __init__(self, intake: Intake, file: CrawlFile, *, pages: int, interval: float) -> None:
+        self.on_items: ItemsListener | None = None
+        self._intake = intake
+        self._file = file
+        self._pages = pages
+        self._interval = interval
+        self._pending = asyncio.Event()
+        self._full = asyncio.Event()
+
+    def pend(self) -> bool:
+        """Something was taken in; whether so much pends now that more must wait for `flush`."""
+        self._pending.set()
+        weight = self._intake.batch.weight
+        if weight >= self._pages:
+            self._full.set()
+        return weight >= self._pages * _BACKLOG_COMMITS
+
+    async def keep_committing(self) -> None:
+        """Commit what pends, soon after it came and at once when it is much; until cancelled."""
+        while True:
+            await self._pending.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._interval):
+                    await self._full.wait()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Return once everything taken in so far is durable."""
+        async with self._file.turn:
+            await self.commit()
+
+    async def commit(self) -> None:
+        """The same, for whoever holds the file's turn."""
+        if self._file.broken:
+            raise self._file.broken
+        if not self._intake.batch:
+            return
+        # What is taken in from here on pends for the next batch: neither these counts nor these events speak of it.
+        batch = self._intake.cut()
+        parameters = batch.parameters(self._intake.counts)
+        self._pending.clear()
+        self._full.clear()
+        await _to_the_end(self._write(batch, parameters))
+
+    async def _write(self, batch: Batch, parameters: Sequence[Any]) -> None:
+        # Bodies and the like go first: cut off before the rest is committed, they do no harm.
+        if bodies := batch.bodies:
+            rows = await asyncio.to_thread(lambda: [(digest, compress(body)) for digest, body in bodies.items()])
+            await self._file.write_rows("INSERT OR IGNORE INTO body VALUES (?, ?)", rows)
+        if batch.robots:
+            kept = [(origin, *fetched) for origin, fetched in batch.robots.items()]
+            await self._file.write_rows("INSERT OR REPLACE INTO robots VALUES (?, ?, ?)", kept)
+        await self._file.write(_COMMIT, parameters)
+        if batch.items and self.on_items:
+            await self.on_items(batch.items[0][0], [data for _, _, data in batch.items])
+
+
+async def _to_the_end(work: Coroutine[None, None, None]) -> None:
+    """Carry something out that must not be left half done: who is cancelled meanwhile, leaves when it is over."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        task.exception()  # a StorageError has broken the file, which says so to whoever comes next
+        raise

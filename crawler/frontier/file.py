@@ -1,0 +1,87 @@
+"""The crawl file, open for writing: statements one at a time, patience with readers, and one kind of error."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from tenacity import AsyncRetrying, retry_if_exception_message, stop_after_delay, wait_random_exponential
+
+from crawler.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import aiosqlite
+
+    from crawler.frontier.batch import Row
+
+
+class CrawlFile:
+    """One connection. Whoever writes, or reads what must not change meanwhile, holds `turn`.
+
+    What SQLite cannot do breaks the file: StorageError is raised, then and from there on.
+    """
+
+    def __init__(self, db: aiosqlite.Connection, path: Path) -> None:
+        self.path = path
+        self.turn = asyncio.Lock()
+        self.broken: StorageError | None = None
+        self._db = db
+
+    async def read(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
+        """All rows that a query gives."""
+        with self.translated():
+            return list(await self._db.execute_fetchall(sql, parameters))  # type: ignore[arg-type]
+
+    async def change(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> int:
+        """Carry a statement out; how many rows it changed."""
+        with self.translated():
+            async with self._db.execute(sql, parameters) as cursor:
+                return cursor.rowcount
+
+    async def write(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """Carry a statement out, again if a reader of the file kept it busy for longer than SQLite itself waits; what it
+        returns."""
+        with self.translated():
+            async for attempt in AsyncRetrying(
+                retry=retry_if_exception_message(match="database is locked"),
+                wait=wait_random_exponential(multiplier=0.1, max=5),
+                stop=stop_after_delay(120),
+                reraise=True,
+            ):
+                with attempt:
+                    return list(await self._db.execute_fetchall(sql, parameters))  # type: ignore[arg-type]
+            raise AssertionError("unreachable: the last attempt raises")
+
+    async def write_rows(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Carry a statement out for each row, in one transaction."""
+        await self.write("BEGIN IMMEDIATE")
+        with self.translated():
+            await self._db.executemany(sql, rows)
+            await self._db.execute("COMMIT")
+
+    async def run_script(self, sql: str) -> None:
+        """Carry out several statements."""
+        with self.translated():
+            await self._db.executescript(sql)
+
+    async def close(self) -> None:
+        await self._db.close()
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """What SQLite could not do breaks the file, as a StorageError."""
+        if self.broken:
+            raise self.broken
+        try:
+            yield
+        except sqlite3.Error as error:
+            self.broken = StorageError(
+                f"cannot write the crawl file {self.path}: {error}. What was committed is safe; make room or mend the "
+                f"disk, then run the same command again"
+            )
+            raise self.broken from error

@@ -1,0 +1,124 @@
+"""Moves by order: requests that are set aside, released, tried anew, or given another priority.
+
+A move reads rows of the file and hands them to the intake, chunk by chunk; each chunk is committed before the next, with
+the file's turn held, so that nobody takes a request out of the queue between. Cut off, a move is half done and can be
+ordered again: every request is where it was, or where it was to go.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from crawler.frontier.rows import hop_of
+from crawler.web.urls import host_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from client.origin import HostKey
+    from crawler.frontier.batch import Row
+    from crawler.frontier.commits import GroupCommit
+    from crawler.frontier.file import CrawlFile
+    from crawler.frontier.intake import Intake
+    from crawler.outcome import Aside, SetAside
+
+_ROWS_AT_ONCE = 20_000
+
+_OF_QUEUE = "SELECT rank, request, attempts, hop FROM queue WHERE host = :host LIMIT :limit"
+
+_OF_ASIDE = """
+SELECT aside.request, aside.host, aside.rank, aside.attempts, aside.hop
+FROM aside JOIN request ON request.id = aside.request
+WHERE (:host IS NULL OR aside.host = :host) AND (:reason IS NULL OR aside.reason = :reason)
+AND (:url IS NULL OR request.url = :url)
+ORDER BY aside.request LIMIT :limit"""
+
+_OF_FAILED = """
+SELECT result.request, request.url, result.final_url, result.redirects, result.size
+FROM result JOIN request ON request.id = result.request
+WHERE result.state = 'failed' AND (:host IS NULL OR request.host = :host)
+AND (:takes_any OR result.status IN (SELECT value FROM json_each(:statuses))
+     OR substr(result.detail, 1, instr(result.detail, ':') - 1) IN (SELECT value FROM json_each(:kinds)))
+ORDER BY result.request LIMIT :limit"""
+
+_REPRIORITISE = """
+UPDATE queue SET rank = :rank
+WHERE rank <> :rank AND (:host IS NULL OR host = :host)
+AND (:like IS NULL OR (SELECT url FROM request WHERE id = queue.request) LIKE :like)"""
+
+
+class Orders:
+    """Carries out the orders of `crawler.frontier.protocol.Frontier`, where they are described."""
+
+    def __init__(self, intake: Intake, file: CrawlFile, commits: GroupCommit) -> None:
+        self._intake = intake
+        self._file = file
+        self._commits = commits
+
+    async def set_aside(self, host: HostKey, why: SetAside) -> int:
+        number = self._intake.host_ids.get(host, 0)
+
+        def take(rows: Sequence[Row]) -> None:
+            for rank, request, attempts, hop in rows:
+                self._intake.batch.unqueued.append((number, rank, request))
+                self._intake.put_aside((request, number, rank, attempts, hop), why)
+            self._intake.counts.queued -= len(rows)
+            self._intake.let_in(number, -len(rows))
+
+        return await self._move(_OF_QUEUE, {"host": number}, take)
+
+    async def release(self, host: HostKey | None, reason: Aside | None, url: str | None) -> int:
+        intake = self._intake
+
+        def take(rows: Sequence[Row]) -> None:
+            for request, number, rank, attempts, hop in rows:
+                intake.batch.released.append(request)
+                intake.counts.aside -= 1
+                intake.let_in(number)
+                intake.enqueue(intake.host_names[number], (number, rank, request, 0.0, attempts, hop))
+
+        wanted = {"host": self._number_of(host), "reason": reason.value if reason else None, "url": url}
+        return await self._move(_OF_ASIDE, wanted, take)
+
+    async def retry(self, statuses: Iterable[int] | None, kinds: Iterable[str] | None, host: HostKey | None) -> int:
+        def take(rows: Sequence[Row]) -> None:
+            for request, url, final_url, redirects, size in rows:
+                self._intake.batch.retried.append(request)
+                self._intake.counts.failed -= 1
+                self._intake.counts.bytes -= size or 0
+                # Where a redirected request stood is known, but not with which method: in the end nearly always GET.
+                hop = hop_of(final_url, "GET", tuple(msgspec.json.decode(redirects))) if redirects else None
+                asked = host_of(final_url if redirects else url)
+                self._intake.enqueue(asked, (self._intake.host_id(asked), 0, request, 0.0, 0, hop))
+
+        wanted = {
+            "takes_any": statuses is None and kinds is None,
+            "statuses": msgspec.json.encode(list(statuses or ())).decode(),
+            "kinds": msgspec.json.encode(list(kinds or ())).decode(),
+            "host": self._number_of(host),
+        }
+        return await self._move(_OF_FAILED, wanted, take)
+
+    async def reprioritise(self, host: HostKey | None, url_like: str | None, priority: int) -> int:
+        wanted = {"rank": -priority, "host": self._number_of(host), "like": url_like}
+        async with self._file.turn:
+            await self._commits.commit()
+            return await self._file.change(_REPRIORITISE, wanted)
+
+    def _number_of(self, host: HostKey | None) -> int | None:
+        """The number of a host; 0, which none has, for one that is not known; None for None: any."""
+        return None if host is None else self._intake.host_ids.get(host, 0)
+
+    async def _move(self, select: str, wanted: Mapping[str, Any], take: Callable[[Sequence[Row]], None]) -> int:
+        """Let `take` have the rows of `select` until there are none left; returns how many there were. A commit takes
+        those that were taken out of where they were selected from."""
+        moved = 0
+        async with self._file.turn:
+            await self._commits.commit()
+            while rows := await self._file.read(select, {**wanted, "limit": _ROWS_AT_ONCE}):
+                take(rows)
+                await self._commits.commit()
+                moved += len(rows)
+        return moved

@@ -1,0 +1,115 @@
+"""A crawl file of an earlier version is brought up to date, or left as it was."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from client.origin import HostKey
+from crawler.errors import StorageError
+from crawler.frontier import Counts, Settlement, SqliteFrontier
+from crawler.frontier.migrations import VERSION, script
+from crawler.frontier.statefile import StateFile
+from crawler.outcome import Fetched
+from crawler.request import Links
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Ask = Callable[[str], list[tuple[Any, ...]]]
+
+VERSION_1 = (Path(__file__).parent / "version1.sql").read_text(encoding="utf-8")
+"""What `sqlite3`'s `.dump` makes of a file of version 1 whose process was killed: with requests that are queued (put off,
+redirected, on three hosts), leased, done, failed (once after a redirect) and skipped."""
+
+STEPS = [f"{one};" for one in script("version2.sql").split(";") if one.strip()]
+
+HOST = HostKey("h.example")
+
+
+@pytest.fixture
+def old(path: Path) -> Path:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.executescript(VERSION_1)
+    return path
+
+
+async def test_an_old_file_keeps_everything_and_goes_on(old: Path, ask: Ask) -> None:
+    tables = ("request", "result", "item", "attempt", "export", "meta")
+    before = {table: ask(f"SELECT * FROM {table}") for table in tables}
+    frontier = await SqliteFrontier.open(old, spider="test")
+    assert {table: ask(f"SELECT * FROM {table}") for table in tables} == before
+    assert ask("PRAGMA user_version") == [(VERSION,)]
+    assert ask("SELECT name, admitted FROM host") == [(HOST, 9), ("other.example", 1), ("new.example", 0)]
+    assert frontier.counts == Counts(queued=6, done=1, failed=2, skipped=2, items=2, bytes=10, hosts=3)
+    assert [(queue.host, queue.queued, queue.due) for queue in await frontier.hosts()] == [
+        (HOST, 3, [4e9]),
+        ("other.example", 1, []),
+        ("new.example", 1, []),
+    ]
+
+    leases = await frontier.lease([HOST], 10)
+    assert [lease.url for lease in leases] == [f"http://h.example/{name}" for name in ("form", "6", "child")]
+    assert (leases[0].method, leases[0].body, leases[0].context, leases[0].priority) == ("POST", b"\0x", {"k": 1}, 2)
+    known = [*(f"http://h.example/{n}" for n in range(1, 7)), "http://h.example/five", "http://new.example/"]
+    for lease in leases:
+        outcome = Fetched(status=200, final_url=lease.url, content_type="", size=1, elapsed=1, fetched_at=1)
+        await frontier.settle(Settlement(lease=lease, outcome=outcome, items=["{}"], found=[Links(known)]))
+    await frontier.flush()
+    assert frontier.counts == Counts(queued=3, done=4, failed=2, skipped=2, items=5, bytes=13, hosts=3)
+    assert await frontier.retry() == 2
+    await frontier.close()
+    assert ask("SELECT id FROM item") == [(n,) for n in range(1, 6)]
+
+
+def schema(db: sqlite3.Connection) -> dict[str, str]:
+    """The statements that made a database, comments and spacing left out."""
+    rows = db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+    bare = {name: re.sub(r"--.*", "", sql) for name, sql in rows}
+    return {name: re.sub(r"\s+", " ", sql) for name, sql in bare.items()}
+
+
+async def test_a_migrated_file_has_the_schema_of_a_new_one(old: Path) -> None:
+    await (await SqliteFrontier.open(old, spider="test")).close()
+    with closing(sqlite3.connect(old)) as migrated, closing(sqlite3.connect(":memory:")) as new:
+        new.executescript(script("schema.sql"))
+        assert schema(migrated).keys() == schema(new).keys()
+        for name, sql in schema(new).items():
+            if sql.startswith("CREATE TABLE"):  # of which added columns are written otherwise
+                columns = f"PRAGMA table_info({name})"
+                assert migrated.execute(columns).fetchall() == new.execute(columns).fetchall()
+            else:
+                assert schema(migrated)[name] == sql
+
+
+@pytest.mark.parametrize("steps", range(len(STEPS) + 1))
+async def test_a_migration_cut_off_leaves_the_file_as_it_was(
+    old: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    """Whatever was done of it; and the next start does all of it."""
+    cut = "".join(STEPS[:steps]) + "SELECT no_such_function();"
+    with closing(sqlite3.connect(old)) as db:
+        before = list(db.iterdump())
+    with monkeypatch.context() as patch:
+        patch.setattr("crawler.frontier.migrations.script", lambda _name: cut)
+        with pytest.raises(StorageError, match="no_such_function"):
+            await SqliteFrontier.open(old, spider="test")
+    assert ask("PRAGMA user_version") == [(1,)]
+    with closing(sqlite3.connect(old)) as db:
+        assert list(db.iterdump()) == before
+    await (await SqliteFrontier.open(old, spider="test")).close()
+    assert ask("PRAGMA user_version") == [(VERSION,)]
+
+
+def test_an_old_file_can_be_looked_into_as_it_is(old: Path, ask: Ask) -> None:
+    with StateFile(old) as file:
+        status = file.status()
+        assert (status.urls.queued, status.urls.leased, status.urls.aside, status.items) == (3, 3, 0, 2)
+        assert len(list(file.rows("links"))) == 11
+    assert ask("PRAGMA user_version") == [(1,)]
