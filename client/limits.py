@@ -10,6 +10,9 @@ The rules, for each host:
   apart, so while a slot has been taken but its request has not started (it may still be connecting), no other is given;
 * before the instant set by `hold_until`, none is given.
 
+Hosts that are known to be at one address (`place`) share its limits as well: `limit_per_address` slots, and starts at least
+`address_spacing` seconds apart. A host that would be ready but for its address is turned away, and told when its turn comes.
+
 Waiters are served first come, first served within a host; hosts in the order in which they became ready. A heap holds the
 hosts that have waiters by the instant they become ready, and one timer sleeps until the first: a step costs O(log n) in
 the number of waiting hosts and never touches the others.
@@ -24,10 +27,13 @@ import time
 from itertools import count
 from typing import TYPE_CHECKING
 
+from client.address_limits import Addresses
 from client.origin import HostKey, Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from client.address_limits import AddressLimits
 
 _SWEEP_FLOOR = 4096
 """Host records are swept for idle ones when their number doubles, but not below this many."""
@@ -73,7 +79,9 @@ class _Host:
 
     __slots__ = (
         "active",
+        "address",
         "held_until",
+        "is_placed",
         "key",
         "limit",
         "listed_at",
@@ -93,10 +101,13 @@ class _Host:
         self.next_at = 0.0
         self.held_until = 0.0
         self.own_rules = False
+        self.address: AddressLimits[_Host] | None = None
+        self.is_placed = False
         self.listed_at = math.inf
         self.waiters: dict[asyncio.Future[Slot], None] = {}
 
     def ready_at(self) -> float:
+        """By its own rules, whatever its address says."""
         if self.starting or (self.limit and self.active >= self.limit):
             return math.inf
         return max(self.next_at, self.held_until)
@@ -108,8 +119,9 @@ class _Host:
 class HostLimits:
     """The limits of every host, and the queue of those who wait for them.
 
-    `limit` and `limit_per_host` count slots (0: no limit); `spacing` is in seconds. `host_of` says which origins share one
-    host's limits; by default none do. Instants are those of `clock`, by default `time.monotonic`.
+    `limit`, `limit_per_host` and `limit_per_address` count slots (0: no limit); `spacing` and `address_spacing` are in
+    seconds. `host_of` says which origins share one host's limits; by default none do. Instants are those of `clock`, by
+    default `time.monotonic`.
     """
 
     def __init__(
@@ -118,20 +130,27 @@ class HostLimits:
         limit: int = 100,
         limit_per_host: int = 0,
         spacing: float = 0.0,
+        limit_per_address: int = 0,
+        address_spacing: float = 0.0,
         host_of: Callable[[Origin], HostKey] = origin_key,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if limit < 0 or limit_per_host < 0 or not 0.0 <= spacing < math.inf:
-            raise ValueError(f"limits must not be negative: {limit=}, {limit_per_host=}, {spacing=}")
+        if min(limit, limit_per_host, limit_per_address) < 0:
+            raise ValueError(f"limits must not be negative: {limit=}, {limit_per_host=}, {limit_per_address=}")
+        if not (0.0 <= spacing < math.inf and 0.0 <= address_spacing < math.inf):
+            raise ValueError(f"spacing must not be negative, nor infinite: {spacing=}, {address_spacing=}")
         self.limit = limit
         self.limit_per_host = limit_per_host
         self.spacing = spacing
         self.host_of = host_of
-        self.on_ready: Callable[[HostKey], None] | None = None
-        """Called when a host that could not be asked at any known instant (`ready_at` was infinite) now has one."""
+        self.on_ready: Callable[[HostKey], object] | None = None
+        """Called when a host that could not be asked at any known instant (`ready_at` was infinite) now has one, or an
+        earlier one. What returns False has no use for it: then another host at the same address is told. Who finds out
+        only later says so with `decline`."""
         self._clock = clock
         self._active = 0
         self._hosts: dict[HostKey, _Host] = {}
+        self._addresses: Addresses[_Host] = Addresses(limit=limit_per_address, spacing=address_spacing)
         self._sweep_at = _SWEEP_FLOOR
         self._listed: list[tuple[float, int, _Host]] = []
         self._order = count()
@@ -152,15 +171,43 @@ class HostLimits:
         """How many more slots this host may have at once, time aside; infinity where nothing limits them."""
         record = self._hosts.get(host)
         limit, active = (record.limit, record.active) if record else (self.limit_per_host, 0)
-        own = limit - active if limit else math.inf
-        return min(own, self.limit - self._active) if self.limit else own
+        room = limit - active if limit else math.inf
+        if record and record.address:
+            room = min(room, record.address.room)
+        return min(room, self.limit - self._active) if self.limit else room
 
     def ready_at(self, host: HostKey) -> float:
-        """The first instant at which the host's own rules allow a start: 0.0 if it may be asked at once, infinity while
-        that depends on a slot that is out (`on_ready` tells when this changes). The limit over all hosts is not counted.
+        """The first instant at which the rules of the host and of its address allow a start: 0.0 if it may be asked at
+        once, infinity while that depends on a slot that is out (`on_ready` tells when this changes). The limit over all
+        hosts is not counted.
         """
         record = self._hosts.get(host)
-        return record.ready_at() if record else 0.0
+        return self._ready_at(record) if record else 0.0
+
+    def decline(self, host: HostKey) -> None:
+        """Say that the host, told by `on_ready`, has nothing to ask after all: another one at its address may."""
+        record = self._hosts.get(host)
+        if record and record.address:
+            self._pass_on(record.address)
+
+    def is_placed(self, host: HostKey) -> bool:
+        """Whether `place` has said where the host is. Hosts long unused are forgotten."""
+        record = self._hosts.get(host)
+        return record is not None and record.is_placed
+
+    def place(self, host: HostKey, address: str | None) -> None:
+        """Say at which address a host is; None: at one that needs no limits. Slots that are out count there from now on."""
+        record = self._record(host)
+        record.is_placed = True
+        former, record.address = record.address, self._addresses.at(address)
+        if former is record.address:
+            return
+        if record.address:
+            record.address.enter(record.active, record.starting)
+        if former:
+            former.turned_away.pop(record, None)
+            former.leave(record.active, record.starting)
+            self._pass_on(former)
 
     def configure(self, host: HostKey, *, limit_per_host: int | None = None, spacing: float | None = None) -> None:
         """Give one host rules of its own, in force from the next slot on; None leaves a rule as it is."""
@@ -184,8 +231,7 @@ class HostLimits:
         """Lift what `hold_until` set."""
         if record := self._hosts.get(host):
             record.held_until = 0.0
-            self._enlist(record)
-            self._serve()
+            self._changed(record, math.inf)
 
     def acquire_nowait(self, host: HostKey) -> Slot | None:
         """A slot, if the host may be asked at once and nobody waits before us; else None."""
@@ -197,6 +243,8 @@ class HostLimits:
         if record.waiters or record.starting or (record.limit and record.active >= record.limit):
             return None
         at = max(record.next_at, record.held_until)
+        if record.address:
+            at = max(at, record.address.ready_at())
         if at and at > self._clock():
             return None
         return self._take(record)
@@ -242,43 +290,81 @@ class HostLimits:
     def _sweep(self) -> None:
         now = self._clock()
         self._hosts = {key: record for key, record in self._hosts.items() if not record.is_idle(now)}
+        self._addresses.keep({record.address for record in self._hosts.values()}, now)
         self._sweep_at = max(_SWEEP_FLOOR, 2 * len(self._hosts))
 
     def _take(self, record: _Host) -> Slot:
         record.active += 1
         record.starting = record.spacing > 0.0
         self._active += 1
+        if record.address:
+            record.starting = record.starting or record.address.spacing > 0.0
+            record.address.enter(1, 1)
         return Slot(self, record)
 
     def _started(self, record: _Host) -> None:
-        record.starting = False
-        record.next_at = self._clock() + record.spacing
+        self._count_start(record)
         self._changed(record, math.inf)
 
     def _released(self, record: _Host, *, started: bool) -> None:
         was_shut = record.starting or (record.limit and record.active >= record.limit)
         if not started and record.starting:  # a start that failed has still knocked at the host's door
-            record.starting = False
-            record.next_at = self._clock() + record.spacing
+            self._count_start(record)
         record.active -= 1
         self._active -= 1
-        if was_shut or record.waiters or self._listed:
+        if record.address:
+            record.address.leave(1, 0)
+        if was_shut or record.waiters or self._listed or record.address:
             self._changed(record, math.inf if was_shut else 0.0)
 
+    def _count_start(self, record: _Host) -> None:
+        now = self._clock()
+        record.starting = False
+        record.next_at = now + record.spacing
+        if record.address:
+            record.address.started(now)
+
+    def _ready_at(self, record: _Host) -> float:
+        """By the rules of the host and of its address; a host for which there is no room there is listed for its turn."""
+        at = record.ready_at()
+        shared = record.address
+        if shared is None or at == math.inf:
+            return at
+        shared_at = shared.ready_at()
+        if shared_at == math.inf:
+            if at > self._clock():
+                return at  # the host is not ready by itself; when it is, the address is asked again
+            shared.turned_away[record] = None
+        return max(at, shared_at)
+
     def _changed(self, record: _Host, before: float) -> None:
-        if before == math.inf and self.on_ready and record.ready_at() < math.inf:
+        if record.address:
+            self._pass_on(record.address)  # those who were turned away go first
+        if before == math.inf and self.on_ready and self._ready_at(record) < math.inf:
             self.on_ready(record.key)
         if record.waiters:
             self._enlist(record)
         if self._listed:
             self._serve()
 
+    def _pass_on(self, shared: AddressLimits[_Host]) -> None:
+        """Tell the first of those turned away who has a use for it that there is room at the address, if there is."""
+        while shared.turned_away and shared.ready_at() < math.inf:
+            record = next(iter(shared.turned_away))
+            del shared.turned_away[record]
+            is_wanted = bool(record.waiters)
+            if is_wanted:
+                self._enlist(record)
+            elif self.on_ready:
+                is_wanted = self.on_ready(record.key) is not False
+            if is_wanted and record.ready_at() <= self._clock():
+                return
+
     def _enlist(self, record: _Host) -> None:
         """List a host that has waiters under the instant it becomes ready, unless it is listed for sooner."""
-        at = record.ready_at()
-        if not record.waiters or at == math.inf:
+        if not record.waiters:
             return
-        at = max(at, self._clock())
+        at = max(self._ready_at(record), self._clock())
         if at < record.listed_at:
             record.listed_at = at
             heapq.heappush(self._listed, (at, next(self._order), record))
@@ -289,18 +375,20 @@ class HostLimits:
         while self._listed and self._listed[0][0] <= now and not (self.limit and self._active >= self.limit):
             record = heapq.heappop(self._listed)[2]
             record.listed_at = math.inf
-            if record.ready_at() <= now:
-                self._grant(record)
+            is_served = self._ready_at(record) <= now and self._grant(record)
+            if record.address and not is_served:
+                self._pass_on(record.address)
             self._enlist(record)
         self._arm()
 
-    def _grant(self, record: _Host) -> None:
+    def _grant(self, record: _Host) -> bool:
         while record.waiters:
             waiter = next(iter(record.waiters))
             del record.waiters[waiter]
             if not waiter.done():
                 waiter.set_result(self._take(record))
-                return
+                return True
+        return False
 
     def _arm(self) -> None:
         """Sleep until the first listed host is ready; while the overall limit is reached, a release is what wakes us."""

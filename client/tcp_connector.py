@@ -159,6 +159,21 @@ class TCPConnector(BaseConnector):
         else:
             self._cache.remove((host, port))
 
+    async def addresses_of(self, host: str, port: int) -> list[str]:
+        """Return the addresses that connections to a host would go to: those remembered, or those that a look-up finds.
+
+        Nothing is connected, no slot taken, the address guard not asked. Raises OSError when there is none.
+        """
+        if (literal := literal_address(host, port)) is not None:
+            return [literal["host"]]
+        found = self._cache.get((host, port)) if self._use_dns_cache else None
+        if found is None:
+            try:
+                found = await self._lookups.run((host, port), lambda: self._look_up(host, port))
+            except UnicodeError as error:  # a label of more than 63 characters
+                raise OSError(str(error)) from error
+        return [address["host"] for address in found]
+
     async def _create_connection(
         self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
     ) -> Http1Protocol:

@@ -301,6 +301,19 @@ async def test_the_connector_remembers(serve: Serve) -> None:
                 connector.clear_dns_cache("a.example")
 
 
+async def test_where_a_host_is() -> None:
+    """What the limits of addresses are told; a connection soon after looks nothing up again."""
+    resolver = Fixed(two=["192.0.2.1", "2001:db8::1"])
+    connector = TCPConnector(resolver=resolver)
+    assert await connector.addresses_of("two", 80) == ["192.0.2.1", "2001:db8::1"]
+    assert await connector.addresses_of("two", 80) == ["192.0.2.1", "2001:db8::1"]
+    assert await connector.addresses_of("192.0.2.9", 80) == ["192.0.2.9"]
+    assert len(resolver.asked) == 1
+    with pytest.raises(OSError, match="unknown"):
+        await connector.addresses_of("none", 80)
+    await connector.close()
+
+
 def test_cache() -> None:
     """Entries expire; beyond its size the cache forgets what has not been asked for longest."""
     now = 0.0

@@ -1,0 +1,293 @@
+"""HostLimits: what hosts at one address share."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import math
+import random
+from collections import defaultdict
+from dataclasses import dataclass, field
+from itertools import count, pairwise
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from client.limits import HostLimits
+from client.origin import HostKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+A, B, C = HostKey("a"), HostKey("b"), HostKey("c")
+
+
+def placed(limits: HostLimits, *hosts: HostKey, address: str = "192.0.2.1") -> HostLimits:
+    for host in hosts:
+        limits.place(host, address)
+    return limits
+
+
+def test_hosts_at_one_address_share_its_slots() -> None:
+    limits = placed(HostLimits(limit_per_address=1), A, B)
+    slot = limits.acquire_nowait(A)
+    assert slot
+    assert limits.acquire_nowait(B) is None
+    assert limits.ready_at(B) == math.inf
+    assert limits.room_of(B) == 0
+    assert limits.acquire_nowait(C), "a host elsewhere is not concerned"
+    slot.release()
+    assert limits.acquire_nowait(B)
+
+
+def test_an_address_without_limits_is_none() -> None:
+    limits = HostLimits(limit_per_address=1)
+    limits.place(A, None)
+    limits.place(B, None)
+    assert limits.is_placed(A)
+    assert limits.acquire_nowait(A)
+    assert limits.acquire_nowait(B)
+    assert not limits.is_placed(C)
+
+
+def test_slots_that_are_out_move_along_with_their_host() -> None:
+    """The first request to a host may be under way when its address becomes known."""
+    limits = HostLimits(limit_per_address=1)
+    slot = limits.acquire_nowait(A)
+    assert slot
+    placed(limits, A, B)
+    assert limits.acquire_nowait(B) is None
+    limits.place(A, "192.0.2.2")
+    other = limits.acquire_nowait(B)
+    assert other
+    slot.release()
+    other.release()
+    assert limits.acquire_nowait(A)
+    assert limits.acquire_nowait(B)
+
+
+def test_starts_at_one_address_keep_their_distance() -> None:
+    now = 100.0
+    limits = placed(HostLimits(address_spacing=1.0, clock=lambda: now), A, B)
+    slot = limits.acquire_nowait(A)
+    assert slot
+    assert limits.ready_at(B) == math.inf, "while a start is pending, however long it takes, there is no other"
+    slot.started()
+    assert limits.ready_at(B) == 101.0
+    assert limits.acquire_nowait(B) is None
+    now = 101.0
+    failing = limits.acquire_nowait(B)
+    assert failing
+    failing.release()
+    assert limits.ready_at(A) == 102.0, "a start that fails counts as well"
+
+
+def test_those_turned_away_are_told_one_at_a_time() -> None:
+    limits = placed(HostLimits(limit_per_address=1), A, B, C)
+    told: list[HostKey] = []
+    limits.on_ready = told.append
+    slot = limits.acquire_nowait(A)
+    assert slot
+    assert limits.ready_at(B) == limits.ready_at(C) == math.inf
+    slot.release()
+    assert told == [B]
+    limits.decline(B)
+    assert told == [B, C]
+
+
+def test_who_has_no_use_for_its_turn_passes_it_on() -> None:
+    limits = placed(HostLimits(limit_per_address=1), A, B, C)
+    told: list[HostKey] = []
+    slot = limits.acquire_nowait(A)
+    assert slot
+    assert limits.ready_at(B) == limits.ready_at(C) == math.inf
+
+    def tell(host: HostKey) -> bool:
+        told.append(host)
+        return host != B
+
+    limits.on_ready = tell
+    slot.release()
+    assert told == [B, C]
+
+
+def test_a_held_host_does_not_keep_its_turn() -> None:
+    limits = placed(HostLimits(limit_per_address=1), A, B, C)
+    told: list[HostKey] = []
+    limits.on_ready = told.append
+    slot = limits.acquire_nowait(A)
+    assert slot
+    assert limits.ready_at(B) == limits.ready_at(C) == math.inf
+    limits.hold_until(B, math.inf)
+    slot.release()
+    assert told == [B, C]
+
+
+async def test_waiters_of_several_hosts_take_turns_at_an_address() -> None:
+    limits = placed(HostLimits(limit_per_address=1), A, B, C)
+    slot = limits.acquire_nowait(C)
+    assert slot
+    served: list[HostKey] = []
+
+    async def wait(host: HostKey) -> None:
+        mine = await limits.acquire(host)
+        served.append(host)
+        await asyncio.sleep(0)
+        mine.release()
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        tasks = [group.create_task(wait(host)) for host in (A, A, A, B, B)]
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        slot.release()
+    assert sorted(served) == [A, A, B, B]
+    assert limits.active == 0
+
+
+async def test_a_cancelled_waiter_does_not_keep_its_turn() -> None:
+    limits = placed(HostLimits(limit_per_address=1), A, B, C)
+    slot = limits.acquire_nowait(C)
+    assert slot
+    first = asyncio.create_task(limits.acquire(A))
+    second = asyncio.create_task(limits.acquire(B))
+    await asyncio.sleep(0)
+    first.cancel()
+    slot.release()
+    async with asyncio.timeout(10):
+        (await second).release()
+
+
+def test_idle_addresses_are_forgotten() -> None:
+    limits = HostLimits(limit=0, limit_per_address=1)
+    for number in range(20_000):
+        host = HostKey(str(number))
+        limits.place(host, f"address {number}")
+        slot = limits.acquire_nowait(host)
+        assert slot
+        slot.release()
+    assert len(limits._addresses._known) < 10_000
+
+
+@dataclass
+class Simulation:
+    """A scheduler on a clock of its own: hosts with requests, in a heap by `ready_at`; woken by `on_ready` alone.
+
+    `draw` gives how long a start takes, how long an answer, and whether a host has its next request at hand.
+    """
+
+    limits: HostLimits
+    draw: Callable[[], float]
+    left: dict[HostKey, int]
+    address_of: dict[HostKey, str]
+    now: float = 0.0
+    asked: int = 0
+    starts: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    active: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    peak: int = 0
+    _events: list[tuple[float, int, Callable[[], object]]] = field(default_factory=list)
+    _order: count[int] = field(default_factory=count)
+
+    def at(self, instant: float, do: Callable[[], object]) -> None:
+        heapq.heappush(self._events, (instant, next(self._order), do))
+
+    def run(self) -> None:
+        self.limits.on_ready = self.list
+        for host, address in self.address_of.items():
+            self.limits.place(host, address)
+            self.list(host)
+        while self._events:
+            self.now, _, do = heapq.heappop(self._events)
+            do()
+
+    def list(self, host: HostKey) -> bool:
+        if not self.left[host]:
+            return False
+        self.asked += 1
+        at = self.limits.ready_at(host)
+        if at < math.inf:
+            self.at(max(at, self.now), lambda: self.pick(host))
+        return True
+
+    def pick(self, host: HostKey) -> None:
+        if not self.left[host] or self.limits.ready_at(host) > self.now:
+            self.limits.decline(host)
+            self.list(host)
+        elif self.draw() < 0.2:  # nothing at hand: it has to be fetched first
+            self.limits.decline(host)
+            self.at(self.now + self.draw(), lambda: self.list(host))
+        else:
+            self.take(host)
+
+    def take(self, host: HostKey) -> None:
+        slot = self.limits.acquire_nowait(host)
+        assert slot, "ready, and yet refused"
+        address = self.address_of[host]
+        self.left[host] -= 1
+        self.active[address] += 1
+        self.peak = max(self.peak, self.active[address])
+
+        def started() -> None:
+            self.starts[address].append(self.now)
+            slot.started()
+
+        def released() -> None:
+            self.active[address] -= 1
+            slot.release()
+            self.list(host)
+
+        start_at = self.now + self.draw()
+        self.at(start_at, started)
+        self.at(start_at + self.draw(), released)
+        self.list(host)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(1, 4)), min_size=1, max_size=12),
+    st.integers(0, 3),
+    st.integers(0, 2),
+    st.sampled_from([0.0, 0.5]),
+    st.sampled_from([0.0, 0.25]),
+    st.integers(),
+)
+def test_every_request_is_made_and_no_rule_broken(
+    hosts: list[tuple[int, int]],
+    limit_per_address: int,
+    limit_per_host: int,
+    spacing: float,
+    address_spacing: float,
+    seed: int,
+) -> None:
+    """Whatever the rules and the order of events: nobody who was turned away is forgotten, and nobody is asked in vain."""
+    limits = HostLimits(
+        limit=0,
+        limit_per_host=limit_per_host,
+        limit_per_address=limit_per_address,
+        spacing=spacing,
+        address_spacing=address_spacing,
+        clock=lambda: simulation.now,
+    )
+    keys = [HostKey(str(number)) for number in range(len(hosts))]
+    simulation = Simulation(
+        limits,
+        random.Random(seed).random,
+        left={key: requests for key, (_, requests) in zip(keys, hosts, strict=True)},
+        address_of={key: str(address) for key, (address, _) in zip(keys, hosts, strict=True)},
+    )
+    simulation.run()
+    assert not any(simulation.left.values())
+    assert limits.active == 0
+    assert not limit_per_address or simulation.peak <= limit_per_address
+    for starts in simulation.starts.values():
+        assert all(later - earlier >= address_spacing for earlier, later in pairwise(starts))
+
+
+def test_a_turn_costs_the_same_however_many_wait() -> None:
+    """Of a thousand hosts at one address only those are asked again whose turn has come."""
+    keys = [HostKey(str(number)) for number in range(1000)]
+    limits = HostLimits(limit=0, limit_per_address=2, clock=lambda: simulation.now)
+    left = dict.fromkeys(keys, 3)
+    simulation = Simulation(limits, lambda: 0.5, left=left, address_of=dict.fromkeys(keys, "one"))
+    simulation.run()
+    assert not any(left.values())
+    assert simulation.asked < 5 * 3000
