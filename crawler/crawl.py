@@ -135,7 +135,11 @@ class Crawl:
         )
         async with self._session(limits) as session:
             self._scheduler = scheduler = Scheduler(frontier, limits, may_start=self._may_start)
-            frontier.attach(admit=self._admission.refuse, on_queued=scheduler.queued)
+            frontier.attach(
+                admit=self._admission.refuse,
+                on_queued=scheduler.queued,
+                max_pages_per_host=settings.max_pages_per_host,
+            )
             await scheduler.load()
             retries = RetryPolicy(
                 max_attempts=settings.max_attempts, wait=settings.retry_wait, max_wait=settings.max_retry_wait
@@ -194,7 +198,11 @@ class Crawl:
 
     async def _seed(self, frontier: SqliteFrontier) -> None:
         """Offer the spider's seeds; those of an earlier run are known already."""
-        frontier.attach(admit=self._admission.refuse, on_queued=lambda _host, _not_before: None)
+        frontier.attach(
+            admit=self._admission.refuse,
+            on_queued=lambda _host, _not_before: None,
+            max_pages_per_host=self._settings.max_pages_per_host,
+        )
         chunk: list[Request | Links] = []
         with _faults_of_the_spider("start()"):
             async for seed in _seeds_of(self._spider):

@@ -44,6 +44,8 @@ class Settings:
     # how far
     max_pages: Limit = 0
     """Stop, resumable, when the crawl has fetched this many pages, over all its runs; 0: never."""
+    max_pages_per_host: Limit = 0
+    """Let in so many requests of each host; what is found beyond is kept aside. 0: no limit."""
     max_depth: Limit = 0
     """Do not follow links further than this many steps from a seed; 0: no limit."""
     max_time: Seconds = 0.0
