@@ -196,8 +196,10 @@ class StateFile:
             self._db.set_authorizer(None)
 
 
-def _allow_reading(action: int, *_: str | None) -> int:
-    return sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY
+def _allow_reading(action: int, table: str | None, *_: str | None) -> int:
+    # SQLite declares functions such as json_each, at first use, by what looks to it like a change of its schema.
+    declares = action == sqlite3.SQLITE_UPDATE and table == "sqlite_master"
+    return sqlite3.SQLITE_OK if action in _READING or declares else sqlite3.SQLITE_DENY
 
 
 @contextmanager
