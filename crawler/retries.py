@@ -26,6 +26,8 @@ from crawler.outcome import Failed, Postponed
 from crawler.web.http_date import parse_http_date
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from crawler.frontier.protocol import Lease
 
 
@@ -62,6 +64,12 @@ _PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 522, 524})
 HOLDING_STATUSES = frozenset({429, 503})
 """Answers that ask for a pause of the whole host (RFC 6585 §4, RFC 9110 §15.6.4)."""
 
+UNREACHABLE = frozenset({"dns", "connect", "tls", "timeout", "connection"})
+"""Kinds of failure that tell of the host, not of the page that was asked for: no answer came."""
+
+_MOST_DOUBLINGS = 64
+"""So many exceed any bound, and no float."""
+
 _HOPELESS_LOOKUPS = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 
 
@@ -84,24 +92,38 @@ def failure_of_status(status: int) -> Failure | None:
     return Failure("http", f"{status} {phrase}", status in _PASSING_STATUSES)
 
 
-class RetryPolicy:
-    """When a request that failed is tried again: exponential back-off with full jitter, or what the server asks for."""
+def back_off(turn: int, *, first: float, most: float) -> float:
+    """Seconds to wait for the turn of this number, from 1: drawn evenly between 0 and a bound that begins at `first`, doubles
+    with each turn, and is never above `most`. Full jitter: those who failed together do not come back together.
+    """
+    bound = first * 2.0 ** min(turn - 1, _MOST_DOUBLINGS)
+    return random.uniform(0.0, min(most, bound))  # noqa: S311 - jitter is no secret
 
-    def __init__(self, *, max_attempts: int, wait: float, max_wait: float) -> None:
+
+class RetryPolicy:
+    """When a request that failed is tried again: exponential back-off with full jitter, or what the server asks for. `now`
+    is the clock of the frontier, where it waits."""
+
+    def __init__(
+        self, *, max_attempts: int, wait: float, max_wait: float, now: Callable[[], float] = time.time
+    ) -> None:
         self._max_attempts = max_attempts
         self._wait = wait
         self._max_wait = max_wait
+        self._now = now
 
-    def decide(self, lease: Lease, failure: Failure, *, retry_after: float | None = None) -> Postponed | Failed:
-        """Another try later, or the end."""
-        if not failure.is_passing or lease.attempts + 1 >= self._max_attempts:
+    def decide(
+        self, lease: Lease, failure: Failure, *, retry_after: float | None = None, is_patient: bool = False
+    ) -> Postponed | Failed:
+        """Another try later, or the end; with `is_patient` not for the number of attempts, which the host is to blame for."""
+        if not failure.is_passing or (lease.attempts + 1 >= self._max_attempts and not is_patient):
             return Failed(error=str(failure), final_url=lease.url)
         wait = self.wait_before(lease.attempts + 1) if retry_after is None else min(retry_after, self._max_wait)
-        return Postponed(error=str(failure), not_before=time.time() + wait)
+        return Postponed(error=str(failure), not_before=self._now() + wait)
 
     def wait_before(self, attempt: int) -> float:
         """Seconds to wait before the attempt of this number (the first retry is 1): up to `wait`, twice as much each time."""
-        return random.uniform(0.0, min(self._max_wait, self._wait * 2 ** (attempt - 1)))  # noqa: S311 - jitter is no secret
+        return back_off(attempt, first=self._wait, most=self._max_wait)
 
 
 def retry_after_of(value: str | None) -> float | None:

@@ -38,8 +38,18 @@ class Settings:
     """Requests under way at once, over all hosts."""
     per_host: Count = 2
     """Connections to one host at once."""
+    active_hosts: Count = 10_000
+    """Hosts that take turns at once; what others have waits in the crawl file, and costs no memory."""
     delay: Seconds = 0.0
     """The least time between two request starts to one host."""
+    adaptive: bool = True
+    """Slow down for hosts that complain, fail or labour, and find back to their pace (crawler/pace.py)."""
+    max_delay: PositiveSeconds = 30.0
+    """The longest time between two starts that `adaptive` comes to by itself."""
+    per_ip: Limit = 8
+    """Connections at once to all hosts at one public address; 0: no limit."""
+    ip_delay: Seconds = 0.0
+    """The least time between two request starts to all hosts at one public address."""
 
     # how far
     max_pages: Limit = 0
@@ -76,6 +86,12 @@ class Settings:
     """What the wait before a second attempt is drawn from; it doubles with each further one (full jitter)."""
     max_retry_wait: PositiveSeconds = 300.0
     """The longest wait before an attempt, whatever a Retry-After says."""
+    rest_after: Count = 10
+    """After so many failures in a row to reach a host, it is left alone for a while, and again after each further one."""
+    rest_wait: PositiveSeconds = 5.0
+    """What a host's first rest is drawn from; it doubles with each further one (full jitter), up to `max_retry_wait`."""
+    max_rests: Limit = 4
+    """After so many rests without an answer, what is queued of the host is set aside."""
     max_redirects: Limit = 10
     drain_timeout: Seconds = 10.0
     """How long a stop waits for requests under way."""

@@ -1,0 +1,231 @@
+"""How fast a host is asked: a pace that it is seen to bear, learned from its answers. Pure; no clock, no I/O.
+
+The law is *additive increase, multiplicative decrease* (D.-M. Chiu, R. Jain: Analysis of the Increase and Decrease
+Algorithms for Congestion Avoidance in Computer Networks, 1989; V. Jacobson: Congestion Avoidance and Control, 1988), for
+it is the one under which many who do not know of each other come to share fairly what a server can bear. It governs the
+rate of starts. As long as a host has not complained there is no rate to keep to, and nothing is added to the spacing and
+the connections that the user set.
+
+* A complaint is a 429 or 503, a request that met no answer (`Pace.complained`, which halves the rate), or answers that take
+  much longer than they did: TCP Vegas' signal, that a queue grows (L. Brakmo, L. Peterson, 1995), which takes a quarter.
+  What is halved at first is the rate at which the host was in fact asked.
+* Of requests that were under way together, one complaint counts: those begun before it tell of the same trouble.
+* Each answer gives back a 64th of the rate at which the host complained last, so it takes some 32 answers to come there
+  again, and a host with a fixed quota refuses about one request in 33. Once the rate exceeds what the connections can
+  carry, it is forgotten.
+* Connections follow by Little's law: as many as a rate needs at the latency seen, and no more.
+
+The usual latency is a long mean of the host's answers, not their minimum as in Vegas, because the pages of one site differ
+in what they cost; and a rise counts only beyond a slack that covers the stutter of a busy crawler.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+_HALF = 0.5
+_THREE_QUARTERS = 0.75
+_STEPS = 64
+"""In so many answers the rate rises by as much as it was when the host last complained."""
+
+_RECENT = 1 / 8
+_USUAL = 1 / 64
+"""Weights of a new value in the running means; the first is that of TCP's round-trip estimate (RFC 6298 §2)."""
+
+_RISE = 2.0
+_SLACK = 0.5
+"""Answers are slow when they take more than twice the usual time and half a second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostPace:
+    """What pace one host was asked at, for reports. Durations in seconds."""
+
+    host: str
+    requests: int
+    """How many were begun in this run, robots.txt included."""
+    mean_gap: float | None
+    """From one start to the next, on average; None with fewer than two."""
+    spacing: float
+    """The least from one start to the next, as it is now."""
+    connections: int
+    """At once, as it is now."""
+    latency: float | None
+    """From request to answer, lately; None before the first."""
+    pauses: int
+    """How often it was left alone because it answered 429 or 503."""
+    pauses_cut: int
+    """How many of them it wanted longer than `max_retry_wait`."""
+    rests: int
+    """How often it was left alone because it could not be reached."""
+    crawl_delay: float | None
+    """What its robots.txt asks for; None: nothing."""
+    crawl_delay_cut: bool
+    """Whether that is more than `max_crawl_delay`, and was cut to it."""
+
+
+class Pace:
+    """What one host has shown of itself; a few numbers, whatever the crawl's length. Instants are of one monotonic clock.
+
+    `per_host` is the most connections the user allows, `max_delay` the longest spacing that is ever learned.
+    """
+
+    __slots__ = (
+        "_began_at",
+        "_complained_at",
+        "_first_at",
+        "_gap",
+        "_last_complaint",
+        "_paused_at",
+        "_rate",
+        "_rested_at",
+        "_usual",
+        "crawl_delay",
+        "failures",
+        "latency",
+        "max_delay",
+        "pauses",
+        "pauses_cut",
+        "pauses_in_a_row",
+        "per_host",
+        "requests",
+        "rests",
+        "rests_until",
+    )
+
+    def __init__(self, *, per_host: int, max_delay: float) -> None:
+        self.per_host = per_host
+        self.max_delay = max_delay
+        self.requests = 0
+        self.latency = 0.0
+        self.failures = 0
+        """How often in a row it could not be reached."""
+        self.rests = 0
+        self.rests_until = -math.inf
+        self.pauses = 0
+        self.pauses_cut = 0
+        self.pauses_in_a_row = 0
+        self.crawl_delay: float | None = None
+        self._paused_at = -math.inf
+        self._rested_at = -math.inf
+        self._rate = math.inf
+        self._last_complaint = math.inf  # the rate at which it came
+        self._complained_at = -math.inf
+        self._usual = 0.0
+        self._gap = 0.0
+        self._first_at = 0.0
+        self._began_at = 0.0
+
+    # ------------------------------------------------------------------ what it comes to
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing is asked beyond what the user set."""
+        return self._rate == math.inf
+
+    @property
+    def spacing(self) -> float:
+        """Seconds from one start to the next that suit the host; 0.0: as it comes."""
+        return 1.0 / self._rate
+
+    @property
+    def connections(self) -> int:
+        """Connections that the pace needs, at most `per_host`."""
+        if self._rate == math.inf:
+            return self.per_host
+        return max(1, min(self.per_host, math.ceil(self._rate * self.latency)))
+
+    @property
+    def mean_gap(self) -> float | None:
+        """Mean seconds from one start to the next; None with fewer than two."""
+        return (self._began_at - self._first_at) / (self.requests - 1) if self.requests > 1 else None
+
+    @property
+    def is_remarkable(self) -> bool:
+        """Whether it differs from what a host is taken for that nothing is known of."""
+        return self._rate != math.inf or self.failures > 0 or self.crawl_delay is not None
+
+    # ------------------------------------------------------------------ what it learns from
+
+    def begun(self, at: float) -> None:
+        """A request, whatever came of it, had been begun at this instant."""
+        self.requests += 1
+        if self.requests > 2:
+            self._gap += (at - self._began_at - self._gap) * _RECENT
+        elif self.requests == 2:
+            self._gap = at - self._began_at
+        else:
+            self._first_at = at
+        self._began_at = max(self._began_at, at)
+
+    def answered(self, began_at: float, latency: float) -> bool:
+        """The host answered, and not by refusing; returns whether spacing or connections are others now."""
+        self.failures = self.pauses_in_a_row = 0
+        if self.latency:
+            self.latency += (latency - self.latency) * _RECENT
+            self._usual += (latency - self._usual) * _USUAL
+        else:
+            self.latency = self._usual = latency
+        if self.latency > _SLACK and self.latency > _RISE * self._usual + _SLACK:
+            self._usual = self.latency  # one complaint for each doubling
+            return self.complained(began_at, began_at + latency, factor=_THREE_QUARTERS)
+        if self._rate == math.inf:
+            return False
+        self._rate += self._last_complaint / _STEPS
+        if self._rate * self.latency >= self.per_host:
+            self._rate = math.inf
+        return True
+
+    def complained(self, began_at: float, now: float, *, factor: float = _HALF) -> bool:
+        """The host had trouble with a request begun at `began_at`; returns whether spacing or connections are others now."""
+        if began_at < self._complained_at:
+            return False
+        rate = min(self._rate, 1.0 / self._gap if self._gap > 0.0 else math.inf)
+        if self.latency:
+            rate = min(rate, self.per_host / self.latency)
+        if rate == math.inf:
+            return False  # it was never seen at work: there is no rate to take a part of
+        self._complained_at = now
+        self._last_complaint = max(rate, 1.0 / self.max_delay)
+        self._rate = max(rate * factor, 1.0 / self.max_delay)
+        return True
+
+    def refused(self, began_at: float, now: float) -> None:
+        """The host asked to be left alone. Requests that were under way together ask once."""
+        if began_at >= self._paused_at:
+            self.pauses += 1
+            self.pauses_in_a_row += 1
+            self._paused_at = now
+
+    def failed(self, began_at: float) -> bool:
+        """The host could not be reached; returns whether that counts: not if the request was begun before its last rest."""
+        if began_at < self._rested_at:
+            return False
+        self.failures += 1
+        return True
+
+    def rest(self, now: float, seconds: float) -> None:
+        """It is left alone because it could not be reached."""
+        self.rests += 1
+        self._rested_at = now
+        self.rests_until = now + seconds
+
+    # ------------------------------------------------------------------ from one run to the next
+
+    def resume(self, *, spacing: float, latency: float, failures: int) -> None:
+        """Go on with what an earlier run learned."""
+        self.latency = self._usual = latency
+        self.failures = failures
+        if spacing > 0.0:
+            self._rate = max(1.0 / spacing, 1.0 / self.max_delay)
+            self._last_complaint = self._rate / _HALF
+
+    def forget_rate(self) -> None:
+        """Go back to what the user set."""
+        self._rate = math.inf
+
+    def forgive(self) -> None:
+        """Count its failures from zero again."""
+        self.failures = self.pauses_in_a_row = 0
+        self.rests_until = -math.inf

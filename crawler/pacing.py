@@ -1,0 +1,225 @@
+"""Every host's pace and rest, as learned, kept and reported; enforced by the connector's `HostLimits`, which this sets.
+
+What is learned stands in the crawl file, so that the next run begins where this one stopped. Instants are of the monotonic
+clock, those in the crawl file seconds of the epoch.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import time
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from crawler.outcome import Aside, SetAside
+from crawler.pace import HostPace, Pace
+from crawler.retries import back_off
+
+if TYPE_CHECKING:
+    from client.limits import HostLimits
+    from client.origin import HostKey
+    from crawler.frontier.protocol import Frontier, HostState
+    from crawler.retries import Failure
+    from crawler.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+_HOSTS_KEPT = 20_000
+_CANDIDATES = 8
+"""Of so many hosts known longest, the one with the least to remember is forgotten."""
+
+_ANSWERS_A_NOTE = 32
+"""A pace that is recovering is written down every so many answers."""
+
+
+class Pacing:
+    """How each host is treated, within the user's settings and orders."""
+
+    def __init__(self, limits: HostLimits, frontier: Frontier, settings: Settings) -> None:
+        self._limits = limits
+        self._frontier = frontier
+        self._settings = settings
+        self._paces: dict[HostKey, Pace] = {}
+
+    # ------------------------------------------------------------------ what happens
+
+    def answered(self, host: HostKey, began_at: float, latency: float) -> None:
+        """The host answered a request within `latency` seconds. Called for every page: to be cheap."""
+        pace = self._paces.get(host) or self._enter(host)
+        pace.begun(began_at)
+        if pace.failures:
+            self._frontier.note_host(host, failures=None, resting_until=None)
+        if pace.answered(began_at, latency) and self._settings.adaptive:
+            self._apply(host, pace)
+            if pace.is_free or pace.requests % _ANSWERS_A_NOTE == 0:
+                self._note(host, pace)
+
+    def refused(self, host: HostKey, began_at: float, asked: float | None) -> float:
+        """The host answered 429 or 503, and asks to be left alone for so many seconds, or does not say for how long: then it is
+        for a while that grows from one time to the next. Returns the seconds for which it will be.
+        """
+        now = time.monotonic()
+        pace = self._paces.get(host) or self._enter(host)
+        pace.begun(began_at)
+        pace.refused(began_at, now)
+        most = self._settings.max_retry_wait
+        if asked is None:
+            pause = back_off(pace.pauses_in_a_row, first=self._settings.retry_wait, most=most)
+        else:
+            pause = min(asked, most)
+            if asked > most:
+                pace.pauses_cut += 1
+                _log.warning("%s asks for a pause of %.0f s; it is given max_retry_wait, %.0f s", host, asked, most)
+        self._leave_alone(host, now, pause)
+        self._complain(host, pace, began_at, now)
+        return pause
+
+    def unreachable(self, host: HostKey, began_at: float, failure: Failure) -> float | SetAside:
+        """The host did not answer; returns for how many seconds it rests now, or that nothing more is to be asked of it.
+
+        0.0: it does not rest, this may concern the page alone. What will not pass is not waited for.
+        """
+        now = time.monotonic()
+        pace = self._paces.get(host) or self._enter(host)
+        pace.begun(began_at)
+        if not pace.failed(began_at):
+            return max(0.0, pace.rests_until - now)
+        rests = pace.failures - self._settings.rest_after
+        if rests >= 0 and (rests >= self._settings.max_rests or not failure.is_passing):
+            pace.forget_rate()
+            self._apply(host, pace)
+            self._note(host, pace)
+            return SetAside(Aside.HOST, f"out of reach {pace.failures} times in a row, the last: {failure}")
+        rest = 0.0
+        if rests >= 0:
+            rest = back_off(rests + 1, first=self._settings.rest_wait, most=self._settings.max_retry_wait)
+            pace.rest(now, rest)
+            self._leave_alone(host, now, rest)
+            _log.info("%s rests for %.1f s: %s", host, rest, failure)
+        self._complain(host, pace, began_at, now)
+        return rest
+
+    def is_out_of_reach(self, host: HostKey) -> bool:
+        """Whether its last failures are the host's fault, not those of the pages asked for."""
+        pace = self._paces.get(host)
+        return pace is not None and pace.failures >= self._settings.rest_after
+
+    def obey_crawl_delay(self, host: HostKey, asked: float | None) -> None:
+        """Keep to the Crawl-delay of a robots.txt, or to none, as far as `max_crawl_delay` goes."""
+        pace = self._paces.get(host)
+        if asked != (pace.crawl_delay if pace else None):
+            pace = pace or self._enter(host)
+            pace.crawl_delay = asked
+            if asked is not None and asked > self._settings.max_crawl_delay:
+                most = self._settings.max_crawl_delay
+                _log.warning(
+                    "%s asks for a Crawl-delay of %.0f s; it is given max_crawl_delay, %.0f s", host, asked, most
+                )
+            self._apply(host, pace)
+
+    # ------------------------------------------------------------------ the user's orders, and earlier runs
+
+    def treat(self, host: HostKey, state: HostState) -> None:
+        """Keep to what is ordered of the host: its delay and its number of connections; None: as the settings say."""
+        pace = self._paces.get(host) or self._enter(host)
+        pace.per_host = self._settings.per_host if state.per_host is None else state.per_host
+        self._apply(host, pace)
+
+    def forgive(self, host: HostKey) -> None:
+        """Forget what the host failed at, and that it rests."""
+        if pace := self._paces.get(host):
+            pace.forgive()
+        self._limits.unhold(host)
+
+    def resume(self) -> None:
+        """Take up what earlier runs learned, and what is ordered."""
+        for host, state in list(self._frontier.host_states().items()):
+            if state.pace or state.failures or state.per_host is not None or state.delay is not None:
+                self._apply(host, self._enter(host))
+            remaining = (state.resting_until or 0.0) - self._frontier.now()
+            if remaining > 0.0:
+                self._limits.hold_until(host, time.monotonic() + min(remaining, self._settings.max_retry_wait))
+
+    def save(self) -> None:
+        """Note what was learned of the hosts asked in this run."""
+        for host, pace in self._paces.items():
+            if pace.requests:
+                self._note(host, pace)
+
+    # ------------------------------------------------------------------ reports
+
+    def pace_of(self, host: HostKey) -> HostPace | None:
+        """What pace the host was asked at; None when nothing is remembered."""
+        pace = self._paces.get(host)
+        return self._told(host, pace) if pace else None
+
+    def paces(self, limit: int) -> list[HostPace]:
+        """The paces of the hosts asked most often, the busiest first."""
+        busiest = heapq.nlargest(limit, self._paces.items(), key=lambda entry: entry[1].requests)
+        return [self._told(host, pace) for host, pace in busiest if pace.requests]
+
+    def _told(self, host: HostKey, pace: Pace) -> HostPace:
+        asked = pace.crawl_delay
+        return HostPace(
+            host=host,
+            requests=pace.requests,
+            mean_gap=pace.mean_gap,
+            spacing=self._spacing(host, pace),
+            connections=self._connections(pace),
+            latency=pace.latency or None,
+            pauses=pace.pauses,
+            pauses_cut=pace.pauses_cut,
+            rests=pace.rests,
+            crawl_delay=asked,
+            crawl_delay_cut=asked is not None and asked > self._settings.max_crawl_delay,
+        )
+
+    # ------------------------------------------------------------------ how it is done
+
+    def _enter(self, host: HostKey) -> Pace:
+        if len(self._paces) >= _HOSTS_KEPT:
+            self._make_room()
+        pace = self._paces[host] = Pace(per_host=self._settings.per_host, max_delay=self._settings.max_delay)
+        if state := self._frontier.host_states().get(host):
+            pace.resume(spacing=state.pace or 0.0, latency=state.latency or 0.0, failures=state.failures or 0)
+            if state.per_host is not None:
+                pace.per_host = state.per_host
+        return pace
+
+    def _make_room(self) -> None:
+        oldest = list(islice(self._paces.items(), _CANDIDATES))
+        forgotten, pace = min(oldest, key=lambda entry: (entry[1].is_remarkable, entry[1].requests))
+        for host, kept in oldest:
+            del self._paces[host]
+            if host != forgotten:
+                self._paces[host] = kept  # as the youngest
+        if pace.is_remarkable:
+            self._note(forgotten, pace)
+
+    def _complain(self, host: HostKey, pace: Pace, began_at: float, now: float) -> None:
+        if self._settings.adaptive and pace.complained(began_at, now):
+            self._apply(host, pace)
+        self._note(host, pace)
+
+    def _leave_alone(self, host: HostKey, now: float, seconds: float) -> None:
+        self._limits.hold_until(host, now + seconds)
+        self._frontier.note_host(host, resting_until=self._frontier.now() + seconds)
+
+    def _apply(self, host: HostKey, pace: Pace) -> None:
+        self._limits.configure(host, limit_per_host=self._connections(pace), spacing=self._spacing(host, pace))
+
+    def _connections(self, pace: Pace) -> int:
+        return pace.connections if self._settings.adaptive else pace.per_host
+
+    def _spacing(self, host: HostKey, pace: Pace) -> float:
+        """The longest of what the user, robots.txt and the pace ask for."""
+        state = self._frontier.host_states().get(host)
+        delay = self._settings.delay if state is None or state.delay is None else state.delay
+        asked = min(pace.crawl_delay or 0.0, self._settings.max_crawl_delay)
+        return max(delay, asked, pace.spacing if self._settings.adaptive else 0.0)
+
+    def _note(self, host: HostKey, pace: Pace) -> None:
+        self._frontier.note_host(
+            host, pace=pace.spacing or None, latency=pace.latency or None, failures=pace.failures or None
+        )
