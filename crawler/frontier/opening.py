@@ -32,12 +32,13 @@ COMMIT;
 """
 
 _SEEN_ON_THE_WAY = """
-SELECT json_extract(hop, '$[0]'), json_extract(hop, '$[1]') FROM queue WHERE hop IS NOT NULL
-UNION ALL
-SELECT json_extract(hop, '$[0]'), json_extract(hop, '$[1]') FROM aside WHERE hop IS NOT NULL
+SELECT json_extract(hop, '$[0]'), json_extract(hop, '$[1]')
+FROM (SELECT hop FROM queue WHERE hop IS NOT NULL UNION ALL SELECT hop FROM aside WHERE hop IS NOT NULL)
 UNION ALL
 SELECT passed.url, 'GET' FROM (
-    SELECT request, final_url AS url FROM result WHERE redirects IS NOT NULL
+    SELECT request, value AS url FROM queue, json_each(hop, '$[2]') WHERE hop IS NOT NULL
+    UNION ALL SELECT request, value FROM aside, json_each(hop, '$[2]') WHERE hop IS NOT NULL
+    UNION ALL SELECT request, final_url FROM result WHERE redirects IS NOT NULL
     UNION ALL SELECT request, value FROM result, json_each(redirects) WHERE redirects IS NOT NULL
 ) AS passed JOIN request ON request.id = passed.request
 WHERE passed.url IS NOT NULL AND json_extract(request.extra, '$.method') IS NULL"""
@@ -51,11 +52,12 @@ _WORTH_KEEPING = 250_000
 
 
 class Past(NamedTuple):
-    """When the first run began (seconds of the epoch; None if there was none), how long all took, and the last request
-    that the seen-set in the file knows."""
+    """When the first run began (seconds of the epoch; None if there was none), how long all took, when the last one that
+    committed did so (0.0: none), and the last request that the seen-set in the file knows."""
 
     first_started: float | None
     elapsed: float
+    seen: float
     seen_upto: int
 
 
@@ -84,10 +86,10 @@ async def load(file: CrawlFile, intake: Intake) -> Past:
     ):
         state = HostState(**dict(zip(HostState.__dataclass_fields__, known, strict=True)))
         intake.host_states[intake.host_names[number]] = state
-    ((elapsed, first_started),) = await file.read(
-        "SELECT total(coalesce(ended, seen) - started), min(started) FROM run"
+    ((elapsed, first_started, seen),) = await file.read(
+        "SELECT total(coalesce(ended, seen) - started), min(started), coalesce(max(seen), 0.0) FROM run"
     )
-    return Past(first_started, elapsed, await _load_seen(file, intake))
+    return Past(first_started, elapsed, seen, await _load_seen(file, intake))
 
 
 async def _load_seen(file: CrawlFile, intake: Intake) -> int:

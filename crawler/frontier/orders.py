@@ -88,9 +88,10 @@ class Orders:
                 self._intake.batch.retried.append(request)
                 self._intake.counts.failed -= 1
                 self._intake.counts.bytes -= size or 0
-                # Where a redirected request stood is known, but not with which method: in the end nearly always GET.
-                hop = hop_of(final_url, "GET", tuple(msgspec.json.decode(redirects))) if redirects else None
-                asked = host_of(final_url if redirects else url)
+                stood = final_url or url if redirects else url
+                # With which method it was asked there is not known: in the end nearly always GET.
+                hop = hop_of(stood, "GET", tuple(msgspec.json.decode(redirects))) if redirects else None
+                asked = host_of(stood)
                 self._intake.enqueue(asked, (self._intake.host_id(asked), 0, request, 0.0, 0, hop))
 
         wanted = {

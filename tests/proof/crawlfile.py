@@ -21,6 +21,7 @@ INVARIANTS = {
         SELECT id, url FROM request
         WHERE (SELECT count(*) FROM queue WHERE queue.request = request.id)
             + (SELECT count(*) FROM lease WHERE lease.request = request.id)
+            + (SELECT count(*) FROM aside WHERE aside.request = request.id)
             + (SELECT count(*) FROM result WHERE result.request = request.id) <> 1""",
     "no URL was requested twice": "SELECT url, count(*) FROM request GROUP BY url HAVING count(*) > 1",
     "no page was taken twice": """
@@ -31,8 +32,8 @@ INVARIANTS = {
         SELECT item.id FROM item LEFT JOIN result ON result.request = item.request
         WHERE result.state IS NULL OR result.state <> 'done'""",
     "the counts are true": """
-        SELECT * FROM count WHERE (queued, leased, done, failed, skipped, items) <> (
-            (SELECT count(*) FROM queue), (SELECT count(*) FROM lease),
+        SELECT * FROM count WHERE (queued, leased, aside, done, failed, skipped, items) <> (
+            (SELECT count(*) FROM queue), (SELECT count(*) FROM lease), (SELECT count(*) FROM aside),
             (SELECT count(*) FROM result WHERE state = 'done'), (SELECT count(*) FROM result WHERE state = 'failed'),
             (SELECT count(*) FROM result WHERE state = 'skipped'), (SELECT count(*) FROM item))""",
 }
