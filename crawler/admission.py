@@ -1,11 +1,11 @@
-"""Which of the requests that were found are made: scope and depth, decided once for each, when it is new."""
+"""Which of the requests that were found are made: scope, depth and suspicion, decided once for each, when it is new."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from crawler.outcome import Skip
+from crawler.outcome import Aside, SetAside, Skip
 from crawler.web.scope import Scope
 from crawler.web.urls import host_of
 
@@ -13,14 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from client.origin import HostKey
+    from crawler.traps import Traps
 
 
 class Admission:
     """The rules of one crawl. Seeds are always admitted, and so is what they redirect to; their hosts are in scope."""
 
-    def __init__(self, scope: Any, max_depth: int) -> None:
+    def __init__(self, scope: Any, max_depth: int, traps: Traps | None = None) -> None:
         self._declared = scope
         self._max_depth = max_depth
+        self._traps = traps
         self._seeds: dict[HostKey, str] = {}
         self.scope = Scope.parse(scope, ())
 
@@ -37,8 +39,13 @@ class Admission:
         if len(self._seeds) > known:
             self.scope = Scope.parse(self._declared, self._seeds.values())
 
-    def refuse(self, url: str, depth: int) -> Skip | None:
-        """Why a new request is not to be made; None if it is."""
+    def visited(self, url: str, body: bytes) -> None:
+        """A page has come, on which new requests will have been found."""
+        if self._traps:
+            self._traps.visited(url, body)
+
+    def refuse(self, url: str, depth: int, page: str | None = None) -> Skip | SetAside | None:
+        """Why a new request, found on `page` (None: on no page), is not to be made, or not now; None if it is made."""
         if depth == 0:
             self.extend([url])
             return None
@@ -46,4 +53,6 @@ class Admission:
             return Skip.SCOPE
         if self._max_depth and depth > self._max_depth:
             return Skip.DEPTH
+        if self._traps and (suspicion := self._traps.suspicion(url, page)):
+            return SetAside(Aside.TRAP, suspicion)
         return None

@@ -27,6 +27,7 @@ from crawler.scheduler import Scheduler
 from crawler.settings import Settings, with_overrides
 from crawler.spider import explain
 from crawler.stats import Stats, Tally
+from crawler.traps import Thresholds, Traps
 from crawler.web.directives import Obedience
 from crawler.web.robots import product_token
 from crawler.web.urls import host_key
@@ -84,7 +85,7 @@ class Crawl:
         self._frontier: SqliteFrontier | None = None
         self._scheduler: Scheduler | None = None
         self._engine: Engine | None = None
-        self._admission = Admission(spider.scope, self._settings.max_depth)
+        self._admission = Admission(spider.scope, self._settings.max_depth, _traps(self._settings))
         self._reason = ""
         self._is_asked_to_stop = False
 
@@ -159,6 +160,7 @@ class Crawl:
                 scheduler=scheduler,
                 fetcher=fetcher,
                 politeness=politeness,
+                admission=self._admission,
                 tally=self._tally,
                 concurrency=settings.concurrency,
                 drain_timeout=settings.drain_timeout,
@@ -246,6 +248,17 @@ class Crawl:
             last_error=tally.last_error,
             spider_errors=list(tally.spider_errors),
         )
+
+
+def _traps(settings: Settings) -> Traps | None:
+    thresholds = Thresholds(
+        repeats=settings.trap_repeats,
+        url_length=settings.trap_url_length,
+        dates=settings.trap_dates,
+        pages=settings.trap_pages,
+        copies=settings.trap_copies,
+    )
+    return Traps(thresholds) if settings.traps else None
 
 
 def _obedience(settings: Settings) -> Obedience:

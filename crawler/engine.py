@@ -18,6 +18,7 @@ from crawler.store import keep
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from crawler.admission import Admission
     from crawler.callbacks import Callbacks
     from crawler.fetcher import Fetcher
     from crawler.frontier.protocol import Frontier, Lease
@@ -40,6 +41,7 @@ class Engine:
         scheduler: Scheduler,
         fetcher: Fetcher,
         politeness: Politeness,
+        admission: Admission,
         tally: Tally,
         concurrency: int,
         drain_timeout: float,
@@ -50,6 +52,7 @@ class Engine:
         self._scheduler = scheduler
         self._fetcher = fetcher
         self._politeness = politeness
+        self._admission = admission
         self._tally = tally
         self._concurrency = concurrency
         self._drain_timeout = drain_timeout
@@ -94,9 +97,14 @@ class Engine:
             harvest = await self._callbacks.take(lease, fetched)
         except Exception as error:  # a spider may raise anything: the page fails, the crawl goes on
             return await self._come_to_nothing(lease, failed_with(fetched, f"spider: {explain(error)}"))
-        kept = keep(fetched.headers, fetched.body) if self._keeps_bodies else None
+        self._admission.visited(fetched.url, fetched.body)
         return Settlement(
-            lease=lease, outcome=_outcome_of(fetched), items=harvest.items, found=harvest.found, kept=kept
+            lease=lease,
+            outcome=_outcome_of(fetched),
+            items=harvest.items,
+            found=harvest.found,
+            kept=keep(fetched.headers, fetched.body) if self._keeps_bodies else None,
+            alias=fetched.alias,
         )
 
     async def _fetch(self, lease: Lease) -> Page | Outcome:

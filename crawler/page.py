@@ -12,7 +12,15 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 from crawler.errors import InvalidUrl, SpiderError
 from crawler.request import Links, Request
 from crawler.web import encoding, media_type
-from crawler.web.directives import OBEDIENT, Directives, Obedience, directives_of, may_forbid_links, may_speak
+from crawler.web.directives import (
+    OBEDIENT,
+    Directives,
+    Obedience,
+    directives_of,
+    is_other_name,
+    may_forbid_links,
+    may_speak,
+)
 from crawler.web.links import base_of, hrefs, hrefs_by_rel, hrefs_in, may_have_base
 from crawler.web.urls import resolve
 
@@ -158,6 +166,14 @@ class Page:
         if self._dom is None:
             self._dom = LexborHTMLParser(self._utf_8())
         return self._dom
+
+    @property
+    def alias(self) -> str | None:
+        """The canonical URL that the page names, if that is another name of this page, and the crawl obeys; else None."""
+        canonical = self.directives.canonical if self._obedience.canonical else None
+        if canonical is None or canonical == self.url or canonical in self.redirects or self._lease.method != "GET":
+            return None
+        return canonical if is_other_name(self.url, canonical) else None
 
     def parse_now(self) -> None:
         """Build `dom`, so that it is there when asked for. This may be done in a thread, which runs beside the event loop as

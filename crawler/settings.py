@@ -61,6 +61,20 @@ class Settings:
     max_time: Seconds = 0.0
     """Stop, resumable, after this much time in one run; 0: never."""
 
+    # traps: what looks like one is set aside; a threshold of 0 is never passed
+    traps: bool = True
+    """Set aside what looks like part of a trap."""
+    trap_repeats: Limit = 3
+    """How often a run of segments may follow itself in a path, or a parameter stand in a query."""
+    trap_url_length: Limit = 2048
+    """How many characters a URL may have."""
+    trap_dates: Limit = 1000
+    """How many pages in a row, their URLs dates, may lead to nothing but further dates."""
+    trap_pages: Limit = 10_000
+    """How many pages in a row of one pattern may lead to nothing but more of them."""
+    trap_copies: Limit = 20
+    """How many pages in a row of one pattern may be copies of others; and how many copies of a page are asked for links."""
+
     # manners
     user_agent: Annotated[str, Meta(min_length=1)] = DEFAULT_USER_AGENT
     robots: bool = True

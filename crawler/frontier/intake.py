@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from array import array
+from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from client.origin import HostKey
@@ -26,8 +27,8 @@ _OVER_BUDGET = SetAside(Aside.BUDGET)
 class Intake:
     """What has been seen, which hosts are known, how many requests are in which state; and the batch that pends.
 
-    `on_queued(host, not_before)` hears of each request that now waits; `admit(url, depth)` may name a reason to skip one, or to
-    set it aside. `admitted` says of each host how many of its requests are let in: queued, leased or over, but not aside.
+    `on_queued(host, not_before)` hears of each request that now waits; `admit(url, depth, page)`, where `page` is the URL of the
+    page it was found on, if any, may name a reason to skip one, or to set it aside. `admitted` says of each host how many of its requests are let in: queued, leased or over, but not aside.
     """
 
     def __init__(self) -> None:
@@ -41,7 +42,7 @@ class Intake:
         self.next_request = 1
         self.next_item = 1
         self.on_queued: Callable[[HostKey, float], None] = lambda _host, _not_before: None
-        self.admit: Callable[[str, int], Skip | SetAside | None] = lambda _url, _depth: None
+        self.admit: Callable[[str, int, str | None], Skip | SetAside | None] = lambda _url, _depth, _page: None
         self.max_pages_per_host = 0
 
     def cut(self) -> Batch:
@@ -57,8 +58,8 @@ class Intake:
         self.host_names.append(host)
         self.admitted.append(admitted)
 
-    def add(self, found: Iterable[Request | Links], *, depth: int, found_on: int | None) -> None:
-        """Queue, or skip for a reason, those requests that were not seen before."""
+    def add(self, found: Iterable[Request | Links], *, depth: int, found_on: Lease | None) -> None:
+        """Queue, skip or set aside for a reason, those requests that were not seen before."""
         is_new = self.seen.add
         for wanted in found:
             extra = extra_of(wanted)
@@ -75,6 +76,8 @@ class Intake:
 
     def settle(self, settlement: Settlement) -> None:
         """Write down what became of a lease, its items, and the requests it led to."""
+        if settlement.alias:
+            settlement = self._recognised(settlement, settlement.alias)
         lease, outcome = settlement.lease, settlement.outcome
         self.batch.settled.append(lease.id)
         self.counts.leased -= 1
@@ -102,7 +105,8 @@ class Intake:
         if settlement.items:
             self._keep(lease.id, settlement.items)
         if settlement.found:
-            self.add(settlement.found, depth=lease.depth + 1, found_on=lease.id)
+            depth = lease.depth + 1 if settlement.depth is None else settlement.depth
+            self.add(settlement.found, depth=depth, found_on=lease)
 
     def note_host(self, host: HostKey, **known: float | None) -> None:
         """Set fields of the state of a host."""
@@ -113,17 +117,37 @@ class Intake:
             setattr(state, name, value)
         self.batch.host_states[self.host_id(host)] = state
 
-    def _append(self, url: str, depth: int, found_on: int | None, rank: int, extra: str | None) -> None:
+    def _recognised(self, settlement: Settlement, alias: str) -> Settlement:
+        """The page has another name. If that was known, we have the page already, or will; else it is known from now on, as
+        a request of its own that is over. A seed somebody asked for, whatever it is called."""
+        lease = settlement.lease
+        mark = fingerprint(alias)
+        if mark not in self.seen:
+            self.seen.add(mark)
+            number = self._next_number()
+            self.batch.requests.append((number, None, alias, lease.depth, lease.id, None))
+            self._skip(number, Skip.DUPLICATE, f"the canonical URL of {lease.url}")
+        elif lease.depth:
+            outcome = Skipped(reason=Skip.DUPLICATE, final_url=lease.url, detail=f"its canonical URL is {alias}")
+            return replace(settlement, outcome=outcome, items=(), kept=None)
+        return settlement
+
+    def _next_number(self) -> int:
         number = self.next_request
         self.next_request += 1
-        refusal = self.admit(url, depth)
+        return number
+
+    def _append(self, url: str, depth: int, found_on: Lease | None, rank: int, extra: str | None) -> None:
+        number = self._next_number()
+        page, page_url = (found_on.id, found_on.url) if found_on else (None, None)
+        refusal = self.admit(url, depth, page_url)
         if isinstance(refusal, Skip):
-            self.batch.requests.append((number, None, url, depth, found_on, extra))
+            self.batch.requests.append((number, None, url, depth, page, extra))
             self._skip(number, refusal)
             return
         host = host_of(url)
         host_id = self.host_id(host)
-        self.batch.requests.append((number, host_id, url, depth, found_on, extra))
+        self.batch.requests.append((number, host_id, url, depth, page, extra))
         if aside := refusal or self._over_budget(host, host_id):
             self.put_aside((number, host_id, rank, 0, None), aside)
         else:
@@ -204,7 +228,7 @@ class Intake:
         left = (*lease.redirects, lease.url)
         refusal: Skip | SetAside | None = None
         if outcome.url not in left:
-            refusal = Skip.DUPLICATE if mark in self.seen else self.admit(outcome.url, lease.depth)
+            refusal = Skip.DUPLICATE if mark in self.seen else self.admit(outcome.url, lease.depth, None)
         lease.url, lease.method, lease.redirects = outcome.url, outcome.method, left
         if isinstance(refusal, Skip):
             self._skip(lease.id, refusal, f"redirected ({outcome.status}) to {outcome.url}", lease=lease)

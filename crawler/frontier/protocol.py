@@ -51,6 +51,11 @@ class Settlement:
     found: Sequence[Request | Links] = ()
     kept: Kept | None = None
     """The response, if it is to be kept."""
+    alias: str | None = None
+    """Another URL (canonical) of the page. If that was found before, the page is a duplicate, and its items are not kept;
+    if not, it is taken for found. Never so of a seed."""
+    depth: int | None = None
+    """How deep `found` is; None: one link deeper than the lease."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -117,12 +122,12 @@ class Frontier(Protocol):
     def attach(
         self,
         *,
-        admit: Callable[[str, int], Skip | SetAside | None],
+        admit: Callable[[str, int, str | None], Skip | SetAside | None],
         on_queued: Callable[[HostKey, float], None],
         max_pages_per_host: int = 0,
     ) -> None:
-        """Say who decides which new requests are skipped or set aside, by URL and depth, and who hears of each that now
-        waits, by host and the instant (seconds of the epoch) before which it is not due. Requests of a host beyond the
+        """Say who decides which new requests are skipped or set aside, by URL, depth and the URL of the page it was found on
+        (None if on no page), and who hears of each that now waits, by host and the instant (seconds of the epoch) before which it is not due. Requests of a host beyond the
         first `max_pages_per_host`, or beyond the host's own budget, are set aside; 0: there is no such limit.
         """
 

@@ -87,7 +87,7 @@ class SqliteFrontier:
     def attach(
         self,
         *,
-        admit: Callable[[str, int], Skip | SetAside | None],
+        admit: Callable[[str, int, str | None], Skip | SetAside | None],
         on_queued: Callable[[HostKey, float], None],
         max_pages_per_host: int = 0,
     ) -> None:

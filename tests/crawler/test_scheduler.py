@@ -53,7 +53,7 @@ class Crew:
         self.found: dict[str, list[str]] = {}
 
     async def run(self, workers: int = 4) -> None:
-        self.frontier.attach(admit=lambda _url, _depth: None, on_queued=self.scheduler.queued)
+        self.frontier.attach(admit=lambda *_: None, on_queued=self.scheduler.queued)
         await self.scheduler.load()
         async with asyncio.timeout(60), asyncio.TaskGroup() as beside:
             supply = beside.create_task(self.scheduler.keep_supplied())
@@ -198,7 +198,7 @@ async def test_after_a_stop_nothing_is_given_out(frontier: SqliteFrontier) -> No
 async def test_a_suspended_host_is_left_alone_and_loses_nothing(frontier: SqliteFrontier) -> None:
     await frontier.add([Links([f"http://h.example/{n}" for n in range(3)])])
     scheduler = Scheduler(frontier, HostLimits())
-    frontier.attach(admit=lambda _url, _depth: None, on_queued=scheduler.queued)
+    frontier.attach(admit=lambda *_: None, on_queued=scheduler.queued)
     await scheduler.load()
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         supply = group.create_task(scheduler.keep_supplied())

@@ -238,7 +238,7 @@ async def test_where_redirects_led_is_known_to_the_next_run(path: Path) -> None:
 
 async def test_what_is_not_admitted_is_kept_with_its_reason(frontier: SqliteFrontier, ask: Ask) -> None:
     frontier.attach(
-        admit=lambda url, _depth: Skip.SCOPE if "away" in url else None, on_queued=lambda _host, _not_before: None
+        admit=lambda url, *_: Skip.SCOPE if "away" in url else None, on_queued=lambda _host, _not_before: None
     )
     await frontier.add([Links([url(1), "http://away.example/"])])
     await end(frontier, await one(frontier), Redirected(status=302, url="http://away.example/2", method="GET"))
@@ -251,7 +251,7 @@ async def test_what_is_not_admitted_is_kept_with_its_reason(frontier: SqliteFron
 
 async def test_the_scheduler_hears_of_what_waits(frontier: SqliteFrontier) -> None:
     heard: list[tuple[HostKey, float]] = []
-    frontier.attach(admit=lambda _url, _depth: None, on_queued=lambda host, at: heard.append((host, at)))
+    frontier.attach(admit=lambda *_: None, on_queued=lambda host, at: heard.append((host, at)))
     await frontier.add([Request(url())])
     await end(frontier, await one(frontier), Postponed(error="x", not_before=5.0))
     assert heard == [(HOST, 0.0), (HOST, 5.0)]

@@ -1,0 +1,224 @@
+"""Traps: sites that make up URLs without end. Whoever falls for one fetches the same page for ever, or nothing.
+
+A crawler cannot know a trap, only suspect one; so what is suspected here is set aside with its reason, and not dropped. Five
+things are suspicious:
+
+* *a URL that grows*: a run of segments that stands in its path again and again (`/a/b/a/b/a/b/a/b`), as relative links make
+  it where every path is answered; the same in its query; an escape of an escape of an escape; sheer length;
+* *a session id* in a URL that was found before under another one. The first is fetched as it is, for a site that puts
+  sessions into its URLs may well need one;
+* *a calendar*: pages whose URLs end in dates, hundreds of them in a row, that lead to nothing but further dates;
+* *a pattern*: the same with any numbers in place of dates, and thousands of pages. Two URLs are of one pattern if they differ in
+  nothing but digits in the path and values in the query;
+* *copies*: many pages in a row of one pattern, with bodies that their host has sent before; and what is linked from the
+  many-th copy of one page, for what that leads to, the first ones led to as well.
+
+For the middle two, "lead to" means: their new links, those that nobody had found before. So a list of a million products is
+no trap however long it is, nor are the products, which are found on lists; but a calendar without events is one.
+
+What is kept here is bounded and forgets what it met longest ago. A crawl that goes on begins with an empty memory: the
+counts are of things in a row, so that losing them costs one more row of pages for each trap, and never a page.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, OrderedDict
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from xxhash import xxh3_64_intdigest
+
+_KINDS_KEPT = 20_000
+_BODIES_KEPT = 65_536
+_SESSIONS_KEPT = 100_000
+
+_DIGITS = re.compile(r"\d+")
+_VALUE = re.compile(r"=[^&]*")
+_DATE_AT_END = re.compile(
+    r"""(?:^|\D)(?:
+        [12]\d{3} (?P<between>[-/._]) (?:0?[1-9]|1[0-2]) (?:(?P=between) (?:0?[1-9]|[12]\d|3[01]))?  # 2024-05, 2024/5/31
+        | [12]\d{3} (?:0[1-9]|1[0-2]) (?:0[1-9]|[12]\d|3[01])  # 20240531
+        ) (?:/|\.\w{1,5})? $""",
+    re.VERBOSE,
+)
+_DATE_IN_QUERY = re.compile(
+    r"(?:^|[&_])(?:y|year|yr|month|mon|week|day|date)=\d|=[12]\d{3}-?[01]\d(?:-?[0-3]\d)?(?:&|$)"
+)
+_SESSION = re.compile(
+    r"""(?: (?P<name>[;&?]jsessionid | [&?](?:phpsessid|aspsessionid\w*|oscsid|zenid|sid|sess(?:ion)?_?id|session|cftoken))
+        = (?=[^&;/]*\d) [\w.!*~-]{12,}
+        | (?<=/)\(s\(\w{24}\)\)/ )""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_NESTED_ESCAPES = "%252525"
+
+Kind: TypeAlias = str
+"""What URLs of one pattern have in common: their host, and the pattern."""
+
+
+class Thresholds(NamedTuple):
+    """When suspicion begins; 0: never. What each counts is said in `crawler.settings`."""
+
+    repeats: int = 3
+    url_length: int = 2048
+    dates: int = 1000
+    pages: int = 10_000
+    copies: int = 20
+
+
+@dataclass(slots=True)
+class _Record:
+    """Of the pages of one kind that came last: how many in a row led to nothing new, and how many were copies."""
+
+    barren: int = 0
+    copies: int = 0
+
+
+class Traps:
+    """What looks like a trap in one crawl. `visited` hears of each page, then `suspicion` is asked for each new link on it."""
+
+    def __init__(self, thresholds: Thresholds = Thresholds()) -> None:  # noqa: B008 - it cannot change
+        self._thresholds = thresholds
+        self._records: OrderedDict[Kind, _Record] = OrderedDict()
+        self._bodies: OrderedDict[int, int] = OrderedDict()
+        self._sessions: OrderedDict[int, None] = OrderedDict()
+        self._copied: set[Kind] = set()
+        self._page: str | None = None
+        self._page_kind: Kind | None = None
+        self._page_is_date = False
+        self._page_copies = 0
+
+    def visited(self, url: str, body: bytes) -> None:
+        """A page has come: its URL, canonical, and its body."""
+        self._look_at(url)
+        host = url.split("/", 3)[2]
+        seen = self._bodies
+        digest = xxh3_64_intdigest(body, seed=hash(host) & 0xFFFFFFFF)
+        self._page_copies = seen[digest] = seen.get(digest, -1) + 1
+        if len(seen) > _BODIES_KEPT:
+            seen.popitem(last=False)
+        if self._page_kind:
+            self._count(self._page_kind)
+
+    def _count(self, kind: Kind) -> None:
+        record, most = self._record(kind), self._thresholds.copies
+        record.barren += 1
+        record.copies = record.copies + 1 if self._page_copies else 0
+        if most and record.copies >= most:
+            self._copied.add(kind)
+        elif not record.copies:
+            self._copied.discard(kind)
+
+    def suspicion(self, url: str, found_on: str | None) -> str | None:
+        """Why a new URL (canonical) in scope looks like part of a trap, in words; None if it does not.
+
+        `found_on` is the page visited last; None for what was not found on a page, where only the URL itself can be suspicious.
+        """
+        thresholds = self._thresholds
+        path, _, query = url.split("/", 3)[3].partition("?")
+        if thresholds.url_length and len(url) > thresholds.url_length:
+            return f"a URL of {len(url)} characters"
+        if thresholds.repeats and (path.count("/") >= thresholds.repeats or query):
+            grown = _grown_path(path.split("/"), thresholds.repeats) or _grown_query(
+                query.split("&"), thresholds.repeats
+            )
+            if grown:
+                return grown
+        if (query or ";" in path or "(" in path) and (known := self._known_but_for_session(url)):
+            return known
+        return self._more_of_the_same(url, found_on) if found_on else None
+
+    def _known_but_for_session(self, url: str) -> str | None:
+        session = _SESSION.search(url)
+        if session is None:
+            return None
+        bare = xxh3_64_intdigest((url[: session.start()] + url[session.end() :]).encode())
+        if bare in self._sessions:
+            return "found before, with another session id"
+        self._sessions[bare] = None
+        if len(self._sessions) > _SESSIONS_KEPT:
+            self._sessions.popitem(last=False)
+        return None
+
+    def _more_of_the_same(self, url: str, found_on: str) -> str | None:
+        if found_on != self._page:
+            self._look_at(found_on)
+        most = self._thresholds.copies
+        if most and self._page_copies >= most:
+            return f"found on a page of which {self._page_copies} copies came before"
+        if not self._page_kind and not self._copied:
+            return None
+        kind = _kind_of(url)
+        if kind in self._copied:
+            return f"the last pages like {kind}, {most} and more in a row, were copies of others"
+        return self._barren(url, kind)
+
+    def _barren(self, url: str, kind: Kind | None) -> str | None:
+        if not self._page_kind:
+            return None
+        record = self._record(self._page_kind)
+        is_date = self._page_is_date and _is_date(url)
+        if kind != self._page_kind and not is_date:
+            record.barren = 0
+            return None
+        most = self._thresholds.dates if is_date else self._thresholds.pages
+        if not most or record.barren <= most:
+            return None
+        what = "further dates" if is_date else "more of them"
+        return f"the last {record.barren} pages like {self._page_kind} led to nothing but {what}"
+
+    def _look_at(self, page: str) -> None:
+        self._page = page
+        self._page_kind = _kind_of(page)
+        self._page_is_date = self._page_kind is not None and _is_date(page)
+        self._page_copies = 0
+
+    def _record(self, kind: Kind) -> _Record:
+        record = self._records.get(kind)
+        if record is None:
+            record = self._records[kind] = _Record()
+            if len(self._records) > _KINDS_KEPT:
+                self._copied.discard(self._records.popitem(last=False)[0])
+        else:
+            self._records.move_to_end(kind)
+        return record
+
+
+def _kind_of(url: str) -> Kind | None:
+    """None for a URL that neither digits nor a query tell from others: it is of no kind but its own."""
+    _, _, host, rest = url.split("/", 3)
+    path, mark, query = rest.partition("?")
+    collapsed = _DIGITS.sub("#", path)
+    if mark:
+        return f"{host}/{collapsed}?{_VALUE.sub('', query)}"
+    return f"{host}/{collapsed}" if collapsed != path else None
+
+
+def _is_date(url: str) -> bool:
+    """Whether a date is what tells this page from its like: behind a date, a title may stand, and then it is an article."""
+    rest = url.split("/", 3)[3].replace("%2F", "/")
+    return _DATE_AT_END.search(rest) is not None or _DATE_IN_QUERY.search(rest.partition("?")[2]) is not None
+
+
+def _grown_path(segments: list[str], most: int) -> str | None:
+    """Numbers may stand side by side, as in `/list/0/0/0/0`."""
+    if len(segments) - len(set(segments)) < most:
+        return None
+    for width in range(1, len(segments) // (most + 1) + 1):
+        streak = 0
+        for place in range(len(segments) - width):
+            streak = streak + 1 if segments[place] == segments[place + width] else 0
+            run = segments[place : place + width]
+            if streak >= width * most and not all(map(str.isdigit, run)):
+                return f"/{'/'.join(run)} stands {most + 1} times in a row in its path"
+    segment, times = Counter(one for one in segments if not one.isdigit()).most_common(1)[0]
+    return f"/{segment} stands {times} times in its path" if times > 2 * most else None
+
+
+def _grown_query(pairs: list[str], most: int) -> str | None:
+    if len(pairs) - len(set(pairs)) >= most:
+        pair, times = Counter(pairs).most_common(1)[0]
+        if times > most:
+            return f"{pair} stands {times} times in its query"
+    return "its query holds escapes of escapes of escapes" if any(_NESTED_ESCAPES in pair for pair in pairs) else None
