@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tenacity import AsyncRetrying, retry_if_exception_message, stop_after_delay, wait_random_exponential
 
-from crawler.errors import StorageError
+from crawler.errors import CrawlError, StorageError
+from crawler.frontier.integrity import damaged, is_damage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
 class CrawlFile:
     """One connection. Whoever writes, or reads what must not change meanwhile, holds `turn`.
 
-    What SQLite cannot do breaks the file: StorageError is raised, then and from there on.
+    What SQLite cannot do breaks the file: StorageError or StateDamaged is raised, then and from there on.
     """
 
     def __init__(self, db: aiosqlite.Connection, path: Path) -> None:
         self.path = path
         self.turn = asyncio.Lock()
-        self.broken: StorageError | None = None
+        self.broken: CrawlError | None = None
         self._db = db
 
     async def read(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
@@ -74,12 +75,15 @@ class CrawlFile:
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """What SQLite could not do breaks the file, as a StorageError."""
+        """What SQLite could not do breaks the file, as a StorageError, or as StateDamaged if that is what it is."""
         if self.broken:
             raise self.broken
         try:
             yield
         except sqlite3.Error as error:
+            if is_damage(error):
+                self.broken = damaged(self.path, error)
+                raise self.broken from error
             self.broken = StorageError(
                 f"cannot write the crawl file {self.path}: {error}. What was committed is safe; make room or mend the "
                 f"disk, then run the same command again"

@@ -17,6 +17,7 @@ from urllib.parse import quote
 import msgspec
 
 from crawler.errors import StateDamaged, StateError, StateTooNew, UsageError
+from crawler.frontier.integrity import damaged
 from crawler.frontier.lock import is_locked
 from crawler.frontier.migrations import APPLICATION_ID, VERSION
 
@@ -215,7 +216,7 @@ def _translated(path: Path, *, is_users: bool = False) -> Iterator[None]:
             raise UsageError(
                 f"SQLite does not answer that: {error} (only queries are allowed, one at a time)"
             ) from error
-        raise StateDamaged(f"{path} is no crawl file, or a damaged one: {error}") from error
+        raise damaged(path, error) from error
 
 
 def _others_beside(path: Path) -> str:

@@ -1,0 +1,109 @@
+"""Whether a crawl file is sound: what tells damage, what is said of it, and what is looked at when a crawl opens its file.
+
+SQLite notices damage when it comes upon it, not before. A small file is therefore looked through whole when it is opened; a
+large one, for which that would take long, only at its schema. What turns up later stops the crawl with the same words.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from crawler.errors import StateDamaged
+from crawler.frontier.migrations import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from aiosqlite import Connection
+
+_CHECKED_WHOLE_BYTES = 8 << 20
+"""A file of this size is looked through in about a tenth of a second."""
+
+_TABLES = {"meta", "run", "host", "request", "queue", "lease", "result", "item", "attempt", "export", "seen", "count"}
+"""Without these no crawl can go on; every version has them."""
+
+_LAWS = {
+    "a request is not in exactly one place": """
+        SELECT 1 FROM request
+        WHERE (SELECT count(*) FROM lease WHERE lease.request = request.id)
+            + (SELECT count(*) FROM result WHERE result.request = request.id)
+            + (SELECT count(*) FROM aside WHERE aside.request = request.id)
+            + (request.id IN (SELECT request FROM queue)) <> 1 LIMIT 1""",
+    "a request is queued twice": "SELECT 1 FROM queue GROUP BY request HAVING count(*) > 1 LIMIT 1",
+    "items are missing": "SELECT 1 WHERE (SELECT count(*) FROM item) <> (SELECT coalesce(max(id), 0) FROM item)",
+    "the counts are wrong": """
+        SELECT 1 FROM count WHERE (queued, leased, aside, done, failed, skipped, items, hosts) <> (
+            (SELECT count(*) FROM queue), (SELECT count(*) FROM lease), (SELECT count(*) FROM aside),
+            (SELECT count(*) FROM result WHERE state = 'done'), (SELECT count(*) FROM result WHERE state = 'failed'),
+            (SELECT count(*) FROM result WHERE state = 'skipped'), (SELECT count(*) FROM item),
+            (SELECT count(*) FROM host))""",
+    "the counts are missing": "SELECT 1 WHERE (SELECT count(*) FROM count) <> 1",
+}
+"""What no sound file gives a row for."""
+
+
+def damaged(path: Path, what: object) -> StateDamaged:
+    """The error that says what is wrong with a crawl file, and what can be done."""
+    return StateDamaged(
+        f"{path} is no crawl file, or a damaged one: {what}. If it is one: crawl repair {path} saves all that can be read, "
+        f"and keeps the file as it is besides"
+    )
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether SQLite, or Python's module for it, speaks of what is in the file, not of the disk or of other processes."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or str(error).startswith("Could not decode to UTF-8")
+
+
+@contextmanager
+def making_sense(path: Path) -> Iterator[None]:
+    """While rows of the file become values: those that cannot are damaged."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, msgspec.MsgspecError) as error:
+        raise damaged(path, f"{type(error).__name__}: {error}") from error
+
+
+async def check(db: Connection, path: Path) -> None:
+    """A quick look at a file that is about to be crawled with. Raises StateDamaged, and sqlite3.Error."""
+
+    async def ask(sql: str) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in await db.execute_fetchall(sql)]
+
+    tables = {name for (name,) in await ask("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if lacking := _TABLES - tables:
+        raise damaged(path, f"it lacks the tables {', '.join(sorted(lacking))}")
+    ((pages,),) = await ask("PRAGMA page_count")
+    ((page_bytes,),) = await ask("PRAGMA page_size")
+    if pages * page_bytes > _CHECKED_WHOLE_BYTES:
+        return
+    if (faults := await ask("PRAGMA quick_check(1)")) != [("ok",)]:
+        raise damaged(path, faults[0][0])
+    if faults := await ask("PRAGMA foreign_key_check"):
+        raise damaged(path, f"a row of the table {faults[0][0]} refers to nowhere")
+
+
+def faults(db: sqlite3.Connection) -> Iterator[str]:
+    """All that is wrong with a file, in words; SQLite's errors among it. It takes time.
+
+    What holds among tables is looked at in a file of the current version only.
+    """
+    checks = {"": "PRAGMA integrity_check(20)", "a row refers to nowhere": "PRAGMA foreign_key_check"}
+    try:
+        ((version,),) = db.execute("PRAGMA user_version")
+    except sqlite3.Error as error:
+        yield str(error)
+        return
+    for law, sql in {**checks, **(_LAWS if version == VERSION else {})}.items():
+        try:
+            rows = [row for row in db.execute(sql) if row != ("ok",)]
+        except sqlite3.Error as error:
+            yield str(error)
+            return
+        yield from [law] if law and rows else (str(row[0]) for row in rows)
