@@ -109,9 +109,11 @@ class Call:
         exchange: Exchange | None = None
         while True:
             try:
-                connection = await self.settings.connector.connect(
-                    request, self.traces, self.settings.timeout, deadline_at=self.deadline_at
-                )
+                connection = None if self.traces else self.settings.connector.lend_idle(request)
+                if connection is None:
+                    connection = await self.settings.connector.connect(
+                        request, self.traces, self.settings.timeout, deadline_at=self.deadline_at
+                    )
                 exchange = self._begin(connection, request)
                 if self.traces:
                     await self._tell_sent(request, exchange)

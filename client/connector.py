@@ -151,12 +151,6 @@ class BaseConnector(ABC):
         key = req.connection_key
         host = self._limits.host_of(key.origin)
         slot = self._limits.acquire_nowait(host)
-        if slot is not None and (protocol := self._idle.take(key)) is not None:
-            self._in_use.add(protocol)
-            connection = Connection(self, key, protocol, slot)
-            if traces:
-                await self._tell_reuse(connection, traces)
-            return connection
         now = self._loop.time()
         connect_at = timeout.deadline_at(now, timeout.connect)
         if connect_at < deadline_at:
@@ -170,6 +164,27 @@ class BaseConnector(ABC):
             connection = await self._connect_with(slot, req, key, traces, timeout)
         connection.queued = queued
         return connection
+
+    def lend_idle(self, req: ClientRequest) -> Connection | None:
+        """Lend a connection for a request if there is one to be had at once, None if `connect` has to see to it.
+
+        It spares most requests of a busy session a coroutine.
+        """
+        key = req.connection_key
+        if key not in self._idle or self._is_closed:
+            return None
+        slot = self._limits.acquire_nowait(self._limits.host_of(key.origin))
+        if slot is None:
+            return None
+        protocol = self._idle.take(key)
+        if protocol is None:
+            slot.release()
+            return None
+        return self._lend(key, protocol, slot)
+
+    def _lend(self, key: ConnectionKey, protocol: Http1Protocol, slot: Slot) -> Connection:
+        self._in_use.add(protocol)
+        return Connection(self, key, protocol, slot)
 
     async def _wait_for_slot(self, host: HostKey, traces: Sequence[Trace]) -> Slot:
         await emit(traces, TraceConnectionQueuedStartParams())
@@ -190,8 +205,7 @@ class BaseConnector(ABC):
         """Lend an idle connection or a new one; the slot is given back on failure."""
         try:
             if (protocol := self._idle.take(key)) is not None:
-                self._in_use.add(protocol)
-                connection = Connection(self, key, protocol, slot)
+                connection = self._lend(key, protocol, slot)
                 await self._tell_reuse(connection, traces)
                 return connection
             self._make_room()
@@ -202,8 +216,7 @@ class BaseConnector(ABC):
         except BaseException:
             slot.release()
             raise
-        connection = Connection(self, key, protocol, slot)
-        self._in_use.add(protocol)
+        connection = self._lend(key, protocol, slot)
         try:
             if self._is_closed:
                 raise ClientConnectionError("the connector was closed while it was connecting")

@@ -44,26 +44,30 @@ _MAX_INTERIMS: Final = 32
 
 
 class Exchange:
-    """One request and its response. A connection fills it; whoever builds a response reads it.
+    """One request and its response. A connection fills it; whoever builds a response reads it."""
 
-    What is not known from the start is preset on the class: most of it stays as it is there.
-    """
-
-    status = 0
-    head: Head | None = None
-    """None until the head of the final response has arrived; so is `body`."""
-    body: StreamReader | None = None
-    keeps_alive = False
-    ends_at_head = False
-    is_complete = False
-    """Whether the response has arrived completely."""
-    may_continue = False
-    """Whether the peer has asked for a body that was announced (RFC 9110 §10.1.1)."""
-    first_byte_at = 0.0
-    done_at = 0.0
-    _interims = 0
-    _error: Exception | None = None
-    _waiter: asyncio.Future[None] | None = None
+    __slots__ = (
+        "_error",
+        "_interims",
+        "_loop",
+        "_waiter",
+        "body",
+        "done_at",
+        "ends_at_head",
+        "first_byte_at",
+        "head",
+        "is_complete",
+        "is_sent",
+        "keeps_alive",
+        "may_continue",
+        "may_upgrade",
+        "method",
+        "policy",
+        "sent_at",
+        "sock_read",
+        "status",
+        "url",
+    )
 
     def __init__(  # noqa: PLR0917  made for every request: keywords cost
         self,
@@ -74,6 +78,7 @@ class Exchange:
         sent_at: float,
         is_sent: bool,
         may_upgrade: bool,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.method = method
         self.url = url
@@ -83,6 +88,22 @@ class Exchange:
         self.is_sent = is_sent
         """Whether the request has been handed to the transport completely."""
         self.may_upgrade = may_upgrade
+        self.status = 0
+        self.head: Head | None = None
+        """None until the head of the final response has arrived; so is `body`."""
+        self.body: StreamReader | None = None
+        self.keeps_alive = False
+        self.ends_at_head = False
+        self.is_complete = False
+        """Whether the response has arrived completely."""
+        self.may_continue = False
+        """Whether the peer has asked for a body that was announced (RFC 9110 §10.1.1)."""
+        self.first_byte_at = 0.0
+        self.done_at = 0.0
+        self._loop = loop
+        self._interims = 0
+        self._error: Exception | None = None
+        self._waiter: asyncio.Future[None] | None = None
 
     @property
     def has_begun(self) -> bool:
@@ -99,7 +120,7 @@ class Exchange:
         """
         if self._error is not None:
             raise self._error
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._waiter = self._loop.create_future()
         return self._waiter
 
     # -- what arrives ---------------------------------------------------------------------------------------------

@@ -130,7 +130,7 @@ class Http1Protocol(asyncio.Protocol):
             raise ServerDisconnectedError("the server closed the connection while it was idle")
         now = self._loop.time()
         silence = sock_read or 0.0
-        self._exchange = exchange = Exchange(method, url, policy, silence, now, is_whole, may_upgrade)
+        self._exchange = exchange = Exchange(method, url, policy, silence, now, is_whole, may_upgrade, self._loop)
         self.is_idle = False
         self.exchanges += 1
         self._uncounted = 0

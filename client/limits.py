@@ -24,6 +24,7 @@ import asyncio
 import heapq
 import math
 import time
+from functools import lru_cache
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ _SWEEP_FLOOR = 4096
 """Host records are swept for idle ones when their number doubles, but not below this many."""
 
 
+@lru_cache(maxsize=4096)
 def origin_key(origin: Origin) -> HostKey:
     """Every origin is a host of its own: the (host, port, is_ssl) of the client reference."""
     return HostKey(f"{origin.scheme}://{origin.host}:{origin.port}")

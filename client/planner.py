@@ -64,11 +64,11 @@ class Planner:
                 built = _with_ready_query(built, params) if isinstance(params, str) else built.extend_query(params)
         except ValueError as error:
             raise InvalidUrlClientError(url, str(error)) from error
-        if not built.raw_host and built.scheme in ("", "http", "https"):
+        if built.scheme in self.schemes and built.raw_host:
+            return built
+        if not built.raw_host and built.scheme in {"", "http", "https", *self.schemes}:
             raise InvalidUrlClientError(url, "the URL has no host")
-        if built.scheme not in self.schemes:
-            raise NonHttpUrlClientError(url)
-        return built
+        raise NonHttpUrlClientError(url)
 
     def _headers_for(self, url: URL, given: LooseHeaders | None, auth: BasicAuth | None) -> CIMultiDict[str] | None:
         """Return the headers that this request has beyond the session's."""

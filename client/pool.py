@@ -28,6 +28,9 @@ class IdlePool:
     def __len__(self) -> int:
         return len(self._by_age)
 
+    def __contains__(self, key: ConnectionKey) -> bool:
+        return key in self._by_key
+
     def take(self, key: ConnectionKey) -> Http1Protocol | None:
         """Return a connection with this key that still lives, None when there is none."""
         protocols = self._by_key.get(key)

@@ -40,6 +40,8 @@ _AUTO_NAMES: Final = frozenset(name.lower() for name in AUTO_HEADERS)
 LAST_CHUNK: Final = b"0\r\n\r\n"
 """The end of a body in chunks, without trailers (RFC 9112 §7.1)."""
 
+_KEYS_KEPT: Final = 4096
+
 _BODILESS_METHODS: Final = frozenset({"CONNECT", "GET", "HEAD", "OPTIONS", "TRACE"})
 """Methods whose requests need no Content-Length: 0 to say that they have no body (RFC 9110 §8.6)."""
 
@@ -105,6 +107,9 @@ class SendPolicy:
     """Says what a URL is requested through; None: never through a proxy."""
     credentials_for: Callable[[str], BasicAuth | None] | None = None
     """Knows the credentials for a host, for requests that bring none."""
+
+    keys: dict[tuple[str, str], ConnectionKey] = field(init=False, compare=False, repr=False, default_factory=dict)
+    """The connection keys of direct requests, by scheme and authority; they are asked for again and again."""
 
     leaves_head: bool = field(init=False)
     """Whether the head of a request without a body and headers of its own is the one that `defaults` wrote out."""
@@ -208,8 +213,15 @@ class ClientRequest:
     def connection_key(self) -> ConnectionKey:
         """What must be equal for another request to follow this one on its connection."""
         policy = self.policy
-        is_forwarded = self.proxy is not None and self.is_forwarded
-        return ConnectionKey(self.origin, policy.ssl, policy.server_hostname, self.proxy, is_forwarded)
+        if self.proxy is not None:
+            return ConnectionKey(self.origin, policy.ssl, policy.server_hostname, self.proxy, self.is_forwarded)
+        place = (self.url.scheme, self.url.host_port_subcomponent or "")
+        key = policy.keys.get(place)
+        if key is None:
+            if len(policy.keys) >= _KEYS_KEPT:
+                policy.keys.clear()
+            key = policy.keys[place] = ConnectionKey(self.origin, policy.ssl, policy.server_hostname)
+        return key
 
     @property
     def is_forwarded(self) -> bool:

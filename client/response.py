@@ -56,17 +56,6 @@ class ClientResponse:
     Use it in `async with`, or `release` it: until its body has been read or it is released, it keeps its connection.
     """
 
-    status = 0
-    """The status code."""
-    history: tuple[ClientResponse, ...] = ()
-    """The redirects that led here, the first one first. They are closed."""
-    on_read: Callable[[bytes], Awaitable[None]] | None = None
-    """Told of the body when it has been read; for signals."""
-    _headers: CIMultiDictProxy[str] | None = None
-    _cookies: SimpleCookie | None = None
-    _body: bytes | None = None
-    _is_closed = False
-
     def __init__(
         self,
         request: ClientRequest,
@@ -78,6 +67,11 @@ class ClientResponse:
         assert exchange.head is not None
         assert exchange.body is not None
         self.status = exchange.status
+        """The status code."""
+        self.history: tuple[ClientResponse, ...] = ()
+        """The redirects that led here, the first one first. They are closed."""
+        self.on_read: Callable[[bytes], Awaitable[None]] | None = None
+        """Told of the body when it has been read; for signals."""
         self.content = exchange.body
         """The body, as a stream."""
         self._request = request
@@ -86,6 +80,10 @@ class ClientResponse:
         self._connection = connection
         self._resolve_charset = resolve_charset
         self._started_at = started_at
+        self._headers: CIMultiDictProxy[str] | None = None
+        self._cookies: SimpleCookie | None = None
+        self._body: bytes | None = None
+        self._is_closed = False
 
     # -- the head -------------------------------------------------------------------------------------------------
 

@@ -41,20 +41,28 @@ class StreamReader:
     received before an error are not delivered: half a body is none.
     """
 
-    _decoder: Decoder | None = None
-    _decoded_bytes = 0
-    _buffered = 0  # bytes in _pieces
-    _rest = b""  # decoded, and read up to _at
-    _at = 0
-    _in_chunk = False
-    _eof = False
-    _error: Exception | None = None
-    _paused = False
-    _gathering = False
-    _waiter: asyncio.Future[None] | None = None
-    _eof_callbacks: Sequence[Callable[[], None]] = ()
-    total_bytes = 0
-    """How many bytes came over the wire."""
+    __slots__ = (
+        "_at",
+        "_buffered",
+        "_content_encoding",
+        "_decoded_bytes",
+        "_decoder",
+        "_eof",
+        "_eof_callbacks",
+        "_error",
+        "_flow",
+        "_gathering",
+        "_high_water",
+        "_in_chunk",
+        "_max_bytes",
+        "_method",
+        "_paused",
+        "_pieces",
+        "_rest",
+        "_url",
+        "_waiter",
+        "total_bytes",
+    )
 
     def __init__(  # noqa: PLR0917  made for every response: keywords cost
         self,
@@ -72,6 +80,20 @@ class StreamReader:
         self._max_bytes = _UNBOUNDED if max_bytes is None else max_bytes
         self._content_encoding = content_encoding
         self._pieces: deque[bytes] = deque()
+        self._buffered = 0  # bytes in _pieces
+        self._decoder: Decoder | None = None
+        self._decoded_bytes = 0
+        self._rest = b""  # decoded, and read up to _at
+        self._at = 0
+        self._in_chunk = False
+        self._eof = False
+        self._error: Exception | None = None
+        self._paused = False
+        self._gathering = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._eof_callbacks: Sequence[Callable[[], None]] = ()
+        self.total_bytes = 0
+        """How many bytes came over the wire."""
 
     # -- the side of the wire -------------------------------------------------------------------------------------
 

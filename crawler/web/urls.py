@@ -16,6 +16,7 @@ slash, a trailing dot of the host. A canonical URL is ASCII, without white space
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ada_url import join_url, normalize_url
@@ -103,6 +104,7 @@ def host_of(url: str) -> HostKey:
     return HostKey(url.split("/", 3)[2])
 
 
+@lru_cache(maxsize=4096)
 def host_key(origin: Origin) -> HostKey:
     """The same for an origin: `host_key(Origin.of(URL(url))) == host_of(url)`."""
     host = f"[{origin.host}]" if ":" in origin.host else origin.host
