@@ -3,6 +3,7 @@
 from multidict import CIMultiDict, MultiDict, MultiDictProxy
 
 from client.abc import AbstractCookieJar, AbstractResolver
+from client.async_resolver import AsyncResolver
 from client.auth import BasicAuth, encode_basic_auth
 from client.connection import Connection
 from client.connector import BaseConnector
@@ -32,6 +33,7 @@ from client.errors import (
     InvalidURL,
     InvalidUrlClientError,
     InvalidUrlRedirectClientError,
+    MissingPackage,
     NonHttpUrlClientError,
     NonHttpUrlRedirectClientError,
     RedirectClientError,
@@ -88,6 +90,7 @@ __all__ = [
     "AbstractResolver",
     "AddressGuard",
     "AddressRefused",
+    "AsyncResolver",
     "BadHttpMessage",
     "BaseConnector",
     "BasicAuth",
@@ -132,6 +135,7 @@ __all__ = [
     "InvalidURL",
     "InvalidUrlClientError",
     "InvalidUrlRedirectClientError",
+    "MissingPackage",
     "MultiDict",
     "MultiDictProxy",
     "MultipartReader",

@@ -38,7 +38,9 @@ Names and bases are those of the aiohttp client, so that handlers written for it
     │   └── NonHttpUrlRedirectClientError (RedirectClientError)
     └── RedirectClientError
 
-Every error has `method` and `url`: those of the request it ended, or None while no request is known.
+    MissingPackage (ImportError, RuntimeError)    an optional part is not installed; the one error that is no `ClientError`
+
+Every `ClientError` has `method` and `url`: those of the request it ended, or None while no request is known.
 """
 
 import ssl
@@ -74,6 +76,7 @@ __all__ = [
     "InvalidURL",
     "InvalidUrlClientError",
     "InvalidUrlRedirectClientError",
+    "MissingPackage",
     "NonHttpUrlClientError",
     "NonHttpUrlRedirectClientError",
     "RedirectClientError",
@@ -379,3 +382,11 @@ class InvalidUrlRedirectClientError(InvalidUrlClientError, RedirectClientError):
 
 class NonHttpUrlRedirectClientError(NonHttpUrlClientError, RedirectClientError):
     """A redirect to a URL that is neither http nor https."""
+
+
+class MissingPackage(ImportError, RuntimeError):
+    """What was asked for needs a package that is not installed: its `name`, and the `extra` of ours that brings it along."""
+
+    def __init__(self, what: str, name: str, extra: str) -> None:
+        super().__init__(f"{what} needs the package {name}: pip install 'nephila[{extra}]'", name=name)
+        self.extra = extra

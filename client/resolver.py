@@ -37,7 +37,7 @@ class ThreadedResolver(AbstractResolver):
     ) -> list[ResolveResult]:
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
-        return [_result(host, port, family, proto, address) for family, _type, proto, _name, address in found]
+        return [resolved(host, port, family, proto, address) for family, _type, proto, _name, address in found]
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -46,7 +46,8 @@ class ThreadedResolver(AbstractResolver):
 DefaultResolver = ThreadedResolver
 
 
-def _result(hostname: str, port: int, family: int, proto: int, address: tuple[Any, ...]) -> ResolveResult:
+def resolved(hostname: str, port: int, family: int, proto: int, address: tuple[Any, ...]) -> ResolveResult:
+    """Return the result for a socket address."""
     host = str(address[0])
     if len(address) > 3 and address[3]:  # a link-local IPv6 address means nothing without its interface
         host = f"{host.partition('%')[0]}%{address[3]}"
@@ -62,24 +63,29 @@ def literal_address(host: str, port: int) -> ResolveResult | None:
     except ValueError:
         return None
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    return _result(host, port, family, 0, (host,))
+    return resolved(host, port, family, 0, (host,))
+
+
+def numeric_address(host: str, port: int) -> ResolveResult | None:
+    """Return the result for an IP address, IPv4 also in the forms that only inet_aton knows (``127.1``, ``0x7f000001``)."""
+    if (literal := literal_address(host, port)) is not None:
+        return literal
+    try:
+        address = socket.inet_ntoa(socket.inet_aton(host.removesuffix(".")))
+    except (OSError, UnicodeError):
+        return None
+    return resolved(host, port, socket.AF_INET, 0, (address,))
 
 
 def known_address(host: str, port: int) -> ResolveResult | None:
     """Return the address that a host has wherever it is resolved, None for other names.
 
-    That is an IP address, IPv4 also in the forms that only inet_aton knows (``127.1``, ``0x7f000001``), and localhost with all
-    below it (RFC 6761 §6.3).
+    That is an IP address in any form, and localhost with all below it (RFC 6761 §6.3).
     """
-    if (literal := literal_address(host, port)) is not None:
-        return literal
     name = host.lower().removesuffix(".")
     if name == "localhost" or name.endswith(".localhost"):
         return literal_address("127.0.0.1", port)
-    try:
-        return literal_address(socket.inet_ntoa(socket.inet_aton(name)), port)
-    except (OSError, UnicodeError):
-        return None
+    return numeric_address(host, port)
 
 
 class DnsCache:

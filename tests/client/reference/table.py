@@ -32,6 +32,7 @@ CLASSES: Final = (
     "AbstractCookieJar",
     "AbstractResolver",
     "AddressGuard",
+    "AsyncResolver",
     "BaseConnector",
     "BasicAuth",
     "BodyPartReader",
@@ -131,6 +132,7 @@ ERRORS: Final[dict[str, tuple[str, ...]]] = {
     "RedirectClientError": ("ClientError",),
     "InvalidUrlRedirectClientError": ("InvalidUrlClientError", "RedirectClientError"),
     "NonHttpUrlRedirectClientError": ("NonHttpUrlClientError", "RedirectClientError"),
+    "MissingPackage": ("ImportError", "RuntimeError"),
 }
 """Errors and what they can be caught as, besides the bases of these."""
 
@@ -323,6 +325,22 @@ PARAMETERS: Final[dict[str, dict[str, object]]] = {
     },
     "TraceConfig": {"trace_config_ctx_factory": NOT_GIVEN},
     "ThreadedResolver": {"loop": None},
+    "AsyncResolver": {
+        "nameservers": None,
+        "loop": None,
+        "timeout": None,
+        "tries": None,
+        "rotate": False,
+        "ndots": None,
+        "domains": None,
+        "udp_port": None,
+        "tcp_port": None,
+        "local_ip": None,
+        "local_dev": None,
+        "socket_send_buffer_size": None,
+        "socket_receive_buffer_size": None,
+        "flags": None,
+    },
     "ClientResponse.text": {"encoding": None, "errors": "strict"},
     "ClientResponse.json": {"encoding": None, "loads": json.loads, "content_type": "application/json"},
 }
@@ -354,6 +372,7 @@ DEPRECATED: Final = frozenset(
         "UnixConnector(loop)",
         "CookieJar(loop)",
         "ThreadedResolver(loop)",
+        "AsyncResolver(loop)",
     }
 )
 """Rows that warn with `DeprecationWarning` when they are used, and act all the same."""
