@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from client import AddressGuard, ClientSession, ClientTimeout, CookieJar, TCPConnector
 from client.limits import HostLimits
 from crawler.admission import Admission
@@ -27,6 +29,7 @@ from crawler.scheduler import Scheduler
 from crawler.settings import Settings, with_overrides
 from crawler.spider import explain
 from crawler.stats import Stats, Tally
+from crawler.steering import Harness, Steering
 from crawler.traps import Thresholds, Traps
 from crawler.web.directives import Obedience
 from crawler.web.robots import product_token
@@ -42,12 +45,16 @@ if TYPE_CHECKING:
 
 _SEEDS_AT_ONCE = 1000
 
+_RULES = ("user_agent", "robots", "max_crawl_delay", "max_depth")
+
 _HEADERS = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """How a run ended: `reason` is finished, interrupted, max_pages or max_time. What is not finished can be resumed."""
+    """How a run ended: `reason` is finished, interrupted, max_pages, max_time, or held when nothing is left but requests of
+    hosts that are held. What is not finished can be resumed.
+    """
 
     reason: str
     stats: Stats
@@ -131,6 +138,8 @@ class Crawl:
         settings = self._settings
         self._admission.extend(await frontier.seed_urls())
         await self._seed(frontier)
+        await Steering(frontier).obey()
+        await self._describe(frontier)
         limits = HostLimits(
             limit=settings.concurrency, limit_per_host=settings.per_host, spacing=settings.delay, host_of=host_key
         )
@@ -141,6 +150,8 @@ class Crawl:
                 on_queued=scheduler.queued,
                 max_pages_per_host=settings.max_pages_per_host,
             )
+            steering = Steering(frontier, Harness(scheduler, limits, settings))
+            steering.take_up()
             await scheduler.load()
             retries = RetryPolicy(
                 max_attempts=settings.max_attempts, wait=settings.retry_wait, max_wait=settings.max_retry_wait
@@ -169,17 +180,24 @@ class Crawl:
             with _faults_of_the_spider("opened()"):
                 await self._spider.opened()
             try:
-                await self._go_round(self._engine, frontier)
+                await self._go_round(self._engine, frontier, steering)
             finally:
                 with _faults_of_the_spider("closed()"):
                     await self._spider.closed()
+        await self._describe(frontier)
         is_over = not (frontier.counts.queued or frontier.counts.leased)
-        return "finished" if is_over else self._reason
+        return "finished" if is_over else self._reason or "held"
 
-    async def _go_round(self, engine: Engine, frontier: SqliteFrontier) -> None:
+    async def _describe(self, frontier: SqliteFrontier) -> None:
+        """Keep the rules of this crawl in its file, for those who ask it why."""
+        rules = {name: getattr(self._settings, name) for name in _RULES}
+        await frontier.remember("rules", msgspec.json.encode(rules).decode())
+        await frontier.remember("scope", msgspec.json.encode(self._admission.scope.described()).decode())
+
+    async def _go_round(self, engine: Engine, frontier: SqliteFrontier, steering: Steering) -> None:
         if self._reason or not self._may_start(0):
             return
-        services = [frontier.keep_committing]
+        services = [frontier.keep_committing, steering.keep_listening]
         if self._settings.max_time:
             services.append(self._end_in_time)
         await engine.run(*services)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.text import Text
 
@@ -64,7 +64,7 @@ def line(stats: Stats) -> str:
 
 def totals(stats: Stats) -> list[str]:
     """What a crawl has done, in words: its pages first."""
-    troubles = ((stats.failed, "failed"), (stats.skipped, "skipped"))
+    troubles = ((stats.failed, "failed"), (stats.skipped, "skipped"), (stats.aside, "set aside"))
     return [
         counted(stats.done, "page"),
         *(f"{number:,} {name}" for number, name in troubles if number),
@@ -95,6 +95,14 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """A table in lines: its first and its last column are texts, those between are figures, and end below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *figures, last in rows:
+        right = (cell.rjust(width) for cell, width in zip(figures, widths[1:], strict=False))
+        yield "  ".join([first.ljust(widths[0]), *right, last]).rstrip()
 
 
 def _drawn(stats: Stats, width: int) -> Text:

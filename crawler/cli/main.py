@@ -14,6 +14,8 @@ from crawler.cli.replay import replay
 from crawler.cli.run import run
 from crawler.cli.spiders import check, list_spiders, new
 from crawler.cli.state import export, sql, status
+from crawler.cli.steer import hold, release, retry, set_host
+from crawler.cli.why import hosts, why
 from crawler.errors import CrawlError, StorageError
 
 if TYPE_CHECKING:
@@ -40,7 +42,23 @@ def crawl() -> None:
     """
 
 
-for command in (run, status, export, sql, replay, new, check, list_spiders, demo):
+for command in (
+    run,
+    status,
+    why,
+    hosts,
+    hold,
+    release,
+    set_host,
+    retry,
+    export,
+    sql,
+    replay,
+    new,
+    check,
+    list_spiders,
+    demo,
+):
     crawl.add_command(command)
 
 

@@ -38,6 +38,7 @@ _HEADLINES = {
     "interrupted": "stopped",
     "max_pages": "stopped at the limit of pages (--max-pages)",
     "max_time": "stopped at the limit of time (--max-time)",
+    "held": "nothing is left but what is held",
 }
 
 
@@ -118,7 +119,13 @@ def conclude(report: Report, state: Path, *, before: Status | None, quiet: bool)
         if stats.errors:
             say(f"errors met in this run, passing ones too: {_kinds(stats)}")
         if stats.failed:
-            say(f"what failed is listed by: crawl export {state} errors")
+            say(f"what failed is listed by: crawl export {state} errors; to try it again: crawl retry {state}")
+        if stats.aside:
+            say(
+                f"{counted(stats.aside, 'request')} set aside: crawl hosts {state}; to fetch: crawl release {state} --aside any"
+            )
+        if report.reason == "held":
+            say(f"which hosts are held: crawl hosts {state}; to go on with one: crawl release {state} HOST")
     if number := stats.errors.get("spider", 0):
         _tell_of_spider(state, number)
     if not report.finished:

@@ -47,8 +47,8 @@ class Inbox:
     async def has_news(self) -> bool:
         """Whether anybody else has written to the file since this was asked last; the first time, yes."""
         ((version,),) = await self._file.read("PRAGMA data_version")
-        before, self._version = self._version, version
-        return before != version
+        before, self._version = self._version, int(version)
+        return before != self._version
 
     async def waiting(self) -> list[Given]:
         """The orders that are still to be carried out, in the order in which they were given."""
@@ -116,7 +116,9 @@ def _encode(order: Order) -> tuple[float, str, str]:
 
 
 def _decode(what: str, argument: str) -> Order | None:
+    given = {"type": what, **msgspec.json.decode(argument)}
     try:
-        return msgspec.convert({"type": what, **msgspec.json.decode(argument)}, Order)  # type: ignore[arg-type]
+        order: Order = msgspec.convert(given, Order)
     except msgspec.ValidationError:
         return None
+    return order

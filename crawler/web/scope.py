@@ -35,6 +35,10 @@ class _Patterns:
                 expressions.append(_compiled(pattern, name))
         return cls(tuple(words), tuple(prefixes), tuple(expressions))
 
+    def spelt(self) -> list[str]:
+        """The patterns as texts alone, which mean the same."""
+        return [*self.prefixes, *map(_spelt, self.expressions)]
+
     def match(self, url: str) -> bool:
         path = url[url.index("/", len("https://")) :]
         return path.startswith(self.prefixes) or any(expression.search(url) for expression in self.expressions)
@@ -93,6 +97,16 @@ class Scope:
         if value is None or (isinstance(value, Iterable) and not isinstance(value, str)):
             return cls.of(seeds, domains=value or ())
         raise SettingError(f'scope = {value!r}: write None, "any", a list of domains, or a Scope')
+
+    def described(self) -> dict[str, Any]:
+        """What `of` takes to make this scope again, as JSON has it."""
+        return {
+            "hosts": sorted(self.hosts),
+            "domains": sorted(self.domains),
+            "anywhere": self.anywhere,
+            "allow": self.allow.spelt(),
+            "deny": self.deny.spelt(),
+        }
 
     def admits(self, url: str) -> bool:
         """Whether this canonical URL belongs to the crawl."""
@@ -156,6 +170,14 @@ def _compiled(pattern: Pattern, name: str) -> re.Pattern[str]:
         return re.compile(pattern)
     except re.error as error:
         raise SettingError(f"{name}: {pattern!r} is no regular expression: {error}") from None
+
+
+def _spelt(expression: re.Pattern[str]) -> str:
+    letters = {re.ASCII: "a", re.IGNORECASE: "i", re.MULTILINE: "m", re.DOTALL: "s", re.VERBOSE: "x"}
+    flags = "".join(letter for flag, letter in letters.items() if expression.flags & flag)
+    if flags or expression.pattern.startswith("/"):
+        return f"(?{flags}:{expression.pattern})"
+    return expression.pattern
 
 
 def _quoted(words: Iterable[str]) -> str:

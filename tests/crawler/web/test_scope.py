@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -108,6 +109,23 @@ def test_why_not(url: str, words: str | None) -> None:
 def test_a_reason_is_given_just_when_a_url_is_left_out(host: str, path: str, allow: set[str], deny: set[str]) -> None:
     scope = Scope.of([SEED], domains=["example.net"], allow=allow, deny=deny)
     assert (scope.why_not(host + path) is None) is scope.admits(host + path)
+
+
+def test_a_scope_can_be_made_again_from_its_description() -> None:
+    scope = Scope.of(
+        [SEED],
+        hosts=["a.example:8000"],
+        domains=["b.example"],
+        allow=["/docs/", "x+", re.compile("Y", re.IGNORECASE), re.compile("/z")],
+        deny=[r"\.pdf$"],
+    )
+    again = Scope.of(**json.loads(json.dumps(scope.described())))
+    for url in (
+        f"http://{host}{path}"
+        for host in ("example.org", "www.example.org", "a.example:8000", "b.example", "c.b.example", "d.example")
+        for path in ("/", "/docs/a", "/xx", "/y", "/a/z", "/docs/a.pdf", "/Docs/")
+    ):
+        assert again.admits(url) == scope.admits(url), url
 
 
 def test_what_a_spider_may_say() -> None:

@@ -1,0 +1,183 @@
+"""Steering a crawl that is finished, paused or running: `hold`, `release`, `set`, `retry`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crawler.cli.console import FAILED, FINISHED, MISUSED, complain, say
+from crawler.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from crawler.orders import Order
+
+state_option = click.argument("state", metavar="[STATE]", required=False)
+"""The crawl file, which need not be named where it is the only one in the current folder: see `state_and`."""
+
+_DEFAULT = -1.0
+"""Takes an order back."""
+
+
+@click.command(short_help="Fetch nothing more of a host, until it is released.")
+@state_option
+@click.argument("host", metavar="HOST", required=False)
+def hold(state: str | None, host: str | None) -> int:
+    """Fetch nothing more of HOST, whether the crawl in the file STATE runs now or goes on later, until it is released."""
+    from crawler.orders import Hold
+
+    path, name = state_and(state, host, "HOST")
+    return _order(path, Hold(host=_host_key(name)))
+
+
+@click.command(short_help="Let a host go on that was held, and fetch what was set aside.")
+@state_option
+@click.argument("host", metavar="[HOST]", required=False)
+@click.option("--aside", type=click.Choice(["budget", "trap", "host", "any"]), help="Queue again what stands aside for this reason; of HOST, if that is given.")  # fmt: skip
+@click.option("--url", metavar="URL", help="Queue again this URL, if it stands aside.")
+def release(state: str | None, host: str | None, *, aside: str | None, url: str | None) -> int:
+    """Go on with HOST, which was held, or left alone because it could not be reached, in the crawl in the file STATE."""
+    from crawler.orders import Release
+    from crawler.web.urls import normalize
+
+    name: str | None
+    if (aside or url) and (host is None and (state is None or _is_file(state))):
+        path, name = (Path(state) if state else only_crawl_file()), None
+    else:
+        path, name = state_and(state, host, "HOST")
+    return _order(
+        path, Release(host=_host_key(name) if name else None, aside=aside, url=normalize(url) if url else None)
+    )
+
+
+class _OrDefault(click.ParamType[float]):
+    """A number of a kind, not negative; or the word `default`."""
+
+    def __init__(self, kind: Callable[[str], float]) -> None:
+        self._kind = kind
+        self.name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if value == "default":
+            return self._kind(str(int(_DEFAULT)))
+        try:
+            number = self._kind(value)
+        except ValueError:
+            number = _DEFAULT
+        if not 0 <= number < float("inf"):
+            self.fail(f"{value!r} is neither a number from 0 on nor 'default'", param, ctx)
+        return number
+
+
+@click.command("set", short_help="Treat a host otherwise: its delay, connections, budget or priority.")
+@state_option
+@click.argument("host", metavar="HOST", required=False)
+@click.option("--delay", type=_OrDefault(float), metavar="SECONDS", help="The least time between the starts of two requests.")  # fmt: skip
+@click.option("--per-host", type=_OrDefault(int), metavar="N", help="Connections at once.")
+@click.option("--budget", type=_OrDefault(int), metavar="N", help="How many of its requests are made in all; 0: any number.")  # fmt: skip
+@click.option("--priority", type=int, metavar="N", help="The priority of all its requests that wait now.")
+def set_host(
+    state: str | None,
+    host: str | None,
+    *,
+    delay: float | None,
+    per_host: int | None,
+    budget: int | None,
+    priority: int | None,
+) -> int:
+    """Treat HOST otherwise than the settings say, in the crawl in the file STATE. The word `default` instead of a number takes
+    that back.
+    """
+    from crawler.orders import Change
+
+    if delay is per_host is budget is priority is None:
+        raise UsageError("say what to set: --delay, --per-host, --budget or --priority")
+    if per_host == 0:
+        raise UsageError("--per-host 0 would be no connection at all; to fetch nothing, hold the host")
+    path, name = state_and(state, host, "HOST")
+    return _order(path, Change(host=_host_key(name), delay=delay, per_host=per_host, budget=budget, priority=priority))
+
+
+@click.command(short_help="Try again what failed.")
+@state_option
+@click.option("--failed", is_flag=True, help="Whatever failed; the default.")
+@click.option("--status", "statuses", multiple=True, metavar="STATUS", help="What failed with this status: 503, or 5xx. Repeatable.")  # fmt: skip
+@click.option("--kind", "kinds", multiple=True, metavar="KIND", help="What failed with this kind of error: timeout, connect, dns, … Repeatable.")  # fmt: skip
+@click.option("--host", metavar="HOST", help="Only requests of this host.")
+def retry(
+    state: str | None, *, failed: bool, statuses: tuple[str, ...], kinds: tuple[str, ...], host: str | None
+) -> int:
+    """Queue again the requests that failed in the crawl in the file STATE, as if they had never been tried.
+
+    When the crawl had finished, crawl run goes on with them.
+    """
+    from crawler.orders import Retry
+
+    if failed and (statuses or kinds):
+        raise UsageError("--failed is whatever failed; leave it out to name a status or a kind")
+    order = Retry(
+        statuses=_statuses(statuses) if statuses else None,
+        kinds=list(kinds) or None,
+        host=_host_key(host) if host else None,
+    )
+    return _order(Path(state) if state else only_crawl_file(), order)
+
+
+def state_and(state: str | None, other: str | None, what: str) -> tuple[Path, str]:
+    """The crawl file and what stands behind it. One argument alone is the latter, and the file the only one of the folder."""
+    if state is not None and other is not None:
+        return Path(state), other
+    if state is None or _is_file(state):
+        raise UsageError(f"{what} is missing: name the crawl file and then {what}")
+    return only_crawl_file(), state
+
+
+def only_crawl_file() -> Path:
+    """The one crawl file of the current folder; UsageError if there are more, or none."""
+    files = sorted(Path().glob("*.crawl"))
+    if len(files) == 1:
+        return files[0]
+    there_is = f"there are {', '.join(map(str, files))}" if files else "there is none in this folder"
+    raise UsageError(f"name the crawl file: {there_is}")
+
+
+def _is_file(text: str) -> bool:
+    return text.endswith(".crawl") or Path(text).is_file()
+
+
+def _host_key(text: str) -> str:
+    """A host as the crawl file has it, from its name or a URL on it, in whatever case and script."""
+    from crawler.web.urls import host_of, normalize
+
+    return host_of(normalize(text if "//" in text else f"http://{text}/"))
+
+
+def _statuses(texts: Sequence[str]) -> list[int]:
+    """503 stands for itself, 5xx for 500 to 599."""
+    found: list[int] = []
+    for text in texts:
+        if re.fullmatch("[1-9][0-9][0-9]", text):
+            found.append(int(text))
+        elif re.fullmatch("[1-9]xx", text, re.IGNORECASE):
+            found.extend(range(int(text[0]) * 100, int(text[0]) * 100 + 100))
+        else:
+            raise UsageError(f"--status {text}: write a status, such as 503, or a class of them, such as 5xx")
+    return found
+
+
+def _order(path: Path, order: Order) -> int:
+    from crawler.ordering import order_of
+
+    answer = order_of(path, order)
+    if answer is None:
+        say(f"the order is noted in {path}, but whoever holds that file has not carried it out yet; crawl run will")
+        return FAILED
+    if answer.is_refusal:
+        complain(answer.text)
+        return MISUSED
+    click.echo(answer.text)
+    return FINISHED

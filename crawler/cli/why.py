@@ -1,0 +1,105 @@
+"""`crawl why` and `crawl hosts`: what a crawl file tells of one URL, and of each host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crawler.cli.console import FAILED, FINISHED
+from crawler.cli.steer import only_crawl_file, state_and, state_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from crawler.frontier.census import HostRow
+
+_SORTS = ["host", "queued", "done", "failed", "skipped", "aside", "bytes", "pace", "latency"]
+
+
+@click.command(short_help="Tell why a URL was or was not fetched.")
+@state_option
+@click.argument("url", metavar="URL", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def why(state: str | None, url: str | None, *, as_json: bool) -> int:
+    """Tell why URL was or was not fetched in the crawl in the file STATE: where it was found, what became of it, what it waits
+    for. Exit code 1 if it was never found.
+    """
+    import msgspec
+
+    from crawler import why as explaining
+    from crawler.frontier.statefile import StateFile
+
+    path, wanted = state_and(state, url, "URL")
+    with StateFile(path) as file:
+        answer = explaining.why(file, wanted)
+    if as_json:
+        click.echo(msgspec.json.encode({"found": answer.found, **msgspec.structs.asdict(answer)}))
+    else:
+        click.echo("\n".join(explaining.in_words(answer, str(path))))
+    return FINISHED if answer.found else FAILED
+
+
+@click.command(short_help="List the hosts of a crawl, and how they are treated.")
+@click.argument("state", metavar="[STATE]", required=False)
+@click.option("--sort", type=click.Choice(_SORTS), default="done", help="What to sort by; by default what most pages came from.")  # fmt: skip
+@click.option("--limit", type=click.IntRange(min=0), default=0, metavar="N", help="List at most N hosts.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line, with every figure.")
+def hosts(state: str | None, *, sort: Any, limit: int, as_json: bool) -> int:
+    """List the hosts of the crawl in the file STATE: what waits for each, what came of it, at what pace it is asked."""
+    from pathlib import Path
+
+    import msgspec
+
+    from crawler.cli.state import write_rows
+    from crawler.frontier import census
+    from crawler.frontier.statefile import StateFile
+
+    with StateFile(Path(state) if state else only_crawl_file()) as file:
+        rows = census.hosts(file, sort=sort, limit=limit)
+        if as_json:
+            return write_rows("-", (msgspec.json.encode(row).decode() for row in rows))
+        for line in _table(rows):
+            click.echo(line)
+    return FINISHED
+
+
+_COLUMNS = ("host", "done", "failed", "skipped", "queued", "aside", "fetched", "pace", "latency", "")
+"""Headings; only the first and the last column are texts."""
+
+
+def _table(rows: Iterable[HostRow]) -> Iterator[str]:
+    from crawler.progress import aligned
+
+    return aligned([_COLUMNS, *map(_cells, rows)])
+
+
+def _cells(row: HostRow) -> tuple[str, ...]:
+    from crawler.progress import size
+
+    counts = (row.done, row.failed, row.skipped, row.queued + row.leased, row.aside)
+    return (
+        row.host,
+        *(f"{count:,}" for count in counts),
+        size(row.bytes),
+        "" if row.pace is None else f"{row.pace:.2f} s",
+        "" if row.latency is None else f"{row.latency:.2f} s",
+        ", ".join(_remarks(row)),
+    )
+
+
+def _remarks(row: HostRow) -> Iterator[str]:
+    if row.held:
+        yield f"held since {_instant(row.held)}"
+    if row.resting_until:
+        yield f"left alone until {_instant(row.resting_until)}"
+    if row.delay is not None:
+        yield f"delay {row.delay:g} s"
+    if row.per_host is not None:
+        yield f"per-host {row.per_host}"
+    if row.budget is not None:
+        yield f"budget {row.budget:,}"
+
+
+def _instant(iso: str) -> str:
+    return f"{iso[:16].replace('T', ' ')} UTC"

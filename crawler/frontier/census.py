@@ -1,0 +1,103 @@
+"""The hosts of a crawl, as its file has them: what waits for each, what came of it, and how it is treated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import msgspec
+
+from crawler.frontier.trace import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from crawler.frontier.statefile import StateFile
+
+SortKey: TypeAlias = Literal["host", "queued", "done", "failed", "skipped", "aside", "bytes", "pace", "latency"]
+
+_CENSUS = """
+WITH over AS (
+    SELECT request.host AS host, count(*) FILTER (WHERE state = 'done') AS done,
+           count(*) FILTER (WHERE state = 'failed') AS failed, count(*) FILTER (WHERE state = 'skipped') AS skipped,
+           coalesce(sum(size), 0) AS bytes
+    FROM result JOIN request ON request.id = result.request GROUP BY request.host),
+waiting AS (SELECT host, count(*) AS queued FROM queue GROUP BY host),
+leased AS (SELECT host, count(*) AS leased FROM lease GROUP BY host),
+apart AS (SELECT host, count(*) AS aside FROM aside GROUP BY host),
+census AS (
+    SELECT host.name AS host, coalesce(queued, 0) AS queued, coalesce(leased, 0) AS leased, coalesce(done, 0) AS done,
+           coalesce(failed, 0) AS failed, coalesce(skipped, 0) AS skipped, coalesce(aside, 0) AS aside,
+           coalesce(bytes, 0) AS bytes, host_state.pace, host_state.latency, coalesce(host_state.failures, 0) AS failures,
+           host_state.resting_until, host_state.held, host_state.delay, host_state.per_host, host_state.budget
+    FROM host LEFT JOIN over ON over.host = host.id LEFT JOIN waiting ON waiting.host = host.id
+    LEFT JOIN leased ON leased.host = host.id LEFT JOIN apart ON apart.host = host.id
+    LEFT JOIN host_state ON host_state.host = host.id)
+SELECT * FROM census"""
+
+_STANDING = """
+SELECT host.name, (SELECT count(*) FROM queue WHERE queue.host = host.id),
+       (SELECT count(*) FROM aside WHERE aside.host = host.id), host_state.resting_until, host_state.held,
+       host_state.delay, host_state.per_host, host_state.budget
+FROM host LEFT JOIN host_state ON host_state.host = host.id WHERE host.name = ?"""
+
+
+class HostRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A host. The counts are of requests; `bytes` of decoded bodies.
+
+    `pace`: seconds between two requests, and `latency`: seconds to an answer, as learned so far. `resting_until` and
+    `held` (since when): ISO 8601, UTC. `delay`, `per_host` and `budget`: the user's orders. None: nothing known, no order.
+    """
+
+    host: str
+    queued: int
+    leased: int
+    done: int
+    failed: int
+    skipped: int
+    aside: int
+    bytes: int
+    pace: float | None
+    latency: float | None
+    failures: int
+    resting_until: str | None
+    held: str | None
+    delay: float | None
+    per_host: int | None
+    budget: int | None
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """What decides whether a host is asked now: see `HostRow`."""
+
+    host: str
+    queued: int
+    aside: int
+    resting_until: str | None
+    held: str | None
+    delay: float | None
+    per_host: int | None
+    budget: int | None
+
+
+def hosts(file: StateFile, *, sort: SortKey = "done", limit: int = 0) -> Iterator[HostRow]:
+    """The hosts that anything was found on, those first that have most of what they are sorted by (by name: from a to z);
+    at most `limit` of them, 0: all."""
+    order = "host" if sort == "host" else f"coalesce({sort}, 0) DESC, host"
+    rows = file.query(f"{_CENSUS} ORDER BY {order} LIMIT ?", (limit or -1,))
+    for row in rows:
+        yield _typed(HostRow, row)
+
+
+def standing(file: StateFile, host: str) -> Standing | None:
+    """What decides whether a host is asked now; None for one that nothing was found on."""
+    for row in file.query(_STANDING, (host,)):
+        return _typed(Standing, row)
+    return None
+
+
+def _typed(kind: Any, row: tuple[Any, ...]) -> Any:
+    fields = dict(zip(kind.__struct_fields__, row, strict=True))
+    for name in ("resting_until", "held"):
+        if fields[name] is not None:
+            fields[name] = iso(fields[name])
+    return kind(**fields)

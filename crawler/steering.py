@@ -1,0 +1,210 @@
+"""Carrying out orders: by the process that crawls, within a second, or by whoever holds the file of a crawl at rest.
+
+What is ordered of a host is kept in the crawl file, so it outlasts the run. A crawl that runs has it in hand besides: its
+reins are the limits of the connector and the scheduler.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from difflib import get_close_matches
+from itertools import islice
+from typing import TYPE_CHECKING, Protocol, assert_never
+
+from client.origin import HostKey
+from crawler.errors import UsageError
+from crawler.frontier.protocol import HostState
+from crawler.orders import Change, Hold, Release, Retry
+from crawler.outcome import Aside
+from crawler.progress import counted
+
+if TYPE_CHECKING:
+    from client.limits import HostLimits
+    from crawler.frontier.sqlite import SqliteFrontier
+    from crawler.orders import Order
+    from crawler.scheduler import Scheduler
+    from crawler.settings import Settings
+
+ANY = "any"
+"""In place of a reason: whatever the reason."""
+
+REFUSED = "refused: "
+"""How the answer to an order begins that could not be carried out."""
+
+_LOOK_SECONDS = 0.25
+"""How often the file is looked at for orders: one PRAGMA, about 0.1 ms."""
+
+_HOSTS_COMPARED = 10_000
+"""Among so many the name is looked for that was probably meant."""
+
+
+class Reins(Protocol):
+    """What a crawl that runs does at once."""
+
+    def hold(self, host: HostKey) -> None:
+        """Ask nothing more of the host."""
+
+    def release(self, host: HostKey) -> None:
+        """Go on with a host that is held or left alone."""
+
+    def treat(self, host: HostKey, state: HostState) -> None:
+        """Keep to what is now ordered of the host: its delay, its number of connections."""
+
+
+class Harness:
+    """The reins of a crawl that runs."""
+
+    def __init__(self, scheduler: Scheduler, limits: HostLimits, settings: Settings) -> None:
+        self._scheduler = scheduler
+        self._limits = limits
+        self._settings = settings
+
+    def hold(self, host: HostKey) -> None:
+        self._scheduler.hold(host)
+
+    def release(self, host: HostKey) -> None:
+        self._scheduler.release(host)
+
+    def treat(self, host: HostKey, state: HostState) -> None:
+        settings = self._settings
+        self._limits.configure(
+            host,
+            limit_per_host=settings.per_host if state.per_host is None else state.per_host,
+            spacing=settings.delay if state.delay is None else state.delay,
+        )
+
+
+class Steering:
+    """The orders of one crawl. Without `reins`, it is at rest."""
+
+    def __init__(self, frontier: SqliteFrontier, reins: Reins | None = None) -> None:
+        self._frontier = frontier
+        self._reins = reins
+
+    def take_up(self) -> None:
+        """Go by what was ordered of hosts in earlier runs."""
+        assert self._reins, "only a crawl that runs has anything in hand"
+        for host, state in self._frontier.host_states().items():
+            if state.held:
+                self._reins.hold(host)
+            if state.delay is not None or state.per_host is not None:
+                self._reins.treat(host, state)
+
+    async def keep_listening(self) -> None:
+        """Carry orders out soon after they are given; until cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            if await self._frontier.inbox.has_news():
+                await self.obey()
+
+    async def obey(self) -> None:
+        """Carry out all orders that wait, in their order. What cannot be done is answered, and disturbs nothing.
+
+        Killed between an order's effect and its answer, it is carried out once more, which changes nothing.
+        """
+        for number, order in await self._frontier.inbox.waiting():
+            await self._frontier.inbox.close(number, await self._answer(order))
+
+    async def _answer(self, order: Order | None) -> str:
+        try:
+            return await self._carry_out(order)
+        except UsageError as error:
+            return f"{REFUSED}{error}"
+
+    async def _carry_out(self, order: Order | None) -> str:
+        match order:
+            case Hold():
+                return await self._hold(self._known(order.host))
+            case Release():
+                return await self._release(order)
+            case Change():
+                return await self._change(order, self._known(order.host))
+            case Retry():
+                return await self._retry(order)
+            case None:
+                raise UsageError("the version of the program that holds the crawl file does not know this order")
+            case _:
+                assert_never(order)
+
+    async def _hold(self, host: HostKey) -> str:
+        if self._state_of(host).held:
+            return f"{host} is held already"
+        self._frontier.note_host(host, held=time.time())
+        await self._frontier.flush()
+        if self._reins:
+            self._reins.hold(host)
+        return f"{host} is held: nothing more of it is fetched until it is released"
+
+    async def _release(self, order: Release) -> str:
+        host = self._known(order.host) if order.host else None
+        told = [await self._let_go(host)] if host else []
+        if order.aside or order.url:
+            reason = None if order.aside in (None, ANY) else Aside(order.aside)
+            told.append(_queued_again(await self._frontier.release(host=host, reason=reason, url=order.url)))
+        return "; ".join(told)
+
+    async def _let_go(self, host: HostKey) -> str:
+        state = self._state_of(host)
+        was_held, was_resting = state.held, (state.resting_until or 0.0) > time.time()
+        self._frontier.note_host(host, held=None, failures=None, resting_until=None)
+        await self._frontier.flush()
+        if self._reins:
+            self._reins.release(host)
+        tried_again = await self._frontier.release(host=host, reason=Aside.HOST)
+        if tried_again:
+            return f"{host} is released; {_queued_again(tried_again)}"
+        return f"{host} is released" if was_held or was_resting else f"{host} was neither held nor left alone"
+
+    async def _change(self, order: Change, host: HostKey) -> str:
+        orders = {"delay": order.delay, "per_host": order.per_host, "budget": order.budget}
+        given = {name: value if value >= 0 else None for name, value in orders.items() if value is not None}
+        told = [_told(name, value) for name, value in given.items() if value is not None]
+        if taken_back := [f"no {name.replace('_', '-')}" for name, value in given.items() if value is None]:
+            told.append(f"{', '.join(taken_back)} of its own any more")
+        if given:
+            self._frontier.note_host(host, **given)
+            await self._frontier.flush()
+            if self._reins:
+                self._reins.treat(host, self._state_of(host))
+        if order.priority is not None:
+            moved = await self._frontier.reprioritise(host=host, priority=order.priority)
+            told.append(f"priority {order.priority} for {counted(moved, 'request')} that {_waits(moved)}")
+        return f"{host}: {', '.join(told)}"
+
+    async def _retry(self, order: Retry) -> str:
+        host = self._known(order.host) if order.host else None
+        moved = await self._frontier.retry(statuses=order.statuses, kinds=order.kinds, host=host)
+        if not moved:
+            return "nothing of that kind has failed"
+        then = "" if self._reins else "; crawl run goes on with them"
+        return f"{counted(moved, 'failed request')} queued again{then}"
+
+    def _known(self, host: str) -> HostKey:
+        """A host that something was found on; UsageError for any other."""
+        key = HostKey(host)
+        if key not in self._frontier.intake.host_ids:
+            close = get_close_matches(host, islice(self._frontier.intake.host_ids, _HOSTS_COMPARED), n=1)
+            raise UsageError(f"nothing was found on a host {host}" + (f"; did you mean {close[0]}?" if close else ""))
+        return key
+
+    def _state_of(self, host: HostKey) -> HostState:
+        return self._frontier.host_states().get(host) or HostState()
+
+
+def _told(name: str, value: float) -> str:
+    match name:
+        case "delay":
+            return f"at least {value:g} s between two requests"
+        case "per_host":
+            return f"at most {counted(int(value), 'connection')} at once"
+        case _:
+            return f"a budget of {counted(int(value), 'request') if value else 'any number of requests'}"
+
+
+def _queued_again(moved: int) -> str:
+    return f"{counted(moved, 'request')} queued again that stood aside"
+
+
+def _waits(number: int) -> str:
+    return "waits" if number == 1 else "wait"
