@@ -51,7 +51,8 @@ _SESSION = re.compile(
         | (?<=/)\(s\(\w{24}\)\)/ )""",
     re.VERBOSE | re.IGNORECASE,
 )
-_NESTED_ESCAPES = "%252525"
+_NESTED_ESCAPE = re.compile("%2525[2-7][0-9A-F]")
+"""An escape of an escape of an escape: the URL of a page that was told where to go back to, which had been told so itself."""
 
 Kind: TypeAlias = str
 """What URLs of one pattern have in common: their host, and the pattern."""
@@ -86,7 +87,7 @@ class Traps:
         self._copied: set[Kind] = set()
         self._page: str | None = None
         self._page_kind: Kind | None = None
-        self._page_is_date = False
+        self._page_is_date: bool | None = None
         self._page_copies = 0
 
     def visited(self, url: str, body: bytes) -> None:
@@ -119,11 +120,9 @@ class Traps:
         path, _, query = url.split("/", 3)[3].partition("?")
         if thresholds.url_length and len(url) > thresholds.url_length:
             return f"a URL of {len(url)} characters"
-        if thresholds.repeats and (path.count("/") >= thresholds.repeats or query):
-            grown = _grown_path(path.split("/"), thresholds.repeats) or _grown_query(
-                query.split("&"), thresholds.repeats
-            )
-            if grown:
+        if most := thresholds.repeats:
+            grown = _grown_path(path.split("/"), most) if path.count("/") >= most else None
+            if grown := grown or (_grown_query(query, most) if query else None):
                 return grown
         if (query or ";" in path or "(" in path) and (known := self._known_but_for_session(url)):
             return known
@@ -157,21 +156,29 @@ class Traps:
     def _barren(self, url: str, kind: Kind | None) -> str | None:
         if not self._page_kind:
             return None
-        record = self._record(self._page_kind)
-        is_date = self._page_is_date and _is_date(url)
-        if kind != self._page_kind and not is_date:
+        record, thresholds = self._record(self._page_kind), self._thresholds
+        is_same = kind == self._page_kind
+        if is_same and record.barren <= min(thresholds.dates, thresholds.pages):
+            return None
+        is_date = self._is_on_date() and _is_date(url)
+        if not is_same and not is_date:
             record.barren = 0
             return None
-        most = self._thresholds.dates if is_date else self._thresholds.pages
+        most = thresholds.dates if is_date else thresholds.pages
         if not most or record.barren <= most:
             return None
         what = "further dates" if is_date else "more of them"
         return f"the last {record.barren} pages like {self._page_kind} led to nothing but {what}"
 
+    def _is_on_date(self) -> bool:
+        if self._page_is_date is None:
+            self._page_is_date = self._page is not None and _is_date(self._page)
+        return self._page_is_date
+
     def _look_at(self, page: str) -> None:
         self._page = page
         self._page_kind = _kind_of(page)
-        self._page_is_date = self._page_kind is not None and _is_date(page)
+        self._page_is_date = None
         self._page_copies = 0
 
     def _record(self, kind: Kind) -> _Record:
@@ -212,13 +219,19 @@ def _grown_path(segments: list[str], most: int) -> str | None:
             run = segments[place : place + width]
             if streak >= width * most and not all(map(str.isdigit, run)):
                 return f"/{'/'.join(run)} stands {most + 1} times in a row in its path"
-    segment, times = Counter(one for one in segments if not one.isdigit()).most_common(1)[0]
-    return f"/{segment} stands {times} times in its path" if times > 2 * most else None
+    for segment, times in Counter(segments).most_common():
+        if times <= 2 * most:
+            return None
+        if not segment.isdigit():
+            return f"/{segment} stands {times} times in its path"
+    return None
 
 
-def _grown_query(pairs: list[str], most: int) -> str | None:
-    if len(pairs) - len(set(pairs)) >= most:
-        pair, times = Counter(pairs).most_common(1)[0]
-        if times > most:
-            return f"{pair} stands {times} times in its query"
-    return "its query holds escapes of escapes of escapes" if any(_NESTED_ESCAPES in pair for pair in pairs) else None
+def _grown_query(query: str, most: int) -> str | None:
+    if _NESTED_ESCAPE.search(query):
+        return "its query holds escapes of escapes of escapes"
+    pairs = query.split("&")
+    if len(pairs) - len(set(pairs)) < most:
+        return None
+    pair, times = Counter(pairs).most_common(1)[0]
+    return f"{pair} stands {times} times in its query" if times > most else None

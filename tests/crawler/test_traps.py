@@ -1,0 +1,233 @@
+"""What looks like a trap, and what must not: real sites lose nothing."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from selectolax.lexbor import LexborHTMLParser
+
+from crawler.traps import Thresholds, Traps
+from crawler.web.links import base_of, hrefs
+from crawler.web.urls import normalize, resolve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOST = "http://h.example"
+LOW = Thresholds(dates=5, pages=10, copies=3)
+
+
+def suspected(path: str) -> str | None:
+    """What is said of a URL that stands for itself."""
+    return Traps().suspicion(HOST + path, None)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/a/a/a/a/",
+        "/start/a/b/a/b/a/b/a/b",
+        "/a/b/c/a/b/c/a/b/c/a/b/c/end",
+        "/a/b/a/c/a/d/a/e/a/f/a/g/a",
+        "//////",
+        "/list?x=1&x=1&x=1&x=1",
+        "/login?to=%25252Flogin",
+        "/a" * 1100,
+    ],
+)
+def test_urls_that_grow(path: str) -> None:
+    assert suspected(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/a/a/a",
+        "/a/b/a/b/a/b",
+        "/list/0/0/0/0/0",
+        "/python/python/lib/python/python.html",
+        "/list?x=1&x=2&x=3&x=4&x=5",
+        "/login?to=%252Flogin",
+        "/" + "a" * 2000,
+    ],
+)
+def test_urls_that_do_not(path: str) -> None:
+    assert suspected(path) is None
+
+
+def test_a_threshold_of_zero_is_never_passed() -> None:
+    traps = Traps(Thresholds(repeats=0, url_length=0, dates=0, pages=0, copies=0))
+    assert traps.suspicion(HOST + "/a" * 5000, None) is None
+    for number in range(100):
+        traps.visited(f"{HOST}/p/{number}", b"the same")
+        assert traps.suspicion(f"{HOST}/p/{number + 1}", f"{HOST}/p/{number}") is None
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("/a;jsessionid=0123456789ABCDEF", "/a;jsessionid=F123456789ABCDEF"),
+        ("/a;jsessionid=0123456789ABCDEF.node1?b=c", "/a;jsessionid=F123456789ABCDEF.node2?b=c"),
+        ("/a?PHPSESSID=h8rj2k4l5m6n7o8p", "/a?PHPSESSID=99rj2k4l5m6n7o8p"),
+        ("/a?b=c&sid=0123456789abcdef&d=e", "/a?b=c&sid=1123456789abcdef&d=e"),
+        ("/(S(4o5qgk45xh2zjqvvnsb2zu55))/a", "/(S(5o5qgk45xh2zjqvvnsb2zu55))/a"),
+    ],
+)
+def test_one_session_is_enough(first: str, second: str) -> None:
+    """The first URL is fetched as it is: without its session it may not work."""
+    traps = Traps()
+    assert traps.suspicion(HOST + first, None) is None
+    assert traps.suspicion(HOST + second, None)
+    assert traps.suspicion(HOST + first.replace("/a", "/other"), None) is None
+
+
+@pytest.mark.parametrize(
+    "path", ["/a?sid=17", "/a?session=spring-in-the-mountains", "/a?side=0123456789abcdef", "/a?s=x1"]
+)
+def test_what_is_no_session(path: str) -> None:
+    traps = Traps()
+    assert traps.suspicion(HOST + path, None) is None
+    assert traps.suspicion(HOST + path.replace("=", "=2"), None) is None
+
+
+def fetched_until_suspected(traps: Traps, start: str, *links: tuple[str, ...], most: int = 1000) -> list[str]:
+    """The pages of a chain, each with its own links and the way to the next, up to the one that is suspected."""
+    fetched = []
+    url = HOST + start
+    for page, (following, *others) in zip(range(most), links, strict=False):
+        traps.visited(url, f"page {page} {url}".encode())
+        fetched.append(url)
+        for other in others:
+            assert traps.suspicion(HOST + other, url) is None
+        if traps.suspicion(HOST + following, url):
+            return fetched
+        url = HOST + following
+    return fetched
+
+
+DAYS = [(date(2024, 1, 1) + timedelta(days=number)) for number in range(100)]
+
+
+@pytest.mark.parametrize(
+    "form", ["/{:%Y/%m/%d}/", "/day/{:%Y-%m-%d}.html", "/cal?date={:%Y%m%d}", "/c?year={0:%Y}&day={0:%j}"]
+)
+def test_a_calendar_without_events_ends(form: str) -> None:
+    chain = [(form.format(day),) for day in DAYS]
+    assert len(fetched_until_suspected(Traps(LOW), form.format(DAYS[0]), *chain[1:])) == LOW.dates + 1
+
+
+def test_views_of_a_calendar_that_feed_one_another_end() -> None:
+    """Months lead to days, days to months; and each day asks visitors to log in, to come back to it."""
+    traps = Traps(LOW)
+    month, day = "/2024/{:02}/", "/2024/{:02}/01"
+    for number in range(1, 12):
+        traps.visited(HOST + month.format(number), str(number).encode())
+        suspicions = [
+            traps.suspicion(HOST + path, HOST + month.format(number))
+            for path in (day.format(number), f"/login?to=%2F2024%2F{number:02}", month.format(number + 1))
+        ]
+        assert all(suspicions) == any(suspicions) == (number > LOW.dates)
+
+
+def test_a_calendar_with_events_does_not_end_before_them() -> None:
+    chain = [(f"/{day:%Y/%m/%d}", f"/{day:%Y/%m/%d}/party") for day in DAYS]
+    assert len(fetched_until_suspected(Traps(LOW), "/2023/12/31", *chain)) == len(DAYS)
+
+
+def test_a_pattern_that_feeds_only_itself_ends() -> None:
+    chain = [(f"/maze/{number}?from={number - 1}",) for number in range(1, 100)]
+    assert len(fetched_until_suspected(Traps(LOW), "/maze/0?from=x", *chain)) == LOW.pages + 1
+
+
+def test_a_list_with_something_on_it_does_not_end() -> None:
+    chain = [(f"/list?page={number}", f"/thing/{number}") for number in range(100)]
+    assert len(fetched_until_suspected(Traps(LOW), "/list?page=x", *chain)) == 100
+
+
+def test_things_on_a_list_are_no_pattern_of_a_trap() -> None:
+    traps = Traps(LOW)
+    traps.visited(f"{HOST}/list", b"list")
+    for number in range(100):
+        assert traps.suspicion(f"{HOST}/thing/{number}", f"{HOST}/list") is None
+    for number in range(100):
+        traps.visited(f"{HOST}/thing/{number}", str(number).encode())
+    assert traps.suspicion(f"{HOST}/thing/100", f"{HOST}/list") is None
+
+
+def test_a_pattern_of_copies_ends_wherever_it_is_found() -> None:
+    traps = Traps(LOW)
+    for number in range(LOW.copies):
+        traps.visited(f"{HOST}/p?id={number}", b"the same")
+        assert traps.suspicion(f"{HOST}/p?id=x{number}", f"{HOST}/list") is None
+    traps.visited(f"{HOST}/p?id=last", b"the same")
+    assert traps.suspicion(f"{HOST}/p?id=after", f"{HOST}/list")
+    assert traps.suspicion(f"{HOST}/q?id=after", f"{HOST}/list") is None
+    assert traps.suspicion("http://other.example/p?id=after", f"{HOST}/list") is None
+    traps.visited(f"{HOST}/p?id=queued", b"another")
+    assert traps.suspicion(f"{HOST}/p?id=again", f"{HOST}/list") is None
+
+
+def test_what_a_page_leads_to_that_came_often_is_suspected() -> None:
+    """Each of the first copies led somewhere, and there the same page was."""
+    traps = Traps(LOW)
+    for path in ("/", "/x/", "/x/y/"):
+        traps.visited(HOST + path, b"<a href=x/>")
+        assert traps.suspicion(f"{HOST}{path}x/", HOST + path) is None
+    traps.visited(f"{HOST}/y/x/", b"<a href=x/>")
+    assert traps.suspicion(f"{HOST}/y/x/x/", f"{HOST}/y/x/")
+    traps.visited("http://other.example/", b"<a href=x/>")
+    assert traps.suspicion("http://other.example/x/", "http://other.example/") is None
+
+
+@given(st.text(max_size=40), st.text(max_size=40), st.binary(max_size=4))
+def test_nothing_is_an_error(path: str, query: str, body: bytes) -> None:
+    url = normalize(f"{HOST}/{path}?{query}")
+    traps = Traps(Thresholds(1, 100, 1, 1, 1))
+    for _ in range(4):
+        traps.visited(url, body)
+        traps.suspicion(url, url)
+
+
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_KINDS_KEPT", "_BODIES_KEPT", "_SESSIONS_KEPT"):
+        monkeypatch.setattr(f"crawler.traps.{name}", 10)
+    traps = Traps(LOW)
+    for number in range(100):
+        host = f"http://h{number}.example"
+        traps.visited(f"{host}/{number}", str(number).encode())
+        traps.suspicion(f"{host}/?sid=0123456789abcdef", f"{host}/{number}")
+    kept = (traps._records, traps._bodies, traps._sessions)
+    assert [len(one) for one in kept] == [10, 10, 10]
+
+
+@pytest.mark.corpus
+def test_real_sites_lose_nothing(corpus_root: Path) -> None:
+    """Every page that links of the corpus lead to, with its true body, in the order of discovery."""
+    traps, waiting = Traps(), [f"{HOST}/"]
+    seen = set(waiting)
+    for number in count():
+        if number == len(waiting):
+            break
+        url = waiting[number]
+        file = corpus_root / url.removeprefix(f"{HOST}/").partition("?")[0]
+        file = file / "index.html" if file.is_dir() else file
+        if not file.is_file():
+            continue
+        body = file.read_bytes()
+        traps.visited(url, body)
+        if file.suffix not in (".html", ".htm"):
+            continue
+        document = LexborHTMLParser(body)
+        here = f"{HOST}/{file.relative_to(corpus_root)}"
+        for link in resolve(base_of(document, here), hrefs(document)):
+            if link.startswith(HOST) and link not in seen:
+                assert traps.suspicion(link, url) is None, link
+                seen.add(link)
+                waiting.append(link)
+    assert len(waiting) > 5500
