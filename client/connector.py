@@ -134,21 +134,27 @@ class BaseConnector(ABC):
 
     async def connect(
         self,
-        req: ClientRequest,
+        request: ClientRequest | None = None,
         traces: Sequence[Trace] = (),
         timeout: ClientTimeout = DEFAULT_TIMEOUT,
         *,
         deadline_at: float = inf,
+        req: ClientRequest | None = None,
     ) -> Connection:
         """Lend a connection for a request, waiting for its host's slot first.
 
-        `deadline_at`, on the loop's clock, is that of the whole request. Raises `ClientConnectorError` or one of its kind
-        when no connection can be opened, `ConnectionTimeoutError` and `ServerTimeoutError` at the deadlines,
-        `ClientConnectionError` when the connector is closed. Cancelled, it leaves nothing taken.
+        It may be named `req`, too: aiohttp's documentation and its code differ. `deadline_at`, on the loop's clock, is that
+        of the whole request. Raises `ClientConnectorError` or one of its kind when no connection can be opened,
+        `ConnectionTimeoutError` and `ServerTimeoutError` at the deadlines, `ClientConnectionError` when the connector is
+        closed. Cancelled, it leaves nothing taken.
         """
         if self._is_closed:
             raise ClientConnectionError("the connector is closed")
-        key = req.connection_key
+        if request is None:
+            request, req = req, None
+        if request is None or req is not None:
+            raise TypeError("connect() takes one request")
+        key = request.connection_key
         host = self._limits.host_of(key.origin)
         slot = self._limits.acquire_nowait(host)
         now = self._loop.time()
@@ -161,7 +167,7 @@ class BaseConnector(ABC):
             if slot is None:
                 slot = await self._wait_for_slot(host, traces)
             queued = self._loop.time() - now
-            connection = await self._connect_with(slot, req, key, traces, timeout)
+            connection = await self._connect_with(slot, request, key, traces, timeout)
         connection.queued = queued
         return connection
 

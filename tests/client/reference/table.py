@@ -258,7 +258,7 @@ PARAMETERS: Final[dict[str, dict[str, object]]] = {
         "enable_cleanup_closed": False,
         "loop": None,
     },
-    "BaseConnector.connect": {"req": REQUIRED},
+    "BaseConnector.connect": {"request": None, "req": None},
     "BaseConnector._create_connection": {"req": REQUIRED},
     "TCPConnector": {
         "verify_ssl": True,

@@ -194,6 +194,7 @@ async def test_limits_may_be_shared(make: Callable[..., BaseConnector], nginx: A
 
 @exercises(
     "BaseConnector.connect",
+    "BaseConnector.connect(request)",
     "BaseConnector.connect(req)",
     "Connection",
     "Connection.closed",
@@ -211,10 +212,13 @@ async def test_a_connection_can_be_borrowed(make: Callable[..., BaseConnector], 
         assert kept.transport is not None
         kept.release()
         assert kept.closed
-        again = await connector.connect(request)
-        assert again.transport is not None
-        again.close()
-        assert again.closed
+        for again in (await connector.connect(request=request), await connector.connect(req=request)):
+            assert again.transport is not None
+            again.close()
+            assert again.closed
+        for none_or_two in (connector.connect(), connector.connect(request, req=request)):
+            with pytest.raises(TypeError, match="one request"):
+                await none_or_two
         return await handler(request)
 
     async with ClientSession(connector=connector, middlewares=[borrow]) as session:

@@ -140,11 +140,13 @@ def test_every_verb_takes_what_request_takes(verb: str) -> None:
     assert {name: one.default for name, one in _parameters(_find(f"ClientSession.{verb}")).items()} == expected
 
 
-def test_a_request_is_connected_by_position() -> None:
-    """Its name has been `request` and `req`; nobody could rely on either."""
-    for method in (client.BaseConnector.connect, client.BaseConnector._create_connection):
-        first = next(iter(_parameters(method).values()))
-        assert first.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+@pytest.mark.parametrize("function", [name for name in PARAMETERS if name.rpartition(".")[2] not in VERBS])
+def test_every_parameter_can_be_given_by_name(function: str) -> None:
+    for name in PARAMETERS[function]:
+        assert _parameters(_find(function))[name].kind in (
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            inspect.Parameter.KEYWORD_ONLY,
+        )
 
 
 # -- members
