@@ -19,7 +19,7 @@ class Skip(Enum):
     DEPTH = "depth"
     ROBOTS = "robots"
     DUPLICATE = "duplicate"
-    """It redirects to a URL that was known already."""
+    """It redirects to a URL that was known already, or is known by one that was."""
 
 
 class Aside(Enum):

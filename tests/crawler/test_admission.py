@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from crawler.admission import Admission
-from crawler.outcome import Skip
+from crawler.outcome import Aside, SetAside, Skip
+from crawler.traps import Thresholds, Traps
 
 SEED = "http://h.example/"
 
@@ -37,3 +38,21 @@ def test_what_a_spider_declares_counts() -> None:
     assert admission.refuse("http://sub.other.example/", 5) is None
     assert admission.refuse("http://third.example/", 1) is Skip.SCOPE
     assert Admission("any", 0).refuse("http://third.example/", 1) is None
+
+
+def test_what_looks_like_a_trap_is_set_aside() -> None:
+    admission = Admission(None, 0, Traps(Thresholds(copies=1)))
+    admission.extend([SEED])
+    admission.visited(f"{SEED}1", b"the same")
+    assert admission.refuse(f"{SEED}1/x", 1, f"{SEED}1") is None
+    admission.visited(f"{SEED}2", b"the same")
+    refusal = admission.refuse(f"{SEED}2/x", 1, f"{SEED}2")
+    assert refusal == SetAside(Aside.TRAP, "found on a page of which 1 copies came before")
+
+
+def test_a_seed_is_no_trap_and_what_is_out_of_scope_no_suspect() -> None:
+    admission = Admission(None, 1, Traps(Thresholds(url_length=5)))
+    assert admission.refuse(SEED, 0) is None
+    assert admission.refuse("http://other.example/", 1) is Skip.SCOPE
+    assert admission.refuse(f"{SEED}deep", 2) is Skip.DEPTH
+    assert isinstance(admission.refuse(f"{SEED}page", 1), SetAside)
