@@ -5,6 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ROUNDS ?= 5
+SLOW_ROUNDS ?= 1
+FIGURES := docs/benchmarks
+# RESUME=--resume goes on with a benchmark that was interrupted.
+RESUME ?=
 URLS ?= 10000000
 KILLS ?= 100
 
@@ -30,11 +34,13 @@ format: $(VENV)/.dev  ## Format the code and mend what the linter can
 kill-test: $(VENV)/.dev  ## Kill whole crawls KILLS (100) times, and compare what comes of them
 	KILLS=$(KILLS) $(BIN)/pytest -m long -s -v tests/proof/test_kill.py
 
-bench: $(VENV)/.bench  ## Measure whole crawls beside other crawlers, and write docs/benchmarks.md
-	$(BIN)/python -m tests.benchmarks.crawls --rounds $(ROUNDS) --report docs/benchmarks.md
+bench: $(VENV)/.bench  ## Measure whole crawls beside other crawlers, ROUNDS (5) times, the slow ones SLOW_ROUNDS (1) times
+	$(BIN)/python -m tests.benchmarks.crawls --rounds $(ROUNDS) --slow-rounds $(SLOW_ROUNDS) --figures $(FIGURES)/crawls.json $(RESUME)
+	$(BIN)/python -m tests.benchmarks.report
 
-bench-client: $(VENV)/.bench  ## Measure the client alone, request by request, beside aiohttp
-	$(BIN)/python -m tests.benchmarks.gets --rounds $(ROUNDS)
+bench-client: $(VENV)/.bench  ## Measure the client alone, request by request, beside others
+	$(BIN)/python -m tests.benchmarks.gets --rounds $(ROUNDS) --figures $(FIGURES)/client.json $(RESUME)
+	$(BIN)/python -m tests.benchmarks.report
 
 bench-frontier: $(VENV)/.bench  ## Measure the frontier alone at URLS (10 million) URLs; with PEERS=1 beside Scrapy's and Crawlee's
 	$(BIN)/python -m tests.benchmarks.frontier --urls $(URLS) $(if $(PEERS),--peers)

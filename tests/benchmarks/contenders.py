@@ -1,63 +1,156 @@
-"""Who takes part in the benchmark of whole crawls, and how each is started."""
+"""Who takes part in the benchmark of whole crawls, how each is started, and what it says it has visited."""
 
 from __future__ import annotations
 
+import csv
 import json
+import shutil
 import sys
 import sysconfig
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from tests.benchmarks.sites import Served
 
 CONCURRENCY = 64
 PEERS = Path(__file__).parent / "peers"
 OUTPUT = "out.jsonl"
+STATISTICS = "sites.csv"
+CRAWL = Path(sysconfig.get_path("scripts")) / "crawl"
+
+
+def _pages(folder: Path) -> Iterator[str]:
+    """What a contender has written: a line of JSON for each HTML page."""
+    for line in (folder / OUTPUT).read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        if row["status"] == 200:
+            yield row["url"]
+
+
+def _pages_of_wget2(folder: Path) -> Iterator[str]:
+    """What wget2's statistics name, by the link that led there. They do not tell what a file is, but its name does."""
+    with (folder / STATISTICS).open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            url = row["URL"].partition("#")[0]
+            if row["Status"] == "200" and url.endswith(("/", ".html", ".htm")):
+                yield url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
-    """A crawler. `command` starts it on a URL; it works in a folder of its own, and leaves its pages there in `OUTPUT`."""
+    """A crawler. `command` starts it on a site, in a folder of its own; `pages` reads there which HTML pages it visited.
+
+    `tolerance` is how many of them may be others than Nephila's; `exit_codes` are those of a success. `needs` is the
+    module, or the program, without which it cannot take part; one that is `slow` runs in fewer rounds,
+    and not on the sites that it `passes_over`.
+    """
 
     name: str
     note: str
-    command: Callable[[str], list[str | Path]]
+    command: Callable[[Served], list[str | Path]]
+    pages: Callable[[Path], Iterator[str]] = _pages
+    tolerance: int = 0
+    exit_codes: tuple[int, ...] = (0,)
+    needs: str = ""
+    slow: bool = False
+    passes_over: tuple[str, ...] = ()
+
+    def lacking(self) -> str | None:
+        """Why it cannot take part here; None if it can."""
+        if not self.needs or shutil.which(self.needs) or find_spec(self.needs):
+            return None
+        return f"{self.needs} is not installed"
 
 
-def _nephila(url: str) -> list[str | Path]:
-    crawl = Path(sysconfig.get_path("scripts")) / "crawl"
+def crawl(site: Served, *options: str) -> list[str | Path]:
+    """Nephila's own command on a site. A site of many hosts needs a spider that may leave the first."""
     at_once = ["--concurrency", str(CONCURRENCY), "--per-host", str(CONCURRENCY)]
-    return [crawl, "run", url, "--no-robots", *at_once, "--quiet", "-o", OUTPUT]
+    if site.prefix == site.start:
+        target: list[str] = [site.start]
+    else:
+        target = [f"{PEERS / 'hosts_spider.py'}:HostsSpider", "-a", f"first={site.start}", "--allow-private"]
+    return [CRAWL, "run", *target, "--no-robots", *at_once, "-o", OUTPUT, *(options or ["--quiet"])]
 
 
-def _aiohttp(url: str) -> list[str | Path]:
-    return [sys.executable, PEERS / "aiohttp_by_hand.py", url, OUTPUT]
+def _script(name: str, *arguments: str) -> Callable[[Served], list[str | Path]]:
+    return lambda site: [sys.executable, PEERS / f"{name}.py", site.start, site.prefix, OUTPUT, *arguments]
 
 
-def _scrapy(url: str) -> list[str | Path]:
-    return [sys.executable, PEERS / "scrapy_spider.py", url, OUTPUT]
+def _wget2(site: Served) -> list[str | Path]:
+    within = f"^{site.prefix.replace('.', '[.]')}"
+    hosts = ["--span-hosts"] if site.prefix != site.start else []
+    reach = ["--recursive", "--level=0", "--no-robots", *hosts, "--accept-regex", within, "--filter-urls"]
+    links = ["--follow-tags=a/href", "--ignore-tags=img,link,script,area,iframe,frame,form,object,embed,input,body,td"]
+    return [
+        "wget2",
+        *reach,
+        *links,
+        f"--max-threads={CONCURRENCY}",
+        "--quiet",
+        f"--stats-site=csv:{STATISTICS}",
+        "--delete-after",
+        site.start,
+    ]
 
 
-def _scrapy_with_jobdir(url: str) -> list[str | Path]:
-    return [*_scrapy(url), "job"]
-
-
-NEPHILA = Contender(name="Nephila", note="frontier, pages, links and items durable in one file", command=_nephila)
-SCRAPY = Contender(name="Scrapy", note="tuned, all in memory", command=_scrapy)
+NEPHILA = Contender(name="Nephila", note="frontier, pages, links and items durable in one file", command=crawl)
 CONTENDERS = (
     NEPHILA,
-    Contender(name="aiohttp + selectolax", note="written by hand, on uvloop; nothing is kept", command=_aiohttp),
-    SCRAPY,
-    Contender(name="Scrapy with JOBDIR", note="tuned, its queue on disk", command=_scrapy_with_jobdir),
+    Contender(
+        name="aiohttp + selectolax",
+        note="written by hand, on uvloop; nothing is kept",
+        command=_script("aiohttp_by_hand"),
+        needs="aiohttp",
+    ),
+    Contender(
+        name="bare loop",
+        note="asyncio protocol, httptools, selectolax, on uvloop; nothing is kept, no error is borne",
+        command=_script("bare_crawl"),
+    ),
+    Contender(
+        name="wget2",
+        note="64 threads, in C; no DOM, no titles; it escapes a few odd links in its own way, so up to 10 pages may differ",
+        command=_wget2,
+        pages=_pages_of_wget2,
+        tolerance=10,
+        exit_codes=(0, 8),  # 8: there were pages with an error status
+        needs="wget2",
+    ),
+    Contender(name="Scrapy", note="tuned, all in memory", command=_script("scrapy_spider"), needs="scrapy", slow=True),
+    Contender(
+        name="Scrapy with JOBDIR",
+        note="tuned, its queue on disk",
+        command=_script("scrapy_spider", "job"),
+        needs="scrapy",
+        slow=True,
+        passes_over=("heavy",),
+    ),
+    Contender(
+        name="Crawlee",
+        note="its Parsel crawler, all in memory",
+        command=_script("crawlee_spider"),
+        needs="crawlee",
+        slow=True,
+    ),
+    Contender(
+        name="Crawlee with SQLite",
+        note="its Parsel crawler, its queue and data in its SQLite storage",
+        command=_script("crawlee_spider", "crawlee.db"),
+        needs="crawlee",
+        slow=True,
+        passes_over=("heavy",),
+    ),
 )
 
 
-def visited(folder: Path) -> set[str]:
+def visited(contender: Contender, folder: Path) -> set[str]:
     """The HTML pages that a contender says it visited; SystemExit when one is there twice."""
-    rows = [json.loads(line) for line in (folder / OUTPUT).read_text(encoding="utf-8").splitlines()]
-    urls = [row["url"] for row in rows if row["status"] == 200]
+    urls = list(contender.pages(folder))
     if len(urls) != len(set(urls)):
-        raise SystemExit(f"{folder}: {len(urls) - len(set(urls))} pages were visited twice")
+        raise SystemExit(f"{contender.name}: {len(urls) - len(set(urls))} pages were visited twice")
     return set(urls)

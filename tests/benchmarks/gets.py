@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 from tests.benchmarks.ledger import Ledger, Run, ratios
 from tests.benchmarks.measure import Spread, measure
+from tests.benchmarks.options import common, names, numbers
+from tests.benchmarks.versions import versions
 from tests.servers.nginx import Nginx
 
 if TYPE_CHECKING:
@@ -57,8 +59,7 @@ def main() -> None:
     os.environ["PYTHONPATH"] = str(REPOSITORY)
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         folder = Path(name)
-        figures = options.figures or folder / "figures.json"
-        ledger = Ledger.read(figures) if options.resume else Ledger(figures)
+        ledger = Ledger.begin(options.figures or folder / "figures.json", resume=options.resume, versions=versions())
         root = folder / "root"
         root.mkdir()
         for size in options.sizes:
@@ -116,22 +117,12 @@ def described(found: dict[str, list[Run]]) -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests.benchmarks.gets", description="Measure single requests.")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--peers", type=_names, default=[peer.name for peer in PEERS])
-    parser.add_argument("--sizes", type=_numbers, default=SIZES, help="bytes of a body")
-    parser.add_argument("--concurrency", type=_numbers, default=CONCURRENCIES)
+    common(parser)
+    parser.add_argument("--peers", type=names, default=[peer.name for peer in PEERS])
+    parser.add_argument("--sizes", type=numbers, default=SIZES, help="bytes of a body")
+    parser.add_argument("--concurrency", type=numbers, default=CONCURRENCIES)
     parser.add_argument("--share", type=float, default=1.0, help="of the requests, for a quick look")
-    parser.add_argument("--figures", type=Path, help="the file that takes the figures")
-    parser.add_argument("--resume", action="store_true", help="go on where that file ends")
     return parser.parse_args()
-
-
-def _names(text: str) -> list[str]:
-    return text.split(",")
-
-
-def _numbers(text: str) -> list[int]:
-    return [int(number) for number in text.split(",")]
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 
@@ -51,6 +52,13 @@ class Ledger:
         written = json.loads(file.read_text(encoding="utf-8"))
         return cls(file, written["versions"], [Run(**run) for run in written["runs"]])
 
+    @classmethod
+    def begin(cls, file: Path, *, resume: bool, versions: list[str]) -> Self:
+        """A ledger to measure with: to go on with what the file holds, or with nothing in it."""
+        ledger = cls.read(file) if resume else cls(file)
+        ledger.versions = versions
+        return ledger
+
     def add(self, run: Run) -> None:
         """Take a run in place of an earlier one of the same name, and write the file."""
         self.runs = [known for known in self.runs if _key(known) != _key(run)]
@@ -61,6 +69,7 @@ class Ledger:
         """Write the file, whole or not at all."""
         rows = ",\n".join(json.dumps(asdict(run)) for run in self.runs)
         versions = json.dumps(self.versions, ensure_ascii=False)
+        self.file.parent.mkdir(parents=True, exist_ok=True)
         draft = self.file.with_suffix(".new")
         draft.write_text(f'{{"versions": {versions},\n"runs": [\n{rows}\n]}}\n', encoding="utf-8")
         draft.replace(self.file)
@@ -84,7 +93,9 @@ def _key(run: Run) -> tuple[str, str, int]:
     return run.subject, run.contender, run.round
 
 
-def ratios(ours: list[Run], theirs: list[Run]) -> list[float]:
-    """Our work per CPU-second to theirs, for each round that both have run."""
+def ratios(
+    ours: Sequence[Run], theirs: Sequence[Run], figure: Callable[[Run], float] = lambda run: run.per_cpu_second
+) -> list[float]:
+    """Our figure (work per CPU-second) to theirs, for each round that both have run."""
     by_round = {run.round: run for run in theirs}
-    return [run.per_cpu_second / by_round[run.round].per_cpu_second for run in ours if run.round in by_round]
+    return [figure(run) / figure(by_round[run.round]) for run in ours if run.round in by_round]

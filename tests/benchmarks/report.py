@@ -1,122 +1,69 @@
-"""The page that tells what was measured."""
+"""docs/benchmarks.md and its plots, from the figures that the benchmarks have left beside it. Measures nothing.
+
+Usage: python -m tests.benchmarks.report
+"""
 
 from __future__ import annotations
 
-import os
-import platform
-import sqlite3
-import subprocess
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from tests.benchmarks.contenders import CONCURRENCY, CONTENDERS, NEPHILA
-from tests.benchmarks.measure import Spread
-from tests.servers.nginx import find_nginx
+from tests.benchmarks import sections
+from tests.benchmarks.ledger import Ledger
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+DOCS = Path(__file__).parents[2] / "docs"
 
-    from tests.benchmarks.measure import Usage
-    from tests.servers.corpus import Section
-
-PACKAGES = ("nephila", "selectolax", "uvloop", "aiohttp", "Scrapy", "Twisted", "lxml")
+SECTIONS = {"crawls": sections.crawls, "client": sections.client}
+"""What makes a section of which file of figures, in the order of the page."""
 
 _PAGE = """\
 # Benchmarks
 
-One site, crawled whole by each crawler in turn. This page is written by `make bench`; figures from other machines differ,
-ratios hardly.
+How fast Nephila crawls, and beside whom. This page is written by the make targets named at its end, from the figures that
+they leave in `docs/benchmarks/`. Those of another machine differ; ratios hardly do.
 
-## The job
+Figures are medians over the rounds; in brackets the least and the greatest. CPU time is user and system time of the
+crawler's process from its start to its end; the server's is not in it. In a round everybody runs once, as a process of
+their own, and each round begins with another. Ratios are formed within a round, and their median is taken.
 
-{pages:,} HTML pages, reached from one index page by same-host `<a href>` links: the documentation in Debian's packages
-{packages},
-served by nginx on loopback. Each crawler follows every such link once, and writes a line of JSON with the URL, the status
-and the title of each page. robots.txt is left aside, no delay is kept, {concurrency} requests are under way at once.
-
-{rounds} rounds; in each every crawler runs once, as a process of its own, each round starting with another. CPU time is user
-and system time of the crawler's process, from its start to its end; the server's is not in it. All visited the same pages,
-or there would be no figures.
-
-## What came of it
-
-Medians; in brackets the least and the greatest.
-
-| crawler | pages per CPU-second | pages per second | CPU seconds | peak memory |
-|---|---:|---:|---:|---:|
-{rows}
-
-{notes}
-
-Pages per CPU-second, Nephila to each:
-
-| to | ratio of medians | round by round |
-|---|---:|---|
-{ratios}
-
-## Measured with
-
-{versions}
-
+{sections}
 ## Again
 
 ```
-make bench              # needs nginx-light, python3.11-doc, postgresql-doc-15 and libboost-doc from Debian
-make bench ROUNDS=3
-.venv/bin/python -m tests.benchmarks.crawls --rounds 3 --sections python    # a quick look; prints, writes nothing
+make bench             # whole crawls; SLOW_ROUNDS=5 for as many rounds of the slow crawlers
+make bench-client      # single requests
+.venv/bin/python -m tests.benchmarks.report     # this page, from the figures that are there
 ```
+
+These need nginx-light, python3.11-doc, postgresql-doc-15, libboost-doc, libstdc++-12-doc and wget2 from Debian. Parts, for a
+quick look that leaves this page alone:
+
+```
+.venv/bin/python -m tests.benchmarks.crawls --rounds 1 --sites docs,hosts --contenders "Nephila,bare loop,wget2"
+.venv/bin/python -m tests.benchmarks.gets --rounds 1 --sizes 1000 --concurrency 64 --peers Nephila,aiohttp
+```
+
+A benchmark that was interrupted goes on where it stopped: `make bench RESUME=--resume`.
 """
 
 
-def render(pages: int, sections: Sequence[Section], usages: Mapping[str, Sequence[Usage]]) -> str:
-    """The whole page, in Markdown. `usages` holds, for each contender, one a round."""
-    ours = usages[NEPHILA.name]
-    return _PAGE.format(
-        pages=pages,
-        packages=", ".join(f"`{section.package}`" for section in sections),
-        concurrency=CONCURRENCY,
-        rounds=len(ours),
-        rows="\n".join(_row(name, pages, usage) for name, usage in usages.items()),
-        notes="\n".join(f"- {contender.name}: {contender.note}." for contender in CONTENDERS),
-        ratios="\n".join(_ratio(name, usage, ours) for name, usage in usages.items() if usage is not ours),
-        versions="\n".join(f"- {line}" for line in _versions()),
-    )
+def main() -> None:
+    write(DOCS)
+    print(f"{DOCS / 'benchmarks.md'} is written")
 
 
-def _row(name: str, pages: int, usages: Sequence[Usage]) -> str:
-    columns = [
-        _cell(Spread.of([pages / usage.cpu for usage in usages]), ",.0f"),
-        _cell(Spread.of([pages / usage.wall for usage in usages]), ",.0f"),
-        _cell(Spread.of([usage.cpu for usage in usages]), ".2f"),
-        _cell(Spread.of([usage.peak_bytes / 1e6 for usage in usages]), ".0f", " MB"),
-    ]
-    return f"| {' | '.join((name, *columns))} |"
+def write(docs: Path) -> None:
+    """Write the page and its drawings from the figures in `docs/benchmarks/`."""
+    texts = []
+    for name, make in SECTIONS.items():
+        ledger = Ledger.read(docs / "benchmarks" / f"{name}.json")
+        if not ledger.runs:
+            continue
+        section = make(ledger)
+        texts.append(section.text)
+        for file, drawing in section.drawings.items():
+            (docs / "benchmarks" / file).write_text(drawing, encoding="utf-8")
+    (docs / "benchmarks.md").write_text(_PAGE.format(sections="\n".join(texts)), encoding="utf-8")
 
 
-def _cell(spread: Spread, form: str, unit: str = "") -> str:
-    return f"{spread.median:{form}}{unit} ({spread.least:{form}}–{spread.greatest:{form}})"  # noqa: RUF001 - a range
-
-
-def _ratio(name: str, theirs: Sequence[Usage], ours: Sequence[Usage]) -> str:
-    each = ", ".join(f"{their.cpu / our.cpu:.1f}" for their, our in zip(theirs, ours, strict=True))
-    whole = Spread.of([usage.cpu for usage in theirs]).median / Spread.of([usage.cpu for usage in ours]).median
-    return f"| {name} | {whole:.1f} | {each} |"
-
-
-def _versions() -> list[str]:
-    binary = find_nginx()
-    assert binary is not None
-    nginx = subprocess.run([binary, "-v"], capture_output=True, text=True, check=True).stderr.strip().rpartition("/")[2]
-    return [
-        f"{os.cpu_count()} cores, {_processor()}, {platform.system()} {platform.release()}",
-        f"{platform.python_implementation()} {platform.python_version()}, SQLite {sqlite3.sqlite_version}, nginx {nginx}",
-        ", ".join(f"{package} {version(package)}" for package in PACKAGES),
-    ]
-
-
-def _processor() -> str:
-    described = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    return next(
-        (line.partition(": ")[2] for line in described.splitlines() if line.startswith("model name")), "unknown"
-    )
+if __name__ == "__main__":
+    main()

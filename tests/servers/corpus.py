@@ -26,6 +26,8 @@ SECTIONS = (
     Section("postgresql", "postgresql-doc-15", _SHARE / "postgresql-doc-15/html"),
     Section("boost", "libboost-doc", _SHARE / "libboost1.74-doc", "doc/html"),
 )
+LIBSTDCXX = Section("libstdc++", "libstdc++-12-doc", _SHARE / "gcc-12-base/libstdc++", "user")
+"""Large pages, dense with links; not among the sections that tests crawl."""
 
 
 def missing(sections: Iterable[Section] = SECTIONS) -> list[str]:

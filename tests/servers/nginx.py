@@ -12,9 +12,11 @@ import shutil
 import signal
 import socket
 import subprocess
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -43,7 +45,7 @@ pid {folder}/nginx.pid;
 error_log {folder}/error.log warn;
 
 events {{
-    worker_connections 2048;
+    worker_connections 8192;
 }}
 
 http {{
@@ -65,12 +67,15 @@ http {{
     sendfile on;
     keepalive_requests {keepalive_requests};
 
+{servers}
+}}
+"""
+
+_SERVER = """\
     server {{
         listen {address}:{port};
         root {root};
-    }}
-}}
-"""
+    }}"""
 
 
 class Asked(NamedTuple):
@@ -94,33 +99,47 @@ def find_nginx() -> str | None:
 
 
 class Nginx:
-    """`root` served at `url` for as long as the `with` block lasts; `folder` takes configuration and logs."""
+    """`root` served at `url` for as long as the `with` block lasts; `folder` takes configuration and logs.
 
-    def __init__(self, root: Path, folder: Path, *, journal: bool = True, keepalive_requests: int = 1000) -> None:
-        self._root = root
+    With `addresses` of loopback it is many hosts on one port, each of which has its folder in `root`; `url` is the first.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        folder: Path,
+        *,
+        addresses: tuple[str, ...] = (),
+        journal: bool = True,
+        keepalive_requests: int = 1000,
+    ) -> None:
+        self._roots = {address: root / address for address in addresses} or {"127.0.0.1": root}
         self._folder = folder
         self._journal = folder / "access.log" if journal else None
         self._keepalive_requests = keepalive_requests
-        self._address = "127.0.0.1"
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"http://{self._address}:{self._port}/"
+        return f"http://{next(iter(self._roots))}:{self._port}/"
+
+    @property
+    def port(self) -> int:
+        return self._port
 
     def __enter__(self) -> Self:
         binary = find_nginx()
         if binary is None:
             raise FileNotFoundError("nginx is not installed")
-        with socket.create_server((self._address, 0), backlog=511) as listener:
-            self._port = listener.getsockname()[1]
+        with ExitStack() as stack:
+            listeners = [stack.enter_context(listener) for listener in self._listen()]
             config = self._folder / "nginx.conf"
             config.write_text(self._config())
             self._process = subprocess.Popen(
                 [binary, "-p", self._folder, "-c", config, "-e", self._folder / "error.log"],
-                env={"NGINX": f"{listener.fileno()};"},
-                pass_fds=[listener.fileno()],
+                env={"NGINX": "".join(f"{listener.fileno()};" for listener in listeners)},
+                pass_fds=[listener.fileno() for listener in listeners],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -154,6 +173,13 @@ class Nginx:
         assert self._journal is not None
         return self._journal.read_bytes().count(b"\n") if self._journal.exists() else 0
 
+    def _listen(self) -> Iterator[socket.socket]:
+        """A socket for each address, all on the port that the first is given."""
+        for address in self._roots:
+            listener = socket.create_server((address, self._port), backlog=511)
+            self._port = listener.getsockname()[1]
+            yield listener
+
     def _config(self) -> str:
         return _CONFIG.format(
             # Started by root, workers would go on as an account that may not enter a private folder.
@@ -162,7 +188,7 @@ class Nginx:
             types="\n".join(f"        {kind} {endings};" for kind, endings in _TYPES.items()),
             access_log=f"{self._journal} journal" if self._journal else "off",
             keepalive_requests=self._keepalive_requests,
-            address=self._address,
-            port=self._port,
-            root=self._root,
+            servers="\n".join(
+                _SERVER.format(address=address, port=self._port, root=root) for address, root in self._roots.items()
+            ),
         )

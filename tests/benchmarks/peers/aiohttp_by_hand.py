@@ -1,6 +1,6 @@
 """A crawl of one site as somebody who knows aiohttp and selectolax would write it for the day: fast, and nothing is kept.
 
-Usage: python aiohttp_by_hand.py URL OUTPUT
+Usage: python aiohttp_by_hand.py URL PREFIX OUTPUT
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ CONCURRENCY = 64
 
 
 class Crawl:
-    def __init__(self, start: str, output: TextIO) -> None:
-        self.site = start
+    def __init__(self, start: str, prefix: str, output: TextIO) -> None:
+        self.prefix = prefix
         self.output = output
         self.seen = {start}
         self.queue: asyncio.Queue[str] = asyncio.Queue()
@@ -64,7 +64,7 @@ class Crawl:
         json.dump({"url": url, "status": status, "title": title.text(strip=True) if title else ""}, self.output)
         self.output.write("\n")
         for link in self.links(url, tree):
-            if link not in self.seen and link.startswith(self.site):
+            if link not in self.seen and link.startswith(self.prefix):
                 self.seen.add(link)
                 self.queue.put_nowait(link)
 
@@ -73,9 +73,9 @@ class Crawl:
         return (urljoin(url, href) for href in hrefs if href)
 
 
-async def main(start: str, output: str) -> None:
+async def main(start: str, prefix: str, output: str) -> None:
     with open(output, "w", encoding="utf-8") as file:  # noqa: ASYNC230, PTH123 - before there is anything to delay
-        await Crawl(start, file).run()
+        await Crawl(start, prefix, file).run()
 
 
 if __name__ == "__main__":

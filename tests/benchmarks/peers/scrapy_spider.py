@@ -1,6 +1,6 @@
 """The same crawl in Scrapy, tuned: no throttling, no middleware that has nothing to do, links taken by one XPath.
 
-Usage: python scrapy_spider.py URL OUTPUT [JOBDIR]
+Usage: python scrapy_spider.py URL PREFIX OUTPUT [JOBDIR]
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import scrapy
 from scrapy.crawler import CrawlerProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from scrapy.http import Response
 
@@ -35,6 +35,9 @@ SETTINGS = {
 class SiteSpider(scrapy.Spider):
     name = "site"
 
+    async def start(self) -> AsyncIterator[Any]:
+        yield scrapy.Request(self.first)  # not exempt from the filter of duplicates, as Scrapy's own start requests are
+
     def parse(self, response: Response) -> Iterator[Any]:
         if response.headers["Content-Type"] != b"text/html":
             return
@@ -45,13 +48,13 @@ class SiteSpider(scrapy.Spider):
         }
         hrefs = {href.partition("#")[0] for href in response.xpath("//a/@href").getall()}
         for url in {response.urljoin(href) for href in hrefs if href}:
-            if url.startswith(self.site):
+            if url.startswith(self.prefix):
                 yield scrapy.Request(url)
 
 
-def main(start: str, output: str, jobdir: str | None = None) -> None:
+def main(start: str, prefix: str, output: str, jobdir: str | None = None) -> None:
     process = CrawlerProcess({**SETTINGS, "JOBDIR": jobdir, "FEEDS": {output: {"format": "jsonlines"}}})
-    process.crawl(SiteSpider, start_urls=[start], site=start)
+    process.crawl(SiteSpider, first=start, prefix=prefix)
     process.start()
 
 

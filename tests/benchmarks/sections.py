@@ -1,0 +1,97 @@
+"""The sections of the report: what was measured in each benchmark, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tests.benchmarks.contenders import CONCURRENCY, CONTENDERS
+from tests.benchmarks.plots import Panel, drawing
+from tests.benchmarks.sites import SITES
+from tests.benchmarks.tables import OURS, client_table, crawl_ratios, crawls_table, spread_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tests.benchmarks.ledger import Ledger, Run
+    from tests.benchmarks.measure import Spread
+
+_CRAWLS = """\
+## Whole crawls
+
+Each crawler follows every `<a href>` within the site once, and writes a line of JSON with URL, status and title of each HTML
+page. robots.txt is left aside, no delay is kept, {concurrency} requests are under way at once. All visited the same pages,
+or there would be no figures. The sites are served by nginx on loopback. Those who take long run in fewer rounds.
+
+{notes}
+"""
+
+_CLIENT = """\
+## Single requests
+
+GET requests of one small file, again and again, over so many connections at once. What a run of a single request takes is
+subtracted: start and imports are not counted. httpx makes fewer requests, as its pool takes time in proportion to its size
+for each. The bare loop is a protocol and httptools: no pool, no time-outs, no limits, and no error is borne.
+"""
+
+
+@dataclass(slots=True)
+class Section:
+    """Markdown, and the drawings that it shows, by file name."""
+
+    text: str
+    drawings: dict[str, str] = field(default_factory=dict)
+
+    def write(self, *parts: str) -> None:
+        """Add paragraphs."""
+        self.text += "".join(f"\n{part}\n" for part in parts if part)
+
+    def draw(self, name: str, label: str, panels: Sequence[Panel]) -> None:
+        """Add a drawing with a bar for each crawler or client."""
+        self.drawings[f"{name}.svg"] = drawing(label, panels, ours=OURS)
+        self.write(f"![{label}](benchmarks/{name}.svg)")
+
+    def tell_versions(self, ledger: Ledger) -> None:
+        self.write("Measured with:", "\n".join(f"- {line}" for line in ledger.versions))
+
+
+def crawls(ledger: Ledger) -> Section:
+    """Nephila beside its peers, site by site."""
+    subjects = ledger.subjects()
+    taking_part = {name for subject in subjects for name in ledger.of(subject)}
+    notes = "\n".join(f"- {peer.name}: {peer.note}." for peer in CONTENDERS if peer.name in taking_part)
+    section = Section(_CRAWLS.format(concurrency=CONCURRENCY, notes=notes))
+    for site in SITES:
+        if not (runs := ledger.of(site.name)):
+            continue
+        found = {peer.name: runs[peer.name] for peer in CONTENDERS if peer.name in runs}
+        pages = next(iter(found.values()))[0].work
+        section.write(f"### {site.title}", f"{pages:,} pages: {site.description}.")
+        panels = [
+            Panel(title="pages per CPU-second", bars=_by_name(found, lambda run: run.per_cpu_second)),
+            Panel(title="pages per second", bars=_by_name(found, lambda run: run.per_second)),
+            Panel(title="peak memory, MB", bars=_by_name(found, lambda run: run.peak_bytes / 1e6)),
+        ]
+        section.draw(f"crawls-{site.name}", site.title, panels)
+        section.write(crawls_table(found), crawl_ratios(found))
+    section.tell_versions(ledger)
+    return section
+
+
+def client(ledger: Ledger) -> Section:
+    """The client alone, request by request."""
+    section = Section(_CLIENT)
+    sizes: dict[str, list[Panel]] = {}
+    for subject in ledger.subjects():
+        size, _, at_once = subject.rpartition(", ")
+        bars = _by_name(ledger.of(subject), lambda run: run.per_cpu_second)
+        sizes.setdefault(size, []).append(Panel(title=at_once, bars=bars))
+    for size, panels in sizes.items():
+        section.draw(f"client-{size.split()[0].replace(',', '')}", f"Requests per CPU-second, {size}", panels)
+    section.write(client_table({subject: ledger.of(subject) for subject in ledger.subjects()}))
+    section.tell_versions(ledger)
+    return section
+
+
+def _by_name(found: Mapping[str, Sequence[Run]], figure: Callable[[Run], float]) -> dict[str, Spread]:
+    return {name: spread_of(runs, figure) for name, runs in found.items()}
