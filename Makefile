@@ -11,9 +11,10 @@ FIGURES := docs/benchmarks
 RESUME ?=
 URLS ?= 10000000
 KILLS ?= 100
+EXECUTIONS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test format kill-test bench bench-client bench-frontier clean
+.PHONY: help demo test format kill-test fuzz bench bench-client bench-frontier clean
 
 help:           ## Show what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -33,6 +34,10 @@ format: $(VENV)/.dev  ## Format the code and mend what the linter can
 
 kill-test: $(VENV)/.dev  ## Kill whole crawls KILLS (100) times, and compare what comes of them
 	KILLS=$(KILLS) $(BIN)/pytest -m long -s -v tests/proof/test_kill.py
+
+fuzz: $(VENV)/.dev  ## Feed the client EXECUTIONS (1 million) random cookies, headers, challenges and responses each
+	set -e; for target in cookies disposition challenges http1; do \
+		$(BIN)/python -m tests.fuzz $$target --executions $(EXECUTIONS); done
 
 bench: $(VENV)/.bench  ## Measure whole crawls beside other crawlers, ROUNDS (5) times, the slow ones SLOW_ROUNDS (1) times
 	$(BIN)/python -m tests.benchmarks.crawls --rounds $(ROUNDS) --slow-rounds $(SLOW_ROUNDS) --figures $(FIGURES)/crawls.json $(RESUME)

@@ -13,6 +13,9 @@ from typing import Protocol
 _WARM_UP = 1000
 """Executions before memory is looked at: caches have filled then."""
 
+_LEAK_KIB = 32 * 1024
+"""Growth that no cache explains: 33 bytes for each of a million executions."""
+
 
 class Target(Protocol):
     def execute(self, random: Random) -> None:
@@ -49,6 +52,8 @@ def run(target: Target, name: str, executions: int, seed: int) -> None:
         f"{name}: {executions:,} executions in {seconds:.0f} s ({executions / seconds:,.0f}/s) from seed {seed}; "
         f"peak memory grew by {grown_kib:,} KiB"
     )
+    if grown_kib > _LEAK_KIB:
+        sys.exit(f"{name} leaks memory")
 
 
 def _peak_memory_kib() -> int:
