@@ -144,7 +144,9 @@ class Crawl:
             limit=settings.concurrency, limit_per_host=settings.per_host, spacing=settings.delay, host_of=host_key
         )
         async with self._session(limits) as session:
-            self._scheduler = scheduler = Scheduler(frontier, limits, may_start=self._may_start)
+            self._scheduler = scheduler = Scheduler(
+                frontier, limits, active_hosts=settings.active_hosts, may_start=self._may_start
+            )
             frontier.attach(
                 admit=self._admission.refuse,
                 on_queued=scheduler.queued,
@@ -152,9 +154,11 @@ class Crawl:
             )
             steering = Steering(frontier, Harness(scheduler, limits, settings))
             steering.take_up()
-            await scheduler.load()
             retries = RetryPolicy(
-                max_attempts=settings.max_attempts, wait=settings.retry_wait, max_wait=settings.max_retry_wait
+                max_attempts=settings.max_attempts,
+                wait=settings.retry_wait,
+                max_wait=settings.max_retry_wait,
+                now=frontier.now,
             )
             politeness = Politeness(session, limits, retries, settings)
             fetcher = Fetcher(

@@ -1,17 +1,22 @@
 """Which request comes next: hosts wait, workers don't.
 
-Hosts that have requests stand in a heap by the instant they may be asked, which the scheduler reads from the `HostLimits`
-of the connector; it keeps no count of its own. A host at its connection limit, or whose last request has not gone out yet,
-has no such instant: it leaves the heap, and `HostLimits.on_ready` brings it back.
+Hosts that have requests, as far as the window (window.py) lets them in, stand in a heap by the instant they may be asked,
+which the scheduler reads from the `HostLimits` of the connector; it keeps no count of its own. A host at its connection
+limit, or whose last request has not gone out yet, has no such instant: it leaves the heap, and `HostLimits.on_ready` brings
+it back.
 
 What makes this exact is the order of steps: a worker that is given a lease takes the host's slot before it first gives way
 to another task, so the next look at `HostLimits` already sees it.
 
-Requests are leased from the frontier in batches, ahead of need, by one task (`keep_supplied`): up to `_PREFETCH` of a host,
-and fewer the more hosts there are, so that all of them together hold about `_WINDOW` in memory.
+One task (`keep_supplied`) fetches ahead of need what the frontier has: hosts for the window, and requests of hosts that run
+short, in batches. Of one host at most `_AHEAD_OF_HOST` are leased ahead, or what it may be asked within `_AHEAD_SECONDS`,
+and fewer the more hosts there are, so that all of them together hold about `_AHEAD` in memory. A request of a higher
+priority that comes later waits behind these, and behind no other of its host. A host that is told to wait keeps what is
+leased ahead for it, which counts: the others have to do with less.
 
-A host may be held, by order: it gets no turn, and its requests do not count as left, so that a crawl ends in which nothing
-else is.
+No request is counted here. What a host has in the frontier is asked after each lease; what is queued meanwhile is heard of
+(`queued`). So it ends when no host is known to have anything, none waits outside the window, and no lease is with a worker.
+Hosts that are held by order do not count.
 """
 
 from __future__ import annotations
@@ -25,48 +30,39 @@ from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING
 
+from crawler.window import Window
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from client.limits import HostLimits
     from client.origin import HostKey
     from crawler.frontier.protocol import Frontier, Lease
+    from crawler.window import Host
 
-_PREFETCH = 128
-_WINDOW = 8192
+_AHEAD = 32_768
+_AHEAD_OF_HOST = 128
+_AHEAD_SECONDS = 8.0
+
 _HOSTS_A_LEASE = 256
 """For so many hosts at once requests are leased; until they are there, hosts that have none at hand are left in the heap."""
 
-
-class _Host:
-    """A host that has requests: how many are in the frontier, due or put off, and which are leased and ready."""
-
-    __slots__ = ("due", "is_held", "is_short", "is_suspended", "key", "listed_at", "queued", "ready")
-
-    def __init__(self, key: HostKey) -> None:
-        self.key = key
-        self.queued = 0
-        self.due: list[float] = []
-        self.ready: list[Lease] = []  # the next one last
-        self.listed_at = math.inf
-        self.is_short = False
-        self.is_suspended = False
-        self.is_held = False
-
-    @property
-    def waiting(self) -> int:
-        """How many of its requests no worker has."""
-        return self.queued + len(self.due) + len(self.ready)
+_REST_SECONDS = 5.0
+"""A host that may not be asked for longer than this gives its place in the window to another."""
 
 
 class Scheduler:
-    """Gives each worker its next lease. `may_start` says whether another page may be begun at all (a page limit)."""
+    """Gives each worker its next lease. `may_start` says whether another page may be begun at all (a page limit).
+
+    At most `active_hosts` hosts take turns at once; `clock` is the one of `limits`.
+    """
 
     def __init__(
         self,
         frontier: Frontier,
         limits: HostLimits,
         *,
+        active_hosts: int = 10_000,
         may_start: Callable[[int], bool] = lambda _under_way: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -74,16 +70,20 @@ class Scheduler:
         self._limits = limits
         self._may_start = may_start
         self._clock = clock
-        self._hosts: dict[HostKey, _Host] = {}
-        self._heap: list[tuple[float, int, _Host]] = []
+        self._window = Window(frontier, active_hosts)
+        self._heap: list[tuple[float, int, Host]] = []
         self._order = count()
-        self._picked: _Host | None = None
-        self._short: deque[_Host] = deque()
-        self._is_short = asyncio.Event()
+        self._picked: Host | None = None
+        self._most_ahead = _AHEAD_OF_HOST
+        if limits.spacing:
+            self._most_ahead = max(2, min(_AHEAD_OF_HOST, int(_AHEAD_SECONDS / limits.spacing)))
+        self._ahead = 0
+        self._short: deque[Host] = deque()
+        self._is_wanted = asyncio.Event()
+        self._is_wanted.set()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
-        self._left = 0
         self._under_way = 0
         self._is_stopping = False
         self._is_gated = False
@@ -94,37 +94,25 @@ class Scheduler:
         """How many leases are with workers."""
         return self._under_way
 
-    async def load(self) -> None:
-        """Take up what waits in the frontier from earlier runs."""
-        for waiting in await self._frontier.hosts():
-            host = self._host(waiting.host)
-            host.queued += waiting.queued
-            host.due.extend(waiting.due)
-            heapq.heapify(host.due)
-            self._count(host, waiting.queued + len(waiting.due))
-            self._list(host)
-
     def queued(self, key: HostKey, not_before: float) -> None:
-        """One more request of this host waits in the frontier, not due before `not_before` (seconds of the epoch)."""
-        host = self._host(key)
-        self._count(host, 1)
-        if not_before > time.time():
-            heapq.heappush(host.due, not_before)
+        """One more request of this host waits in the frontier, not due before `not_before` by the frontier's clock."""
+        if host := self._window.offer(key):
+            host.note(not_before, self._frontier.now())
+            self._list(host)
         else:
-            host.queued += 1
-        self._list(host)
+            self._want_hosts()
 
     async def next(self) -> Lease | None:
         """The next request to fetch, as soon as there is one; None once there will be no more, or none may be begun."""
         while True:
-            if self._is_stopping or not (self._left or self._under_way):
+            self._put_back_picked()
+            if self._is_stopping or not (self._window.has_work or self._under_way):
                 self._wake(len(self._idle))
                 return None
             if not self._may_start(self._under_way):
                 self._is_gated = True
             elif lease := self._pick():
                 self._under_way += 1
-                self._left -= 1
                 return lease
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._idle.append(waiter)
@@ -135,7 +123,9 @@ class Scheduler:
     def done(self, lease: Lease) -> None:
         """The lease was settled."""
         self._under_way -= 1
-        self._relist(lease.host)
+        self._put_back_picked()
+        if host := self._window.get(lease.host):
+            self._put_back(host)
         if self._is_gated:
             self._is_gated = False
             self._wake(len(self._idle))
@@ -143,11 +133,11 @@ class Scheduler:
     @contextmanager
     def suspended(self, lease: Lease) -> Iterator[None]:
         """Put the lease back, as the first of its host, and give out none of that host within the context."""
-        host = self._host(lease.host)
+        host = self._window.enter(lease.host)
         host.ready.append(lease)
         host.is_suspended = True
+        self._ahead += 1
         self._under_way -= 1
-        self._count(host, 1)
         try:
             yield
         finally:
@@ -156,19 +146,14 @@ class Scheduler:
             self._wake()
 
     def hold(self, key: HostKey) -> None:
-        """Give out nothing more of this host until `release`; what is under way goes on."""
-        host = self._host(key)
-        if not host.is_held:
-            self._count(host, -host.waiting)
-            host.is_held = True
-            self._wake(len(self._idle))  # it may have been all that was left
+        """Give out nothing more of this host until `release`, and end without it; what is under way goes on."""
+        self._window.hold(key)
+        self._want_hosts()
+        self._wake(len(self._idle))  # it may have been all that was left
 
     def release(self, key: HostKey) -> None:
         """Give out again what waits of a host that was held."""
-        host = self._host(key)
-        if host.is_held:
-            host.is_held = False
-            self._count(host, host.waiting)
+        if host := self._window.release(key):
             self._list(host)
             self._wake()
 
@@ -177,73 +162,112 @@ class Scheduler:
         self._is_stopping = True
         self._wake(len(self._idle))
 
+    # ------------------------------------------------------------------ supply
+
     async def keep_supplied(self) -> None:
-        """Lease ahead for hosts that run short; until cancelled."""
+        """Fetch hosts and lease requests, ahead of need; until cancelled."""
         while True:
-            await self._is_short.wait()
-            hosts = [self._short.popleft() for _ in range(min(len(self._short), _HOSTS_A_LEASE))]
-            if not self._short:
-                self._is_short.clear()
-            share = max(1, min(_PREFETCH, _WINDOW // len(self._hosts)))
-            asked = [(host, host.queued) for host in hosts]  # more may be queued while the frontier answers
-            leases: dict[HostKey, list[Lease]] = {host.key: [] for host in hosts}
-            for lease in await self._frontier.lease(list(leases), share):
-                leases[lease.host].append(lease)
-            for host, queued in asked:
-                given = leases[host.key]
-                host.ready[:0] = reversed(given)
-                host.queued -= len(given)
-                host.is_short = False
-                if not given:  # counted, but not there: another clock, or another hand in the file
-                    self._count(host, -queued)
-                    host.queued -= queued
-                self._list(host)
+            await self._is_wanted.wait()
+            if self._short:
+                await self._lease_ahead()
+            if self._window.is_filling:
+                for host in await self._window.next_page():
+                    self._list(host)
+            if not (self._short or self._window.is_filling):
+                self._is_wanted.clear()
             self._wake()
+
+    async def _lease_ahead(self) -> None:
+        """For hosts that run short, lease their share; and learn what they have left."""
+        hosts = [self._short.popleft() for _ in range(min(len(self._short), _HOSTS_A_LEASE))]
+        for host in hosts:  # what is queued from here on, the frontier may not tell us of, but calls `queued`
+            host.has_more = False
+            host.due_at = math.inf
+        keys = [host.key for host in hosts]
+        leases = await self._frontier.lease(keys, self._share(len(hosts)))
+        left = await self._frontier.waiting(keys)
+        now = self._frontier.now()
+        for host, given in zip(hosts, _by_host(keys, leases), strict=True):
+            if given:
+                host.ready = sorted((*host.ready, *given), key=_turn, reverse=True)
+                self._ahead += len(given)
+            host.is_short = False
+        for key, due_at in left:
+            if host_left := self._window.get(key):
+                host_left.note(due_at, now)
+        for host in hosts:
+            self._put_back(host)
+
+    def _share(self, hosts: int) -> int:
+        """How many requests to lease for each of so many hosts."""
+        fair = min(_AHEAD // len(self._window), (_AHEAD - self._ahead) // hosts)
+        return max(1, min(self._most_ahead, fair))
+
+    def _ask_for_more(self, host: Host) -> None:
+        if host.has_more and not host.is_short:
+            host.is_short = True
+            self._short.append(host)
+            self._is_wanted.set()
 
     # ------------------------------------------------------------------ the heap
 
-    def _count(self, host: _Host, more: int) -> None:
-        """So many more requests are left to give out, unless their host is held."""
-        if not host.is_held:
-            self._left += more
-
-    def _host(self, key: HostKey) -> _Host:
-        host = self._hosts.get(key)
-        if host is None:
-            host = self._hosts[key] = _Host(key)
-        return host
-
-    def _ready_at(self, host: _Host) -> float:
+    def _ready_at(self, host: Host) -> float:
         """When the host's turn comes, infinity if that is not known or not in its hands."""
         if host.is_suspended or host.is_held:
             return math.inf
-        if host.ready or (host.queued and not host.is_short):
+        if host.ready or (host.has_more and not host.is_short):
             return self._limits.ready_at(host.key)
-        if host.is_short:
+        if host.is_short or host.due_at == math.inf:
             return math.inf
-        if host.due:
-            return self._clock() + max(0.0, host.due[0] - time.time())
-        return math.inf
+        return self._clock() + max(0.0, host.due_at - self._frontier.now())
 
-    def _list(self, host: _Host) -> None:
+    def _list(self, host: Host) -> None:
         """Enter the host into the heap, unless it stands there for as early an instant. Of hosts that are ready, the one
         that has stood there longest goes first."""
-        at = max(self._ready_at(host), self._clock())
+        now = self._clock()
+        if host.listed_at <= now:
+            return
+        at = max(self._ready_at(host), now)
         if at < host.listed_at:
             host.listed_at = at
             heapq.heappush(self._heap, (at, next(self._order), host))
             if self._idle:
                 self._arm()
+        self._let_rest(host, is_resting=at - now > _REST_SECONDS and self._is_left_alone(host))
 
-    def _relist(self, key: HostKey) -> None:
-        if host := self._hosts.get(key):
+    def _is_left_alone(self, host: Host) -> bool:
+        """Whether nothing of the host is on its way, from the frontier or with a worker."""
+        return not (host.is_short or host.is_suspended or host.is_held or self._limits.active_of(host.key))
+
+    def _let_rest(self, host: Host, *, is_resting: bool) -> None:
+        if host.is_resting is not is_resting:
+            self._window.set_resting(host, is_resting=is_resting)
+            self._want_hosts()
+
+    def _want_hosts(self) -> None:
+        if self._window.is_filling:
+            self._is_wanted.set()
+
+    def _put_back(self, host: Host) -> None:
+        """Have the host wait for its next turn, here or outside; or forget it, if nothing is left of it."""
+        if host.is_held:
+            return
+        if host.is_done or (host.is_at_rest and self._window.has_had_its_turn(host)):
+            host.listed_at = math.nan  # an entry in the heap is void
+            self._window.leave(host)
+            self._want_hosts()
+        else:
             self._list(host)
-            if not (host.waiting or host.is_short or host.is_held) and host is not self._picked:
-                del self._hosts[key]
+
+    def _put_back_picked(self) -> None:
+        """Whoever was given a lease last has taken the slot by now: the host's next turn can be told."""
+        picked, self._picked = self._picked, None
+        if picked and self._window.get(picked.key) is picked:
+            self._put_back(picked)
 
     def _host_is_ready(self, key: HostKey) -> bool:
         """Whether the host has a use for it: anything to ask, or to be asked for."""
-        host = self._hosts.get(key)
+        host = self._window.get(key)
         if host is None:
             return False
         self._list(host)
@@ -251,15 +275,13 @@ class Scheduler:
 
     def _pick(self) -> Lease | None:
         """The first lease of the first host whose turn has come."""
-        if self._picked:
-            picked, self._picked = self._picked, None
-            self._relist(picked.key)
         now = self._clock()
         while self._heap and self._heap[0][0] <= now and len(self._short) < _HOSTS_A_LEASE:
             at, _, host = heapq.heappop(self._heap)
             if at != host.listed_at:
-                continue  # it was entered again, for an earlier instant
+                continue  # it was entered again, for an earlier instant, or is gone
             host.listed_at = math.inf
+            self._let_rest(host, is_resting=False)
             self._promote_due(host)
             at = self._ready_at(host)
             if at <= now and host.ready:
@@ -271,33 +293,28 @@ class Scheduler:
                 self._ask_for_more(host)
         return None
 
-    def _take(self, host: _Host) -> Lease:
+    def _take(self, host: Host) -> Lease:
         lease = host.ready.pop()
+        host.taken += 1
+        self._ahead -= 1
         self._picked = host
-        if host.queued and len(host.ready) < _PREFETCH // 4:
+        if len(host.ready) <= self._most_ahead // 4 and not self._window.has_had_its_turn(host):
             self._ask_for_more(host)
         if self._idle and self._more_can_start(host):
             self._wake()
         return lease
 
-    def _more_can_start(self, picked: _Host) -> bool:
+    def _more_can_start(self, picked: Host) -> bool:
         """Whether another worker would find something: with the host just picked, which has not taken its slot yet, or
         with the next one in the heap."""
         if picked.ready and self._limits.room_of(picked.key) > 1:
             return True
         return bool(self._heap) and self._heap[0][0] <= self._clock()
 
-    def _promote_due(self, host: _Host) -> None:
-        now = time.time()
-        while host.due and host.due[0] <= now:
-            heapq.heappop(host.due)
-            host.queued += 1
-
-    def _ask_for_more(self, host: _Host) -> None:
-        if not host.is_short and host.queued:
-            host.is_short = True
-            self._short.append(host)
-            self._is_short.set()
+    def _promote_due(self, host: Host) -> None:
+        if host.due_at <= self._frontier.now():
+            host.due_at = math.inf
+            host.has_more = True
 
     # ------------------------------------------------------------------ idle workers
 
@@ -323,3 +340,16 @@ class Scheduler:
     def _ring(self) -> None:
         self._timer = None
         self._wake()
+
+
+def _turn(lease: Lease) -> tuple[int, int]:
+    """The frontier's order of the requests of one host."""
+    return -lease.priority, lease.id
+
+
+def _by_host(hosts: Iterable[HostKey], leases: Iterable[Lease]) -> Iterable[list[Lease]]:
+    """The leases of each of `hosts`."""
+    by_host: dict[HostKey, list[Lease]] = {host: [] for host in hosts}
+    for lease in leases:
+        by_host[lease.host].append(lease)
+    return by_host.values()

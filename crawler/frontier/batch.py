@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -10,6 +9,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from crawler.frontier.protocol import Counts, HostState
+    from crawler.frontier.shelves import Shelf
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -42,6 +42,8 @@ class Batch:
     robots: dict[str, tuple[float, bytes]] = field(default_factory=dict)
     cookies: dict[Row, str | None] = field(default_factory=dict)
     exports: dict[str, str] = field(default_factory=dict)
+    shelf: Shelf | None = None
+    """A part of the seen-set, written behind the rest."""
 
     def __bool__(self) -> bool:
         return bool(
@@ -61,7 +63,7 @@ class Batch:
         """How much it is: a page counts one, and so do 256 KiB of bodies."""
         return len(self.settled) + (self.body_bytes >> 18)
 
-    def parameters(self, counts: Counts) -> tuple[str | float, ...]:
+    def parameters(self, counts: Counts, now: float) -> tuple[str | float, ...]:
         """The values of one INSERT into `settlement`: JSON texts, and the time."""
         columns = (
             self.hosts,
@@ -82,4 +84,4 @@ class Batch:
             list(self.exports.items()),
             astuple(counts),
         )
-        return (*(_encode(column).decode() for column in columns), time.time())
+        return (*(_encode(column).decode() for column in columns), now)

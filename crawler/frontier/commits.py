@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from crawler.frontier.shelves import PUT_SHELF
 from crawler.store import compress
 
 if TYPE_CHECKING:
@@ -29,10 +30,13 @@ class GroupCommit:
     `on_items(first_id, texts)` is awaited after each commit that brought items, in their order.
     """
 
-    def __init__(self, intake: Intake, file: CrawlFile, *, pages: int, interval: float) -> None:
+    def __init__(
+        self, intake: Intake, file: CrawlFile, *, now: Callable[[], float], pages: int, interval: float
+    ) -> None:
         self.on_items: ItemsListener | None = None
         self._intake = intake
         self._file = file
+        self._now = now
         self._pages = pages
         self._interval = interval
         self._pending = asyncio.Event()
@@ -68,7 +72,7 @@ class GroupCommit:
             return
         # What is taken in from here on pends for the next batch: neither these counts nor these events speak of it.
         batch = self._intake.cut()
-        parameters = batch.parameters(self._intake.counts)
+        parameters = batch.parameters(self._intake.counts, self._now())
         self._pending.clear()
         self._full.clear()
         await _to_the_end(self._write(batch, parameters))
@@ -82,6 +86,8 @@ class GroupCommit:
             kept = [(origin, *fetched) for origin, fetched in batch.robots.items()]
             await self._file.write_rows("INSERT OR REPLACE INTO robots VALUES (?, ?, ?)", kept)
         await self._file.write(_COMMIT, parameters)
+        if batch.shelf:
+            await self._file.write(PUT_SHELF, batch.shelf)
         if batch.items and self.on_items:
             await self.on_items(batch.items[0][0], [data for _, _, data in batch.items])
 

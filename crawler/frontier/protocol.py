@@ -7,7 +7,7 @@ page did is settled in one transaction: its outcome, its items, the requests it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -73,13 +73,11 @@ class Counts:
     aside: int = 0
 
 
-@dataclass(slots=True, kw_only=True)
-class HostQueue:
-    """A host that has requests waiting: how many, and when those put off become due (seconds of the epoch)."""
+class HostQueue(NamedTuple):
+    """A host that has requests waiting, and when the first of them is due by the frontier's clock; 0.0: one is due now."""
 
     host: HostKey
-    queued: int
-    due: list[float] = field(default_factory=list)
+    due_at: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -144,8 +142,15 @@ class Frontier(Protocol):
     async def flush(self) -> None:
         """Return once everything settled and noted so far is durable."""
 
-    async def hosts(self) -> list[HostQueue]:
-        """Every host that has requests waiting."""
+    def now(self) -> float:
+        """The frontier's clock, by which all instants are told before which something is not due: seconds of the epoch that
+        neither jump nor run backwards, within a run and from one run to the next, whatever the system's clock does."""
+
+    async def hosts(self, *, after: HostKey | None = None, limit: int | None = None) -> list[HostQueue]:
+        """Up to `limit` hosts that have requests waiting, in the order in which they became known, from behind `after` on."""
+
+    async def waiting(self, hosts: Iterable[HostKey]) -> list[HostQueue]:
+        """Those of `hosts` that have requests waiting; of what was queued since the last `lease` it may not know."""
 
     async def close(self, why: str) -> None:
         """Commit what was settled, queue again what is leased, note why the run ended."""

@@ -18,17 +18,20 @@ import time
 from typing import TYPE_CHECKING
 
 import aiosqlite
+import msgspec
 
 from crawler.frontier.commits import GroupCommit
 from crawler.frontier.file import CrawlFile
 from crawler.frontier.instructions import Inbox
 from crawler.frontier.intake import Intake
+from crawler.frontier.integrity import check, making_sense
 from crawler.frontier.leasing import take_leases
 from crawler.frontier.lock import CrawlLock
 from crawler.frontier.migrations import prepare, script
-from crawler.frontier.opening import PRAGMAS, UNLEASE, Past, check_spider, keep_seen, load
+from crawler.frontier.opening import PRAGMAS, UNLEASE, Past, check_spider, load
 from crawler.frontier.orders import Orders
 from crawler.frontier.protocol import CookieRow, HostQueue
+from crawler.frontier.waiting import HOSTS_AFTER, OF_HOSTS
 from crawler.outcome import SetAside
 
 if TYPE_CHECKING:
@@ -52,14 +55,14 @@ class SqliteFrontier:
     ):
         self.intake = Intake()
         self.started = time.time()
-        self._past = Past(None, 0.0, 0)
+        self._ahead = self.started - time.monotonic()
+        self._past = Past(None, 0.0, 0.0)
         self._lock = lock
         self._file = CrawlFile(db, path)
-        self._commits = GroupCommit(self.intake, self._file, pages=commit_pages, interval=commit_interval)
+        self._commits = GroupCommit(self.intake, self._file, now=self.now, pages=commit_pages, interval=commit_interval)
         self._orders = Orders(self.intake, self._file, self._commits)
         self.inbox = Inbox(self._file)
         self._owner = f"{os.uname().nodename}:{os.getpid()}"
-        self._latest = 0.0
 
     @property
     def counts(self) -> Counts:
@@ -83,6 +86,11 @@ class SqliteFrontier:
     @on_items.setter
     def on_items(self, listener: ItemsListener | None) -> None:
         self._commits.on_items = listener
+
+    def now(self) -> float:
+        """The frontier's clock: the system's as it was when the file was opened, or the latest instant that the file knows,
+        and the time that has passed since. Seconds of the epoch that neither jump nor run backwards."""
+        return self._ahead + time.monotonic()
 
     def attach(
         self,
@@ -125,11 +133,15 @@ class SqliteFrontier:
         file = self._file
         with file.translated():
             await prepare(db, file.path)
+            await check(db, file.path)
         await file.run_script(PRAGMAS)
         if spider is not None:
             await check_spider(file, spider)
         await file.run_script(UNLEASE + script("settle.sql"))
-        self._past = await load(file, self.intake)
+        with making_sense(file.path):
+            self._past = await load(file, self.intake)
+        self._ahead += max(0.0, self._past.seen - self.started)  # a clock set back since hides nothing that was due
+        self.started = self.now()
         await file.write("UPDATE run SET ended = seen, why = 'killed' WHERE ended IS NULL")
         if spider is not None:
             await file.write("INSERT INTO run (started, seen) VALUES (?, ?)", (self.started, self.started))
@@ -141,8 +153,8 @@ class SqliteFrontier:
                 while self.intake.batch:
                     await self.flush()
                 await self._file.run_script(UNLEASE)
-                await keep_seen(self._file, self.intake, self._past.seen_upto)
-                ended = time.time()
+                await self.intake.shelves.put_all(self._file, self.intake.next_request - 1)
+                ended = self.now()
                 await self._file.write(
                     "UPDATE run SET ended = ?, seen = ?, why = ? WHERE ended IS NULL", (ended, ended, why)
                 )
@@ -164,11 +176,11 @@ class SqliteFrontier:
         """Up to `limit` requests of each host, the first in its order that are due. Durable when it returns."""
         async with self._file.turn:
             await self._commits.commit()
-            now = self._latest = max(self._latest, time.time())  # a clock set back hides nothing that was due
             numbers = [self.intake.host_ids[host] for host in hosts]
-            leases = await take_leases(
-                self._file, numbers, self.intake.host_names, limit=limit, now=now, owner=self._owner
-            )
+            with making_sense(self._file.path):
+                leases = await take_leases(
+                    self._file, numbers, self.intake.host_names, limit=limit, now=self.now(), owner=self._owner
+                )
             self.intake.counts.queued -= len(leases)
             self.intake.counts.leased += len(leases)
         return leases
@@ -189,22 +201,21 @@ class SqliteFrontier:
         """Return once everything settled and noted so far is durable."""
         await self._commits.flush()
 
-    async def hosts(self) -> list[HostQueue]:
-        """Every host that has requests waiting."""
-        now = time.time()
-        queues = {
-            number: HostQueue(host=self.intake.host_names[number], queued=ready)
-            for number, ready in await self._file.read(
-                "SELECT host, sum(not_before <= ?) FROM queue GROUP BY host", (now,)
-            )
-        }
-        put_off = self.intake.counts.queued - sum(queue.queued for queue in queues.values())
-        if put_off:
-            for number, not_before in await self._file.read(
-                "SELECT host, not_before FROM queue WHERE not_before > ? ORDER BY not_before", (now,)
-            ):
-                queues[number].due.append(not_before)
-        return list(queues.values())
+    async def hosts(self, *, after: HostKey | None = None, limit: int | None = None) -> list[HostQueue]:
+        """Up to `limit` hosts that have requests waiting, in the order in which they became known, from behind `after` on."""
+        await self.flush()
+        behind = self.intake.host_ids[after] if after else 0
+        return await self._waiting(HOSTS_AFTER, after=behind, limit=-1 if limit is None else limit)
+
+    async def waiting(self, hosts: Iterable[HostKey]) -> list[HostQueue]:
+        """Those of `hosts` that have requests waiting; of what was queued since the last `lease` it may not know."""
+        numbers = [self.intake.host_ids[host] for host in hosts]
+        return await self._waiting(OF_HOSTS, hosts=msgspec.json.encode(numbers).decode())
+
+    async def _waiting(self, sql: str, **parameters: int | str) -> list[HostQueue]:
+        names = self.intake.host_names
+        rows = await self._file.read(sql, {"now": self.now(), **parameters})
+        return [HostQueue(names[number], due_at) for number, due_at in rows]
 
     async def seed_urls(self) -> list[str]:
         """The URLs of the seeds, and those that their redirects led to."""

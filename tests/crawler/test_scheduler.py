@@ -11,19 +11,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from client.limits import HostLimits
-from crawler.frontier import Settlement, SqliteFrontier
-from crawler.outcome import Fetched, Postponed
+from crawler.frontier import SqliteFrontier
+from crawler.outcome import Postponed
 from crawler.request import Links, Request
 from crawler.scheduler import Scheduler
+from tests.crawler.crew import Crew, done
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from crawler.frontier import Lease
     from crawler.outcome import Outcome
-
-    Visit = Callable[[Lease], Awaitable[Outcome]]
 
 
 @pytest.fixture
@@ -31,50 +30,6 @@ async def frontier(tmp_path: Path) -> AsyncIterator[SqliteFrontier]:
     frontier = await SqliteFrontier.open(tmp_path / "test.crawl", spider="test")
     yield frontier
     await frontier.close()
-
-
-def done(lease: Lease) -> Fetched:
-    return Fetched(status=200, final_url=lease.url, content_type="", size=0, elapsed=0.0, fetched_at=1.0)
-
-
-async def nothing(lease: Lease) -> Outcome:
-    return done(lease)
-
-
-class Crew:
-    """Workers around a scheduler, as the engine has them: each takes the host's slot before it first gives way."""
-
-    def __init__(self, frontier: SqliteFrontier, limits: HostLimits, visit: Visit = nothing) -> None:
-        self.frontier = frontier
-        self.limits = limits
-        self.visit = visit
-        self.scheduler = Scheduler(frontier, limits)
-        self.visits: list[Lease] = []
-        self.found: dict[str, list[str]] = {}
-
-    async def run(self, workers: int = 4) -> None:
-        self.frontier.attach(admit=lambda *_: None, on_queued=self.scheduler.queued)
-        await self.scheduler.load()
-        async with asyncio.timeout(60), asyncio.TaskGroup() as beside:
-            supply = beside.create_task(self.scheduler.keep_supplied())
-            async with asyncio.TaskGroup() as group:
-                for _ in range(workers):
-                    group.create_task(self._work())
-            supply.cancel()
-
-    async def _work(self) -> None:
-        while lease := await self.scheduler.next():
-            slot = self.limits.acquire_nowait(lease.host)
-            assert slot, "a lease was given out for a host that may not be asked now: a worker would have to wait"
-            slot.started()
-            try:
-                outcome = await self.visit(lease)
-            finally:
-                slot.release()
-            self.visits.append(lease)
-            found = [Links(self.found.get(lease.url, []))]
-            await self.frontier.settle(Settlement(lease=lease, outcome=outcome, found=found))
-            self.scheduler.done(lease)
 
 
 async def test_everything_is_given_out_once(frontier: SqliteFrontier) -> None:
@@ -199,7 +154,6 @@ async def test_a_suspended_host_is_left_alone_and_loses_nothing(frontier: Sqlite
     await frontier.add([Links([f"http://h.example/{n}" for n in range(3)])])
     scheduler = Scheduler(frontier, HostLimits())
     frontier.attach(admit=lambda *_: None, on_queued=scheduler.queued)
-    await scheduler.load()
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         supply = group.create_task(scheduler.keep_supplied())
         lease = await scheduler.next()

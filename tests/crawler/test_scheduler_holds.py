@@ -12,7 +12,7 @@ from client.origin import HostKey
 from crawler.frontier import SqliteFrontier
 from crawler.outcome import Postponed
 from crawler.request import Links, Request
-from tests.crawler.test_scheduler import Crew, done
+from tests.crawler.crew import Crew, done
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

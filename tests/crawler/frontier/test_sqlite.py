@@ -60,6 +60,12 @@ async def end(
     await frontier.flush()
 
 
+async def kill(frontier: SqliteFrontier) -> None:
+    """Leave the file as a killed process does."""
+    await frontier._file.close()
+    frontier._lock.release()
+
+
 async def test_a_request_is_queued_once(frontier: SqliteFrontier) -> None:
     assert await frontier.add([Request(url(1)), Request(url(1)), Links([url(1), url(2)])]) == 2
     assert await frontier.add([Request(url(2))]) == 0
@@ -160,8 +166,7 @@ async def test_what_was_leased_is_queued_again_by_the_next_start(path: Path) -> 
     lease = await one(first)
     await first.lease([HOST], 1)
     await end(first, lease)
-    await first._file.close()  # as a killed process leaves it
-    first._lock.release()
+    await kill(first)
 
     second = await SqliteFrontier.open(path, spider="test")
     assert second.counts == Counts(queued=1, done=1, bytes=10, hosts=1)
@@ -175,8 +180,7 @@ async def test_a_put_off_request_waits_for_its_time(frontier: SqliteFrontier, as
     now = time.time()
     await end(frontier, await one(frontier), Postponed(error="http: 503", not_before=now + 3600))
     assert await frontier.lease([HOST], 1) == []
-    (waiting,) = await frontier.hosts()
-    assert (waiting.host, waiting.queued, waiting.due) == (HOST, 0, [now + 3600])
+    assert await frontier.hosts() == [(HOST, now + 3600)]
     assert ask("SELECT request, error FROM attempt") == [(1, "http: 503")]
 
 
@@ -449,7 +453,7 @@ async def test_the_seen_set_is_put_away_when_a_large_crawl_closes(
     path: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Opened again it knows what was put away, and what came after."""
-    monkeypatch.setattr("crawler.frontier.opening._WORTH_KEEPING", 100)
+    monkeypatch.setattr("crawler.frontier.shelves._WORTH_KEEPING", 100)
     for first in (0, 150):
         frontier = await SqliteFrontier.open(path, spider="test")
         assert await frontier.add([Links([url(n) for n in range(first + 150)])]) == 150
@@ -457,8 +461,47 @@ async def test_the_seen_set_is_put_away_when_a_large_crawl_closes(
         assert ask("SELECT count(*), min(upto), max(upto) FROM seen") == [(256, first + 150, first + 150)]
     third = await SqliteFrontier.open(path, spider="test")
     assert await third.add([Links([url(n) for n in range(310)])]) == 10
-    await third._file.close()  # as a killed process leaves it
-    third._lock.release()
+    await kill(third)
     fourth = await SqliteFrontier.open(path, spider="test")
     assert await fourth.add([Links([url(n) for n in range(311)])]) == 1
     await fourth.close()
+
+
+async def test_the_seen_set_is_put_away_as_the_crawl_grows(
+    path: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shelf with each commit; so a crawl that was killed need not hash everything again, and still knows it all."""
+    monkeypatch.setattr("crawler.frontier.shelves._WORTH_KEEPING", 100)
+    frontier = await SqliteFrontier.open(path, spider="test")
+    for last in range(300):
+        await frontier.add([Request(url(last))])
+    assert ask("SELECT count(*), min(upto), max(upto) FROM seen") == [(200, 101, 300)]
+    await kill(frontier)
+    second = await SqliteFrontier.open(path, spider="test")
+    assert second.intake.shelves.upto == 0, "a first time that was cut off counts for nothing"
+    for last in range(300, 600):
+        await second.add([Request(url(last)), Request(url(last - 100))])
+    await kill(second)
+    ((shelves, upto),) = ask("SELECT count(*), min(upto) FROM seen")
+    assert (shelves, upto) == (256, 301)
+    third = await SqliteFrontier.open(path, spider="test")
+    assert third.intake.shelves.upto == upto
+    assert await third.add([Links([url(n) for n in range(601)])]) == 1
+    await third.close()
+
+
+async def test_a_seen_set_that_knows_more_than_the_file_is_made_anew(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that was mended may have lost requests: what is not there was not seen."""
+    monkeypatch.setattr("crawler.frontier.shelves._WORTH_KEEPING", 100)
+    frontier = await SqliteFrontier.open(path, spider="test")
+    await frontier.add([Links([url(n) for n in range(150)])])
+    await frontier.close()
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DELETE FROM request WHERE id > 120")
+        db.execute("DELETE FROM queue WHERE request > 120")
+        db.execute("UPDATE count SET queued = 120")
+    second = await SqliteFrontier.open(path, spider="test")
+    assert await second.add([Links([url(n) for n in range(150)])]) == 30
+    await second.close()

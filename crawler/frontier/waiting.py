@@ -1,0 +1,26 @@
+"""Which hosts have requests that wait, and from when on: read from the queue in steps of O(log n), without counting.
+
+A host's rows stand together in the queue, so that the next host is one search away, however many rows this one has.
+"""
+
+from __future__ import annotations
+
+_DUE_AT = """
+coalesce((SELECT 0.0 FROM queue WHERE queue.host = waiting.host AND queue.not_before <= :now LIMIT 1),
+         (SELECT min(not_before) FROM queue WHERE queue.host = waiting.host))"""
+"""0.0 if something is due, else when the first of what was put off is; NULL if there is nothing."""
+
+HOSTS_AFTER = f"""
+WITH RECURSIVE waiting (host) AS (
+    SELECT min(host) FROM queue WHERE host > :after
+    UNION ALL
+    SELECT (SELECT min(host) FROM queue WHERE host > waiting.host) FROM waiting WHERE host IS NOT NULL
+)
+SELECT host, {_DUE_AT} FROM waiting WHERE host IS NOT NULL LIMIT :limit"""  # noqa: S608 - made of our own words
+"""Hosts that have requests waiting, in the order of their numbers."""
+
+OF_HOSTS = f"""
+WITH waiting (host) AS (SELECT value FROM json_each(:hosts)),
+     answer (host, due_at) AS (SELECT host, {_DUE_AT} FROM waiting)
+SELECT host, due_at FROM answer WHERE due_at IS NOT NULL"""  # noqa: S608
+"""Those of some hosts that have any."""
