@@ -12,7 +12,7 @@ an insecure cookie for a domain must not overlay a secure one of a host within t
 """
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,6 +49,16 @@ class Cookie:
     def has_expired(self, now: float) -> bool:
         return self.expires is not None and self.expires <= now
 
+    def says_the_same(self, other: "Cookie") -> bool:
+        """Whether one in place of the other, which has its identity, would change nothing."""
+        return (self.value, self.expires, self.secure, self.http_only, self.same_site) == (
+            other.value,
+            other.expires,
+            other.secure,
+            other.http_only,
+            other.same_site,
+        )
+
 
 _Key = tuple[str, str, bool]  # path, name, host_only
 _Bucket = dict[_Key, Cookie]
@@ -70,6 +80,9 @@ def _parents(domain: str) -> Iterator[str]:
 class CookieStore:
     """A bounded set of cookies. Methods that take `now` want UTC epoch seconds."""
 
+    on_change: Callable[[Cookie, bool], None] | None = None
+    """Called with each cookie that is new, that replaces one that says something else, or that is gone; and whether it is."""
+
     def __init__(self, *, max_per_domain: int, max_total: int) -> None:
         if max_per_domain < 1 or max_total < 1:
             raise ValueError(
@@ -80,6 +93,9 @@ class CookieStore:
         self.clear()
 
     def clear(self) -> None:
+        if self.on_change:
+            for cookie in self:
+                self.on_change(cookie, True)
         self._buckets: dict[str, _Bucket] = {}
         self._below: dict[str, set[str]] = {}
         self._expiries: list[tuple[float, int, Cookie]] = []  # a heap; the number only breaks ties
@@ -112,6 +128,8 @@ class CookieStore:
         bucket[_key(cookie)] = cookie
         if cookie.expires is not None:
             self._schedule(cookie, cookie.expires)
+        if self.on_change and not (old and old.says_the_same(cookie)):
+            self.on_change(cookie, False)
         if old is None:
             self._count += 1
             self._enforce_limits(bucket, now)
@@ -123,6 +141,8 @@ class CookieStore:
         self._count -= 1
         if not bucket:
             self._close_bucket(cookie.domain)
+        if self.on_change:
+            self.on_change(cookie, True)
 
     def expire(self, now: float) -> None:
         """Remove the cookies whose time has come."""

@@ -16,6 +16,7 @@ from client import AddressGuard, ClientSession, ClientTimeout, CookieJar, TCPCon
 from client.limits import HostLimits
 from crawler.admission import Admission
 from crawler.callbacks import Callbacks
+from crawler.cookies import open_jar
 from crawler.engine import Engine
 from crawler.errors import CrawlError, SpiderError
 from crawler.exports.feed import ExportFeed
@@ -91,6 +92,7 @@ class Crawl:
         self._tally = Tally()
         self._frontier: SqliteFrontier | None = None
         self._scheduler: Scheduler | None = None
+        self._politeness: Politeness | None = None
         self._engine: Engine | None = None
         self._admission = Admission(spider.scope, self._settings.max_depth, _traps(self._settings))
         self._reason = ""
@@ -141,9 +143,18 @@ class Crawl:
         await Steering(frontier).obey()
         await self._describe(frontier)
         limits = HostLimits(
-            limit=settings.concurrency, limit_per_host=settings.per_host, spacing=settings.delay, host_of=host_key
+            limit=settings.concurrency,
+            limit_per_host=settings.per_host,
+            spacing=settings.delay,
+            limit_per_address=settings.per_ip,
+            address_spacing=settings.ip_delay,
+            host_of=host_key,
         )
-        async with self._session(limits) as session:
+        connector = TCPConnector(
+            limits=limits,
+            address_guard=AddressGuard(allow_private=settings.allow_private, trusted_hosts=self._admission.seed_names),
+        )
+        async with self._session(connector, await open_jar(frontier)) as session:
             self._scheduler = scheduler = Scheduler(
                 frontier, limits, active_hosts=settings.active_hosts, may_start=self._may_start
             )
@@ -152,15 +163,18 @@ class Crawl:
                 on_queued=scheduler.queued,
                 max_pages_per_host=settings.max_pages_per_host,
             )
-            steering = Steering(frontier, Harness(scheduler, limits, settings))
-            steering.take_up()
             retries = RetryPolicy(
                 max_attempts=settings.max_attempts,
                 wait=settings.retry_wait,
                 max_wait=settings.max_retry_wait,
                 now=frontier.now,
             )
-            politeness = Politeness(session, limits, retries, settings)
+            self._politeness = politeness = Politeness(
+                session, limits, retries, settings, frontier, locate=connector.addresses_of
+            )
+            politeness.resume()
+            steering = Steering(frontier, Harness(scheduler, politeness))
+            steering.take_up()
             fetcher = Fetcher(
                 session,
                 politeness,
@@ -184,8 +198,9 @@ class Crawl:
             with _faults_of_the_spider("opened()"):
                 await self._spider.opened()
             try:
-                await self._go_round(self._engine, frontier, steering)
+                await self._go_round(self._engine, frontier, steering, politeness)
             finally:
+                politeness.save()
                 with _faults_of_the_spider("closed()"):
                     await self._spider.closed()
         await self._describe(frontier)
@@ -198,10 +213,12 @@ class Crawl:
         await frontier.remember("rules", msgspec.json.encode(rules).decode())
         await frontier.remember("scope", msgspec.json.encode(self._admission.scope.described()).decode())
 
-    async def _go_round(self, engine: Engine, frontier: SqliteFrontier, steering: Steering) -> None:
+    async def _go_round(
+        self, engine: Engine, frontier: SqliteFrontier, steering: Steering, politeness: Politeness
+    ) -> None:
         if self._reason or not self._may_start(0):
             return
-        services = [frontier.keep_committing, steering.keep_listening]
+        services = [frontier.keep_committing, steering.keep_listening, politeness.lay_aside]
         if self._settings.max_time:
             services.append(self._end_in_time)
         await engine.run(*services)
@@ -240,12 +257,11 @@ class Crawl:
                 f"{type(self._spider).__name__} has no seeds: give it start_urls, or let start() yield some"
             )
 
-    def _session(self, limits: HostLimits) -> ClientSession:
+    def _session(self, connector: TCPConnector, jar: CookieJar) -> ClientSession:
         settings = self._settings
-        guard = AddressGuard(allow_private=settings.allow_private, trusted_hosts=self._admission.seed_names)
         return ClientSession(
-            connector=TCPConnector(limits=limits, address_guard=guard),
-            cookie_jar=CookieJar(unsafe=True),
+            connector=connector,
+            cookie_jar=jar,
             headers={"User-Agent": settings.user_agent, **_HEADERS},
             timeout=ClientTimeout(
                 total=settings.total_timeout, sock_connect=settings.connect_timeout, sock_read=settings.read_timeout

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, TypeAlias
 from yarl import URL
 
 from client import ClientError
-from crawler.outcome import Failed, Postponed, Redirected
+from crawler.outcome import Failed, Postponed, Redirected, SetAside
 from crawler.page import Page
-from crawler.retries import failure_of, failure_of_status
+from crawler.retries import HOLDING_STATUSES, failure_of, failure_of_status
 from crawler.web.directives import OBEDIENT
-from crawler.web.urls import host_of, origin_of, resolve
+from crawler.web.urls import origin_of, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from crawler.retries import Failure, RetryPolicy
     from crawler.web.directives import Obedience
 
-Fetch: TypeAlias = Callable[["Lease"], Awaitable["Page | Redirected | Postponed | Failed"]]
-Middleware: TypeAlias = Callable[["Lease", Fetch], Awaitable["Page | Redirected | Postponed | Failed"]]
+Fetch: TypeAlias = Callable[["Lease"], Awaitable["Page | Redirected | Postponed | Failed | SetAside"]]
+Middleware: TypeAlias = Callable[["Lease", Fetch], Awaitable["Page | Redirected | Postponed | Failed | SetAside"]]
 """Stands around every fetch: may change the lease, call on, look at or replace what comes back."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -54,7 +54,7 @@ class Fetcher:
         for middleware in reversed(middlewares):
             self.fetch = _around(middleware, self.fetch)
 
-    async def _fetch(self, lease: Lease) -> Page | Redirected | Postponed | Failed:
+    async def _fetch(self, lease: Lease) -> Page | Redirected | Postponed | Failed | SetAside:
         began = time.monotonic()
         try:
             async with self._session.request(
@@ -64,9 +64,10 @@ class Fetcher:
                 data=lease.body,
                 allow_redirects=False,
             ) as response:
+                answered = time.monotonic()
                 body = await response.read()
         except ClientError as error:
-            return self._retries.decide(lease, failure_of(error))
+            return self._politeness.failed(lease, began, failure_of(error))
         page = Page(
             lease,
             url=lease.url,
@@ -77,15 +78,26 @@ class Fetcher:
             elapsed=time.monotonic() - began,
             obedience=self._obedience,
         )
+        if page.status in HOLDING_STATUSES:
+            return self._refused(lease, page, began)
+        self._politeness.answered(lease.host, began, answered - began)
         if failure := failure_of_status(page.status):
             location = page.headers.get("Location") if page.status in _REDIRECTS else None
             return self._redirect(lease, page, location) if location else self._fail(lease, page, failure)
         return page
 
-    def _fail(self, lease: Lease, page: Page, failure: Failure) -> Postponed | Failed:
-        """Another try later, not before the host's pause if the answer asks for one; or the end."""
-        pause = self._politeness.heed(host_of(lease.url), page.status, page.headers)
-        outcome = self._retries.decide(lease, failure, retry_after=pause)
+    def _refused(self, lease: Lease, page: Page, began: float) -> Postponed | Failed:
+        """Another try, not before the host's pause is over; or the end."""
+        pause = self._politeness.heed(lease.host, began, page.status, page.headers, attempt=lease.attempts + 1)
+        failure = failure_of_status(page.status)
+        assert failure
+        return self._fail(lease, page, failure, retry_after=pause)
+
+    def _fail(
+        self, lease: Lease, page: Page, failure: Failure, *, retry_after: float | None = None
+    ) -> Postponed | Failed:
+        """Another try later, or the end."""
+        outcome = self._retries.decide(lease, failure, retry_after=retry_after)
         return failed_with(page, outcome.error) if isinstance(outcome, Failed) else outcome
 
     def _redirect(self, lease: Lease, page: Page, location: str) -> Redirected | Failed:
@@ -113,7 +125,7 @@ def failed_with(page: Page, error: str) -> Failed:
 
 
 def _around(middleware: Middleware, fetch: Fetch) -> Fetch:
-    def call(lease: Lease) -> Awaitable[Page | Redirected | Postponed | Failed]:
+    def call(lease: Lease) -> Awaitable[Page | Redirected | Postponed | Failed | SetAside]:
         return middleware(lease, fetch)
 
     return call

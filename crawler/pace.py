@@ -6,14 +6,16 @@ it is the one under which many who do not know of each other come to share fairl
 rate of starts. As long as a host has not complained there is no rate to keep to, and nothing is added to the spacing and
 the connections that the user set.
 
-* A complaint is a 429 or 503, a request that met no answer (`Pace.complained`, which halves the rate), or answers that take
-  much longer than they did: TCP Vegas' signal, that a queue grows (L. Brakmo, L. Peterson, 1995), which takes a quarter.
-  What is halved at first is the rate at which the host was in fact asked.
-* Of requests that were under way together, one complaint counts: those begun before it tell of the same trouble.
-* Each answer gives back a 64th of the rate at which the host complained last, so it takes some 32 answers to come there
-  again, and a host with a fixed quota refuses about one request in 33. Once the rate exceeds what the connections can
-  carry, it is forgotten.
-* Connections follow by Little's law: as many as a rate needs at the latency seen, and no more.
+* `QUOTA`: a 429 says that we ask too often. The rate is halved, as far down as the user lets it. Each answer gives back a
+  64th of the rate at which the host refused last: some 32 answers lead there again, and of about 33 requests one is refused.
+* `OVERLOAD`: a 503, or no answer at all. It may be the host, or one page; so the rate is halved, but not below one request in
+  four times the latency, and an answer gives back an eighth. What is more is up to the pauses that such answers bring.
+* `LABOUR`: answers take twice as long as they did. This is TCP Vegas' sign that a queue grows (L. Brakmo, L. Peterson, 1995);
+  it costs a quarter, with the same bound.
+
+What is taken at first is taken of the rate at which the host was in fact asked. Of requests that were under way together, one
+complaint counts: those begun before it tell of the same trouble. Once the rate exceeds what the connections can carry, it is
+forgotten. Connections follow by Little's law: as many as a rate needs at the latency seen, and no more.
 
 The usual latency is a long mean of the host's answers, not their minimum as in Vegas, because the pages of one site differ
 in what they cost; and a rise counts only beyond a slack that covers the stutter of a busy crawler.
@@ -23,11 +25,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
-_HALF = 0.5
-_THREE_QUARTERS = 0.75
-_STEPS = 64
-"""In so many answers the rate rises by as much as it was when the host last complained."""
+
+class Trouble(NamedTuple):
+    """What a kind of complaint costs: the part of the rate that is left, and in how many answers the rate rises by as much as
+    it was before."""
+
+    factor: float
+    steps: int
+    is_quota: bool = False
+
+
+QUOTA: Final = Trouble(1 / 2, 64, is_quota=True)
+OVERLOAD: Final = Trouble(1 / 2, 8)
+LABOUR: Final = Trouble(3 / 4, 8)
+
+_LATENCIES = 4.0
+"""Trouble other than a quota does not bring a host below one request in so many times its latency."""
 
 _RECENT = 1 / 8
 _USUAL = 1 / 64
@@ -80,6 +95,7 @@ class Pace:
         "_paused_at",
         "_rate",
         "_rested_at",
+        "_steps",
         "_usual",
         "crawl_delay",
         "failures",
@@ -111,6 +127,7 @@ class Pace:
         self._rested_at = -math.inf
         self._rate = math.inf
         self._last_complaint = math.inf  # the rate at which it came
+        self._steps = QUOTA.steps
         self._complained_at = -math.inf
         self._usual = 0.0
         self._gap = 0.0
@@ -169,27 +186,37 @@ class Pace:
             self.latency = self._usual = latency
         if self.latency > _SLACK and self.latency > _RISE * self._usual + _SLACK:
             self._usual = self.latency  # one complaint for each doubling
-            return self.complained(began_at, began_at + latency, factor=_THREE_QUARTERS)
+            return self.complained(began_at, began_at + latency, LABOUR)
         if self._rate == math.inf:
             return False
-        self._rate += self._last_complaint / _STEPS
+        self._rate += self._last_complaint / self._steps
         if self._rate * self.latency >= self.per_host:
             self._rate = math.inf
         return True
 
-    def complained(self, began_at: float, now: float, *, factor: float = _HALF) -> bool:
+    def complained(self, began_at: float, now: float, trouble: Trouble) -> bool:
         """The host had trouble with a request begun at `began_at`; returns whether spacing or connections are others now."""
         if began_at < self._complained_at:
             return False
-        rate = min(self._rate, 1.0 / self._gap if self._gap > 0.0 else math.inf)
-        if self.latency:
-            rate = min(rate, self.per_host / self.latency)
+        rate = self._rate
         if rate == math.inf:
-            return False  # it was never seen at work: there is no rate to take a part of
+            rate = min(_inverse(self._gap), self.per_host * _inverse(self.latency))
+            if rate == math.inf:
+                return False  # it was never seen at work: there is no rate to take a part of
+            self._steps = trouble.steps
+        floor = 1.0 / self.max_delay
+        if not trouble.is_quota:
+            floor = max(floor, min(rate, _inverse(self.latency) / _LATENCIES))
         self._complained_at = now
-        self._last_complaint = max(rate, 1.0 / self.max_delay)
-        self._rate = max(rate * factor, 1.0 / self.max_delay)
+        self._steps = max(self._steps, trouble.steps)
+        self._last_complaint = max(rate, floor)
+        self._rate = max(rate * trouble.factor, floor)
         return True
+
+    def waited(self, seconds: float) -> None:
+        """For so long no answer came: so long it takes, at the least."""
+        if seconds > self.latency:
+            self.latency += (seconds - self.latency) * _RECENT
 
     def refused(self, began_at: float, now: float) -> None:
         """The host asked to be left alone. Requests that were under way together ask once."""
@@ -219,7 +246,7 @@ class Pace:
         self.failures = failures
         if spacing > 0.0:
             self._rate = max(1.0 / spacing, 1.0 / self.max_delay)
-            self._last_complaint = self._rate / _HALF
+            self._last_complaint = self._rate
 
     def forget_rate(self) -> None:
         """Go back to what the user set."""
@@ -229,3 +256,7 @@ class Pace:
         """Count its failures from zero again."""
         self.failures = self.pauses_in_a_row = 0
         self.rests_until = -math.inf
+
+
+def _inverse(seconds: float) -> float:
+    return 1.0 / seconds if seconds > 0.0 else math.inf

@@ -13,13 +13,14 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from crawler.outcome import Aside, SetAside
-from crawler.pace import HostPace, Pace
+from crawler.pace import OVERLOAD, HostPace, Pace
 from crawler.retries import back_off
 
 if TYPE_CHECKING:
     from client.limits import HostLimits
     from client.origin import HostKey
     from crawler.frontier.protocol import Frontier, HostState
+    from crawler.pace import Trouble
     from crawler.retries import Failure
     from crawler.settings import Settings
 
@@ -28,6 +29,9 @@ _log = logging.getLogger(__name__)
 _HOSTS_KEPT = 20_000
 _CANDIDATES = 8
 """Of so many hosts known longest, the one with the least to remember is forgotten."""
+
+_REFUSALS_A_TURN = 16
+"""So many in a row lengthen a pause as a further attempt does: it is not one page, it is the host."""
 
 _ANSWERS_A_NOTE = 32
 """A pace that is recovering is written down every so many answers."""
@@ -55,9 +59,11 @@ class Pacing:
             if pace.is_free or pace.requests % _ANSWERS_A_NOTE == 0:
                 self._note(host, pace)
 
-    def refused(self, host: HostKey, began_at: float, asked: float | None) -> float:
-        """The host answered 429 or 503, and asks to be left alone for so many seconds, or does not say for how long: then it is
-        for a while that grows from one time to the next. Returns the seconds for which it will be.
+    def refused(
+        self, host: HostKey, began_at: float, trouble: Trouble, *, asked: float | None, attempt: int = 1
+    ) -> float:
+        """The host asks to be left alone, for so many seconds, or does not say for how long: then it is for a while that grows
+        with the number of the attempt and when many refusals follow each other. Returns the seconds for which it will be.
         """
         now = time.monotonic()
         pace = self._paces.get(host) or self._enter(host)
@@ -65,14 +71,15 @@ class Pacing:
         pace.refused(began_at, now)
         most = self._settings.max_retry_wait
         if asked is None:
-            pause = back_off(pace.pauses_in_a_row, first=self._settings.retry_wait, most=most)
+            turn = attempt + pace.pauses_in_a_row // _REFUSALS_A_TURN
+            pause = back_off(turn, first=self._settings.retry_wait, most=most)
         else:
             pause = min(asked, most)
             if asked > most:
                 pace.pauses_cut += 1
                 _log.warning("%s asks for a pause of %.0f s; it is given max_retry_wait, %.0f s", host, asked, most)
         self._leave_alone(host, now, pause)
-        self._complain(host, pace, began_at, now)
+        self._complain(host, pace, began_at, now, trouble)
         return pause
 
     def unreachable(self, host: HostKey, began_at: float, failure: Failure) -> float | SetAside:
@@ -91,13 +98,15 @@ class Pacing:
             self._apply(host, pace)
             self._note(host, pace)
             return SetAside(Aside.HOST, f"out of reach {pace.failures} times in a row, the last: {failure}")
+        if failure.kind == "timeout":
+            pace.waited(now - began_at)
         rest = 0.0
         if rests >= 0:
             rest = back_off(rests + 1, first=self._settings.rest_wait, most=self._settings.max_retry_wait)
             pace.rest(now, rest)
             self._leave_alone(host, now, rest)
             _log.info("%s rests for %.1f s: %s", host, rest, failure)
-        self._complain(host, pace, began_at, now)
+        self._complain(host, pace, began_at, now, OVERLOAD)
         return rest
 
     def is_out_of_reach(self, host: HostKey) -> bool:
@@ -197,8 +206,8 @@ class Pacing:
         if pace.is_remarkable:
             self._note(forgotten, pace)
 
-    def _complain(self, host: HostKey, pace: Pace, began_at: float, now: float) -> None:
-        if self._settings.adaptive and pace.complained(began_at, now):
+    def _complain(self, host: HostKey, pace: Pace, began_at: float, now: float, trouble: Trouble) -> None:
+        if self._settings.adaptive and pace.complained(began_at, now, trouble):
             self._apply(host, pace)
         self._note(host, pace)
 

@@ -1,10 +1,12 @@
-"""What a host is owed: its robots.txt is asked for first and obeyed, and its pauses are kept.
+"""What a host is owed: its robots.txt is asked for first and obeyed, its pace is kept, its rest is not disturbed.
 
-Limits themselves (connections, spacing, pauses) are the connector's `HostLimits`; this module only sets them.
+Limits themselves (connections, spacing, pauses) are the connector's `HostLimits`; what is learned of hosts is `Pacing`'s.
+This module decides what may be asked, and what becomes of that which may not.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections import OrderedDict
@@ -12,19 +14,32 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from client import ClientError, TooManyRedirects
-from crawler.outcome import Failed, Postponed, Skip, Skipped
-from crawler.retries import HOLDING_STATUSES, Failure, failure_of, retry_after_of
-from crawler.web.robots import Robots
-from crawler.web.urls import host_of, origin_of, robots_url
+from yarl import URL
+
+from client import ClientError, Origin, TooManyRedirects
+from client.resolver import is_public
+from crawler.outcome import Failed, Postponed, SetAside, Skip, Skipped
+from crawler.pace import OVERLOAD, QUOTA
+from crawler.pacing import Pacing
+from crawler.retries import (
+    HOLDING_STATUSES,
+    UNREACHABLE,
+    Failure,
+    failure_of,
+    failure_of_lookup,
+    retry_after_of,
+)
+from crawler.web.robots import MAX_BYTES, Robots
+from crawler.web.urls import host_key, origin_of, robots_url
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from client import ClientResponse, ClientSession
     from client.limits import HostLimits
     from client.origin import HostKey
-    from crawler.frontier.protocol import Lease
+    from crawler.frontier.protocol import Frontier, HostState, Lease
+    from crawler.pace import HostPace
     from crawler.retries import RetryPolicy
     from crawler.settings import Settings
 
@@ -35,93 +50,250 @@ _FRESH_SECONDS = 24 * 3600.0
 
 _ORIGINS_KEPT = 20_000
 _MAX_REDIRECTS = 5
-_MAX_BYTES = 500 * 1024
+"""As many as RFC 9309 §2.3.1.2 asks for at least."""
 
 
 @dataclass(slots=True)
 class _Known:
-    """What an origin's robots.txt says, or why it could not be had; until when that holds, on the monotonic clock."""
+    """What an origin's robots.txt says, until then; or why it could not be had, and when it may be asked for again."""
 
     robots: Robots | None
     failure: Failure | None
     until: float
 
 
-class Politeness:
-    """Keeps the manners of one crawl. `robots` in the settings says whether robots.txt is asked for at all."""
+@dataclass(slots=True)
+class _GivenUp:
+    """What becomes of all requests to a host; until then, when one of them is to see whether it is back."""
 
-    def __init__(self, session: ClientSession, limits: HostLimits, retries: RetryPolicy, settings: Settings) -> None:
+    verdict: SetAside
+    until: float
+
+
+class Politeness:
+    """Keeps the manners of one crawl. `robots` in the settings says whether robots.txt is asked for at all.
+
+    `locate` tells the addresses of a host and port; those that `is_shared` says so of have limits of their own.
+    """
+
+    def __init__(
+        self,
+        session: ClientSession,
+        limits: HostLimits,
+        retries: RetryPolicy,
+        settings: Settings,
+        frontier: Frontier,
+        *,
+        locate: Callable[[str, int], Awaitable[list[str]]],
+        is_shared: Callable[[str], bool] = is_public,
+    ) -> None:
         self._session = session
         self._limits = limits
         self._retries = retries
         self._settings = settings
+        self._frontier = frontier
+        self._locate = locate
+        self._is_shared = is_shared
+        self._places = bool(settings.per_ip or settings.ip_delay)
+        self._pacing = Pacing(limits, frontier, settings)
+        self.answered = self._pacing.answered
+        """To be told of every answer, except those that `heed` is told of: host, the instant (monotonic clock) at which the
+        request was begun, seconds until it was answered."""
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._given_up: dict[HostKey, _GivenUp] = {}
+        self._to_lay_aside: asyncio.Queue[HostKey] = asyncio.Queue()
+
+    # ------------------------------------------------------------------ before a request
 
     def knows(self, lease: Lease) -> bool:
         """Whether `judge` can answer; if not, `learn` has to be awaited first."""
-        if not self._settings.robots:
+        if self._given_up and (given_up := self._given_up.get(lease.host)):
+            if given_up.until > time.monotonic():
+                return True
+            del self._given_up[lease.host]
+        is_placed = not self._places or self._limits.is_placed(lease.host)
+        if is_placed and not self._settings.robots:
             return True
         known = self._known.get(origin_of(lease.url))
-        return known is not None and known.until > time.monotonic()
+        return known is not None and (known.failure is not None or (is_placed and known.until > time.monotonic()))
 
-    def judge(self, lease: Lease) -> Skipped | Postponed | Failed | None:
+    def judge(self, lease: Lease) -> Skipped | Postponed | Failed | SetAside | None:
         """None when the request may be made; else what becomes of it."""
-        if not self._settings.robots:
+        if self._given_up and (given_up := self._given_up.get(lease.host)):
+            return given_up.verdict
+        known = self._known.get(origin_of(lease.url)) if self._known else None
+        if known is None:
+            assert not self._settings.robots
             return None
-        known = self._known[origin_of(lease.url)]
         if known.failure:  # RFC 9309 §2.3.1.4: unreachable means that nothing is allowed
-            return self._retries.decide(lease, known.failure, retry_after=max(0.0, known.until - time.monotonic()))
+            return self._wait_for_rules(lease, known.failure, known.until)
         if known.robots and not known.robots.allows(lease.url):
             return Skipped(reason=Skip.ROBOTS, final_url=lease.url, detail=known.robots.rule_for(lease.url) or "")
         return None
 
-    async def learn(self, lease: Lease) -> None:
-        """Ask for the robots.txt of the lease's origin, as politely as for any page.
+    def _wait_for_rules(self, lease: Lease, failure: Failure, until: float) -> Postponed | Failed:
+        """One request has been held up by the failure; the others of its host wait until it is time to ask again."""
+        del self._known[origin_of(lease.url)]
+        if failure.is_passing:
+            self._limits.hold_until(lease.host, until)
+        wait = max(0.0, until - time.monotonic())
+        is_patient = self._pacing.is_out_of_reach(lease.host)
+        return self._retries.decide(lease, failure, retry_after=wait, is_patient=is_patient)
 
-        One that cannot be had is left alone until the requests that wait for it are due to be tried again.
+    def sitemaps_of(self, url: str) -> list[str]:
+        """The sitemaps that the robots.txt of a URL's origin names, as they are written; none while it is not known."""
+        known = self._known.get(origin_of(url))
+        return known.robots.sitemaps if known and known.robots else []
+
+    async def learn(self, lease: Lease) -> None:
+        """Find out what `judge` has to know of the lease's host: where it is, and the rules in its robots.txt.
+
+        May return without, when others at the host's address come first. What cannot be had is known as such.
         """
-        origin = origin_of(lease.url)
-        answer: Robots | Failure
+        answer: bytes | Failure | None
         try:
-            answer = await self._ask(origin)
-        except TooManyRedirects:  # RFC 9309 §2.3.1.2: as if there were none
-            answer = Robots.parse(b"", user_agent=self._settings.user_agent)
-        except ClientError as error:
-            answer = failure_of(error)
+            answer = await self._find_out(lease)
         except Exception as error:  # a fault of ours: it may cost this host, not the crawl
-            _log.exception("asking for the robots.txt of %s", origin)
+            _log.exception("asking for the robots.txt of %s", lease.host)
             answer = Failure("internal", f"{type(error).__name__}: {error}", is_passing=False)
         if isinstance(answer, Failure):
-            wait = self._retries.wait_before(lease.attempts + 1)
-            known = _Known(None, answer, time.monotonic() + wait)
-        else:
-            known = _Known(answer, None, time.monotonic() + _FRESH_SECONDS)
-            self._obey_delay(host_of(lease.url), answer)
-        self._known[origin] = known
+            self._known[origin_of(lease.url)] = _Known(None, answer, self._try_again_at(lease, answer))
         if len(self._known) > _ORIGINS_KEPT:
             self._known.popitem(last=False)
 
-    async def _ask(self, origin: str) -> Robots | Failure:
+    async def _find_out(self, lease: Lease) -> Failure | None:
+        if self._places and not self._limits.is_placed(lease.host):
+            if failure := await self._place(lease):
+                return failure
+            if self._limits.ready_at(lease.host) > time.monotonic():
+                return None
+        return await self._learn_rules(lease) if self._settings.robots else None
+
+    def _try_again_at(self, lease: Lease, failure: Failure) -> float:
+        """When a host that has just failed may be asked again."""
+        now = time.monotonic()
+        rest = 0.0
+        if failure.kind != "internal":
+            standing = self._pacing.unreachable(lease.host, now, failure)
+            if isinstance(standing, SetAside):
+                self._give_up(lease.host, standing)
+            else:
+                rest = standing
+        return now + (rest or self._retries.wait_before(lease.attempts + 1))
+
+    async def _place(self, lease: Lease) -> Failure | None:
+        """Say at which address the host is, so that it shares the limits there: of several, the lowest."""
+        url = URL(lease.url, encoded=True)
+        name, port = url.host or "", url.port or 0
+        try:
+            async with asyncio.timeout(self._settings.connect_timeout):
+                addresses = await self._locate(name, port)
+        except (OSError, TimeoutError) as error:
+            return failure_of_lookup(f"{name}:{port}", error)
+        self._limits.place(lease.host, min(filter(self._is_shared, addresses), default=None))
+        return None
+
+    # ------------------------------------------------------------------ robots.txt
+
+    async def _learn_rules(self, lease: Lease) -> Failure | None:
+        """Take the rules from the crawl file while they are fresh, or ask the host, as politely as for any page."""
+        origin = origin_of(lease.url)
+        kept = await self._frontier.robots_of(origin)
+        age = self._frontier.now() - kept[0] if kept else _FRESH_SECONDS
+        if kept and 0.0 <= age < _FRESH_SECONDS:
+            body = kept[1]
+        else:
+            try:
+                answer = await self._ask(origin, lease.host)
+            except TooManyRedirects:  # RFC 9309 §2.3.1.2: as if there were none
+                answer = b""
+            except ClientError as error:
+                answer = failure_of(error)
+            if isinstance(answer, Failure):
+                return answer
+            body, age = answer, 0.0
+            self._frontier.note_robots(origin, self._frontier.now(), body)
+        robots = Robots.parse(body, user_agent=self._settings.user_agent)
+        self._pacing.obey_crawl_delay(lease.host, robots.crawl_delay)
+        self._known[origin] = _Known(robots, None, time.monotonic() + _FRESH_SECONDS - age)
+        return None
+
+    async def _ask(self, origin: str, host: HostKey) -> bytes | Failure:
+        began_at = time.monotonic()
         async with self._session.get(robots_url(origin), max_redirects=_MAX_REDIRECTS) as response:
+            latency = time.monotonic() - began_at
             if response.status >= 500 or response.status == HTTPStatus.TOO_MANY_REQUESTS:
-                self.heed(host_of(f"{origin}/"), response.status, response.headers)
+                self.heed(host_key(Origin.of(response.url)), began_at, response.status, response.headers)
                 return Failure("robots", f"{robots_url(origin)} answered {response.status}", is_passing=True)
-            body = await _read_start(response) if response.ok else b""
-        return Robots.parse(body, user_agent=self._settings.user_agent)
+            body = await _read_start(response) if 200 <= response.status < 300 else b""
+        self._pacing.answered(host, began_at, latency)
+        return body
 
-    def _obey_delay(self, host: HostKey, robots: Robots) -> None:
-        if robots.crawl_delay:
-            delay = min(robots.crawl_delay, self._settings.max_crawl_delay)
-            self._limits.configure(host, spacing=max(delay, self._settings.delay))
+    # ------------------------------------------------------------------ after a request
 
-    def heed(self, host: HostKey, status: int, headers: Mapping[str, str]) -> float | None:
-        """Pause the host as a 429 or 503 asks, by Retry-After or else for a while; returns the seconds of the pause."""
+    def heed(
+        self, host: HostKey, began_at: float, status: int, headers: Mapping[str, str], *, attempt: int = 1
+    ) -> float | None:
+        """Pause the host as a 429 or 503 asks, by Retry-After or else for a while; returns the seconds of the pause, None for
+        any other status. `attempt` is the request's next one, from 1."""
         if status not in HOLDING_STATUSES:
             return None
+        trouble = QUOTA if status == HTTPStatus.TOO_MANY_REQUESTS else OVERLOAD
         asked = retry_after_of(headers.get("Retry-After"))
-        pause = self._retries.wait_before(1) if asked is None else min(asked, self._settings.max_retry_wait)
-        self._limits.hold_until(host, time.monotonic() + pause)
-        return pause
+        return self._pacing.refused(host, began_at, trouble, asked=asked, attempt=attempt)
+
+    def failed(self, lease: Lease, began_at: float, failure: Failure) -> Postponed | Failed | SetAside:
+        """What becomes of a request to which no answer came, or none of use. It may be the host's fault: then the host rests,
+        and its requests are not given up for it."""
+        if failure.kind not in UNREACHABLE:
+            return self._retries.decide(lease, failure)
+        standing = self._pacing.unreachable(lease.host, began_at, failure)
+        if isinstance(standing, SetAside):
+            return self._give_up(lease.host, standing)
+        is_patient = self._pacing.is_out_of_reach(lease.host)
+        return self._retries.decide(lease, failure, retry_after=standing or None, is_patient=is_patient)
+
+    def _give_up(self, host: HostKey, verdict: SetAside) -> SetAside:
+        if given_up := self._given_up.get(host):
+            return given_up.verdict
+        _log.warning("%s is set aside: %s", host, verdict.detail)
+        self._given_up[host] = _GivenUp(verdict, time.monotonic() + self._settings.max_retry_wait)
+        self._to_lay_aside.put_nowait(host)
+        return verdict
+
+    async def lay_aside(self) -> None:
+        """Set aside what is queued of hosts that were given up; until cancelled."""
+        while True:
+            host = await self._to_lay_aside.get()
+            if given_up := self._given_up.get(host):
+                await self._frontier.set_aside(host, given_up.verdict.reason, given_up.verdict.detail)
+
+    # ------------------------------------------------------------------ orders, earlier runs, reports
+
+    def treat(self, host: HostKey, state: HostState) -> None:
+        """Keep to what is ordered of the host: its delay, its number of connections."""
+        self._pacing.treat(host, state)
+
+    def forgive(self, host: HostKey) -> None:
+        """Ask a host again that rests, or was given up."""
+        self._given_up.pop(host, None)
+        self._pacing.forgive(host)
+
+    def resume(self) -> None:
+        """Take up what earlier runs learned of hosts, and what is ordered."""
+        self._pacing.resume()
+
+    def save(self) -> None:
+        """Note what was learned, for the next run."""
+        self._pacing.save()
+
+    def pace_of(self, host: HostKey) -> HostPace | None:
+        """What pace the host was asked at; None when nothing is remembered of it."""
+        return self._pacing.pace_of(host)
+
+    def paces(self, limit: int) -> list[HostPace]:
+        """The paces of the hosts that were asked most often in this run, the busiest first."""
+        return self._pacing.paces(limit)
 
 
 async def _read_start(response: ClientResponse) -> bytes:
@@ -131,7 +303,7 @@ async def _read_start(response: ClientResponse) -> bytes:
     async for chunk in response.content.iter_any():
         parts.append(chunk)
         size += len(chunk)
-        if size >= _MAX_BYTES:
+        if size >= MAX_BYTES:
             response.close()
             break
-    return b"".join(parts)[:_MAX_BYTES]
+    return b"".join(parts)[:MAX_BYTES]

@@ -81,6 +81,12 @@ def failure_of(error: ClientError) -> Failure:
     return Failure(kind, str(error) or type(error).__name__, is_passing)
 
 
+def failure_of_lookup(host: str, error: OSError) -> Failure:
+    """What it means that the addresses of a host could not be found out (TimeoutError is an OSError)."""
+    is_passing = error.errno not in _HOPELESS_LOOKUPS
+    return Failure("dns", f"{host}: {error.strerror or error or 'no answer in time'}", is_passing)
+
+
 def failure_of_status(status: int) -> Failure | None:
     """What a status other than 2xx and the redirects means; None when the response is one for the spider."""
     if 200 <= status < 300:

@@ -20,11 +20,10 @@ from crawler.outcome import Aside
 from crawler.progress import counted
 
 if TYPE_CHECKING:
-    from client.limits import HostLimits
     from crawler.frontier.sqlite import SqliteFrontier
     from crawler.orders import Order
+    from crawler.politeness import Politeness
     from crawler.scheduler import Scheduler
-    from crawler.settings import Settings
 
 ANY = "any"
 """In place of a reason: whatever the reason."""
@@ -46,7 +45,10 @@ class Reins(Protocol):
         """Ask nothing more of the host."""
 
     def release(self, host: HostKey) -> None:
-        """Go on with a host that is held or left alone."""
+        """Go on with a host that is held."""
+
+    def forgive(self, host: HostKey) -> None:
+        """Ask a host again that is left alone because it could not be reached."""
 
     def treat(self, host: HostKey, state: HostState) -> None:
         """Keep to what is now ordered of the host: its delay, its number of connections."""
@@ -55,10 +57,9 @@ class Reins(Protocol):
 class Harness:
     """The reins of a crawl that runs."""
 
-    def __init__(self, scheduler: Scheduler, limits: HostLimits, settings: Settings) -> None:
+    def __init__(self, scheduler: Scheduler, politeness: Politeness) -> None:
         self._scheduler = scheduler
-        self._limits = limits
-        self._settings = settings
+        self._politeness = politeness
 
     def hold(self, host: HostKey) -> None:
         self._scheduler.hold(host)
@@ -66,13 +67,11 @@ class Harness:
     def release(self, host: HostKey) -> None:
         self._scheduler.release(host)
 
+    def forgive(self, host: HostKey) -> None:
+        self._politeness.forgive(host)
+
     def treat(self, host: HostKey, state: HostState) -> None:
-        settings = self._settings
-        self._limits.configure(
-            host,
-            limit_per_host=settings.per_host if state.per_host is None else state.per_host,
-            spacing=settings.delay if state.delay is None else state.delay,
-        )
+        self._politeness.treat(host, state)
 
 
 class Steering:
@@ -146,15 +145,19 @@ class Steering:
 
     async def _let_go(self, host: HostKey) -> str:
         state = self._state_of(host)
-        was_held, was_resting = state.held, (state.resting_until or 0.0) > time.time()
-        self._frontier.note_host(host, held=None, failures=None, resting_until=None)
+        was_held, was_out_of_reach = state.held, state.failures
+        self._frontier.note_host(host, held=None)
+        if was_out_of_reach:  # a pause that the host itself asked for, with a 429 or 503, goes on
+            self._frontier.note_host(host, failures=None, resting_until=None)
         await self._frontier.flush()
         if self._reins:
             self._reins.release(host)
+            if was_out_of_reach:
+                self._reins.forgive(host)
         tried_again = await self._frontier.release(host=host, reason=Aside.HOST)
         if tried_again:
             return f"{host} is released; {_queued_again(tried_again)}"
-        return f"{host} is released" if was_held or was_resting else f"{host} was neither held nor left alone"
+        return f"{host} is released" if was_held or was_out_of_reach else f"{host} was neither held nor left alone"
 
     async def _change(self, order: Change, host: HostKey) -> str:
         orders = {"delay": order.delay, "per_host": order.per_host, "budget": order.budget}
