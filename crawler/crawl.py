@@ -17,6 +17,7 @@ from client.limits import HostLimits
 from crawler.admission import Admission
 from crawler.callbacks import Callbacks
 from crawler.cookies import open_jar
+from crawler.discovery import Discovery
 from crawler.engine import Engine
 from crawler.errors import CrawlError, SpiderError
 from crawler.exports.feed import ExportFeed
@@ -190,6 +191,7 @@ class Crawl:
                 fetcher=fetcher,
                 politeness=politeness,
                 admission=self._admission,
+                discovery=Discovery(frontier, politeness) if settings.sitemaps else None,
                 tally=self._tally,
                 concurrency=settings.concurrency,
                 drain_timeout=settings.drain_timeout,

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from crawler.discovery import depth_of_found
 from crawler.fetcher import failed_with
 from crawler.frontier.protocol import Settlement
 from crawler.outcome import Failed, Fetched
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from crawler.admission import Admission
     from crawler.callbacks import Callbacks
+    from crawler.discovery import Discovery
     from crawler.fetcher import Fetcher
     from crawler.frontier.protocol import Frontier, Lease
     from crawler.outcome import Outcome
@@ -42,6 +44,7 @@ class Engine:
         fetcher: Fetcher,
         politeness: Politeness,
         admission: Admission,
+        discovery: Discovery | None,
         tally: Tally,
         concurrency: int,
         drain_timeout: float,
@@ -53,6 +56,7 @@ class Engine:
         self._fetcher = fetcher
         self._politeness = politeness
         self._admission = admission
+        self._discovery = discovery
         self._tally = tally
         self._concurrency = concurrency
         self._drain_timeout = drain_timeout
@@ -82,6 +86,8 @@ class Engine:
             if not self._politeness.knows(lease):
                 with self._scheduler.suspended(lease):
                     await self._politeness.learn(lease)
+                    if self._discovery:
+                        await self._discovery.look(lease)
                 continue
             settlement = await self._visit(lease)
             self._tally.count(lease.url, settlement.outcome)
@@ -105,6 +111,7 @@ class Engine:
             found=harvest.found,
             kept=keep(fetched.headers, fetched.body) if self._keeps_bodies else None,
             alias=fetched.alias,
+            depth=depth_of_found(lease),
         )
 
     async def _fetch(self, lease: Lease) -> Page | Outcome:

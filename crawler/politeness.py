@@ -145,6 +145,11 @@ class Politeness:
         known = self._known.get(origin_of(url))
         return known.robots.sitemaps if known and known.robots else []
 
+    def sitemaps_of(self, url: str) -> list[str]:
+        """The sitemaps that the robots.txt of a URL's origin names, as they are written; none while it is not known."""
+        known = self._known.get(origin_of(url))
+        return known.robots.sitemaps if known and known.robots else []
+
     async def learn(self, lease: Lease) -> None:
         """Find out what `judge` has to know of the lease's host: where it is, and the rules in its robots.txt.
 

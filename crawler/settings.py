@@ -83,6 +83,8 @@ class Settings:
     """Leave links that say `nofollow` to those who ask for them by name. Only with `robots`, of whose kind this is."""
     canonical: bool = True
     """Take a page's canonical URL for another name of that page, if it may be one."""
+    sitemaps: bool = False
+    """Follow the sitemaps that robots.txt files name. Needs `robots`, which asks for those files."""
     max_crawl_delay: Seconds = 60.0
     """The longest Crawl-delay of a robots.txt that is obeyed as it stands; longer ones are cut to this."""
     allow_private: bool = False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import logging
 import sysconfig
 import typing
 from pathlib import Path
@@ -12,13 +14,21 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from crawler.errors import CrawlError, SpiderError
-from crawler.request import Request
+from crawler.request import Links, Request
+from crawler.web import sitemaps
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
     from crawler.page import Page
-    from crawler.request import Links
+
+_log = logging.getLogger(__name__)
+
+SITEMAP = "sitemap"
+"""The name of the callback of sitemaps."""
+
+_NESTED_SITEMAPS = 2
+"""An index may list sitemaps, which the protocol calls the end of it; some sites list indexes in an index."""
 
 
 class Spider:
@@ -59,6 +69,17 @@ class Spider:
     def parse(self, page: Page) -> Any:
         """What a page gives: items, and requests to follow. The callback of requests that name none."""
         raise SpiderError(f"{type(self).__name__} has no parse method: write `async def parse(self, page)`")
+
+    async def sitemap(self, page: Page) -> list[Links]:
+        """The callback of sitemaps that are found by the setting `sitemaps`: what they list goes to `parse`, but for further
+        sitemaps, which come back here, one in another twice at most. Feeds and lists of URLs are sitemaps, too.
+        """
+        listing = await asyncio.to_thread(sitemaps.read, page.url, page.body)
+        if listing.problem:
+            _log.warning("the sitemap %s was read in part: %s", page.url, listing.problem)
+        level = page.context.get("level", 0) + 1
+        further = Links(listing.sitemaps, callback=SITEMAP, context={"level": level})
+        return [Links(listing.pages), further] if level <= _NESTED_SITEMAPS else [Links(listing.pages)]
 
     def failed(self, request: Request, error: str) -> Any:
         """Called once a request has failed for good; what it gives is taken as from `parse`."""

@@ -1,7 +1,7 @@
 """Sitemaps (sitemaps.org 0.9) and feeds that serve as such, read as a stream: bytes in, URLs out.
 
 XML sitemaps and sitemap indexes, RSS and Atom are told by their elements, whatever the namespace, since many sites get that
-wrong; a file that does not start with a tag is text, one URL a line. Decompression is up to the caller.
+wrong; a file that does not start with a tag is text, one URL a line. `read` takes a whole file, packed or not.
 
 Memory is bounded whatever comes. Reading stops, and what was read stands, at the protocol's limits of 50 MiB and 50,000
 URLs, at XML that is not well formed or nested absurdly deep, and at the first entity declaration: none is ever expanded.
@@ -11,16 +11,23 @@ from __future__ import annotations
 
 import codecs
 import re
-from typing import NamedTuple
+import zlib
+from typing import TYPE_CHECKING, NamedTuple
 from xml.parsers import expat
 
 from crawler.web.urls import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAX_BYTES = 50 * 1024 * 1024
 MAX_URLS = 50_000
 
 _MAX_DEPTH = 32
 _MAX_LINE = 64 * 1024
+
+_GZIP = b"\x1f\x8b"
+_PART_BYTES = 64 * 1024
 
 _BLANK = b" \t\r\n"
 _LINE_BREAK = re.compile(rb"[\r\n]+")
@@ -35,6 +42,48 @@ class Found(NamedTuple):
 
     url: str
     is_sitemap: bool
+
+
+class Listing(NamedTuple):
+    """What a sitemap lists, each URL once, in its order; and why it was not read to its end, if it was not."""
+
+    pages: list[str]
+    sitemaps: list[str]
+    problem: str | None
+
+
+def read(url: str, body: bytes) -> Listing:
+    """The sitemap that was found at `url` (canonical). A body in gzip is unpacked (RFC 1952), whatever its name, bit by bit."""
+    reader = SitemapReader(url)
+    found: list[Found] = []
+    problem = None
+    try:
+        for part in _unpacked(body):
+            found += reader.feed(part)
+            if reader.problem:
+                break
+    except zlib.error as error:
+        problem = f"it is no gzip that can be read: {error}"
+    found += reader.close()
+    pages, sitemaps = (dict.fromkeys(one.url for one in found if one.is_sitemap == kind) for kind in (False, True))
+    return Listing(list(pages), list(sitemaps), problem or reader.problem)
+
+
+def _unpacked(body: bytes) -> Iterator[bytes]:
+    """The body in parts of bounded size."""
+    parts = (body[start : start + _PART_BYTES] for start in range(0, len(body), _PART_BYTES))
+    if not body.startswith(_GZIP):
+        yield from parts
+        return
+    member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    for part in parts:
+        rest = part
+        while rest:
+            yield member.decompress(rest, _PART_BYTES)
+            rest = member.unconsumed_tail
+            if member.eof:
+                rest, member = member.unused_data, zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    yield member.flush()
 
 
 class _Refused(Exception):

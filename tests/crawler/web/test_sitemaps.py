@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 from itertools import pairwise
+from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crawler.web import sitemaps
 from crawler.web.sitemaps import MAX_BYTES, MAX_URLS, Found, SitemapReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BASE = "https://example.org/maps/sitemap.xml"
 
@@ -148,3 +154,40 @@ def test_no_more_bytes_than_the_protocol_allows() -> None:
     found, problem = read(b"https://h/1\n", blank, blank, b"https://h/2\n", blank, blank, b"https://h/3\n")
     assert [one.url for one in found] == ["https://h/1", "https://h/2"]
     assert problem == "it is longer than 52428800 bytes"
+
+
+def test_a_whole_file() -> None:
+    pages, further, problem = sitemaps.read(BASE, INDEX.encode())
+    assert (pages, further, problem) == ([], ["https://example.org/1.xml", "https://example.org/maps/2.xml.gz"], None)
+    twice = TEXT.encode() + b"\n" + TEXT.encode()
+    assert sitemaps.read(BASE, twice).pages == [url for url, _ in EXPECTED[TEXT]]
+    assert sitemaps.read(BASE, b"") == ([], [], None)
+    assert "it is no XML" in (sitemaps.read(BASE, b"<html>Not found</p>").problem or "")
+
+
+@pytest.mark.parametrize("kind", [URLSET, INDEX, RSS, ATOM, TEXT])
+def test_gzip_whatever_it_is_called(kind: str) -> None:
+    plain = sitemaps.read(BASE, kind.encode())
+    assert sitemaps.read(BASE, gzip.compress(kind.encode())) == plain
+    half = len(kind) // 2
+    members = gzip.compress(kind[:half].encode()) + gzip.compress(kind[half:].encode())
+    assert sitemaps.read(BASE, members) == plain
+
+
+@pytest.mark.parametrize("damage", [lambda packed: packed[: len(packed) // 2], lambda packed: packed[:60] + b"\0" * 60])
+def test_damaged_gzip_is_read_as_far_as_it_goes(damage: Callable[[bytes], bytes]) -> None:
+    lines = [f"https://example.org/{number}" for number in range(1000)]
+    pages, _, _ = sitemaps.read(BASE, damage(gzip.compress("\n".join(lines).encode())))
+    assert pages[:-1] == lines[: max(len(pages) - 1, 0)]
+
+
+def test_a_bomb_is_read_up_to_the_limit() -> None:
+    bomb = gzip.compress(b"https://example.org/1\n" + b"\n" * (2 * MAX_BYTES))
+    assert sitemaps.read(BASE, bomb) == (["https://example.org/1"], [], f"it is longer than {MAX_BYTES} bytes")
+
+
+@given(st.binary(max_size=200))
+def test_nothing_packed_is_an_error(data: bytes) -> None:
+    sitemaps.read(BASE, data)
+    sitemaps.read(BASE, gzip.compress(data)[: len(data)])
+    sitemaps.read(BASE, b"\x1f\x8b\x08" + data)

@@ -1,0 +1,32 @@
+"""A spider for sites that list their pages."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from crawler.spider import Spider
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from crawler.page import Page
+    from crawler.request import Links
+
+
+class SitemapSpider(Spider):
+    """The seeds, and every page within its scope that their sitemaps list; links are not followed.
+
+    A seed is a page, whose site names its sitemaps in robots.txt; or a sitemap, a feed, or a list of URLs itself. Each HTML
+    page is one item: `url`, where it was found at last; `status`; `title`, None without one.
+    """
+
+    name = "sitemap"
+    settings = MappingProxyType({"sitemaps": True})
+
+    async def parse(self, page: Page) -> AsyncIterator[dict[str, str | int | None] | Links]:
+        if page.is_html:
+            yield {"url": page.url, "status": page.status, "title": page.title}
+        elif page.depth == 0:
+            for links in await self.sitemap(page):
+                yield links
