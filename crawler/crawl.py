@@ -43,9 +43,13 @@ if TYPE_CHECKING:
 
     from crawler.exports.protocol import Export
     from crawler.fetcher import Middleware
+    from crawler.pace import HostPace
     from crawler.spider import Spider
 
 _SEEDS_AT_ONCE = 1000
+
+_PACES_TOLD = 5
+"""Of so many hosts the report tells the pace."""
 
 _RULES = ("user_agent", "robots", "max_crawl_delay", "max_depth")
 
@@ -55,11 +59,14 @@ _HEADERS = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """How a run ended: `reason` is finished, interrupted, max_pages, max_time, or held when nothing is left but requests of
-    hosts that are held. What is not finished can be resumed.
+    hosts that are held. What is not finished can be resumed. `paces`: at what pace the hosts were asked that were asked most;
+    a Crawl-delay longer than `max_crawl_delay` was cut to that.
     """
 
     reason: str
     stats: Stats
+    paces: Sequence[HostPace] = ()
+    max_crawl_delay: float = 0.0
 
     @property
     def finished(self) -> bool:
@@ -134,7 +141,8 @@ class Crawl:
                 reason = await self._crawl(frontier)
         finally:
             await frontier.close(reason)
-        return Report(reason=reason, stats=self.stats())
+        paces = self._politeness.paces(_PACES_TOLD) if self._politeness else []
+        return Report(reason=reason, stats=self.stats(), paces=paces, max_crawl_delay=settings.max_crawl_delay)
 
     async def _crawl(self, frontier: SqliteFrontier) -> str:
         """Seed, go round the ring, and say how it ended."""

@@ -16,6 +16,7 @@ import msgspec
 from crawler.cli.console import FAILED, FINISHED, MISUSED, STOPPED, complain, say
 from crawler.errors import CrawlError
 from crawler.frontier.statefile import StateFile
+from crawler.paces import table_of_run
 from crawler.progress import counted, duration, follow, totals
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def conclude(report: Report, state: Path, *, before: Status | None, quiet: bool)
     if not quiet:
         was_over = before is not None and before.state == "finished" and before.urls.done == stats.done
         say(summary(report, "had finished already; nothing new" if was_over else None))
+        _tell_of_paces(report)
         if was_over:
             say("to crawl it again from the start, add --fresh --yes")
         if stats.errors:
@@ -146,10 +148,18 @@ def summary(report: Report, headline: str | None = None) -> str:
     return f"{headline}: {', '.join(totals(report.stats))} in {duration(report.stats.elapsed)}"
 
 
+def _tell_of_paces(report: Report) -> None:
+    if report.paces:
+        say("the hosts asked most, and at what pace:")
+        for line in table_of_run(report.paces, most_delay=report.max_crawl_delay):
+            say(f"  {line}")
+
+
 def figures(report: Report, state: Path, code: int) -> bytes:
-    """What `--json` prints: what `crawl status --json` does, with `reason` and the `exit` code."""
+    """What `--json` prints: what `crawl status --json` does, with the paces of this run, `reason` and the `exit` code."""
     with StateFile(state) as file:
-        return msgspec.json.encode(msgspec.structs.asdict(file.status()) | {"reason": report.reason, "exit": code})
+        ending = {"reason": report.reason, "exit": code, "paces": report.paces}
+        return msgspec.json.encode(msgspec.structs.asdict(file.status()) | ending)
 
 
 def _kinds(stats: Stats) -> str:

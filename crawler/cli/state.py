@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from crawler.frontier.statefile import Status
+    from crawler.paces import KeptPace
 
 state_argument = click.argument("state", type=click.Path(path_type=Path))
 
@@ -34,25 +35,41 @@ def status(state: Path, *, as_json: bool) -> int:
     import msgspec
 
     from crawler.frontier.statefile import StateFile
+    from crawler.paces import kept_paces
 
     with StateFile(state) as file:
-        now = file.status()
-    click.echo(msgspec.json.encode(now) if as_json else _described(state, now))
+        now, paces = file.status(), kept_paces(file)
+    click.echo(
+        msgspec.json.encode(msgspec.structs.asdict(now) | {"paces": paces})
+        if as_json
+        else _described(state, now, paces)
+    )
     return FINISHED
 
 
-def _described(path: Path, now: Status) -> str:
+def _described(path: Path, now: Status, paces: Sequence[KeptPace]) -> str:
+    from crawler.paces import table_of_file
     from crawler.progress import counted, duration, size
 
     urls = now.urls
+    aside = (
+        [f"  aside    {urls.aside:,} kept back; crawl release {path} --aside any fetches them"] if urls.aside else []
+    )
+    pace = (
+        [f"  {'pace' if n == 0 else ''}".ljust(11) + line for n, line in enumerate(table_of_file(paces))]
+        if paces
+        else []
+    )
     return "\n".join(
         [
             f"{path}: spider {now.spider}, {now.state}",
             f"  pages    {urls.done:,} done, {urls.failed:,} failed, {urls.skipped:,} skipped",
             f"  waiting  {urls.queued:,} queued, {urls.leased:,} under way",
+            *aside,
             f"  items    {now.items:,}",
             f"  fetched  {size(now.bytes)} from {counted(now.hosts, 'host')}",
             f"  time     {duration(now.elapsed)}, since {now.started}",
+            *pace,
         ]
     )
 

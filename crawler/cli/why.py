@@ -75,6 +75,7 @@ def _table(rows: Iterable[HostRow]) -> Iterator[str]:
 
 
 def _cells(row: HostRow) -> tuple[str, ...]:
+    from crawler.paces import brief
     from crawler.progress import size
 
     counts = (row.done, row.failed, row.skipped, row.queued + row.leased, row.aside)
@@ -82,8 +83,8 @@ def _cells(row: HostRow) -> tuple[str, ...]:
         row.host,
         *(f"{count:,}" for count in counts),
         size(row.bytes),
-        "" if row.pace is None else f"{row.pace:.2f} s",
-        "" if row.latency is None else f"{row.latency:.2f} s",
+        brief(row.pace),
+        brief(row.latency),
         ", ".join(_remarks(row)),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
@@ -39,6 +40,14 @@ SELECT host.name, (SELECT count(*) FROM queue WHERE queue.host = host.id),
        (SELECT count(*) FROM aside WHERE aside.host = host.id), host_state.resting_until, host_state.held,
        host_state.delay, host_state.per_host, host_state.budget
 FROM host LEFT JOIN host_state ON host_state.host = host.id WHERE host.name = ?"""
+
+
+_BUSIEST = """
+SELECT host.name, host_state.pace, host_state.latency, host_state.delay, host_state.held, host_state.resting_until,
+       host.admitted
+FROM host_state JOIN host ON host.id = host_state.host ORDER BY host.admitted DESC, host.name LIMIT ?"""
+
+_ROBOTS = "SELECT body FROM robots WHERE origin IN ('http://' || ?1, 'https://' || ?1)"
 
 
 class HostRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +88,20 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     budget: int | None
 
 
+class BusyHost(msgspec.Struct, frozen=True, kw_only=True):
+    """A host of which something was learned or ordered: see `HostRow`. `admitted`: how many of its requests were let in;
+    `robots`: its robots.txt files, as they were fetched last."""
+
+    host: str
+    pace: float | None
+    latency: float | None
+    delay: float | None
+    held: str | None
+    resting_until: str | None
+    admitted: int
+    robots: list[bytes] = msgspec.field(default_factory=list)
+
+
 def hosts(file: StateFile, *, sort: SortKey = "done", limit: int = 0) -> Iterator[HostRow]:
     """The hosts that anything was found on, those first that have most of what they are sorted by (by name: from a to z);
     at most `limit` of them, 0: all."""
@@ -90,14 +113,22 @@ def hosts(file: StateFile, *, sort: SortKey = "done", limit: int = 0) -> Iterato
 
 def standing(file: StateFile, host: str) -> Standing | None:
     """What decides whether a host is asked now; None for one that nothing was found on."""
-    for row in file.query(_STANDING, (host,)):
-        return _typed(Standing, row)
-    return None
+    found: list[Standing] = [_typed(Standing, row) for row in file.query(_STANDING, (host,))]
+    return found[0] if found else None
+
+
+def busiest(file: StateFile, limit: int) -> list[BusyHost]:
+    """Of the hosts of which something was learned or ordered, those with most requests."""
+    return [
+        _typed(BusyHost, (*row, [body for (body,) in file.query(_ROBOTS, row[:1])]))
+        for row in list(file.query(_BUSIEST, (limit,)))
+    ]
 
 
 def _typed(kind: Any, row: tuple[Any, ...]) -> Any:
     fields = dict(zip(kind.__struct_fields__, row, strict=True))
     for name in ("resting_until", "held"):
         if fields[name] is not None:
-            fields[name] = iso(fields[name])
+            is_past = name == "resting_until" and fields[name] <= time.time()
+            fields[name] = None if is_past else iso(fields[name])
     return kind(**fields)
