@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from crawler.cli.backup import backup
 from crawler.cli.console import FAILED, FINISHED, MISUSED, STOPPED, complain, flush_results, say
 from crawler.cli.demo import demo
+from crawler.cli.repair import repair
 from crawler.cli.replay import replay
 from crawler.cli.run import run
 from crawler.cli.spiders import check, list_spiders, new
@@ -54,6 +56,8 @@ for command in (
     export,
     sql,
     replay,
+    backup,
+    repair,
     new,
     check,
     list_spiders,

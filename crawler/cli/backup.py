@@ -1,0 +1,23 @@
+"""`crawl backup`: a copy of a crawl file, also while it is being crawled with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from crawler.cli.console import FINISHED, say
+from crawler.cli.state import state_argument
+
+
+@click.command(short_help="Copy a crawl file, also while the crawl runs.")
+@state_argument
+@click.argument("file", type=click.Path(path_type=Path))
+def backup(state: Path, file: Path) -> int:
+    """Copy the crawl file STATE, as it stands at this instant, to FILE. A crawl that runs goes on meanwhile."""
+    from crawler.frontier.backup import back_up
+    from crawler.progress import size
+
+    written = back_up(state, file)
+    say(f"{file} is written: {size(written)}; crawl run … --state {file} goes on from there")
+    return FINISHED

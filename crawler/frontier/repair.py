@@ -1,0 +1,142 @@
+"""Saving what can be read of a damaged crawl file, into a new one.
+
+The rows are taken from the pages as they are (pages.py) and put into the tables they belong to (salvage.py); repair.sql then
+makes a whole of them again. The damaged file is kept under another name.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from crawler.errors import StateDamaged, StateTooNew, StorageError, UsageError
+from crawler.frontier.integrity import faults
+from crawler.frontier.lock import CrawlLock
+from crawler.frontier.migrations import APPLICATION_ID, VERSION, script
+from crawler.frontier.pages import Pages
+from crawler.frontier.salvage import fill
+from crawler.web.urls import host_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+
+@dataclass(slots=True, kw_only=True)
+class Repair:
+    """What a repair came to. `saved`: rows by table; `lost`: in words, what is known to be missing."""
+
+    damaged: Path
+    """Where the file is kept that was repaired."""
+    faults: list[str]
+    broken_pages: int = 0
+    saved: dict[str, int] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
+
+
+def repair(path: Path) -> Repair | None:
+    """Put a sound crawl file in the place of a damaged one, which is kept beside it; None if it is sound.
+
+    Raises UsageError when there is none, StateLocked while a process crawls with it, StateTooNew when a newer version wrote
+    it, StateDamaged when nothing of a crawl is in it, StorageError when the new file cannot be written.
+    """
+    if not path.is_file():
+        raise UsageError(f"there is no crawl file {path}")
+    lock = CrawlLock(path)
+    try:
+        found = _faults_of(path)
+        if not found:
+            return None
+        done = Repair(damaged=_free_name(path), faults=found)
+        fresh = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            _write(path, fresh, done)
+            _swap(path, fresh, done.damaged)
+        finally:
+            fresh.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot repair {path}: {error.strerror}") from error
+    finally:
+        lock.release()
+    return done
+
+
+@lru_cache(maxsize=1 << 16)
+def _host_of(url: str) -> str:
+    return host_of(url)
+
+
+def _faults_of(path: Path) -> list[str]:
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)) as db:
+            ((application,),) = db.execute("PRAGMA application_id")
+            return ["its header is not that of a crawl file"] if application != APPLICATION_ID else list(faults(db))
+    except sqlite3.Error as error:
+        return [str(error)]
+
+
+def _write(path: Path, fresh: Path, done: Repair) -> None:
+    with Pages(path) as pages, closing(sqlite3.connect(fresh, isolation_level=None)) as db:
+        if pages.version > VERSION:
+            raise StateTooNew(
+                f"{path} has schema {pages.version}; this version of the program knows {VERSION} at most: update it"
+            )
+        try:
+            db.executescript(
+                f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -200000; BEGIN;"
+                f"{script('schema.sql')} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
+                f"CREATE TEMP TABLE unclear (request INTEGER PRIMARY KEY);"
+            )
+            known = fill(db, pages)
+            done.broken_pages = pages.broken
+            _tell_losses(db, known, done)
+            if not done.saved.get("request"):
+                raise StateDamaged(f"{path} holds nothing of a crawl that could be read")
+            db.create_function("host_of", 1, _host_of, deterministic=True)
+            db.executescript(f"BEGIN; {script('repair.sql')} COMMIT;")
+            left = list(faults(db))
+        except sqlite3.Error as error:
+            raise StorageError(f"cannot write what was saved of {path}: {error}; make room and try again") from error
+    if left:
+        raise StateDamaged(f"{path} could not be mended: {'; '.join(left)}")
+    with fresh.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _tell_losses(db: sqlite3.Connection, known: Mapping[str, int], done: Repair) -> None:
+    """Count what was saved, and what is missing: ids have no gaps, and the file's own counts said how many there were."""
+    for table in ("request", "result", "queue", "aside", "item", "response", "attempt", "host"):
+        ((done.saved[table],),) = db.execute(f"SELECT count(*) FROM {table}")  # noqa: S608 - one of eight names
+    ((last_request, last_item),) = db.execute("SELECT (SELECT max(id) FROM request), (SELECT max(id) FROM item)")
+    over = sum(known.get(name, 0) for name in ("done", "failed", "skipped"))
+    requests = over + sum(known.get(name, 0) for name in ("queued", "leased", "aside"))
+    for what, all_of_them, table in (
+        ("requests", max(requests, last_request or 0), "request"),
+        ("results", over, "result"),
+        ("items", max(known.get("items", 0), last_item or 0), "item"),
+    ):
+        if missing := max(all_of_them - done.saved[table], 0):
+            done.lost.append(f"{missing:,} of {all_of_them:,} {what}")
+    if not db.execute("SELECT 1 FROM meta WHERE key = 'spider'").fetchone():
+        done.lost.append("the name of the spider: the next to crawl with the file owns it")
+
+
+def _free_name(path: Path) -> Path:
+    """A name beside `path` that nothing has yet."""
+    names: Iterable[str] = (f"{path.name}.damaged{f'-{n}' if n else ''}" for n in range(10_000))
+    return next(free for name in names if not (free := path.with_name(name)).exists())
+
+
+def _swap(path: Path, fresh: Path, damaged: Path) -> None:
+    """Put the damaged file and its log out of the way, then the new one in its place."""
+    path.rename(damaged)
+    for suffix in ("-wal", "-shm"):
+        beside = path.with_name(path.name + suffix)
+        if beside.exists():
+            beside.rename(damaged.with_name(damaged.name + suffix))
+    fresh.rename(path)

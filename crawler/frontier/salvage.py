@@ -1,0 +1,183 @@
+"""Which rows of a damaged crawl file make sense, and into which tables of a new one they go.
+
+Which table a row belongs to, its shape tells: the types of its values. No two tables have the same shape, but for one pair
+that differs in what it holds.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import msgspec
+
+from crawler.errors import InvalidUrl
+from crawler.frontier.migrations import script
+from crawler.web.urls import normalize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from crawler.frontier.pages import Pages, Row, Value
+
+Values: TypeAlias = "tuple[Value, ...]"
+
+_KINDS: dict[str, tuple[type, ...]] = {"INTEGER": (int,), "REAL": (int, float), "TEXT": (str,), "BLOB": (bytes,)}
+_ROWS_AT_ONCE = 10_000
+_decode = msgspec.json.Decoder().decode
+
+
+class Shape(NamedTuple):
+    """How the rows of a table lie on their pages: the types that each column can have, and what stands for a column that a
+    row written by an older version lacks."""
+
+    table: str
+    has_rowid: bool
+    has_number: bool
+    """Whether its first column is the rowid, and left empty in the row."""
+    kinds: list[tuple[type, ...]]
+    defaults: Sequence[Value]
+    least: int
+
+    def fits(self, row: Row) -> bool:
+        if (row.rowid is not None) != self.has_rowid or not self.least <= len(row.values) <= len(self.kinds):
+            return False
+        if self.has_number and row.values[0] is not None:
+            return False
+        return all(type(value) in kinds for value, kinds in zip(row.values, self.kinds, strict=False))
+
+    def completed(self, row: Row) -> Values:
+        first = (row.rowid,) if self.has_number else row.values[:1]
+        return (*first, *row.values[1:], *self.defaults[len(row.values) :])
+
+
+def shapes() -> list[Shape]:
+    """The shapes of all tables of the current version."""
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(script("schema.sql"))
+        tables = db.execute(
+            "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
+        ).fetchall()
+        return [_shape(db, name, bool(wr)) for name, wr in tables if not name.startswith("sqlite_")]
+
+
+def _shape(db: sqlite3.Connection, table: str, is_without_rowid: bool) -> Shape:
+    columns = db.execute('SELECT type, "notnull", dflt_value, pk FROM pragma_table_info(?)', (table,)).fetchall()
+    has_number = not is_without_rowid and columns[0][0] == "INTEGER" and columns[0][3] == 1
+    kinds: list[tuple[type, ...]] = []
+    for place, (kind, is_required, _, key) in enumerate(columns):
+        is_left_empty = has_number and place == 0
+        may_be_null = not (is_required or (key and is_without_rowid))
+        kinds.append((type(None),) if is_left_empty else _KINDS[kind] + ((type(None),) if may_be_null else ()))
+    defaults = [int(default) if default else None for _, _, default, _ in columns]
+    least = max(place + 1 for place, default in enumerate(defaults) if default is None)
+    return Shape(table, not is_without_rowid, has_number, kinds, defaults, least)
+
+
+# ---------------------------------------------------------------------- what makes sense in a row
+
+
+def _is_object(text: Any) -> bool:
+    try:
+        return isinstance(_decode(text), dict)
+    except (msgspec.MsgspecError, ValueError):
+        return False
+
+
+def _is_list(text: Any) -> bool:
+    try:
+        return isinstance(_decode(text), list)
+    except (msgspec.MsgspecError, ValueError):
+        return False
+
+
+def _is_canonical(url: Any) -> bool:
+    if not isinstance(url, str):
+        return False
+    try:
+        return normalize(url) == url
+    except InvalidUrl:
+        return url.startswith("lost:")  # an earlier repair knew no more of it
+
+
+def _is_cursor(row: Values) -> bool:
+    return _is_object(row[1]) and isinstance(_decode(str(row[1])).get("item"), int)
+
+
+_SENSE: Mapping[str, Callable[[Values], bool]] = {
+    "request": lambda row: _is_canonical(row[2]) and isinstance(row[3], int) and row[3] >= 0,
+    "result": lambda row: row[1] in ("done", "failed", "skipped"),
+    "item": lambda row: _is_object(row[2]),
+    "response": lambda row: _is_list(row[1]),
+    "cookie": lambda row: _is_object(row[3]),
+    "instruction": lambda row: _is_object(row[3]) or _is_list(row[3]),
+    "export": _is_cursor,
+    "meta": lambda row: not _is_cursor(row),
+}
+"""What tells, beyond their shape, that rows are whole. (Outputs and what the crawl is have one shape.)"""
+
+
+def _mended(table: str, row: Values) -> Values:
+    """A row without what cannot be read of it, where it makes sense without."""
+    if table in ("queue", "aside", "lease"):
+        place = {"queue": 5, "aside": 4, "lease": 4}[table]
+        if row[place] is not None and not _is_hop(row[place]):
+            return (*row[:place], None, *row[place + 1 :])
+    if table == "result" and row[9] is not None and not _is_list(row[9]):
+        return (*row[:9], None, *row[10:])
+    return row
+
+
+def _is_hop(text: Any) -> bool:
+    return _is_list(text) and len(hop := _decode(text)) == 3 and _is_canonical(hop[0])
+
+
+# ---------------------------------------------------------------------- from pages to tables
+
+
+def fill(db: sqlite3.Connection, pages: Pages) -> dict[str, int]:
+    """Copy every row that makes sense into the tables of `db`; requests of which no more than the URL does are listed in
+    `unclear`, too. Returns the counts as the damaged file had them, if it still had."""
+    known = shapes()
+    pending: dict[str, list[Values]] = {shape.table: [] for shape in known}
+    counts: Values = ()
+    for row in pages.rows():
+        if not (placed := _placed(row, known)):
+            continue
+        table, values = placed
+        if table == "count":
+            counts = values
+        elif table != "seen":  # made again from the requests
+            if table == "request" and values[5] is not None and not _is_object(values[5]):
+                db.execute("INSERT OR IGNORE INTO unclear VALUES (?)", values[:1])
+                values = (*values[:5], None)
+            pending[table].append(values)
+            if len(pending[table]) == _ROWS_AT_ONCE:
+                _insert(db, table, pending[table])
+    for table, rows in pending.items():
+        _insert(db, table, rows)
+    names = [name for (name,) in db.execute("SELECT name FROM pragma_table_info('count')")]
+    return dict(zip(names, counts, strict=False))
+
+
+def _placed(row: Row, known: Sequence[Shape]) -> tuple[str, Values] | None:
+    """The table that a row belongs to, and what makes sense of it."""
+    for shape in known:
+        if shape.fits(row):
+            values = shape.completed(row)
+            makes_sense = _SENSE.get(shape.table)
+            if makes_sense is None or makes_sense(values):
+                return shape.table, _mended(shape.table, values)
+    return None
+
+
+def _insert(db: sqlite3.Connection, table: str, rows: list[Values]) -> None:
+    """Add rows; of two with one key the first counts. Nothing is leased any more."""
+    if table == "lease":
+        rows[:] = [(host, rank, request, 0.0, attempts, hop) for request, host, rank, attempts, hop, *_ in rows]
+        table = "queue"
+    if rows:
+        marks = ", ".join("?" * len(rows[0]))
+        db.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", rows)  # noqa: S608 - a table of the schema
+        rows.clear()
