@@ -2,13 +2,12 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypedDict, cast
 
 from client.cookie_store import Cookie
-from client.set_cookie import has_control
+from client.set_cookie import is_unfit
 
 _VERSION: Final = 1
 _YEAR_10000: Final = 253_402_300_800
@@ -54,7 +53,7 @@ def from_record(record: object) -> Cookie:
     expires = record["expires"]
     if expires is not None and (type(expires) not in (int, float) or not 0 <= expires < _YEAR_10000):
         raise ValueError(f"the field expires of a cookie is null or in UTC epoch seconds, not {expires!r}")
-    if has_control(record["name"] + record["value"]) or not record["path"].startswith("/"):
+    if is_unfit(record["name"] + record["value"]) or not record["path"].startswith("/"):
         raise ValueError(f"not a cookie that could be sent: {record!r}")
     if record["same_site"] not in ("", "None", "Lax", "Strict"):
         raise ValueError(f"the field same_site of a cookie cannot be {record['same_site']!r}")
@@ -63,6 +62,8 @@ def from_record(record: object) -> Cookie:
 
 def write_cookie_file(path: Path, records: Iterable[CookieRecord]) -> None:
     """Write a file that its owner alone may read. A crash or an error leaves the old file as it was."""
+    import tempfile
+
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:

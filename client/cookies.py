@@ -23,7 +23,7 @@ from client.cookie_file import CookieRecord, from_record, read_cookie_file, to_r
 from client.cookie_policy import accept_cookie, cookie_for
 from client.cookie_store import Cookie, CookieStore
 from client.deprecation import deprecated
-from client.set_cookie import SetCookie, has_control, is_ip_address, octets, parse_set_cookie
+from client.set_cookie import SetCookie, is_ip_address, is_unfit, octets, parse_set_cookie
 
 __all__ = ["CookieJar", "DummyCookieJar"]
 
@@ -222,7 +222,7 @@ class CookieJar(AbstractCookieJar):
                 yield received
         else:
             coded = _CODER.value_encode(value)[1] if self._quote_cookie else str(value)
-            if has_control(name + coded) or "=" in name or ";" in name + coded or not name + coded:
+            if is_unfit(name + coded) or "=" in name or ";" in name + coded or not name + coded:
                 raise ValueError(f"{name!r} with {value!r} cannot be sent as a cookie")
             yield SetCookie(name=name, value=coded)
 

@@ -19,7 +19,9 @@ MAX_AGE_SECONDS: Final = 400 * 24 * 3600
 """The longest that a cookie may live, RFC 6265bis §5.5."""
 
 _WSP: Final = " \t"
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # all but HTAB
+_UNFIT: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")
+"""Control characters but for HTAB, and surrogates that escape no octet (PEP 383)."""
+
 _SECONDS: Final = re.compile(r"-?[0-9]+")
 _SAME_SITES: Final[dict[str, SameSite]] = {"none": "None", "lax": "Lax", "strict": "Strict"}
 
@@ -48,7 +50,7 @@ def parse_set_cookie(header: str, *, now: float) -> SetCookie | None:
 
     `now` is the UTC epoch time in seconds that Max-Age and the limit on lifetimes count from.
     """
-    if has_control(header):  # step 1
+    if is_unfit(header):  # step 1
         return None
     pair, _, attributes = header.partition(";")  # step 2
     name, equals, value = pair.partition("=")  # step 3
@@ -108,9 +110,12 @@ def _expiry_by_max_age(seconds: int, now: float) -> float:
     return now + min(seconds, MAX_AGE_SECONDS) if seconds > 0 else -math.inf
 
 
-def has_control(text: str) -> bool:
-    """Whether `text` holds a control character other than a tab, which no cookie may."""
-    return _CONTROL.search(text) is not None
+def is_unfit(text: str) -> bool:
+    """Whether no cookie may hold `text`: for a control character other than a tab, or one that cannot be sent at all.
+
+    That is a surrogate which stands for no octet; two of them would come back from JSON as one character.
+    """
+    return _UNFIT.search(text) is not None
 
 
 def octets(text: str) -> int:

@@ -381,7 +381,8 @@ def test_a_morsel_that_is_too_long_is_ignored_like_any_other_cookie() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("a=b", "c"), ("a;b", "c"), ("a", "b;c"), ("a", "b\r\nc"), ("a\n", "b"), ("", "")]
+    ("name", "value"),
+    [("a=b", "c"), ("a;b", "c"), ("a", "b;c"), ("a", "b\r\nc"), ("a\n", "b"), ("", ""), ("a", "\ud800\udcff")],
 )
 @pytest.mark.parametrize("url", [URL(), SITE])
 def test_what_cannot_be_sent_is_refused(name: str, value: str, url: URL) -> None:

@@ -64,6 +64,7 @@ def test_names_and_values(header: str, name: str, value: str) -> None:
         " = ; Path=/",
         ";a=b",
         "a\x00=b",
+        "a=\ud800",
         "a=b\x1f",
         "a=b\x7f",
         "a=b; Path=/\r\nSet-Cookie: c=d",
