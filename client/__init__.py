@@ -1,14 +1,18 @@
-"""An asyncio HTTP client with the interface of aiohttp's, usable on its own."""
+"""An asyncio HTTP client with the interface of aiohttp's, usable on its own.
+
+What few programs use is loaded when it is first asked for: WebSockets alone would double the time that an import takes.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
 from multidict import CIMultiDict, MultiDict, MultiDictProxy
 
 from client.abc import AbstractCookieJar, AbstractResolver
-from client.async_resolver import AsyncResolver
 from client.auth import BasicAuth, encode_basic_auth
 from client.connection import Connection
 from client.connector import BaseConnector
 from client.cookies import CookieJar, DummyCookieJar
-from client.digest_auth import DigestAuthMiddleware
 from client.errors import (
     AddressRefused,
     BadHttpMessage,
@@ -49,7 +53,6 @@ from client.errors import (
 )
 from client.forms import FormData
 from client.limits import HostLimits, Slot
-from client.multipart import BodyPartReader, MultipartReader
 from client.multipart_writer import MultipartWriter
 from client.origin import HostKey, Origin
 from client.request import ClientRequest, RequestInfo
@@ -59,7 +62,7 @@ from client.session import ClientSession
 from client.single import request
 from client.stream import StreamReader
 from client.tcp_connector import TCPConnector
-from client.timeouts import ClientTimeout
+from client.timeouts import ClientTimeout, ClientWSTimeout
 from client.tls import Fingerprint
 from client.tracing import (
     TraceConfig,
@@ -80,10 +83,15 @@ from client.tracing import (
     TraceRequestStartParams,
     TraceResponseChunkReceivedParams,
 )
-from client.unix_connector import UnixConnector
 from client.version import HttpVersion, HttpVersion10, HttpVersion11
-from client.websocket import ClientWebSocketResponse, ClientWSTimeout
-from client.ws_messages import WSCloseCode, WSMessage, WSMessageTypeError, WSMsgType
+
+if TYPE_CHECKING:
+    from client.async_resolver import AsyncResolver
+    from client.digest_auth import DigestAuthMiddleware
+    from client.multipart import BodyPartReader, MultipartReader
+    from client.unix_connector import UnixConnector
+    from client.websocket import ClientWebSocketResponse
+    from client.ws_messages import WSCloseCode, WSMessage, WSMessageTypeError, WSMsgType
 
 __all__ = [
     "AbstractCookieJar",
@@ -183,3 +191,29 @@ __all__ = [
     "encode_basic_auth",
     "request",
 ]
+
+_LATE: Final = {
+    "AsyncResolver": "async_resolver",
+    "BodyPartReader": "multipart",
+    "ClientWebSocketResponse": "websocket",
+    "DigestAuthMiddleware": "digest_auth",
+    "MultipartReader": "multipart",
+    "UnixConnector": "unix_connector",
+    "WSCloseCode": "ws_messages",
+    "WSMessage": "ws_messages",
+    "WSMessageTypeError": "ws_messages",
+    "WSMsgType": "ws_messages",
+}
+"""Names that are not there before they are used, and their modules."""
+
+if not TYPE_CHECKING:  # to a type checker, every name would be there
+
+    def __getattr__(name: str) -> object:
+        """Load what is asked for (PEP 562)."""
+        if name not in _LATE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = globals()[name] = getattr(import_module(f"{__name__}.{_LATE[name]}"), name)
+        return found
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_LATE})

@@ -39,7 +39,7 @@ from client.tracing import (
     emit,
 )
 from client.version import HttpVersion, HttpVersion11
-from client.ws_connect import WEBSOCKET_DEFAULTS, Opening, WebSocketContext, WebSocketOptions
+from client.ws_options import WEBSOCKET_DEFAULTS, WebSocketOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from client.proxies import ProxyChoice
     from client.response import ClientResponse
     from client.timeouts import ClientTimeout
+    from client.ws_connect import WebSocketContext
 
 _lists_options = listing(RequestOptions, REQUEST_DEFAULTS)
 
@@ -272,6 +273,8 @@ class ClientSession:
         Raises `WSServerHandshakeError` when the server does not agree, and what `request` does. Cancelled, it leaves no
         connection in use.
         """
+        from client.ws_connect import Opening, WebSocketContext
+
         opening = Opening(options)
         return WebSocketContext(opening, self._request(method, url, opening.request_options))
 

@@ -30,10 +30,7 @@ class ClientTimeout:
     """Deadlines further away than this are put off to a whole second, so that many of them fall due together."""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value is not None and not (isinstance(value, int | float) and 0 <= value < math.inf):
-                raise ValueError(f"{field.name} must be a number of seconds, 0 or None, not {value!r}")
+        _check_seconds(self)
 
     def deadline_at(self, now: float, seconds: float | None) -> float:
         """Return the instant `seconds` after `now`, on the same clock; infinity when there is no limit."""
@@ -43,7 +40,28 @@ class ClientTimeout:
         return math.ceil(at) if seconds > self.ceil_threshold else at
 
 
+@dataclass(frozen=True, slots=True)
+class ClientWSTimeout:
+    """Limits of a WebSocket in seconds; None or 0 means no limit."""
+
+    ws_receive: float | None = None
+    """Waiting for a message in `receive`. `TimeoutError`; the WebSocket stays open."""
+    ws_close: float | None = None
+    """The closing handshake. The connection is closed without it then."""
+
+    def __post_init__(self) -> None:
+        _check_seconds(self)
+
+
+def _check_seconds(limits: ClientTimeout | ClientWSTimeout) -> None:
+    for field in fields(limits):
+        value = getattr(limits, field.name)
+        if value is not None and not (isinstance(value, int | float) and 0 <= value < math.inf):
+            raise ValueError(f"{field.name} must be a number of seconds, 0 or None, not {value!r}")
+
+
 DEFAULT_TIMEOUT: Final = ClientTimeout(total=5 * 60, sock_connect=30)
+DEFAULT_WS_TIMEOUT: Final = ClientWSTimeout(ws_close=10.0)
 
 
 @asynccontextmanager

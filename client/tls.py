@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl as ssl_module
-from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from client.deprecation import deprecated
@@ -36,9 +35,11 @@ class Fingerprint:
 
     def check(self, transport: asyncio.BaseTransport, host: str, port: int) -> None:
         """Raise `ServerFingerprintMismatch` unless the peer of a TLS connection showed this certificate."""
+        import hashlib
+
         tls: ssl_module.SSLObject | None = transport.get_extra_info("ssl_object")
         certificate = tls.getpeercert(binary_form=True) if tls is not None else None
-        got = sha256(certificate or b"").digest()
+        got = hashlib.sha256(certificate or b"").digest()
         if got != self.fingerprint:
             raise ServerFingerprintMismatch(self.fingerprint, got, host, port)
 

@@ -7,9 +7,8 @@ signal's parameters. Nothing here runs for a session without trace configuration
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from multidict import CIMultiDict
@@ -21,8 +20,7 @@ P = TypeVar("P")
 Callback = Callable[[Any, Any, P], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class TraceRequestStartParams:
+class TraceRequestStartParams(NamedTuple):
     """A call of the session begins; `headers` are the caller's, with the session's."""
 
     method: str
@@ -30,8 +28,7 @@ class TraceRequestStartParams:
     headers: CIMultiDict[str]
 
 
-@dataclass(frozen=True, slots=True)
-class TraceRequestHeadersSentParams:
+class TraceRequestHeadersSentParams(NamedTuple):
     """A request's head has been handed to the transport."""
 
     method: str
@@ -39,8 +36,7 @@ class TraceRequestHeadersSentParams:
     headers: CIMultiDict[str]
 
 
-@dataclass(frozen=True, slots=True)
-class TraceRequestChunkSentParams:
+class TraceRequestChunkSentParams(NamedTuple):
     """A part of a request's body has been handed to the transport; `chunk` is it, as it was given or compressed."""
 
     method: str
@@ -48,8 +44,7 @@ class TraceRequestChunkSentParams:
     chunk: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class TraceResponseChunkReceivedParams:
+class TraceResponseChunkReceivedParams(NamedTuple):
     """A response's body has been read."""
 
     method: str
@@ -57,8 +52,7 @@ class TraceResponseChunkReceivedParams:
     chunk: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class TraceRequestRedirectParams:
+class TraceRequestRedirectParams(NamedTuple):
     """A redirect is about to be followed; `response` is the one that asks for it."""
 
     method: str
@@ -67,8 +61,7 @@ class TraceRequestRedirectParams:
     response: ClientResponse
 
 
-@dataclass(frozen=True, slots=True)
-class TraceRequestEndParams:
+class TraceRequestEndParams(NamedTuple):
     """The call has its response; the body may still be arriving."""
 
     method: str
@@ -77,8 +70,7 @@ class TraceRequestEndParams:
     response: ClientResponse
 
 
-@dataclass(frozen=True, slots=True)
-class TraceRequestExceptionParams:
+class TraceRequestExceptionParams(NamedTuple):
     """The call ends with an exception instead."""
 
     method: str
@@ -87,54 +79,45 @@ class TraceRequestExceptionParams:
     exception: BaseException
 
 
-@dataclass(frozen=True, slots=True)
-class TraceConnectionQueuedStartParams:
+class TraceConnectionQueuedStartParams(NamedTuple):
     """The request waits for its host's slot."""
 
 
-@dataclass(frozen=True, slots=True)
-class TraceConnectionQueuedEndParams:
+class TraceConnectionQueuedEndParams(NamedTuple):
     """The request has its slot."""
 
 
-@dataclass(frozen=True, slots=True)
-class TraceConnectionCreateStartParams:
+class TraceConnectionCreateStartParams(NamedTuple):
     """A connection is about to be opened."""
 
 
-@dataclass(frozen=True, slots=True)
-class TraceConnectionCreateEndParams:
+class TraceConnectionCreateEndParams(NamedTuple):
     """The connection is open."""
 
 
-@dataclass(frozen=True, slots=True)
-class TraceConnectionReuseconnParams:
+class TraceConnectionReuseconnParams(NamedTuple):
     """The request goes over a connection that another has used."""
 
 
-@dataclass(frozen=True, slots=True)
-class TraceDnsResolveHostStartParams:
+class TraceDnsResolveHostStartParams(NamedTuple):
     """A host is about to be looked up."""
 
     host: str
 
 
-@dataclass(frozen=True, slots=True)
-class TraceDnsResolveHostEndParams:
+class TraceDnsResolveHostEndParams(NamedTuple):
     """The host has been looked up."""
 
     host: str
 
 
-@dataclass(frozen=True, slots=True)
-class TraceDnsCacheHitParams:
+class TraceDnsCacheHitParams(NamedTuple):
     """The host's addresses are remembered."""
 
     host: str
 
 
-@dataclass(frozen=True, slots=True)
-class TraceDnsCacheMissParams:
+class TraceDnsCacheMissParams(NamedTuple):
     """The host's addresses are not remembered."""
 
     host: str

@@ -18,12 +18,11 @@ from __future__ import annotations
 
 import asyncio
 import json as json_module
-import math
 from contextlib import suppress
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from client.errors import ClientConnectionResetError, ClientError, ServerTimeoutError, WebSocketError
+from client.timeouts import DEFAULT_WS_TIMEOUT
 from client.ws_messages import WSCloseCode, WSMessage, WSMessageTypeError, WSMsgType
 
 if TYPE_CHECKING:
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from client.response import ClientResponse
+    from client.timeouts import ClientWSTimeout
     from client.ws_handshake import Agreement
     from client.ws_protocol import WebSocketProtocol
 
@@ -38,25 +38,6 @@ _CLOSING: Final = WSMessage(WSMsgType.CLOSING, None, None)
 _CLOSED: Final = WSMessage(WSMsgType.CLOSED, None, None)
 _END: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED)
 _SENDABLE: Final = (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG)
-
-
-@dataclass(frozen=True, slots=True)
-class ClientWSTimeout:
-    """Limits in seconds; None or 0 means no limit."""
-
-    ws_receive: float | None = None
-    """Waiting for a message in `receive`. `TimeoutError`; the WebSocket stays open."""
-    ws_close: float | None = None
-    """The closing handshake. The connection is closed without it then."""
-
-    def __post_init__(self) -> None:
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if value is not None and not (isinstance(value, int | float) and 0 <= value < math.inf):
-                raise ValueError(f"{item.name} must be a number of seconds, 0 or None, not {value!r}")
-
-
-DEFAULT_WS_TIMEOUT: Final = ClientWSTimeout(ws_close=10.0)
 
 
 class ClientWebSocketResponse:

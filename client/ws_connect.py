@@ -4,84 +4,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from multidict import CIMultiDict
 
 from client.deprecation import deprecated
 from client.errors import WSServerHandshakeError
 from client.options import RequestOptions
-from client.websocket import DEFAULT_WS_TIMEOUT, ClientWebSocketResponse, ClientWSTimeout
+from client.timeouts import ClientWSTimeout
+from client.websocket import ClientWebSocketResponse
 from client.ws_frames import FrameWriter, MessageReader
 from client.ws_handshake import HandshakeError, Offer
+from client.ws_options import WEBSOCKET_DEFAULTS, WebSocketOptions
 from client.ws_protocol import WebSocketProtocol
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Generator, Iterable
-    from ssl import SSLContext
+    from collections.abc import Coroutine, Generator
     from types import TracebackType
 
-    from yarl import URL
-
-    from client.auth import BasicAuth
-    from client.options import LooseHeaders, Params
     from client.response import ClientResponse
-    from client.tls import Verification
-
-MAX_MSG_BYTES: Final = 4 * 1024 * 1024
-
-
-class WebSocketOptions(TypedDict, total=False):
-    """The keyword parameters of `ClientSession.ws_connect`, which describes them."""
-
-    protocols: Iterable[str]
-    timeout: ClientWSTimeout | float
-    receive_timeout: float | None
-    autoclose: bool
-    autoping: bool
-    heartbeat: float | None
-    origin: str | None
-    compress: int
-    max_msg_size: int
-    decode_text: bool
-    # as for any request
-    params: Params | None
-    headers: LooseHeaders | None
-    auth: BasicAuth | None
-    verify_ssl: bool | None
-    fingerprint: bytes | None
-    ssl_context: SSLContext | None
-    ssl: Verification
-    server_hostname: str | None
-    proxy: str | URL | None
-    proxy_auth: BasicAuth | None
-    proxy_headers: LooseHeaders | None
-
-
-WEBSOCKET_DEFAULTS: Final[WebSocketOptions] = {
-    "protocols": (),
-    "timeout": DEFAULT_WS_TIMEOUT,
-    "receive_timeout": None,
-    "autoclose": True,
-    "autoping": True,
-    "heartbeat": None,
-    "origin": None,
-    "compress": 0,
-    "max_msg_size": MAX_MSG_BYTES,
-    "decode_text": True,
-    "params": None,
-    "headers": None,
-    "auth": None,
-    "verify_ssl": None,
-    "fingerprint": None,
-    "ssl_context": None,
-    "ssl": True,
-    "server_hostname": None,
-    "proxy": None,
-    "proxy_auth": None,
-    "proxy_headers": None,
-}
-"""What is meant by a parameter that is not given."""
 
 _OPTIONS: Final = frozenset(WebSocketOptions.__annotations__)
 _REQUEST_OPTIONS: Final = _OPTIONS & frozenset(RequestOptions.__annotations__) - {"timeout", "compress"}

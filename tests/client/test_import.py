@@ -1,0 +1,32 @@
+"""What `import client` loads, and what it leaves for later."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import client
+
+RARE = ("websockets", "aiodns", "publicsuffixlist", "tempfile", "hashlib", "uvloop")
+
+
+def test_what_few_programs_use_is_not_loaded() -> None:
+    """A crawl is to start at once, and to leave memory for its pages."""
+    program = "import client, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
+    assert "client.session" in loaded
+    assert not set(RARE) & set(loaded)
+
+
+def test_every_public_name_is_there_when_it_is_asked_for() -> None:
+    assert set(client.__all__) <= set(dir(client))
+    namespace: dict[str, object] = {}
+    exec("from client import *", namespace)
+    assert set(client.__all__) <= set(namespace)
+
+
+def test_other_names_are_not() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        client.nothing  # type: ignore[attr-defined]  # noqa: B018
