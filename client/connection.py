@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from warnings import warn
 
 if TYPE_CHECKING:
-    import asyncio
-
     from client.http1 import Http1Protocol
     from client.limits import Slot
     from client.origin import Origin
@@ -86,10 +85,12 @@ class Connection:
         return self._pool is None
 
     def began(self) -> None:
-        """To be called when the request's bytes go out: the spacing between starts counts from here, and the end of the
-        exchange gives the connection back.
+        """To be called when the request's bytes are written: the spacing between starts counts from when they go out, and the
+        end of the exchange gives the connection back.
         """
-        self._slot.started()
+        if self._slot.is_starting:
+            # uvloop sends what was written once it is through with this turn's callbacks: the next turn's come after that.
+            asyncio.get_running_loop().call_soon(self._slot.started)
         self.protocol.on_done = self.release
 
     def release(self) -> None:

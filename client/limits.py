@@ -61,6 +61,11 @@ class Slot:
     def host(self) -> HostKey:
         return self._host.key
 
+    @property
+    def is_starting(self) -> bool:
+        """Whether others wait until this one's request has started: not where there is no spacing."""
+        return self._host.starting and not self._started
+
     def started(self) -> None:
         """Say that the request's bytes now go out: spacing counts from this instant."""
         if not self._started:
