@@ -9,12 +9,14 @@ SLOW_ROUNDS ?= 1
 FIGURES := docs/benchmarks
 # RESUME=--resume goes on with a benchmark that was interrupted.
 RESUME ?=
+PAGES ?= 5000,50000,500000
 URLS ?= 10000000
 KILLS ?= 100
 EXECUTIONS ?= 1000000
+REQUESTS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test format kill-test fuzz bench bench-client bench-frontier clean
+.PHONY: help demo test format kill-test fuzz bench bench-client bench-memory bench-frontier clean
 
 help:           ## Show what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -43,9 +45,23 @@ bench: $(VENV)/.bench  ## Measure whole crawls beside other crawlers, ROUNDS (5)
 	$(BIN)/python -m tests.benchmarks.crawls --rounds $(ROUNDS) --slow-rounds $(SLOW_ROUNDS) --figures $(FIGURES)/crawls.json $(RESUME)
 	$(BIN)/python -m tests.benchmarks.report
 
+bench-costs: $(VENV)/.bench  ## Measure what the durable frontier, the display and kept bodies cost, and how soon a crawl starts
+	$(BIN)/python -m tests.benchmarks.costs --figures $(FIGURES)/costs.json $(RESUME)
+	$(BIN)/python -m tests.benchmarks.report
+
+bench-flat: $(VENV)/.bench  ## Measure what a page costs in crawls of PAGES (5,000 to 500,000) pages
+	$(BIN)/python -m tests.benchmarks.flat --pages $(PAGES) --figures $(FIGURES)/flat.json $(RESUME)
+	$(BIN)/python -m tests.benchmarks.report
+
+bench-profile: $(VENV)/.bench  ## Draw where the time of a crawl goes, in build/profile.svg
+	$(BIN)/python -m tests.benchmarks.profile
+
 bench-client: $(VENV)/.bench  ## Measure the client alone, request by request, beside others
 	$(BIN)/python -m tests.benchmarks.gets --rounds $(ROUNDS) --figures $(FIGURES)/client.json $(RESUME)
 	$(BIN)/python -m tests.benchmarks.report
+
+bench-memory: $(VENV)/.dev  ## See what memory the client takes for a body of 1 GB, and for REQUESTS (1 million) requests
+	$(BIN)/python -m tests.benchmarks.client_memory --requests $(REQUESTS)
 
 bench-frontier: $(VENV)/.bench  ## Measure the frontier alone at URLS (10 million) URLs; with PEERS=1 beside Scrapy's and Crawlee's
 	$(BIN)/python -m tests.benchmarks.frontier --urls $(URLS) $(if $(PEERS),--peers)
