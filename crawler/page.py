@@ -17,6 +17,7 @@ from crawler.web.directives import (
     Directives,
     Obedience,
     directives_of,
+    head_of,
     is_other_name,
     may_forbid_links,
     may_speak,
@@ -224,9 +225,21 @@ class Page:
         """What the page says to robots, in its headers and its head: `noindex`, `nofollow`, `canonical`."""
         if self._directives is None:
             agent = self._obedience.agent
-            speaks = self.is_html and (self._hides_ascii() or may_speak(self.body, agent))
-            self._directives = directives_of(self.url, self.headers, self.dom if speaks else None, agent=agent)
+            head = self._head(agent) if self.is_html else None
+            base = self.base_url if head else ""
+            self._directives = directives_of(self.url, self.headers, head, base=base, agent=agent)
         return self._directives
+
+    def _head(self, agent: str) -> LexborNode | None:
+        """The document's head, if it may say something to robots; parsed alone, if nobody has asked for the rest."""
+        if self._hides_ascii():
+            return self.dom.head
+        head = head_of(self.body)
+        if not may_speak(head, agent):
+            return None
+        if self._dom:
+            return self._dom.head
+        return LexborHTMLParser(head if self.encoding == encoding.UTF_8 else encoding.decode(head, self.encoding)).head
 
     def urljoin(self, href: str) -> str:
         """The canonical URL that a reference on this page leads to; InvalidUrl if it is not to be had by http or https."""

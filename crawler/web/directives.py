@@ -23,14 +23,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from yarl import URL
 
 from client.links import parse_links
-from crawler.web.links import base_of
 from crawler.web.urls import host_of, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from multidict import CIMultiDictProxy
-    from selectolax.lexbor import LexborHTMLParser, LexborNode
+    from selectolax.lexbor import LexborNode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,27 +71,34 @@ _MAY_CHOOSE_CONTENT = re.compile(r"[^=]*=[\d.:_-]*\d[\d.:_-]*")
 
 
 def directives_of(
-    url: str, headers: CIMultiDictProxy[str], dom: LexborHTMLParser | None, *, agent: str = ""
+    url: str, headers: CIMultiDictProxy[str], head: LexborNode | None = None, *, base: str = "", agent: str = ""
 ) -> Directives:
-    """What the page that was found at `url` (canonical) says to the robot `agent`; without `dom`, in its headers only."""
+    """What the page that was found at `url` says to the robot `agent` in its headers, and in its `head`, whose references
+    start from `base`. Both URLs are canonical.
+    """
     tags, links = headers.getall("X-Robots-Tag", ()), headers.getall("Link", ())
-    if dom is None and not tags and not links:
+    if head is None and not tags and not links:
         return _NOTHING
     said = _said_in_headers(tags, agent)
     canonical = _canonical_in_headers(links, url) if links else set()
-    if dom and dom.head:
-        for node in dom.head.iter():
-            if node.tag == "meta":
-                said |= _said_in(node, agent)
-            elif node.tag == "link":
-                canonical |= _canonical_in(node, dom, url)
+    for node in head.iter() if head else ():
+        if node.tag == "meta":
+            said |= _said_in(node, agent)
+        elif node.tag == "link":
+            canonical |= _canonical_in(node, base)
     named = canonical.pop() if len(canonical) == 1 else None
     return Directives("noindex" in said, "nofollow" in said, named)
 
 
-def may_speak(body: bytes, agent: str = "") -> bool:
-    """Whether the head of a document, in an encoding that has ASCII as it is, may say something to robots."""
-    head = body[: body.find(b"<body")].lower()  # a head without an end is the whole document, but for its last byte
+def head_of(body: bytes) -> bytes:
+    """The bytes of a document, in an encoding that has ASCII as it is, in which its head is, with nothing of the body."""
+    end = body.find(b"<body")
+    return body[:end] if end >= 0 else body
+
+
+def may_speak(head: bytes, agent: str = "") -> bool:
+    """Whether these bytes of a head may say something to robots."""
+    head = head.lower()
     return b"canonical" in head or b"robots" in head or bool(agent and agent.encode() in head)
 
 
@@ -148,12 +154,12 @@ def _canonical_in_headers(values: Iterable[str], url: str) -> set[str]:
     return set(resolve(url, targets))
 
 
-def _canonical_in(link: LexborNode, dom: LexborHTMLParser, url: str) -> set[str]:
+def _canonical_in(link: LexborNode, base: str) -> set[str]:
     attributes = link.attributes
     href = attributes.get("href")
     if href is None or "canonical" not in _words(attributes.get("rel")):
         return set()
-    return set(resolve(base_of(dom, url), [href]))
+    return set(resolve(base, [href]))
 
 
 def _words(value: object) -> list[str]:

@@ -356,6 +356,16 @@ def test_directives() -> None:
     assert page("no canonical robots").directives == (False, False, None)
 
 
+@pytest.mark.parametrize("is_parsed", [True, False])
+@pytest.mark.parametrize("charset", ["utf-8", "latin-1"])
+def test_a_head_says_the_same_alone(is_parsed: bool, charset: str) -> None:
+    html = "<title>é</title><base href=/é/><link rel=canonical href=ü><body><link rel=canonical href=no>"
+    one = page(html.encode(charset), content_type=f"text/html; charset={charset}")
+    if is_parsed:
+        one.parse_now()
+    assert one.directives.canonical == "https://example.org/%C3%A9/%C3%BC"
+
+
 def test_directives_in_an_encoding_that_hides_ascii() -> None:
     one = page("\ufeff<meta name=robots content=noindex><a rel=nofollow href=1>x</a>".encode("utf-16-le"))
     assert one.directives.noindex

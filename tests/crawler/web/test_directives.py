@@ -8,14 +8,16 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 from selectolax.lexbor import LexborHTMLParser
 
-from crawler.web.directives import Directives, directives_of, is_other_name, may_forbid_links, may_speak
+from crawler.web.directives import Directives, directives_of, head_of, is_other_name, may_forbid_links, may_speak
+from crawler.web.links import base_of
 
 URL = "http://h.example/a/b?c=d"
 
 
 def said(*headers: tuple[str, str], html: str | None = None, agent: str = "ours") -> Directives:
-    dom = None if html is None else LexborHTMLParser(html)
-    return directives_of(URL, CIMultiDictProxy(CIMultiDict(headers)), dom, agent=agent)
+    dom = LexborHTMLParser(html or "")
+    base = base_of(dom, URL)
+    return directives_of(URL, CIMultiDictProxy(CIMultiDict(headers)), dom.head, base=base, agent=agent)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +128,7 @@ def test_a_header_and_an_element_that_disagree_name_nothing() -> None:
     ],
 )
 def test_a_head_is_asked_in_its_bytes_first(body: bytes, expected: bool) -> None:
-    assert may_speak(body, "ours") is expected
+    assert may_speak(head_of(body), "ours") is expected
 
 
 def test_links_are_asked_in_their_bytes_first() -> None:
@@ -184,7 +186,7 @@ def test_another_host_is_not_believed() -> None:
 @given(st.text(), st.binary())
 def test_nothing_that_pages_say_is_an_error(text: str, body: bytes) -> None:
     said(("X-Robots-Tag", text), ("Link", f"<{text}>; rel=canonical"), html=text)
-    may_speak(body, "ours")
+    may_speak(head_of(body), "ours")
 
 
 @given(
