@@ -12,6 +12,7 @@ from crawler.frontier.batch import Batch
 from crawler.frontier.protocol import Counts, HostState, Lease, Settlement
 from crawler.frontier.rows import clean, extra_of, hop_of, redirects_of
 from crawler.frontier.seen import SeenSet
+from crawler.frontier.shelves import Shelves
 from crawler.outcome import Aside, Failed, Fetched, Postponed, Redirected, SetAside, Skip, Skipped
 from crawler.request import Links, Request
 from crawler.web.urls import fingerprint, fingerprints, host_of
@@ -35,6 +36,7 @@ class Intake:
         self.counts = Counts()
         self.batch = Batch()
         self.seen = SeenSet()
+        self.shelves = Shelves(self.seen)
         self.host_ids: dict[HostKey, int] = {}
         self.host_names: list[HostKey] = [HostKey("")]  # by their numbers, which begin with 1
         self.admitted = array("q", [0])
@@ -48,6 +50,7 @@ class Intake:
     def cut(self) -> Batch:
         """What is to be written now; what comes from here on pends for the next."""
         batch, self.batch = self.batch, Batch()
+        batch.shelf = self.shelves.take(self.next_request - 1)
         return batch
 
     def know_host(self, number: int, host: HostKey, admitted: int = 0) -> None:

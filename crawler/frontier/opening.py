@@ -1,4 +1,4 @@
-"""Opening a crawl file: checks, and the frontier's memory made again from what the file holds; and what closing adds."""
+"""Opening a crawl file: checks, and the frontier's memory made again from what the file holds."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from client.origin import HostKey
 from crawler.errors import StateMismatch
 from crawler.frontier.protocol import Counts, HostState
-from crawler.frontier.rows import method_and_body
-from crawler.web.urls import fingerprint
 
 if TYPE_CHECKING:
     from crawler.frontier.file import CrawlFile
@@ -31,34 +29,14 @@ DELETE FROM lease;
 COMMIT;
 """
 
-_SEEN_ON_THE_WAY = """
-SELECT json_extract(hop, '$[0]'), json_extract(hop, '$[1]')
-FROM (SELECT hop FROM queue WHERE hop IS NOT NULL UNION ALL SELECT hop FROM aside WHERE hop IS NOT NULL)
-UNION ALL
-SELECT passed.url, 'GET' FROM (
-    SELECT request, value AS url FROM queue, json_each(hop, '$[2]') WHERE hop IS NOT NULL
-    UNION ALL SELECT request, value FROM aside, json_each(hop, '$[2]') WHERE hop IS NOT NULL
-    UNION ALL SELECT request, final_url FROM result WHERE redirects IS NOT NULL
-    UNION ALL SELECT request, value FROM result, json_each(redirects) WHERE redirects IS NOT NULL
-) AS passed JOIN request ON request.id = passed.request
-WHERE passed.url IS NOT NULL AND json_extract(request.extra, '$.method') IS NULL"""
-"""Where redirects led. Behind a request that was no GET nothing says with which method they were followed: rather fetch
-such a URL twice than never."""
-
-_ROWS_AT_ONCE = 50_000
-
-_WORTH_KEEPING = 250_000
-"""So many requests are read and hashed in about a third of a second."""
-
 
 class Past(NamedTuple):
-    """When the first run began (seconds of the epoch; None if there was none), how long all took, when the last one that
-    committed did so (0.0: none), and the last request that the seen-set in the file knows."""
+    """When the first run began (seconds of the epoch; None if there was none), how long all took, and when the last one that
+    committed did so (0.0: none)."""
 
     first_started: float | None
     elapsed: float
     seen: float
-    seen_upto: int
 
 
 async def check_spider(file: CrawlFile, spider: str) -> None:
@@ -89,28 +67,5 @@ async def load(file: CrawlFile, intake: Intake) -> Past:
     ((elapsed, first_started, seen),) = await file.read(
         "SELECT total(coalesce(ended, seen) - started), min(started), coalesce(max(seen), 0.0) FROM run"
     )
-    return Past(first_started, elapsed, seen, await _load_seen(file, intake))
-
-
-async def _load_seen(file: CrawlFile, intake: Intake) -> int:
-    seen, upto = intake.seen, 0
-    for part, marks, last in await file.read("SELECT part, marks, upto FROM seen"):
-        seen.restore(part, marks)
-        upto = last
-    for first in range(upto + 1, intake.next_request, _ROWS_AT_ONCE):
-        rows = await file.read(
-            "SELECT url, extra FROM request WHERE id >= ? AND id < ?", (first, first + _ROWS_AT_ONCE)
-        )
-        for url, extra in rows:
-            seen.add(fingerprint(url) if extra is None else fingerprint(url, *method_and_body(extra)))
-    for url, method in await file.read(_SEEN_ON_THE_WAY):
-        seen.add(fingerprint(url, method))
-    return upto
-
-
-async def keep_seen(file: CrawlFile, intake: Intake, known_upto: int) -> None:
-    """Put the seen-set away, if making it again from the requests behind `known_upto` would take long."""
-    upto = intake.next_request - 1
-    if upto - known_upto >= _WORTH_KEEPING:
-        parts = ((part, marks, upto) for part, marks in intake.seen.shelves())
-        await file.write_rows("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", parts)
+    await intake.shelves.load(file, intake.next_request - 1)
+    return Past(first_started, elapsed, seen)

@@ -11,16 +11,12 @@ With ten million marks a bucket holds 2 KB, and all together 150 MB.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _BUCKETS = 1 << 16
-_SHELVES = 1 << 8
+SHELVES = 1 << 8
 """A shelf is what is stored as one row: 256 buckets, the lengths of which come first."""
 
-_LENGTHS = struct.Struct(f"<{_BUCKETS // _SHELVES}I")
+_LENGTHS = struct.Struct(f"<{_BUCKETS // SHELVES}I")
 _MARK_BYTES = 14
 
 
@@ -49,12 +45,11 @@ class SeenSet:
         self._size += 1
         return True
 
-    def shelves(self) -> Iterator[tuple[int, bytes]]:
-        """Everything, in 256 numbered parts from which `restore` makes it again."""
-        width = _BUCKETS // _SHELVES
-        for number in range(_SHELVES):
-            buckets = self._buckets[number * width : (number + 1) * width]
-            yield number, b"".join((_LENGTHS.pack(*map(len, buckets)), *buckets))
+    def shelf(self, number: int) -> bytes:
+        """One of `SHELVES` parts, from which `restore` makes it again."""
+        width = _BUCKETS // SHELVES
+        buckets = self._buckets[number * width : (number + 1) * width]
+        return b"".join((_LENGTHS.pack(*map(len, buckets)), *buckets))
 
     def restore(self, number: int, shelf: bytes) -> None:
         """Put back one part; raises ValueError when it is none."""
