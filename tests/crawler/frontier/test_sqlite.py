@@ -475,19 +475,17 @@ async def test_the_seen_set_is_put_away_as_the_crawl_grows(
     frontier = await SqliteFrontier.open(path, spider="test")
     for last in range(300):
         await frontier.add([Request(url(last))])
-    assert ask("SELECT count(*), min(upto), max(upto) FROM seen") == [(200, 101, 300)]
     await kill(frontier)
+    assert ask("SELECT count(*), min(upto), max(upto) FROM seen") == [(201, 100, 300)]
     second = await SqliteFrontier.open(path, spider="test")
-    assert second.intake.shelves.upto == 0, "a first time that was cut off counts for nothing"
     for last in range(300, 600):
         await second.add([Request(url(last)), Request(url(last - 100))])
     await kill(second)
-    ((shelves, upto),) = ask("SELECT count(*), min(upto) FROM seen")
-    assert (shelves, upto) == (256, 301)
+    assert ask("SELECT count(*), min(upto) > 300 FROM seen") == [(256, 1)]
     third = await SqliteFrontier.open(path, spider="test")
-    assert third.intake.shelves.upto == upto
-    assert await third.add([Links([url(n) for n in range(601)])]) == 1
+    new = await third.add([Links([url(n) for n in range(601)])])
     await third.close()
+    assert new == 1
 
 
 async def test_a_seen_set_that_knows_more_than_the_file_is_made_anew(
