@@ -27,6 +27,8 @@ from tests.client.reference.table import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.client.reference.servers.nginx import Addresses
     from tests.client.reference.servers.proxies import Proxy
 
@@ -124,34 +126,42 @@ def test_the_quick_start_leads_to_the_reference() -> None:
 # -- the programs run
 
 
-PROGRAMS = re.findall(r"^```python\n(.*?)^```$", (DOCS / "quickstart.md").read_text(encoding="utf-8"), re.M | re.S)
+def _programs() -> Iterator[Any]:
+    for page in ("quickstart.md", "proxies.md", "websockets.md"):
+        text = (DOCS / page).read_text(encoding="utf-8")
+        for found in re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+            line = text.count("\n", 0, found.start()) + 1
+            yield pytest.param(found[1], id=f"{page}:{line}")
 
 
-@pytest.mark.parametrize("number", range(len(PROGRAMS)))
-async def test_every_program_of_the_quick_start_runs(
-    number: int,
+@pytest.mark.parametrize("program", list(_programs()))
+async def test_every_program_runs(
+    program: str,
     httpbin: str,
     nginx: Addresses,
     asgi: str,
     tinyproxy: Proxy,
+    microsocks: Proxy,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    program = PROGRAMS[number]
     for example, real in (
         ("https://httpbin.example/", httpbin),
         ("https://site.example/", nginx.plain),
+        ("http://site.example/", nginx.plain),
+        ("https://secure.example/", nginx.right),
         ("https://upload.example/", asgi),
         ("wss://chat.example/", asgi.replace("http", "ws")),
-        ("http://proxy.example:3128", tinyproxy.url),
+        ("proxy.example:3128", f"127.0.0.1:{tinyproxy.port}"),
+        ("socks.example:1080", f"127.0.0.1:{microsocks.port}"),
         ("opensesame", PASSWORD),
         ("somebody", LOGIN),
     ):
         program = program.replace(example, real)
     assert ".example/" not in program
     namespace: dict[str, Any] = {"__name__": "example"}
-    exec(compile(program, "quickstart.md", "exec"), namespace)
+    exec(compile(program, "example", "exec"), namespace)
     await namespace["main"]()
     assert capsys.readouterr().out
