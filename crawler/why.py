@@ -108,6 +108,14 @@ def in_words(answer: Why, state_file: str) -> Iterator[str]:
         yield from _lines(_told(answer, request, state_file))
 
 
+def verdicts(answer: Why) -> Iterator[str]:
+    """What became of each request for the URL, in one line each."""
+    for request in answer.requests:
+        yield _verdict(answer, request)
+        for attempt in request.attempts:
+            yield f"tried {_instant(attempt.at)}: {attempt.error}"
+
+
 def _lines(told: Iterator[tuple[str, str]]) -> Iterator[str]:
     for label, text in told:
         yield f"  {label:<10} {text}"

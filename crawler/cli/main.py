@@ -17,6 +17,7 @@ from crawler.cli.run import run
 from crawler.cli.spiders import check, list_spiders, new
 from crawler.cli.state import export, sql, status
 from crawler.cli.steer import hold, release, retry, set_host
+from crawler.cli.visit import fetch, robots, shell
 from crawler.cli.why import hosts, why
 from crawler.errors import CrawlError, StorageError
 
@@ -58,6 +59,9 @@ for command in (
     replay,
     backup,
     repair,
+    fetch,
+    robots,
+    shell,
     new,
     check,
     list_spiders,

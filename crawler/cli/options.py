@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    from crawler.settings import Settings
+    from crawler.spider import Spider
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
@@ -47,6 +52,19 @@ def settings_options(command: Command) -> Command:
     for name, kind, metavar, text in reversed(_SETTINGS):
         command = click.option(name, type=kind, metavar=metavar, help=text)(command)
     return command
+
+
+def settings_of(overrides: Mapping[str, str], options: Mapping[str, Any], spider: Spider | None = None) -> Settings:
+    """Defaults, below the project's, below the environment's, below the spider's, below the command line's: `overrides` are
+    those of `-s`, `options` those that stand for settings."""
+    from crawler.settings import Settings, from_environment, from_project, with_overrides
+
+    settings = from_environment(from_project(Settings(), Path.cwd()), os.environ)
+    if spider:
+        settings = with_overrides(settings, spider.settings, source=f"the settings of {type(spider).__name__}")
+    settings = with_overrides(settings, overrides, source="-s")
+    given = {name: value for name, value in options.items() if value is not None}
+    return with_overrides(settings, given, source="the command line")
 
 
 def pairs(_context: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.cli.console import say
-from crawler.cli.options import pairs, settings_options
+from crawler.cli.options import pairs, settings_of, settings_options
 from crawler.errors import StateDamaged, StateLocked, UsageError
 
 if TYPE_CHECKING:
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
     from crawler.exports import Export
     from crawler.frontier.statefile import Status
-    from crawler.settings import Settings
-    from crawler.spider import Spider
 
 _LEVELS = ["debug", "info", "warning", "error"]
 
@@ -61,7 +58,7 @@ def run(
 
     _log_to_stderr(log_level)
     spider = load(target, arguments)
-    settings = _settings(spider, options, overrides)
+    settings = settings_of(overrides, options, spider=spider)
     path = Path(state or f"{crawl_name(target, spider)}.crawl").expanduser()
     before = _check_state(path, fresh=fresh, yes=yes)
     exports = _exports(outputs, path, as_json=as_json)
@@ -86,17 +83,6 @@ def _log_to_stderr(level: str) -> None:
     import logging
 
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-
-
-def _settings(spider: Spider, options: Mapping[str, Any], overrides: Mapping[str, str]) -> Settings:
-    """Defaults, below the project's, below the environment's, below the spider's, below the command line's."""
-    from crawler.settings import Settings, from_environment, from_project, with_overrides
-
-    settings = from_environment(from_project(Settings(), Path.cwd()), os.environ)
-    settings = with_overrides(settings, spider.settings, source=f"the settings of {type(spider).__name__}")
-    settings = with_overrides(settings, overrides, source="-s")
-    given = {name: value for name, value in options.items() if value is not None}
-    return with_overrides(settings, given, source="the command line")
 
 
 def _check_state(path: Path, *, fresh: bool, yes: bool) -> Status | None:
