@@ -34,7 +34,6 @@ from crawler.stats import Stats, Tally
 from crawler.steering import Harness, Steering
 from crawler.traps import Thresholds, Traps
 from crawler.web.directives import Obedience
-from crawler.web.robots import product_token
 from crawler.web.urls import host_key
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ _SEEDS_AT_ONCE = 1000
 _PACES_TOLD = 5
 """Of so many hosts the report tells the pace."""
 
-_RULES = ("user_agent", "robots", "max_crawl_delay", "max_depth")
+_RULES = ("user_agent", "robots", "nofollow", "canonical", "max_crawl_delay", "max_depth")
 
 _HEADERS = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
@@ -189,7 +188,12 @@ class Crawl:
                 politeness,
                 retries,
                 max_redirects=settings.max_redirects,
-                obedience=_obedience(settings),
+                obedience=Obedience.of(
+                    user_agent=settings.user_agent,
+                    robots=settings.robots,
+                    nofollow=settings.nofollow,
+                    canonical=settings.canonical,
+                ),
                 middlewares=self._middlewares,
             )
             self._engine = Engine(
@@ -307,14 +311,6 @@ def _traps(settings: Settings) -> Traps | None:
         copies=settings.trap_copies,
     )
     return Traps(thresholds) if settings.traps else None
-
-
-def _obedience(settings: Settings) -> Obedience:
-    return Obedience(
-        agent=product_token(settings.user_agent),
-        nofollow=settings.nofollow and settings.robots,
-        canonical=settings.canonical,
-    )
 
 
 @contextmanager

@@ -129,9 +129,9 @@ class Intake:
             self.seen.add(mark)
             number = self._next_number()
             self.batch.requests.append((number, None, alias, lease.depth, lease.id, None))
-            self._skip(number, Skip.DUPLICATE, f"the canonical URL of {lease.url}")
+            self._skip(number, Skip.DUPLICATE, f"is the canonical URL of {lease.url}")
         elif lease.depth:
-            outcome = Skipped(reason=Skip.DUPLICATE, final_url=lease.url, detail=f"its canonical URL is {alias}")
+            outcome = Skipped(reason=Skip.DUPLICATE, final_url=lease.url, detail=f"names {alias} as its canonical URL")
             return replace(settlement, outcome=outcome, items=(), kept=None)
         return settlement
 

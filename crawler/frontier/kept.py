@@ -10,6 +10,7 @@ from crawler.errors import StateDamaged
 from crawler.frontier.rows import lease_of
 from crawler.page import Page
 from crawler.store import decompress, headers_of
+from crawler.web.directives import OBEDIENT, Obedience
 from crawler.web.urls import host_of
 
 if TYPE_CHECKING:
@@ -29,10 +30,12 @@ ORDER BY request.id"""
 
 
 def kept_pages(file: StateFile) -> Iterator[tuple[Lease, Page]]:
-    """Each page that was kept, with the lease it was fetched under, in the order of discovery.
+    """Each page that was kept, with the lease it was fetched under, in the order of discovery. What it says to robots is
+    obeyed as it was by the last run.
 
     Raises StateDamaged when a body cannot be read.
     """
+    obedience = _obedience(file)
     for row in file.query(_KEPT):
         number, _, _, _, _, final_url, redirects, status, fetched_at, elapsed, headers, data = row
         lease = lease_of((number, 0, 0, 0, None), row[:5], host_of(final_url))
@@ -52,5 +55,14 @@ def kept_pages(file: StateFile) -> Iterator[tuple[Lease, Page]]:
                 body=body,
                 fetched_at=fetched_at,
                 elapsed=elapsed,
+                obedience=obedience,
             ),
         )
+
+
+def _obedience(file: StateFile) -> Obedience:
+    """That of the last run; by default of files older than this."""
+    rules = msgspec.json.decode(file.meta("rules") or "{}")
+    if "nofollow" not in rules:
+        return OBEDIENT
+    return Obedience.of(**{name: rules[name] for name in ("user_agent", "robots", "nofollow", "canonical")})

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from yarl import URL
 
 from client.links import parse_links
+from crawler.web.robots import product_token
 from crawler.web.urls import host_of, resolve
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ class Obedience:
     agent: str = ""
     nofollow: bool = True
     canonical: bool = True
+
+    @classmethod
+    def of(cls, *, user_agent: str, robots: bool, nofollow: bool, canonical: bool) -> Obedience:
+        """That of a crawl with these settings: `nofollow` is of the kind of rules that `robots` stands for."""
+        return cls(agent=product_token(user_agent), nofollow=robots and nofollow, canonical=canonical)
 
 
 OBEDIENT = Obedience()

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from crawler import Crawl, Page, Report, Settings, Spider
+from crawler.frontier.statefile import StateFile
+from crawler.replay import Replay
 from spiders.site import SiteSpider
 from tests.sites import Reply, page, serve
 
@@ -95,8 +97,8 @@ async def test_a_page_with_two_names_is_one_page(tmp_path: Path) -> None:
         assert sorted(set(VARIANTS) - set(site.paths)) == ["/chair"]
         assert sorted(items(tmp_path, site)) == sorted(set(VARIANTS) - {"/chair", "/lamp?ref=home"})
         assert skipped(tmp_path, site) == {
-            "/lamp?ref=home": "its canonical URL is /lamp",
-            "/chair": "the canonical URL of /chair?ref=home",
+            "/lamp?ref=home": "names /lamp as its canonical URL",
+            "/chair": "is the canonical URL of /chair?ref=home",
         }
     assert (report.stats.done, report.stats.skipped) == (7, 2)
 
@@ -129,7 +131,7 @@ async def test_seeds_are_handed_over_whatever_they_are_called(tmp_path: Path) ->
         spider = SiteSpider(start_urls=[f"{site.url}{path}" for path in ("/a", "/a?x")])
         await crawl(tmp_path, site, spider=spider)
         assert sorted(items(tmp_path, site)) == ["/a", "/a?x"]
-        assert skipped(tmp_path, site) == {"/a?y": "its canonical URL is /a"}
+        assert skipped(tmp_path, site) == {"/a?y": "names /a as its canonical URL"}
 
 
 async def test_a_page_that_its_canonical_url_redirects_to_is_no_duplicate(tmp_path: Path) -> None:
@@ -173,3 +175,25 @@ async def test_a_duplicate_is_not_kept_for_replay(tmp_path: Path) -> None:
     async with serve(pages) as site:
         await crawl(tmp_path, site, replace(POLITE, keep_bodies=True))
     assert ask(tmp_path, "SELECT count(*) FROM response") == [(2,)]
+
+
+class Linked(Spider):
+    """Notes where pages lead to."""
+
+    def parse(self, page: Page) -> Iterator[Any]:
+        yield {"links": [*page.links(), "but not", *page.nofollow]}
+
+
+@pytest.mark.parametrize("settings", [POLITE, replace(POLITE, robots=False), replace(POLITE, nofollow=False)])
+async def test_a_replay_obeys_as_the_crawl_did(tmp_path: Path, settings: Settings) -> None:
+    async with serve(LINKS) as site:
+        seeds = [f"{site.url}{path}" for path in ("/", "/quiet")]
+        await crawl(tmp_path, site, replace(settings, keep_bodies=True), Linked(start_urls=seeds))
+
+    def replayed() -> list[str]:
+        with StateFile(tmp_path / "test.crawl") as file:
+            return list(Replay(Linked(), file).items())
+
+    assert await asyncio.to_thread(replayed) == [
+        data for (data,) in ask(tmp_path, "SELECT data FROM item ORDER BY request")
+    ]
