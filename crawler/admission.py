@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from crawler.outcome import Aside, SetAside, Skip
-from crawler.web.scope import Scope
+from crawler.web.scope import Scope, with_twin
 from crawler.web.urls import host_of
 
 if TYPE_CHECKING:
@@ -20,11 +21,12 @@ class Admission:
     """The rules of one crawl. Seeds are always admitted, and so is what they redirect to; their hosts are in scope."""
 
     def __init__(self, scope: Any, max_depth: int, traps: Traps | None = None) -> None:
-        self._declared = scope
         self._max_depth = max_depth
         self._traps = traps
         self._seeds: dict[HostKey, str] = {}
-        self.scope = Scope.parse(scope, ())
+        declared = Scope.parse(scope, ())
+        self._hosts = set(declared.hosts)
+        self.scope = replace(declared, hosts=self._hosts)
 
     @property
     def seed_names(self) -> frozenset[str]:
@@ -33,11 +35,11 @@ class Admission:
 
     def extend(self, seeds: Iterable[str]) -> None:
         """Add seeds, as canonical URLs."""
-        known = len(self._seeds)
         for url in seeds:
-            self._seeds.setdefault(host_of(url), url)
-        if len(self._seeds) > known:
-            self.scope = Scope.parse(self._declared, self._seeds.values())
+            host = host_of(url)
+            if host not in self._seeds:
+                self._seeds[host] = url
+                self._hosts.update(with_twin(host))
 
     def visited(self, url: str, body: bytes) -> None:
         """A page has come, on which new requests will have been found."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -51,7 +52,7 @@ class Scope:
     What `deny` matches is out, whatever else is said; if there is an `allow`, only what it matches is in.
     """
 
-    hosts: frozenset[HostKey] = frozenset()
+    hosts: AbstractSet[HostKey] = frozenset()
     domains: frozenset[str] = frozenset()
     anywhere: bool = False
     allow: _Patterns = _Patterns()
@@ -76,7 +77,7 @@ class Scope:
 
         Raises SettingError, naming the value, for what is no host, domain or pattern, and InvalidUrl for such a seed.
         """
-        own = {twin for seed in seeds for twin in _with_twin(host_of(normalize(seed)))}
+        own = {twin for seed in seeds for twin in with_twin(host_of(normalize(seed)))}
         return cls(
             hosts=frozenset(own.union(_host(host, "hosts") for host in _listed(hosts, "hosts"))),
             domains=frozenset(_host(domain, "domains") for domain in _listed(domains, "domains")),
@@ -156,7 +157,8 @@ def _host(text: Any, name: str) -> HostKey:
         raise SettingError(f"{name}: {text!r} is no host name") from None
 
 
-def _with_twin(host: HostKey) -> Iterable[HostKey]:
+def with_twin(host: HostKey) -> Iterable[HostKey]:
+    """A host, and what many sites call themselves as well: the same with `www.`, or without."""
     yield host
     last_label = host.rpartition(".")[2]
     if last_label == host or last_label[:1].isdigit():  # localhost, an IP address
