@@ -74,7 +74,11 @@ def crawl(site: Served, *options: str) -> list[str | Path]:
         target: list[str] = [site.start]
     else:
         target = [f"{PEERS / 'hosts_spider.py'}:HostsSpider", "-a", f"first={site.start}", "--allow-private"]
-    return [CRAWL, "run", *target, "--no-robots", *at_once, "-o", OUTPUT, *(options or ["--quiet"])]
+    return [CRAWL, "run", *target, "--no-robots", *at_once, "-o", OUTPUT, *options]
+
+
+def _nephila(site: Served) -> list[str | Path]:
+    return crawl(site, "--quiet")
 
 
 def _script(name: str, *arguments: str) -> Callable[[Served], list[str | Path]]:
@@ -98,7 +102,7 @@ def _wget2(site: Served) -> list[str | Path]:
     ]
 
 
-NEPHILA = Contender(name="Nephila", note="frontier, pages, links and items durable in one file", command=crawl)
+NEPHILA = Contender(name="Nephila", note="frontier, pages, links and items durable in one file", command=_nephila)
 CONTENDERS = (
     NEPHILA,
     Contender(

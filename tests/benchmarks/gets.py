@@ -44,7 +44,7 @@ PEERS = (
     NEPHILA,
     Peer(name="aiohttp", command=("gets", "aiohttp")),
     # Its pool looks at every connection for every request: the full measure would take an hour.
-    Peer(name="httpx", command=("httpx_gets",), share=1 / 40, rounds=2),
+    Peer(name="httpx", command=("httpx_gets",), share=1 / 20, rounds=2),
     Peer(name="bare loop", command=("bare_gets",), share=2),
 )
 

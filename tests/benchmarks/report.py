@@ -12,7 +12,12 @@ from tests.benchmarks.ledger import Ledger
 
 DOCS = Path(__file__).parents[2] / "docs"
 
-SECTIONS = {"crawls": sections.crawls, "client": sections.client}
+SECTIONS = {
+    "crawls": sections.crawls,
+    "costs": sections.costs,
+    "flat": sections.flat,
+    "client": sections.client,
+}
 """What makes a section of which file of figures, in the order of the page."""
 
 _PAGE = """\
@@ -26,11 +31,18 @@ crawler's process from its start to its end; the server's is not in it. In a rou
 their own, and each round begins with another. Ratios are formed within a round, and their median is taken.
 
 {sections}
+## Measured with
+
+{versions}
+
 ## Again
 
 ```
 make bench             # whole crawls; SLOW_ROUNDS=5 for as many rounds of the slow crawlers
+make bench-costs       # with and without some parts, and the time to the first request
+make bench-flat        # crawls of 5,000 to 500,000 pages
 make bench-client      # single requests
+make bench-profile     # a flame graph of a crawl, in build/profile.svg
 .venv/bin/python -m tests.benchmarks.report     # this page, from the figures that are there
 ```
 
@@ -53,16 +65,18 @@ def main() -> None:
 
 def write(docs: Path) -> None:
     """Write the page and its drawings from the figures in `docs/benchmarks/`."""
-    texts = []
+    texts, circumstances = [], set()
     for name, make in SECTIONS.items():
         ledger = Ledger.read(docs / "benchmarks" / f"{name}.json")
         if not ledger.runs:
             continue
         section = make(ledger)
         texts.append(section.text)
+        circumstances.add("\n".join(f"- {line}" for line in ledger.versions))
         for file, drawing in section.drawings.items():
             (docs / "benchmarks" / file).write_text(drawing, encoding="utf-8")
-    (docs / "benchmarks.md").write_text(_PAGE.format(sections="\n".join(texts)), encoding="utf-8")
+    page = _PAGE.format(sections="\n".join(texts), versions="\n\nand\n\n".join(sorted(circumstances)))
+    (docs / "benchmarks.md").write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.benchmarks.contenders import CONCURRENCY, CONTENDERS
+from tests.benchmarks.costs import cost_table, start_line
+from tests.benchmarks.flat import flat_table
 from tests.benchmarks.plots import Panel, drawing
 from tests.benchmarks.sites import SITES
 from tests.benchmarks.tables import OURS, client_table, crawl_ratios, crawls_table, spread_of
@@ -34,6 +36,20 @@ subtracted: start and imports are not counted. httpx makes fewer requests, as it
 for each. The bare loop is a protocol and httptools: no pool, no time-outs, no limits, and no error is borne.
 """
 
+_COSTS = """\
+## What parts of it cost
+
+Crawls of one site by Nephila with a part and without it, side by side. The frontier in memory is a set and a queue for each
+host, and keeps nothing; the terminal is a pseudo-terminal that somebody reads.
+"""
+
+_FLAT = """\
+## From thousands of pages to half a million
+
+Crawls of a site that is made while it is crawled: pages of 12 KB with 22 links, each reached from another. What a crawl of
+one page takes is subtracted.
+"""
+
 
 @dataclass(slots=True)
 class Section:
@@ -50,9 +66,6 @@ class Section:
         """Add a drawing with a bar for each crawler or client."""
         self.drawings[f"{name}.svg"] = drawing(label, panels, ours=OURS)
         self.write(f"![{label}](benchmarks/{name}.svg)")
-
-    def tell_versions(self, ledger: Ledger) -> None:
-        self.write("Measured with:", "\n".join(f"- {line}" for line in ledger.versions))
 
 
 def crawls(ledger: Ledger) -> Section:
@@ -74,7 +87,20 @@ def crawls(ledger: Ledger) -> Section:
         ]
         section.draw(f"crawls-{site.name}", site.title, panels)
         section.write(crawls_table(found), crawl_ratios(found))
-    section.tell_versions(ledger)
+    return section
+
+
+def costs(ledger: Ledger) -> Section:
+    """Nephila with and without some of its parts."""
+    section = Section(_COSTS)
+    section.write(cost_table(ledger), start_line(ledger))
+    return section
+
+
+def flat(ledger: Ledger) -> Section:
+    """Crawls of all sizes."""
+    section = Section(_FLAT)
+    section.write(flat_table(ledger))
     return section
 
 
@@ -89,7 +115,6 @@ def client(ledger: Ledger) -> Section:
     for size, panels in sizes.items():
         section.draw(f"client-{size.split()[0].replace(',', '')}", f"Requests per CPU-second, {size}", panels)
     section.write(client_table({subject: ledger.of(subject) for subject in ledger.subjects()}))
-    section.tell_versions(ledger)
     return section
 
 

@@ -82,4 +82,4 @@ def client_table(subjects: Mapping[str, Runs]) -> str:
                     str(len(runs)),
                 ]
             )
-    return table(["bodies of", "client", "requests per CPU-second", "Nephila to it", "requests", "rounds"], rows)
+    return table(["what", "client", "requests per CPU-second", "Nephila to it", "requests", "rounds"], rows)

@@ -47,7 +47,9 @@ _PAGE = """\
 <ul>
 {aside}
 </ul></aside>
-<footer><p><a href="/">Home</a> &middot; <a href="#top">Top</a> &middot; <a href="mailto:office@site.example">Write to us</a></p></footer>
+<footer><ul>
+{menu}
+</ul><p><a href="/">Home</a> &middot; <a href="#top">Top</a> &middot; <a href="mailto:office@site.example">Write to us</a></p></footer>
 </body>
 </html>
 """
@@ -107,7 +109,7 @@ def _pages_of(section: int) -> list[int]:
 
 def _paragraph(chance: Random, words: list[str], number: int) -> str:
     text = " ".join(chance.choices(words, k=chance.randint(40, 110))).capitalize()
-    if chance.random() < 0.3:
+    if chance.random() < 0.1:
         target = chance.randrange(PAGES_OF_HOST)
         text += f", as <a class='ref' href='{_url(target)}#p{chance.randrange(9)}'>page {target}</a> says &amp; <em>shows</em>"
     return f'<p id="p{number}-{chance.randrange(1000)}">{text}.</p>'

@@ -1,0 +1,125 @@
+"""What a page costs in small crawls and in large ones, of a site that is made while it is crawled. `make bench-flat` runs this.
+
+Usage: python -m tests.benchmarks.flat [--rounds N] [--pages N,…] [--figures FILE [--resume]]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.benchmarks.contenders import NEPHILA, visited
+from tests.benchmarks.ledger import Ledger, Run
+from tests.benchmarks.measure import measure
+from tests.benchmarks.options import common, numbers
+from tests.benchmarks.sites import Served
+from tests.benchmarks.tables import cell, spread_of, table
+from tests.benchmarks.versions import versions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REPOSITORY = Path(__file__).parents[2]
+SUBJECT = "flat"
+PAGES = (5_000, 50_000, 500_000)
+MANY = 100_000
+"""Crawls of more pages than this run once, whatever the number of rounds: they take minutes."""
+
+_TIMEOUT = 7200.0
+_STOP_TIMEOUT = 10.0
+
+
+def main() -> None:
+    options = _options()
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
+        folder = Path(name)
+        ledger = Ledger.begin(options.figures or folder / "figures.json", resume=options.resume, versions=versions())
+        for number in range(options.rounds):
+            for pages in options.pages:
+                if not ledger.has(SUBJECT, f"{pages:,}", number) and (pages <= MANY or number == 0):
+                    _measure(pages, number, folder, ledger)
+    print(f"\n{flat_table(ledger)}")
+
+
+def _measure(pages: int, number: int, folder: Path, ledger: Ledger) -> None:
+    """Crawl so many pages; what a crawl of one page takes is subtracted, or the start would count for the small ones alone."""
+    start_cpu, start_wall, _ = _crawl(1, folder)
+    cpu, wall, peak_bytes = _crawl(pages, folder)
+    run = Run(
+        subject=SUBJECT,
+        contender=f"{pages:,}",
+        round=number,
+        work=pages,
+        cpu=cpu - start_cpu,
+        wall=wall - start_wall,
+        peak_bytes=peak_bytes,
+    )
+    ledger.add(run)
+    print(f"round {number + 1}: {pages:,} pages: {run.cpu / pages * 1e6:,.0f} µs CPU a page, {wall:,.1f} s", flush=True)
+
+
+def _crawl(pages: int, folder: Path) -> tuple[float, float, int]:
+    place = folder / "crawl"
+    place.mkdir()
+    with _served(pages) as site:
+        usage = measure(NEPHILA.command(site), place, timeout=_TIMEOUT)
+    if (found := len(visited(NEPHILA, place))) != pages:
+        raise SystemExit(f"{found:,} pages were visited, not {pages:,}")
+    shutil.rmtree(place)
+    return usage
+
+
+@contextmanager
+def _served(pages: int) -> Iterator[Served]:
+    """A site of so many pages, served by a process of its own."""
+    with socket.create_server(("127.0.0.1", 0), backlog=511) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        command = [sys.executable, "-m", "tests.servers.tree", str(pages), str(listener.fileno())]
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+        process = subprocess.Popen(command, env=environment, pass_fds=[listener.fileno()])
+    try:
+        yield Served(url, url)
+    finally:
+        process.terminate()
+        process.wait(_STOP_TIMEOUT)
+
+
+def flat_table(ledger: Ledger) -> str:
+    """What a page took in crawls of each size, as a table; and how that compares to the smallest."""
+    found = ledger.of(SUBJECT)
+    smallest = next(iter(found), "")
+    rows = []
+    for pages, runs in found.items():
+        cost = spread_of(runs, lambda run: run.cpu / run.work * 1e6)
+        least = spread_of(found[smallest], lambda run: run.cpu / run.work * 1e6)
+        rows.append(
+            [
+                pages,
+                cell(cost, ",.0f", " µs"),
+                f"{cost.median / least.median - 1:+.0%}",
+                cell(spread_of(runs, lambda run: run.per_second), ",.0f"),
+                cell(spread_of(runs, lambda run: run.peak_bytes / 1e6), ",.0f", " MB"),
+                str(len(runs)),
+            ]
+        )
+    head = ["pages", "CPU time a page", f"beside {smallest}", "pages per second", "peak memory", "rounds"]
+    return table(head, rows)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tests.benchmarks.flat", description="Measure crawls of many sizes.")
+    common(parser, rounds=3)
+    parser.add_argument("--pages", type=numbers, default=PAGES, help="the sizes of the crawls")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
