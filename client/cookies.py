@@ -181,9 +181,12 @@ class CookieJar(AbstractCookieJar):
         for cookie in cookies:
             self._store.put(cookie, now)
 
-    def watch(self, on_change: Callable[[CookieRecord, bool], None]) -> None:
-        """From now on, tell of each cookie that is new, has changed, or is gone, and whether it is gone."""
-        self._store.on_change = lambda cookie, is_gone: on_change(to_record(cookie), is_gone)
+    def watch(self, on_change: Callable[[CookieRecord, int | None], None]) -> None:
+        """From now on, tell of each cookie that is new or has changed, and its place in the order of creation; or that is
+        gone, with None."""
+        self._store.on_change = lambda cookie, is_gone: on_change(
+            to_record(cookie), None if is_gone else cookie.created
+        )
 
     def load(self, file_path: str | PathLike[str]) -> None:
         """Replace all cookies by those of a file that `save` wrote. This blocks on the disk.

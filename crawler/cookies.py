@@ -17,23 +17,34 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+class _Kept(msgspec.Struct):
+    """A cookie as the column `data` has it. `place`: of two equally good ones the one with the lower goes first."""
+
+    place: int
+    cookie: dict[str, object]
+
+
 async def open_jar(frontier: Frontier) -> CookieJar:
     """A jar with the cookies of earlier runs that have not expired. What changes in it goes with the next commit."""
     jar = CookieJar(unsafe=True)
-    rows = await frontier.cookies()
+    last = 0
     try:
-        jar.restore(msgspec.json.decode(row.data) for row in rows if row.data is not None)
+        rows = [msgspec.json.decode(row.data or "", type=_Kept) for row in await frontier.cookies()]
+        rows.sort(key=lambda kept: kept.place)
+        jar.restore(kept.cookie for kept in rows)
+        last = rows[-1].place if rows else 0
     except (ValueError, msgspec.DecodeError) as error:
         _log.warning("the crawl goes on without the cookies in its file: %s", error)
-    jar.watch(lambda record, is_gone: frontier.note_cookies([_row_of(record, is_gone=is_gone)]))
+
+    def note(record: CookieRecord, place: int | None) -> None:
+        data = None if place is None else msgspec.json.encode(_Kept(last + place, dict(record))).decode()
+        frontier.note_cookies([_row_of(record, data)])
+
+    jar.watch(note)
     return jar
 
 
-def _row_of(record: CookieRecord, *, is_gone: bool) -> CookieRow:
+def _row_of(record: CookieRecord, data: str | None) -> CookieRow:
     """The dot before a domain says that the hosts below it receive the cookie as well: those are cookies of their own."""
-    return CookieRow(
-        domain=record["domain"] if record["host_only"] else f".{record['domain']}",
-        path=record["path"],
-        name=record["name"],
-        data=None if is_gone else msgspec.json.encode(record).decode(),
-    )
+    domain = record["domain"] if record["host_only"] else f".{record['domain']}"
+    return CookieRow(domain=domain, path=record["path"], name=record["name"], data=data)

@@ -69,7 +69,7 @@ def redirect(target: str, status: int = 302) -> Reply:
 
 @asynccontextmanager
 async def serve(
-    pages: Mapping[str, Reply] | Handler, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    pages: Mapping[str, Reply] | Handler, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Site]:
     """Serve a table of pages by path, or whatever a handler replies. What is in no table is a 404."""
     handler = pages if callable(pages) else _from_table(pages)
@@ -87,7 +87,7 @@ async def serve(
             connections.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(connected, host, 0, ssl=tls)
+    server = await asyncio.start_server(connected, host, port, ssl=tls)
     port = server.sockets[0].getsockname()[1]
     site = Site(f"{'https' if tls else 'http'}://127.0.0.1:{port}", port)
     try:
