@@ -42,9 +42,23 @@ _LAWS = {
             (SELECT count(*) FROM result WHERE state = 'done'), (SELECT count(*) FROM result WHERE state = 'failed'),
             (SELECT count(*) FROM result WHERE state = 'skipped'), (SELECT count(*) FROM item),
             (SELECT count(*) FROM host))""",
+    "JSON is broken": """
+        SELECT 1 FROM (
+            SELECT extra AS text FROM request UNION ALL SELECT hop FROM queue UNION ALL SELECT hop FROM aside
+            UNION ALL SELECT redirects FROM result UNION ALL SELECT data FROM item
+            UNION ALL SELECT cursor FROM export UNION ALL SELECT data FROM cookie)
+        WHERE text IS NOT NULL AND NOT json_valid(text) LIMIT 1""",
     "the counts are missing": "SELECT 1 WHERE (SELECT count(*) FROM count) <> 1",
 }
 """What no sound file gives a row for."""
+
+_READ_WHOLE = (
+    "SELECT url, extra FROM request",
+    "SELECT hop FROM queue WHERE hop IS NOT NULL UNION ALL SELECT hop FROM aside WHERE hop IS NOT NULL",
+    "SELECT final_url, content_type, redirects, detail FROM result",
+    "SELECT data FROM item UNION ALL SELECT data FROM cookie UNION ALL SELECT cursor FROM export",
+)
+"""What a crawl reads of its file, texts of which SQLite does not look at the letters."""
 
 
 def damaged(path: Path, what: object) -> StateDamaged:
@@ -84,7 +98,7 @@ async def check(db: Connection, path: Path) -> None:
     if pages * page_bytes > _CHECKED_WHOLE_BYTES:
         return
     if (faults := await ask("PRAGMA quick_check(1)")) != [("ok",)]:
-        raise damaged(path, faults[0][0])
+        raise damaged(path, str(faults[0][0]).splitlines()[-1])
     if faults := await ask("PRAGMA foreign_key_check"):
         raise damaged(path, f"a row of the table {faults[0][0]} refers to nowhere")
 
@@ -97,13 +111,12 @@ def faults(db: sqlite3.Connection) -> Iterator[str]:
     checks = {"": "PRAGMA integrity_check(20)", "a row refers to nowhere": "PRAGMA foreign_key_check"}
     try:
         ((version,),) = db.execute("PRAGMA user_version")
+        is_current = version == VERSION
+        for law, sql in {**checks, **(_LAWS if is_current else {})}.items():
+            rows = [row for row in db.execute(sql) if row != ("ok",)]
+            yield from [law] if law and rows else (str(row[0]).splitlines()[-1] for row in rows)
+        for sql in _READ_WHOLE if is_current else ():
+            for _ in db.execute(sql):
+                continue
     except sqlite3.Error as error:
         yield str(error)
-        return
-    for law, sql in {**checks, **(_LAWS if version == VERSION else {})}.items():
-        try:
-            rows = [row for row in db.execute(sql) if row != ("ok",)]
-        except sqlite3.Error as error:
-            yield str(error)
-            return
-        yield from [law] if law and rows else (str(row[0]) for row in rows)

@@ -6,7 +6,6 @@ script that leads from one version to the next; each is applied together with it
 
 from __future__ import annotations
 
-import sqlite3
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -31,14 +30,12 @@ def script(name: str) -> str:
 async def prepare(db: Connection, path: Path) -> None:
     """Create the schema in an empty file, or migrate an older one.
 
-    Raises StateDamaged when the file is no crawl file, StateTooNew when a newer version of the program made it.
+    Raises StateDamaged when the file is no crawl file, StateTooNew when a newer version of the program made it, and
+    sqlite3.Error.
     """
-    try:
-        application = await _pragma(db, "application_id")
-        version = await _pragma(db, "user_version")
-        is_empty = not await _pragma(db, "schema_version")
-    except sqlite3.DatabaseError as error:
-        raise StateDamaged(f"{path} is no crawl file, or a damaged one ({error}); name another with --state") from None
+    application = await _pragma(db, "application_id")
+    version = await _pragma(db, "user_version")
+    is_empty = not await _pragma(db, "schema_version")
     if is_empty:
         await _apply(db, script("schema.sql"), VERSION)
         return

@@ -14,6 +14,7 @@ import msgspec
 
 from crawler.errors import InvalidUrl
 from crawler.frontier.migrations import script
+from crawler.store import decompress
 from crawler.web.urls import normalize
 
 if TYPE_CHECKING:
@@ -101,6 +102,14 @@ def _is_canonical(url: Any) -> bool:
         return url.startswith("lost:")  # an earlier repair knew no more of it
 
 
+def _is_frame(data: Any) -> bool:
+    try:
+        decompress(data)
+    except ValueError:
+        return False
+    return True
+
+
 def _is_cursor(row: Values) -> bool:
     return _is_object(row[1]) and isinstance(_decode(str(row[1])).get("item"), int)
 
@@ -109,6 +118,7 @@ _SENSE: Mapping[str, Callable[[Values], bool]] = {
     "request": lambda row: _is_canonical(row[2]) and isinstance(row[3], int) and row[3] >= 0,
     "result": lambda row: row[1] in ("done", "failed", "skipped"),
     "item": lambda row: _is_object(row[2]),
+    "body": lambda row: _is_frame(row[1]),
     "response": lambda row: _is_list(row[1]),
     "cookie": lambda row: _is_object(row[3]),
     "instruction": lambda row: _is_object(row[3]) or _is_list(row[3]),
