@@ -78,6 +78,7 @@ class Scheduler:
         if limits.spacing:
             self._most_ahead = max(2, min(_AHEAD_OF_HOST, int(_AHEAD_SECONDS / limits.spacing)))
         self._ahead = 0
+        self._few = 0  # a host with so many ready runs short
         self._short: deque[Host] = deque()
         self._is_wanted = asyncio.Event()
         self._is_wanted.set()
@@ -184,7 +185,9 @@ class Scheduler:
             host.has_more = False
             host.due_at = math.inf
         keys = [host.key for host in hosts]
-        leases = await self._frontier.lease(keys, self._share(len(hosts)))
+        share = self._share(len(hosts))
+        self._few = share // 4
+        leases = await self._frontier.lease(keys, share)
         left = await self._frontier.waiting(keys)
         now = self._frontier.now()
         for host, given in zip(hosts, _by_host(keys, leases), strict=True):
@@ -255,6 +258,7 @@ class Scheduler:
         if host.is_done or (host.is_at_rest and self._window.has_had_its_turn(host)):
             host.listed_at = math.nan  # an entry in the heap is void
             self._window.leave(host)
+            self._limits.decline(host.key)
             self._want_hosts()
         else:
             self._list(host)
@@ -298,7 +302,7 @@ class Scheduler:
         host.taken += 1
         self._ahead -= 1
         self._picked = host
-        if len(host.ready) <= self._most_ahead // 4 and not self._window.has_had_its_turn(host):
+        if len(host.ready) <= self._few and not self._window.has_had_its_turn(host):
             self._ask_for_more(host)
         if self._idle and self._more_can_start(host):
             self._wake()
