@@ -152,13 +152,14 @@ def test_a_file_cut_back_to_its_cursor_ends_as_if_never_interrupted(
 
 
 @pytest.mark.parametrize("extension", ["jsonl", "csv"])
-@pytest.mark.parametrize("damage", ["gone", "shorter", "zeros"])
+@pytest.mark.parametrize("damage", ["gone", "shorter", "zeros", "hole"])
 def test_a_file_that_lost_what_its_cursor_covers_begins_anew(tmp_path: Path, extension: str, damage: str) -> None:
     """As after a power cut, since nothing is synced before the end; or when the user has moved the file away."""
     path = tmp_path / f"out.{extension}"
     export = open_export(str(path))
     export.open(None)
-    cursor = export.write(1, ['{"a":1}', '{"a":2}'])
+    items = ['{"a":1}', json.dumps({"a": "x" * 3000}), '{"a":3}']
+    cursor = export.write(1, items)
     export.close()
     match damage:
         case "gone":
@@ -167,9 +168,11 @@ def test_a_file_that_lost_what_its_cursor_covers_begins_anew(tmp_path: Path, ext
             path.write_bytes(path.read_bytes()[:-3])
         case "zeros":
             path.write_bytes(path.read_bytes()[:-3] + bytes(3))
+        case "hole":
+            path.write_bytes(path.read_bytes()[:1024] + bytes(512) + path.read_bytes()[1536:])
     again = open_export(str(path))
     assert again.open(cursor).item == 0
-    assert again.write(1, ['{"a":1}', '{"a":2}']) == cursor
+    assert again.write(1, items) == cursor
     again.close()
 
 
