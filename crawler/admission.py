@@ -46,8 +46,13 @@ class Admission:
         if self._traps:
             self._traps.visited(url, body)
 
-    def refuse(self, url: str, depth: int, page: str | None = None) -> Skip | SetAside | None:
-        """Why a new request, found on `page` (None: on no page), is not to be made, or not now; None if it is made."""
+    def remember(self, urls: Iterable[str]) -> None:
+        """Take note of URLs (canonical) that earlier runs let in."""
+        if self._traps:
+            self._traps.remember(urls)
+
+    def refuse(self, url: str, depth: int, page: str | None = None, is_alone: bool = False) -> Skip | SetAside | None:
+        """Why a new request is not to be made, or not now: see `crawler.frontier.protocol.Admit`."""
         if depth == 0:
             self.extend([url])
             return None
@@ -55,6 +60,6 @@ class Admission:
             return Skip.SCOPE
         if self._max_depth and depth > self._max_depth:
             return Skip.DEPTH
-        if self._traps and (suspicion := self._traps.suspicion(url, page)):
+        if self._traps and (suspicion := self._traps.suspicion(url, page, is_alone=is_alone)):
             return SetAside(Aside.TRAP, suspicion)
         return None

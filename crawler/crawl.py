@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 
 _SEEDS_AT_ONCE = 1000
 
+_URLS_REMEMBERED = 100_000
+"""So many are read and looked at in a tenth of a second."""
+
 _PACES_TOLD = 5
 """Of so many hosts the report tells the pace."""
 
@@ -147,6 +150,8 @@ class Crawl:
         """Seed, go round the ring, and say how it ended."""
         settings = self._settings
         self._admission.extend(await frontier.seed_urls())
+        if settings.traps:
+            self._admission.remember(await frontier.latest_urls(_URLS_REMEMBERED))
         await self._seed(frontier)
         await Steering(frontier).obey()
         await self._describe(frontier)

@@ -16,8 +16,12 @@ things are suspicious:
 For the middle two, "lead to" means: their new links, those that nobody had found before. So a list of a million products is
 no trap however long it is, nor are the products, which are found on lists; but a calendar without events is one.
 
-What is kept here is bounded and forgets what it met longest ago. A crawl that goes on begins with an empty memory: the
-counts are of things in a row, so that losing them costs one more row of pages for each trap, and never a page.
+A request that a spider makes alone (`Request`, `page.follow`) is suspected for its URL only: who goes through a list page by
+page knows where to stop.
+
+What is kept here is bounded and forgets what it met longest ago. A crawl that goes on remembers the sessions in the URLs
+that were found last, and begins its counts anew: they are of things in a row, so that losing them costs one more row of
+pages for each trap, and never a page.
 """
 
 from __future__ import annotations
@@ -25,9 +29,12 @@ from __future__ import annotations
 import re
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from xxhash import xxh3_64_intdigest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _KINDS_KEPT = 20_000
 _BODIES_KEPT = 65_536
@@ -111,10 +118,17 @@ class Traps:
         elif not record.copies:
             self._copied.discard(kind)
 
-    def suspicion(self, url: str, found_on: str | None) -> str | None:
+    def remember(self, urls: Iterable[str]) -> None:
+        """Take note of the sessions in URLs (canonical) that were let in before."""
+        for url in urls:
+            if "?" in url or ";" in url or "(" in url:
+                self._known_but_for_session(url)
+
+    def suspicion(self, url: str, found_on: str | None, *, is_alone: bool = False) -> str | None:
         """Why a new URL (canonical) in scope looks like part of a trap, in words; None if it does not.
 
-        `found_on` is the page visited last; None for what was not found on a page, where only the URL itself can be suspicious.
+        `found_on` is the page visited last; None for what was not found on a page. What a spider asked for alone, as opposed
+        to one of many links, is not suspected for what other pages were like.
         """
         thresholds = self._thresholds
         path, _, query = url.split("/", 3)[3].partition("?")
@@ -126,7 +140,8 @@ class Traps:
                 return grown
         if (query or ";" in path or "(" in path) and (known := self._known_but_for_session(url)):
             return known
-        return self._more_of_the_same(url, found_on) if found_on else None
+        suspicion = self._more_of_the_same(url, found_on) if found_on else None
+        return None if is_alone else suspicion
 
     def _known_but_for_session(self, url: str) -> str | None:
         session = _SESSION.search(url)

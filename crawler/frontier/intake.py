@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from crawler.frontier.batch import Row
+    from crawler.frontier.protocol import Admit
 
 _OVER_BUDGET = SetAside(Aside.BUDGET)
 
@@ -28,8 +29,8 @@ _OVER_BUDGET = SetAside(Aside.BUDGET)
 class Intake:
     """What has been seen, which hosts are known, how many requests are in which state; and the batch that pends.
 
-    `on_queued(host, not_before)` hears of each request that now waits; `admit(url, depth, page)`, where `page` is the URL of the
-    page it was found on, if any, may name a reason to skip one, or to set it aside. `admitted` says of each host how many of its requests are let in: queued, leased or over, but not aside.
+    `on_queued(host, not_before)` hears of each request that now waits; `admit` (see `crawler.frontier.protocol.Admit`)
+    may name a reason to skip one, or to set it aside. `admitted` says of each host how many of its requests are let in: queued, leased or over, but not aside.
     """
 
     def __init__(self) -> None:
@@ -44,7 +45,7 @@ class Intake:
         self.next_request = 1
         self.next_item = 1
         self.on_queued: Callable[[HostKey, float], None] = lambda _host, _not_before: None
-        self.admit: Callable[[str, int, str | None], Skip | SetAside | None] = lambda _url, _depth, _page: None
+        self.admit: Admit = lambda *_: None
         self.max_pages_per_host = 0
 
     def cut(self) -> Batch:
@@ -64,6 +65,7 @@ class Intake:
     def add(self, found: Iterable[Request | Links], *, depth: int, found_on: Lease | None) -> None:
         """Queue, skip or set aside for a reason, those requests that were not seen before."""
         is_new = self.seen.add
+        number, page = (found_on.id, found_on.url) if found_on else (None, None)
         for wanted in found:
             extra = extra_of(wanted)
             if isinstance(wanted, Links):
@@ -72,10 +74,12 @@ class Intake:
             else:
                 urls = (wanted.url,)
                 marks = [fingerprint(wanted.url, wanted.method, wanted.body)]
+            is_alone = isinstance(wanted, Request)
             again = isinstance(wanted, Request) and wanted.again
             for url, mark in zip(urls, marks, strict=True):
                 if is_new(mark) or again:
-                    self._append(url, depth, found_on, -wanted.priority, extra)
+                    refusal = self.admit(url, depth, page, is_alone)
+                    self._append((url, depth, number, extra), -wanted.priority, refusal)
 
     def settle(self, settlement: Settlement) -> None:
         """Write down what became of a lease, its items, and the requests it led to."""
@@ -140,17 +144,16 @@ class Intake:
         self.next_request += 1
         return number
 
-    def _append(self, url: str, depth: int, found_on: Lease | None, rank: int, extra: str | None) -> None:
+    def _append(self, request: Row, rank: int, refusal: Skip | SetAside | None) -> None:
+        """`request`: url, depth, found_on, extra."""
         number = self._next_number()
-        page, page_url = (found_on.id, found_on.url) if found_on else (None, None)
-        refusal = self.admit(url, depth, page_url)
         if isinstance(refusal, Skip):
-            self.batch.requests.append((number, None, url, depth, page, extra))
+            self.batch.requests.append((number, None, *request))
             self._skip(number, refusal)
             return
-        host = host_of(url)
+        host = host_of(request[0])
         host_id = self.host_id(host)
-        self.batch.requests.append((number, host_id, url, depth, page, extra))
+        self.batch.requests.append((number, host_id, *request))
         if aside := refusal or self._over_budget(host, host_id):
             self.put_aside((number, host_id, rank, 0, None), aside)
         else:
@@ -231,7 +234,7 @@ class Intake:
         left = (*lease.redirects, lease.url)
         refusal: Skip | SetAside | None = None
         if outcome.url not in left:
-            refusal = Skip.DUPLICATE if mark in self.seen else self.admit(outcome.url, lease.depth, None)
+            refusal = Skip.DUPLICATE if mark in self.seen else self.admit(outcome.url, lease.depth, None, True)
         lease.url, lease.method, lease.redirects = outcome.url, outcome.method, left
         if isinstance(refusal, Skip):
             self._skip(lease.id, refusal, f"redirected ({outcome.status}) to {outcome.url}", lease=lease)

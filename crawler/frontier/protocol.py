@@ -8,7 +8,7 @@ page did is settled in one transaction: its outcome, its items, the requests it 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -111,6 +111,11 @@ class CookieRow(NamedTuple):
     data: str | None
 
 
+Admit: TypeAlias = "Callable[[str, int, str | None, bool], Skip | SetAside | None]"
+"""Why a new request is not to be made, or not now; None if it is made. By its URL, its depth, the URL of the page it was found
+on (None if on no page), and whether the spider asked for it alone, as opposed to one of many `Links`."""
+
+
 class Frontier(Protocol):
     """Where requests wait."""
 
@@ -120,12 +125,11 @@ class Frontier(Protocol):
     def attach(
         self,
         *,
-        admit: Callable[[str, int, str | None], Skip | SetAside | None],
+        admit: Admit,
         on_queued: Callable[[HostKey, float], None],
         max_pages_per_host: int = 0,
     ) -> None:
-        """Say who decides which new requests are skipped or set aside, by URL, depth and the URL of the page it was found on
-        (None if on no page), and who hears of each that now waits, by host and the instant (seconds of the epoch) before which it is not due. Requests of a host beyond the
+        """Say who decides which new requests are skipped or set aside, and who hears of each that now waits, by host and the instant (seconds of the epoch) before which it is not due. Requests of a host beyond the
         first `max_pages_per_host`, or beyond the host's own budget, are set aside; 0: there is no such limit.
         """
 

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
     from client.origin import HostKey
     from crawler.frontier.commits import ItemsListener
-    from crawler.frontier.protocol import Counts, HostState, Lease, Settlement
-    from crawler.outcome import Aside, Skip
+    from crawler.frontier.protocol import Admit, Counts, HostState, Lease, Settlement
+    from crawler.outcome import Aside
     from crawler.request import Links, Request
 
 
@@ -95,7 +95,7 @@ class SqliteFrontier:
     def attach(
         self,
         *,
-        admit: Callable[[str, int, str | None], Skip | SetAside | None],
+        admit: Admit,
         on_queued: Callable[[HostKey, float], None],
         max_pages_per_host: int = 0,
     ) -> None:
@@ -224,6 +224,11 @@ class SqliteFrontier:
             "SELECT final_url FROM result JOIN request ON id = request WHERE depth = 0 AND final_url IS NOT NULL"
         )
         return [url for (url,) in rows]
+
+    async def latest_urls(self, most: int) -> list[str]:
+        """The URLs of the `most` requests that were found last, in the order in which they were found."""
+        rows = await self._file.read("SELECT url FROM request ORDER BY id DESC LIMIT ?", (most,))
+        return [url for (url,) in reversed(rows)]
 
     # ------------------------------------------------------------------ what is kept beside the requests
 

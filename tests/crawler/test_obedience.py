@@ -177,6 +177,21 @@ async def test_a_duplicate_is_not_kept_for_replay(tmp_path: Path) -> None:
     assert ask(tmp_path, "SELECT count(*) FROM response") == [(2,)]
 
 
+async def test_a_session_of_an_earlier_run_is_remembered(tmp_path: Path) -> None:
+    session = "PHPSESSID=0123456789abcdef"
+    pages = {
+        "/": page("Home", f"/a?{session}0", "/b"),
+        f"/a?{session}0": page("A"),
+        "/b": page("B", f"/a?{session}1"),
+    }
+    async with serve(pages) as site:
+        assert (await crawl(tmp_path, site, replace(POLITE, max_pages=2))).reason == "max_pages"
+        assert (await crawl(tmp_path, site)).finished
+        assert f"/a?{session}1" not in site.paths
+    rows = ask(tmp_path, "SELECT reason, detail FROM aside")
+    assert rows == [("trap", "found before, with another session id")]
+
+
 class Linked(Spider):
     """Notes where pages lead to."""
 

@@ -160,6 +160,29 @@ def test_things_on_a_list_are_no_pattern_of_a_trap() -> None:
     assert traps.suspicion(f"{HOST}/thing/100", f"{HOST}/list") is None
 
 
+def test_what_a_spider_asks_for_alone_is_its_own_affair() -> None:
+    """It goes through an interface page by page; or leads from a list to things, which is what a list is for."""
+    traps = Traps(LOW)
+    for number in range(100):
+        page = f"{HOST}/api?page={number}"
+        traps.visited(page, b"the same")
+        assert traps.suspicion(f"{HOST}/api?page={number + 1}", page, is_alone=True) is None
+    assert traps.suspicion(f"{HOST}/a/a/a/a", page, is_alone=True)
+    traps = Traps(LOW)
+    for number in range(100):
+        page = f"{HOST}/list?page={number}"
+        traps.visited(page, str(number).encode())
+        assert traps.suspicion(f"{HOST}/thing/{number}", page, is_alone=True) is None
+        assert traps.suspicion(f"{HOST}/list?page={number + 1}", page) is None
+
+
+def test_sessions_of_earlier_runs_are_remembered() -> None:
+    traps = Traps()
+    traps.remember([f"{HOST}/a?sid=0123456789abcdef", f"{HOST}/b"])
+    assert traps.suspicion(f"{HOST}/a?sid=1123456789abcdef", None)
+    assert traps.suspicion(f"{HOST}/b?sid=1123456789abcdef", None) is None
+
+
 def test_a_pattern_of_copies_ends_wherever_it_is_found() -> None:
     traps = Traps(LOW)
     for number in range(LOW.copies):
