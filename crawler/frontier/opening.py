@@ -16,7 +16,7 @@ PRAGMAS = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;       -- a power cut may take the last commits, whole; kill -9 takes none
 PRAGMA wal_autocheckpoint = 8000;  -- pages; checkpoints dominate the cost of large files
-PRAGMA cache_size = -65536;        -- KiB
+PRAGMA cache_size = -32768;        -- KiB
 PRAGMA temp_store = MEMORY;
 PRAGMA busy_timeout = 5000;
 """
