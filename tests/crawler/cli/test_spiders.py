@@ -103,5 +103,5 @@ async def test_the_list_has_spiders_that_come_along_and_those_of_the_folder(craw
     (tmp_path / "broken.py").write_text("class (Spider):\n")
     ended = await crawl("list")
     assert ended.code == 0
-    assert ended.out.splitlines() == ["site", "books.py:Books", "books.py:Own"]
+    assert ended.out.splitlines() == ["site", "sitemap", "books.py:Books", "books.py:Own"]
     assert (await crawl("check", "site", "-a", "start_urls=http://h.example/")).code == 0
