@@ -5,16 +5,19 @@ from __future__ import annotations
 import errno
 import os
 import pty
+import signal
 import subprocess
+import sys
 import threading
-import time
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
+
+LAUNCHER = Path(__file__).with_name("launch.py")
 
 
 class Usage(NamedTuple):
@@ -47,28 +50,35 @@ def measure(
 ) -> Usage:
     """Run a command in `folder`, its output going to `folder/log`, or to a pseudo-terminal where somebody reads it.
 
-    SystemExit when its exit code is not one of `allowed`, as when it takes longer than `timeout` and is killed.
+    SystemExit when its exit code is not one of `allowed`; TimeoutExpired when it takes longer than `timeout`, and is killed.
     """
     log = folder / "log"
+    told, tell = os.pipe()
     with ExitStack() as stack:
+        reader = stack.enter_context(os.fdopen(told))
+        writer = stack.enter_context(os.fdopen(tell, "w"))
         file = stack.enter_context(_terminal()) if on_terminal else stack.enter_context(log.open("wb")).fileno()
-        begin = time.monotonic()
         process = subprocess.Popen(
-            command, cwd=folder, stdin=file if on_terminal else subprocess.DEVNULL, stdout=file, stderr=file
+            [sys.executable, "-I", "-S", LAUNCHER, str(tell), *command],
+            cwd=folder,
+            stdin=file if on_terminal else subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            pass_fds=[tell],
+            start_new_session=True,
         )
-        watchdog = threading.Timer(timeout, process.kill)
-        watchdog.start()
+        writer.close()
         try:
-            _, status, usage = os.wait4(process.pid, 0)
-        finally:
-            watchdog.cancel()
-        wall = time.monotonic() - begin
-    # Popen has not seen the end of the process, as wait4 took it.
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in allowed:
-        told = "" if on_terminal else log.read_text(errors="replace")[-4000:]
-        raise SystemExit(f"{command}: exit code {process.returncode}\n{told}")
-    return Usage(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss * 1024)
+            process.wait(timeout)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        exit_code, cpu, wall, peak_bytes = reader.read().split()
+    if int(exit_code) not in allowed:
+        said = "" if on_terminal else log.read_text(errors="replace")[-4000:]
+        raise SystemExit(f"{command}: exit code {exit_code}\n{said}")
+    return Usage(float(cpu), float(wall), int(peak_bytes))
 
 
 @contextmanager

@@ -91,13 +91,14 @@ class MemoryFrontier(SqliteFrontier):
 
     def _take(self, found: Iterable[Request | Links], depth: int, page: str | None) -> None:
         for wanted in found:
+            is_alone = not isinstance(wanted, Links)
             urls = wanted.urls if isinstance(wanted, Links) else (wanted.url,)
             for url, mark in zip(urls, fingerprints(urls), strict=True):
                 if mark in self._seen:
                     continue
                 self._seen.add(mark)
                 self._requests += 1
-                if self.intake.admit(url, depth, page):
+                if self.intake.admit(url, depth, page, is_alone):
                     self.counts.skipped += 1
                 else:
                     lease = Lease(
@@ -115,7 +116,7 @@ class MemoryFrontier(SqliteFrontier):
 
     def _redirect(self, lease: Lease, outcome: Redirected) -> None:
         mark = fingerprint(outcome.url)
-        if mark in self._seen or self.intake.admit(outcome.url, lease.depth, None):
+        if mark in self._seen or self.intake.admit(outcome.url, lease.depth, None, True):
             self.counts.skipped += 1
             return
         self._seen.add(mark)
