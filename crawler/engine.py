@@ -103,7 +103,7 @@ class Engine:
             harvest = await self._callbacks.take(lease, fetched)
         except Exception as error:  # a spider may raise anything: the page fails, the crawl goes on
             return await self._come_to_nothing(lease, failed_with(fetched, f"spider: {explain(error)}"))
-        self._admission.visited(fetched.url, fetched.body)
+        self._admission.visited(fetched.url, fetched.body, fetched.referrer)
         return Settlement(
             lease=lease,
             outcome=_outcome_of(fetched),

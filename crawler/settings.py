@@ -73,7 +73,7 @@ class Settings:
     trap_pages: Limit = 10_000
     """How many pages in a row of one pattern may lead to nothing but more of them."""
     trap_copies: Limit = 20
-    """How many pages in a row of one pattern may be copies of others; and how many copies of a page are asked for links."""
+    """How many pages in a row of one pattern may be copies of others; how many pages may be the page they were found on."""
 
     # manners
     user_agent: Annotated[str, Meta(min_length=1)] = DEFAULT_USER_AGENT

@@ -1,6 +1,6 @@
 """Traps: sites that make up URLs without end. Whoever falls for one fetches the same page for ever, or nothing.
 
-A crawler cannot know a trap, only suspect one; so what is suspected here is set aside with its reason, and not dropped. Five
+A crawler cannot know a trap, only suspect one; so what is suspected here is set aside with its reason, and not dropped. Six
 things are suspicious:
 
 * *a URL that grows*: a run of segments that stands in its path again and again (`/a/b/a/b/a/b/a/b`), as relative links make
@@ -10,10 +10,11 @@ things are suspicious:
 * *a calendar*: pages whose URLs end in dates, hundreds of them in a row, that lead to nothing but further dates;
 * *a pattern*: the same with any numbers in place of dates, and thousands of pages. Two URLs are of one pattern if they differ in
   nothing but digits in the path and values in the query;
-* *copies*: many pages in a row of one pattern, with bodies that their host has sent before; and what is linked from the
-  many-th copy of one page, for what that leads to, the first ones led to as well.
+* *copies*: many pages in a row of one pattern, with bodies that their host has sent before, that lead to nothing else;
+* *echoes*: pages that are, byte for byte, the page that they were found on, as where every path is answered by one page with
+  relative links.
 
-For the middle two, "lead to" means: their new links, those that nobody had found before. So a list of a million products is
+For calendars, patterns and copies, "lead to" means: their new links, those that nobody had found before. So a list of a million products is
 no trap however long it is, nor are the products, which are found on lists; but a calendar without events is one.
 
 A request that a spider makes alone (`Request`, `page.follow`) is suspected for its URL only: who goes through a list page by
@@ -29,7 +30,7 @@ from __future__ import annotations
 import re
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from xxhash import xxh3_64_intdigest
 
@@ -61,6 +62,8 @@ _SESSION = re.compile(
 _NESTED_ESCAPE = re.compile("%2525[2-7][0-9A-F]")
 """An escape of an escape of an escape: the URL of a page that was told where to go back to, which had been told so itself."""
 
+Value = TypeVar("Value")
+
 Kind: TypeAlias = str
 """What URLs of one pattern have in common: their host, and the pattern."""
 
@@ -89,30 +92,32 @@ class Traps:
     def __init__(self, thresholds: Thresholds = Thresholds()) -> None:  # noqa: B008 - it cannot change
         self._thresholds = thresholds
         self._records: OrderedDict[Kind, _Record] = OrderedDict()
-        self._bodies: OrderedDict[int, int] = OrderedDict()
+        self._pages: OrderedDict[int, int] = OrderedDict()  # by URL, the digest of its body
+        self._bodies: OrderedDict[int, int] = OrderedDict()  # by digest, how many of its pages were echoes
         self._sessions: OrderedDict[int, None] = OrderedDict()
         self._copied: set[Kind] = set()
         self._page: str | None = None
         self._page_kind: Kind | None = None
         self._page_is_date: bool | None = None
-        self._page_copies = 0
+        self._page_echoes = 0
 
-    def visited(self, url: str, body: bytes) -> None:
-        """A page has come: its URL, canonical, and its body."""
+    def visited(self, url: str, body: bytes, found_on: str | None = None) -> None:
+        """A page has come: its URL, canonical, its body, and the URL of the page it was found on."""
         self._look_at(url)
         host = url.split("/", 3)[2]
-        seen = self._bodies
         digest = xxh3_64_intdigest(body, seed=hash(host) & 0xFFFFFFFF)
-        self._page_copies = seen[digest] = seen.get(digest, -1) + 1
-        if len(seen) > _BODIES_KEPT:
-            seen.popitem(last=False)
+        echoes = self._bodies.get(digest)
         if self._page_kind:
-            self._count(self._page_kind)
+            self._count(self._page_kind, is_copy=echoes is not None)
+        if found_on and self._pages.get(hash(found_on)) == digest:
+            self._page_echoes = echoes = (echoes or 0) + 1
+        _put(self._bodies, digest, echoes or 0, _BODIES_KEPT)
+        _put(self._pages, hash(url), digest, _BODIES_KEPT)
 
-    def _count(self, kind: Kind) -> None:
+    def _count(self, kind: Kind, *, is_copy: bool) -> None:
         record, most = self._record(kind), self._thresholds.copies
         record.barren += 1
-        record.copies = record.copies + 1 if self._page_copies else 0
+        record.copies = record.copies + 1 if is_copy else 0
         if most and record.copies >= most:
             self._copied.add(kind)
         elif not record.copies:
@@ -150,22 +155,22 @@ class Traps:
         bare = xxh3_64_intdigest((url[: session.start()] + url[session.end() :]).encode())
         if bare in self._sessions:
             return "found before, with another session id"
-        self._sessions[bare] = None
-        if len(self._sessions) > _SESSIONS_KEPT:
-            self._sessions.popitem(last=False)
+        _put(self._sessions, bare, None, _SESSIONS_KEPT)
         return None
 
     def _more_of_the_same(self, url: str, found_on: str) -> str | None:
         if found_on != self._page:
             self._look_at(found_on)
         most = self._thresholds.copies
-        if most and self._page_copies >= most:
-            return f"found on a page of which {self._page_copies} copies came before"
+        if most and self._page_echoes >= most:
+            return (
+                f"found on a copy of the very page that leads to that copy, number {self._page_echoes} of such copies"
+            )
         if not self._page_kind and not self._copied:
             return None
         kind = _kind_of(url)
         if kind in self._copied:
-            return f"the last pages like {kind}, {most} and more in a row, were copies of others"
+            return f"the last pages like {kind}, {most} and more in a row, were copies, and led nowhere"
         return self._barren(url, kind)
 
     def _barren(self, url: str, kind: Kind | None) -> str | None:
@@ -177,7 +182,8 @@ class Traps:
             return None
         is_date = self._is_on_date() and _is_date(url)
         if not is_same and not is_date:
-            record.barren = 0
+            record.barren = record.copies = 0
+            self._copied.discard(self._page_kind)
             return None
         most = thresholds.dates if is_date else thresholds.pages
         if not most or record.barren <= most:
@@ -194,7 +200,7 @@ class Traps:
         self._page = page
         self._page_kind = _kind_of(page)
         self._page_is_date = None
-        self._page_copies = 0
+        self._page_echoes = 0
 
     def _record(self, kind: Kind) -> _Record:
         record = self._records.get(kind)
@@ -205,6 +211,13 @@ class Traps:
         else:
             self._records.move_to_end(kind)
         return record
+
+
+def _put(store: OrderedDict[int, Value], key: int, value: Value, most: int) -> None:
+    """Keep a value, and of all only so many."""
+    store[key] = value
+    if len(store) > most:
+        store.popitem(last=False)
 
 
 def _kind_of(url: str) -> Kind | None:

@@ -43,11 +43,13 @@ def test_what_a_spider_declares_counts() -> None:
 def test_what_looks_like_a_trap_is_set_aside() -> None:
     admission = Admission(None, 0, Traps(Thresholds(copies=1)))
     admission.extend([SEED])
-    admission.visited(f"{SEED}1", b"the same")
-    assert admission.refuse(f"{SEED}1/x", 1, f"{SEED}1") is None
-    admission.visited(f"{SEED}2", b"the same")
-    refusal = admission.refuse(f"{SEED}2/x", 1, f"{SEED}2")
-    assert refusal == SetAside(Aside.TRAP, "found on a page of which 1 copies came before")
+    admission.visited(SEED, b"the same", None)
+    assert admission.refuse(f"{SEED}x/", 1, SEED) is None
+    admission.visited(f"{SEED}x/", b"the same", SEED)
+    refusal = admission.refuse(f"{SEED}x/x/", 2, f"{SEED}x/")
+    assert refusal == SetAside(
+        Aside.TRAP, "found on a copy of the very page that leads to that copy, number 1 of such copies"
+    )
 
 
 def test_a_seed_is_no_trap_and_what_is_out_of_scope_no_suspect() -> None:

@@ -196,15 +196,26 @@ def test_a_pattern_of_copies_ends_wherever_it_is_found() -> None:
     assert traps.suspicion(f"{HOST}/p?id=again", f"{HOST}/list") is None
 
 
-def test_what_a_page_leads_to_that_came_often_is_suspected() -> None:
-    """Each of the first copies led somewhere, and there the same page was."""
+def test_a_pattern_of_copies_that_lead_somewhere_does_not_end() -> None:
+    """Each thing has a page that says nothing but where its own pages are."""
     traps = Traps(LOW)
-    for path in ("/", "/x/", "/x/y/"):
-        traps.visited(HOST + path, b"<a href=x/>")
-        assert traps.suspicion(f"{HOST}{path}x/", HOST + path) is None
-    traps.visited(f"{HOST}/y/x/", b"<a href=x/>")
-    assert traps.suspicion(f"{HOST}/y/x/x/", f"{HOST}/y/x/")
-    traps.visited("http://other.example/", b"<a href=x/>")
+    for number in range(100):
+        page = f"{HOST}/{number}/"
+        traps.visited(page, b"<a href=contents.html>", f"{HOST}/list")
+        assert traps.suspicion(f"{page}contents.html", page) is None
+        assert traps.suspicion(f"{HOST}/{number + 1}/", f"{HOST}/list") is None
+
+
+def test_a_page_that_leads_to_itself_under_ever_other_names_ends() -> None:
+    traps = Traps(LOW)
+    path = "/"
+    traps.visited(HOST + path, b"<a href=x/><a href=y/>")
+    for step in "xyx":
+        assert traps.suspicion(f"{HOST}{path}{step}/", HOST + path) is None
+        traps.visited(f"{HOST}{path}{step}/", b"<a href=x/><a href=y/>", HOST + path)
+        path += f"{step}/"
+    assert traps.suspicion(f"{HOST}{path}y/", HOST + path)
+    traps.visited("http://other.example/", b"<a href=x/><a href=y/>", HOST + path)
     assert traps.suspicion("http://other.example/x/", "http://other.example/") is None
 
 
@@ -213,7 +224,7 @@ def test_nothing_is_an_error(path: str, query: str, body: bytes) -> None:
     url = normalize(f"{HOST}/{path}?{query}")
     traps = Traps(Thresholds(1, 100, 1, 1, 1))
     for _ in range(4):
-        traps.visited(url, body)
+        traps.visited(url, body, url)
         traps.suspicion(url, url)
 
 
@@ -225,15 +236,15 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         host = f"http://h{number}.example"
         traps.visited(f"{host}/{number}", str(number).encode())
         traps.suspicion(f"{host}/?sid=0123456789abcdef", f"{host}/{number}")
-    kept = (traps._records, traps._bodies, traps._sessions)
-    assert [len(one) for one in kept] == [10, 10, 10]
+    kept = (traps._records, traps._pages, traps._bodies, traps._sessions)
+    assert [len(one) for one in kept] == [10] * len(kept)
 
 
 @pytest.mark.corpus
 def test_real_sites_lose_nothing(corpus_root: Path) -> None:
     """Every page that links of the corpus lead to, with its true body, in the order of discovery."""
     traps, waiting = Traps(), [f"{HOST}/"]
-    seen = set(waiting)
+    seen: dict[str, str | None] = {f"{HOST}/": None}
     for number in count():
         if number == len(waiting):
             break
@@ -243,7 +254,7 @@ def test_real_sites_lose_nothing(corpus_root: Path) -> None:
         if not file.is_file():
             continue
         body = file.read_bytes()
-        traps.visited(url, body)
+        traps.visited(url, body, seen[url])
         if file.suffix not in (".html", ".htm"):
             continue
         document = LexborHTMLParser(body)
@@ -251,6 +262,6 @@ def test_real_sites_lose_nothing(corpus_root: Path) -> None:
         for link in resolve(base_of(document, here), hrefs(document)):
             if link.startswith(HOST) and link not in seen:
                 assert traps.suspicion(link, url) is None, link
-                seen.add(link)
+                seen[link] = url
                 waiting.append(link)
     assert len(waiting) > 5500
