@@ -53,6 +53,8 @@ from client.errors import (
 )
 from client.forms import FormData
 from client.limits import HostLimits, Slot
+from client.middleware import Handler as ClientHandlerType
+from client.middleware import Middleware as ClientMiddlewareType
 from client.multipart_writer import MultipartWriter
 from client.origin import HostKey, Origin
 from client.request import ClientRequest, RequestInfo
@@ -86,6 +88,7 @@ from client.tracing import (
 from client.version import HttpVersion, HttpVersion10, HttpVersion11
 
 if TYPE_CHECKING:
+    from client import hdrs
     from client.async_resolver import AsyncResolver
     from client.digest_auth import DigestAuthMiddleware
     from client.multipart import BodyPartReader, MultipartReader
@@ -112,7 +115,9 @@ __all__ = [
     "ClientConnectorError",
     "ClientConnectorSSLError",
     "ClientError",
+    "ClientHandlerType",
     "ClientHttpProxyError",
+    "ClientMiddlewareType",
     "ClientOSError",
     "ClientPayloadError",
     "ClientProxyConnectionError",
@@ -189,6 +194,7 @@ __all__ = [
     "WSServerHandshakeError",
     "WebSocketError",
     "encode_basic_auth",
+    "hdrs",
     "request",
 ]
 
@@ -203,6 +209,7 @@ _LATE: Final = {
     "WSMessage": "ws_messages",
     "WSMessageTypeError": "ws_messages",
     "WSMsgType": "ws_messages",
+    "hdrs": "hdrs",
 }
 """Names that are not there before they are used, and their modules."""
 
@@ -212,7 +219,8 @@ if not TYPE_CHECKING:  # to a type checker, every name would be there
         """Load what is asked for (PEP 562)."""
         if name not in _LATE:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = globals()[name] = getattr(import_module(f"{__name__}.{_LATE[name]}"), name)
+        module = import_module(f"{__name__}.{_LATE[name]}")
+        found = globals()[name] = module if name == _LATE[name] else getattr(module, name)
         return found
 
     def __dir__() -> list[str]:

@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 
 class MediaType(NamedTuple):
-    """A media type in lower case without its parameters, and the charset parameter if it names a known codec."""
+    """A media type in lower case without its parameters, the codec that the charset parameter names, and that as it came."""
 
     name: str
     charset: str | None
+    label: str | None = None
 
     def matches(self, expected: str) -> bool:
         """Whether this is the type `expected`; `application/json` also means every `+json` type (RFC 6839 §3.1)."""
@@ -29,6 +30,6 @@ def parse_media_type(value: str) -> MediaType:
     if not isinstance(charset, str):
         return MediaType(name, None)
     try:
-        return MediaType(name, codecs.lookup(charset.strip(" '\"")).name)
+        return MediaType(name, codecs.lookup(charset.strip(" '\"")).name, charset)
     except (LookupError, ValueError):  # ValueError: NUL in the name
-        return MediaType(name, None)
+        return MediaType(name, None, charset)

@@ -137,7 +137,10 @@ class ClientRequest:
     Middlewares may change `headers` before they pass it on, and replace `body`.
     """
 
-    __slots__ = ("_body", "_cookie", "_given", "_headers", "chunked", "method", "policy", "proxy", "url")
+    __slots__ = ("_body", "_cookie", "_given", "_headers", "chunked", "method", "policy", "proxy", "session", "url")
+
+    session: Any
+    """The session that makes the request; there for middlewares alone."""
 
     def __init__(  # noqa: PLR0917  made for every request: keywords cost
         self,

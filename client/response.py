@@ -176,8 +176,8 @@ class ClientResponse:
 
     @property
     def charset(self) -> str | None:
-        """The charset that Content-Type names, if it is one we know."""
-        return self._media_type.charset
+        """The charset that Content-Type names, as it came, whether there is such a codec or not."""
+        return self._media_type.label
 
     @property
     def _media_type(self) -> MediaType:

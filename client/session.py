@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, Unpack
 from warnings import warn
 
-from multidict import CIMultiDict
+from multidict import CIMultiDict, getversion
 
 from client.call import Call
 from client.cookies import CookieJar
@@ -50,10 +50,11 @@ if TYPE_CHECKING:
     from client.abc import AbstractCookieJar, LooseCookies
     from client.auth import BasicAuth
     from client.connector import BaseConnector
-    from client.middleware import Middleware, StatusCheck
+    from client.middleware import Handler, Middleware, StatusCheck
     from client.options import LooseHeaders
     from client.plan import Plan
     from client.proxies import ProxyChoice
+    from client.request import ClientRequest
     from client.response import ClientResponse
     from client.timeouts import ClientTimeout
     from client.ws_connect import WebSocketContext
@@ -148,6 +149,7 @@ class ClientSession:
         variables = os.environ if trust_env is True else trust_env
         self._environment = None if variables is False else Environment(variables)
         self._headers = CIMultiDict(headers or ())
+        self._headers_version: int | None = None  # of headers that others know, and may have changed since
         self._skip_auto_headers = frozenset(skip_auto_headers or ())
         connector = connector if connector is not None else TCPConnector()
         defaults = HeaderDefaults(self._headers, self._skip_auto_headers, keeps_alive=not connector.force_close)
@@ -283,6 +285,8 @@ class ClientSession:
     ) -> ClientResponse:
         if self._connector is None:
             raise RuntimeError("the session is closed")
+        if self._headers_version is not None and self._headers_version != _version_of(self._headers):
+            self._take_headers()
         if self._environment is not None:
             await self._environment.load()
         settings = settings_for(options, self._settings) if options else self._settings
@@ -306,6 +310,8 @@ class ClientSession:
         headers = plan.policy.defaults.headers.copy()
         headers.update(plan.headers or ())
         response: ClientResponse | None = None
+        if call.settings.middlewares:
+            call.settings = replace(call.settings, middlewares=(self._introduce, *call.settings.middlewares))
         try:
             async with fail_at(call.deadline_at, ServerTimeoutError("the total time allowed has passed")):
                 await emit(call.traces, TraceRequestStartParams(method, url, headers))
@@ -320,6 +326,11 @@ class ClientSession:
             raise
         return response
 
+    async def _introduce(self, request: ClientRequest, handler: Handler) -> ClientResponse:
+        """Tell the middlewares whose request it is."""
+        request.session = self
+        return await handler(request)
+
     # -- what a call is made of -----------------------------------------------------------------------------------
 
     def _proxy_choice(
@@ -331,6 +342,13 @@ class ClientSession:
         if self._environment is not None:
             choices.append(self._environment.proxy_for)
         return telling(first_of(choices), auth, None)
+
+    def _take_headers(self) -> None:
+        """Have requests carry the session's headers as they are now."""
+        settings, keeps_alive = self._settings, not self._settings.connector.force_close
+        defaults = HeaderDefaults(self._headers, self._skip_auto_headers, keeps_alive=keeps_alive)
+        self._settings = replace(settings, send_policy=replace(settings.send_policy, defaults=defaults))
+        self._headers_version = _version_of(self._headers)
 
     def _traces(self, options: RequestOptions) -> Sequence[Trace]:
         context = options.get("trace_request_ctx")
@@ -358,8 +376,10 @@ class ClientSession:
 
     @property
     def headers(self) -> CIMultiDict[str]:
-        """The session's own headers; changing this copy changes nothing."""
-        return self._headers.copy()
+        """The headers of the session, besides those that go without saying. Changes count from the next request on."""
+        if self._headers_version is None:
+            self._headers_version = _version_of(self._headers)
+        return self._headers
 
     @property
     def skip_auto_headers(self) -> frozenset[str]:
@@ -450,3 +470,8 @@ async def _check_status(response: ClientResponse, check: StatusCheck) -> None:
     except BaseException:
         response.close()
         raise
+
+
+def _version_of(headers: CIMultiDict[str]) -> int:
+    """Return a number that changes whenever they do."""
+    return getversion(headers)  # type: ignore[arg-type]  # it is annotated for dictionaries of plain objects alone

@@ -49,7 +49,7 @@ async def test_what_a_response_says_of_itself(serve: Serve, session: ClientSessi
         assert (response.method, response.status, response.reason, response.ok) == ("GET", 200, "OK", True)
         assert (response.host, response.url.path) == ("127.0.0.1", "/path")
         assert (response.url.fragment, response.real_url.fragment) == ("", "fragment")
-        assert (response.content_type, response.charset, response.content_length) == ("text/html", "iso8859-1", 2)
+        assert (response.content_type, response.charset, response.content_length) == ("text/html", "ISO-8859-1", 2)
         disposition = response.content_disposition
         assert disposition is not None
         assert (disposition.type, disposition.filename, disposition.parameters["size"]) == (
@@ -105,7 +105,7 @@ async def test_cookies_that_do_not_parse_are_left_out(serve: Serve, session: Cli
 )
 def test_media_types(value: str, name: str, charset: str | None) -> None:
     """As generously as browsers."""
-    assert parse_media_type(value) == (name, charset)
+    assert parse_media_type(value)[:2] == (name, charset)
 
 
 def test_json_types() -> None:

@@ -71,6 +71,11 @@ CLASSES: Final = (
 
 NEW_TYPES: Final = ("HostKey",)
 
+TYPES: Final = ("ClientHandlerType", "ClientMiddlewareType")
+"""What annotations of middlewares say."""
+
+MODULES: Final = ("hdrs",)
+
 FUNCTIONS: Final = ("encode_basic_auth", "request")
 
 VALUES: Final[dict[str, object]] = {"HttpVersion10": (1, 0), "HttpVersion11": (1, 1)}
@@ -474,7 +479,7 @@ COROUTINES: Final[dict[str, tuple[str, ...]]] = {
 
 def rows() -> Iterator[str]:
     """Yield the name of every row."""
-    yield from (*CLASSES, *NEW_TYPES, *FUNCTIONS, *VALUES, *ERRORS, *SIGNALS.values())
+    yield from (*CLASSES, *NEW_TYPES, *TYPES, *MODULES, *FUNCTIONS, *VALUES, *ERRORS, *SIGNALS.values())
     for owner, parameters in PARAMETERS.items():
         yield from (f"{owner}({name})" for name in parameters)
     for members in (PROPERTIES, ATTRIBUTES, METHODS, COROUTINES):

@@ -18,11 +18,13 @@ from tests.client.reference.table import (
     DEPRECATED,
     ERRORS,
     FUNCTIONS,
+    MODULES,
     NEW_TYPES,
     NOT_GIVEN,
     PARAMETERS,
     REQUIRED,
     SIGNALS,
+    TYPES,
     VALUES,
 )
 
@@ -74,7 +76,7 @@ def _spans(section: str) -> set[str]:
 
 
 def test_every_public_name_occurs() -> None:
-    for name in (*CLASSES, *NEW_TYPES, *FUNCTIONS, *VALUES, *ERRORS, *SIGNALS.values()):
+    for name in (*CLASSES, *NEW_TYPES, *TYPES, *MODULES, *FUNCTIONS, *VALUES, *ERRORS, *SIGNALS.values()):
         assert re.search(rf"`{name}\b", REFERENCE) or name in SECTIONS, name
 
 

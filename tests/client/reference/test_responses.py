@@ -101,7 +101,7 @@ async def test_a_response_reads_its_headers(session: ClientSession, asgi: str) -
         assert response.links["next"]["url"] == URL(f"{asgi}page/2")
         assert response.links["next"]["title"] == "more"
         assert response.content_type == "text/plain"
-        assert response.charset == "iso8859-1"
+        assert response.charset == "iso-8859-1"
         assert response.content_length == 4
         disposition = response.content_disposition
         assert disposition is not None

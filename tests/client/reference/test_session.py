@@ -12,6 +12,8 @@ import pytest
 from client import (
     BasicAuth,
     BodyTooLarge,
+    ClientHandlerType,
+    ClientMiddlewareType,
     ClientRequest,
     ClientResponse,
     ClientResponseError,
@@ -25,6 +27,7 @@ from client import (
     HttpVersion11,
     ServerTimeoutError,
     TCPConnector,
+    hdrs,
 )
 from tests.client.reference.seen import seen
 from tests.client.reference.servers.nginx import PAGE
@@ -109,6 +112,37 @@ async def test_json_is_written_by_the_given_function(asgi: str) -> None:
         request = await seen(response)
         assert request.body == b'{"a":[1,2]}'
         assert request.headers["Content-Type"] == "application/json"
+
+
+async def test_headers_of_the_session_can_be_changed_later(asgi: str) -> None:
+    async with ClientSession(headers={"X-Before": "1"}, skip_auto_headers=["User-Agent"]) as session:
+        headers = session.headers
+        for number in (1, 2):
+            headers["X-Later"] = str(number)
+            async with session.get(f"{asgi}echo") as response:
+                request = await seen(response)
+            assert (request.headers["X-Before"], request.headers["X-Later"]) == ("1", str(number))
+            assert "User-Agent" not in request.headers
+        del headers["X-Before"]
+        async with session.get(f"{asgi}redirect?to=/echo") as response:
+            assert "X-Before" not in (await seen(response)).headers
+
+
+@exercises("ClientHandlerType", "ClientMiddlewareType", "hdrs")
+async def test_a_middleware_can_make_requests_of_its_own(asgi: str) -> None:
+    """As one does that fetches a token first."""
+
+    async def authorize(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        async with request.session.get(f"{asgi}chunks", middlewares=()) as token:
+            request.headers[hdrs.AUTHORIZATION] = await token.text()
+        return await handler(request)
+
+    middleware: ClientMiddlewareType = authorize
+    async with (
+        ClientSession(middlewares=[middleware]) as session,
+        session.request(hdrs.METH_GET, f"{asgi}redirect?to=/echo") as response,
+    ):
+        assert (await seen(response)).headers["authorization"] == "first second third"
 
 
 @exercises("ClientSession(middlewares)", "ClientRequest")

@@ -22,6 +22,7 @@ from tests.client.reference.table import (
     ERRORS,
     FUNCTIONS,
     METHODS,
+    MODULES,
     NEW_TYPES,
     NOT_GIVEN,
     PARAMETERS,
@@ -29,6 +30,7 @@ from tests.client.reference.table import (
     REQUIRED,
     ROWS,
     SIGNALS,
+    TYPES,
     VALUES,
 )
 
@@ -83,7 +85,10 @@ def test_every_value_can_be_imported(name: str, value: object) -> None:
 
 
 def test_nothing_public_is_missing_from_the_table() -> None:
-    assert set(client.__all__) == {*CLASSES, *NEW_TYPES, *FUNCTIONS, *VALUES, *ERRORS, *SIGNALS.values()}
+    assert set(client.__all__) == {
+        *(*CLASSES, *NEW_TYPES, *TYPES, *MODULES, *FUNCTIONS, *VALUES, *ERRORS),
+        *SIGNALS.values(),
+    }
 
 
 def test_what_others_may_implement_is_in_abc_too() -> None:
