@@ -133,8 +133,9 @@ async def _grow(path: Path, *, urls: int, taken: int) -> Growth:
     except BaseException:
         await nephila.close()
         raise
-    if nephila.frontier.intake.next_request - 1 != growth.parts[-1].urls:
-        raise SystemExit("the frontier has lost a URL, or taken one twice")
+    counts = nephila.frontier.counts
+    if (counts.queued + counts.done, counts.done) != (urls, growth.taken):
+        raise SystemExit(f"of {urls} URLs, {growth.taken} of them handed out, the frontier makes {counts}")
     return growth
 
 
