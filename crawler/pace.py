@@ -159,6 +159,11 @@ class Pace:
         return (self._began_at - self._first_at) / (self.requests - 1) if self.requests > 1 else None
 
     @property
+    def has_answered(self) -> bool:
+        """Whether it ever did."""
+        return self._usual > 0.0
+
+    @property
     def is_remarkable(self) -> bool:
         """Whether it differs from what a host is taken for that nothing is known of."""
         return self._rate != math.inf or self.failures > 0 or self.crawl_delay is not None

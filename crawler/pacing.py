@@ -33,6 +33,12 @@ _CANDIDATES = 8
 _REFUSALS_A_TURN = 16
 """So many in a row lengthen a pause as a further attempt does: it is not one page, it is the host."""
 
+_STRANGERS = 3
+"""A host that has never answered is given the third part of the rests."""
+
+_LONGEST_SECONDS = 24 * 3600.0
+"""A host that was given up is tried again once a day at the least."""
+
 _ANSWERS_A_NOTE = 32
 """A pace that is recovering is written down every so many answers."""
 
@@ -93,11 +99,11 @@ class Pacing:
         if not pace.failed(began_at):
             return max(0.0, pace.rests_until - now)
         rests = pace.failures - self._settings.rest_after
-        if rests >= 0 and (rests >= self._settings.max_rests or not failure.is_passing):
+        if rests >= 0 and (rests >= self._most_rests(pace) or not failure.is_passing):
             pace.forget_rate()
             self._apply(host, pace)
             self._note(host, pace)
-            return SetAside(Aside.HOST, f"out of reach {pace.failures} times in a row, the last: {failure}")
+            return SetAside(Aside.HOST, f"out of reach; failures in a row: {pace.failures}; the last: {failure}")
         if failure.kind == "timeout":
             pace.waited(now - began_at)
         rest = 0.0
@@ -108,6 +114,17 @@ class Pacing:
             _log.info("%s rests for %.1f s: %s", host, rest, failure)
         self._complain(host, pace, began_at, now, OVERLOAD)
         return rest
+
+    def _most_rests(self, pace: Pace) -> int:
+        """A host of which nothing was ever seen is given up sooner than one that has answered."""
+        return self._settings.max_rests if pace.has_answered else self._settings.max_rests // _STRANGERS
+
+    def try_again_in(self, host: HostKey) -> float:
+        """Seconds until a host that was given up is tried again: twice as long each time, with jitter."""
+        pace = self._paces.get(host) or self._enter(host)
+        turn = pace.failures - self._settings.rest_after - self._most_rests(pace)
+        most = min(_LONGEST_SECONDS, self._settings.max_retry_wait * 2.0 ** min(max(turn, 0), 64))
+        return most / 2 + back_off(1, first=most / 2, most=most / 2)
 
     def is_out_of_reach(self, host: HostKey) -> bool:
         """Whether its last failures are the host's fault, not those of the pages asked for."""
@@ -141,14 +158,18 @@ class Pacing:
             pace.forgive()
         self._limits.unhold(host)
 
-    def resume(self) -> None:
-        """Take up what earlier runs learned, and what is ordered."""
+    def resume(self) -> list[HostKey]:
+        """Take up what earlier runs learned, and what is ordered; returns the hosts that were out of reach."""
+        out_of_reach = []
         for host, state in list(self._frontier.host_states().items()):
+            if (state.failures or 0) >= self._settings.rest_after:
+                out_of_reach.append(host)
             if state.pace or state.failures or state.per_host is not None or state.delay is not None:
                 self._apply(host, self._enter(host))
             remaining = (state.resting_until or 0.0) - self._frontier.now()
             if remaining > 0.0:
                 self._limits.hold_until(host, time.monotonic() + min(remaining, self._settings.max_retry_wait))
+        return out_of_reach
 
     def save(self) -> None:
         """Note what was learned of the hosts asked in this run."""

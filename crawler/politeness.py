@@ -7,6 +7,7 @@ This module decides what may be asked, and what becomes of that which may not.
 from __future__ import annotations
 
 import asyncio
+import heapq
 import logging
 import time
 from collections import OrderedDict
@@ -18,7 +19,7 @@ from yarl import URL
 
 from client import ClientError, Origin, TooManyRedirects
 from client.resolver import is_public
-from crawler.outcome import Failed, Postponed, SetAside, Skip, Skipped
+from crawler.outcome import Aside, Failed, Postponed, SetAside, Skip, Skipped
 from crawler.pace import OVERLOAD, QUOTA
 from crawler.pacing import Pacing
 from crawler.retries import (
@@ -102,6 +103,7 @@ class Politeness:
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._given_up: dict[HostKey, _GivenUp] = {}
         self._to_lay_aside: asyncio.Queue[HostKey] = asyncio.Queue()
+        self._to_try_again: list[tuple[float, HostKey]] = []
 
     # ------------------------------------------------------------------ before a request
 
@@ -139,11 +141,6 @@ class Politeness:
         wait = max(0.0, until - time.monotonic())
         is_patient = self._pacing.is_out_of_reach(lease.host)
         return self._retries.decide(lease, failure, retry_after=wait, is_patient=is_patient)
-
-    def sitemaps_of(self, url: str) -> list[str]:
-        """The sitemaps that the robots.txt of a URL's origin names, as they are written; none while it is not known."""
-        known = self._known.get(origin_of(url))
-        return known.robots.sitemaps if known and known.robots else []
 
     def sitemaps_of(self, url: str) -> list[str]:
         """The sitemaps that the robots.txt of a URL's origin names, as they are written; none while it is not known."""
@@ -262,16 +259,32 @@ class Politeness:
         if given_up := self._given_up.get(host):
             return given_up.verdict
         _log.warning("%s is set aside: %s", host, verdict.detail)
-        self._given_up[host] = _GivenUp(verdict, time.monotonic() + self._settings.max_retry_wait)
+        self._given_up[host] = _GivenUp(verdict, time.monotonic() + self._pacing.try_again_in(host))
         self._to_lay_aside.put_nowait(host)
         return verdict
 
     async def lay_aside(self) -> None:
-        """Set aside what is queued of hosts that were given up; until cancelled."""
+        """Set aside what is queued of hosts that were given up, and after a while release it, to try again; until cancelled."""
         while True:
-            host = await self._to_lay_aside.get()
+            now = time.monotonic()
+            due_at = self._to_try_again[0][0] if self._to_try_again else None
+            if due_at is not None and due_at <= now:
+                await self._try_again(heapq.heappop(self._to_try_again)[1])
+                continue
+            try:
+                async with asyncio.timeout(None if due_at is None else due_at - now):
+                    host = await self._to_lay_aside.get()
+            except TimeoutError:
+                continue
             if given_up := self._given_up.get(host):
                 await self._frontier.set_aside(host, given_up.verdict.reason, given_up.verdict.detail)
+                heapq.heappush(self._to_try_again, (given_up.until, host))
+
+    async def _try_again(self, host: HostKey) -> None:
+        given_up = self._given_up.get(host)
+        if given_up is None or given_up.until <= time.monotonic():  # else it was given up anew meanwhile
+            self._given_up.pop(host, None)
+            await self._frontier.release(host=host, reason=Aside.HOST)
 
     # ------------------------------------------------------------------ orders, earlier runs, reports
 
@@ -285,8 +298,9 @@ class Politeness:
         self._pacing.forgive(host)
 
     def resume(self) -> None:
-        """Take up what earlier runs learned of hosts, and what is ordered."""
-        self._pacing.resume()
+        """Take up what earlier runs learned of hosts, and what is ordered. Hosts that they gave up are tried again later."""
+        for host in self._pacing.resume():
+            heapq.heappush(self._to_try_again, (time.monotonic() + self._pacing.try_again_in(host), host))
 
     def save(self) -> None:
         """Note what was learned, for the next run."""

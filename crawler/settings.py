@@ -70,10 +70,10 @@ class Settings:
     """How many characters a URL may have."""
     trap_dates: Limit = 1000
     """How many pages in a row, their URLs dates, may lead to nothing but further dates."""
-    trap_pages: Limit = 10_000
-    """How many pages in a row of one pattern may lead to nothing but more of them."""
-    trap_copies: Limit = 20
-    """How many pages in a row of one pattern may be copies of others; how many pages may be the page they were found on."""
+    trap_steps: Limit = 5000
+    """How many steps from one page to the next of its pattern may lead to nothing else."""
+    trap_copies: Limit = 50
+    """How many pages in a row, told apart by their queries, may be copies of others; how often a page may lead to itself."""
 
     # manners
     user_agent: Annotated[str, Meta(min_length=1)] = DEFAULT_USER_AGENT
@@ -102,12 +102,12 @@ class Settings:
     """What the wait before a second attempt is drawn from; it doubles with each further one (full jitter)."""
     max_retry_wait: PositiveSeconds = 300.0
     """The longest wait before an attempt, whatever a Retry-After says."""
-    rest_after: Count = 10
+    rest_after: Count = 5
     """After so many failures in a row to reach a host, it is left alone for a while, and again after each further one."""
-    rest_wait: PositiveSeconds = 5.0
+    rest_wait: PositiveSeconds = 2.0
     """What a host's first rest is drawn from; it doubles with each further one (full jitter), up to `max_retry_wait`."""
-    max_rests: Limit = 4
-    """After so many rests without an answer, what is queued of the host is set aside."""
+    max_rests: Limit = 6
+    """After so many rests without an answer, a third of them if the host never gave one, what is queued of it is set aside."""
     max_redirects: Limit = 10
     drain_timeout: Seconds = 10.0
     """How long a stop waits for requests under way."""

@@ -18,7 +18,7 @@ from client.abc import AbstractResolver, ResolveResult
 from client.limits import HostLimits
 from client.origin import HostKey
 from client.resolver import literal_address
-from crawler import Crawl, Page, Settings, Spider
+from crawler import Crawl, Links, Page, Settings, Spider
 from crawler.frontier import Lease, SqliteFrontier
 from crawler.outcome import Aside, Failed, Postponed, SetAside, Skip, Skipped
 from crawler.politeness import Politeness
@@ -349,7 +349,7 @@ async def test_a_host_that_is_nowhere_is_told_of_once_for_each_attempt(tmp_path:
 REFUSED = Failure("connect", "refused", is_passing=True)
 
 IMPATIENT = Settings(
-    retry_wait=0.01, rest_after=3, rest_wait=0.01, max_rests=2, commit_interval=0.01, user_agent="nephila"
+    retry_wait=0.01, rest_after=3, rest_wait=0.01, max_rests=6, commit_interval=0.01, user_agent="nephila"
 )
 
 
@@ -411,6 +411,38 @@ async def test_a_host_whose_name_does_not_exist_is_not_waited_for(tmp_path: Path
     assert (report.stats.done, report.stats.failed, report.stats.aside) == (1, 2, 18)
 
 
+async def test_a_host_that_has_answered_is_waited_for_longer(tmp_path: Path) -> None:
+    async with manners(tmp_path, IMPATIENT) as polite:
+        tries: dict[str, int] = {}
+        for host in (H, HostKey("stranger.example")):
+            if host == H:
+                polite.answered(H, time.monotonic(), 0.1)
+            while isinstance(polite.failed(lease(f"http://{host}/"), time.monotonic(), REFUSED), Postponed):
+                tries[host] = tries.get(host, 0) + 1
+        assert tries == {H: 2 + 6, "stranger.example": 2 + 2}
+
+
+async def test_what_was_set_aside_is_tried_again_while_the_crawl_goes_on(tmp_path: Path) -> None:
+    settings = replace(IMPATIENT, rest_after=1, max_rests=0, max_retry_wait=0.01, robots=False, per_ip=0)
+    async with manners(tmp_path, settings) as polite, asyncio.timeout(20):
+        is_back = asyncio.Event()
+        await polite.frontier.add([Links([f"http://{H}/{number}" for number in range(3)])])
+        polite.frontier.attach(admit=lambda *_: None, on_queued=lambda *_: is_back.set())
+        service = asyncio.create_task(polite.lay_aside())
+        for _ in range(2):
+            one = lease(f"http://{H}/")
+            while not polite.knows(one) or polite.judge(one):
+                await polite.learn(one)
+            assert isinstance(polite.failed(one, time.monotonic(), REFUSED), SetAside)
+            await is_back.wait()
+            is_back.clear()
+            assert (polite.frontier.counts.queued, polite.frontier.counts.aside) == (3, 0)
+        service.cancel()
+        pace = polite.pace_of(H)
+        assert pace
+        assert pace.requests == 2, "one failure each time is enough"
+
+
 async def test_one_that_is_back_is_a_host_like_any_other(tmp_path: Path) -> None:
     """An answer ends the count of failures, in the crawl file too."""
     async with manners(tmp_path, IMPATIENT) as polite:
@@ -431,7 +463,7 @@ async def test_a_host_given_up_is_tried_again_after_a_while(tmp_path: Path) -> N
         verdict = polite.failed(one, time.monotonic(), REFUSED)
         assert isinstance(verdict, SetAside)
         assert verdict.reason is Aside.HOST
-        assert "1 times in a row" in verdict.detail
+        assert "failures in a row: 1" in verdict.detail
         while polite.judge(one) is not None:
             await asyncio.sleep(0)
             polite.knows(one)
