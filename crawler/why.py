@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -22,12 +23,15 @@ if TYPE_CHECKING:
 
 _HOPS_SHOWN = 12
 
+_other_url = re.compile(r"(?:redirected \(\d+\) to|names|is the canonical URL of) (\S+)").match
+"""What a duplicate duplicates: see crawler/frontier/intake.py."""
+
 
 class Why(msgspec.Struct, frozen=True, kw_only=True):
     """All there is to say of `url`, which is canonical.
 
     `requests` are those made for it; `passed` those for other URLs that a redirect led to it or past it; `duplicate_of`
-    what became of the URLs that were known already when one of the `requests` was redirected to them. `alike` are URLs
+    what became of the URLs that one of the `requests` turned out to be a duplicate of. `alike` are URLs
     that were found and differ little, looked for only if it was not found itself. `scope` says why the URL is outside the
     crawl's scope, `robots` which rule of the robots.txt last seen disallows it; None: nothing is known to speak against it.
     `remaining` counts the requests that wait or are under way, on whose pages it may yet be found.
@@ -70,9 +74,10 @@ def why(file: StateFile, url: str) -> Why:
 
 
 def _known_already(file: StateFile, request: Trace) -> Iterator[Trace]:
-    """The requests that had fetched, or were to fetch, what this one was redirected to."""
-    if request.reason == Skip.DUPLICATE.value and request.now_at != request.url:
-        numbers = trace.requests_for(file, request.now_at) or trace.requests_past(file, request.now_at)
+    """The requests that had fetched, or were to fetch, what this one is a duplicate of."""
+    if request.reason == Skip.DUPLICATE.value and (named := _other_url(request.detail or "")):
+        other = named[1]
+        numbers = trace.requests_for(file, other) or trace.requests_past(file, other)
         yield from (known for number in numbers if (known := trace.trace(file, number)).url != request.url)
 
 
@@ -145,8 +150,8 @@ def _told(answer: Why, request: Trace, state_file: str) -> Iterator[tuple[str, s
         yield "redirects", " → ".join([*request.redirects, request.now_at])
     for number, attempt in enumerate(request.attempts, start=1):
         yield f"try {number}", f"{_instant(attempt.at)}: {attempt.error}"
-    for known in answer.duplicate_of:
-        if request.now_at in (known.url, known.now_at, *known.redirects):
+    if request.reason == Skip.DUPLICATE.value:
+        for known in answer.duplicate_of:
             yield "that URL", f"{known.url}: {_verdict(answer, known)}"
 
 
@@ -185,7 +190,8 @@ def _skip(answer: Why, request: Trace) -> str:
             rule = f" by {request.detail!r}" if request.detail else ""
             return f"{robots_url(origin_of(request.now_at))} disallows it{rule}"
         case Skip.DUPLICATE.value:
-            return f"it {request.detail}, which was known already"
+            is_other_name = (request.detail or "").startswith("is the canonical URL")
+            return f"it {request.detail}" + ("" if is_other_name else ", which was known already")
         case reason:
             return ": ".join(filter(None, [reason, request.detail]))
 

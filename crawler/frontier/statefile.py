@@ -19,7 +19,7 @@ import msgspec
 from crawler.errors import StateDamaged, StateError, StateTooNew, UsageError
 from crawler.frontier.integrity import damaged
 from crawler.frontier.lock import is_locked
-from crawler.frontier.migrations import APPLICATION_ID, VERSION
+from crawler.frontier.migrations import APPLICATION_ID, VERSION, script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -118,17 +118,18 @@ class StateFile:
         return "ro" if self.is_running or not os.access(self.path, os.W_OK) else "rw"
 
     def _check(self) -> None:
-        self._db.execute("PRAGMA query_only = ON")
         ((application,),) = self._db.execute("PRAGMA application_id")
         ((version,),) = self._db.execute("PRAGMA user_version")
         if application != APPLICATION_ID:
             raise StateDamaged(f"{self.path} is no crawl file")
-        self._version = version
         if version > VERSION:
             raise StateTooNew(
                 f"{self.path} has schema {version}, which a newer version of the program wrote; this one knows {VERSION} "
                 f"at most: update the program"
             )
+        for older in range(version, VERSION):
+            self._db.executescript(script(f"reading{older}.sql"))
+        self._db.execute("PRAGMA query_only = ON")
         self._db.execute("BEGIN")  # the snapshot
 
     def __enter__(self) -> Self:
@@ -142,9 +143,8 @@ class StateFile:
     def status(self) -> Status:
         """How the crawl stands."""
         with _translated(self.path):
-            aside = "aside" if self._version > 1 else "0"  # a file of version 1 is read as it is
             (counts,) = self._db.execute(
-                f"SELECT queued, leased, done, failed, skipped, {aside}, items, bytes, hosts FROM count"  # noqa: S608
+                "SELECT queued, leased, done, failed, skipped, aside, items, bytes, hosts FROM count"
             )
             ((spider,),) = self._db.execute("SELECT value FROM meta WHERE key = 'spider'")
             runs = list(self._db.execute("SELECT started, coalesce(ended, seen), why FROM run ORDER BY id"))

@@ -30,9 +30,9 @@ class Library:
             case "/":
                 return page("Home", "/shelf", "/old", "/to-shelf", "/private/a", "http://elsewhere.invalid/x", "/gone")
             case "/shelf":
-                return page("Shelf", "/book", "/busy")
-            case "/book":
-                return page("Book", "/deep")
+                return page("Shelf", "/book", "/busy", "/book?print", "/tale?from=shelf")
+            case "/book" | "/book?print" | "/tale?from=shelf":
+                return page("Book", "/deep", body=f'<link rel="canonical" href="{visit.path.partition("?")[0]}">')
             case "/busy" if visit.path not in self._asked:
                 self._asked.add(visit.path)
                 return 503, {"Retry-After": "0"}, ""
@@ -70,6 +70,9 @@ async def test_a_url_is_brought_to_its_canonical_form_first(crawl: Crawl, site: 
 
 
 ENDS = [
+    ("/tale", "not fetched: it is the canonical URL of SITE/tale?from=shelf"),
+    ("/tale", "that URL   SITE/tale?from=shelf: fetched: 200"),
+    ("/book?print", "not fetched: it names SITE/book as its canonical URL, which was known already"),
     ("/", "found      it is a seed"),
     ("/private/a", "robots.txt disallows it by 'Disallow: /private'"),
     ("/deep", "not fetched: it lies 3 links from a seed, deeper than max_depth allows"),
@@ -103,6 +106,9 @@ async def test_a_url_that_could_never_have_been_fetched_says_why(crawl: Crawl, s
     outside = await crawl("why", "s.crawl", "http://other.invalid/")
     assert outside.code == 1
     assert "it would not have been fetched either: other.invalid is not of the hosts" in outside.out
+    private = await crawl("why", "s.crawl", f"{site.url}/private/b")
+    assert private.code == 1
+    assert "it would not have been fetched either: robots.txt has 'Disallow: /private'" in private.out
 
 
 async def test_the_answer_is_there_as_json_too(crawl: Crawl, site: Site) -> None:
@@ -155,7 +161,7 @@ async def test_hosts_are_listed_with_their_figures(crawl: Crawl, site: Site) -> 
     ended = await crawl("hosts", "s.crawl")
     head, row = ended.out.splitlines()
     assert head.split() == ["host", "done", "failed", "skipped", "queued", "aside", "fetched", "pace", "latency"]
-    assert row.split()[:6] == [f"127.0.0.1:{site.port}", "5", "1", "2", "0", "0"]
+    assert row.split()[:6] == [f"127.0.0.1:{site.port}", "6", "1", "3", "0", "0"]
     (line,) = (await crawl("hosts", "s.crawl", "--json", "--sort", "failed", "--limit", "1")).out.splitlines()
     host = json.loads(line)
-    assert (host["host"], host["done"], host["failed"], host["held"]) == (f"127.0.0.1:{site.port}", 5, 1, None)
+    assert (host["host"], host["done"], host["failed"], host["held"]) == (f"127.0.0.1:{site.port}", 6, 1, None)
