@@ -60,6 +60,6 @@ class Admission:
             return Skip.SCOPE
         if self._max_depth and depth > self._max_depth:
             return Skip.DEPTH
-        if self._traps and (suspicion := self._traps.suspicion(url, page, is_alone=is_alone)):
+        if self._traps and (suspicion := self._traps.suspicion(url, page, depth=depth, is_alone=is_alone)):
             return SetAside(Aside.TRAP, suspicion)
         return None

@@ -312,7 +312,7 @@ def _traps(settings: Settings) -> Traps | None:
         repeats=settings.trap_repeats,
         url_length=settings.trap_url_length,
         dates=settings.trap_dates,
-        pages=settings.trap_pages,
+        steps=settings.trap_steps,
         copies=settings.trap_copies,
     )
     return Traps(thresholds) if settings.traps else None

@@ -8,14 +8,16 @@ things are suspicious:
 * *a session id* in a URL that was found before under another one. The first is fetched as it is, for a site that puts
   sessions into its URLs may well need one;
 * *a calendar*: pages whose URLs end in dates, hundreds of them in a row, that lead to nothing but further dates;
-* *a pattern*: the same with any numbers in place of dates, and thousands of pages. Two URLs are of one pattern if they differ in
-  nothing but digits in the path and values in the query;
-* *copies*: many pages in a row of one pattern, with bodies that their host has sent before, that lead to nothing else;
+* *a pattern*: a path through thousands of pages, each found on the one before, that leads to nothing else. Two URLs are of one
+  pattern if they differ in nothing but digits in the path and values in the query;
+* *copies*: many pages in a row, told apart by their queries alone, with bodies that their host has sent before, that lead
+  to nothing else;
 * *echoes*: pages that are, byte for byte, the page that they were found on, as where every path is answered by one page with
   relative links.
 
-For calendars, patterns and copies, "lead to" means: their new links, those that nobody had found before. So a list of a million products is
-no trap however long it is, nor are the products, which are found on lists; but a calendar without events is one.
+For calendars, patterns and copies, "lead to" means: their new links, those that nobody had found before. So a list of a
+million products is no trap however long it is; nor are the products, which are found on lists or a few steps from one
+another; but a calendar without events is one.
 
 A request that a spider makes alone (`Request`, `page.follow`) is suspected for its URL only: who goes through a list page by
 page knows where to stop.
@@ -74,15 +76,17 @@ class Thresholds(NamedTuple):
     repeats: int = 3
     url_length: int = 2048
     dates: int = 1000
-    pages: int = 10_000
-    copies: int = 20
+    steps: int = 5000
+    copies: int = 50
 
 
 @dataclass(slots=True)
 class _Record:
-    """Of the pages of one kind that came last: how many in a row led to nothing new, and how many were copies."""
+    """Of the pages of one kind that came last: how many in a row led to nothing new, at which depth that began, and how many in
+    a row were copies."""
 
     barren: int = 0
+    begin: int | None = None
     copies: int = 0
 
 
@@ -108,7 +112,7 @@ class Traps:
         digest = xxh3_64_intdigest(body, seed=hash(host) & 0xFFFFFFFF)
         echoes = self._bodies.get(digest)
         if self._page_kind:
-            self._count(self._page_kind, is_copy=echoes is not None)
+            self._count(self._page_kind, is_copy=echoes is not None and "?" in url)
         if found_on and self._pages.get(hash(found_on)) == digest:
             self._page_echoes = echoes = (echoes or 0) + 1
         _put(self._bodies, digest, echoes or 0, _BODIES_KEPT)
@@ -129,8 +133,9 @@ class Traps:
             if "?" in url or ";" in url or "(" in url:
                 self._known_but_for_session(url)
 
-    def suspicion(self, url: str, found_on: str | None, *, is_alone: bool = False) -> str | None:
-        """Why a new URL (canonical) in scope looks like part of a trap, in words; None if it does not.
+    def suspicion(self, url: str, found_on: str | None, *, depth: int = 1, is_alone: bool = False) -> str | None:
+        """Why a new URL (canonical) in scope, so many links from a seed, looks like part of a trap, in words; None if it does
+        not.
 
         `found_on` is the page visited last; None for what was not found on a page. What a spider asked for alone, as opposed
         to one of many links, is not suspected for what other pages were like.
@@ -145,7 +150,7 @@ class Traps:
                 return grown
         if (query or ";" in path or "(" in path) and (known := self._known_but_for_session(url)):
             return known
-        suspicion = self._more_of_the_same(url, found_on) if found_on else None
+        suspicion = self._more_of_the_same(url, depth, found_on) if found_on else None
         return None if is_alone else suspicion
 
     def _known_but_for_session(self, url: str) -> str | None:
@@ -158,7 +163,7 @@ class Traps:
         _put(self._sessions, bare, None, _SESSIONS_KEPT)
         return None
 
-    def _more_of_the_same(self, url: str, found_on: str) -> str | None:
+    def _more_of_the_same(self, url: str, depth: int, found_on: str) -> str | None:
         if found_on != self._page:
             self._look_at(found_on)
         most = self._thresholds.copies
@@ -171,25 +176,26 @@ class Traps:
         kind = _kind_of(url)
         if kind in self._copied:
             return f"the last pages like {kind}, {most} and more in a row, were copies, and led nowhere"
-        return self._barren(url, kind)
+        return self._barren(url, kind, depth)
 
-    def _barren(self, url: str, kind: Kind | None) -> str | None:
+    def _barren(self, url: str, kind: Kind | None, depth: int) -> str | None:
         if not self._page_kind:
             return None
-        record, thresholds = self._record(self._page_kind), self._thresholds
+        record, (dates, steps) = self._record(self._page_kind), self._thresholds[2:4]
         is_same = kind == self._page_kind
-        if is_same and record.barren <= min(thresholds.dates, thresholds.pages):
+        if record.begin is None:
+            record.begin = depth
+        if is_same and record.barren <= min(dates, steps):  # no more steps than pages
             return None
         is_date = self._is_on_date() and _is_date(url)
         if not is_same and not is_date:
-            record.barren = record.copies = 0
+            record.barren, record.begin, record.copies = 0, depth, 0
             self._copied.discard(self._page_kind)
-            return None
-        most = thresholds.dates if is_date else thresholds.pages
-        if not most or record.barren <= most:
-            return None
-        what = "further dates" if is_date else "more of them"
-        return f"the last {record.barren} pages like {self._page_kind} led to nothing but {what}"
+        elif is_date and dates and record.barren > dates:
+            return f"the last {record.barren} pages like {self._page_kind} led to nothing but further dates"
+        elif is_same and steps and depth - record.begin > steps:
+            return f"the last {steps} steps led from one page like {kind} to the next, and to nothing else"
+        return None
 
     def _is_on_date(self) -> bool:
         if self._page_is_date is None:

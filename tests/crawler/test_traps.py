@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HOST = "http://h.example"
-LOW = Thresholds(dates=5, pages=10, copies=3)
+LOW = Thresholds(dates=5, steps=10, copies=3)
 
 
 def suspected(path: str) -> str | None:
@@ -62,7 +62,7 @@ def test_urls_that_do_not(path: str) -> None:
 
 
 def test_a_threshold_of_zero_is_never_passed() -> None:
-    traps = Traps(Thresholds(repeats=0, url_length=0, dates=0, pages=0, copies=0))
+    traps = Traps(Thresholds(repeats=0, url_length=0, dates=0, steps=0, copies=0))
     assert traps.suspicion(HOST + "/a" * 5000, None) is None
     for number in range(100):
         traps.visited(f"{HOST}/p/{number}", b"the same")
@@ -104,8 +104,8 @@ def fetched_until_suspected(traps: Traps, start: str, *links: tuple[str, ...], m
         traps.visited(url, f"page {page} {url}".encode())
         fetched.append(url)
         for other in others:
-            assert traps.suspicion(HOST + other, url) is None
-        if traps.suspicion(HOST + following, url):
+            assert traps.suspicion(HOST + other, url, depth=page + 1) is None
+        if traps.suspicion(HOST + following, url, depth=page + 1):
             return fetched
         url = HOST + following
     return fetched
@@ -140,9 +140,19 @@ def test_a_calendar_with_events_does_not_end_before_them() -> None:
     assert len(fetched_until_suspected(Traps(LOW), "/2023/12/31", *chain)) == len(DAYS)
 
 
-def test_a_pattern_that_feeds_only_itself_ends() -> None:
+def test_a_path_through_one_pattern_ends() -> None:
     chain = [(f"/maze/{number}?from={number - 1}",) for number in range(1, 100)]
-    assert len(fetched_until_suspected(Traps(LOW), "/maze/0?from=x", *chain)) == LOW.pages + 1
+    assert len(fetched_until_suspected(Traps(LOW), "/maze/0?from=x", *chain)) == LOW.steps + 2
+
+
+def test_a_pattern_as_wide_as_you_like_does_not() -> None:
+    """Things that lead to things alike, and to nothing else, are many a site's; each is a few steps away."""
+    traps = Traps(LOW)
+    for number in range(1, 200):
+        page = f"{HOST}/thing/{number}"
+        traps.visited(page, str(number).encode())
+        for near in range(2 * number, 2 * number + 2):
+            assert traps.suspicion(f"{HOST}/thing/{near}", page, depth=near.bit_length()) is None
 
 
 def test_a_list_with_something_on_it_does_not_end() -> None:
@@ -183,17 +193,25 @@ def test_sessions_of_earlier_runs_are_remembered() -> None:
     assert traps.suspicion(f"{HOST}/b?sid=1123456789abcdef", None) is None
 
 
-def test_a_pattern_of_copies_ends_wherever_it_is_found() -> None:
+def test_copies_told_apart_by_their_queries_end_wherever_they_are_found() -> None:
+    """Each page asks visitors to log in, to come back to it."""
     traps = Traps(LOW)
     for number in range(LOW.copies):
-        traps.visited(f"{HOST}/p?id={number}", b"the same")
-        assert traps.suspicion(f"{HOST}/p?id=x{number}", f"{HOST}/list") is None
-    traps.visited(f"{HOST}/p?id=last", b"the same")
-    assert traps.suspicion(f"{HOST}/p?id=after", f"{HOST}/list")
-    assert traps.suspicion(f"{HOST}/q?id=after", f"{HOST}/list") is None
-    assert traps.suspicion("http://other.example/p?id=after", f"{HOST}/list") is None
-    traps.visited(f"{HOST}/p?id=queued", b"another")
-    assert traps.suspicion(f"{HOST}/p?id=again", f"{HOST}/list") is None
+        traps.visited(f"{HOST}/login?to={number}", b"the same")
+        assert traps.suspicion(f"{HOST}/login?to=x{number}", f"{HOST}/list") is None
+    traps.visited(f"{HOST}/login?to=last", b"the same")
+    assert traps.suspicion(f"{HOST}/login?to=after", f"{HOST}/list")
+    assert traps.suspicion(f"{HOST}/search?to=after", f"{HOST}/list") is None
+    assert traps.suspicion("http://other.example/login?to=after", f"{HOST}/list") is None
+    traps.visited(f"{HOST}/login?to=queued", b"another")
+    assert traps.suspicion(f"{HOST}/login?to=again", f"{HOST}/list") is None
+
+
+def test_copies_told_apart_by_their_paths_do_not_end() -> None:
+    traps = Traps(LOW)
+    for number in range(100):
+        traps.visited(f"{HOST}/thing/{number}", b"nothing to say")
+        assert traps.suspicion(f"{HOST}/thing/x{number}", f"{HOST}/list") is None
 
 
 def test_a_pattern_of_copies_that_lead_somewhere_does_not_end() -> None:
@@ -245,6 +263,7 @@ def test_real_sites_lose_nothing(corpus_root: Path) -> None:
     """Every page that links of the corpus lead to, with its true body, in the order of discovery."""
     traps, waiting = Traps(), [f"{HOST}/"]
     seen: dict[str, str | None] = {f"{HOST}/": None}
+    depths = {f"{HOST}/": 0}
     for number in count():
         if number == len(waiting):
             break
@@ -261,7 +280,8 @@ def test_real_sites_lose_nothing(corpus_root: Path) -> None:
         here = f"{HOST}/{file.relative_to(corpus_root)}"
         for link in resolve(base_of(document, here), hrefs(document)):
             if link.startswith(HOST) and link not in seen:
-                assert traps.suspicion(link, url) is None, link
+                depths[link] = depths[url] + 1
+                assert traps.suspicion(link, url, depth=depths[link]) is None, link
                 seen[link] = url
                 waiting.append(link)
     assert len(waiting) > 5500
