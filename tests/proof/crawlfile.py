@@ -18,11 +18,12 @@ INVARIANTS = {
     "the file is sound": "SELECT integrity_check FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
     "every reference leads somewhere": "SELECT * FROM pragma_foreign_key_check",
     "each request is in exactly one place": """
-        SELECT id, url FROM request
-        WHERE (SELECT count(*) FROM queue WHERE queue.request = request.id)
-            + (SELECT count(*) FROM lease WHERE lease.request = request.id)
-            + (SELECT count(*) FROM aside WHERE aside.request = request.id)
-            + (SELECT count(*) FROM result WHERE result.request = request.id) <> 1""",
+        SELECT id, url, places FROM request LEFT JOIN (
+            SELECT request, count(*) AS places FROM (
+                SELECT request FROM queue UNION ALL SELECT request FROM lease
+                UNION ALL SELECT request FROM aside UNION ALL SELECT request FROM result)
+            GROUP BY request) ON request = id
+        WHERE places IS NOT 1""",
     "no URL was requested twice": "SELECT url, count(*) FROM request GROUP BY url HAVING count(*) > 1",
     "no page was taken twice": """
         SELECT final_url, count(*) FROM pages WHERE skipped IS NULL AND error IS NULL

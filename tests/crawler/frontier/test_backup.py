@@ -12,7 +12,7 @@ from crawler.errors import StateDamaged, StorageError, UsageError
 from crawler.frontier import SqliteFrontier
 from crawler.frontier.backup import back_up
 from tests.crawler.frontier.damage import Layout, build, go_on, rows, settlement, spoil
-from tests.crawler.frontier.test_sqlite import file_size_limit
+from tests.crawler.frontier.test_full_disk import file_size_limit
 from tests.proof.crawlfile import check_invariants
 
 if TYPE_CHECKING:

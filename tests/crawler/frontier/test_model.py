@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import tempfile
-import time
 from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -319,5 +318,5 @@ class FrontierAndModel(RuleBasedStateMachine):
 
 TestFrontierAndModel = FrontierAndModel.TestCase
 TestFrontierAndModel.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import resource
-import signal
 import sqlite3
 import time
 from collections import Counter
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,7 +20,7 @@ from crawler.outcome import Failed, Fetched, Postponed, Redirected, Skip, Skippe
 from crawler.request import Links, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from crawler.outcome import Outcome
@@ -404,38 +402,6 @@ async def test_a_database_of_something_else_is_refused(path: Path) -> None:
 async def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"cannot write the crawl file .*nowhere"):
         await SqliteFrontier.open(tmp_path / "nowhere" / "x.crawl", spider="test")
-
-
-@contextmanager
-def file_size_limit(size: int) -> Iterator[None]:
-    """No file of this process may grow beyond `size` bytes: what a full disk feels like."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
-
-
-async def test_a_full_disk_ends_the_crawl_and_loses_nothing(path: Path) -> None:
-    frontier = await SqliteFrontier.open(path, spider="test")
-    await frontier.add([Links([url(n) for n in range(3)])])
-    leases = await frontier.lease([HOST], 3)
-    await end(frontier, leases[0], items=['{"n":0}'])
-    size = sum(file.stat().st_size for file in path.parent.iterdir())
-    with file_size_limit(size):
-        await frontier.settle(Settlement(lease=leases[1], outcome=fetched(leases[1]), items=['"' + "x" * 10**6 + '"']))
-        with pytest.raises(StorageError, match="What was committed is safe"):
-            await frontier.flush()
-        with pytest.raises(StorageError):
-            await frontier.settle(Settlement(lease=leases[2], outcome=fetched(leases[2])))
-        await frontier.close()
-    second = await SqliteFrontier.open(path, spider="test")
-    assert second.counts == Counts(queued=2, done=1, items=1, bytes=10, hosts=1)
-    assert {lease.url for lease in await second.lease([HOST], 3)} == {url(1), url(2)}
-    await second.close()
 
 
 async def test_a_reader_does_not_disturb(frontier: SqliteFrontier, path: Path) -> None:
