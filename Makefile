@@ -14,9 +14,11 @@ URLS ?= 10000000
 KILLS ?= 100
 EXECUTIONS ?= 1000000
 REQUESTS ?= 1000000
+HOSTS ?= 100000
+MINUTES ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test format kill-test fuzz bench bench-client bench-memory bench-frontier clean
+.PHONY: help demo test format kill-test fuzz bench bench-client bench-memory bench-frontier bench-hosts soak clean
 
 help:           ## Show what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -65,6 +67,12 @@ bench-memory: $(VENV)/.dev  ## See what memory the client takes for a body of 1 
 
 bench-frontier: $(VENV)/.bench  ## Measure the frontier alone at URLS (10 million) URLs; with PEERS=1 beside Scrapy's and Crawlee's
 	$(BIN)/python -m tests.benchmarks.frontier --urls $(URLS) $(if $(PEERS),--peers)
+
+bench-hosts: $(VENV)/.bench  ## Measure crawls of HOSTS (100,000) hosts, each with a delay: politeness, and what it costs
+	$(BIN)/python -m tests.benchmarks.hosts --hosts $(HOSTS)
+
+soak: $(VENV)/.dev  ## Crawl a web on which everything goes wrong for MINUTES (60), and see that nothing grows or is lost
+	$(BIN)/python -m tests.benchmarks.soak --minutes $(MINUTES) --report docs/soak.md
 
 clean:          ## Remove what was set up or left behind, but no crawl
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov
