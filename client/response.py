@@ -215,7 +215,8 @@ class ClientResponse:
 
     @property
     def closed(self) -> bool:
-        return self._is_closed
+        """Whether the response holds its connection no more: it was released or closed, or its body has arrived."""
+        return self._is_closed or self._connection.is_given_back
 
     def release(self) -> Released:
         """Let go of the connection. It can serve another request if the body has arrived completely, else it is closed."""
