@@ -12,6 +12,8 @@ from __future__ import annotations
 import codecs
 import re
 import zlib
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 from xml.parsers import expat
 
@@ -103,7 +105,9 @@ class SitemapReader:
         self._content: _Xml | _Text | None = None
 
     def feed(self, data: bytes) -> list[Found]:
-        """The URLs that this part of the file completes, in its order. References that lead to nothing are left out."""
+        """The URLs that this part of the file completes, in its order. References that lead to nothing are left out, and so
+        may be those that come again.
+        """
         if self.problem:
             return []
         data, is_too_long = data[: MAX_BYTES - self._bytes], len(data) > MAX_BYTES - self._bytes
@@ -137,9 +141,9 @@ class SitemapReader:
             self.problem = f"it lists more than {MAX_URLS} URLs"
         self._urls += len(references)
         found = []
-        for reference, is_sitemap in references[:left]:
-            if reference:
-                found += [Found(url, is_sitemap) for url in resolve(self._url, [reference])]
+        for is_sitemap, group in groupby(references[:left], key=itemgetter(1)):
+            urls = resolve(self._url, [reference for reference, _ in group if reference])
+            found += [Found(url, is_sitemap) for url in urls]
         return found
 
 
