@@ -27,12 +27,14 @@ from tests.client.reference.table import (
     TYPES,
     VALUES,
 )
+from tests.servers.dns import serving_dns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from tests.client.reference.servers.nginx import Addresses
     from tests.client.reference.servers.proxies import Proxy
+    from tests.servers.dns import DnsServer
 
 DOCS = Path(__file__).parents[3] / "docs" / "client"
 REFERENCE = (DOCS / "reference.md").read_text(encoding="utf-8")
@@ -136,6 +138,12 @@ def _programs() -> Iterator[Any]:
             yield pytest.param(found[1], id=f"{page}:{line}")
 
 
+@pytest.fixture
+async def dns() -> AsyncIterator[DnsServer]:
+    async with serving_dns("named.example. 60 IN A 127.0.0.1") as server:
+        yield server
+
+
 @pytest.mark.parametrize("program", list(_programs()))
 async def test_every_program_runs(
     program: str,
@@ -144,6 +152,7 @@ async def test_every_program_runs(
     asgi: str,
     tinyproxy: Proxy,
     microsocks: Proxy,
+    dns: DnsServer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -158,6 +167,8 @@ async def test_every_program_runs(
         ("wss://chat.example/", asgi.replace("http", "ws")),
         ("proxy.example:3128", f"127.0.0.1:{tinyproxy.port}"),
         ("socks.example:1080", f"127.0.0.1:{microsocks.port}"),
+        ("http://named.example/", nginx.plain.replace("127.0.0.1", "named.example")),
+        ("192.0.2.53", dns.address),
         ("opensesame", PASSWORD),
         ("somebody", LOGIN),
     ):
