@@ -179,9 +179,9 @@ class ClientRequest:
         """What follows the head, as it will be sent."""
         return self._body
 
-    async def update_body(self, data: Any) -> None:
-        """Send other data, as `make_body` takes it, or None for no body."""
-        self._body = None if data is None else make_body(data)
+    async def update_body(self, body: Any) -> None:
+        """Send another body, as `make_body` takes it, or None for none."""
+        self._body = None if body is None else make_body(body)
         self.chunked = self.policy.chunked
         for name in ("Content-Encoding", "Content-Length", "Content-Type", "Transfer-Encoding"):
             self.headers.popall(name, None)
