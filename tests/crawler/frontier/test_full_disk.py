@@ -16,7 +16,7 @@ from crawler.errors import StorageError
 from crawler.frontier import CookieRow, Settlement, SqliteFrontier
 from crawler.outcome import Aside, Failed, Fetched, SetAside
 from crawler.request import Links
-from crawler.store import keep
+from crawler.store import Kept
 from tests.proof.crawlfile import check_invariants
 
 if TYPE_CHECKING:
@@ -70,7 +70,10 @@ async def settle(frontier: SqliteFrontier, settlement: Settlement) -> None:
 
 
 async def put_bodies(frontier: SqliteFrontier, lease: Lease) -> None:
-    await settle(frontier, Settlement(lease=lease, outcome=fetched(lease), kept=keep({}, os.urandom(100_000))))
+    await settle(
+        frontier,
+        Settlement(lease=lease, outcome=fetched(lease), kept=Kept("[]", os.urandom(100_000))),
+    )
 
 
 async def put_items(frontier: SqliteFrontier, lease: Lease) -> None:

@@ -1,0 +1,196 @@
+"""Requests moved by order, and what is kept beside them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from client.origin import HostKey
+from crawler.frontier import CookieRow, Counts, HostState, Lease, Settlement, SqliteFrontier
+from crawler.outcome import Aside, Failed, Fetched, Redirected, SetAside
+from crawler.request import Links, Request
+from tests.proof.crawlfile import check_invariants
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from crawler.outcome import Outcome
+
+    Ask = Callable[[str], list[tuple[Any, ...]]]
+
+A, B = HostKey("a.example"), HostKey("b.example")
+
+
+def urls(host: HostKey, number: int) -> Links:
+    return Links([f"http://{host}/{n}" for n in range(number)])
+
+
+def attach(frontier: SqliteFrontier, *, most: int = 0) -> list[HostKey]:
+    """A list that hears of each request that now waits."""
+    heard: list[HostKey] = []
+    frontier.attach(
+        admit=lambda url, *_: SetAside(Aside.TRAP, "calendar") if "/trap" in url else None,
+        on_queued=lambda host, _not_before: heard.append(host),
+        max_pages_per_host=most,
+    )
+    return heard
+
+
+async def settle(frontier: SqliteFrontier, lease: Lease, outcome: Outcome) -> None:
+    await frontier.settle(Settlement(lease=lease, outcome=outcome))
+    await frontier.flush()
+
+
+async def test_requests_beyond_the_budget_of_a_host_are_kept_aside(frontier: SqliteFrontier, ask: Ask) -> None:
+    heard = attach(frontier, most=3)
+    assert await frontier.add([urls(A, 5), urls(B, 2)]) == 7
+    assert heard == [A, A, A, B, B]
+    assert frontier.counts == Counts(queued=5, aside=2, hosts=2)
+    assert ask("SELECT url, state, aside FROM links WHERE aside IS NOT NULL") == [
+        ("http://a.example/3", "aside", "budget"),
+        ("http://a.example/4", "aside", "budget"),
+    ]
+    assert ask("SELECT host, queued, aside FROM hosts") == [(A, 3, 2), (B, 2, 0)]
+    assert ask("SELECT * FROM count") == [(5, 0, 0, 0, 0, 0, 0, 2, 2)]
+
+
+async def test_a_host_may_have_a_budget_of_its_own(frontier: SqliteFrontier) -> None:
+    attach(frontier, most=3)
+    frontier.note_host(A, budget=1)
+    frontier.note_host(B, budget=0)
+    await frontier.add([urls(A, 5), urls(B, 5)])
+    assert (frontier.counts.queued, frontier.counts.aside) == (1 + 5, 4)
+
+
+async def test_a_redirect_to_another_host_counts_for_that_one(frontier: SqliteFrontier, ask: Ask) -> None:
+    attach(frontier, most=2)
+    await frontier.add([urls(A, 2), urls(B, 1)])
+    for lease in await frontier.lease([A], 2):
+        await settle(frontier, lease, Redirected(status=301, url=f"http://{B}/from{lease.id}", method="GET"))
+    assert ask("SELECT request, reason FROM aside") == [(2, "budget")]
+    assert await frontier.release() == 1
+    (_, second, _) = await frontier.lease([B], 5)
+    assert (second.url, second.redirects) == ("http://b.example/from2", ("http://a.example/1",))
+
+
+async def test_a_budget_outlives_the_process(path: Path) -> None:
+    for _ in range(2):
+        frontier = await SqliteFrontier.open(path, spider="test")
+        attach(frontier, most=3)
+        await frontier.add([urls(A, 3), Request(f"http://{A}/more{_}")])
+        await frontier.close()
+        assert frontier.counts.aside == _ + 1
+    check_invariants(path)
+
+
+async def test_what_is_suspected_is_kept_with_the_suspicion(frontier: SqliteFrontier, ask: Ask) -> None:
+    attach(frontier)
+    await frontier.add([Request(f"http://{A}/trap"), Request(f"http://{A}/")])
+    (lease,) = await frontier.lease([A], 5)
+    await settle(frontier, lease, Redirected(status=302, url=f"http://{A}/trap2", method="GET"))
+    expected = [(1, "trap", "calendar"), (2, "trap", "calendar")]
+    assert ask("SELECT request, reason, detail FROM aside ORDER BY request") == expected
+    assert ask("SELECT admitted FROM host") == [(0,)]
+
+
+async def test_a_dead_host_is_set_aside_and_released(frontier: SqliteFrontier, path: Path, ask: Ask) -> None:
+    heard = attach(frontier)
+    await frontier.add([urls(A, 3), urls(B, 1), Request(f"http://{A}/first", priority=2)])
+    (lease,) = await frontier.lease([A], 1)
+    assert await frontier.set_aside(A, Aside.HOST, "connect: refused") == 3
+    assert await frontier.set_aside(HostKey("unknown.example"), Aside.HOST) == 0
+    await settle(frontier, lease, SetAside(Aside.HOST, "connect: refused"))
+    assert frontier.counts == Counts(queued=1, aside=4, hosts=2)
+    assert await frontier.lease([A], 9) == []
+    assert ask("SELECT DISTINCT reason, detail FROM aside") == [("host", "connect: refused")]
+
+    heard.clear()
+    assert await frontier.release(host=B) == 0
+    assert await frontier.release(reason=Aside.TRAP) == 0
+    assert await frontier.release(url=f"http://{A}/1") == 1
+    assert await frontier.release(host=A, reason=Aside.HOST) == 3
+    assert heard == [A] * 4
+    assert [lease.url.rpartition("/")[2] for lease in await frontier.lease([A], 9)] == ["first", "0", "1", "2"]
+    check_invariants(path)
+
+
+async def test_failed_requests_are_tried_again(frontier: SqliteFrontier, path: Path, ask: Ask) -> None:
+    heard = attach(frontier)
+    await frontier.add([urls(A, 5), urls(B, 1)])
+    errors = ("http: 503", "http: 404", "dns: no such name", "timeout: 30 s")
+    for lease, error in zip(await frontier.lease([A], 4), errors, strict=True):
+        status = int(error[6:]) if error.startswith("http") else None
+        await settle(frontier, lease, Failed(error=error, final_url=lease.url, status=status, size=7))
+    heard.clear()
+    assert await frontier.retry(host=B) == 0
+    assert await frontier.retry(statuses=range(500, 600)) == 1
+    assert await frontier.retry(statuses=[404], kinds=["dns"]) == 2
+    assert await frontier.retry(kinds=["dns"]) == 0
+    assert frontier.counts == Counts(queued=5, failed=1, bytes=7, hosts=2)
+    assert await frontier.retry() == 1
+    assert heard == [A] * 4
+    again = await frontier.lease([A], 9)
+    assert [(lease.id, lease.attempts) for lease in again] == [(n, 0) for n in range(1, 6)]
+    check_invariants(path)
+
+
+async def test_a_redirected_request_is_tried_again_where_it_failed(frontier: SqliteFrontier) -> None:
+    """Begun anew, it would be led to what is known already, and end as its own duplicate."""
+    await frontier.add([urls(A, 1)])
+    (lease,) = await frontier.lease([A], 1)
+    await settle(frontier, lease, Redirected(status=301, url=f"http://{B}/x", method="GET"))
+    (lease,) = await frontier.lease([B], 1)
+    await settle(frontier, lease, Redirected(status=301, url=f"http://{A}/0", method="GET"))
+    (lease,) = await frontier.lease([A], 1)
+    await settle(frontier, lease, Failed(error="connect: refused", final_url=lease.url))
+    assert await frontier.retry() == 1
+    (lease,) = await frontier.lease([A], 1)
+    assert (lease.url, lease.redirects) == (f"http://{A}/0", (f"http://{A}/0", f"http://{B}/x"))
+
+
+async def test_what_waits_can_be_given_another_priority(frontier: SqliteFrontier) -> None:
+    await frontier.add([urls(A, 4), urls(B, 2)])
+    assert await frontier.reprioritise(url_like="%/3", priority=5) == 1
+    assert await frontier.reprioritise(url_like="%/3", priority=5) == 0
+    assert await frontier.reprioritise(host=A, url_like="%/1", priority=-1) == 1
+    assert [lease.url[-1] for lease in await frontier.lease([A], 9)] == ["3", "0", "2", "1"]
+    assert await frontier.reprioritise(host=HostKey("unknown.example"), priority=1) == 0
+    assert await frontier.reprioritise(priority=9) == 2
+    assert {lease.priority for lease in await frontier.lease([B], 9)} == {9}
+
+
+async def test_what_was_noted_is_there_in_the_next_run(path: Path) -> None:
+    """Also of a host with no request; the later note counts, field by field."""
+    first = await SqliteFrontier.open(path, spider="test")
+    assert (dict(first.host_states()), await first.cookies(), await first.robots_of("http://a.example")) == (
+        {},
+        [],
+        None,
+    )
+    first.note_host(A, pace=0.5, failures=2)
+    first.note_host(B, held=10.0)
+    first.note_robots("http://a.example", 1.0, b"old")
+    first.note_cookies([CookieRow("a.example", "/", name, "{}") for name in ("one", "two")])
+    await first.flush()
+    first.note_host(A, failures=0, delay=2.0)
+    first.note_robots("http://a.example", 2.0, b"\xff\x00new")
+    first.note_cookies([CookieRow("a.example", "/", "one", '{"v":1}'), CookieRow("a.example", "/", "two", None)])
+    await first.close()
+
+    second = await SqliteFrontier.open(path, spider="test")
+    states, robots, cookies = second.host_states(), await second.robots_of("http://a.example"), await second.cookies()
+    await second.close()
+    assert states == {A: HostState(pace=0.5, failures=0, delay=2.0), B: HostState(held=10.0)}
+    assert robots == (2.0, b"\xff\x00new")
+    assert cookies == [CookieRow("a.example", "/", "one", '{"v":1}')]
+
+
+async def test_notes_go_with_the_settlement_they_belong_to(frontier: SqliteFrontier, ask: Ask) -> None:
+    await frontier.add([urls(A, 1)])
+    (lease,) = await frontier.lease([A], 1)
+    frontier.note_host(A, latency=0.25)
+    outcome = Fetched(status=200, final_url=lease.url, content_type="", size=1, elapsed=1, fetched_at=1)
+    await frontier.settle(Settlement(lease=lease, outcome=outcome))
+    assert ask("SELECT (SELECT count(*) FROM host_state), (SELECT count(*) FROM result)") == [(0, 0)]
+    await frontier.flush()
+    assert ask("SELECT latency, (SELECT count(*) FROM result) FROM host_state") == [(0.25, 1)]
