@@ -30,7 +30,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING
 
-from crawler.window import Window
+from crawler.window import TURN_REQUESTS, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -204,7 +204,7 @@ class Scheduler:
     def _share(self, hosts: int) -> int:
         """How many requests to lease for each of so many hosts."""
         fair = min(_AHEAD // len(self._window), (_AHEAD - self._ahead) // hosts)
-        return max(1, min(self._most_ahead, fair))
+        return max(1, min(self._most_ahead, fair, TURN_REQUESTS if self._window.has_outside else fair))
 
     def _ask_for_more(self, host: Host) -> None:
         if host.has_more and not host.is_short:

@@ -104,6 +104,11 @@ class Window:
         return bool(self._hosts) or self._has_outside
 
     @property
+    def has_outside(self) -> bool:
+        """Whether any host may be outside."""
+        return self._has_outside
+
+    @property
     def is_filling(self) -> bool:
         """Whether `next_page` has to be asked for."""
         return self._is_filling

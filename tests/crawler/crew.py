@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -30,12 +31,18 @@ class Crew:
     """Workers around a scheduler, as the engine has them: each takes the host's slot before it first gives way."""
 
     def __init__(
-        self, frontier: SqliteFrontier, limits: HostLimits, visit: Visit = nothing, *, active_hosts: int = 1000
+        self,
+        frontier: SqliteFrontier,
+        limits: HostLimits,
+        visit: Visit = nothing,
+        *,
+        active_hosts: int = 1000,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.frontier = frontier
         self.limits = limits
         self.visit = visit
-        self.scheduler = Scheduler(frontier, limits, active_hosts=active_hosts)
+        self.scheduler = Scheduler(frontier, limits, active_hosts=active_hosts, clock=clock)
         self.visits: list[Lease] = []
         self.found: dict[str, list[str]] = {}
 
