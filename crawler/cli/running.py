@@ -136,8 +136,8 @@ def conclude(report: Report, state: Path, *, before: Status | None, quiet: bool)
         return STOPPED
     if number:
         return MISUSED
-    if stats.failed and not stats.done:
-        _tell_of_failures(state, stats.failed)
+    if (stats.failed or stats.aside) and not stats.done:
+        _tell_of_failures(state, stats)
         return FAILED
     return FINISHED
 
@@ -172,9 +172,11 @@ def _tell_of_spider(state: Path, number: int) -> None:
     say(f"mend it, then crawl anew: the same command with --fresh --yes (which discards {state} and its outputs)")
 
 
-def _tell_of_failures(state: Path, number: int) -> None:
+def _tell_of_failures(state: Path, stats: Stats) -> None:
     complain("not one page could be fetched:")
-    _list_failures(state, number)
+    _list_failures(state, stats.failed)
+    if stats.last_error and not stats.failed:  # all of it stands aside
+        say(f"  {stats.last_error}")
     say("once that is mended, crawl anew: the same command with --fresh --yes")
 
 
