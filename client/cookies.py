@@ -10,7 +10,6 @@ Departures from the standard, each on purpose:
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from email.utils import formatdate
 from http.cookies import BaseCookie, CookieError, Morsel, SimpleCookie
 from os import PathLike
 from pathlib import Path
@@ -130,6 +129,8 @@ class CookieJar(AbstractCookieJar):
 
     def _morsel(self, cookie: Cookie) -> Morsel[str] | None:
         """Return a cookie as the standard library has it, or None when that refuses it (a tab, in some versions)."""
+        from email.utils import formatdate
+
         value = _CODER.value_decode(cookie.value)[0] if self._quote_cookie else cookie.value
         morsel: Morsel[str] = Morsel()
         try:

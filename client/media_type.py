@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-from email.message import Message
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -23,6 +22,8 @@ class MediaType(NamedTuple):
 @lru_cache(maxsize=256)  # a site has a handful
 def parse_media_type(value: str) -> MediaType:
     """Read a Content-Type value as generously as browsers do; the name is empty when there is none."""
+    from email.message import Message  # loads much, and no request needs it
+
     message = Message()
     message["Content-Type"] = value.replace("\n", " ").replace("\r", " ")
     name = value.partition(";")[0].strip().lower()

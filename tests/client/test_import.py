@@ -9,7 +9,7 @@ import pytest
 
 import client
 
-RARE = ("websockets", "aiodns", "publicsuffixlist", "tempfile", "hashlib", "uvloop")
+RARE = ("websockets", "aiodns", "publicsuffixlist", "email", "tempfile", "hashlib", "uvloop")
 
 
 def test_what_few_programs_use_is_not_loaded() -> None:
