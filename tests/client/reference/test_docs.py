@@ -32,6 +32,7 @@ from tests.servers.dns import serving_dns
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from tests.client.reference.servers.certificates import Certificates
     from tests.client.reference.servers.nginx import Addresses
     from tests.client.reference.servers.proxies import Proxy
     from tests.servers.dns import DnsServer
@@ -149,6 +150,7 @@ async def test_every_program_runs(
     program: str,
     httpbin: str,
     nginx: Addresses,
+    certificates: Certificates,
     asgi: str,
     tinyproxy: Proxy,
     microsocks: Proxy,
@@ -158,11 +160,13 @@ async def test_every_program_runs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("authority.pem").write_bytes(certificates.authority.read_bytes())
     for example, real in (
         ("https://httpbin.example/", httpbin),
         ("https://site.example/", nginx.plain),
         ("http://site.example/", nginx.plain),
         ("https://secure.example/", nginx.right),
+        ("https://expired.example/", nginx.expired),
         ("https://upload.example/", asgi),
         ("wss://chat.example/", asgi.replace("http", "ws")),
         ("proxy.example:3128", f"127.0.0.1:{tinyproxy.port}"),
