@@ -15,6 +15,7 @@ import msgspec
 from client import AddressGuard, ClientSession, ClientTimeout, CookieJar, TCPConnector
 from client.limits import HostLimits
 from crawler.admission import Admission
+from crawler.aliases import Aliases
 from crawler.callbacks import Callbacks
 from crawler.cookies import open_jar
 from crawler.discovery import Discovery
@@ -194,10 +195,7 @@ class Crawl:
                 retries,
                 max_redirects=settings.max_redirects,
                 obedience=Obedience.of(
-                    user_agent=settings.user_agent,
-                    robots=settings.robots,
-                    nofollow=settings.nofollow,
-                    canonical=settings.canonical,
+                    user_agent=settings.user_agent, robots=settings.robots, nofollow=settings.nofollow
                 ),
                 middlewares=self._middlewares,
             )
@@ -208,6 +206,7 @@ class Crawl:
                 fetcher=fetcher,
                 politeness=politeness,
                 admission=self._admission,
+                aliases=Aliases() if settings.canonical else None,
                 discovery=Discovery(frontier, politeness) if settings.sitemaps else None,
                 tally=self._tally,
                 concurrency=settings.concurrency,

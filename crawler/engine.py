@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from crawler.admission import Admission
+    from crawler.aliases import Aliases
     from crawler.callbacks import Callbacks
     from crawler.discovery import Discovery
     from crawler.fetcher import Fetcher
@@ -44,6 +45,7 @@ class Engine:
         fetcher: Fetcher,
         politeness: Politeness,
         admission: Admission,
+        aliases: Aliases | None,
         discovery: Discovery | None,
         tally: Tally,
         concurrency: int,
@@ -56,6 +58,7 @@ class Engine:
         self._fetcher = fetcher
         self._politeness = politeness
         self._admission = admission
+        self._aliases = aliases
         self._discovery = discovery
         self._tally = tally
         self._concurrency = concurrency
@@ -110,7 +113,7 @@ class Engine:
             items=harvest.items,
             found=harvest.found,
             kept=keep(fetched.headers, fetched.body) if self._keeps_bodies else None,
-            alias=fetched.alias,
+            alias=self._aliases.of(lease, fetched) if self._aliases else None,
             depth=depth_of_found(lease),
         )
 

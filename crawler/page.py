@@ -18,7 +18,6 @@ from crawler.web.directives import (
     Obedience,
     directives_of,
     head_of,
-    is_other_name,
     may_forbid_links,
     may_speak,
 )
@@ -167,14 +166,6 @@ class Page:
         if self._dom is None:
             self._dom = LexborHTMLParser(self._utf_8())
         return self._dom
-
-    @property
-    def alias(self) -> str | None:
-        """The canonical URL that the page names, if that is another name of this page, and the crawl obeys; else None."""
-        canonical = self.directives.canonical if self._obedience.canonical else None
-        if canonical is None or canonical == self.url or canonical in self.redirects or self._lease.method != "GET":
-            return None
-        return canonical if is_other_name(self.url, canonical) else None
 
     def parse_now(self) -> None:
         """Build `dom`, so that it is there when asked for. This may be done in a thread, which runs beside the event loop as

@@ -65,4 +65,4 @@ def _obedience(file: StateFile) -> Obedience:
     rules = msgspec.json.decode(file.meta("rules") or "{}")
     if "nofollow" not in rules:
         return OBEDIENT
-    return Obedience.of(**{name: rules[name] for name in ("user_agent", "robots", "nofollow", "canonical")})
+    return Obedience.of(**{name: rules[name] for name in ("user_agent", "robots", "nofollow")})

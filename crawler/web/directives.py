@@ -6,7 +6,7 @@ rest, `unavailable_after` and its like, are passed over.
 
 The canonical URL (RFC 6596) comes as `<link rel=canonical>` or in a `Link` header (RFC 8288). A page that names several
 names none. Many pages name the wrong one, such as the home page for every page of a site, so it takes more for the crawler to
-believe that two URLs are one page: see `is_other_name`.
+believe that two URLs are one page: see `may_be_other_name`.
 
 Only elements in the head count: what stands in the body may be a visitor's. To look through the tree takes a few
 microseconds, so the bytes of the head are asked first. A head that holds the bytes `<body`, in a script, say, seems to end
@@ -39,12 +39,11 @@ class Obedience:
 
     agent: str = ""
     nofollow: bool = True
-    canonical: bool = True
 
     @classmethod
-    def of(cls, *, user_agent: str, robots: bool, nofollow: bool, canonical: bool) -> Obedience:
+    def of(cls, *, user_agent: str, robots: bool, nofollow: bool) -> Obedience:
         """That of a crawl with these settings: `nofollow` is of the kind of rules that `robots` stands for."""
-        return cls(agent=product_token(user_agent), nofollow=robots and nofollow, canonical=canonical)
+        return cls(agent=product_token(user_agent), nofollow=robots and nofollow)
 
 
 OBEDIENT = Obedience()
@@ -71,9 +70,11 @@ _WITH_VALUES = frozenset({"unavailable_after", "max-snippet", "max-image-preview
 _ROBOT = re.compile(r"\s*([a-z0-9!#$%&'*+.^_`|~-]+)\s*:")
 _BETWEEN = re.compile(r"[\s,]+")
 
-_SESSION_IN_PATH = re.compile(";[^/]*")
+_IN_SEGMENT = re.compile(";[^/]*")
 _INDEX = re.compile(r"(?:index|default|home)\.[a-z]{2,5}")
-_MAY_CHOOSE_CONTENT = re.compile(r"[^=]*=[\d.:_-]*\d[\d.:_-]*")
+_NUMBERS = re.compile("[0-9]+")
+_NUMBER = re.compile(r"(?:[^=]*=)?[\d.:_-]*\d[\d.:_-]*")
+"""A parameter that is a number or a date. Sessions and the like have letters, too."""
 
 
 def directives_of(
@@ -114,21 +115,29 @@ def may_forbid_links(body: bytes) -> bool:
     return b"nofollow" in body
 
 
-def is_other_name(url: str, canonical: str) -> bool:
-    """Whether `canonical`, which the page at `url` names, is believed to be another name of that page.
+def may_be_other_name(url: str, canonical: str) -> bool:
+    """Whether `canonical`, which the page at `url` names, can be another name of that page.
 
-    The host is the same, and so is the last segment of the path, except for letters' case, a slash or an index file at its
-    end, and parameters behind a semicolon: `/shop/sale/lamp` may be `/lamp`, but no article is the home page, and the second
-    page of a list is not the first. Of the page's query some may be gone, such as a session or an order, but nothing
-    added; and what is gone is no number or date, which nearly always choose what is shown.
+    It is on the same host; it is not the root, or another folder that the page is in; it has the same numbers in its path; and its
+    query is the page's, but for parameters left out that are no numbers or dates: those nearly always choose what is shown.
+    So `/sale/lamp?session=8f3a` may be `/lamp`, but no article is the home page, the second page of a list is not the first,
+    and `/3.10/lamp` is not `/3/lamp`. Letters' case, a slash or an index file at the end of the path and parameters behind a
+    semicolon do not count.
     """
     if host_of(url) != host_of(canonical):
         return False
     path, query = _path_and_query(url)
     other_path, other_query = _path_and_query(canonical)
-    if _last_segment(path) != _last_segment(other_path) or other_query - query:
+    if path != other_path and path[: len(other_path)] == other_path:
         return False
-    return not any(map(_MAY_CHOOSE_CONTENT.fullmatch, query - other_query))
+    if sorted(_NUMBERS.findall("/".join(path))) != sorted(_NUMBERS.findall("/".join(other_path))):
+        return False
+    return not (other_query - query or any(map(_NUMBER.fullmatch, query - other_query)))
+
+
+def share_last_segment(url: str, other: str) -> bool:
+    """Whether two paths end alike, as those of one page in two places do."""
+    return _path_and_query(url)[0][-1:] == _path_and_query(other)[0][-1:]
 
 
 def _said_in_headers(values: Iterable[str], agent: str) -> set[str]:
@@ -172,13 +181,10 @@ def _words(value: object) -> list[str]:
     return str(value or "").lower().split()
 
 
-def _path_and_query(url: str) -> tuple[str, Counter[str]]:
+def _path_and_query(url: str) -> tuple[list[str], Counter[str]]:
+    """The segments of the path, so far as they count, and the parameters of the query."""
     path, _, query = url.split("/", 3)[3].partition("?")
-    return path, Counter(filter(None, query.split("&")))
-
-
-def _last_segment(path: str) -> str:
-    segments = [segment for segment in _SESSION_IN_PATH.sub("", path).lower().split("/") if segment]
+    segments = [segment for segment in _IN_SEGMENT.sub("", path).lower().split("/") if segment]
     if segments and _INDEX.fullmatch(segments[-1]):
         segments.pop()
-    return segments[-1] if segments else ""
+    return segments, Counter(filter(None, query.split("&")))

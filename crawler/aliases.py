@@ -1,0 +1,38 @@
+"""Which canonical URLs are believed: pages that are known by another URL than their own."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from crawler.web.directives import may_be_other_name, share_last_segment
+
+if TYPE_CHECKING:
+    from crawler.frontier.protocol import Lease
+    from crawler.page import Page
+
+_CLAIMS_BELIEVED = 3
+"""A page has a few copies; a URL that is named by more pages, none of them called like it, was copied with the template."""
+
+_NAMES_KEPT = 20_000
+
+
+class Aliases:
+    """What the pages of one crawl say of their names. It is bounded, and forgets the names that were heard longest ago."""
+
+    def __init__(self) -> None:
+        self._claims: OrderedDict[str, int] = OrderedDict()
+
+    def of(self, lease: Lease, page: Page) -> str | None:
+        """Another URL of the page, which it names as its canonical one and is believed; None if there is none."""
+        named = page.directives.canonical
+        if named is None or named == page.url or named in page.redirects or lease.method != "GET":
+            return None
+        if not may_be_other_name(page.url, named):
+            return None
+        if share_last_segment(page.url, named):
+            return named
+        claims = self._claims[named] = self._claims.get(named, 0) + 1
+        if len(self._claims) > _NAMES_KEPT:
+            self._claims.popitem(last=False)
+        return named if claims <= _CLAIMS_BELIEVED else None
