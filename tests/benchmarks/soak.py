@@ -3,14 +3,15 @@
 Usage: python -m tests.benchmarks.soak [--minutes 60] [--hosts 300] [--report docs/soak.md]
 
 Everything goes wrong all the time, as often in an hour as it would in a week of one site's crawl. Memory, open files and
-tasks of the crawler are sampled meanwhile, and must not grow but for what each known URL is said to cost; and what comes of
-each URL is compared with what has to.
+tasks of the crawler are sampled meanwhile, and must not grow but for what each known URL is said to cost, and until SQLite's
+cache is full (64 MiB); and what comes of each URL is compared with what has to.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import resource
 import sqlite3
@@ -39,7 +40,10 @@ _LATEST_SECONDS = 600.0
 """A crawl that goes on so long after the web was closed never ends."""
 BYTES_A_REQUEST = 256
 """What a request may cost in memory for good: its fingerprint, and the slack of an allocator."""
-_NOISE_BYTES = 8 * 1024 * 1024
+_NOISE_BYTES = 24 * 1024 * 1024
+"""What it may go up and down by: bodies up to their bound, in 96 requests at once; and SQLite's cache, which fills slowly."""
+
+_NOISE_OBJECTS = 10_000
 
 _SETTINGS = Settings(
     concurrency=96,
@@ -58,10 +62,12 @@ _SETTINGS = Settings(
 
 
 class Sample(NamedTuple):
-    """The crawler at one instant: seconds since it began, resident bytes, open files, tasks, requests known."""
+    """The crawler at one instant: seconds since it began, resident bytes, objects that the garbage collector minds, open
+    files, tasks, requests known."""
 
     at: float
     memory: int
+    objects: int
     files: int
     tasks: int
     requests: int
@@ -110,7 +116,9 @@ async def _watch(crawl: Crawl, samples: list[Sample], interval: float) -> None:
         await asyncio.sleep(interval)
         stats = crawl.stats()
         requests = stats.queued + stats.leased + stats.done + stats.failed + stats.skipped
-        samples.append(Sample(time.monotonic() - began, _memory(), _files(), len(asyncio.all_tasks()), requests))
+        tasks = len(asyncio.all_tasks())
+        at = time.monotonic() - began
+        samples.append(Sample(at, _memory(), len(gc.get_objects()), _files(), tasks, requests))
 
 
 def _memory() -> int:
@@ -166,6 +174,7 @@ def faults(soaked: Soaked) -> list[str]:
     may_grow = max(0.0, requests) * BYTES_A_REQUEST + _NOISE_BYTES
     checks = {
         f"memory grew by {growth(samples, _of_memory):.0f} bytes": growth(samples, _of_memory) <= may_grow,
+        f"objects grew by {growth(samples, _of_objects):.0f}": growth(samples, _of_objects) <= _NOISE_OBJECTS,
         f"open files grew by {growth(samples, _of_files):.1f}": growth(samples, _of_files) <= _SETTINGS.concurrency / 8,
         f"tasks grew by {growth(samples, _of_tasks):.1f}": growth(samples, _of_tasks) <= _SETTINGS.concurrency / 8,
         f"never fetched: {soaked.lacking[:5]}": not soaked.lacking,
@@ -177,6 +186,10 @@ def faults(soaked: Soaked) -> list[str]:
 
 def _of_memory(sample: Sample) -> int:
     return sample.memory
+
+
+def _of_objects(sample: Sample) -> int:
+    return sample.objects
 
 
 def _of_files(sample: Sample) -> int:
@@ -200,8 +213,8 @@ or if a single URL does not come to the end that it has to.
 
 Along the way:
 
-| minutes | requests known | memory, MB | open files | tasks |
-|---|---|---|---|---|
+| minutes | requests known | memory, MB | objects | open files | tasks |
+|---|---|---|---|---|---|
 {course}
 
 What became of the URLs of hosts that are alive, by their kind (`tests/servers/rough_web.py` says what each does):
@@ -222,6 +235,7 @@ def report(soaked: Soaked, hosts: int) -> str:
         "set aside, in traps and on dead hosts": f"{soaked.aside:,}",
         "most pages of one trap that were fetched": f"{soaked.trapped}",
         "memory, last third over the middle one": f"{growth(samples, _of_memory) / 1e6:+.1f} MB, at {requests:+,.0f} URLs",
+        "Python's objects, likewise": f"{growth(samples, _of_objects):+,.0f}",
         "open files, likewise": f"{growth(samples, _of_files):+.1f}",
         "tasks, likewise": f"{growth(samples, _of_tasks):+.1f}",
     }
@@ -232,7 +246,14 @@ def report(soaked: Soaked, hosts: int) -> str:
         minutes=samples[-1].at / 60,
         facts=_table(facts.items()),
         course=_table(
-            (f"{one.at / 60:.1f}", f"{one.requests:,}", f"{one.memory / 1e6:.0f}", one.files, one.tasks)
+            (
+                f"{one.at / 60:.1f}",
+                f"{one.requests:,}",
+                f"{one.memory / 1e6:.0f}",
+                f"{one.objects:,}",
+                one.files,
+                one.tasks,
+            )
             for one in course
         ),
         ends=_table((*end, f"{number:,}") for end, number in sorted(soaked.ends.items())),

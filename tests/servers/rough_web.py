@@ -121,7 +121,11 @@ class _Server:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 lines = head.decode("latin-1").split("\r\n")
                 base = next(line[6:] for line in lines if line.lower().startswith("host: "))
-                if not await self._answer(writer, _Asked(f"http://{base}", lines[0].split(" ")[1])):
+                asked = _Asked(f"http://{base}", lines[0].split(" ")[1])
+                if asked.kind == "stall":
+                    await reader.read()  # nothing more comes, until the client gives up
+                    return
+                if not await self._answer(writer, asked):
                     return
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             return
@@ -143,8 +147,6 @@ class _Server:
                 _send(writer, 500, b"")
             case "away":
                 _send(writer, 302, b"", {"Location": f"/landed/{asked.number}"})
-            case "stall":
-                await asyncio.Event().wait()
             case "huge":
                 await _overflow(writer)
                 return False
