@@ -56,11 +56,15 @@ _DATE_IN_QUERY = re.compile(
     r"(?:^|[&_])(?:y|year|yr|month|mon|week|day|date)=\d|=[12]\d{3}-?[01]\d(?:-?[0-3]\d)?(?:&|$)"
 )
 _SESSION = re.compile(
-    r"""(?: (?P<name>[;&?]jsessionid | [&?](?:phpsessid|aspsessionid\w*|oscsid|zenid|sid|sess(?:ion)?_?id|session|cftoken))
-        = (?=[^&;/]*\d) [\w.!*~-]{12,}
-        | (?<=/)\(s\(\w{24}\)\)/ )""",
+    r"""(?: [;&?]jsessionid | [&?](?:phpsessid|aspsessionid\w*|oscsid|zenid|cftoken) )
+            = (?=[^&;/]*\d) [\w.!*~,-]{12,}
+        | [&?] (?:sid|sess(?:ion)?_?(?:id)?)
+            = (?: [0-9a-f]{16,} | [0-9a-f]{8}-[0-9a-f-]{27} | (?=(?:[^&;/\d]*\d){5}) \w{20,} ) (?=[&;]|$)
+        | (?<=/)\(s\(\w{24}\)\)/""",
     re.VERBOSE | re.IGNORECASE,
 )
+"""Session ids by the names that servers give them; under a name that anybody might use, only what looks drawn by lot."""
+
 _NESTED_ESCAPE = re.compile("%2525[2-7][0-9A-F]")
 """An escape of an escape of an escape: the URL of a page that was told where to go back to, which had been told so itself."""
 

@@ -76,6 +76,7 @@ def test_a_threshold_of_zero_is_never_passed() -> None:
         ("/a;jsessionid=0123456789ABCDEF.node1?b=c", "/a;jsessionid=F123456789ABCDEF.node2?b=c"),
         ("/a?PHPSESSID=h8rj2k4l5m6n7o8p", "/a?PHPSESSID=99rj2k4l5m6n7o8p"),
         ("/a?b=c&sid=0123456789abcdef&d=e", "/a?b=c&sid=1123456789abcdef&d=e"),
+        ("/a?session=550e8400-e29b-41d4-a716-446655440000", "/a?session=650e8400-e29b-41d4-a716-446655440000"),
         ("/(S(4o5qgk45xh2zjqvvnsb2zu55))/a", "/(S(5o5qgk45xh2zjqvvnsb2zu55))/a"),
     ],
 )
@@ -88,7 +89,15 @@ def test_one_session_is_enough(first: str, second: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/a?sid=17", "/a?session=spring-in-the-mountains", "/a?side=0123456789abcdef", "/a?s=x1"]
+    "path",
+    [
+        "/a?sid=17",
+        "/a?session=spring-in-the-mountains",
+        "/a?session=keynotes-of-2024-in-the-great-hall",
+        "/a?session=2024-05-12-2024-06-13",
+        "/a?side=0123456789abcdef",
+        "/a?s=x1",
+    ],
 )
 def test_what_is_no_session(path: str) -> None:
     traps = Traps()
