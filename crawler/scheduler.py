@@ -133,7 +133,8 @@ class Scheduler:
 
     @contextmanager
     def suspended(self, lease: Lease) -> Iterator[None]:
-        """Put the lease back, as the first of its host, and give out none of that host within the context."""
+        """Put the lease back, as the first of its host, and give out none of that host within the context. After it, this is
+        the host that has been ready for longest: what was learned of it is not to be forgotten before it is used."""
         host = self._window.enter(lease.host)
         host.ready.append(lease)
         host.is_suspended = True
@@ -143,7 +144,7 @@ class Scheduler:
             yield
         finally:
             host.is_suspended = False
-            self._list(host)
+            self._list(host, comes_first=True)
             self._wake()
 
     def hold(self, key: HostKey) -> None:
@@ -224,13 +225,15 @@ class Scheduler:
             return math.inf
         return self._clock() + max(0.0, host.due_at - self._frontier.now())
 
-    def _list(self, host: Host) -> None:
+    def _list(self, host: Host, *, comes_first: bool = False) -> None:
         """Enter the host into the heap, unless it stands there for as early an instant. Of hosts that are ready, the one
-        that has stood there longest goes first."""
+        that has stood there longest goes first, or one that `comes_first`."""
         now = self._clock()
         if host.listed_at <= now:
             return
-        at = max(self._ready_at(host), now)
+        at = self._ready_at(host)
+        if not comes_first:
+            at = max(at, now)
         if at < host.listed_at:
             host.listed_at = at
             heapq.heappush(self._heap, (at, next(self._order), host))

@@ -168,6 +168,23 @@ async def test_a_suspended_host_is_left_alone_and_loses_nothing(frontier: Sqlite
         supply.cancel()
 
 
+async def test_a_host_comes_first_once_it_is_known(frontier: SqliteFrontier) -> None:
+    """However many wait: else what was learned of the first is forgotten before its turn comes round, and so for ever."""
+    await frontier.add([Links([f"http://h{n}.example/" for n in range(50)])])
+    scheduler = Scheduler(frontier, HostLimits())
+    frontier.attach(admit=lambda *_: None, on_queued=scheduler.queued)
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        supply = group.create_task(scheduler.keep_supplied())
+        for _ in range(50):
+            lease = await scheduler.next()
+            assert lease
+            with scheduler.suspended(lease):
+                await asyncio.sleep(0)
+            assert await scheduler.next() == lease
+            scheduler.done(lease)
+        supply.cancel()
+
+
 async def test_a_page_limit_is_never_passed(frontier: SqliteFrontier) -> None:
     await frontier.add([Links([f"http://h{n}.example/" for n in range(30)])])
     most_under_way = 0
