@@ -25,6 +25,10 @@ class Batch:
     """By host, how many of its requests are let in by now."""
     host_states: dict[int, HostState] = field(default_factory=dict)
     requests: list[Row] = field(default_factory=list)
+    """Runs of new requests that share all but host and URL: number of the first, depth, found_on, extra, and for each a text
+    of its host's number, 0 for none, a space, and its URL. Texts are what SQLite takes out of JSON fastest."""
+    fresh: list[list[int]] = field(default_factory=list)
+    """Runs of new requests that are queued: number of the first, of the last, and rank."""
     results: list[Row] = field(default_factory=list)
     queued: list[Row] = field(default_factory=list)
     aside: list[Row] = field(default_factory=list)
@@ -58,6 +62,15 @@ class Batch:
             or self.retried
         )
 
+    def add_fresh(self, number: int, rank: int) -> None:
+        """Queue a new request; numbers come in order."""
+        if self.fresh:
+            run = self.fresh[-1]
+            if run[1] == number - 1 and run[2] == rank:
+                run[1] = number
+                return
+        self.fresh.append([number, number, rank])
+
     @property
     def weight(self) -> int:
         """How much it is: a page counts one, and so do 256 KiB of bodies."""
@@ -70,6 +83,7 @@ class Batch:
             list(self.admitted.items()),
             [(number, *astuple(state)) for number, state in self.host_states.items()],
             self.requests,
+            self.fresh,
             self.results,
             self.queued,
             self.aside,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ItemsListener: TypeAlias = "Callable[[int, Sequence[str]], Awaitable[None]]"
 
-_COMMIT = "INSERT INTO settlement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_COMMIT = "INSERT INTO settlement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 _BACKLOG_COMMITS = 4
 """How many full batches may pend before whoever brings more has to wait."""

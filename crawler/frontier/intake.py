@@ -76,10 +76,15 @@ class Intake:
                 marks = [fingerprint(wanted.url, wanted.method, wanted.body)]
             is_alone = isinstance(wanted, Request)
             again = isinstance(wanted, Request) and wanted.again
-            for url, mark in zip(urls, marks, strict=True):
-                if is_new(mark) or again:
-                    refusal = self.admit(url, depth, page, is_alone)
-                    self._append((url, depth, number, extra), -wanted.priority, refusal)
+            first, new = self.next_request, list[str]()
+            try:
+                for url, mark in zip(urls, marks, strict=True):
+                    if is_new(mark) or again:
+                        refusal = self.admit(url, depth, page, is_alone)
+                        new.append(self._take_in(url, -wanted.priority, refusal))
+            finally:  # `admit` is not ours: whatever it raises, what was taken in is kept
+                if new:
+                    self.batch.requests.append((first, depth, number, extra, new))
 
     def settle(self, settlement: Settlement) -> None:
         """Write down what became of a lease, its items, and the requests it led to."""
@@ -132,7 +137,7 @@ class Intake:
         if mark not in self.seen:
             self.seen.add(mark)
             number = self._next_number()
-            self.batch.requests.append((number, None, alias, lease.depth, lease.id, None))
+            self.batch.requests.append((number, lease.depth, lease.id, None, [f"0 {alias}"]))
             self._skip(number, Skip.DUPLICATE, f"is the canonical URL of {lease.url}")
         elif lease.depth:
             outcome = Skipped(reason=Skip.DUPLICATE, final_url=lease.url, detail=f"names {alias} as its canonical URL")
@@ -144,21 +149,23 @@ class Intake:
         self.next_request += 1
         return number
 
-    def _append(self, request: Row, rank: int, refusal: Skip | SetAside | None) -> None:
-        """`request`: url, depth, found_on, extra."""
+    def _take_in(self, url: str, rank: int, refusal: Skip | SetAside | None) -> str:
+        """Queue, skip or set aside a new request under the next number; its host's number and its URL as `Batch.requests`
+        has them."""
         number = self._next_number()
         if isinstance(refusal, Skip):
-            self.batch.requests.append((number, None, *request))
             self._skip(number, refusal)
-            return
-        host = host_of(request[0])
+            return f"0 {url}"
+        host = host_of(url)
         host_id = self.host_id(host)
-        self.batch.requests.append((number, host_id, *request))
         if aside := refusal or self._over_budget(host, host_id):
             self.put_aside((number, host_id, rank, 0, None), aside)
         else:
             self.let_in(host_id)
-            self.enqueue(host, (host_id, rank, number, 0.0, 0, None))
+            self.batch.add_fresh(number, rank)
+            self.counts.queued += 1
+            self.on_queued(host, 0.0)
+        return f"{host_id} {url}"
 
     def _over_budget(self, host: HostKey, host_id: int) -> SetAside | None:
         budget = self.max_pages_per_host

@@ -1,10 +1,10 @@
 -- A group commit is one INSERT into this view: SQLite runs all of it as one statement and so as one transaction, in one
 -- call into its thread, and without Python's lock. Each column is a JSON array of arrays, in the order of the columns
--- that its table takes, or of numbers of requests.
+-- that its table takes, or of numbers of requests; `requests` and `fresh` are told in runs (crawler/frontier/batch.py).
 
 CREATE TEMP VIEW settlement AS
-SELECT NULL AS hosts, NULL AS admitted, NULL AS host_states, NULL AS requests, NULL AS results, NULL AS queued, NULL AS aside,
-       NULL AS settled, NULL AS unqueued, NULL AS released, NULL AS retried, NULL AS attempts, NULL AS items,
+SELECT NULL AS hosts, NULL AS admitted, NULL AS host_states, NULL AS requests, NULL AS fresh, NULL AS results, NULL AS queued,
+       NULL AS aside, NULL AS settled, NULL AS unqueued, NULL AS released, NULL AS retried, NULL AS attempts, NULL AS items,
        NULL AS responses, NULL AS cookies, NULL AS exports, NULL AS counts, NULL AS seen;
 
 CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlement BEGIN
@@ -20,10 +20,18 @@ CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlement BEGIN
                json_extract(value, '$[6]'), json_extract(value, '$[7]'), json_extract(value, '$[8]')
         FROM json_each(NEW.host_states);
 
-    INSERT INTO request  -- id, host, url, depth, found_on, extra
-        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-               json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]')
-        FROM json_each(NEW.requests);
+    INSERT INTO request  -- id, host, url, depth, found_on, extra; `LIMIT -1` has SQLite take each run apart only once
+        SELECT run.first + new.key, nullif(CAST(new.value AS INTEGER), 0), substr(new.value, instr(new.value, ' ') + 1),
+               run.depth, run.found_on, run.extra
+        FROM (SELECT json_extract(value, '$[0]') AS first, json_extract(value, '$[1]') AS depth,
+                     json_extract(value, '$[2]') AS found_on, json_extract(value, '$[3]') AS extra,
+                     json_extract(value, '$[4]') AS texts
+              FROM json_each(NEW.requests) LIMIT -1) AS run CROSS JOIN json_each(run.texts) AS new;
+
+    INSERT INTO queue  -- host, rank, request, not_before, attempts, hop
+        SELECT request.host, json_extract(run.value, '$[2]'), request.id, 0.0, 0, NULL
+        FROM json_each(NEW.fresh) AS run CROSS JOIN request
+        ON request.id BETWEEN json_extract(run.value, '$[0]') AND json_extract(run.value, '$[1]');
 
     DELETE FROM queue WHERE (host, rank, request) IN (
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from client.origin import HostKey
 from crawler.frontier import CookieRow, Counts, HostState, Lease, Settlement, SqliteFrontier
 from crawler.outcome import Aside, Failed, Fetched, Redirected, SetAside
@@ -194,3 +196,42 @@ async def test_notes_go_with_the_settlement_they_belong_to(frontier: SqliteFront
     assert ask("SELECT (SELECT count(*) FROM host_state), (SELECT count(*) FROM result)") == [(0, 0)]
     await frontier.flush()
     assert ask("SELECT latency, (SELECT count(*) FROM result) FROM host_state") == [(0.25, 1)]
+
+
+async def test_a_rule_that_raises_loses_nothing_that_was_found_before(
+    frontier: SqliteFrontier, path: Path, ask: Ask
+) -> None:
+    def admit(url: str, *_: object) -> None:
+        if url.endswith("/2"):
+            raise ValueError(url)
+
+    frontier.attach(admit=admit, on_queued=lambda _host, _not_before: None)
+    with pytest.raises(ValueError, match="/2"):
+        await frontier.add([urls(A, 5)])
+    await frontier.add([urls(B, 1)])
+    assert ask("SELECT id, url FROM request") == [(n + 1, f"http://{A}/{n}") for n in range(2)] + [(3, f"http://{B}/0")]
+    check_invariants(path)
+
+
+async def test_requests_of_many_kinds_keep_their_numbers_and_ranks(
+    frontier: SqliteFrontier, path: Path, ask: Ask
+) -> None:
+    """They go to the file in runs; where one kind ends and the next begins nothing is mixed up."""
+    attach(frontier, most=4)
+    found: list[Request | Links] = [
+        Links([f"http://{A}/1", f"http://{B}/1", f"http://{A}/trap", f"http://{A}/2"], priority=2, context={"k": 1}),
+        Links([f"http://{A}/1"]),
+        Request(f"http://{A}/3", priority=2),
+        Request(f"http://{A}/4", method="POST", body=b"x"),
+        Links([f"http://{A}/{n}" for n in range(5, 8)], priority=-1),
+    ]
+    assert await frontier.add(found, depth=3) == 9
+    places = ask("SELECT request, rank, 'queue' FROM queue UNION SELECT request, rank, reason FROM aside ORDER BY 1")
+    ranks, budget = [-2, -2, -2, -2, -2, 0, 1, 1, 1], ["budget"] * 3
+    assert places == list(zip(range(1, 10), ranks, ["queue"] * 2 + ["trap"] + ["queue"] * 3 + budget, strict=True))
+    assert ask("SELECT DISTINCT depth, extra IS NULL FROM request WHERE id IN (1, 4, 5, 7) ORDER BY 2") == [
+        (3, 0),
+        (3, 1),
+    ]
+    assert [lease.url[-1] for lease in await frontier.lease([A], 9)] == ["1", "2", "3", "4"]
+    check_invariants(path)
