@@ -45,12 +45,12 @@ _LATENCIES = 4.0
 """Trouble other than a quota does not bring a host below one request in so many times its latency."""
 
 _RECENT = 1 / 8
-_USUAL = 1 / 64
+_USUAL = 1 / 128
 """Weights of a new value in the running means; the first is that of TCP's round-trip estimate (RFC 6298 §2)."""
 
 _RISE = 2.0
-_SLACK = 0.5
-"""Answers are slow when they take more than twice the usual time and half a second."""
+_SLACK = 1.0
+"""Answers are slow when they take more than twice the usual time and a second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +189,7 @@ class Pace:
             self._usual += (latency - self._usual) * _USUAL
         else:
             self.latency = self._usual = latency
-        if self.latency > _SLACK and self.latency > _RISE * self._usual + _SLACK:
+        if self.latency > _RISE * self._usual + _SLACK:
             self._usual = self.latency  # one complaint for each doubling
             return self.complained(began_at, began_at + latency, LABOUR)
         if self._rate == math.inf:

@@ -164,7 +164,7 @@ class Politeness:
             self._known.popitem(last=False)
 
     async def _find_out(self, lease: Lease) -> Failure | None:
-        if self._places and not self._limits.is_placed(lease.host):
+        if self._places:  # again each time that the rules are asked for: hosts move
             if failure := await self._place(lease):
                 return failure
             if self._limits.ready_at(lease.host) > time.monotonic():
