@@ -13,9 +13,8 @@ The rules, for each host:
 Hosts that are known to be at one address (`place`) share its limits as well: `limit_per_address` slots, and starts at least
 `address_spacing` seconds apart. A host that would be ready but for its address is turned away, and told when its turn comes.
 
-Waiters are served first come, first served within a host; hosts in the order in which they became ready. A heap holds the
-hosts that have waiters by the instant they become ready, and one timer sleeps until the first: a step costs O(log n) in
-the number of waiting hosts and never touches the others.
+Waiters are served in their order within a host, hosts in the order in which they became ready. A heap holds the hosts that
+have waiters by that instant, one timer sleeps until the first: a step costs O(log n) and never touches the others.
 """
 
 from __future__ import annotations
@@ -24,26 +23,20 @@ import asyncio
 import heapq
 import math
 import time
-from functools import lru_cache
 from itertools import count
 from typing import TYPE_CHECKING
 
 from client.address_limits import Addresses
-from client.origin import HostKey, Origin
+from client.origin import origin_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from client.address_limits import AddressLimits
+    from client.origin import HostKey, Origin
 
 _SWEEP_FLOOR = 4096
 """Host records are swept for idle ones when their number doubles, but not below this many."""
-
-
-@lru_cache(maxsize=4096)
-def origin_key(origin: Origin) -> HostKey:
-    """Every origin is a host of its own: the (host, port, is_ssl) of the client reference."""
-    return HostKey(f"{origin.scheme}://{origin.host}:{origin.port}")
 
 
 class Slot:

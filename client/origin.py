@@ -6,6 +6,7 @@ origins count as one host is the business of `client.limits.HostLimits`.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple, NewType
 
 if TYPE_CHECKING:
@@ -34,3 +35,9 @@ class Origin(NamedTuple):
         if not host or port is None:
             raise ValueError(f"not an absolute http(s) URL: {url}")
         return cls(_HTTP_SCHEMES.get(url.scheme, url.scheme), host, port)
+
+
+@lru_cache(maxsize=4096)
+def origin_key(origin: Origin) -> HostKey:
+    """Every origin is a host of its own: the (host, port, is_ssl) of the client reference."""
+    return HostKey(f"{origin.scheme}://{origin.host}:{origin.port}")

@@ -37,8 +37,7 @@ from client import (
     TraceConfig,
     UnixConnector,
 )
-from client.limits import origin_key
-from client.origin import Origin
+from client.origin import Origin, origin_key
 from client.proxies import Proxy, always
 from client.request import ClientRequest, HeaderDefaults, SendPolicy
 from tests.servers.proxy import http_proxy, scripted, socks_proxy
