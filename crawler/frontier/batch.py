@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 import msgspec
 
 if TYPE_CHECKING:
     from crawler.frontier.protocol import Counts, HostState
+    from crawler.frontier.rows import Row
     from crawler.frontier.shelves import Shelf
-
-Row: TypeAlias = tuple[Any, ...]
 
 _encode = msgspec.json.Encoder().encode
 

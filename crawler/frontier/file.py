@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import aiosqlite
 
-    from crawler.frontier.batch import Row
+    from crawler.frontier.rows import Row
 
 
 class CrawlFile:

@@ -20,8 +20,8 @@ from crawler.web.urls import fingerprint, fingerprints, host_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from crawler.frontier.batch import Row
     from crawler.frontier.protocol import Admit
+    from crawler.frontier.rows import Row
 
 _OVER_BUDGET = SetAside(Aside.BUDGET)
 

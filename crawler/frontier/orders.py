@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from client.origin import HostKey
-    from crawler.frontier.batch import Row
     from crawler.frontier.commits import GroupCommit
     from crawler.frontier.file import CrawlFile
     from crawler.frontier.intake import Intake
+    from crawler.frontier.rows import Row
     from crawler.outcome import Aside, SetAside
 
 _ROWS_AT_ONCE = 20_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
@@ -13,7 +13,8 @@ from crawler.request import Links, Request, callback_name
 
 if TYPE_CHECKING:
     from client.origin import HostKey
-    from crawler.frontier.batch import Row
+
+Row: TypeAlias = tuple[Any, ...]
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
