@@ -5,7 +5,7 @@ Each is harmless to repeat: the second time it finds done what it asks for.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -23,7 +23,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True, tag="release", omit_def
     """
 
     host: str | None = None
-    aside: str | None = None
+    aside: Literal["budget", "trap", "host", "any"] | None = None
     url: str | None = None
 
 

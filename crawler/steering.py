@@ -1,7 +1,6 @@
 """Carrying out orders: by the process that crawls, within a second, or by whoever holds the file of a crawl at rest.
 
-What is ordered of a host is kept in the crawl file, so it outlasts the run. A crawl that runs has it in hand besides: its
-reins are the limits of the connector and the scheduler.
+What is ordered of a host is kept in the crawl file, so it outlasts the run. A crawl that runs goes by it at once besides.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import asyncio
 import time
 from difflib import get_close_matches
 from itertools import islice
-from typing import TYPE_CHECKING, Protocol, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from client.origin import HostKey
 from crawler.errors import UsageError
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
     from crawler.politeness import Politeness
     from crawler.scheduler import Scheduler
 
-ANY = "any"
-"""In place of a reason: whatever the reason."""
-
 REFUSED = "refused: "
 """How the answer to an order begins that could not be carried out."""
 
@@ -38,57 +34,43 @@ _HOSTS_COMPARED = 10_000
 """Among so many the name is looked for that was probably meant."""
 
 
-class Reins(Protocol):
-    """What a crawl that runs does at once."""
-
-    def hold(self, host: HostKey) -> None:
-        """Ask nothing more of the host."""
-
-    def release(self, host: HostKey) -> None:
-        """Go on with a host that is held."""
-
-    def forgive(self, host: HostKey) -> None:
-        """Ask a host again that is left alone because it could not be reached."""
-
-    def treat(self, host: HostKey, state: HostState) -> None:
-        """Keep to what is now ordered of the host: its delay, its number of connections."""
-
-
 class Harness:
-    """The reins of a crawl that runs."""
+    """What a crawl that runs has in hand: it goes by an order at once."""
 
     def __init__(self, scheduler: Scheduler, politeness: Politeness) -> None:
         self._scheduler = scheduler
         self._politeness = politeness
 
     def hold(self, host: HostKey) -> None:
+        """Ask nothing more of the host."""
         self._scheduler.hold(host)
 
     def release(self, host: HostKey) -> None:
+        """Go on with a host that is held."""
         self._scheduler.release(host)
 
     def forgive(self, host: HostKey) -> None:
+        """Ask a host again that is left alone because it could not be reached."""
         self._politeness.forgive(host)
 
     def treat(self, host: HostKey, state: HostState) -> None:
+        """Keep to what is now ordered of the host: its delay, its number of connections."""
         self._politeness.treat(host, state)
 
 
 class Steering:
-    """The orders of one crawl. Without `reins`, it is at rest."""
+    """The orders of one crawl. Without a `harness`, it is at rest."""
 
-    def __init__(self, frontier: SqliteFrontier, reins: Reins | None = None) -> None:
+    def __init__(self, frontier: SqliteFrontier, harness: Harness | None = None) -> None:
         self._frontier = frontier
-        self._reins = reins
+        self._harness = harness
 
     def take_up(self) -> None:
-        """Go by what was ordered of hosts in earlier runs."""
-        assert self._reins, "only a crawl that runs has anything in hand"
+        """Hold what was ordered to be held in earlier runs."""
+        assert self._harness, "a crawl at rest holds everything"
         for host, state in self._frontier.host_states().items():
             if state.held:
-                self._reins.hold(host)
-            if state.delay is not None or state.per_host is not None:
-                self._reins.treat(host, state)
+                self._harness.hold(host)
 
     async def keep_listening(self) -> None:
         """Carry orders out soon after they are given; until cancelled."""
@@ -131,15 +113,15 @@ class Steering:
             return f"{host} is held already"
         self._frontier.note_host(host, held=time.time())
         await self._frontier.flush()
-        if self._reins:
-            self._reins.hold(host)
+        if self._harness:
+            self._harness.hold(host)
         return f"{host} is held: nothing more of it is fetched until it is released"
 
     async def _release(self, order: Release) -> str:
         host = self._known(order.host) if order.host else None
         told = [await self._let_go(host)] if host else []
         if order.aside or order.url:
-            reason = None if order.aside in (None, ANY) else Aside(order.aside)
+            reason = None if order.aside in (None, "any") else Aside(order.aside)
             told.append(_queued_again(await self._frontier.release(host=host, reason=reason, url=order.url)))
         return "; ".join(told)
 
@@ -150,10 +132,10 @@ class Steering:
         if was_out_of_reach:  # a pause that the host itself asked for, with a 429 or 503, goes on
             self._frontier.note_host(host, failures=None, resting_until=None)
         await self._frontier.flush()
-        if self._reins:
-            self._reins.release(host)
+        if self._harness:
+            self._harness.release(host)
             if was_out_of_reach:
-                self._reins.forgive(host)
+                self._harness.forgive(host)
         tried_again = await self._frontier.release(host=host, reason=Aside.HOST)
         if tried_again:
             return f"{host} is released; {_queued_again(tried_again)}"
@@ -168,8 +150,8 @@ class Steering:
         if given:
             self._frontier.note_host(host, **given)
             await self._frontier.flush()
-            if self._reins:
-                self._reins.treat(host, self._state_of(host))
+            if self._harness:
+                self._harness.treat(host, self._state_of(host))
         if order.priority is not None:
             moved = await self._frontier.reprioritise(host=host, priority=order.priority)
             told.append(f"priority {order.priority} for {counted(moved, 'request')} that {_waits(moved)}")
@@ -180,7 +162,7 @@ class Steering:
         moved = await self._frontier.retry(statuses=order.statuses, kinds=order.kinds, host=host)
         if not moved:
             return "nothing of that kind has failed"
-        then = "" if self._reins else "; crawl run goes on with them"
+        then = "" if self._harness else "; crawl run goes on with them"
         return f"{counted(moved, 'failed request')} queued again{then}"
 
     def _known(self, host: str) -> HostKey:

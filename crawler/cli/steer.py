@@ -39,7 +39,7 @@ def hold(state: str | None, host: str | None) -> int:
 @click.argument("host", metavar="[HOST]", required=False)
 @click.option("--aside", type=click.Choice(["budget", "trap", "host", "any"]), help="Queue again what stands aside for this reason; of HOST, if that is given.")  # fmt: skip
 @click.option("--url", metavar="URL", help="Queue again this URL, if it stands aside.")
-def release(state: str | None, host: str | None, *, aside: str | None, url: str | None) -> int:
+def release(state: str | None, host: str | None, *, aside: Any, url: str | None) -> int:
     """Go on with HOST, which was held, or left alone because it could not be reached, in the crawl in the file STATE."""
     from crawler.orders import Release
     from crawler.web.urls import normalize
