@@ -36,11 +36,10 @@ Names and bases are those of the aiohttp client, so that handlers written for it
     │       └── InvalidUrlRedirectClientError (RedirectClientError)
     ├── NonHttpUrlClientError
     │   └── NonHttpUrlRedirectClientError (RedirectClientError)
-    └── RedirectClientError
+    ├── RedirectClientError
+    └── MissingPackage (ImportError, RuntimeError)  an optional part of this package needs another one
 
-    MissingPackage (ImportError, RuntimeError)    an optional part is not installed; the one error that is no `ClientError`
-
-Every `ClientError` has `method` and `url`: those of the request it ended, or None while no request is known.
+Every error has `method` and `url`: those of the request it ended, or None while no request is known.
 """
 
 import ssl
@@ -384,7 +383,7 @@ class NonHttpUrlRedirectClientError(NonHttpUrlClientError, RedirectClientError):
     """A redirect to a URL that is neither http nor https."""
 
 
-class MissingPackage(ImportError, RuntimeError):
+class MissingPackage(ClientError, ImportError, RuntimeError):
     """What was asked for needs a package that is not installed: its `name`, and the `extra` of ours that brings it along."""
 
     def __init__(self, what: str, name: str, extra: str) -> None:

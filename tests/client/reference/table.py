@@ -137,7 +137,7 @@ ERRORS: Final[dict[str, tuple[str, ...]]] = {
     "RedirectClientError": ("ClientError",),
     "InvalidUrlRedirectClientError": ("InvalidUrlClientError", "RedirectClientError"),
     "NonHttpUrlRedirectClientError": ("NonHttpUrlClientError", "RedirectClientError"),
-    "MissingPackage": ("ImportError", "RuntimeError"),
+    "MissingPackage": ("ClientError", "ImportError", "RuntimeError"),
 }
 """Errors and what they can be caught as, besides the bases of these."""
 
