@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.benchmarks.measure import Failure
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -153,8 +155,8 @@ CONTENDERS = (
 
 
 def visited(contender: Contender, folder: Path) -> set[str]:
-    """The HTML pages that a contender says it visited; SystemExit when one is there twice."""
+    """The HTML pages that a contender says it visited; Failure when one is there twice."""
     urls = list(contender.pages(folder))
     if len(urls) != len(set(urls)):
-        raise SystemExit(f"{contender.name}: {len(urls) - len(set(urls))} pages were visited twice")
+        raise Failure(f"{len(urls) - len(set(urls))} pages were visited twice")
     return set(urls)

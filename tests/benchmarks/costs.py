@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from tests.benchmarks.contenders import NEPHILA, crawl, visited
 from tests.benchmarks.ledger import Ledger, Run, ratios
-from tests.benchmarks.measure import Spread, measure
+from tests.benchmarks.measure import Failure, Spread, measure
 from tests.benchmarks.options import common, names
 from tests.benchmarks.sites import SITES, Served
 from tests.benchmarks.tables import cell, spread_of, table
@@ -123,7 +123,7 @@ def _measure(cost: Cost, number: int, served: Served, folder: Path, ledger: Ledg
         pages = visited(NEPHILA, place)
         shutil.rmtree(place)
         if other := {run.work for run in ledger.runs if run.subject != START} - {len(pages)}:
-            raise SystemExit(f"{cost.name}, {variant.name}: {len(pages)} pages were visited, elsewhere {other}")
+            raise Failure(f"{cost.name}, {variant.name}: {len(pages)} pages were visited, elsewhere {other}")
         run = Run(
             subject=cost.name,
             contender=variant.name,
@@ -160,7 +160,7 @@ def seconds_to_first_request(folder: Path) -> float:
                 seconds = time.monotonic() - begin
                 connection.sendall(_ANSWER)
         if process.returncode:
-            raise SystemExit(f"the crawl of one page failed: exit code {process.returncode}")
+            raise Failure(f"the crawl of one page failed: exit code {process.returncode}")
         return seconds
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tests.benchmarks.contenders import CONTENDERS, NEPHILA, visited
 from tests.benchmarks.ledger import Ledger, Run
-from tests.benchmarks.measure import measure
+from tests.benchmarks.measure import Failure, measure
 from tests.benchmarks.options import common, names
 from tests.benchmarks.sites import SITES
 from tests.benchmarks.tables import crawls_table
@@ -60,13 +60,23 @@ class Comparison:
             for number in range(rounds):
                 for contender in self._order(number, is_slow_too=number < slow_rounds):
                     if not self._ledger.has(self._site.name, contender.name, number):
-                        self._measure(contender, number, served)
+                        self._try(contender, number, served)
 
     def _order(self, number: int, *, is_slow_too: bool) -> list[Contender]:
         """Who runs in a round: each round begins with another."""
         able = [contender for contender in self._contenders if is_slow_too or not contender.slow]
         first = number % len(able)
         return able[first:] + able[:first]
+
+    def _try(self, contender: Contender, number: int, served: Served) -> None:
+        """Measure a contender; if a peer fails, leave it out from here on rather than end the contest."""
+        try:
+            self._measure(contender, number, served)
+        except Failure as failure:
+            if contender is NEPHILA:
+                raise
+            print(f"{self._site.name}, round {number + 1}: {contender.name} is left out from here on: {failure}")
+            self._contenders.remove(contender)
 
     def _measure(self, contender: Contender, number: int, served: Served) -> None:
         place = self._folder / f"{number}-{contender.name}"
@@ -91,14 +101,14 @@ class Comparison:
         )
 
     def _check(self, contender: Contender, pages: set[str], served: Served) -> None:
-        """SystemExit when these pages are not those that Nephila has visited, once, before anything was measured."""
+        """Failure when these pages are not those that Nephila has visited, once, before anything was measured."""
         if not self._pages:
             place = self._folder / "pages"
             place.mkdir()
             measure(NEPHILA.command(served), place)
             self._pages = visited(NEPHILA, place)
         if len(pages ^ self._pages) > contender.tolerance:
-            raise SystemExit(f"{contender.name} visited other pages: {sorted(pages ^ self._pages)[:20]}")
+            raise Failure(f"other pages were visited: {sorted(pages ^ self._pages)[:20]}")
 
 
 def _able(contenders: Sequence[Contender]) -> Iterator[Contender]:

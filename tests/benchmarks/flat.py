@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from tests.benchmarks.contenders import NEPHILA, visited
 from tests.benchmarks.ledger import Ledger, Run
-from tests.benchmarks.measure import measure
+from tests.benchmarks.measure import Failure, measure
 from tests.benchmarks.options import common, numbers
 from tests.benchmarks.sites import Served
 from tests.benchmarks.tables import cell, spread_of, table
@@ -72,7 +72,7 @@ def _crawl(pages: int, folder: Path) -> tuple[float, float, int]:
     with _served(pages) as site:
         usage = measure(NEPHILA.command(site), place, timeout=_TIMEOUT)
     if (found := len(visited(NEPHILA, place))) != pages:
-        raise SystemExit(f"{found:,} pages were visited, not {pages:,}")
+        raise Failure(f"{found:,} pages were visited, not {pages:,}")
     shutil.rmtree(place)
     return usage
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import sys
@@ -40,6 +41,10 @@ class Spread(NamedTuple):
         return cls(median(figures), min(figures), max(figures))
 
 
+class Failure(Exception):
+    """A process did not do what it was to do: it failed, took too long, or came to other pages."""
+
+
 def measure(
     command: Sequence[str | Path],
     folder: Path,
@@ -50,7 +55,7 @@ def measure(
 ) -> Usage:
     """Run a command in `folder`, its output going to `folder/log`, or to a pseudo-terminal where somebody reads it.
 
-    SystemExit when its exit code is not one of `allowed`; TimeoutExpired when it takes longer than `timeout`, and is killed.
+    Raises Failure when its exit code is not one of `allowed`, or when it took longer than `timeout` and was killed.
     """
     log = folder / "log"
     told, tell = os.pipe()
@@ -70,15 +75,21 @@ def measure(
         writer.close()
         try:
             process.wait(timeout)
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise
+        except subprocess.TimeoutExpired:
+            raise Failure(f"{_joined(command)}: not done after {timeout:.0f} s") from None
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
         exit_code, cpu, wall, peak_bytes = reader.read().split()
     if int(exit_code) not in allowed:
         said = "" if on_terminal else log.read_text(errors="replace")[-4000:]
-        raise SystemExit(f"{command}: exit code {exit_code}\n{said}")
+        raise Failure(f"{_joined(command)}: exit code {exit_code}\n{said}")
     return Usage(float(cpu), float(wall), int(peak_bytes))
+
+
+def _joined(command: Sequence[str | Path]) -> str:
+    return shlex.join(map(str, command))
 
 
 @contextmanager

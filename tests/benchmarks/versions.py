@@ -39,6 +39,7 @@ def versions() -> list[str]:
         f"{platform.python_implementation()} {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
         + ", ".join(_programs()),
         ", ".join(_packages()),
+        f"{os.getloadavg()[0]:.1f} processes at work on average in the minute before it began",
     ]
 
 
