@@ -164,11 +164,8 @@ class Politeness:
             self._known.popitem(last=False)
 
     async def _find_out(self, lease: Lease) -> Failure | None:
-        if self._places:  # again each time that the rules are asked for: hosts move
-            if failure := await self._place(lease):
-                return failure
-            if self._limits.ready_at(lease.host) > time.monotonic():
-                return None
+        if self._places and (failure := await self._place(lease)):  # each time that rules are asked for: hosts move
+            return failure
         return await self._learn_rules(lease) if self._settings.robots else None
 
     def _try_again_at(self, lease: Lease, failure: Failure) -> float:
@@ -204,6 +201,8 @@ class Politeness:
         age = self._frontier.now() - kept[0] if kept else _FRESH_SECONDS
         if kept and 0.0 <= age < _FRESH_SECONDS:
             body = kept[1]
+        elif self._limits.ready_at(lease.host) > time.monotonic():
+            return None  # it was paused meanwhile, or others at its address come first; no worker waits with it
         else:
             try:
                 answer = await self._ask(origin, lease.host)
