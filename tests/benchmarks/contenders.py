@@ -134,7 +134,7 @@ CONTENDERS = (
         command=_script("scrapy_spider", "job"),
         needs="scrapy",
         slow=True,
-        passes_over=("heavy",),
+        passes_over=("heavy", "hosts"),
     ),
     Contender(
         name="Crawlee",

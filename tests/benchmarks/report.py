@@ -38,10 +38,10 @@ their own, and each round begins with another. Ratios are formed within a round,
 ## Again
 
 ```
-make bench             # whole crawls; SLOW_ROUNDS=5 for as many rounds of the slow crawlers
-make bench-costs       # with and without some parts, and the time to the first request
-make bench-flat        # crawls of 5,000 to 500,000 pages
-make bench-client      # single requests
+make bench             # whole crawls: 15 minutes; SLOW_ROUNDS=5 for as many rounds of the slow crawlers, 50 minutes
+make bench-costs       # with and without some parts, and the time to the first request: 5 minutes
+make bench-flat        # crawls of 5,000 to 500,000 pages: 8 minutes
+make bench-client      # single requests: 8 minutes
 make bench-profile     # a flame graph of a crawl, in build/profile.svg
 .venv/bin/python -m tests.benchmarks.report     # this page, from the figures that are there
 ```
