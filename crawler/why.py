@@ -165,7 +165,7 @@ def _verdict(answer: Why, request: Trace) -> str:
         case "skipped":
             return f"not fetched: {_skip(answer, request)}"
         case "aside":
-            return f"set aside on {_instant(request.at)}, for {_aside(request)}"
+            return f"set aside on {_instant(request.at)}, because {_aside(request)}"
         case "leased":
             was_cut = "was being fetched when the crawl was killed; the next run fetches it"
             return "being fetched, or next in line" if answer.state == "running" else was_cut

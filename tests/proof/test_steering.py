@@ -190,3 +190,22 @@ def test_an_order_is_carried_out_by_the_command_itself_when_the_crawl_ends_witho
     ordered = finish(ordering)
     assert (ordered.code, ordered.out) == (FINISHED, f"{host} is held already\n")
     assert query(state, "SELECT answer LIKE '%held already', done > 0 FROM instruction") == [(0, 1), (1, 1)]
+
+
+def test_a_host_that_was_given_up_is_asked_again_once_it_is_released(command: Command) -> None:
+    is_back = threading.Event()
+    server = WebServer(lambda asked: page(asked.target) if is_back.is_set() else Answer(hang_up=0))
+    impatient = ("-s", "rest_after=1", "-s", "max_rests=0", "-s", "max_attempts=1")
+    with server:
+        (host,) = server.hosts
+        given_up = command.run("run", spider_for(command, server.urls), "--no-robots", *impatient)
+        assert "1 request set aside: crawl hosts hosts.crawl" in given_up.err
+        told = command.run("why", "hosts.crawl", server.url)
+        assert "set aside on" in told.out
+        assert "because its host could not be reached for long: out of reach" in told.out
+        is_back.set()
+        released = command.run("release", "hosts.crawl", host)
+        assert released.out == f"{host} is released; 1 request queued again that stood aside\n"
+        assert command.run("run", "hosts.py", "--no-robots").code == FINISHED
+    check_invariants(command.folder / "hosts.crawl")
+    assert query(command.folder / "hosts.crawl", "SELECT status FROM pages") == [(200,)]

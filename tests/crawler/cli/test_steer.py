@@ -137,13 +137,14 @@ async def test_orders_are_carried_out_by_the_next_run_if_nobody_did_before(crawl
             order = "INSERT INTO instruction (at, what, argument) VALUES (1.0, ?, ?)"
             db.execute(order, ("hold", json.dumps({"host": host})))
             db.execute(order, ("dance", "{}"))
+            db.execute(order, ("release", json.dumps({"aside": "no such reason"})))
             db.commit()
         assert (await crawl(*run(site))).code == 3
         assert site.paths == ["/"]
         with closing(sqlite3.connect(tmp_path / "s.crawl")) as db:
             answers = [answer for (answer,) in db.execute("SELECT answer FROM instruction ORDER BY id")]
         assert answers[0].startswith(f"{host} is held")
-        assert answers[1].startswith("refused: ")
+        assert [answer.partition(":")[0] for answer in answers[1:]] == ["refused", "refused"]
 
 
 async def test_an_order_at_rest_is_no_run(crawl: Crawl) -> None:

@@ -52,7 +52,7 @@ def told(path: Path, url: str) -> str:
         (f"{A}/0", "queued", "not due    before 2096-10-02 07:06:40 UTC"),
         (f"{A}/0", "queued", "UTC: http: 503"),
         (f"{A}/1", "aside", f"redirects  {A}/1 → {B}/new"),
-        (f"{A}/1", "aside", "for its host could not be reached for long: out of reach"),
+        (f"{A}/1", "aside", "because its host could not be reached for long: out of reach"),
         (f"{A}/2", "failed", "state      failed: timeout: too slow"),
         (f"{A}/3", "leased", "was being fetched when the crawl was killed; the next run fetches it"),
         (f"{A}/4", "queued", "waits, 1 request of its host before it; the crawl is paused"),
