@@ -27,6 +27,7 @@ from tests.servers.swarm import Asked, Swarm
 
 _COMMAND = Path(sysconfig.get_path("scripts")) / "crawl"
 _REQUESTS = 200_000
+_MOST_REQUESTS = 2_000_000
 _ROUNDS = 3
 _SLACK = 0.005
 """Seconds from the instant that the crawler counts from to the one at which the kernel has the request."""
@@ -95,7 +96,7 @@ def scheduler_part(most_hosts: int) -> None:
                     "-m",
                     "tests.benchmarks.scheduling",
                     str(size),
-                    str(max(_REQUESTS, 2 * size)),
+                    str(min(max(_REQUESTS, 20 * size), _MOST_REQUESTS)),
                 ]
                 out = subprocess.run([*command, kind], check=True, capture_output=True, text=True).stdout.split()
                 figures.setdefault((size, kind), []).append((float(out[0]), int(out[1])))
