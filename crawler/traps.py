@@ -32,7 +32,7 @@ from __future__ import annotations
 import re
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from xxhash import xxh3_64_intdigest
 
@@ -68,8 +68,6 @@ _SESSION = re.compile(
 _NESTED_ESCAPE = re.compile("%2525[2-7][0-9A-F]")
 """An escape of an escape of an escape: the URL of a page that was told where to go back to, which had been told so itself."""
 
-Value = TypeVar("Value")
-
 Kind: TypeAlias = str
 """What URLs of one pattern have in common: their host, and the pattern."""
 
@@ -102,7 +100,7 @@ class Traps:
         self._records: OrderedDict[Kind, _Record] = OrderedDict()
         self._pages: OrderedDict[int, int] = OrderedDict()  # by URL, the digest of its body
         self._bodies: OrderedDict[int, int] = OrderedDict()  # by digest, how many of its pages were echoes
-        self._sessions: OrderedDict[int, None] = OrderedDict()
+        self._sessions: OrderedDict[int, int] = OrderedDict()  # by URL without its session, the whole
         self._copied: set[Kind] = set()
         self._page: str | None = None
         self._page_kind: Kind | None = None
@@ -162,19 +160,17 @@ class Traps:
         if session is None:
             return None
         bare = xxh3_64_intdigest((url[: session.start()] + url[session.end() :]).encode())
-        if bare in self._sessions:
+        if self._sessions.get(bare, hash(url)) != hash(url):
             return "found before, with another session id"
-        _put(self._sessions, bare, None, _SESSIONS_KEPT)
+        _put(self._sessions, bare, hash(url), _SESSIONS_KEPT)
         return None
 
     def _more_of_the_same(self, url: str, depth: int, found_on: str) -> str | None:
         if found_on != self._page:
             self._look_at(found_on)
         most = self._thresholds.copies
-        if most and self._page_echoes >= most:
-            return (
-                f"found on a copy of the very page that leads to that copy, number {self._page_echoes} of such copies"
-            )
+        if most and (number := self._page_echoes) >= most:
+            return f"found on a copy of the very page that leads to that copy, number {number} of such copies"
         if not self._page_kind and not self._copied:
             return None
         kind = _kind_of(url)
@@ -185,7 +181,7 @@ class Traps:
     def _barren(self, url: str, kind: Kind | None, depth: int) -> str | None:
         if not self._page_kind:
             return None
-        record, (dates, steps) = self._record(self._page_kind), self._thresholds[2:4]
+        record, dates, steps = self._record(self._page_kind), self._thresholds.dates, self._thresholds.steps
         is_same = kind == self._page_kind
         if record.begin is None:
             record.begin = depth
@@ -223,7 +219,7 @@ class Traps:
         return record
 
 
-def _put(store: OrderedDict[int, Value], key: int, value: Value, most: int) -> None:
+def _put(store: OrderedDict[int, int], key: int, value: int, most: int) -> None:
     """Keep a value, and of all only so many."""
     store[key] = value
     if len(store) > most:

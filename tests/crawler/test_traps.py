@@ -85,6 +85,7 @@ def test_one_session_is_enough(first: str, second: str) -> None:
     traps = Traps()
     assert traps.suspicion(HOST + first, None) is None
     assert traps.suspicion(HOST + second, None)
+    assert traps.suspicion(HOST + first, None) is None, "asked for again"
     assert traps.suspicion(HOST + first.replace("/a", "/other"), None) is None
 
 
