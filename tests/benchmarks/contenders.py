@@ -47,9 +47,9 @@ def _pages_of_wget2(folder: Path) -> Iterator[str]:
 class Contender:
     """A crawler. `command` starts it on a site, in a folder of its own; `pages` reads there which HTML pages it visited.
 
-    `tolerance` is how many of them may be others than Nephila's; `exit_codes` are those of a success. `needs` is the
-    module, or the program, without which it cannot take part; one that is `slow` runs in fewer rounds,
-    and not on the sites that it `passes_over`.
+    `tolerance` is how many of them may be others than Nephila's; `exit_codes` are those of a success. Without
+    its `module`, or its `program`, it cannot take part; one that is `slow` runs in fewer rounds, and not on the sites that
+    it `passes_over`.
     """
 
     name: str
@@ -58,15 +58,18 @@ class Contender:
     pages: Callable[[Path], Iterator[str]] = _pages
     tolerance: int = 0
     exit_codes: tuple[int, ...] = (0,)
-    needs: str = ""
+    module: str = ""
+    program: str = ""
     slow: bool = False
     passes_over: tuple[str, ...] = ()
 
     def lacking(self) -> str | None:
         """Why it cannot take part here; None if it can."""
-        if not self.needs or shutil.which(self.needs) or find_spec(self.needs):
-            return None
-        return f"{self.needs} is not installed"
+        if self.module and not find_spec(self.module):
+            return f"there is no module {self.module}: install the extra `bench`"
+        if self.program and not shutil.which(self.program):
+            return f"there is no program {self.program}: Debian has a package of that name"
+        return None
 
 
 def crawl(site: Served, *options: str) -> list[str | Path]:
@@ -111,7 +114,7 @@ CONTENDERS = (
         name="aiohttp + selectolax",
         note="written by hand, on uvloop; nothing is kept",
         command=_script("aiohttp_by_hand"),
-        needs="aiohttp",
+        module="aiohttp",
     ),
     Contender(
         name="bare loop",
@@ -125,14 +128,14 @@ CONTENDERS = (
         pages=_pages_of_wget2,
         tolerance=10,
         exit_codes=(0, 8),  # 8: there were pages with an error status
-        needs="wget2",
+        program="wget2",
     ),
-    Contender(name="Scrapy", note="tuned, all in memory", command=_script("scrapy_spider"), needs="scrapy", slow=True),
+    Contender(name="Scrapy", note="tuned, all in memory", command=_script("scrapy_spider"), module="scrapy", slow=True),
     Contender(
         name="Scrapy with JOBDIR",
         note="tuned, its queue on disk",
         command=_script("scrapy_spider", "job"),
-        needs="scrapy",
+        module="scrapy",
         slow=True,
         passes_over=("heavy", "hosts"),
     ),
@@ -140,14 +143,14 @@ CONTENDERS = (
         name="Crawlee",
         note="its Parsel crawler, all in memory",
         command=_script("crawlee_spider"),
-        needs="crawlee",
+        module="crawlee",
         slow=True,
     ),
     Contender(
         name="Crawlee with SQLite",
         note="its Parsel crawler, its queue and data in its SQLite storage",
         command=_script("crawlee_spider", "crawlee.db"),
-        needs="crawlee",
+        module="crawlee",
         slow=True,
         passes_over=("heavy",),
     ),
