@@ -151,10 +151,10 @@ CREATE TABLE export (                   -- how far each output file has come
     cursor TEXT NOT NULL                -- JSON: item (id of the last one written), bytes (written so far), …
 ) WITHOUT ROWID;
 
-CREATE TABLE seen (                     -- the seen-set as it was when the last large run was closed, to open the file fast
+CREATE TABLE seen (                     -- the seen-set, put away now and then, to open the file fast
     part   INTEGER PRIMARY KEY,
     marks  BLOB NOT NULL,               -- crawler/frontier/seen.py
-    upto   INTEGER NOT NULL             -- the last request it knows
+    upto   INTEGER NOT NULL             -- the last request it may know
 );
 
 CREATE TABLE count (                    -- one row, kept by the same transactions

@@ -13,6 +13,10 @@ is not faster. Neither are more and smaller buckets, and they take more.
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _BUCKETS = 1 << 16
 SHELVES = 1 << 8
@@ -46,6 +50,18 @@ class SeenSet:
         self._buckets[number] = bucket + rest
         self._size += 1
         return True
+
+    def update(self, marks: Iterable[bytes]) -> None:
+        """Add marks, new or not."""
+        for mark in marks:
+            self.add(mark)
+
+    def extend(self, marks: Iterable[bytes]) -> None:
+        """Add marks of which it is known that they are new. One that is not does no harm but to take room."""
+        buckets = self._buckets
+        for mark in marks:
+            buckets[mark[0] << 8 | mark[1]] += mark[2:]
+            self._size += 1
 
     def shelf(self, number: int) -> bytes:
         """One of `SHELVES` parts, from which `restore` makes it again."""
