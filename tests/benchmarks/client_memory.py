@@ -27,6 +27,9 @@ GROWTH_BYTES = 1_000_000
 """What memory may grow by from the first tenth of many requests to the last: less than a byte for each."""
 
 CONCURRENCY = 64
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""Modules are compiled before, as those of an installed package are: the compiler's memory is not the client's."""
+
 _STARTS = 9
 
 
@@ -64,7 +67,9 @@ def _tell_import() -> None:
         for _ in range(_STARTS):
             began_at = time.perf_counter()
             command = [sys.executable, "-c", f"import {module}; print(open('/proc/self/statm').read().split()[1])"]
-            pages = subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
+            pages = subprocess.run(
+                command, cwd=REPOSITORY, env=ENVIRONMENT, check=True, capture_output=True, text=True
+            ).stdout
             seconds.append(time.perf_counter() - began_at)
             resident = int(pages) * os.sysconf("SC_PAGE_SIZE")
         print(f"import {module}: {1000 * median(seconds):.0f} ms with the start of Python, {_mb(resident)} resident")
@@ -92,7 +97,9 @@ def _tell_repeat(url: str, requests: int) -> int:
 
 def _run(*arguments: str) -> list[Look]:
     command = [sys.executable, "-m", "tests.benchmarks.peers.resident", *arguments]
-    lines = subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    lines = subprocess.run(
+        command, cwd=REPOSITORY, env=ENVIRONMENT, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout.splitlines()
     return [Look(*map(int, line.split())) for line in lines]
 
 
