@@ -6,8 +6,9 @@ it is the one under which many who do not know of each other come to share fairl
 rate of starts. As long as a host has not complained there is no rate to keep to, and nothing is added to the spacing and
 the connections that the user set.
 
-* `QUOTA`: a 429 says that we ask too often. The rate is halved, as far down as the user lets it. Each answer gives back a
-  64th of the rate at which the host refused last: some 32 answers lead there again, and of about 33 requests one is refused.
+* `QUOTA`: a 429 says that we ask too often. The rate is halved, as far down as the user lets it. Each answer gives back a 64th
+  of the rate at which the host refused last: some 32 answers lead there again, and of about 33 requests one is refused.
+* `STATED_QUOTA`: one that says when to come again (Retry-After). That is done; beyond it, one request a second is slow enough.
 * `OVERLOAD`: a 503, or no answer at all. It may be the host, or one page; so the rate is halved, but not below one request in
   four times the latency, and an answer gives back an eighth. What is more is up to the pauses that such answers bring.
 * `LABOUR`: answers take twice as long as they did. This is TCP Vegas' sign that a queue grows (L. Brakmo, L. Peterson, 1995);
@@ -29,20 +30,21 @@ from typing import Final, NamedTuple
 
 
 class Trouble(NamedTuple):
-    """What a kind of complaint costs: the part of the rate that is left, and in how many answers the rate rises by as much as
-    it was before."""
+    """What a kind of complaint costs: the part of the rate that is left, in how many answers the rate rises by as much as it was
+    before, and up to what spacing, in seconds; None: some latencies."""
 
     factor: float
     steps: int
-    is_quota: bool = False
+    most: float | None = None
 
 
-QUOTA: Final = Trouble(1 / 2, 64, is_quota=True)
+QUOTA: Final = Trouble(1 / 2, 64, math.inf)
+STATED_QUOTA: Final = Trouble(1 / 2, 64, 1.0)
 OVERLOAD: Final = Trouble(1 / 2, 8)
 LABOUR: Final = Trouble(3 / 4, 8)
 
 _LATENCIES = 4.0
-"""Trouble other than a quota does not bring a host below one request in so many times its latency."""
+"""Without a quota, no trouble brings a host below one request in so many times its latency."""
 
 _RECENT = 1 / 8
 _USUAL = 1 / 128
@@ -209,14 +211,16 @@ class Pace:
             if rate == math.inf:
                 return False  # it was never seen at work: there is no rate to take a part of
             self._steps = trouble.steps
-        floor = 1.0 / self.max_delay
-        if not trouble.is_quota:
-            floor = max(floor, min(rate, _inverse(self.latency) / _LATENCIES))
+        floor = max(1.0 / self.max_delay, min(rate, self._floor(trouble)))
         self._complained_at = now
         self._steps = max(self._steps, trouble.steps)
         self._last_complaint = max(rate, floor)
         self._rate = max(rate * trouble.factor, floor)
         return True
+
+    def _floor(self, trouble: Trouble) -> float:
+        """The rate below which this kind of trouble brings no host."""
+        return _inverse(self.latency) / _LATENCIES if trouble.most is None else 1.0 / trouble.most
 
     def waited(self, seconds: float) -> None:
         """For so long no answer came: so long it takes, at the least."""

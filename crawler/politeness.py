@@ -20,7 +20,7 @@ from yarl import URL
 from client import ClientError, Origin, TooManyRedirects
 from client.resolver import is_public
 from crawler.outcome import Aside, Failed, Postponed, SetAside, Skip, Skipped
-from crawler.pace import OVERLOAD, QUOTA
+from crawler.pace import OVERLOAD, QUOTA, STATED_QUOTA
 from crawler.pacing import Pacing
 from crawler.retries import (
     HOLDING_STATUSES,
@@ -239,8 +239,10 @@ class Politeness:
         any other status. `attempt` is the request's next one, from 1."""
         if status not in HOLDING_STATUSES:
             return None
-        trouble = QUOTA if status == HTTPStatus.TOO_MANY_REQUESTS else OVERLOAD
         asked = retry_after_of(headers.get("Retry-After"))
+        trouble = OVERLOAD
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            trouble = QUOTA if asked is None else STATED_QUOTA
         return self._pacing.refused(host, began_at, trouble, asked=asked, attempt=attempt)
 
     def failed(self, lease: Lease, began_at: float, failure: Failure) -> Postponed | Failed | SetAside:

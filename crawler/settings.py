@@ -44,7 +44,7 @@ class Settings:
     """The least time between two request starts to one host."""
     adaptive: bool = True
     """Slow down for hosts that complain, fail or labour, and find back to their pace (crawler/pace.py)."""
-    max_delay: PositiveSeconds = 30.0
+    max_delay: PositiveSeconds = 5.0
     """The longest time between two starts that `adaptive` comes to by itself."""
     per_ip: Limit = 8
     """Connections at once to all hosts at one public address; 0: no limit."""

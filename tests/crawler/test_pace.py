@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.pace import LABOUR, OVERLOAD, QUOTA, Pace, Trouble
+from crawler.pace import LABOUR, OVERLOAD, QUOTA, STATED_QUOTA, Pace, Trouble
 
 PER_HOST = 2
 MAX_DELAY = 30.0
@@ -36,6 +36,8 @@ class Host:
         self.pace.begun(began_at)
         if trouble:
             self.refusals += 1
+            if trouble is QUOTA:
+                self.pace.refused(began_at, began_at)
             self.pace.complained(began_at, began_at + self.latency, trouble)
         else:
             self.pace.answered(began_at, self.latency)
@@ -60,7 +62,7 @@ def test_who_never_complains_is_never_slowed_down(latencies: list[float]) -> Non
     assert pace.connections == PER_HOST
 
 
-@given(st.lists(st.tuples(st.sampled_from([None, QUOTA, OVERLOAD, LABOUR]), st.floats(0.0, 60.0))))
+@given(st.lists(st.tuples(st.sampled_from([None, QUOTA, STATED_QUOTA, OVERLOAD, LABOUR]), st.floats(0.0, 60.0))))
 def test_the_pace_stays_within_bounds(events: list[tuple[Trouble | None, float]]) -> None:
     """Whatever happens: no spacing longer than allowed, never no connection, never more than allowed."""
     pace = new()
@@ -148,6 +150,14 @@ def test_pages_that_always_fail_slow_nobody_down() -> None:
     for _ in range(1000):
         host.ask(OVERLOAD if chance.random() < 0.1 else None)
     assert host.now - 100.0 < 2 * 1000 * host.latency / PER_HOST
+
+
+def test_who_says_when_to_come_again_is_believed() -> None:
+    """There are servers that refuse whatever they are asked for the first time."""
+    host = Host(latency=0.01)
+    for number in range(100):
+        host.ask(STATED_QUOTA if number % 2 else None)
+    assert host.pace.spacing <= 1.0
 
 
 def test_a_host_in_trouble_is_asked_ever_less_within_bounds() -> None:
