@@ -103,9 +103,7 @@ class StateFile:
         self.path = path
         self.is_running = is_locked(path)
         with _translated(path):
-            self._db = sqlite3.connect(
-                f"file:{quote(str(path.absolute()))}?mode={self._mode()}", uri=True, timeout=patience
-            )
+            self._db = sqlite3.connect(f"file:{quote(str(path.absolute()))}?{self._mode()}", uri=True, timeout=patience)
             try:
                 self._check()
             except BaseException:
@@ -114,8 +112,12 @@ class StateFile:
 
     def _mode(self) -> str:
         """Opened read-only, SQLite would leave its two side files behind, unless a crawl is there to remove them. So a file
-        at rest is opened for writing, where that can be; that nothing is written `query_only` sees to."""
-        return "ro" if self.is_running or not os.access(self.path, os.W_OK) else "rw"
+        at rest is opened for writing, where that can be; that nothing is written `query_only` sees to. Where it cannot,
+        SQLite could not make those files either, and opens the one alone if it is told that nobody will change it."""
+        if not self.is_running and os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK):
+            return "mode=rw"
+        is_whole = not (self.is_running or self.path.with_name(f"{self.path.name}-wal").exists())
+        return "mode=ro&immutable=1" if is_whole else "mode=ro"
 
     def _check(self) -> None:
         ((application,),) = self._db.execute("PRAGMA application_id")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import subprocess
 from contextlib import closing, contextmanager
@@ -123,6 +124,32 @@ def test_two_processes_do_not_crawl_with_one_file(paused: Paused) -> None:
         assert json.loads(paused.command.run("status", "one.crawl", "--json").out)["state"] == "running"
         first.terminate()
         assert finish(first).code == STOPPED
+
+
+def test_a_place_where_nothing_can_be_written(tmp_path: Path, server: WebServer) -> None:
+    """What is there can be looked into; to go on with it is refused, at once, with the reason; and once the place can be written
+    again, nothing is missing."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    if subprocess.run(("mount", "-t", "tmpfs", "tmpfs", folder), capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a file system")
+    try:
+        command = Command(tmp_path)
+        arguments = ("run", server.url, "--quiet", "-s", "retry_wait=0.01", "--state", folder / "a.crawl")
+        assert command.run(*arguments, "--max-pages", "20").code == STOPPED
+        before = (folder / "a.crawl").read_bytes()
+        subprocess.run(("mount", "-o", "remount,ro", folder), check=True)
+        assert json.loads(command.run("status", folder / "a.crawl", "--json").out)["urls"]["done"] == 20
+        assert len(command.run("sql", folder / "a.crawl", "SELECT * FROM pages WHERE status").out.splitlines()) >= 20
+        for state in ("a.crawl", "new.crawl"):
+            refused = command.run("run", server.url, "--state", folder / state)
+            complains(refused, CRAWL_FAILED, re.escape(state), "Read-only")
+        assert [(path.name, path.read_bytes()) for path in folder.iterdir()] == [("a.crawl", before)]
+        subprocess.run(("mount", "-o", "remount,rw", folder), check=True)
+        assert command.run(*arguments).code == FINISHED
+        check_invariants(folder / "a.crawl")
+    finally:
+        subprocess.run(["umount", folder], check=True)
 
 
 class SmallDisk(NamedTuple):
