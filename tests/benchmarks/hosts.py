@@ -145,7 +145,8 @@ def _spread(figures: list[float]) -> str:
 def _rate(hosts: int, pages: int, delay: float, dumb: int) -> float:
     """Pages a second of hosts that answer, until the last of these is served."""
     with tempfile.TemporaryDirectory() as name, Swarm(Path(name), hosts=hosts, pages=pages, dumb=dumb) as swarm:
-        with subprocess.Popen(_arguments(Path(name), swarm, delay, 64 + hosts // 100), cwd=name) as crawl:
+        arguments = _arguments(Path(name), swarm, delay, 64 + hosts // 100)
+        with subprocess.Popen(arguments, cwd=name, stderr=subprocess.DEVNULL) as crawl:
             wanted = (hosts - dumb) * pages + dumb
             if not swarm.wait(wanted, timeout=3600):
                 raise SystemExit(f"{swarm.answered()} of {wanted} requests came")
