@@ -51,3 +51,13 @@ def test_it_can_be_put_away_and_taken_out() -> None:
 def test_a_damaged_part_is_refused(damaged: bytes) -> None:
     with pytest.raises(ValueError, match="part 3 of the seen-set is damaged"):
         SeenSet().restore(3, damaged)
+
+
+@given(MARKS, MARKS)
+def test_marks_that_are_known_to_be_new_need_no_look_up(old: list[bytes], more: list[bytes]) -> None:
+    """Given in spite of being known they are there all the same."""
+    seen = SeenSet()
+    seen.update(old)
+    seen.extend(more)
+    assert all(mark in seen for mark in old + more)
+    assert not any(seen.add(mark) for mark in old + more)

@@ -469,3 +469,39 @@ async def test_a_seen_set_that_knows_more_than_the_file_is_made_anew(
     second = await SqliteFrontier.open(path, spider="test")
     assert await second.add([Links([url(n) for n in range(150)])]) == 30
     await second.close()
+
+
+async def test_a_clock_set_back_while_it_runs_hides_nothing(
+    path: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frontier = await SqliteFrontier.open(path, spider="test")
+    try:
+        await frontier.add([Links([url(1), url(2)])])
+        first, _ = await frontier.lease([HOST], 2)
+        before = frontier.now()
+        monkeypatch.setattr(time, "time", lambda: 1000.0)
+        await end(frontier, first, Postponed(error="http: 503", not_before=before))
+        assert frontier.now() >= before
+        assert (await one(frontier)).attempts == 1
+        await frontier.add([Request(url(3))])
+        assert (await one(frontier)).url == url(3)
+    finally:
+        await frontier.close()
+    assert ask("SELECT ended >= started, seen >= started FROM run") == [(1, 1)]
+
+
+async def test_a_clock_set_back_between_runs_hides_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was put off by an hour is due an hour after the file's latest instant, whatever the system's clock says."""
+    first = await SqliteFrontier.open(path, spider="test")
+    await first.add([Request(url())])
+    latest = first.now()
+    await end(first, await one(first), Postponed(error="http: 503", not_before=latest))
+    await first.close()
+    monkeypatch.setattr(time, "time", lambda: latest - 86_400)
+    second = await SqliteFrontier.open(path, spider="test")
+    try:
+        assert second.now() >= latest
+        assert (await one(second)).attempts == 1
+        assert 0 <= second.elapsed_before < 60
+    finally:
+        await second.close()
