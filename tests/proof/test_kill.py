@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from tests.servers.web import Answer, Asked
 
-OPTIONS = ("--concurrency", "16", "--per-host", "16", "-s", "retry_wait=0.02")
+OPTIONS = ("--concurrency", "16", "--per-host", "16", "-s", "retry_wait=0.02", "-s", "commit_interval=0.02")
+"""Commits come fast, so that a crawl gets on between two kills that are a fraction of a second apart."""
 LONG_KILLS = int(os.environ.get("KILLS", "100"))
 SECONDS_A_KILL = 30
 """Many times what one takes."""
