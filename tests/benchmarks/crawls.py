@@ -17,7 +17,7 @@ from tests.benchmarks.ledger import Ledger, Run
 from tests.benchmarks.measure import Failure, measure
 from tests.benchmarks.options import common, names
 from tests.benchmarks.sites import SITES
-from tests.benchmarks.tables import crawls_table
+from tests.benchmarks.tables import crawl_ratios, crawls_table
 from tests.benchmarks.versions import versions
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ def main() -> None:
             comparison = Comparison(site, contenders, ledger, folder / site.name)
             comparison.run(rounds=options.rounds, slow_rounds=options.slow_rounds)
     for site in sites:
-        print(f"\n{site.title}\n\n{crawls_table(ledger.of(site.name))}")
+        found = ledger.of(site.name)
+        print(f"\n{site.title}\n\n{crawls_table(found)}\n\n{crawl_ratios(found)}")
 
 
 class Comparison:
