@@ -140,15 +140,16 @@ class Call:
     def _begin(self, connection: Connection, request: ClientRequest) -> Exchange:
         data, is_whole = request.wire()
         connection.began()
+        settings = self.settings
         return connection.protocol.begin(
             request.method,
             request.url,
             data,
-            self.settings.read_policy,
-            is_whole=is_whole,
-            may_upgrade=request.asks_upgrade,
-            deadline_at=self.deadline_at,
-            sock_read=self.settings.timeout.sock_read,
+            settings.read_policy,
+            is_whole,
+            request.asks_upgrade,
+            self.deadline_at,
+            settings.timeout.sock_read,
         )
 
     async def _tell_sent(self, request: ClientRequest, exchange: Exchange) -> None:

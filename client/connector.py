@@ -177,7 +177,7 @@ class BaseConnector(ABC):
         It spares most requests of a busy session a coroutine.
         """
         key = req.connection_key
-        if key not in self._idle or self._is_closed:
+        if self._is_closed or not self._idle.has(key):
             return None
         slot = self._limits.acquire_nowait(self._limits.host_of(key.origin))
         if slot is None:

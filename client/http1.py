@@ -109,13 +109,12 @@ class Http1Protocol(asyncio.Protocol):
 
     # -- what the user of the connection calls --------------------------------------------------------------------
 
-    def begin(
+    def begin(  # noqa: PLR0917  called for every request: keywords cost
         self,
         method: str,
         url: URL,
         data: bytes,
         policy: ReadPolicy,
-        *,
         is_whole: bool = True,
         may_upgrade: bool = False,
         deadline_at: float = inf,
@@ -208,7 +207,11 @@ class Http1Protocol(asyncio.Protocol):
             content_before = 0
         else:
             content_before = exchange.body.total_bytes
-        error = self._advance(exchange, data)
+        error = self._parse(data) if self._refusal is None else self._retry_refused()
+        while error is not None and exchange.head is None and not isinstance(error, HttpParserCallbackError):
+            error = self._parse_tidied(error)
+            if not self._head_at:  # else it was a 1xx, and the head behind it is refused too
+                break
         if exchange.is_complete:
             if error is not None or (exchange.ends_at_head and not data.endswith(b"\n")):
                 exchange.keeps_alive = False  # bytes after the response
@@ -218,19 +221,9 @@ class Http1Protocol(asyncio.Protocol):
         else:
             self._check_bounds(exchange, len(data), content_before)
 
-    def _advance(self, exchange: Exchange, data: bytes) -> HttpParserError | None:
-        """Have the parser read on, with a head that it refuses put in order; returns what it objects to in the end."""
-        if self._refusal is None:
-            error = self._parse(data)
-        elif has_blank_line(b"".join(self._pieces[-3:])):
-            error = self._refusal
-        else:
-            return None
-        while error is not None and exchange.head is None and not isinstance(error, HttpParserCallbackError):
-            error = self._parse_tidied(error)
-            if not self._head_at:  # else it was a 1xx, and the head behind it is refused too
-                break
-        return error
+    def _retry_refused(self) -> HttpParserError | None:
+        """More of a head that the parser has refused: the refusal again, to be looked into once the head is whole."""
+        return self._refusal if has_blank_line(b"".join(self._pieces[-3:])) else None
 
     def _parse(self, data: bytes) -> HttpParserError | None:
         """Have the parser read on; returns what it objects to."""

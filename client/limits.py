@@ -70,7 +70,7 @@ class Slot:
         """Give the slot back; once is enough, more does no harm."""
         if not self._released:
             self._released = True
-            self._limits._released(self._host, started=self._started)
+            self._limits._released(self._host, self._started)
             self._started = True
 
 
@@ -306,9 +306,9 @@ class HostLimits:
         self._count_start(record)
         self._changed(record, math.inf)
 
-    def _released(self, record: _Host, *, started: bool) -> None:
+    def _released(self, record: _Host, has_started: bool) -> None:
         was_shut = record.starting or (record.limit and record.active >= record.limit)
-        if not started and record.starting:  # a start that failed has still knocked at the host's door
+        if not has_started and record.starting:  # a start that failed has still knocked at the host's door
             self._count_start(record)
         record.active -= 1
         self._active -= 1

@@ -28,7 +28,8 @@ class IdlePool:
     def __len__(self) -> int:
         return len(self._by_age)
 
-    def __contains__(self, key: ConnectionKey) -> bool:
+    def has(self, key: ConnectionKey) -> bool:
+        """Whether `take` may find a connection with this key."""
         return key in self._by_key
 
     def take(self, key: ConnectionKey) -> Http1Protocol | None:
