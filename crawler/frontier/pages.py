@@ -154,8 +154,8 @@ class Pages:
         rowid = None
         if kind == _TABLE_LEAF:
             rowid, position = _varint(page, position)
-        if size > self._count * self._page_bytes:
-            raise ValueError("larger than its file")
+        if max(size, rowid or 0) > self._count * self._page_bytes:
+            raise ValueError("larger, or more, than its file could hold")
         return Row(rowid, _record(self._payload(page, position, size, kind)))
 
     def _payload(self, page: bytes, position: int, size: int, kind: int) -> bytes:

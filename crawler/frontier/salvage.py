@@ -79,16 +79,9 @@ def _shape(db: sqlite3.Connection, table: str, is_without_rowid: bool) -> Shape:
 # ---------------------------------------------------------------------- what makes sense in a row
 
 
-def _is_object(text: Any) -> bool:
+def _is_json(text: Any, kind: type) -> bool:
     try:
-        return isinstance(_decode(text), dict)
-    except (msgspec.MsgspecError, ValueError):
-        return False
-
-
-def _is_list(text: Any) -> bool:
-    try:
-        return isinstance(_decode(text), list)
+        return isinstance(_decode(text), kind)
     except (msgspec.MsgspecError, ValueError):
         return False
 
@@ -111,17 +104,17 @@ def _is_frame(data: Any) -> bool:
 
 
 def _is_cursor(row: Values) -> bool:
-    return _is_object(row[1]) and isinstance(_decode(str(row[1])).get("item"), int)
+    return _is_json(row[1], dict) and isinstance(_decode(str(row[1])).get("item"), int)
 
 
 _SENSE: Mapping[str, Callable[[Values], bool]] = {
     "request": lambda row: _is_canonical(row[2]) and isinstance(row[3], int) and row[3] >= 0,
     "result": lambda row: row[1] in ("done", "failed", "skipped"),
-    "item": lambda row: _is_object(row[2]),
+    "item": lambda row: _is_json(row[2], dict),
     "body": lambda row: _is_frame(row[1]),
-    "response": lambda row: _is_list(row[1]),
-    "cookie": lambda row: _is_object(row[3]),
-    "instruction": lambda row: _is_object(row[3]) or _is_list(row[3]),
+    "response": lambda row: _is_json(row[1], list),
+    "cookie": lambda row: _is_json(row[3], dict),
+    "instruction": lambda row: _is_json(row[3], dict) or _is_json(row[3], list),
     "export": _is_cursor,
     "meta": lambda row: not _is_cursor(row),
 }
@@ -134,13 +127,13 @@ def _mended(table: str, row: Values) -> Values:
         place = {"queue": 5, "aside": 4, "lease": 4}[table]
         if row[place] is not None and not _is_hop(row[place]):
             return (*row[:place], None, *row[place + 1 :])
-    if table == "result" and row[9] is not None and not _is_list(row[9]):
+    if table == "result" and row[9] is not None and not _is_json(row[9], list):
         return (*row[:9], None, *row[10:])
     return row
 
 
 def _is_hop(text: Any) -> bool:
-    return _is_list(text) and len(hop := _decode(text)) == 3 and _is_canonical(hop[0])
+    return _is_json(text, list) and len(hop := _decode(text)) == 3 and _is_canonical(hop[0])
 
 
 # ---------------------------------------------------------------------- from pages to tables
@@ -150,16 +143,20 @@ def fill(db: sqlite3.Connection, pages: Pages) -> dict[str, int]:
     """Copy every row that makes sense into the tables of `db`; requests of which no more than the URL does are listed in
     `unclear`, too. Returns the counts as the damaged file had them, if it still had."""
     known = shapes()
+    fitting: dict[tuple[object, ...], list[Shape]] = {}
     pending: dict[str, list[Values]] = {shape.table: [] for shape in known}
     counts: Values = ()
     for row in pages.rows():
-        if not (placed := _placed(row, known)):
+        kinds = (row.rowid is None, *map(type, row.values))
+        if kinds not in fitting:
+            fitting[kinds] = [shape for shape in known if shape.fits(row)]
+        if not (placed := _placed(row, fitting[kinds])):
             continue
         table, values = placed
         if table == "count":
             counts = values
         elif table != "seen":  # made again from the requests
-            if table == "request" and values[5] is not None and not _is_object(values[5]):
+            if table == "request" and values[5] is not None and not _is_json(values[5], dict):
                 db.execute("INSERT OR IGNORE INTO unclear VALUES (?)", values[:1])
                 values = (*values[:5], None)
             pending[table].append(values)
@@ -171,14 +168,13 @@ def fill(db: sqlite3.Connection, pages: Pages) -> dict[str, int]:
     return dict(zip(names, counts, strict=False))
 
 
-def _placed(row: Row, known: Sequence[Shape]) -> tuple[str, Values] | None:
+def _placed(row: Row, fitting: Sequence[Shape]) -> tuple[str, Values] | None:
     """The table that a row belongs to, and what makes sense of it."""
-    for shape in known:
-        if shape.fits(row):
-            values = shape.completed(row)
-            makes_sense = _SENSE.get(shape.table)
-            if makes_sense is None or makes_sense(values):
-                return shape.table, _mended(shape.table, values)
+    for shape in fitting:
+        values = shape.completed(row)
+        makes_sense = _SENSE.get(shape.table)
+        if makes_sense is None or makes_sense(values):
+            return shape.table, _mended(shape.table, values)
     return None
 
 
