@@ -81,31 +81,38 @@ def _faults_of(path: Path) -> list[str]:
 
 
 def _write(path: Path, fresh: Path, done: Repair) -> None:
-    with Pages(path) as pages, closing(sqlite3.connect(fresh, isolation_level=None)) as db:
+    """Make the new file `fresh`, and note what came of it."""
+    with Pages(path) as pages:
         if pages.version > VERSION:
             raise StateTooNew(
                 f"{path} has schema {pages.version}; this version of the program knows {VERSION} at most: update it"
             )
         try:
-            db.executescript(
-                f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -200000; BEGIN;"
-                f"{script('schema.sql')} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
-                f"CREATE TEMP TABLE unclear (request INTEGER PRIMARY KEY);"
-            )
-            known = fill(db, pages)
-            done.broken_pages = pages.broken
-            _tell_losses(db, known, done)
-            if not done.saved.get("request"):
-                raise StateDamaged(f"{path} holds nothing of a crawl that could be read")
-            db.create_function("host_of", 1, _host_of, deterministic=True)
-            db.executescript(f"BEGIN; {script('repair.sql')} COMMIT;")
-            left = list(faults(db))
+            with closing(sqlite3.connect(fresh, isolation_level=None)) as db:
+                left = _save(pages, db, done)
         except sqlite3.Error as error:
             raise StorageError(f"cannot write what was saved of {path}: {error}; make room and try again") from error
+    if not done.saved["request"]:
+        raise StateDamaged(f"{path} holds nothing of a crawl that could be read")
     if left:
         raise StateDamaged(f"{path} could not be mended: {'; '.join(left)}")
     with fresh.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def _save(pages: Pages, db: sqlite3.Connection, done: Repair) -> list[str]:
+    """Fill an empty database with what can be read, and make a whole of it; what is wrong with it all the same."""
+    db.executescript(
+        f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -200000; BEGIN;"
+        f"{script('schema.sql')} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
+        f"CREATE TEMP TABLE unclear (request INTEGER PRIMARY KEY);"
+    )
+    known = fill(db, pages)
+    done.broken_pages = pages.broken
+    _tell_losses(db, known, done)
+    db.create_function("host_of", 1, _host_of, deterministic=True)
+    db.executescript(f"BEGIN; {script('repair.sql')} COMMIT;")
+    return list(faults(db))
 
 
 def _tell_losses(db: sqlite3.Connection, known: Mapping[str, int], done: Repair) -> None:

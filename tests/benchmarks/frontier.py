@@ -175,9 +175,12 @@ def _tell(name: str, growth: Growth) -> None:
     slowest = [min(getattr(part, f"{kind}_a_second") for part in growth.parts) for kind in ("new", "offered")]
     print(
         f"{name}: {last.urls:,} URLs from {growth.offered:,} links in {growth.seconds:.0f} s ({growth.cpu_seconds:.0f} s CPU)\n"
-        f"  new, a second: {last.new_a_second:,.0f} in the last tenth, {slowest[0]:,.0f} in the slowest\n"
-        f"  offered, 80 % known, a second: {last.offered_a_second:,.0f} in the last tenth, {slowest[1]:,.0f} in the slowest\n"
-        f"  handed out and settled, a second: {growth.taken_a_second:,.0f} ({growth.taken:,} requests)\n"
+        f"  new, a second: {last.new_a_second:,.0f} in the last tenth ({last.new_a_cpu_second:,.0f} a CPU-second), "
+        f"{slowest[0]:,.0f} in the slowest\n"
+        f"  offered, 80 % known, a second: {last.offered_a_second:,.0f} in the last tenth "
+        f"({last.offered_a_cpu_second:,.0f} a CPU-second), {slowest[1]:,.0f} in the slowest\n"
+        f"  handed out and settled, a second: {growth.taken_a_second:,.0f} ({growth.taken_a_cpu_second:,.0f} a "
+        f"CPU-second; {growth.taken:,} requests)\n"
         f"  memory: {growth.peak_bytes / 1e6:,.0f} MB at most, {growth.peak_bytes / last.urls:,.0f} bytes a URL\n"
         f"  on disk: {growth.disk_bytes / 1e6:,.0f} MB, {growth.disk_bytes / last.urls:.0f} bytes a URL; "
         f"closed in {growth.close_seconds:.2f} s",

@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from client.origin import HostKey
-from crawler.errors import StateDamaged, StateLocked, StateTooNew, UsageError
+from crawler.errors import StateDamaged, StateLocked, StateTooNew, StorageError, UsageError
 from crawler.frontier import SqliteFrontier, integrity
 from crawler.frontier.repair import repair
 from crawler.frontier.salvage import Shape, shapes
 from crawler.frontier.statefile import StateFile
 from crawler.request import Links
 from tests.crawler.frontier.damage import PAGE, Layout, build, go_on, rows, scratch, spoil
+from tests.crawler.frontier.test_full_disk import file_size_limit
 from tests.crawler.frontier.test_migrations import VERSION_1
 from tests.proof.crawlfile import check_invariants
 
@@ -219,6 +220,14 @@ def test_what_is_no_crawl_is_refused_and_left_alone(path: Path) -> None:
     with pytest.raises(StateDamaged, match="nothing of a crawl"):
         repair(path)
     assert (path.read_bytes(), len(list(path.parent.iterdir()))) == (before, 1)
+
+
+def test_a_full_disk_leaves_all_as_it_was(copy: Path) -> None:
+    spoil(copy, {1}, random.Random(1))
+    before = copy.read_bytes()
+    with file_size_limit(100_000), pytest.raises(StorageError, match="make room"):
+        repair(copy)
+    assert (copy.read_bytes(), list(copy.parent.iterdir())) == (before, [copy])
 
 
 def test_a_newer_file_is_refused(copy: Path) -> None:
