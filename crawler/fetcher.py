@@ -88,10 +88,10 @@ class Fetcher:
 
     def _refused(self, lease: Lease, page: Page, began: float) -> Postponed | Failed:
         """Another try, not before the host's pause is over; or the end."""
-        pause = self._politeness.heed(lease.host, began, page.status, page.headers, attempt=lease.attempts + 1)
+        asked = self._politeness.heed(lease.host, began, page.status, page.headers)
         failure = failure_of_status(page.status)
         assert failure
-        return self._fail(lease, page, failure, retry_after=pause)
+        return self._fail(lease, page, failure, retry_after=asked)
 
     def _fail(
         self, lease: Lease, page: Page, failure: Failure, *, retry_after: float | None = None

@@ -7,8 +7,10 @@ rate of starts. As long as a host has not complained there is no rate to keep to
 the connections that the user set.
 
 * `QUOTA`: a 429 says that we ask too often. The rate is halved, as far down as the user lets it. Each answer gives back a 64th
-  of the rate at which the host refused last: some 32 answers lead there again, and of about 33 requests one is refused.
-* `STATED_QUOTA`: one that says when to come again (Retry-After). That is done; beyond it, one request a second is slow enough.
+  of the rate at which the host refused last (or of one a second, if that is more): some 32 answers lead there again, and of
+  about 33 requests one is refused.
+* `STATED_QUOTA`: one that says when to come again (Retry-After). That is done; beyond it, one request a second is slow enough,
+  and an answer gives back a 32nd.
 * `OVERLOAD`: a 503, or no answer at all. It may be the host, or one page; so the rate is halved, but not below one request in
   four times the latency, and an answer gives back an eighth. What is more is up to the pauses that such answers bring.
 * `LABOUR`: answers take twice as long as they did. This is TCP Vegas' sign that a queue grows (L. Brakmo, L. Peterson, 1995);
@@ -39,9 +41,12 @@ class Trouble(NamedTuple):
 
 
 QUOTA: Final = Trouble(1 / 2, 64, math.inf)
-STATED_QUOTA: Final = Trouble(1 / 2, 64, 1.0)
+STATED_QUOTA: Final = Trouble(1 / 2, 32, 1.0)
 OVERLOAD: Final = Trouble(1 / 2, 8)
 LABOUR: Final = Trouble(3 / 4, 8)
+
+_LEAST_UNIT = 1.0
+"""Rates rise by parts of this at the least, in starts a second: else the way back from a low one would take hours."""
 
 _LATENCIES = 4.0
 """Without a quota, no trouble brings a host below one request in so many times its latency."""
@@ -214,7 +219,7 @@ class Pace:
         floor = max(1.0 / self.max_delay, min(rate, self._floor(trouble)))
         self._complained_at = now
         self._steps = max(self._steps, trouble.steps)
-        self._last_complaint = max(rate, floor)
+        self._last_complaint = max(rate, _LEAST_UNIT)
         self._rate = max(rate * trouble.factor, floor)
         return True
 
@@ -255,7 +260,7 @@ class Pace:
         self.failures = failures
         if spacing > 0.0:
             self._rate = max(1.0 / spacing, 1.0 / self.max_delay)
-            self._last_complaint = self._rate
+            self._last_complaint = max(self._rate, _LEAST_UNIT)
 
     def forget_rate(self) -> None:
         """Go back to what the user set."""

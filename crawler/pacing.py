@@ -31,7 +31,7 @@ _CANDIDATES = 8
 """Of so many hosts known longest, the one with the least to remember is forgotten."""
 
 _REFUSALS_A_TURN = 16
-"""So many in a row lengthen a pause as a further attempt does: it is not one page, it is the host."""
+"""So many in a row double a pause: it is not one page, it is the host."""
 
 _STRANGERS = 3
 """A host that has never answered is given the third part of the rests."""
@@ -65,11 +65,9 @@ class Pacing:
             if pace.is_free or pace.requests % _ANSWERS_A_NOTE == 0:
                 self._note(host, pace)
 
-    def refused(
-        self, host: HostKey, began_at: float, trouble: Trouble, *, asked: float | None, attempt: int = 1
-    ) -> float:
+    def refused(self, host: HostKey, began_at: float, trouble: Trouble, *, asked: float | None) -> float:
         """The host asks to be left alone, for so many seconds, or does not say for how long: then it is for a while that grows
-        with the number of the attempt and when many refusals follow each other. Returns the seconds for which it will be.
+        when many refusals follow each other. Returns the seconds for which it will be.
         """
         now = time.monotonic()
         pace = self._paces.get(host) or self._enter(host)
@@ -77,8 +75,7 @@ class Pacing:
         pace.refused(began_at, now)
         most = self._settings.max_retry_wait
         if asked is None:
-            turn = attempt + pace.pauses_in_a_row // _REFUSALS_A_TURN
-            pause = back_off(turn, first=self._settings.retry_wait, most=most)
+            pause = back_off(1 + pace.pauses_in_a_row // _REFUSALS_A_TURN, first=self._settings.retry_wait, most=most)
         else:
             pause = min(asked, most)
             if asked > most:

@@ -232,18 +232,17 @@ class Politeness:
 
     # ------------------------------------------------------------------ after a request
 
-    def heed(
-        self, host: HostKey, began_at: float, status: int, headers: Mapping[str, str], *, attempt: int = 1
-    ) -> float | None:
-        """Pause the host as a 429 or 503 asks, by Retry-After or else for a while; returns the seconds of the pause, None for
-        any other status. `attempt` is the request's next one, from 1."""
+    def heed(self, host: HostKey, began_at: float, status: int, headers: Mapping[str, str]) -> float | None:
+        """Pause the host as a 429 or 503 asks, by Retry-After or else for a while; returns the seconds that it asks for, as far
+        as they are granted; None if it does not say, or for any other status."""
         if status not in HOLDING_STATUSES:
             return None
         asked = retry_after_of(headers.get("Retry-After"))
         trouble = OVERLOAD
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             trouble = QUOTA if asked is None else STATED_QUOTA
-        return self._pacing.refused(host, began_at, trouble, asked=asked, attempt=attempt)
+        pause = self._pacing.refused(host, began_at, trouble, asked=asked)
+        return None if asked is None else pause
 
     def failed(self, lease: Lease, began_at: float, failure: Failure) -> Postponed | Failed | SetAside:
         """What becomes of a request to which no answer came, or none of use. It may be the host's fault: then the host rests,

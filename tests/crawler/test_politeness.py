@@ -229,14 +229,17 @@ async def test_retry_after_is_done_up_to_a_bound(tmp_path: Path, value: str, sec
         assert polite.heed(H, 1.0, 404, {"Retry-After": value}) is None
 
 
-async def test_pauses_grow_with_the_attempts(tmp_path: Path) -> None:
-    async with manners(tmp_path, Settings(retry_wait=2.0)) as polite:
-        for attempt in range(1, 6):
-            pauses = [
-                polite.heed(HostKey(f"{attempt}.{number}"), 1.0, 503, {}, attempt=attempt) for number in range(50)
-            ]
-            assert all(pause is not None and 0.0 <= pause <= 2.0**attempt for pause in pauses)
-            assert len(set(pauses)) > 1, "jitter"
+async def test_without_retry_after_pauses_are_drawn_and_grow(tmp_path: Path) -> None:
+    """Twice as long after each sixteen refusals in a row, up to the bound; an answer ends the row."""
+    async with manners(tmp_path, Settings(retry_wait=2.0, max_retry_wait=50.0)) as polite:
+        for bound in (2.0, 4.0, 8.0, 16.0, 32.0, 50.0, 50.0):
+            pauses = []
+            for _ in range(16):
+                polite.limits.unhold(H)
+                assert polite.heed(H, time.monotonic(), 503, {}) is None
+                pauses.append(polite.limits.ready_at(H) - time.monotonic())
+            assert max(pauses[:-1]) <= bound
+            assert len(set(pauses)) > 1
 
 
 # -- one run after the other ------------------------------------------------------------------------------------------
