@@ -1,7 +1,8 @@
 """One request and its response, as far as a connection knows them: what has arrived, and who waits for it."""
 
 import asyncio
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 from yarl import URL
 
@@ -18,7 +19,8 @@ class HeadTooLarge(WireError):
     """The head exceeds a limit of `WireLimits`."""
 
 
-class ReadPolicy(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ReadPolicy:
     """How responses are received; sizes in bytes. One object serves a whole session."""
 
     max_line_size: int = 8190

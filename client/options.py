@@ -167,7 +167,7 @@ def _read_policy(options: RequestOptions, policy: ReadPolicy) -> ReadPolicy:
     changes: dict[str, Any] = {
         _READ_OPTIONS[name]: value for name, value in options.items() if name in _READ_OPTIONS and value is not None
     }
-    return policy._replace(**changes) if changes else policy
+    return replace(policy, **changes) if changes else policy
 
 
 def _send_policy(options: RequestOptions, policy: SendPolicy) -> SendPolicy:
