@@ -256,12 +256,13 @@ class Crawl:
         return done + under_way < most
 
     async def _seed(self, frontier: SqliteFrontier) -> None:
-        """Offer the spider's seeds; those of an earlier run are known already."""
+        """Take up what a larger budget allows, then offer the spider's seeds; those of an earlier run are known already."""
         frontier.attach(
             admit=self._admission.refuse,
             on_queued=lambda _host, _not_before: None,
             max_pages_per_host=self._settings.max_pages_per_host,
         )
+        await frontier.fill_budgets()
         chunk: list[Request | Links] = []
         with _faults_of_the_spider("start()"):
             async for seed in _seeds_of(self._spider):

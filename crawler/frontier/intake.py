@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _OVER_BUDGET = SetAside(Aside.BUDGET)
 
+_ANY_NUMBER = 1 << 62
+
 
 class Intake:
     """What has been seen, which hosts are known, how many requests are in which state; and the batch that pends.
@@ -168,10 +170,14 @@ class Intake:
         return f"{host_id} {url}"
 
     def _over_budget(self, host: HostKey, host_id: int) -> SetAside | None:
+        return None if self.room(host, host_id) else _OVER_BUDGET
+
+    def room(self, host: HostKey, host_id: int) -> int:
+        """How many more requests of a host may be let in."""
         budget = self.max_pages_per_host
         if (state := self.host_states.get(host)) and state.budget is not None:
             budget = state.budget
-        return _OVER_BUDGET if budget and self.admitted[host_id] >= budget else None
+        return max(0, budget - self.admitted[host_id]) if budget else _ANY_NUMBER
 
     def let_in(self, host_id: int, requests: int = 1) -> None:
         """Count so many more requests of a host as let in."""

@@ -35,6 +35,16 @@ WHERE (:host IS NULL OR aside.host = :host) AND (:reason IS NULL OR aside.reason
 AND (:url IS NULL OR request.url = :url)
 ORDER BY aside.request LIMIT :limit"""
 
+_LIMITED = "SELECT DISTINCT host FROM aside WHERE reason = 'budget' AND host = coalesce(?, host)"
+
+_WITHIN_BUDGET = """
+SELECT request, host, rank, attempts, hop FROM (
+    SELECT aside.*, json_extract(wanted.value, '$[1]') AS room,
+           row_number() OVER (PARTITION BY aside.host ORDER BY aside.rank, aside.request) AS place
+    FROM json_each(:rooms) AS wanted JOIN aside ON aside.host = json_extract(wanted.value, '$[0]')
+    WHERE aside.reason = 'budget')
+WHERE place <= room LIMIT :limit"""
+
 _OF_FAILED = """
 SELECT result.request, request.url, result.final_url, result.redirects, result.size
 FROM result JOIN request ON request.id = result.request
@@ -67,20 +77,32 @@ class Orders:
             self._intake.counts.queued -= len(rows)
             self._intake.let_in(number, -len(rows))
 
-        return await self._move(_OF_QUEUE, {"host": number}, take)
+        return await self._move(_OF_QUEUE, lambda: {"host": number}, take)
 
     async def release(self, host: HostKey | None, reason: Aside | None, url: str | None) -> int:
-        intake = self._intake
-
-        def take(rows: Sequence[Row]) -> None:
-            for request, number, rank, attempts, hop in rows:
-                intake.batch.released.append(request)
-                intake.counts.aside -= 1
-                intake.let_in(number)
-                intake.enqueue(intake.host_names[number], (number, rank, request, 0.0, attempts, hop))
-
         wanted = {"host": self._number_of(host), "reason": reason.value if reason else None, "url": url}
-        return await self._move(_OF_ASIDE, wanted, take)
+        return await self._move(_OF_ASIDE, lambda: wanted, self._take_back)
+
+    async def fill_budgets(self, host: HostKey | None) -> int:
+        intake = self._intake
+        if not intake.counts.aside:
+            return 0
+        limited = await self._file.read(_LIMITED, (self._number_of(host),))
+        hosts = [number for (number,) in limited]
+
+        def rooms() -> Mapping[str, Any]:
+            each = ((number, intake.room(intake.host_names[number], number)) for number in hosts)
+            return {"rooms": msgspec.json.encode([(number, room) for number, room in each if room]).decode()}
+
+        return await self._move(_WITHIN_BUDGET, rooms, self._take_back)
+
+    def _take_back(self, rows: Sequence[Row]) -> None:
+        intake = self._intake
+        for request, number, rank, attempts, hop in rows:
+            intake.batch.released.append(request)
+            intake.counts.aside -= 1
+            intake.let_in(number)
+            intake.enqueue(intake.host_names[number], (number, rank, request, 0.0, attempts, hop))
 
     async def retry(self, statuses: Iterable[int] | None, kinds: Iterable[str] | None, host: HostKey | None) -> int:
         def take(rows: Sequence[Row]) -> None:
@@ -100,7 +122,7 @@ class Orders:
             "kinds": msgspec.json.encode(list(kinds or ())).decode(),
             "host": self._number_of(host),
         }
-        return await self._move(_OF_FAILED, wanted, take)
+        return await self._move(_OF_FAILED, lambda: wanted, take)
 
     async def reprioritise(self, host: HostKey | None, url_like: str | None, priority: int) -> int:
         wanted = {"rank": -priority, "host": self._number_of(host), "like": url_like}
@@ -112,13 +134,15 @@ class Orders:
         """The number of a host; 0, which none has, for one that is not known; None for None: any."""
         return None if host is None else self._intake.host_ids.get(host, 0)
 
-    async def _move(self, select: str, wanted: Mapping[str, Any], take: Callable[[Sequence[Row]], None]) -> int:
+    async def _move(
+        self, select: str, wanted: Callable[[], Mapping[str, Any]], take: Callable[[Sequence[Row]], None]
+    ) -> int:
         """Let `take` have the rows of `select` until there are none left; returns how many there were. A commit takes
-        those that were taken out of where they were selected from."""
+        those that were taken out of where they were selected from. `wanted` gives the parameters, each time anew."""
         moved = 0
         async with self._file.turn:
             await self._commits.commit()
-            while rows := await self._file.read(select, {**wanted, "limit": _ROWS_AT_ONCE}):
+            while rows := await self._file.read(select, {**wanted(), "limit": _ROWS_AT_ONCE}):
                 take(rows)
                 await self._commits.commit()
                 moved += len(rows)

@@ -188,6 +188,10 @@ class Frontier(Protocol):
         """Queue again what stands aside: of one host, for one reason, one URL, or everything; returns how many. They count
         against the budget of their host, but are not held to it."""
 
+    async def fill_budgets(self, *, host: HostKey | None = None) -> int:
+        """Queue again what was set aside for a budget that leaves room by now, of one host or of all, the first in the order of
+        each; returns how many."""
+
     async def retry(
         self, *, statuses: Iterable[int] | None = None, kinds: Iterable[str] | None = None, host: HostKey | None = None
     ) -> int:

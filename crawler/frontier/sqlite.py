@@ -289,6 +289,10 @@ class SqliteFrontier:
         """Queue again what stands aside: of one host, for one reason, one URL, or everything; returns how many."""
         return await self._orders.release(host, reason, url)
 
+    async def fill_budgets(self, *, host: HostKey | None = None) -> int:
+        """Queue again what was set aside for a budget that leaves room by now, of one host or of all; returns how many."""
+        return await self._orders.fill_budgets(host)
+
     async def retry(
         self, *, statuses: Iterable[int] | None = None, kinds: Iterable[str] | None = None, host: HostKey | None = None
     ) -> int:

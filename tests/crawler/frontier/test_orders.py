@@ -85,6 +85,26 @@ async def test_a_budget_outlives_the_process(path: Path) -> None:
     check_invariants(path)
 
 
+async def test_a_larger_budget_lets_in_what_stands_aside_for_it(
+    frontier: SqliteFrontier, path: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crawler.frontier.orders._ROWS_AT_ONCE", 2)
+    attach(frontier, most=2)
+    late = Request(f"http://{A}/late", priority=5)
+    await frontier.add([urls(A, 9), late, urls(B, 3), Request(f"http://{A}/trap")])
+    assert await frontier.fill_budgets() == 0
+    heard = attach(frontier, most=5)
+    assert await frontier.fill_budgets() == 4
+    assert sorted(heard) == [A] * 3 + [B]
+    waiting = [lease.url[8:] for lease in await frontier.lease([A, B], 99)]
+    assert waiting == [f"{A}/late"[1:], *(f"{A}/{n}"[1:] for n in range(4)), *(f"{B}/{n}"[1:] for n in range(3))]
+    frontier.note_host(A, budget=0)
+    assert await frontier.fill_budgets(host=B) == 0
+    assert await frontier.fill_budgets(host=A) == 5
+    assert ask("SELECT reason FROM aside") == [("trap",)]
+    check_invariants(path)
+
+
 async def test_what_is_suspected_is_kept_with_the_suspicion(frontier: SqliteFrontier, ask: Ask) -> None:
     attach(frontier)
     await frontier.add([Request(f"http://{A}/trap"), Request(f"http://{A}/")])
