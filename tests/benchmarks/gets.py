@@ -1,7 +1,7 @@
 """GET requests of one small file by our client, by aiohttp, by httpx and by a bare loop, interleaved. `make bench-client` runs this.
 
 Usage: python -m tests.benchmarks.gets [--rounds N] [--peers NAME,…] [--sizes BYTES,…] [--concurrency N,…] [--share SHARE]
-       [--figures FILE [--resume]]
+       [--loop uvloop|asyncio] [--figures FILE [--resume]]
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ def requests(concurrency: int) -> int:
 def main() -> None:
     options = _options()
     os.environ["PYTHONPATH"] = str(REPOSITORY)
+    os.environ["BENCH_LOOP"] = options.loop
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         folder = Path(name)
         ledger = Ledger.begin(options.figures or folder / "figures.json", resume=options.resume, versions=versions())
@@ -77,7 +78,7 @@ def _go_round(number: int, url: str, options: argparse.Namespace, ledger: Ledger
     first = number % len(peers)
     starts = {peer.name: _ask(peer, f"{url}{options.sizes[0]}.txt", 1, 1, folder).cpu for peer in peers}
     for size, concurrency in itertools.product(options.sizes, options.concurrency):
-        subject = f"{size:,} bytes, {concurrency} at once"
+        subject = f"{size:,} bytes, {concurrency} at once{'' if options.loop == 'uvloop' else ' on asyncio'}"
         for peer in peers[first:] + peers[:first]:
             if ledger.has(subject, peer.name, number):
                 continue
@@ -121,6 +122,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--peers", type=names, default=[peer.name for peer in PEERS])
     parser.add_argument("--sizes", type=numbers, default=SIZES, help="bytes of a body")
     parser.add_argument("--concurrency", type=numbers, default=CONCURRENCIES)
+    parser.add_argument("--loop", choices=("uvloop", "asyncio"), default="uvloop", help="the event loop of all peers")
     parser.add_argument("--share", type=float, default=1.0, help="of the requests, for a quick look")
     return parser.parse_args()
 

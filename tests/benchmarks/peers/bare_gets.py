@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 import httptools
-import uvloop
+
+from tests.benchmarks.peers.loops import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,4 +63,4 @@ async def main(url: str, number: int, concurrency: int) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

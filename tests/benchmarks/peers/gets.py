@@ -11,7 +11,7 @@ import sys
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
-import uvloop
+from tests.benchmarks.peers.loops import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,4 +36,4 @@ async def main(library: str, url: str, number: int, concurrency: int) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
+    run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))

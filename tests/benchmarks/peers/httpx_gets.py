@@ -11,7 +11,8 @@ from itertools import repeat
 from typing import TYPE_CHECKING
 
 import httpx
-import uvloop
+
+from tests.benchmarks.peers.loops import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,4 +36,4 @@ async def main(url: str, number: int, concurrency: int) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
