@@ -323,6 +323,16 @@ async def test_depth_is_limited(tmp_path: Path) -> None:
     assert ask(tmp_path, "SELECT url, skipped FROM pages WHERE skipped IS NOT NULL") == [(f"{site.url}/4", "depth")]
 
 
+async def test_a_larger_budget_goes_on_where_the_smaller_one_ended(tmp_path: Path) -> None:
+    pages = {"/": page("Home", *(f"/{n}" for n in range(9)))} | {f"/{n}": page(f"Page {n}") for n in range(9)}
+    async with serve(pages) as site:
+        for budget in (4, 4, 7, 0):
+            report = await crawl_site(tmp_path, site, replace(QUICK, max_pages_per_host=budget))
+            assert report.finished
+            assert (report.stats.done, report.stats.aside) == (budget or 10, 10 - (budget or 10))
+    assert sorted(site.paths) == sorted(pages)
+
+
 async def test_a_page_limit_is_exact_and_the_crawl_can_go_on(tmp_path: Path) -> None:
     pages = {"/": page("Home", *(f"/{n}" for n in range(30)))} | {f"/{n}": page(str(n)) for n in range(30)}
     async with serve(pages) as site:
