@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from crawler.frontier.protocol import Frontier, Lease
     from crawler.window import Host
 
-_AHEAD = 32_768
+_AHEAD = 65_536
 _AHEAD_OF_HOST = 128
 _AHEAD_SECONDS = 8.0
 
