@@ -144,9 +144,8 @@ class HostLimits:
         self.spacing = spacing
         self.host_of = host_of
         self.on_ready: Callable[[HostKey], object] | None = None
-        """Called when a host that could not be asked at any known instant (`ready_at` was infinite) now has one, or an
-        earlier one. What returns False has no use for it: then another host at the same address is told. Who finds out
-        only later says so with `decline`."""
+        """Called when a host that had no known instant (`ready_at` was infinite) has one, or has an earlier one. If it returns
+        False, there was no use for it, and another host at the address is told. Who finds out later calls `decline`."""
         self._clock = clock
         self._active = 0
         self._hosts: dict[HostKey, _Host] = {}
