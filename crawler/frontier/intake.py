@@ -58,8 +58,9 @@ class Intake:
 
     def know_host(self, number: int, host: HostKey, admitted: int = 0) -> None:
         """Take up a host under a number above all others; a mended file may lack some between."""
-        self.host_names.extend([HostKey("")] * (number - len(self.host_names)))
-        self.admitted.extend([0] * (number - len(self.admitted)))
+        if lacking := number - len(self.host_names):
+            self.host_names.extend([HostKey("")] * lacking)
+            self.admitted.extend([0] * lacking)
         self.host_ids[host] = number
         self.host_names.append(host)
         self.admitted.append(admitted)
