@@ -135,9 +135,9 @@ class StreamReader:
                 callback()
 
     def set_exception(self, error: Exception) -> None:
-        """The body will not be complete: every reading method raises `error` from now on."""
+        """The body will not be complete: every reading method raises `error` from now on, or what was wrong with it before."""
         if not self._eof:
-            self._error = error
+            self._error = self._error or error
             self._let_go()
 
     def _let_go(self) -> None:

@@ -183,6 +183,14 @@ async def test_errors_go_before_bytes() -> None:
             await read()
 
 
+async def test_what_went_wrong_first_is_what_is_told() -> None:
+    """A body that was too large already does not become one that was cut short, however its bytes came."""
+    stream = make(b"12345", eof=False, max_bytes=4)
+    stream.set_exception(ClientPayloadError("cut"))
+    with pytest.raises(BodyTooLarge):
+        await stream.read()
+
+
 async def test_a_complete_body_does_not_fail() -> None:
     """What happens to the connection afterwards is no matter of the body."""
     stream = make(b"all")
