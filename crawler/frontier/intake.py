@@ -31,10 +31,9 @@ _ANY_NUMBER = 1 << 62
 class Intake:
     """What has been seen, which hosts are known, how many requests are in which state; and the batch that pends.
 
-    `on_queued(host, not_before)` hears of each request that now waits. `admit(url, depth, page, is_alone)` may name a reason to
-    skip a new one, or to set it aside: `page` is the URL of the page it was found on, if any, and it is alone if it was asked
-    for by itself, not among links. `admitted` says of each host how many of its requests are let in: queued, leased or over,
-    but not aside.
+    `on_queued(host, not_before)` hears of each request that now waits; `admit` (see `crawler.frontier.protocol.Admit`) may name
+    a reason to skip a new one, or to set it aside. `admitted` says of each host how many of its requests are let in: queued,
+    leased or over, but not aside.
     """
 
     def __init__(self) -> None:
