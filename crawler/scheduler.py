@@ -204,7 +204,7 @@ class Scheduler:
 
     def _share(self, hosts: int) -> int:
         """How many requests to lease for each of so many hosts."""
-        fair = min(_AHEAD // len(self._window), (_AHEAD - self._ahead) // hosts)
+        fair = min(_AHEAD // max(1, len(self._window)), (_AHEAD - self._ahead) // hosts)
         return max(1, min(self._most_ahead, fair, TURN_REQUESTS if self._window.has_outside else fair))
 
     def _ask_for_more(self, host: Host) -> None:

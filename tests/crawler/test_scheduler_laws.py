@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from client.limits import HostLimits
 from crawler.frontier import SqliteFrontier
 from crawler.outcome import Postponed
-from crawler.request import Request
+from crawler.request import Links, Request
 from tests.crawler.crew import Crew, done
 
 if TYPE_CHECKING:
@@ -137,6 +137,28 @@ def test_it_stops_at_any_point_and_goes_on_later(web: Web, manner: Manner, stops
                     assert run.given.total() < stop_after + manner.workers, "no more than was under way"
                 await frontier.close()
         assert Counter(finished) == Counter(web.urls())
+
+    asyncio.run(crawl())
+
+
+@law
+@given(st.integers(1, 300), st.integers(1, 4))
+def test_the_only_host_may_be_held_at_any_point(held_after: int, workers: int) -> None:
+    async def crawl() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            frontier = await SqliteFrontier.open(Path(folder, "law.crawl"), spider="law")
+            await frontier.add([Links([url(0, n) for n in range(300)])])
+
+            async def visit(lease: Lease) -> Outcome:
+                if len(crew.visits) + 1 >= held_after:
+                    crew.scheduler.hold(lease.host)
+                return done(lease)
+
+            crew = Crew(frontier, HostLimits(), visit)
+            await crew.run(workers=workers)
+            assert held_after <= len(crew.visits) < held_after + workers
+            assert frontier.counts.queued + frontier.counts.leased == 300 - len(crew.visits)
+            await frontier.close()
 
     asyncio.run(crawl())
 
