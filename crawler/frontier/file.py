@@ -80,7 +80,7 @@ class CrawlFile:
             raise self.broken
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             if is_damage(error):
                 self.broken = damaged(self.path, error)
                 raise self.broken from error

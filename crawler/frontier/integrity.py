@@ -70,9 +70,13 @@ def damaged(path: Path, what: object) -> StateDamaged:
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether SQLite, or Python's module for it, speaks of what is in the file, not of the disk or of other processes."""
+    """Whether SQLite, or Python's module for it, speaks of what is in the file, not of the disk or of other processes.
+
+    A message of SQLite's that quotes the file may itself be no text: then it comes as a UnicodeDecodeError.
+    """
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or str(error).startswith("Could not decode to UTF-8")
+    is_unreadable = isinstance(error, UnicodeDecodeError) or str(error).startswith("Could not decode to UTF-8")
+    return is_unreadable or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 @contextmanager
@@ -118,5 +122,5 @@ def faults(db: sqlite3.Connection) -> Iterator[str]:
         for sql in _READ_WHOLE if is_current else ():
             for _ in db.execute(sql):
                 continue
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         yield str(error)

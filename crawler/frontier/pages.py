@@ -152,10 +152,13 @@ class Pages:
         """The row in a cell. Raises ValueError, IndexError or struct.error when there is none."""
         size, position = _varint(page, cell)
         rowid = None
+        most = self._count * self._page_bytes
         if kind == _TABLE_LEAF:
             rowid, position = _varint(page, position)
-        if max(size, rowid or 0) > self._count * self._page_bytes:
-            raise ValueError("larger, or more, than its file could hold")
+            if not 0 < rowid <= most:
+                raise ValueError("no file of this size has so many rows")
+        if size > most:
+            raise ValueError("larger than its file")
         return Row(rowid, _record(self._payload(page, position, size, kind)))
 
     def _payload(self, page: bytes, position: int, size: int, kind: int) -> bytes:

@@ -76,7 +76,7 @@ def _faults_of(path: Path) -> list[str]:
         with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)) as db:
             ((application,),) = db.execute("PRAGMA application_id")
             return ["its header is not that of a crawl file"] if application != APPLICATION_ID else list(faults(db))
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         return [str(error)]
 
 

@@ -9,8 +9,8 @@ INSERT INTO request
     SELECT ghost.request, NULL, coalesce(json_extract(result.redirects, '$[0]'), 'lost:' || ghost.request), 1, NULL, NULL
     FROM ghost LEFT JOIN result ON result.request = ghost.request;
 UPDATE request SET found_on = NULL WHERE found_on NOT IN (SELECT id FROM request);
-DELETE FROM queue WHERE request NOT IN (SELECT id FROM request);
-DELETE FROM aside WHERE request NOT IN (SELECT id FROM request);
+DELETE FROM queue WHERE request NOT IN (SELECT id FROM request) OR request IN (SELECT request FROM ghost);
+DELETE FROM aside WHERE request NOT IN (SELECT id FROM request) OR request IN (SELECT request FROM ghost);
 DELETE FROM attempt WHERE request NOT IN (SELECT id FROM request);
 DELETE FROM response WHERE body NOT IN (SELECT digest FROM body);
 
@@ -31,7 +31,8 @@ INSERT INTO result (request, state, attempts, reason, detail)
                  OR request IN (SELECT found_on FROM request WHERE found_on IS NOT NULL) AS is_done FROM over);
 
 -- Hosts, by the URLs they were found in.
-INSERT OR IGNORE INTO host (id, name) SELECT DISTINCT host, host_of(url) FROM request WHERE host IS NOT NULL;
+INSERT OR IGNORE INTO host (id, name)
+    SELECT DISTINCT host, host_of(url) FROM request WHERE host BETWEEN 1 AND (SELECT count(*) FROM request);
 INSERT OR IGNORE INTO host (name) SELECT DISTINCT host_of(url) FROM request WHERE host IS NOT NULL;
 UPDATE request SET host = here.id FROM host AS here
     WHERE request.host IS NOT NULL AND here.name = host_of(request.url) AND request.host <> here.id;

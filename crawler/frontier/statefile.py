@@ -210,7 +210,7 @@ def _translated(path: Path, *, is_users: bool = False) -> Iterator[None]:
     """SQLite's errors as ours. What is wrong with a query is the user's, if they wrote it; else the file lacks what it names."""
     try:
         yield
-    except (sqlite3.Error, sqlite3.Warning) as error:
+    except (sqlite3.Error, sqlite3.Warning, UnicodeDecodeError) as error:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         if code in _OF_THE_SYSTEM:
             raise StateError(f"{path} cannot be read: {error}") from error
