@@ -81,7 +81,11 @@ class BaseConnector(ABC):
         self._is_closed = False
 
     def __init_subclass__(cls) -> None:
-        """Accept a `_create_connection` of one parameter, the request, as subclasses had it before aiohttp 3."""
+        """Let a `connect` of a subclass's own see every request; accept a `_create_connection` of one parameter, the request,
+        as subclasses had it before aiohttp 3.
+        """
+        if "connect" in cls.__dict__ and "lend_idle" not in cls.__dict__:
+            cls.lend_idle = _lend_none  # type: ignore[method-assign]
         create = cls.__dict__.get("_create_connection")
         if create is not None and len(inspect.signature(create).parameters) == 2:
             deprecated("_create_connection takes (req, traces, timeout)")
@@ -292,6 +296,10 @@ class BaseConnector(ABC):
             warn(f"unclosed connector {self!r}", ResourceWarning, stacklevel=2, source=self)
             if not self._loop.is_closed():
                 self.close()
+
+
+def _lend_none(_connector: BaseConnector, _req: ClientRequest) -> None:
+    """What `lend_idle` is where `connect` has to see every request."""
 
 
 class Closing:

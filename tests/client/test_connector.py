@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
+    from client.connection import Connection
     from client.http1 import Http1Protocol
     from client.tracing import Trace
     from tests.client.conftest import Serve
@@ -440,6 +441,24 @@ async def test_a_connector_of_ones_own(serve: Serve) -> None:
     async with ClientSession(connector=Fixed()) as session:
         assert await get(session, "http://wherever.example/") == b"hi"
     assert server.received[0].headers["host"] == "wherever.example"
+
+
+async def test_connect_of_ones_own_sees_every_request(serve: Serve) -> None:
+    """Also those that go over a connection which is there already."""
+    server = await serve(repeating(HI))
+    seen: list[str] = []
+
+    class Watching(TCPConnector):
+        async def connect(self, request: ClientRequest | None = None, *args: Any, **kwargs: Any) -> Connection:
+            assert request is not None
+            seen.append(request.url.path)
+            return await super().connect(request, *args, **kwargs)
+
+    async with ClientSession(connector=Watching()) as session:
+        for path in ("a", "b", "c"):
+            await get(session, server.url + path)
+    assert seen == ["/a", "/b", "/c"]
+    assert server.connections == 1
 
 
 async def test_a_connector_as_it_was_written_for_aiohttp_2(serve: Serve) -> None:
