@@ -85,7 +85,7 @@ class BaseConnector(ABC):
         as subclasses had it before aiohttp 3.
         """
         if "connect" in cls.__dict__ and "lend_idle" not in cls.__dict__:
-            cls.lend_idle = _lend_none  # type: ignore[method-assign]
+            cls.lend_idle = _lend_none  # type: ignore[assignment, method-assign]
         create = cls.__dict__.get("_create_connection")
         if create is not None and len(inspect.signature(create).parameters) == 2:
             deprecated("_create_connection takes (req, traces, timeout)")

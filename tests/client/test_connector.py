@@ -456,7 +456,7 @@ async def test_connect_of_ones_own_sees_every_request(serve: Serve) -> None:
 
     async with ClientSession(connector=Watching()) as session:
         for path in ("a", "b", "c"):
-            await get(session, server.url + path)
+            await get(session, server.url / path)
     assert seen == ["/a", "/b", "/c"]
     assert server.connections == 1
 
