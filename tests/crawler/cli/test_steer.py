@@ -99,15 +99,26 @@ async def test_what_is_over_a_budget_stands_aside_until_it_is_released(crawl: Cr
         assert "3 requests set aside" in ended.err
         assert (await status(crawl))["urls"]["aside"] == 3
         assert "set aside on" in (await crawl("why", f"{site.url}/b")).out
-        changed = await crawl("set", "s.crawl", host, "--budget", "0")
-        assert changed.out == f"{host}: a budget of any number of requests\n"
         one = await crawl("release", "s.crawl", "--url", f"{site.url}/b")
         assert one.out == "1 request queued again that stood aside\n"
         rest = await crawl("release", "s.crawl", host, "--aside", "budget")
         assert rest.out == f"{host} was neither held nor left alone; 2 requests queued again that stood aside\n"
+        changed = await crawl("set", "s.crawl", host, "--budget", "0")
+        assert changed.out == f"{host}: a budget of any number of requests\n"
         check_invariants(tmp_path / "s.crawl")
         assert (await crawl(*run(site))).code == 0
         assert sorted(site.paths) == ["/", "/a", "/b", "/gone", "/ill"]
+
+
+async def test_a_larger_budget_queues_what_stood_aside_for_it(crawl: Crawl, tmp_path: Path) -> None:
+    async with serve(Ward()) as site:
+        host = f"127.0.0.1:{site.port}"
+        await crawl(*run(site, "-s", "max_pages_per_host=2"))
+        changed = await crawl("set", "s.crawl", host, "--budget", "0")
+        assert changed.out == (
+            f"{host}: a budget of any number of requests, 3 requests queued again that stood aside\n"
+        )
+        check_invariants(tmp_path / "s.crawl")
 
 
 async def test_how_a_host_is_treated_is_kept_and_can_be_taken_back(crawl: Crawl) -> None:
