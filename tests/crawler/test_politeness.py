@@ -218,6 +218,7 @@ async def test_the_user_s_delay_is_a_floor(tmp_path: Path) -> None:
         (formatdate(time.time() + 100_000, usegmt=True), 300.0),
         (formatdate(time.time() - 100, usegmt=True), 0.0),
     ],
+    ids=("seconds", "too many seconds", "a date too far off", "a date that has passed"),
 )
 async def test_retry_after_is_done_up_to_a_bound(tmp_path: Path, value: str, seconds: float) -> None:
     async with manners(tmp_path) as polite:
