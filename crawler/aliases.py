@@ -23,9 +23,8 @@ class Aliases:
     def __init__(self) -> None:
         self._claims: OrderedDict[str, int] = OrderedDict()
 
-    def of(self, lease: Lease, page: Page) -> str | None:
-        """Another URL of the page, which it names as its canonical one and is believed; None if there is none."""
-        named = page.directives.canonical
+    def of(self, lease: Lease, page: Page, named: str | None) -> str | None:
+        """`named`, which the page names as its canonical URL, if it is believed to be another URL of the page; else None."""
         if named is None or named == page.url or named in page.redirects or lease.method != "GET":
             return None
         if not may_be_other_name(page.url, named):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from crawler.items import Harvest, gather
 from crawler.request import Request, callback_name
@@ -15,28 +15,41 @@ if TYPE_CHECKING:
     from crawler.spider import Spider
 
 
-class Callbacks:
-    """Calls the methods of one spider. HTML of at least `parse_thread_bytes` is parsed in a thread first, beside the loop.
+class Reader(Protocol):
+    """Whoever has pages read by the spider: here, or in another process."""
+
+    async def take(self, lease: Lease, page: Page) -> Harvest:
+        """What the callback that the request names gives for a page. Raises whatever the spider raises, and SpiderError."""
+
+    async def take_failure(self, lease: Lease, error: str) -> Harvest:
+        """What the spider gives when it is told that a request has failed for good. Raises as `take` does."""
+
+
+class Callbacks(Reader):
+    """Calls the methods of one spider. HTML of at least `parse_thread_bytes` is parsed in a thread first, beside the loop; with
+    `canonical`, it is noted which canonical URL each page names.
 
     One such page at a time: its tree takes twelve times the memory of its body, and what one thread has freed, the C library
     keeps for that thread.
     """
 
-    def __init__(self, spider: Spider, *, parse_thread_bytes: int) -> None:
+    def __init__(self, spider: Spider, *, parse_thread_bytes: int, canonical: bool = False) -> None:
         self._spider = spider
         self._parse_thread_bytes = parse_thread_bytes
+        self._canonical = canonical
         self._parsing = asyncio.Lock()
 
     async def take(self, lease: Lease, page: Page) -> Harvest:
-        """What the callback that the request names gives for a page. Raises whatever the spider raises, and SpiderError."""
         if len(page.body) >= self._parse_thread_bytes and page.is_html:
             async with self._parsing:
                 await asyncio.to_thread(page.parse_now)
         callback = callback_of(self._spider, lease.callback)
-        return self._checked(await gather(callback(page)))
+        harvest = self._checked(await gather(callback(page)))
+        if self._canonical:
+            harvest.canonical = page.directives.canonical
+        return harvest
 
     async def take_failure(self, lease: Lease, error: str) -> Harvest:
-        """What the spider gives when it is told that a request has failed for good. Raises as `take` does."""
         request = Request(
             lease.requested_url,
             method=lease.method,

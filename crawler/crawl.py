@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import time
 from collections.abc import AsyncIterable
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +29,7 @@ from crawler.request import Links, Request
 from crawler.retries import RetryPolicy
 from crawler.scheduler import Scheduler
 from crawler.settings import Settings, with_overrides
-from crawler.spider import explain
+from crawler.spider import faults_of_the_spider
 from crawler.stats import Stats, Tally
 from crawler.steering import Harness, Steering
 from crawler.traps import Thresholds, Traps
@@ -38,7 +37,7 @@ from crawler.web.directives import Obedience
 from crawler.web.urls import host_key
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from crawler.exports.protocol import Export
@@ -200,7 +199,7 @@ class Crawl:
                 middlewares=self._middlewares,
             )
             self._engine = Engine(
-                Callbacks(self._spider, parse_thread_bytes=settings.parse_thread_bytes),
+                Callbacks(self._spider, parse_thread_bytes=settings.parse_thread_bytes, canonical=settings.canonical),
                 frontier,
                 scheduler=scheduler,
                 fetcher=fetcher,
@@ -213,13 +212,13 @@ class Crawl:
                 drain_timeout=settings.drain_timeout,
                 keeps_bodies=settings.keep_bodies,
             )
-            with _faults_of_the_spider("opened()"):
+            with faults_of_the_spider("opened()"):
                 await self._spider.opened()
             try:
                 await self._go_round(self._engine, frontier, steering, politeness)
             finally:
                 politeness.save()
-                with _faults_of_the_spider("closed()"):
+                with faults_of_the_spider("closed()"):
                     await self._spider.closed()
         await self._describe(frontier)
         is_over = not (frontier.counts.queued or frontier.counts.leased)
@@ -264,7 +263,7 @@ class Crawl:
         )
         await frontier.fill_budgets()
         chunk: list[Request | Links] = []
-        with _faults_of_the_spider("start()"):
+        with faults_of_the_spider("start()"):
             async for seed in _seeds_of(self._spider):
                 chunk.append(seed)
                 if len(chunk) == _SEEDS_AT_ONCE:
@@ -316,17 +315,6 @@ def _traps(settings: Settings) -> Traps | None:
         copies=settings.trap_copies,
     )
     return Traps(thresholds) if settings.traps else None
-
-
-@contextmanager
-def _faults_of_the_spider(where: str) -> Iterator[None]:
-    """What the user's code raises becomes a SpiderError that says where."""
-    try:
-        yield
-    except CrawlError:
-        raise
-    except Exception as error:
-        raise SpiderError(f"the spider's {where} raised: {explain(error)}") from error
 
 
 async def _seeds_of(spider: Spider) -> AsyncIterator[Request | Links]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from crawler.admission import Admission
     from crawler.aliases import Aliases
-    from crawler.callbacks import Callbacks
+    from crawler.callbacks import Reader
     from crawler.discovery import Discovery
     from crawler.fetcher import Fetcher
     from crawler.frontier.protocol import Frontier, Lease
@@ -38,7 +38,7 @@ class Engine:
 
     def __init__(
         self,
-        callbacks: Callbacks,
+        reader: Reader,
         frontier: Frontier,
         *,
         scheduler: Scheduler,
@@ -52,7 +52,7 @@ class Engine:
         drain_timeout: float,
         keeps_bodies: bool = False,
     ) -> None:
-        self._callbacks = callbacks
+        self._reader = reader
         self._frontier = frontier
         self._scheduler = scheduler
         self._fetcher = fetcher
@@ -103,7 +103,7 @@ class Engine:
         if not isinstance(fetched, Page):
             return await self._come_to_nothing(lease, fetched)
         try:
-            harvest = await self._callbacks.take(lease, fetched)
+            harvest = await self._reader.take(lease, fetched)
         except Exception as error:  # a spider may raise anything: the page fails, the crawl goes on
             return await self._come_to_nothing(lease, failed_with(fetched, f"spider: {explain(error)}"))
         self._admission.visited(fetched.url, fetched.body, fetched.referrer)
@@ -113,7 +113,7 @@ class Engine:
             items=harvest.items,
             found=harvest.found,
             kept=keep(fetched.headers, fetched.body) if self._keeps_bodies else None,
-            alias=self._aliases.of(lease, fetched) if self._aliases else None,
+            alias=self._aliases.of(lease, fetched, harvest.canonical) if self._aliases else None,
             depth=depth_of_found(lease),
         )
 
@@ -129,7 +129,7 @@ class Engine:
         if not isinstance(outcome, Failed):
             return Settlement(lease=lease, outcome=outcome)
         try:
-            harvest = await self._callbacks.take_failure(lease, outcome.error)
+            harvest = await self._reader.take_failure(lease, outcome.error)
         except Exception as error:
             outcome = replace(outcome, error=f"spider: {explain(error)}, told of: {outcome.error}")
             return Settlement(lease=lease, outcome=outcome)

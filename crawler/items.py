@@ -16,10 +16,12 @@ from crawler.request import Links, Request
 
 @dataclass(slots=True)
 class Harvest:
-    """Everything one callback gave: `items` as JSON texts, `found` as the requests they stand beside."""
+    """Everything one callback gave: `items` as JSON texts, `found` as the requests they stand beside; and the URL that the page
+    calls its canonical one, if that was asked for."""
 
     items: list[str] = field(default_factory=list)
     found: list[Request | Links] = field(default_factory=list)
+    canonical: str | None = None
 
     def take(self, given: Any) -> None:
         """Sort in one thing that was given; lists are opened, None is passed over."""

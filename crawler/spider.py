@@ -7,6 +7,7 @@ import inspect
 import logging
 import sysconfig
 import typing
+from contextlib import contextmanager
 from pathlib import Path
 from traceback import extract_tb
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,7 +19,7 @@ from crawler.request import Links, Request
 from crawler.web import sitemaps
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
     from crawler.page import Page
 
@@ -128,6 +129,17 @@ def callback_of(spider: Spider, name: str | None) -> Any:
     if not inspect.ismethod(method):
         raise SpiderError(f"{type(spider).__name__} has no method {name!r}, which a request names as its callback")
     return method
+
+
+@contextmanager
+def faults_of_the_spider(where: str) -> Iterator[None]:
+    """What the user's code raises becomes a SpiderError that says where."""
+    try:
+        yield
+    except CrawlError:
+        raise
+    except Exception as error:
+        raise SpiderError(f"the spider's {where} raised: {explain(error)}") from error
 
 
 def explain(error: BaseException) -> str:

@@ -26,7 +26,8 @@ _SPACING = 0.03
 @click.option("--keep", metavar="DIR", help="Leave the crawl file and the items in the folder DIR.")
 def demo(keep: str | None) -> int:
     """Crawl a small site that comes with the program, and show what came of it. It needs no network."""
-    from crawler.cli.running import conclude, run_loop, summary
+    from crawler.cli.running import conclude, summary
+    from crawler.loop import run_loop
 
     folder: AbstractContextManager[str] = nullcontext(keep) if keep else TemporaryDirectory(prefix="crawl-demo-")
     with folder as place:

@@ -63,8 +63,9 @@ def run(
     before = _check_state(path, fresh=fresh, yes=yes)
     exports = _exports(outputs, path, as_json=as_json)
 
-    from crawler.cli.running import attend, conclude, figures, run_loop
+    from crawler.cli.running import attend, conclude, figures
     from crawler.crawl import Crawl
+    from crawler.loop import run_loop
 
     if before and not quiet:
         say(

@@ -1,15 +1,14 @@
-"""Running one crawl for somebody who watches: event loop, signals, progress; and telling how it ended."""
+"""Running one crawl for somebody who watches: signals, progress; and telling how it ended."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,19 +19,13 @@ from crawler.paces import table_of_run
 from crawler.progress import counted, duration, follow, totals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Iterator
 
     from crawler.crawl import Crawl, Report
     from crawler.frontier.statefile import Status
     from crawler.stats import Stats
 
-Result = TypeVar("Result")
-
 _FAILURES_SHOWN = 3
-
-_COLLECT_EVERY = 50_000
-"""How many objects are made before the cyclic garbage collector looks at them. A page makes hundreds, all freed by their
-reference counts; at Python's own 700, looking took 4 % of a crawl's CPU time, and found nothing."""
 
 _HEADLINES = {
     "finished": "finished",
@@ -41,14 +34,6 @@ _HEADLINES = {
     "max_time": "stopped at the limit of time (--max-time)",
     "held": "nothing is left but what is held",
 }
-
-
-def run_loop(work: Coroutine[Any, Any, Result]) -> Result:
-    """What `work` returns, run in an event loop of its own, the fastest there is."""
-    gc.freeze()  # what was imported stays: it need not be looked at again
-    gc.set_threshold(_COLLECT_EVERY)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(work)
 
 
 async def attend(crawl: Crawl, *, show: bool, live: bool) -> Report:
@@ -68,14 +53,6 @@ async def attend(crawl: Crawl, *, show: bool, live: bool) -> Report:
                 if watcher:
                     watcher.cancel()
         raise failure
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def robots(url: str, *, as_json: bool, overrides: Mapping[str, str], **options: 
     """
     import msgspec
 
-    from crawler.cli.running import run_loop
+    from crawler.loop import run_loop
     from crawler.visit import rules_for
 
     rules = run_loop(rules_for(url, settings_of(overrides, options)))
@@ -125,7 +125,7 @@ def shell(url: str, *, overrides: Mapping[str, str], **options: Any) -> int:
 
 
 def _visit(url: str, settings: Settings) -> Visit:
-    from crawler.cli.running import run_loop
+    from crawler.loop import run_loop
     from crawler.visit import visit
 
     return run_loop(visit(url, settings))
