@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+from tests.benchmarks.measure import environment
 from tests.servers.nginx import Nginx
 
 REPOSITORY = Path(__file__).parents[2]
@@ -27,7 +28,7 @@ GROWTH_BYTES = 1_000_000
 """What memory may grow by from the first tenth of many requests to the last: less than a byte for each."""
 
 CONCURRENCY = 64
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+ENVIRONMENT = environment()
 """Modules are compiled before, as those of an installed package are: the compiler's memory is not the client's."""
 
 _STARTS = 9

@@ -66,6 +66,7 @@ def measure(
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", LAUNCHER, str(tell), *command],
             cwd=folder,
+            env=environment(),
             stdin=file if on_terminal else subprocess.DEVNULL,
             stdout=file,
             stderr=file,
@@ -86,6 +87,12 @@ def measure(
         said = "" if on_terminal else log.read_text(errors="replace")[-4000:]
         raise Failure(f"{_joined(command)}: exit code {exit_code}\n{said}")
     return Usage(float(cpu), float(wall), int(peak_bytes))
+
+
+def environment() -> dict[str, str]:
+    """That of a process to be measured: it may keep its bytecode, as what is installed has it. Without it, every start compiles
+    each module anew."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _joined(command: Sequence[str | Path]) -> str:

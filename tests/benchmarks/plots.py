@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from tests.benchmarks.measure import Spread
 
-LABELS = 160
+LABELS = 210
 PANEL = 210
 GAP = 20
 BAR = 16

@@ -27,8 +27,9 @@ How fast Nephila crawls, and beside whom. This page is written by the make targe
 they leave in `docs/benchmarks/`. Those of another machine differ; ratios hardly do.
 
 Figures are medians over the rounds; in brackets the least and the greatest. CPU time is user and system time of the
-crawler's process from its start to its end; the server's is not in it. In a round everybody runs once, as a process of
-their own, and each round begins with another. Ratios are formed within a round, and their median is taken.
+crawler's process from its start to its end; the server's is not in it. Python finds its modules compiled, as installed ones
+are. In a round everybody runs once, as a process of their own, and each round begins with another. Ratios are formed within
+a round, and their median is taken.
 
 {sections}
 ## Measured with
@@ -38,7 +39,7 @@ their own, and each round begins with another. Ratios are formed within a round,
 ## Again
 
 ```
-make bench             # whole crawls: 15 minutes; SLOW_ROUNDS=5 for as many rounds of the slow crawlers, 50 minutes
+make bench             # whole crawls: 20 minutes; SLOW_ROUNDS=5 for as many rounds of the slow crawlers, 75 minutes
 make bench-costs       # with and without some parts, and the time to the first request: 5 minutes
 make bench-flat        # crawls of 5,000 to 500,000 pages: 8 minutes
 make bench-client      # single requests: 8 minutes
@@ -50,7 +51,7 @@ These need nginx-light, python3.11-doc, postgresql-doc-15, libboost-doc, libstdc
 quick look that leaves this page alone:
 
 ```
-.venv/bin/python -m tests.benchmarks.crawls --rounds 1 --sites docs,hosts --contenders "Nephila,bare loop,wget2"
+.venv/bin/python -m tests.benchmarks.crawls --rounds 1 --sites docs,hosts --contenders "Nephila,aiohttp + selectolax,wget2"
 .venv/bin/python -m tests.benchmarks.gets --rounds 1 --sizes 1000 --concurrency 64 --peers Nephila,aiohttp
 ```
 

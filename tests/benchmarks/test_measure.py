@@ -50,3 +50,15 @@ def test_a_process_that_hangs_is_killed_with_its_children(tmp_path: Path) -> Non
 
 def test_a_process_may_be_given_a_terminal(tmp_path: Path) -> None:
     measure(_python("import sys; print(); sys.exit(0 if sys.stdout.isatty() else 5)"), tmp_path, on_terminal=True)
+
+
+def test_a_process_may_keep_its_bytecode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else every start would compile all modules, and that would be most of it."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    command: list[str | Path] = [
+        sys.executable,
+        "-S",
+        "-c",
+        "import sys; sys.exit(5 if sys.dont_write_bytecode else 0)",
+    ]
+    measure(command, tmp_path)

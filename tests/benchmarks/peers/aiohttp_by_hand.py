@@ -1,6 +1,8 @@
 """A crawl of one site as somebody who knows aiohttp and selectolax would write it for the day: fast, and nothing is kept.
 
-Usage: python aiohttp_by_hand.py URL PREFIX OUTPUT
+Usage: python aiohttp_by_hand.py URL PREFIX OUTPUT [tuned]
+
+Each link is made absolute and then looked up; tuned, repeated ones are dropped before any work is done on them.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ import asyncio
 import json
 import sys
 from typing import TYPE_CHECKING, TextIO
-from urllib.parse import urljoin
+from urllib.parse import urldefrag, urljoin
 
 import aiohttp
 import uvloop
@@ -17,15 +19,27 @@ from selectolax.lexbor import LexborHTMLParser
 from yarl import URL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable
+
+    Links = Callable[[str, LexborHTMLParser], Iterable[str]]
 
 CONCURRENCY = 64
 
 
+def links_one_by_one(url: str, tree: LexborHTMLParser) -> Iterable[str]:
+    return (urldefrag(urljoin(url, node.attributes["href"])).url for node in tree.css("a[href]"))
+
+
+def links_tuned(url: str, tree: LexborHTMLParser) -> Iterable[str]:
+    hrefs = {(node.attributes["href"] or "").partition("#")[0] for node in tree.css("a[href]")}
+    return (urljoin(url, href) for href in hrefs if href)
+
+
 class Crawl:
-    def __init__(self, start: str, prefix: str, output: TextIO) -> None:
+    def __init__(self, start: str, prefix: str, output: TextIO, links: Links) -> None:
         self.prefix = prefix
         self.output = output
+        self.links = links
         self.seen = {start}
         self.queue: asyncio.Queue[str] = asyncio.Queue()
         self.queue.put_nowait(start)
@@ -68,14 +82,10 @@ class Crawl:
                 self.seen.add(link)
                 self.queue.put_nowait(link)
 
-    def links(self, url: str, tree: LexborHTMLParser) -> Iterator[str]:
-        hrefs = {(node.attributes["href"] or "").partition("#")[0] for node in tree.css("a[href]")}
-        return (urljoin(url, href) for href in hrefs if href)
 
-
-async def main(start: str, prefix: str, output: str) -> None:
+async def main(start: str, prefix: str, output: str, tuned: str = "") -> None:
     with open(output, "w", encoding="utf-8") as file:  # noqa: ASYNC230, PTH123 - before there is anything to delay
-        await Crawl(start, prefix, file).run()
+        await Crawl(start, prefix, file, links_tuned if tuned else links_one_by_one).run()
 
 
 if __name__ == "__main__":

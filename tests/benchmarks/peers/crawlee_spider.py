@@ -1,8 +1,9 @@
 """The same crawl in Crawlee, by its crawler on Parsel: no sessions, no retries, always as many at once as it may.
 
-Usage: python crawlee_spider.py URL PREFIX OUTPUT [DATABASE]
+Usage: python crawlee_spider.py URL PREFIX OUTPUT [tuned [DATABASE]]
 
-With DATABASE its request queue and what it gathers are in SQLite, else in memory.
+Links are followed by `enqueue_links`, as its documentation shows; tuned, by one XPath, and repeated ones are dropped before
+any work is done on them. With DATABASE its request queue and what it gathers are in SQLite, else in memory.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,12 +24,27 @@ from crawlee.http_clients import ImpitHttpClient
 from crawlee.storage_clients import MemoryStorageClient, SqlStorageClient
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from crawlee.storage_clients import StorageClient
+
+    Follow = Callable[[ParselCrawlingContext, str], Awaitable[None]]
 
 CONCURRENCY = 64
 
 
-def crawler_of(prefix: str, storage: StorageClient) -> ParselCrawler:
+async def follow(context: ParselCrawlingContext, prefix: str) -> None:
+    await context.enqueue_links(strategy="all", include=[re.compile(re.escape(prefix))])
+
+
+async def follow_tuned(context: ParselCrawlingContext, prefix: str) -> None:
+    url = context.request.loaded_url or context.request.url
+    hrefs = {href.partition("#")[0] for href in context.selector.xpath("//a/@href").getall()}
+    links = {urljoin(url, href) for href in hrefs if href}
+    await context.add_requests([link for link in links if link.startswith(prefix)])
+
+
+def crawler_of(prefix: str, storage: StorageClient, follow: Follow) -> ParselCrawler:
     crawler = ParselCrawler(
         storage_client=storage,
         configuration=Configuration(purge_on_start=False, log_level="ERROR"),
@@ -51,19 +68,17 @@ def crawler_of(prefix: str, storage: StorageClient) -> ParselCrawler:
         found_at_last.add(url)
         title = context.selector.xpath("//title/text()").get("").strip()
         await context.push_data({"url": url, "status": context.http_response.status_code, "title": title})
-        hrefs = {href.partition("#")[0] for href in context.selector.xpath("//a/@href").getall()}
-        links = {urljoin(url, href) for href in hrefs if href}
-        await context.add_requests([link for link in links if link.startswith(prefix)])
+        await follow(context, prefix)
 
     return crawler
 
 
-async def main(start: str, prefix: str, output: str, database: str | None = None) -> None:
+async def main(start: str, prefix: str, output: str, tuned: str = "", database: str = "") -> None:
     logging.disable(logging.WARNING)
     storage = (
         SqlStorageClient(connection_string=f"sqlite+aiosqlite:///{database}") if database else MemoryStorageClient()
     )
-    crawler = crawler_of(prefix, storage)
+    crawler = crawler_of(prefix, storage, follow_tuned if tuned else follow)
     await crawler.run([start])
     with Path(output).open("w", encoding="utf-8") as file:  # noqa: ASYNC230 - there is nothing left to delay
         dataset = await crawler.get_dataset()
