@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import AsyncIterable
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from crawler.request import Links, Request
 from crawler.retries import RetryPolicy
 from crawler.scheduler import Scheduler
 from crawler.settings import Settings, with_overrides
+from crawler.source import Source
 from crawler.spider import faults_of_the_spider
 from crawler.stats import Stats, Tally
 from crawler.steering import Harness, Steering
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
+    from crawler.callbacks import Reader
     from crawler.exports.protocol import Export
     from crawler.fetcher import Middleware
     from crawler.pace import HostPace
@@ -78,7 +81,8 @@ class Report:
 class Crawl:
     """A spider, its settings and its crawl file. `run` starts the crawl, or goes on where an earlier run stopped.
 
-    Without `settings`, the defaults and the spider's own hold.
+    Without `settings`, the defaults and the spider's own hold. `source` says how other processes make the same spider; it is
+    needed where `processes` is more than 1 and the spider alone does not tell, which raises UsageError.
     """
 
     def __init__(
@@ -90,11 +94,13 @@ class Crawl:
         exports: Sequence[Export] = (),
         fresh: bool = False,
         middlewares: Sequence[Middleware] = (),
+        source: Source | None = None,
     ) -> None:
         self._spider = spider
         self._settings = settings or with_overrides(
             Settings(), spider.settings, source=f"settings of {type(spider).__name__}"
         )
+        self._source = source or (Source.of(spider) if self._settings.processes > 1 else None)
         self._state = state
         self._exports = exports
         self._fresh = fresh
@@ -198,31 +204,46 @@ class Crawl:
                 ),
                 middlewares=self._middlewares,
             )
-            self._engine = Engine(
-                Callbacks(self._spider, parse_thread_bytes=settings.parse_thread_bytes, canonical=settings.canonical),
-                frontier,
-                scheduler=scheduler,
-                fetcher=fetcher,
-                politeness=politeness,
-                admission=self._admission,
-                aliases=Aliases() if settings.canonical else None,
-                discovery=Discovery(frontier, politeness) if settings.sitemaps else None,
-                tally=self._tally,
-                concurrency=settings.concurrency,
-                drain_timeout=settings.drain_timeout,
-                keeps_bodies=settings.keep_bodies,
-            )
-            with faults_of_the_spider("opened()"):
-                await self._spider.opened()
-            try:
-                await self._go_round(self._engine, frontier, steering, politeness)
-            finally:
-                politeness.save()
-                with faults_of_the_spider("closed()"):
-                    await self._spider.closed()
+            async with self._reading() as reader:
+                self._engine = Engine(
+                    reader,
+                    frontier,
+                    scheduler=scheduler,
+                    fetcher=fetcher,
+                    politeness=politeness,
+                    admission=self._admission,
+                    aliases=Aliases() if settings.canonical else None,
+                    discovery=Discovery(frontier, politeness) if settings.sitemaps else None,
+                    tally=self._tally,
+                    concurrency=settings.concurrency,
+                    drain_timeout=settings.drain_timeout,
+                    keeps_bodies=settings.keep_bodies,
+                )
+                try:
+                    await self._go_round(self._engine, frontier, steering, politeness)
+                finally:
+                    politeness.save()
         await self._describe(frontier)
         is_over = not (frontier.counts.queued or frontier.counts.leased)
         return "finished" if is_over else self._reason or "held"
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[Reader]:
+        """Whoever reads the pages, with the spider open: we ourselves, or other processes."""
+        settings = self._settings
+        if settings.processes > 1 and self._source:
+            from crawler.readers import Readers
+
+            async with Readers.reading(self._spider, self._source, settings) as readers:
+                yield readers
+            return
+        with faults_of_the_spider("opened()"):
+            await self._spider.opened()
+        try:
+            yield Callbacks(self._spider, parse_thread_bytes=settings.parse_thread_bytes, canonical=settings.canonical)
+        finally:
+            with faults_of_the_spider("closed()"):
+                await self._spider.closed()
 
     async def _describe(self, frontier: SqliteFrontier) -> None:
         """Keep the rules of this crawl in its file, for those who ask it why."""

@@ -29,7 +29,7 @@ class Harvest:
             self.items.append(encode(given))
         elif isinstance(given, Links | Request):
             if given.context is not None:
-                _encoded(given.context, "the context of a request")
+                encoded(given.context, "the context of a request")
             self.found.append(given)
         elif isinstance(given, list | tuple) and not hasattr(given, "_fields"):
             for one in given:
@@ -56,7 +56,7 @@ async def gather(given: Any) -> Harvest:
 
 def encode(item: Any) -> str:
     """An item as a JSON object in one line; SpiderError when it is none, or holds what JSON cannot."""
-    text = _encoded(item, "an item")
+    text = encoded(item, "an item")
     if not text.startswith("{"):
         kind = type(item).__name__
         hint = "; to follow a URL yield Request(url) or page.follow(...)" if isinstance(item, str) else ""
@@ -64,7 +64,8 @@ def encode(item: Any) -> str:
     return text
 
 
-def _encoded(value: Any, what: str) -> str:
+def encoded(value: Any, what: str) -> str:
+    """A value as JSON; SpiderError, which calls it `what`, when JSON cannot hold it."""
     try:
         return _encoder.encode(value).decode()
     except (TypeError, ValueError, RecursionError) as error:  # ValueError: half a surrogate pair, a number out of range

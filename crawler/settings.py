@@ -51,6 +51,9 @@ class Settings:
     ip_delay: Seconds = 0.0
     """The least time between two request starts to all hosts at one public address."""
 
+    processes: Count = 1
+    """Over how many processes the work is spread: one that fetches and keeps, the others for the spider's callbacks."""
+
     # how far
     max_pages: Limit = 0
     """Stop, resumable, when the crawl has fetched this many pages, over all its runs; 0: never."""

@@ -45,7 +45,9 @@ async def visit(url: str, settings: Settings) -> Visit:
     Raises InvalidUrl for what is no URL.
     """
     visitor = _Visitor(normalize(url))
-    alone = replace(settings, sitemaps=False, canonical=False, max_pages=0, max_time=0.0, keep_bodies=False)
+    alone = replace(
+        settings, processes=1, sitemaps=False, canonical=False, max_pages=0, max_time=0.0, keep_bodies=False
+    )
     with TemporaryDirectory(prefix="crawl-visit-") as folder:
         state = Path(folder) / "visit.crawl"
         await Crawl(visitor, alone, state=state).run()

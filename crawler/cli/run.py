@@ -66,13 +66,15 @@ def run(
     from crawler.cli.running import attend, conclude, figures
     from crawler.crawl import Crawl
     from crawler.loop import run_loop
+    from crawler.source import Source
 
     if before and not quiet:
         say(
             f"going on with {path}: {before.urls.done:,} pages done, {before.urls.queued + before.urls.leased:,} waiting"
         )
     live = sys.stderr.isatty() and not ("-" in outputs and sys.stdout.isatty())
-    crawl = Crawl(spider, settings, state=path, exports=exports, fresh=fresh)
+    source = Source(target, arguments)
+    crawl = Crawl(spider, settings, state=path, exports=exports, fresh=fresh, source=source)
     report = run_loop(attend(crawl, show=not quiet, live=live))
     code = conclude(report, path, before=before, quiet=quiet)
     if as_json:

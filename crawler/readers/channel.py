@@ -1,0 +1,69 @@
+"""Messages over a stream socket: before each its length, four bytes, the least first."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+_LENGTH = struct.Struct("<I")
+
+
+class Channel(asyncio.Protocol):
+    """One end of the socket. `hear` is called with each message, which is gone when it returns; `ended` is set when the other
+    end has gone, or `close` was called and everything is sent."""
+
+    def __init__(self, hear: Callable[[memoryview], None]) -> None:
+        self._hear = hear
+        self._pending = bytearray()
+        self._transport: asyncio.WriteTransport | None = None
+        self.ended = asyncio.Event()
+
+    @classmethod
+    async def over(cls, ours: socket.socket, hear: Callable[[memoryview], None]) -> Channel:
+        """Take over a connected Unix socket."""
+        loop = asyncio.get_running_loop()
+        _, channel = await loop.create_unix_connection(lambda: cls(hear), sock=ours)
+        return channel
+
+    def send(self, message: bytes) -> None:
+        """Send a message, now or when the other end has room; to one that has gone, nothing is sent."""
+        if self._transport and not self._transport.is_closing():
+            self._transport.writelines((_LENGTH.pack(len(message)), message))
+
+    def close(self) -> None:
+        """Hear nothing more, and end when everything is sent."""
+        if self._transport:
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.WriteTransport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._pending:
+            self._pending += data
+            used = self._tell(self._pending)
+            del self._pending[:used]
+        elif (used := self._tell(data)) < len(data):
+            self._pending += memoryview(data)[used:]
+
+    def _tell(self, data: bytes | bytearray) -> int:
+        """Tell of the messages that are whole; returns where the rest begins."""
+        start, end = 0, 0
+        with memoryview(data) as view:
+            while len(data) - start >= _LENGTH.size:
+                (length,) = _LENGTH.unpack_from(data, start)
+                end = start + _LENGTH.size + length
+                if end > len(data):
+                    break
+                with view[start + _LENGTH.size : end] as message:
+                    self._hear(message)
+                start = end
+        return start
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.ended.set()

@@ -1,0 +1,160 @@
+"""The life of a reader process: load the spider, read what pages come, and be gone when the crawl's process is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, assert_never
+
+from crawler.callbacks import Callbacks
+from crawler.errors import CrawlError
+from crawler.loop import run_loop
+from crawler.readers import messages
+from crawler.readers.channel import Channel
+from crawler.readers.messages import Answer, FailureTask, Farewell, Hello, PageTask, Ready, Trouble
+from crawler.readers.process import OWNED_SIGNALS
+from crawler.source import load_encoded
+from crawler.spider import explain, faults_of_the_spider
+from crawler.web.directives import Obedience
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from crawler.items import Harvest
+    from crawler.readers.messages import Task
+    from crawler.settings import Settings
+    from crawler.spider import Spider
+
+_LOST_PARENT = 1
+
+_PAUSE_EVERY = 0.001
+"""Seconds for which callbacks that never wait may keep the loop from its turn."""
+
+
+def serve(fd: int) -> None:
+    """Be the reader at the other end of the socket `fd`, until told to leave."""
+    for number in OWNED_SIGNALS:
+        signal.signal(number, _heedless)  # not SIG_IGN, which programs that a spider starts would inherit
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, OWNED_SIGNALS)
+    channel = socket.socket(fileno=fd)
+    channel.set_inheritable(False)
+    os.register_at_fork(after_in_child=lambda: _let_go(fd))
+    threading.Thread(target=_leave_with_the_crawl, args=(fd,), daemon=True).start()
+    run_loop(_live(channel))
+
+
+def _heedless(_number: int, _frame: FrameType | None) -> None:
+    """What a signal means, the crawl's process decides."""
+
+
+def _let_go(fd: int) -> None:
+    """A fork of this process must not keep the channel open: that is how its end is known."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, fd)
+    os.close(nothing)
+
+
+def _leave_with_the_crawl(fd: int) -> None:
+    """End the process when the other end of the socket has gone, even while a callback does not return."""
+    hung_up = select.poll()
+    hung_up.register(fd, 0)  # nothing but what is always told: errors, and that nobody is there any more
+    hung_up.poll()
+    os._exit(_LOST_PARENT)
+
+
+async def _live(ours: socket.socket) -> None:
+    duty = Duty()
+    channel = await Channel.over(ours, duty.hear)
+    try:
+        await duty.carry_out(channel)
+    except CrawlError as error:
+        channel.send(messages.encode(Trouble(str(error))))
+    channel.close()
+    await channel.ended.wait()
+
+
+class Duty:
+    """What is to be done, and who does it: a crew of as many as there may be pages under way."""
+
+    def __init__(self) -> None:
+        self._greeting: asyncio.Future[Hello] = asyncio.get_running_loop().create_future()
+        self._tasks: asyncio.Queue[Task] = asyncio.Queue()
+        self._is_over = asyncio.Event()
+        self._pause_at = 0.0
+
+    def hear(self, data: memoryview) -> None:
+        """Take in a message."""
+        match message := messages.decode_to_reader(data):
+            case Hello():
+                self._greeting.set_result(message)
+            case PageTask() | FailureTask():
+                self._tasks.put_nowait(message)
+            case Farewell():
+                self._is_over.set()
+            case _:
+                assert_never(message)
+
+    async def carry_out(self, channel: Channel) -> None:
+        """Open the spider, let it read until it is over, and close it. Raises what is wrong with it."""
+        hello = await self._greeting
+        settings = hello.settings
+        spider = _load(hello)
+        with faults_of_the_spider("opened()"):
+            await spider.opened()
+        channel.send(messages.encode(Ready()))
+        try:
+            async with asyncio.TaskGroup() as group:
+                crew = [group.create_task(self._work(channel, spider, settings)) for _ in range(settings.concurrency)]
+                await self._is_over.wait()
+                for one in crew:
+                    one.cancel()
+        finally:
+            with faults_of_the_spider("closed()"):
+                await spider.closed()
+
+    async def _work(self, channel: Channel, spider: Spider, settings: Settings) -> None:
+        """One task after the other. The loop has its turn now and then, to send and to hear: one system call does for many."""
+        callbacks = Callbacks(spider, parse_thread_bytes=sys.maxsize, canonical=settings.canonical)
+        obedience = Obedience.of(user_agent=settings.user_agent, robots=settings.robots, nofollow=settings.nofollow)
+        while True:
+            task = await self._tasks.get()
+            channel.send(await _answer(task, callbacks, obedience))
+            if time.monotonic() >= self._pause_at:
+                await asyncio.sleep(0)
+                self._pause_at = time.monotonic() + _PAUSE_EVERY
+
+
+async def _answer(task: Task, callbacks: Callbacks, obedience: Obedience) -> bytes:
+    """What the spider makes of a task, or that it raised, ready to be sent."""
+    try:
+        harvest = await _carry_out(task, callbacks, obedience)
+        return messages.encode(messages.answer(task.number, harvest))
+    except asyncio.CancelledError as error:
+        if (me := asyncio.current_task()) and me.cancelling():
+            raise
+        return messages.encode(Answer(task.number, error=explain(error)))  # the spider's own, of a task it had
+    except Exception as error:  # a spider may raise anything
+        return messages.encode(Answer(task.number, error=_sendable(explain(error))))
+
+
+async def _carry_out(task: Task, callbacks: Callbacks, obedience: Obedience) -> Harvest:
+    if isinstance(task, PageTask):
+        return await callbacks.take(*messages.page_of(task, obedience))
+    return await callbacks.take_failure(messages.lease_of(task), task.error)
+
+
+def _load(hello: Hello) -> Spider:
+    logging.basicConfig(level=hello.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    sys.path[:] = hello.path
+    return load_encoded(hello.source)
+
+
+def _sendable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,64 @@
+"""Where a spider comes from: what another process needs to make the same one."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from crawler.errors import UsageError
+from crawler.loader import load
+from crawler.spider import Spider, arguments_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_REMEDY = "give Crawl(…, source=Source(target, arguments)), what `crawl run` would be given; or crawl with processes=1"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A target as `crawl run` takes it, and the arguments for the spider: anything that JSON can hold."""
+
+    target: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, spider: Spider) -> Source:
+        """The file that the spider's class is in, and its arguments as they are now.
+
+        Raises UsageError when the class cannot be found from another process, or the spider not be made from its arguments.
+        """
+        kind = type(spider)
+        if kind.__init__ is not Spider.__init__:
+            raise UsageError(f"{kind.__name__} has a constructor of its own, so nobody else can make one: {_REMEDY}")
+        module = sys.modules.get(kind.__module__)
+        file = getattr(module, "__file__", None)
+        if file is None or getattr(module, kind.__name__, None) is not kind:
+            raise UsageError(
+                f"{kind.__qualname__} cannot be loaded in another process: define it at the top of a file, or {_REMEDY}"
+            )
+        arguments = {name: value for name, value in vars(spider).items() if name in arguments_of(kind)}
+        return cls(f"{Path(file).resolve()}:{kind.__name__}", arguments)
+
+    def encoded(self) -> bytes:
+        """As JSON. Raises UsageError when an argument is nothing JSON can hold."""
+        try:
+            return msgspec.json.encode([self.target, self.arguments], enc_hook=_as_text)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"an argument of {self.target} cannot be sent to another process: {error}") from None
+
+
+def load_encoded(source: bytes) -> Spider:
+    """The spider again. Raises what `crawler.loader.load` raises."""
+    target, arguments = msgspec.json.decode(source, type=tuple[str, dict[str, Any]])
+    return load(target, arguments)
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"a {type(value).__name__} is nothing JSON can hold")

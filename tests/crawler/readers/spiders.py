@@ -1,0 +1,146 @@
+"""Spiders that reader processes load from this file."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crawler import Links, Request, Spider
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from crawler import Page
+
+
+class Everything(Spider):
+    """Gives all that a spider can give, and tells all that a page says."""
+
+    depth: int = 3
+
+    def parse(self, page: Page) -> Iterator[Any]:
+        yield {
+            "url": page.url,
+            "status": page.status,
+            "path": [page.requested_url, *page.redirects],
+            "depth": page.depth,
+            "referrer": page.referrer,
+            "context": page.context,
+            "headers": [[name, value.encode("utf-8", "replace").decode()] for name, value in page.headers.items()][2:],
+            "size": len(page.body),
+            "title": page.title,
+            "nofollow": page.nofollow,
+            "canonical": page.directives.canonical,
+        }
+        yield page.follow_all(callback=self.article, priority=len(page.body) % 3, context={"from": page.url, "é": 1.5})
+        if page.depth < self.depth:
+            yield Request(page.urljoin("/form"), method="POST", headers={"X-From": "é"}, body=b"\xff", context={})
+            yield page.follow(url="/again", again=True)
+
+    async def article(self, page: Page) -> AsyncIterator[Any]:
+        await asyncio.sleep(0)
+        yield {"article": page.url, "from": page.context["from"]}
+        yield page.follow_all()
+        yield Links([page.urljoin("x.html"), page.urljoin("y.html")], callback="article", context=page.context)
+        if page.url.endswith("/raises"):
+            raise ValueError("no article: é")
+
+    def failed(self, request: Request, error: str) -> Any:
+        return {"failed": request.url, "method": request.method, "context": request.context, "error": error}
+
+
+class Killer(Spider):
+    """Ends its process on some pages, in one of the ways in which a process ends."""
+
+    on: tuple[str, ...] = ()
+    how: str = "exit"
+
+    async def parse(self, page: Page) -> AsyncIterator[Any]:
+        yield {"path": page.url.partition("/")[2]}
+        yield page.follow_all()
+        await asyncio.sleep(0)  # others of the same process have begun by now
+        if any(page.url.endswith(name) for name in self.on):
+            _end(self.how)
+
+    def failed(self, request: Request, error: str) -> Any:
+        return {"failed": request.url, "error": error}
+
+
+class KilledByFailure(Killer):
+    def failed(self, request: Request, error: str) -> Any:
+        _end("exit")
+
+
+def _end(how: str) -> None:
+    match how:
+        case "exit":
+            os._exit(7)
+        case "leave":
+            raise SystemExit(9)
+        case "crash":
+            ctypes.string_at(0)
+        case _:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Whereabouts(Spider):
+    """Tells which process does what."""
+
+    log: Path = Path("log")
+
+    def _note(self, what: str) -> None:
+        with self.log.open("a") as file:
+            file.write(f"{what} {os.getpid()}\n")
+
+    def start(self) -> list[Request]:
+        self._note("start")
+        return [Request(url) for url in self.start_urls]
+
+    async def opened(self) -> None:
+        self._note("opened")
+
+    def parse(self, page: Page) -> Any:
+        self._note("parse")
+        return page.follow_all()
+
+    def failed(self, request: Request, error: str) -> Any:
+        self._note("failed")
+
+    async def closed(self) -> None:
+        self._note("closed")
+
+
+class Unopened(Spider):
+    async def opened(self) -> None:
+        raise LookupError("no model")
+
+
+class Unclosed(Spider):
+    def parse(self, page: Page) -> None:
+        return None
+
+    async def closed(self) -> None:
+        raise LookupError("no room")
+
+
+class Abandoned(Spider):
+    """Gives up a task of its own, and is told of it."""
+
+    async def parse(self, page: Page) -> None:
+        task = asyncio.ensure_future(asyncio.sleep(3600))
+        task.cancel()
+        await task
+
+
+class Particular(Spider):
+    """Nobody else can know what it is made with."""
+
+    def __init__(self, site: str) -> None:
+        super().__init__(start_urls=[site])
+
+    def parse(self, page: Page) -> Any:
+        return {"url": page.url}

@@ -1,0 +1,216 @@
+"""Pages read by other processes: the same comes of a crawl, whatever becomes of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from crawler import Crawl, Report, Settings, Spider
+from crawler.errors import SpiderError, UsageError
+from crawler.source import Source
+from tests.crawler.readers.spiders import (
+    Abandoned,
+    Everything,
+    KilledByFailure,
+    Killer,
+    Particular,
+    Unclosed,
+    Unopened,
+    Whereabouts,
+)
+from tests.sites import Reply, page, redirect, serve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+QUICK: dict[str, Any] = {"robots": False, "retry_wait": 0.01, "commit_interval": 0.01, "per_host": 16}
+NAMES = [f"page-{number}" for number in range(30)]
+SITE = {"/": page("Home", *NAMES), **{f"/{name}": page(name) for name in NAMES}}
+
+
+async def crawl(
+    state: Path, spider: Spider, processes: int = 2, source: Source | None = None, **settings: Any
+) -> Report:
+    async with asyncio.timeout(60):
+        return await Crawl(spider, Settings(processes=processes, **QUICK, **settings), state=state, source=source).run()
+
+
+def ask(state: Path, sql: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(state)) as db:
+        return db.execute(sql).fetchall()
+
+
+def items(state: Path) -> list[Any]:
+    return [json.loads(data) for (data,) in ask(state, "SELECT data FROM item")]
+
+
+def failures(state: Path) -> dict[str, str]:
+    """The errors of pages, by the last part of their URLs."""
+    rows = ask(state, "SELECT url, error FROM pages WHERE error IS NOT NULL")
+    return {url.rpartition("/")[2]: error for url, error in rows}
+
+
+# The same
+
+
+async def test_what_comes_of_a_crawl_is_what_comes_of_it_in_one_process(tmp_path: Path) -> None:
+    odd: Reply = (200, {"X-Odd": "caf\xe9 \xff", "X-Robots-Tag": "noindex", "Link": "</odd>; rel=canonical"}, "<p>")
+    site = {
+        "/": page("Home", "/moved", "/a?x=1", "/odd", "/missing", "/raises", "http://elsewhere.invalid/"),
+        "/moved": redirect("/a"),
+        "/a": page("A", "/", "deep/b", body="<a rel=nofollow href=/not>"),
+        "/a?x=1": page("A, too", body='<link rel=canonical href="/a">'),
+        "/deep/b": (200, {"Content-Type": "text/html; charset=windows-1252"}, "<title>\xe9</title>".encode("cp1252")),
+        "/odd": odd,
+        "/raises": page("Raises"),
+        "/form": page("Form"),
+        "/again": page("Again"),
+    }
+    async with serve(site) as server:
+        for processes in (1, 2, 3):
+            spider = Everything(start_urls=[f"{server.url}/"])
+            await crawl(tmp_path / f"{processes}", spider, processes, concurrency=1)  # one order of fetching
+    queries = (
+        "SELECT data FROM item ORDER BY data",
+        "SELECT url, final_url, status, depth, error, skipped, size, content_type FROM pages ORDER BY url, depth",
+        "SELECT url, extra FROM request ORDER BY url, extra",
+    )
+    for query in queries:
+        alone = ask(tmp_path / "1", query)
+        assert len(alone) > 10
+        assert ask(tmp_path / "2", query) == alone
+        assert ask(tmp_path / "3", query) == alone
+    assert "tests/crawler/readers/spiders.py" in failures(tmp_path / "2")["raises"]
+    assert "ValueError: no article: é (in article)" in failures(tmp_path / "2")["raises"]
+
+
+async def test_a_page_larger_than_what_is_sent_ahead_is_read(tmp_path: Path) -> None:
+    large = page("Large", "/b", body="x" * (5 << 20))
+    async with serve({"/": large, "/b": page("B")}) as site:
+        await crawl(tmp_path / "test", Everything(start_urls=[f"{site.url}/"], depth=0))
+    assert items(tmp_path / "test")[0]["size"] > 5 << 20
+    assert items(tmp_path / "test")[1]["article"] == f"{site.url}/b"
+
+
+async def test_who_does_what(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    async with serve({"/": page("Home", "/missing")}) as site:
+        report = await crawl(tmp_path / "test", Whereabouts(start_urls=[f"{site.url}/"], log=log))
+    assert report.finished
+    done = [line.split() for line in log.read_text().splitlines()]
+    assert [what for what, _ in done] == ["start", "opened", "parse", "failed", "closed"]
+    (reader,) = {int(number) for what, number in done if what != "start"}
+    assert reader != os.getpid() == int(done[0][1])
+    with pytest.raises(ProcessLookupError):
+        os.kill(reader, 0)
+
+
+async def test_a_cancelled_task_of_the_spiders_own_fails_its_page(tmp_path: Path) -> None:
+    async with serve({"/": page("Home")}) as site:
+        report = await crawl(tmp_path / "test", Abandoned(start_urls=[f"{site.url}/"]))
+    assert report.finished
+    assert "CancelledError" in report.stats.last_error
+
+
+# Death
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("exit", "it left with exit code 7"),
+        ("leave", "it left with exit code 9"),
+        ("crash", "it was killed by SIGSEGV"),
+        ("kill", "it was killed by SIGKILL"),
+    ],
+)
+async def test_the_death_of_a_reader_costs_the_page_it_was_at(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, how: str, told: str
+) -> None:
+    async with serve(SITE) as site:
+        spider = Killer(start_urls=[f"{site.url}/"], on=("page-5", "page-20"), how=how)
+        with caplog.at_level(logging.WARNING):
+            report = await crawl(tmp_path / "test", spider)
+    assert report.finished
+    assert len(site.log) == len(SITE), "no page is fetched twice"
+    assert failures(tmp_path / "test") == dict.fromkeys(
+        ["page-5", "page-20"], f"spider: parse() ended the process that ran it: {told}"
+    )
+    assert len([item for item in items(tmp_path / "test") if "path" in item]) == len(SITE) - 2
+    assert len([item for item in items(tmp_path / "test") if "failed" in item]) == 2
+    assert told in caplog.text
+
+
+async def test_the_death_of_a_reader_is_survived_among_others(tmp_path: Path) -> None:
+    async with serve(SITE) as site:
+        report = await crawl(tmp_path / "test", Killer(start_urls=[f"{site.url}/"], on=("page-7",)), processes=4)
+    assert report.finished
+    assert list(failures(tmp_path / "test")) == ["page-7"]
+    assert report.stats.done == len(SITE) - 1
+
+
+async def test_a_reader_that_dies_of_a_failure_costs_nothing_else(tmp_path: Path) -> None:
+    async with serve({"/": page("Home", "/missing", "/b"), "/b": page("B")}) as site:
+        report = await crawl(tmp_path / "test", KilledByFailure(start_urls=[f"{site.url}/"]))
+    assert report.finished
+    assert failures(tmp_path / "test") == {
+        "missing": "spider: failed() ended the process that ran it: it left with exit code 7, told of: http: 404 Not Found"
+    }
+
+
+async def test_a_spider_that_kills_every_reader_ends_the_crawl_which_can_be_resumed(tmp_path: Path) -> None:
+    async with serve(SITE) as site:
+        with pytest.raises(SpiderError, match=r"5 reader processes in a row died .* the last at http.*exit code 7"):
+            await crawl(tmp_path / "test", Killer(start_urls=[f"{site.url}/"], on=tuple(NAMES)))
+        report = await crawl(tmp_path / "test", Killer(start_urls=[f"{site.url}/"]))
+    assert report.finished
+    assert report.stats.done + report.stats.failed == len(SITE)
+
+
+# What a spider's own faults become
+
+
+async def test_a_spider_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
+    async with serve(SITE) as site:
+        with pytest.raises(SpiderError, match=r"^the spider's opened\(\) raised: .*LookupError: no model"):
+            await crawl(tmp_path / "test", Unopened(start_urls=[f"{site.url}/"]))
+    assert not site.log
+
+
+async def test_a_spider_that_cannot_be_closed_says_why(tmp_path: Path) -> None:
+    async with serve(SITE) as site:
+        with pytest.raises(SpiderError, match=r"^the spider's closed\(\) raised: .*LookupError: no room"):
+            await crawl(tmp_path / "test", Unclosed(start_urls=[f"{site.url}/"]))
+    assert ask(tmp_path / "test", "SELECT count(*) FROM result WHERE state = 'done'") == [(1,)]
+
+
+async def test_a_spider_that_readers_cannot_make_is_refused_before_anything_is_begun(tmp_path: Path) -> None:
+    class Local(Spider):
+        start_urls = ("http://127.0.0.1/",)
+
+    with pytest.raises(UsageError, match=r"define it at the top of a file, or give Crawl\(…, source="):
+        await crawl(tmp_path / "test", Local())
+    with pytest.raises(UsageError, match=r"a constructor of its own.*give Crawl\(…, source="):
+        await crawl(tmp_path / "test", Particular("http://127.0.0.1/"))
+    assert not (tmp_path / "test").exists()
+
+
+async def test_a_source_makes_any_spider(tmp_path: Path) -> None:
+    async with serve({"/": page("Home")}) as site:
+        source = Source(f"{__file__.replace('test_readers', 'spiders')}:Particular", {"site": f"{site.url}/"})
+        await crawl(tmp_path / "test", Particular(f"{site.url}/"), source=source)
+    assert items(tmp_path / "test") == [{"url": f"{site.url}/"}]
+
+
+async def test_a_source_that_is_none_ends_the_crawl(tmp_path: Path) -> None:
+    async with serve({"/": page("Home")}) as site:
+        spider = Killer(start_urls=[f"{site.url}/"])
+        with pytest.raises(SpiderError, match=r"there is no file gone\.py"):
+            await crawl(tmp_path / "test", spider, source=Source("gone.py"))
