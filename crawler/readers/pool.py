@@ -1,10 +1,10 @@
 """The reader processes of one crawl: who reads which page, and what becomes of it when one of them dies.
 
 A page is given to the process that has the least to read, ahead of need, so that none has to wait; but only so much, for it
-is in memory there as well. What a process had not answered when it died is read again: if it was one page, that page is to
-blame, and fails. If there were several, nobody knows which it was, since callbacks may take turns; then each is given to a
-process that has nothing else. So a page that kills its reader costs two processes and no other page, and whatever any page
-gave counts once: only answers count.
+is in memory there as well. What a process had not answered when it died is suspect: nobody knows which page it died of, since
+callbacks may take turns, or whether of any. Each of these is given to a process that has nothing else, and fails if that dies
+as well. So a page that kills its reader costs two processes and no other page, a reader that is killed from outside costs
+none, and whatever any page gave counts once: only answers count.
 """
 
 from __future__ import annotations
@@ -204,12 +204,12 @@ class Readers(Reader):
                 f"{place.deaths} reader processes in a row died before they had read a page, the last{at}: {how}"
             )
         _log.warning("a reader process died%s: %s; another one takes its place", at, how)
-        if len(left) == 1:
-            left[0].answer.set_exception(SpiderError(f"{_blamed(left[0].task)} ended the process that ran it: {how}"))
-            return
         for job in left:
+            if job.is_suspect:  # and was alone
+                error = f"{_blamed(job.task)} ended the process that ran it, twice: {how}"
+                job.answer.set_exception(SpiderError(error))
             job.is_suspect = True
-        self._waiting.extendleft(reversed(left))
+        self._waiting.extendleft(job for job in reversed(left) if not job.answer.done())
         self._deal()
 
     def _dismiss(self) -> None:

@@ -13,6 +13,7 @@ import random
 import shutil
 import signal
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,7 +28,6 @@ from tests.servers.web import WebServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.servers.web import Answer, Asked
 
@@ -84,15 +84,25 @@ def notes_spider(folder: Path, url: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("target", "ending", "stop"),
+    ("target", "ending", "stop", "processes"),
     [
-        (site_spider, ".jsonl", signal.SIGKILL),
-        (notes_spider, ".jsonl", signal.SIGKILL),
-        (notes_spider, ".csv", signal.SIGKILL),
-        (notes_spider, ".jsonl", signal.SIGINT),
-        (site_spider, ".csv", signal.SIGTERM),
+        (site_spider, ".jsonl", signal.SIGKILL, 1),
+        (notes_spider, ".jsonl", signal.SIGKILL, 1),
+        (notes_spider, ".csv", signal.SIGKILL, 1),
+        (notes_spider, ".jsonl", signal.SIGINT, 1),
+        (site_spider, ".csv", signal.SIGTERM, 1),
+        (notes_spider, ".jsonl", signal.SIGKILL, 2),
+        (site_spider, ".jsonl", signal.SIGINT, 3),
     ],
-    ids=["site-jsonl-kill", "notes-jsonl-kill", "notes-csv-kill", "notes-jsonl-int", "site-csv-term"],
+    ids=[
+        "site-jsonl-kill",
+        "notes-jsonl-kill",
+        "notes-csv-kill",
+        "notes-jsonl-int",
+        "site-csv-term",
+        "notes-jsonl-kill-2",
+        "site-jsonl-int-3",
+    ],
 )
 def test_an_interrupted_crawl_ends_like_an_undisturbed_one(
     tmp_path: Path,
@@ -101,6 +111,7 @@ def test_an_interrupted_crawl_ends_like_an_undisturbed_one(
     target: Callable[[Path, str], str],
     ending: str,
     stop: signal.Signals,
+    processes: int,
 ) -> None:
     trial = Trial(tmp_path, target(tmp_path, server.url), ending)
     trial.run("calm")
@@ -110,7 +121,7 @@ def test_an_interrupted_crawl_ends_like_an_undisturbed_one(
 
     interruptions = Interruptions(
         command=trial.command,
-        arguments=trial.arguments("disturbed"),
+        arguments=trial.arguments("disturbed", "--processes", str(processes)),
         state=trial.state("disturbed"),
         output=trial.output("disturbed"),
         progress=lambda: len(server.journal()),
@@ -122,6 +133,29 @@ def test_an_interrupted_crawl_ends_like_an_undisturbed_one(
     assert interruptions.run_to_the_end() > 0
     check_invariants(trial.state("disturbed"))
     assert trial.outcome("disturbed") == calm
+
+
+def test_a_crawl_whose_readers_are_killed_ends_like_an_undisturbed_one(
+    tmp_path: Path, server: WebServer, dice: random.Random
+) -> None:
+    """What a reader had is read again. Between two kills lie more requests than there are pages under way, so that none of them
+    is with a reader that dies twice, and blamed."""
+    trial = Trial(tmp_path, notes_spider(tmp_path, server.url))
+    trial.run("calm")
+    requests = len(server.journal())
+    process = trial.command.start(*trial.arguments("disturbed", "--processes", "2"))
+    moment = requests
+    for _ in range(4):
+        moment += dice.randint(40, requests // 5)
+        assert server.wait(lambda journal, moment=moment: len(journal) >= moment)  # type: ignore[misc]
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
+        for reader in children.split():
+            os.kill(int(reader), signal.SIGKILL)
+    ended = finish(process)
+    assert ended.code == FINISHED, ended.err
+    assert ended.err.count("it was killed by SIGKILL; another one takes its place") == 4
+    check_invariants(trial.state("disturbed"))
+    assert trial.outcome("disturbed") == trial.outcome("calm")
 
 
 def test_a_second_interrupt_stops_at_once_and_loses_nothing(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ async def test_the_death_of_a_reader_costs_the_page_it_was_at(
     assert report.finished
     assert len(site.log) == len(SITE), "no page is fetched twice"
     assert failures(tmp_path / "test") == dict.fromkeys(
-        ["page-5", "page-20"], f"spider: parse() ended the process that ran it: {told}"
+        ["page-5", "page-20"], f"spider: parse() ended the process that ran it, twice: {told}"
     )
     assert len([item for item in items(tmp_path / "test") if "path" in item]) == len(SITE) - 2
     assert len([item for item in items(tmp_path / "test") if "failed" in item]) == 2
@@ -161,7 +161,7 @@ async def test_a_reader_that_dies_of_a_failure_costs_nothing_else(tmp_path: Path
         report = await crawl(tmp_path / "test", KilledByFailure(start_urls=[f"{site.url}/"]))
     assert report.finished
     assert failures(tmp_path / "test") == {
-        "missing": "spider: failed() ended the process that ran it: it left with exit code 7, told of: http: 404 Not Found"
+        "missing": "spider: failed() ended the process that ran it, twice: it left with exit code 7, told of: http: 404 Not Found"
     }
 
 
