@@ -18,6 +18,7 @@ from crawler.admission import Admission
 from crawler.aliases import Aliases
 from crawler.callbacks import Callbacks
 from crawler.cookies import open_jar
+from crawler.crew import Crew
 from crawler.discovery import Discovery
 from crawler.engine import Engine
 from crawler.errors import CrawlError, SpiderError
@@ -215,7 +216,11 @@ class Crawl:
                     aliases=Aliases() if settings.canonical else None,
                     discovery=Discovery(frontier, politeness) if settings.sitemaps else None,
                     tally=self._tally,
-                    concurrency=settings.concurrency,
+                    crew=Crew(
+                        limits,
+                        size=settings.concurrency,
+                        most_lingering=settings.lingering * settings.concurrency,
+                    ),
                     drain_timeout=settings.drain_timeout,
                     keeps_bodies=settings.keep_bodies,
                 )

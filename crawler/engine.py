@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from crawler.admission import Admission
     from crawler.aliases import Aliases
     from crawler.callbacks import Reader
+    from crawler.crew import Crew
     from crawler.discovery import Discovery
     from crawler.fetcher import Fetcher
     from crawler.frontier.protocol import Frontier, Lease
@@ -34,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 class Engine:
-    """Moves pages round the ring with a crew of `concurrency` workers. Put together by `crawler.crawl.Crawl`."""
+    """Moves pages round the ring with a crew of workers. Put together by `crawler.crawl.Crawl`."""
 
     def __init__(
         self,
@@ -48,7 +49,7 @@ class Engine:
         aliases: Aliases | None,
         discovery: Discovery | None,
         tally: Tally,
-        concurrency: int,
+        crew: Crew,
         drain_timeout: float,
         keeps_bodies: bool = False,
     ) -> None:
@@ -61,12 +62,11 @@ class Engine:
         self._aliases = aliases
         self._discovery = discovery
         self._tally = tally
-        self._concurrency = concurrency
+        self._crew = crew
         self._drain_timeout = drain_timeout
         self._keeps_bodies = keeps_bodies
         self._stopping = asyncio.Event()
         self._cutting_short = asyncio.Event()
-        self._crew: list[asyncio.Task[None]] = []
 
     def stop(self, *, at_once: bool = False) -> None:
         """Begin nothing new, and end what is under way: within `drain_timeout`, or at once."""
@@ -78,24 +78,25 @@ class Engine:
         """Go round until nothing is left, or `stop`. `services` run beside the crew, and end with it."""
         async with asyncio.TaskGroup() as beside:
             helpers = [beside.create_task(serve()) for serve in (self._scheduler.keep_supplied, self._drain, *services)]
-            async with asyncio.TaskGroup() as group:
-                self._crew = [group.create_task(self._work()) for _ in range(self._concurrency)]
+            await self._crew.run(self._work)
             for helper in helpers:
                 helper.cancel()
 
     async def _work(self) -> None:
         """A worker's life: one page after the other."""
-        while lease := await self._scheduler.next():
-            if not self._politeness.knows(lease):
+        while not self._crew.is_overstaffed and (lease := await self._scheduler.next()):
+            job = self._crew.begin(lease.host)
+            if self._politeness.knows(lease):
+                settlement = await self._visit(lease)
+                self._tally.count(lease.url, settlement.outcome)
+                await self._frontier.settle(settlement)
+                self._scheduler.done(lease)
+            else:
                 with self._scheduler.suspended(lease):
                     await self._politeness.learn(lease)
                     if self._discovery:
                         await self._discovery.look(lease)
-                continue
-            settlement = await self._visit(lease)
-            self._tally.count(lease.url, settlement.outcome)
-            await self._frontier.settle(settlement)
-            self._scheduler.done(lease)
+            self._crew.end(job)
 
     async def _visit(self, lease: Lease) -> Settlement:
         """Fetch, and let the spider have what came."""
@@ -142,8 +143,7 @@ class Engine:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._drain_timeout):
                 await self._cutting_short.wait()
-        for worker in self._crew:
-            worker.cancel()
+        self._crew.cancel()
 
 
 def _outcome_of(page: Page) -> Fetched:

@@ -95,6 +95,11 @@ class Scheduler:
         """How many leases are with workers."""
         return self._under_way
 
+    @property
+    def _is_over(self) -> bool:
+        """Whether there will be no more requests, or none may be given out."""
+        return self._is_stopping or not (self._window.has_work or self._under_way)
+
     def queued(self, key: HostKey, not_before: float) -> None:
         """One more request of this host waits in the frontier, not due before `not_before` by the frontier's clock."""
         if host := self._window.offer(key):
@@ -107,7 +112,7 @@ class Scheduler:
         """The next request to fetch, as soon as there is one; None once there will be no more, or none may be begun."""
         while True:
             self._put_back_picked()
-            if self._is_stopping or not (self._window.has_work or self._under_way):
+            if self._is_over:
                 self._wake(len(self._idle))
                 return None
             if not self._may_start(self._under_way):
@@ -127,7 +132,7 @@ class Scheduler:
         self._put_back_picked()
         if host := self._window.get(lease.host):
             self._put_back(host)
-        if self._is_gated:
+        if self._is_gated or self._is_over:  # the worker need not come back
             self._is_gated = False
             self._wake(len(self._idle))
 

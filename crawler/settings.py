@@ -35,7 +35,9 @@ class Settings:
 
     # how much at once
     concurrency: Count = 64
-    """Requests under way at once, over all hosts."""
+    """Requests under way at once, over all hosts; those that linger are not counted."""
+    lingering: Limit = 4
+    """So many times `concurrency` requests may linger beside: those that take much longer than is usual. 0: none."""
     per_host: Count = 2
     """Connections to one host at once."""
     active_hosts: Count = 10_000

@@ -4,8 +4,8 @@
         ...  # swarm.urls(); then swarm.journal()
 
 A process of its own, and one loop over epoll with nothing between it and the sockets: it has to be cheap beside the crawler
-that it is to judge. The page `/` of a host leads to its other pages, `/1` and so on. Hosts at the end of the list may be
-dumb: they take each request in, and never answer.
+that it is to judge. The page `/` of a host leads to its other pages, `/1` and so on. Some hosts, spread evenly over the list,
+may be dumb: they take each request in, and never answer. The others do so after `latency` seconds.
 
 The journal has for each request the instant at which the kernel took it in (`SO_TIMESTAMPNS`, socket(7)), which does not
 depend on when this process was given the processor, and the connections that its host had just then.
@@ -22,7 +22,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
@@ -56,19 +56,25 @@ def address(host: int) -> str:
     return socket.inet_ntoa((_FIRST + host).to_bytes(4, "big"))
 
 
+def is_dumb(host: int, *, hosts: int, dumb: int) -> bool:
+    """Whether a host is one of the dumb ones."""
+    return dumb > 0 and host % (hosts // dumb) == 0 and host // (hosts // dumb) < dumb
+
+
 class Swarm:
     """Runs for as long as the `with` block lasts; its journal is in `folder`."""
 
-    def __init__(self, folder: Path, *, hosts: int, pages: int, dumb: int = 0) -> None:
+    def __init__(self, folder: Path, *, hosts: int, pages: int, dumb: int = 0, latency: float = 0.0) -> None:
         self.hosts = hosts
         self.pages = pages
         self.dumb = dumb
+        self.latency = latency
         self.port = 0
         self._path = folder / "journal"
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        numbers = (str(number) for number in (self.hosts, self.pages, self.dumb))
+        numbers = (str(number) for number in (self.hosts, self.pages, self.dumb, self.latency))
         command = [sys.executable, "-m", "tests.servers.swarm", str(self._path), *numbers]
         self._process = subprocess.Popen(command, cwd=_REPOSITORY, stdout=subprocess.PIPE)
         assert self._process.stdout is not None
@@ -90,6 +96,10 @@ class Swarm:
     def urls(self) -> list[str]:
         """The first page of each host."""
         return [f"http://{address(host)}:{self.port}/" for host in range(self.hosts)]
+
+    def is_dumb(self, host: int) -> bool:
+        """Whether a host never answers."""
+        return is_dumb(host, hosts=self.hosts, dumb=self.dumb)
 
     def answered(self) -> int:
         """About how many requests were noted up to now: what the journal holds on disk."""
@@ -119,9 +129,11 @@ class _Connection:
 class _Server:
     """The loop."""
 
-    def __init__(self, journal: BinaryIO, *, hosts: int, pages: int, dumb: int) -> None:
+    def __init__(self, journal: BinaryIO, *, hosts: int, pages: int, dumb: int, latency: float) -> None:
         self._journal = journal
-        self._talking = hosts - dumb
+        self._dumb = {host for host in range(hosts) if is_dumb(host, hosts=hosts, dumb=dumb)}
+        self._latency = latency
+        self._due: deque[tuple[float, socket.socket, bytes]] = deque()
         self._answers = [_answer(page, pages) for page in range(pages)]
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -143,12 +155,24 @@ class _Server:
         poll.register(self._listener, select.EPOLLIN)
         listening = self._listener.fileno()
         while not self._is_over:
-            for number, _ in poll.poll(0.1, 512):
+            for number, _ in poll.poll(self._answer_due(), 512):
                 if number == listening:
                     self._accept(poll)
                 elif not self._serve(self._connections[number]):
                     self._close(self._connections.pop(number))
             self._journal.flush()
+
+    def _answer_due(self) -> float:
+        """Send the answers whose time has come; seconds until the next one's, a tenth at most."""
+        now = time.monotonic()
+        while self._due:
+            at, client, answer = self._due[0]
+            if at > now:
+                return min(0.1, at - now)
+            self._due.popleft()
+            with contextlib.suppress(OSError):  # it may have gone
+                client.send(answer)
+        return 0.1
 
     def _accept(self, poll: select.epoll) -> None:
         for _ in range(_AT_ONCE):
@@ -180,11 +204,17 @@ class _Server:
             page = ROBOTS if path == b"/robots.txt" else int(path[1:] or b"0")
             record = (seconds + nanoseconds / 1e9, connection.host, page, self._open(connection.host))
             self._journal.write(_RECORD.pack(*record))
-            if connection.host < self._talking:
-                connection.socket.send(_NO_ROBOTS if page == ROBOTS else self._answers[page])
+            if connection.host not in self._dumb:
+                self._answer(connection.socket, _NO_ROBOTS if page == ROBOTS else self._answers[page])
         except OSError:
             return False
         return True
+
+    def _answer(self, client: socket.socket, answer: bytes) -> None:
+        if self._latency:
+            self._due.append((time.monotonic() + self._latency, client, answer))
+        else:
+            client.send(answer)
 
     def _open(self, host: int) -> int:
         """A client that closed one connection before it opened another has one, though we may not have read of its end."""
@@ -227,9 +257,12 @@ def main() -> None:
     parser.add_argument("journal", type=Path)
     for name in ("hosts", "pages", "dumb"):
         parser.add_argument(name, type=int)
+    parser.add_argument("latency", type=float)
     arguments = parser.parse_args()
     with arguments.journal.open("wb", buffering=1 << 16) as journal:
-        server = _Server(journal, hosts=arguments.hosts, pages=arguments.pages, dumb=arguments.dumb)
+        server = _Server(
+            journal, hosts=arguments.hosts, pages=arguments.pages, dumb=arguments.dumb, latency=arguments.latency
+        )
         signal.signal(signal.SIGTERM, lambda _number, _frame: server.stop())
         print(server.port, flush=True)
         with contextlib.suppress(KeyboardInterrupt):
