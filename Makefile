@@ -1,4 +1,4 @@
-# Needs Python (3.11 or newer) and make; the rest is set up in .venv, anew whenever pyproject.toml changes.
+# Needs Python (3.11 or newer) and make; the rest is set up in .venv, anew whenever pyproject.toml or what is compiled changes.
 
 PYTHON ?= python3
 VENV := .venv
@@ -78,7 +78,7 @@ soak: $(VENV)/.dev  ## Crawl a web on which everything goes wrong for MINUTES (6
 clean:          ## Remove what was set up or left behind, but no crawl
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov
 
-$(VENV)/.run: pyproject.toml
+$(VENV)/.run: pyproject.toml hatch_build.py crawler/web/scan.py crawler/web/scan.pxd
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --editable .
 	touch $@

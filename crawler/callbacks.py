@@ -26,11 +26,11 @@ class Reader(Protocol):
 
 
 class Callbacks(Reader):
-    """Calls the methods of one spider. HTML of at least `parse_thread_bytes` is parsed in a thread first, beside the loop; with
-    `canonical`, it is noted which canonical URL each page names.
+    """Calls the methods of one spider; with `canonical`, it is noted which canonical URL each page names.
 
-    One such page at a time: its tree takes twelve times the memory of its body, and what one thread has freed, the C library
-    keeps for that thread.
+    HTML of at least `parse_thread_bytes` is parsed in a thread first, beside the loop, for callbacks that asked for
+    the tree of the page before. One such page at a time: its tree takes twelve times the memory of its body, and what
+    one thread has freed, the C library keeps for that thread.
     """
 
     def __init__(self, spider: Spider, *, parse_thread_bytes: int, canonical: bool = False) -> None:
@@ -38,13 +38,19 @@ class Callbacks(Reader):
         self._parse_thread_bytes = parse_thread_bytes
         self._canonical = canonical
         self._parsing = asyncio.Lock()
+        self._want_trees: set[str | None] = set()
 
     async def take(self, lease: Lease, page: Page) -> Harvest:
-        if len(page.body) >= self._parse_thread_bytes and page.is_html:
+        name = lease.callback
+        if len(page.body) >= self._parse_thread_bytes and name in self._want_trees and page.is_html:
             async with self._parsing:
                 await asyncio.to_thread(page.parse_now)
-        callback = callback_of(self._spider, lease.callback)
+        callback = callback_of(self._spider, name)
         harvest = self._checked(await gather(callback(page)))
+        if page.dom_was_asked_for:
+            self._want_trees.add(name)
+        else:
+            self._want_trees.discard(name)
         if self._canonical:
             harvest.canonical = page.directives.canonical
         return harvest

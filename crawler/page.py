@@ -1,10 +1,14 @@
-"""The page a spider gets: what came over the wire, and everything read out of it on demand."""
+"""The page a spider gets: what came over the wire, and everything read out of it on demand.
+
+Its links, its base and its title are found without a tree, unless that has been asked for, or alone can tell: see
+`crawler.web.scan`.
+"""
 
 from __future__ import annotations
 
 import re
 from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
 import msgspec
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
@@ -21,7 +25,7 @@ from crawler.web.directives import (
     may_forbid_links,
     may_speak,
 )
-from crawler.web.links import base_of, hrefs, hrefs_by_rel, hrefs_in, may_have_base
+from crawler.web.links import base_by, base_of, by_rel, hrefs, hrefs_by_rel, hrefs_in, look_through, may_have_base
 from crawler.web.urls import resolve
 
 if TYPE_CHECKING:
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
 
     from crawler.frontier.protocol import Lease
     from crawler.request import Callback
+    from crawler.web.scan import Scan
 
 Default = TypeVar("Default")
 
@@ -57,8 +62,10 @@ class Page:
         "_links",
         "_nofollow",
         "_obedience",
+        "_scan",
         "_text",
         "body",
+        "dom_was_asked_for",
         "elapsed",
         "fetched_at",
         "headers",
@@ -88,12 +95,15 @@ class Page:
         """Seconds of the epoch (UTC)."""
         self.elapsed = elapsed
         """The seconds it took, from asking to the body's end."""
+        self.dom_was_asked_for = False
+        """Whether a spider has looked at `dom`, or through it by `css` and its like."""
         self._lease = lease
         self._obedience = obedience
         self._encoding: str | None = None
         self._is_html: bool | None = None
         self._text: str | None = None
         self._dom: LexborHTMLParser | None = None
+        self._scan: Scan | Literal[False] | None = False  # not made yet
         self._base_url: str | None = None
         self._directives: Directives | None = None
         self._links: list[str] | None = None
@@ -163,15 +173,20 @@ class Page:
     @property
     def dom(self) -> LexborHTMLParser:
         """The parsed document, whatever the media type says; XHTML is parsed by the rules of HTML."""
+        self.dom_was_asked_for = True
+        return self._tree()
+
+    def _tree(self) -> LexborHTMLParser:
         if self._dom is None:
             self._dom = LexborHTMLParser(self._utf_8())
+            self._scan = self._scan or None
         return self._dom
 
     def parse_now(self) -> None:
         """Build `dom`, so that it is there when asked for. This may be done in a thread, which runs beside the event loop as
         the parser lets go of the interpreter lock; nothing else may use the page meanwhile.
         """
-        _ = self.dom
+        self._tree()
 
     def css(self, selector: str) -> list[LexborNode]:
         """The nodes a CSS selector matches, in document order. SpiderError names a selector that is none."""
@@ -194,14 +209,25 @@ class Page:
     @property
     def title(self) -> str | None:
         """The text of the document's `<title>`, white space collapsed; None if it has none or is not HTML."""
-        title = _title_of(self.dom) if self.is_html else None
-        return " ".join(title.text().split()) if title else None
+        if not self.is_html:
+            return None
+        if scan := self._scanned():
+            title = scan.title
+        else:
+            node = _title_of(self._tree())
+            title = node.text() if node else None
+        return None if title is None else " ".join(title.split())
 
     @property
     def base_url(self) -> str:
         """What references on the page are relative to: its `<base href>`, else its `url`."""
         if self._base_url is None:
-            self._base_url = base_of(self.dom, self.url) if self.is_html and self._may_have_base() else self.url
+            if not self.is_html or not self._may_have_base():
+                self._base_url = self.url
+            elif scan := self._scanned():
+                self._base_url = base_by(scan.base, self.url)
+            else:
+                self._base_url = base_of(self._tree(), self.url)
         return self._base_url
 
     def _may_have_base(self) -> bool:
@@ -224,7 +250,7 @@ class Page:
     def _head(self, agent: str) -> LexborNode | None:
         """The document's head, if it may say something to robots; parsed alone, if nobody has asked for the rest."""
         if self._hides_ascii():
-            return self.dom.head
+            return self._tree().head
         head = head_of(self.body)
         if not may_speak(head, agent):
             return None
@@ -320,7 +346,8 @@ class Page:
             elif self._obedience.nofollow and self._may_forbid_links():
                 self._links, self._nofollow = self._links_by_rel()
             else:
-                self._links = resolve(self.base_url, hrefs(self.dom))
+                scan = self._scanned()
+                self._links = resolve(self.base_url, scan.hrefs if scan else hrefs(self._tree()))
         return self._links
 
     def _may_forbid_links(self) -> bool:
@@ -328,12 +355,20 @@ class Page:
 
     def _links_by_rel(self) -> tuple[list[str], list[str]]:
         """The links to follow, and those not to follow. One link that may be followed is enough for a URL."""
-        followed, forbidden = hrefs_by_rel(self.dom)
+        scan = self._scanned()
+        followed, forbidden = by_rel(scan) if scan else hrefs_by_rel(self._tree())
         if self.directives.nofollow:
             return [], resolve(self.base_url, followed + forbidden)
         links = resolve(self.base_url, followed)
         known = set(links)
         return links, [url for url in resolve(self.base_url, forbidden) if url not in known]
+
+    def _scanned(self) -> Scan | None:
+        """What a look at the bytes tells; None where it takes the tree, or the tree is there already."""
+        if self._scan is False:
+            document = self._utf_8()
+            self._scan = look_through(document if isinstance(document, bytes) else document.encode())
+        return self._scan
 
     def _utf_8(self) -> bytes | str:
         """The body for those who read UTF-8, and decoded only if it is anything else."""

@@ -1,0 +1,449 @@
+"""The links, the base and the title of an HTML document, found without building its tree.
+
+Most of what a parser does for a page is of no use to a spider that only follows links. This tokenizes the document as the
+HTML Standard does (§13.2.5) and looks into few of the tags. The answer is the one that the tree would give, or there is none:
+what a tag means may hang on where in the tree it stands, and wherever it does, `scan` gives up, and the tree has to be asked.
+
+* `<template>`, `<frameset>`, `<plaintext>`, `<math>`: what is inside is no part of the document, or means something else.
+* `<svg>` and `<select>`: tags inside are passed over or end it; they may hold shapes and options alone.
+* A script in which another seems to begin behind a `<!--` may not end where it seems to (§13.2.5.20).
+* NUL bytes, bytes that are no UTF-8, character references that are not what they seem to be (§13.2.5.73).
+
+Misnested tags do no harm: they move elements about in the tree and repeat some, but none comes or goes.
+
+This module is compiled, with the C types that `scan.pxd` gives it. It works as it stands too, but then the tree costs less:
+whoever scans asks `IS_COMPILED` first. Indices are checked in C as well: no document, however it is written, makes it read
+what is not there.
+"""
+
+from __future__ import annotations
+
+import re
+from html.entities import html5
+from typing import Final, NamedTuple
+
+IS_COMPILED: Final = not __file__.endswith(".py")
+
+
+class Scan(NamedTuple):
+    """What was found. References are as written, empty where an `href` has no value."""
+
+    hrefs: list[str]
+    """Those of every `a[href]`, in the order of the source."""
+    nofollow: list[int]
+    """Which of them, by their place in the list, have a `rel` that says nofollow."""
+    base: str | None
+    """That of the first `base[href]`."""
+    title: str | None
+    """The text of the first HTML `<title>`."""
+
+
+class Doubt(Exception):
+    """The tree has to be asked."""
+
+
+def scan(document: bytes) -> Scan | None:
+    """What a document, in UTF-8 and without byte order mark, links to and is called; None if only the tree can tell."""
+    if b"\0" in document:
+        return None
+    scanner = Scanner(document)
+    try:
+        scanner.run()
+    except (Doubt, UnicodeDecodeError):
+        return None
+    return Scan(scanner.hrefs, scanner.nofollow, scanner.base, scanner.title)
+
+
+# A name is known by its first eight letters, in lower case, as the bytes of one number (`a` is 0x61), and by its length.
+
+
+def _packed(name: str) -> int:
+    return int.from_bytes(name.encode(), "big")
+
+
+_A = _packed("a")
+_BASE = _packed("base")
+_FRAMESET = _packed("frameset")
+_IFRAME = _packed("iframe")
+_MATH = _packed("math")
+_NOEMBED = _packed("noembed")
+_NOFRAMES = _packed("noframes")
+_PLAINTEXT = _packed("plaintex")
+_SCRIPT = _packed("script")
+_SELECT = _packed("select")
+_STYLE = _packed("style")
+_SVG = _packed("svg")
+_TEMPLATE = _packed("template")
+_TEXTAREA = _packed("textarea")
+_TITLE = _packed("title")
+_XMP = _packed("xmp")
+_HREF = _packed("href")
+_REL = _packed("rel")
+
+_CHOICES = frozenset({b"option", b"optgroup", b"hr"})
+_SHAPES = frozenset(
+    b"animate circle clippath defs ellipse fegaussianblur feoffset filter g image line lineargradient mask path pattern "
+    b"polygon polyline radialgradient rect stop symbol text tspan use".split()
+)
+_TEXTS = frozenset({b"desc", b"style", b"title"})
+"""What may hold text alone inside `<svg>`."""
+_DRAWING = _SHAPES | _TEXTS
+
+_reference = re.compile(r"&(?:#([0-9]+);?|#[xX]([0-9a-fA-F]+);?|([A-Za-z][A-Za-z0-9]*)(;?))?")
+
+
+class Scanner:
+    """One document, and how far it has been read: `_at`. The bounds of what was read last are in fields, not in objects."""
+
+    hrefs: list[str]
+    nofollow: list[int]
+    base: str | None
+    title: str | None
+    _document: bytes
+    _size: int
+    _at: int
+    _name: int
+    _name_start: int
+    _name_end: int
+    _value_start: int
+    _value_end: int
+    _is_cut: bool
+    _closes_itself: bool
+
+    def __init__(self, document: bytes) -> None:
+        self.hrefs = []
+        self.nofollow = []
+        self.base = None
+        self.title = None
+        self._document = document
+        self._size = len(document)
+        self._at = 0
+        self._name = 0
+        self._name_start = self._name_end = 0
+        self._value_start = self._value_end = -1
+        self._is_cut = False
+        self._closes_itself = False
+
+    def run(self) -> None:
+        """Read the document to its end (§13.2.5.1, data state; §13.2.5.6, tag open state)."""
+        while self._to_markup():
+            kind = self._document[self._at]
+            if _is_letter(kind):
+                self._start_tag()
+            elif kind == ord("/"):
+                self._end_tag()
+            elif kind == ord("!"):
+                self._declaration()
+            elif kind == ord("?"):
+                self._to_after(ord(">"))
+
+    # -- tags -----------------------------------------------------------------------------------------------------
+
+    def _start_tag(self) -> None:
+        self._read_name()
+        name = self._name
+        length = self._name_end - self._name_start
+        if length == 1 and name == _A:
+            self._link()
+        elif length == 4 and name == _BASE:
+            self._first_base()
+        elif length == 5 and name == _TITLE:
+            self._first_title()
+        elif (length == 6 and name == _SELECT) or (length == 3 and name == _SVG):
+            self._closed(name)
+        elif _holds_text(name, length):
+            self._to_tag_end()
+            self._text(name, length)
+        elif _is_doubtful(name, length):
+            raise Doubt
+        else:
+            self._to_tag_end()
+
+    def _end_tag(self) -> None:
+        """Pass over an end tag, or what is none: `</>` is nothing, `</ …>` a comment (§13.2.5.7)."""
+        self._at += 1
+        if self._at < self._size and _is_letter(self._document[self._at]):
+            self._read_name()
+            self._to_tag_end()
+        else:
+            self._to_after(ord(">"))
+
+    def _link(self) -> None:
+        href_start = href_end = rel_start = rel_end = -1
+        while self._attribute():
+            if href_start < 0 and self._is_named(_HREF, 4):
+                href_start, href_end = self._value_start, self._value_end
+            elif rel_start < 0 and self._is_named(_REL, 3):
+                rel_start, rel_end = self._value_start, self._value_end
+        if href_start < 0 or self._is_cut:
+            return
+        if rel_start < rel_end and "nofollow" in _value(self._document[rel_start:rel_end]).lower().split():
+            self.nofollow.append(len(self.hrefs))
+        self.hrefs.append(_value(self._document[href_start:href_end]))
+
+    def _first_base(self) -> None:
+        href_start = href_end = -1
+        while self._attribute():
+            if href_start < 0 and self._is_named(_HREF, 4):
+                href_start, href_end = self._value_start, self._value_end
+        if href_start >= 0 and self.base is None and not self._is_cut:
+            self.base = _value(self._document[href_start:href_end])
+
+    def _first_title(self) -> None:
+        self._to_tag_end()
+        start = self._at
+        end = self._text(_TITLE, 5)
+        if self._is_cut:
+            raise Doubt
+        if self.title is None:
+            self.title = _plain_text(self._document[start:end])
+
+    def _text(self, name: int, length: int) -> int:
+        """Pass over text in which only the end tag of this name is a tag (§13.2.5.2 to §13.2.5.4); returns where it ends."""
+        start = self._at
+        while self._to_markup():
+            end = self._at - 1
+            if self._document[self._at] != ord("/"):
+                continue
+            self._at += 1
+            start_of_name = self._at
+            self._read_name()
+            if self._is_named(name, length) and self._at < self._size:
+                if name == _SCRIPT and _may_go_on(self._document[start:end]):
+                    raise Doubt
+                self._to_tag_end()
+                return end
+            self._at = start_of_name
+        self._is_cut = True
+        return self._size
+
+    def _closed(self, name: int) -> None:
+        """Pass over an element that holds nothing but what is harmless there; else it is doubtful what it holds, and where it
+        ends (§13.2.6.5, foreign content; `<select>` likewise).
+        """
+        self._to_tag_end()
+        if name == _SVG and self._closes_itself:
+            return
+        while self._to_markup():
+            kind = self._document[self._at]
+            if kind == ord("!") and self._document[self._at : self._at + 3] == b"!--":
+                self._declaration()
+                continue
+            is_end = kind == ord("/")
+            if is_end:
+                self._at += 1
+            self._read_name()
+            if is_end and self._is_named(name, 3 if name == _SVG else 6):
+                self._to_tag_end()
+                return
+            inside = self._document[self._name_start : self._name_end].lower()
+            self._to_tag_end()
+            if name == _SVG and inside in _TEXTS and not is_end:
+                if not self._document.startswith(b"</" + inside, self._document.find(b"<", self._at)):
+                    break
+            elif inside not in (_CHOICES if name == _SELECT else _DRAWING):
+                break
+        raise Doubt
+
+    # -- what is no tag -------------------------------------------------------------------------------------------
+
+    def _declaration(self) -> None:
+        """Pass over a comment, or a doctype or the like, which ends with the first `>` (§13.2.5.42 to §13.2.5.67)."""
+        start = self._at
+        document = self._document
+        if document[start : start + 3] != b"!--":
+            self._to_after(ord(">"))
+        elif document[start + 3 : start + 4] == b">":
+            self._at = start + 4
+        elif document[start + 3 : start + 5] == b"->":
+            self._at = start + 5
+        else:
+            end = _index(document, b"-->", start + 3, self._size)
+            other = _index(document, b"--!>", start + 3, end)
+            self._at = other + 4 if other < end else end + 3
+
+    # -- where things begin and end -------------------------------------------------------------------------------
+
+    def _to_markup(self) -> bool:
+        """Go behind the next `<`; whether there is one, and something behind it."""
+        self._to_after(ord("<"))
+        return self._at < self._size
+
+    def _to_after(self, byte: int) -> None:
+        document = self._document
+        size = self._size
+        at = self._at
+        while at < size and document[at] != byte:
+            at += 1
+        self._at = at + 1
+
+    def _to_tag_end(self) -> None:
+        while self._attribute():
+            continue
+
+    def _read_name(self) -> None:
+        """Read a tag's name (§13.2.5.8)."""
+        document = self._document
+        size = self._size
+        at = self._at
+        name = 0
+        start = at
+        while at < size:
+            byte = document[at]
+            if byte in (ord(">"), ord("/")) or _is_space(byte):
+                break
+            if at < start + 8:
+                name = name << 8 | _lower(byte)
+            at += 1
+        self._name = name
+        self._name_start, self._name_end, self._at = start, at, at
+
+    def _is_named(self, name: int, length: int) -> bool:
+        return self._name == name and self._name_end - self._name_start == length
+
+    def _attribute(self) -> bool:
+        """Read the next attribute of a tag (§13.2.5.32 to §13.2.5.40); at the end of the tag, go behind it and return False.
+        A tag that the document's end cuts off is none.
+        """
+        document = self._document
+        size = self._size
+        at = self._at
+        byte = 0
+        name = 0
+        while at < size:
+            byte = document[at]
+            if byte == ord(">"):
+                self._closes_itself = document[at - 1] == ord("/") and at - 1 >= self._at
+                self._at = at + 1
+                return False
+            if byte != ord("/") and not _is_space(byte):
+                break
+            at += 1
+        start = at
+        while at < size:
+            byte = document[at]
+            if byte in (ord(">"), ord("/")) or _is_space(byte) or (byte == ord("=") and at > start):
+                break
+            if at < start + 8:
+                name = name << 8 | _lower(byte)
+            at += 1
+        self._name, self._name_start, self._name_end = name, start, at
+        while at < size and _is_space(document[at]):
+            at += 1
+        self._value_start = self._value_end = self._at = at
+        if at < size and document[at] == ord("="):
+            self._at = at + 1
+            self._read_value()
+        self._is_cut = self._at >= size
+        return not self._is_cut
+
+    def _read_value(self) -> None:
+        document = self._document
+        size = self._size
+        at = self._at
+        while at < size and _is_space(document[at]):
+            at += 1
+        quote = document[at] if at < size else 0
+        if quote in (ord('"'), ord("'")):
+            at += 1
+            self._value_start = at
+            while at < size and document[at] != quote:
+                at += 1
+            self._value_end = at
+            self._at = at + 1
+        else:
+            self._value_start = at
+            while at < size and document[at] != ord(">") and not _is_space(document[at]):
+                at += 1
+            self._value_end = self._at = at
+
+
+def _is_letter(byte: int) -> bool:
+    return ord("a") <= (byte | 0x20) <= ord("z")
+
+
+def _is_space(byte: int) -> bool:
+    return byte == ord(" ") or (ord("\t") <= byte <= ord("\r") and byte != ord("\v"))
+
+
+def _lower(byte: int) -> int:
+    return byte | 0x20 if ord("A") <= byte <= ord("Z") else byte
+
+
+def _holds_text(name: int, length: int) -> bool:
+    """Whether the text of these elements is not looked through for tags (§13.2.5.2, §13.2.5.3, §13.2.5.4); the title apart."""
+    return (
+        (name == _SCRIPT and length == 6)
+        or (name == _STYLE and length == 5)
+        or (name == _IFRAME and length == 6)
+        or (name == _TEXTAREA and length == 8)
+        or (name == _NOFRAMES and length == 8)
+        or (name == _NOEMBED and length == 7)
+        or (name == _XMP and length == 3)
+    )
+
+
+def _is_doubtful(name: int, length: int) -> bool:
+    return (
+        (name == _MATH and length == 4)
+        or (name == _TEMPLATE and length == 8)
+        or (name == _FRAMESET and length == 8)
+        or (name == _PLAINTEXT and length == 9)
+    )
+
+
+def _index(document: bytes, wanted: bytes, start: int, end: int) -> int:
+    """Where `wanted` begins; `end` if it is not there."""
+    found: int = document.find(wanted, start, end)
+    return found if found >= 0 else end
+
+
+def _may_go_on(script: bytes) -> bool:
+    return b"<!--" in script and b"<script" in script.lower()
+
+
+def _value(raw: bytes) -> str:
+    """The value of an attribute: line ends made one (§13.2.3.5), character references resolved."""
+    text = raw.decode()
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _reference.sub(_character_in_value, text) if "&" in text else text
+
+
+def _plain_text(raw: bytes) -> str:
+    text = raw.decode()
+    return _reference.sub(_character_in_text, text) if "&" in text else text
+
+
+def _character_in_value(found: re.Match[str]) -> str:
+    """What a character reference stands for in an attribute: one that lacks its semicolon nothing, if it may go on."""
+    name = found[3]
+    if not name:
+        return _numbered(found)
+    if found[4]:
+        return html5.get(name + ";", found[0])
+    return found[0] if found.string.startswith("=", found.end()) else html5.get(name, found[0])
+
+
+def _character_in_text(found: re.Match[str]) -> str:
+    """What a character reference stands for in text: the longest name that there is."""
+    name = found[3]
+    if not name:
+        return _numbered(found)
+    whole = found[0][1:]
+    for end in range(len(whole), 1, -1):
+        if whole[:end] in html5:
+            return html5[whole[:end]] + whole[end:]
+    return found[0]
+
+
+def _numbered(found: re.Match[str]) -> str:
+    decimal, hexadecimal = found[1], found[2]
+    if not decimal and not hexadecimal:
+        return "&"
+    if len(decimal or hexadecimal) > 7:
+        raise Doubt
+    code = int(decimal) if decimal else int(hexadecimal, 16)
+    if code in (0x09, 0x0A) or 0x20 <= code < 0x7F or 0xA0 <= code < 0xD800 or 0xE000 <= code < 0x110000:
+        return chr(code)
+    raise Doubt

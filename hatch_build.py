@@ -1,0 +1,49 @@
+"""Compiles the one module that gains most by it, where there is a C compiler; where there is none, the rest does without."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from Cython.Build import cythonize
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from setuptools import Distribution, Extension
+from setuptools.errors import BaseError, CCompilerError
+
+SOURCE = Path("crawler/web/scan.py")
+RULES = {"language_level": 3, "boundscheck": True, "wraparound": False, "annotation_typing": False}
+"""Indices are checked, as the documents are anybody's; the types are those of the .pxd file, not of the annotations."""
+
+
+class CompileHook(BuildHookInterface[Any]):
+    """Puts the compiled module beside its source, and into the wheel."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Called by Hatchling before it builds a wheel, or what an editable installation needs of one."""
+        if self.target_name != "wheel":
+            return
+        try:
+            compiled = _compile(Path(self.root))
+        except (BaseError, CCompilerError) as error:
+            self.app.display_warning(f"{SOURCE} is not compiled, and crawls are slower: {error}")
+            return
+        build_data["pure_python"] = False
+        build_data["infer_tag"] = True
+        build_data["artifacts"].append(compiled)
+
+
+def _compile(root: Path) -> str:
+    """Compile the module in place; returns the path of what came of it, from `root`."""
+    module = ".".join(SOURCE.with_suffix("").parts)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Extension(module, [str(root / SOURCE)], extra_compile_args=["-O3", "-g0"])
+        extensions = cythonize([source], build_dir=folder, compiler_directives=RULES, quiet=True)
+        command = Distribution({"ext_modules": extensions}).get_command_obj("build_ext")
+        command.build_temp = command.build_lib = folder
+        command.ensure_finalized()
+        command.run()
+        built = Path(command.get_ext_fullpath(module))
+        shutil.copy(built, root / SOURCE.parent)
+    return str(SOURCE.parent / built.name)
