@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import logging
 import os
-from netrc import NetrcParseError, netrc
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from netrc import netrc
 
     from yarl import URL
 
@@ -98,6 +98,8 @@ def load_netrc(variables: Mapping[str, str] = os.environ) -> netrc | None:
     `variables` are those of the environment; without HOME among them, home is where the system says. A file that is named
     or present but cannot be used is told to the log. This blocks on the disk.
     """
+    from netrc import NetrcParseError, netrc
+
     named = variables.get("NETRC")
     try:
         place = Path(named or variables.get("HOME") or Path.home())

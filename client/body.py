@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import mimetypes
 import os
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator
@@ -198,8 +197,10 @@ def compress_body(body: Body, coding: str) -> Body:
 def _guess_type(file: IO[Any]) -> str:
     if isinstance(file, io.TextIOBase):
         return "text/plain; charset=utf-8"
+    from mimetypes import guess_type
+
     name = getattr(file, "name", None)
-    guessed = mimetypes.guess_type(PurePath(name).name)[0] if isinstance(name, str) else None
+    guessed = guess_type(PurePath(name).name)[0] if isinstance(name, str) else None
     return guessed or "application/octet-stream"
 
 

@@ -5,7 +5,6 @@ says. Departures from aiohttp: names and file names are escaped as browsers do (
 ``%22``), not percent-encoded; fields of plain text carry no Content-Type unless a charset or a type was asked for.
 """
 
-import mimetypes
 from collections.abc import AsyncIterable, Iterable, Mapping
 from pathlib import PurePath
 from typing import Any, Final
@@ -107,7 +106,9 @@ class FormData:
         disposition = format_content_disposition("form-data", parameters, quote_fields=self._quote_fields)
         headers = {"Content-Disposition": disposition}
         if filename is not None and content_type is None and not isinstance(value, Body):
-            content_type = mimetypes.guess_type(filename)[0] or "application/octet-stream"
+            from mimetypes import guess_type
+
+            content_type = guess_type(filename)[0] or "application/octet-stream"
         if content_type is not None:
             headers["Content-Type"] = content_type
         if transfer_encoding is not None:

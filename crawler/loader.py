@@ -8,7 +8,6 @@ Loading a file or a module puts its folder on `sys.path` and runs it, as Python 
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import os
@@ -235,7 +234,9 @@ def _shown(filename: str) -> str:
 
 def _near(path: Path) -> str:
     """Files beside `path` with a name like it."""
-    close = difflib.get_close_matches(path.name, [entry.name for entry in path.parent.glob("*.py")])
+    from difflib import get_close_matches
+
+    close = get_close_matches(path.name, [entry.name for entry in path.parent.glob("*.py")])
     return f"; did you mean {' or '.join(close)}?" if close else ""
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -156,6 +154,8 @@ def from_project(settings: Settings, folder: Path) -> Settings:
     for place in (folder, *folder.parents):
         path = place / "pyproject.toml"
         if path.is_file():
+            import tomllib
+
             try:
                 table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("crawl", {})
             except (OSError, ValueError) as error:
@@ -171,5 +171,7 @@ def from_environment(settings: Settings, environment: Mapping[str, str]) -> Sett
 
 
 def _suggestion(name: str) -> str:
-    close = difflib.get_close_matches(name, NAMES, n=1)
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, NAMES, n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

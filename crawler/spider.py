@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import sysconfig
 import typing
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from traceback import extract_tb
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,7 +16,6 @@ import msgspec
 
 from crawler.errors import CrawlError, SpiderError
 from crawler.request import Links, Request
-from crawler.web import sitemaps
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
@@ -75,6 +74,8 @@ class Spider:
         """The callback of sitemaps that are found by the setting `sitemaps`: what they list goes to `parse`, but for further
         sitemaps, which come back here, one in another twice at most. Feeds and lists of URLs are sitemaps, too.
         """
+        from crawler.web import sitemaps
+
         listing = await asyncio.to_thread(sitemaps.read, page.url, page.body)
         if listing.problem:
             _log.warning("the sitemap %s was read in part: %s", page.url, listing.problem)
@@ -148,11 +149,15 @@ def explain(error: BaseException) -> str:
     if isinstance(error, CrawlError):  # says itself what is wrong
         return str(error)
     for frame in reversed(extract_tb(error.__traceback__)):
-        if not frame.filename.startswith(_NOT_THE_USERS):
+        if not frame.filename.startswith(_not_the_users()):
             function = "" if frame.name == "<module>" else f" (in {frame.name})"
             return f"{frame.filename}:{frame.lineno}: {text}{function}"
     return text
 
 
-_NOT_THE_USERS = (str(Path(__file__).parent), *sysconfig.get_paths().values(), "<frozen")
-"""Where code lives that is not the user's own: this package, the standard library, installed packages."""
+@cache
+def _not_the_users() -> tuple[str, ...]:
+    """Where code lives that is not the user's own: this package, the standard library, installed packages."""
+    from sysconfig import get_paths
+
+    return (str(Path(__file__).parent), *get_paths().values(), "<frozen")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from difflib import get_close_matches
 from itertools import islice
 from typing import TYPE_CHECKING, assert_never
 
@@ -171,6 +170,8 @@ class Steering:
         """A host that something was found on; UsageError for any other."""
         key = HostKey(host)
         if key not in self._frontier.intake.host_ids:
+            from difflib import get_close_matches
+
             close = get_close_matches(host, islice(self._frontier.intake.host_ids, _HOSTS_COMPARED), n=1)
             raise UsageError(f"nothing was found on a host {host}" + (f"; did you mean {close[0]}?" if close else ""))
         return key

@@ -15,7 +15,6 @@ import msgspec
 from crawler.cli.console import FAILED, FINISHED, MISUSED, STOPPED, complain, say
 from crawler.errors import CrawlError
 from crawler.frontier.statefile import StateFile
-from crawler.paces import table_of_run
 from crawler.progress import counted, duration, follow, totals
 
 if TYPE_CHECKING:
@@ -127,6 +126,8 @@ def summary(report: Report, headline: str | None = None) -> str:
 
 def _tell_of_paces(report: Report) -> None:
     if report.paces:
+        from crawler.paces import table_of_run
+
         say("the hosts asked most, and at what pace:")
         for line in table_of_run(report.paces, most_delay=report.max_crawl_delay):
             say(f"  {line}")

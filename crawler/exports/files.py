@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -123,6 +122,8 @@ def replacing(path: Path) -> Iterator[Path]:
         yield partial
         with disk_errors(path):
             if path.exists():
+                import shutil
+
                 shutil.copymode(path, partial)
             partial.replace(path)
     finally:

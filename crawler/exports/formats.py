@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crawler.errors import UsageError
-from crawler.exports.csv import Csv
 from crawler.exports.files import check_writable, replacing
 from crawler.exports.jsonlines import JsonLines, StandardOutput
 
@@ -36,6 +35,8 @@ def open_export(path: str, columns: Sequence[str] = ()) -> Export:
         case ".jsonl" | ".ndjson" | ".jl":
             export = JsonLines(file)
         case ".csv":
+            from crawler.exports.csv import Csv
+
             export = Csv(file, columns)
         case extension:
             problem = f"no format is called {extension}" if extension else "the name has no extension"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-
-from tenacity import AsyncRetrying, retry_if_exception_message, stop_after_delay, wait_random_exponential
 
 from crawler.errors import CrawlError, StorageError
 from crawler.frontier.integrity import damaged, is_damage
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     import aiosqlite
 
     from crawler.frontier.rows import Row
+
+_LOCKED = re.compile("database is locked")
 
 
 class CrawlFile:
@@ -48,15 +49,26 @@ class CrawlFile:
         """Carry a statement out, again if a reader of the file kept it busy for longer than SQLite itself waits; what it
         returns."""
         with self.translated():
-            async for attempt in AsyncRetrying(
-                retry=retry_if_exception_message(match="database is locked"),
-                wait=wait_random_exponential(multiplier=0.1, max=5),
-                stop=stop_after_delay(120),
-                reraise=True,
-            ):
-                with attempt:
-                    return list(await self._db.execute_fetchall(sql, parameters))  # type: ignore[arg-type]
-            raise AssertionError("unreachable: the last attempt raises")
+            try:
+                return list(await self._db.execute_fetchall(sql, parameters))  # type: ignore[arg-type]
+            except sqlite3.OperationalError as error:
+                if not _LOCKED.match(str(error)):
+                    raise
+                return await self._insist(sql, parameters)
+
+    async def _insist(self, sql: str, parameters: Sequence[Any]) -> list[Row]:
+        """Carry a statement out as soon as nobody keeps the file busy."""
+        from tenacity import AsyncRetrying, retry_if_exception_message, stop_after_delay, wait_random_exponential
+
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_message(match=_LOCKED),
+            wait=wait_random_exponential(multiplier=0.1, max=5),
+            stop=stop_after_delay(120),
+            reraise=True,
+        ):
+            with attempt:
+                return list(await self._db.execute_fetchall(sql, parameters))  # type: ignore[arg-type]
+        raise AssertionError("unreachable: the last attempt raises")
 
     async def write_rows(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Carry a statement out for each row, in one transaction."""

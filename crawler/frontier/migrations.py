@@ -6,14 +6,12 @@ script that leads from one version to the next; each is applied together with it
 
 from __future__ import annotations
 
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crawler.errors import StateDamaged, StateTooNew
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from aiosqlite import Connection
 
 APPLICATION_ID = 0x4E50484C  # "NPHL"
@@ -24,7 +22,7 @@ VERSION = 2
 
 def script(name: str) -> str:
     """The text of an SQL file of this package."""
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 async def prepare(db: Connection, path: Path) -> None:

@@ -18,8 +18,6 @@ import re
 from typing import NamedTuple
 from urllib.parse import quote
 
-from protego import Protego
-
 from crawler.web.urls import origin_of, robots_url
 
 MAX_BYTES = 500 * 1024
@@ -55,6 +53,8 @@ class Robots:
     __slots__ = ("_parser", "_rules")
 
     def __init__(self, lines: list[str]) -> None:
+        from protego import Protego
+
         self._parser = Protego.parse("\n".join([_EVERYONE, *lines]))
         self._rules = [rule for line in lines if (rule := _rule_of(line))]
 
@@ -141,4 +141,6 @@ def _rule_of(line: str) -> _Rule | None:
 
 
 def _matches(pattern: str, url: str) -> bool:
+    from protego import Protego
+
     return not Protego.parse(f"{_EVERYONE}\ndisallow: {pattern}").can_fetch(url, "*")
