@@ -27,6 +27,7 @@ from crawler.fetcher import Fetcher
 from crawler.frontier import Counts, SqliteFrontier
 from crawler.frontier.sqlite import discard
 from crawler.politeness import Politeness
+from crawler.readers.launch import Launches
 from crawler.request import Links, Request
 from crawler.retries import RetryPolicy
 from crawler.scheduler import Scheduler
@@ -83,7 +84,8 @@ class Crawl:
     """A spider, its settings and its crawl file. `run` starts the crawl, or goes on where an earlier run stopped.
 
     Without `settings`, the defaults and the spider's own hold. `source` says how other processes make the same spider; it is
-    needed where `processes` is more than 1 and the spider alone does not tell, which raises UsageError.
+    needed where `processes` is more than 1 and the spider alone does not tell, which raises UsageError. `launches`: those
+    processes, if they have been begun already.
     """
 
     def __init__(
@@ -96,12 +98,14 @@ class Crawl:
         fresh: bool = False,
         middlewares: Sequence[Middleware] = (),
         source: Source | None = None,
+        launches: Launches | None = None,
     ) -> None:
         self._spider = spider
         self._settings = settings or with_overrides(
             Settings(), spider.settings, source=f"settings of {type(spider).__name__}"
         )
         self._source = source or (Source.of(spider) if self._settings.processes > 1 else None)
+        self._launches = launches
         self._state = state
         self._exports = exports
         self._fresh = fresh
@@ -128,13 +132,14 @@ class Crawl:
     async def run(self) -> Report:
         """Crawl until nothing is left, or `stop`, or a limit. Raises the errors of crawler/errors.py."""
         try:
-            return await self._run()
+            with self._launches or Launches(self._settings.processes - 1) as launches:
+                return await self._run(launches)
         except BaseExceptionGroup as group:
             if known := group.subgroup(CrawlError):
                 raise _first(known) from None
             raise
 
-    async def _run(self) -> Report:
+    async def _run(self, launches: Launches) -> Report:
         if self._fresh:
             discard(self._state)
         settings = self._settings
@@ -147,13 +152,13 @@ class Crawl:
         reason = "failed"
         try:
             async with ExportFeed(self._exports, frontier):
-                reason = await self._crawl(frontier)
+                reason = await self._crawl(frontier, launches)
         finally:
             await frontier.close(reason)
         paces = self._politeness.paces(_PACES_TOLD) if self._politeness else []
         return Report(reason=reason, stats=self.stats(), paces=paces, max_crawl_delay=settings.max_crawl_delay)
 
-    async def _crawl(self, frontier: SqliteFrontier) -> str:
+    async def _crawl(self, frontier: SqliteFrontier, launches: Launches) -> str:
         """Seed, go round the ring, and say how it ended."""
         settings = self._settings
         self._admission.extend(await frontier.seed_urls())
@@ -205,7 +210,7 @@ class Crawl:
                 ),
                 middlewares=self._middlewares,
             )
-            async with self._reading() as reader:
+            async with self._reading(launches) as reader:
                 self._engine = Engine(
                     reader,
                     frontier,
@@ -233,13 +238,13 @@ class Crawl:
         return "finished" if is_over else self._reason or "held"
 
     @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[Reader]:
+    async def _reading(self, launches: Launches) -> AsyncIterator[Reader]:
         """Whoever reads the pages, with the spider open: we ourselves, or other processes."""
         settings = self._settings
         if settings.processes > 1 and self._source:
-            from crawler.readers import Readers
+            from crawler.readers.pool import Readers
 
-            async with Readers.reading(self._spider, self._source, settings) as readers:
+            async with Readers.reading(self._spider, self._source, settings, launches) as readers:
                 yield readers
             return
         with faults_of_the_spider("opened()"):

@@ -55,6 +55,7 @@ def run(
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until it crawls, to stop is to leave
     from crawler.loader import crawl_name, load
+    from crawler.readers.launch import Launches
 
     _log_to_stderr(log_level)
     spider = load(target, arguments)
@@ -62,6 +63,7 @@ def run(
     path = Path(state or f"{crawl_name(target, spider)}.crawl").expanduser()
     before = _check_state(path, fresh=fresh, yes=yes)
     exports = _exports(outputs, path, as_json=as_json)
+    launches = Launches(settings.processes - 1)  # while they begin, so do we
 
     from crawler.cli.running import attend, conclude, figures
     from crawler.crawl import Crawl
@@ -74,7 +76,7 @@ def run(
         )
     live = sys.stderr.isatty() and not ("-" in outputs and sys.stdout.isatty())
     source = Source(target, arguments)
-    crawl = Crawl(spider, settings, state=path, exports=exports, fresh=fresh, source=source)
+    crawl = Crawl(spider, settings, state=path, exports=exports, fresh=fresh, source=source, launches=launches)
     report = run_loop(attend(crawl, show=not quiet, live=live))
     code = conclude(report, path, before=before, quiet=quiet)
     if as_json:

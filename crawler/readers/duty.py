@@ -18,8 +18,8 @@ from crawler.errors import CrawlError
 from crawler.loop import run_loop
 from crawler.readers import messages
 from crawler.readers.channel import Channel
+from crawler.readers.launch import OWNED_SIGNALS
 from crawler.readers.messages import Answer, FailureTask, Farewell, Hello, PageTask, Ready, Trouble
-from crawler.readers.process import OWNED_SIGNALS
 from crawler.source import load_encoded
 from crawler.spider import explain, faults_of_the_spider
 from crawler.web.directives import Obedience

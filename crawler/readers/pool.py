@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from crawler.frontier.protocol import Lease
     from crawler.page import Page
+    from crawler.readers.launch import Launches
     from crawler.readers.messages import Task
     from crawler.settings import Settings
     from crawler.source import Source
@@ -100,8 +101,9 @@ class _Place:
 class Readers(Reader):
     """Has pages read by `processes` processes, each with a spider of its own. Made by `reading`."""
 
-    def __init__(self, hello: Hello, *, processes: int, tells_of_failures: bool) -> None:
+    def __init__(self, hello: Hello, launches: Launches, *, processes: int, tells_of_failures: bool) -> None:
         self._hello = messages.encode(hello)
+        self._launches = launches
         self._places = [_Place() for _ in range(processes)]
         self._waiting: deque[_Job] = deque()
         self._numbers = count()
@@ -110,14 +112,16 @@ class Readers(Reader):
 
     @classmethod
     @asynccontextmanager
-    async def reading(cls, spider: Spider, source: Source, settings: Settings) -> AsyncIterator[Readers]:
+    async def reading(
+        cls, spider: Spider, source: Source, settings: Settings, launches: Launches
+    ) -> AsyncIterator[Readers]:
         """All of `settings.processes` but this one, from when their spiders are open until these are closed.
 
         Raises SpiderError when a spider cannot be loaded, opened or closed, or kills whoever reads for it.
         """
         hello = Hello(source.encoded(), settings, sys.path, logging.getLogger().getEffectiveLevel())
         tells = type(spider).failed is not Spider.failed
-        readers = cls(hello, processes=settings.processes - 1, tells_of_failures=tells)
+        readers = cls(hello, launches, processes=settings.processes - 1, tells_of_failures=tells)
         async with asyncio.TaskGroup() as group:
             keepers = [group.create_task(readers._keep(place)) for place in readers._places]
             for place in readers._places:
@@ -159,7 +163,7 @@ class Readers(Reader):
     async def _keep(self, place: _Place) -> None:
         """Have a process at this place, and another one whenever it dies, until all are dismissed."""
         while not self._is_over:
-            async with ReaderProcess.start(partial(self._hear, place)) as process:
+            async with ReaderProcess.of(self._launches.take(), partial(self._hear, place)) as process:
                 place.process = process
                 process.channel.send(self._hello)
                 if self._is_over:
