@@ -18,7 +18,7 @@ HOSTS ?= 100000
 MINUTES ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test format kill-test fuzz bench bench-client bench-memory bench-frontier bench-hosts soak clean
+.PHONY: help demo test format kill-test fuzz bench bench-client bench-memory bench-frontier bench-processes bench-hosts soak clean
 
 help:           ## Show what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -68,6 +68,9 @@ bench-memory: $(VENV)/.dev  ## See what memory the client takes for a body of 1 
 
 bench-frontier: $(VENV)/.bench  ## Measure the frontier alone at URLS (10 million) URLs; with PEERS=1 beside Scrapy's and Crawlee's
 	$(BIN)/python -m tests.benchmarks.frontier --urls $(URLS) $(if $(PEERS),--peers)
+
+bench-processes: $(VENV)/.bench  ## Measure what more processes bring, ROUNDS (5) times
+	$(BIN)/python -m tests.benchmarks.processes --rounds $(ROUNDS)
 
 bench-hosts: $(VENV)/.bench  ## Measure crawls of HOSTS (100,000) hosts, each with a delay: politeness, and what it costs
 	$(BIN)/python -m tests.benchmarks.hosts --hosts $(HOSTS)
