@@ -39,8 +39,8 @@ format: $(VENV)/.dev  ## Format the code and mend what the linter can
 kill-test: $(VENV)/.dev  ## Kill whole crawls KILLS (100) times, and compare what comes of them
 	KILLS=$(KILLS) $(BIN)/pytest -m long -s -v tests/proof/test_kill.py
 
-fuzz: $(VENV)/.dev  ## Feed the client EXECUTIONS (1 million) random cookies, headers, challenges and responses each
-	set -e; for target in cookies disposition challenges http1; do \
+fuzz: $(VENV)/.dev  ## Try EXECUTIONS (1 million) random cookies, headers, challenges, responses and documents each
+	set -e; for target in cookies disposition challenges http1 links; do \
 		$(BIN)/python -m tests.fuzz $$target --executions $(EXECUTIONS); done
 
 bench: $(VENV)/.bench  ## Measure whole crawls beside other crawlers, ROUNDS (5) times, the slow ones SLOW_ROUNDS (1) times

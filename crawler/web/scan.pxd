@@ -42,8 +42,14 @@ cdef class Scanner:
     @cython.locals(start=Py_ssize_t, end=Py_ssize_t, start_of_name=Py_ssize_t)
     cdef Py_ssize_t _text(self, unsigned long long name, Py_ssize_t length) except -1
 
-    @cython.locals(kind=int, is_end=bint, inside=bytes)
-    cdef _closed(self, unsigned long long name)
+    @cython.locals(name=bytes)
+    cdef _choices(self)
+
+    @cython.locals(inside=list, name=bytes, ended=bytes)
+    cdef _drawing(self)
+
+    @cython.locals(start=Py_ssize_t, name=bytes)
+    cdef bytes _name_inside(self)
 
     @cython.locals(start=Py_ssize_t, end=Py_ssize_t, other=Py_ssize_t, document=bytes)
     cdef _declaration(self)

@@ -6,6 +6,7 @@ what a tag means may hang on where in the tree it stands, and wherever it does, 
 
 * `<template>`, `<frameset>`, `<plaintext>`, `<math>`: what is inside is no part of the document, or means something else.
 * `<svg>` and `<select>`: tags inside are passed over or end it; they may hold shapes and options alone.
+* A second `<title>` or `<base>`: what is wrong in a table is put before it, so which is the first in the tree is not known.
 * A script in which another seems to begin behind a `<!--` may not end where it seems to (§13.2.5.20).
 * NUL bytes, bytes that are no UTF-8, character references that are not what they seem to be (§13.2.5.73).
 
@@ -83,11 +84,13 @@ _REL = _packed("rel")
 _CHOICES = frozenset({b"option", b"optgroup", b"hr"})
 _SHAPES = frozenset(
     b"animate circle clippath defs ellipse fegaussianblur feoffset filter g image line lineargradient mask path pattern "
-    b"polygon polyline radialgradient rect stop symbol text tspan use".split()
+    b"polygon polyline radialgradient rect stop svg symbol text tspan use".split()
 )
 _TEXTS = frozenset({b"desc", b"style", b"title"})
 """What may hold text alone inside `<svg>`."""
-_DRAWING = _SHAPES | _TEXTS
+_DEEPEST = 100
+"""Shapes within shapes; deeper ones are left to the tree, as each end tag is looked for among all that are open."""
+_LONGEST_NAME = max(map(len, html5))
 
 _reference = re.compile(r"&(?:#([0-9]+);?|#[xX]([0-9a-fA-F]+);?|([A-Za-z][A-Za-z0-9]*)(;?))?")
 
@@ -149,8 +152,10 @@ class Scanner:
             self._first_base()
         elif length == 5 and name == _TITLE:
             self._first_title()
-        elif (length == 6 and name == _SELECT) or (length == 3 and name == _SVG):
-            self._closed(name)
+        elif length == 6 and name == _SELECT:
+            self._choices()
+        elif length == 3 and name == _SVG:
+            self._drawing()
         elif _holds_text(name, length):
             self._to_tag_end()
             self._text(name, length)
@@ -186,17 +191,19 @@ class Scanner:
         while self._attribute():
             if href_start < 0 and self._is_named(_HREF, 4):
                 href_start, href_end = self._value_start, self._value_end
-        if href_start >= 0 and self.base is None and not self._is_cut:
-            self.base = _value(self._document[href_start:href_end])
+        if href_start < 0 or self._is_cut:
+            return
+        if self.base is not None:
+            raise Doubt
+        self.base = _value(self._document[href_start:href_end])
 
     def _first_title(self) -> None:
         self._to_tag_end()
         start = self._at
         end = self._text(_TITLE, 5)
-        if self._is_cut:
+        if self._is_cut or self.title is not None:
             raise Doubt
-        if self.title is None:
-            self.title = _plain_text(self._document[start:end])
+        self.title = _plain_text(self._document[start:end])
 
     def _text(self, name: int, length: int) -> int:
         """Pass over text in which only the end tag of this name is a tag (§13.2.5.2 to §13.2.5.4); returns where it ends."""
@@ -217,32 +224,46 @@ class Scanner:
         self._is_cut = True
         return self._size
 
-    def _closed(self, name: int) -> None:
-        """Pass over an element that holds nothing but what is harmless there; else it is doubtful what it holds, and where it
-        ends (§13.2.6.5, foreign content; `<select>` likewise).
-        """
+    def _choices(self) -> None:
+        """Pass over a `<select>`. What else is in one may end it."""
         self._to_tag_end()
-        if name == _SVG and self._closes_itself:
-            return
+        while (name := self._name_inside()) != b"/select":
+            if name.removeprefix(b"/") not in _CHOICES:
+                raise Doubt
+
+    def _drawing(self) -> None:
+        """Pass over an `<svg>`. What else is in one may end it, as does an end tag of what is open around it (§13.2.6.5)."""
+        self._to_tag_end()
+        inside = [] if self._closes_itself else [b"svg"]
+        while inside:
+            name = self._name_inside()
+            if name.startswith(b"/"):
+                ended = name[1:]
+                if ended not in inside:
+                    raise Doubt
+                while inside.pop() != ended:
+                    continue
+            elif name in _TEXTS:
+                if not self._closes_itself and self._name_inside() != b"/" + name:
+                    raise Doubt
+            elif name not in _SHAPES or len(inside) == _DEEPEST:
+                raise Doubt
+            elif not self._closes_itself:
+                inside.append(name)
+
+    def _name_inside(self) -> bytes:
+        """Go behind the next tag; returns its name in lower case, that of an end tag with its slash."""
         while self._to_markup():
-            kind = self._document[self._at]
-            if kind == ord("!") and self._document[self._at : self._at + 3] == b"!--":
+            start = self._at
+            if self._document[start : start + 3] == b"!--":
                 self._declaration()
                 continue
-            is_end = kind == ord("/")
-            if is_end:
+            if self._document[start] == ord("/"):
                 self._at += 1
             self._read_name()
-            if is_end and self._is_named(name, 3 if name == _SVG else 6):
-                self._to_tag_end()
-                return
-            inside = self._document[self._name_start : self._name_end].lower()
+            name = self._document[start : self._name_end].lower()
             self._to_tag_end()
-            if name == _SVG and inside in _TEXTS and not is_end:
-                if not self._document.startswith(b"</" + inside, self._document.find(b"<", self._at)):
-                    break
-            elif inside not in (_CHOICES if name == _SELECT else _DRAWING):
-                break
+            return name
         raise Doubt
 
     # -- what is no tag -------------------------------------------------------------------------------------------
@@ -431,7 +452,7 @@ def _character_in_text(found: re.Match[str]) -> str:
     if not name:
         return _numbered(found)
     whole = found[0][1:]
-    for end in range(len(whole), 1, -1):
+    for end in range(min(len(whole), _LONGEST_NAME), 1, -1):
         if whole[:end] in html5:
             return html5[whole[:end]] + whole[end:]
     return found[0]

@@ -6,6 +6,7 @@ import importlib
 import resource
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from random import Random
 from typing import Protocol
@@ -18,8 +19,8 @@ _LEAK_KIB = 32 * 1024
 
 
 class Target(Protocol):
-    def execute(self, random: Random) -> None:
-        """Do one random thing; raises when a law is broken."""
+    def execute(self, random: Random) -> str | None:
+        """Do one random thing; raises when a law is broken. Returns a word for what is to be counted, if anything is."""
 
 
 def main() -> None:
@@ -38,19 +39,22 @@ def run(target: Target, name: str, executions: int, seed: int) -> None:
     """Every execution has a seed of its own; a failing one is told before its traceback."""
     started = time.perf_counter()
     memory_kib = 0
+    counted: Counter[str] = Counter()
     for number in range(executions):
         if number == min(_WARM_UP, executions - 1):
             memory_kib = _peak_memory_kib()
         try:
-            target.execute(Random(seed + number))
+            word = target.execute(Random(seed + number))
         except BaseException:
             sys.stderr.write(f"{name} failed in execution {number} of --seed {seed}\n")
             raise
+        if word:
+            counted[word] += 1
     seconds = time.perf_counter() - started
     grown_kib = _peak_memory_kib() - memory_kib
     print(
         f"{name}: {executions:,} executions in {seconds:.0f} s ({executions / seconds:,.0f}/s) from seed {seed}; "
-        f"peak memory grew by {grown_kib:,} KiB"
+        f"peak memory grew by {grown_kib:,} KiB" + "".join(f"; {number:,} {word}" for word, number in counted.items())
     )
     if grown_kib > _LEAK_KIB:
         sys.exit(f"{name} leaks memory")
