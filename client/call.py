@@ -61,6 +61,8 @@ class Call:
     traces: Sequence[Trace]
     started_at: float
     deadline_at: float
+    max_redirects: int | None
+    """None follows none."""
 
     async def run(self, plan: Plan) -> ClientResponse:
         """Make the planned request, and those that redirects ask for; return the response that asks for none.
@@ -76,7 +78,7 @@ class Call:
             response = await send(request)
             if history:
                 response.history = tuple(history)
-            if response.status not in REDIRECT_STATUSES or settings.max_redirects is None or response.location is None:
+            if response.status not in REDIRECT_STATUSES or self.max_redirects is None or response.location is None:
                 return response
             plan = await self._follow(plan, request, response, history)
 
@@ -87,12 +89,12 @@ class Call:
         assert response.location is not None
         history.append(response)
         response.release()
-        if len(history) > (self.settings.max_redirects or 0):
+        if len(history) > (self.max_redirects or 0):
             raise TooManyRedirects(
                 history[0].request_info,
                 tuple(history),
                 status=response.status,
-                message=f"more than {self.settings.max_redirects} redirects",
+                message=f"more than {self.max_redirects} redirects",
                 headers=response.headers,
             )
         if self.traces:

@@ -55,6 +55,13 @@ class Head:
         parts = [line.partition(b":") for line in self.data.split(b"\r\n")[1:-2]]
         return [(name, value.strip(b" \t")) for name, _, value in parts]
 
+    @property
+    def text_headers(self) -> list[tuple[str, str]]:
+        """Names and values as UTF-8; bytes that are not are kept as surrogates."""
+        lines = self.data.decode("utf-8", "surrogateescape").split("\r\n")[1:-2]
+        parts = [line.partition(":") for line in lines]
+        return [(name, value.strip(" \t")) for name, _, value in parts]
+
     def values(self, marker: str) -> list[bytes]:
         """Return the values of a header, by its marker."""
         values = []

@@ -116,8 +116,6 @@ class CallSettings:
     send_policy: SendPolicy
     read_policy: ReadPolicy
     middlewares: Sequence[Middleware]
-    max_redirects: int | None
-    """None follows none."""
     requote: bool
     """Whether the URLs of redirects are quoted anew."""
     resolve_charset: Callable[[ClientResponse, bytes], str]
@@ -135,21 +133,18 @@ _READ_OPTIONS: Final = {
 }
 """Options that change the `ReadPolicy`, and what they are called there."""
 _PLAN_OPTIONS: Final = frozenset(
-    {"auth", "cookies", "data", "headers", "json", "params", "raise_for_status", "trace_request_ctx"}
+    {
+        *("allow_redirects", "auth", "cookies", "data", "headers", "json", "max_redirects", "params"),
+        *("raise_for_status", "trace_request_ctx"),
+    }
 )
 """Options that leave the session's settings as they are."""
-
-_ROUTE_OPTIONS: Final = _PLAN_OPTIONS | {"allow_redirects", "max_redirects"}
-"""With these, one of the settings at most is another."""
 
 
 def settings_for(options: RequestOptions, settings: CallSettings) -> CallSettings:
     """Return a session's settings, changed as a call asks for it; `TypeError` for options that do not exist."""
     if _PLAN_OPTIONS.issuperset(options):
         return settings
-    max_redirects = options.get("max_redirects", 10) if options.get("allow_redirects", True) else None
-    if _ROUTE_OPTIONS.issuperset(options):
-        return replace(settings, max_redirects=max_redirects)
     if not _OPTIONS.issuperset(options):
         raise TypeError(f"unknown options: {', '.join(sorted(options.keys() - _OPTIONS))}")
     middlewares = options.get("middlewares")
@@ -159,8 +154,12 @@ def settings_for(options: RequestOptions, settings: CallSettings) -> CallSetting
         send_policy=_send_policy(options, settings.send_policy),
         read_policy=_read_policy(options, settings.read_policy),
         middlewares=settings.middlewares if middlewares is None else middlewares,
-        max_redirects=max_redirects,
     )
+
+
+def max_redirects_of(options: RequestOptions) -> int | None:
+    """Return how many redirects a call may follow; None for none."""
+    return options.get("max_redirects", 10) if options.get("allow_redirects", True) else None
 
 
 def _read_policy(options: RequestOptions, policy: ReadPolicy) -> ReadPolicy:

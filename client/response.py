@@ -133,11 +133,7 @@ class ClientResponse:
     def headers(self) -> CIMultiDictProxy[str]:
         """The headers, as UTF-8; bytes that are not are kept as surrogates."""
         if self._headers is None:
-            self._headers = CIMultiDictProxy(
-                CIMultiDict(
-                    (name.decode(), value.decode("utf-8", "surrogateescape")) for name, value in self._head.headers
-                )
-            )
+            self._headers = CIMultiDictProxy(CIMultiDict(self._head.text_headers))
         return self._headers
 
     @property

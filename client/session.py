@@ -21,6 +21,7 @@ from client.options import (
     REQUEST_DEFAULTS,
     CallSettings,
     RequestOptions,
+    max_redirects_of,
     session_timeout,
     settings_for,
 )
@@ -172,7 +173,6 @@ class ClientSession:
                 decompresses=auto_decompress,
             ),
             middlewares=tuple(middlewares),
-            max_redirects=10,
             requote=requote_redirect_url,
             resolve_charset=fallback_charset_resolver,
         )
@@ -293,7 +293,8 @@ class ClientSession:
         plan = self._planner.plan(method, url, options, settings.send_policy)
         now = self._loop.time()
         traces = self._traces(options) if self._trace_configs else ()
-        call = Call(settings, traces, now, settings.timeout.deadline_at(now, settings.timeout.total))
+        deadline_at = settings.timeout.deadline_at(now, settings.timeout.total)
+        call = Call(settings, traces, now, deadline_at, max_redirects_of(options) if options else 10)
         response = await (self._watch(call, plan) if traces or settings.middlewares else call.run(plan))
         check = options.get("raise_for_status")
         if check is None:

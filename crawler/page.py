@@ -222,12 +222,12 @@ class Page:
     def base_url(self) -> str:
         """What references on the page are relative to: its `<base href>`, else its `url`."""
         if self._base_url is None:
-            if not self.is_html or not self._may_have_base():
+            if not self.is_html:
                 self._base_url = self.url
             elif scan := self._scanned():
                 self._base_url = base_by(scan.base, self.url)
             else:
-                self._base_url = base_of(self._tree(), self.url)
+                self._base_url = base_of(self._tree(), self.url) if self._may_have_base() else self.url
         return self._base_url
 
     def _may_have_base(self) -> bool:

@@ -76,7 +76,7 @@ def resolve(base: str, hrefs: Iterable[str]) -> list[str]:
         elif plain := _plain(href):
             start, rest = plain.groups()
             found[starts[start] + rest] = None
-        elif url := _join(base, href):
+        elif url := _absolute(href) if href.startswith(("http://", "https://")) else _join(base, href):
             found[url] = None
     return list(found)
 
@@ -149,6 +149,15 @@ def _without_fragment(href: str) -> str:
 def _join(base: str, href: str) -> str | None:
     try:
         return _canonical(join_url(base, href))
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=4096)
+def _absolute(href: str) -> str | None:
+    """Like `_join`, for references that need no base. Templates repeat them on each page of a site."""
+    try:
+        return _canonical(normalize_url(href))
     except ValueError:
         return None
 
