@@ -17,6 +17,7 @@ from client.origin import HostKey
 from crawler.errors import InvalidUrl, SpiderError
 from crawler.frontier.protocol import Lease
 from crawler.page import Page
+from crawler.web import scan
 from crawler.web.directives import OBEDIENT, Obedience
 
 if TYPE_CHECKING:
@@ -262,6 +263,72 @@ def test_follow_all_takes_selectors_nodes_and_lists() -> None:
 def test_follow_all_shares_what_it_is_given() -> None:
     links = page("<a href=1><a href=2>").follow_all(callback="item", priority=2, context={"a": 1})
     assert [(one.callback, one.priority, one.context) for one in links] == [("item", 2, {"a": 1})] * 2
+
+
+WHOLE = (
+    "<title>Größe &amp; x</title><base href=/b/><p><a href=ä>x</a><a href='?q=ö&amp;r' rel=nofollow>x</a>"
+    "<svg><title>no</title></svg><!-- <a href=no> -->"
+)
+DOUBTFUL = f"{WHOLE}<template><a href=no></template>"
+
+
+def what_it_tells(one: Page) -> tuple[list[str], list[str], str | None, str]:
+    return one.links(), one.nofollow, one.title, one.base_url
+
+
+@pytest.mark.parametrize(
+    ("encoding", "charset"),
+    [
+        ("utf-8", ""),
+        ("utf-8-sig", ""),
+        ("utf-16", ""),
+        ("utf-16-be", "utf-16be"),
+        ("latin-1", "latin-1"),
+        ("utf-8", "utf-8"),
+    ],
+)
+@pytest.mark.parametrize("html", [WHOLE, DOUBTFUL], ids=["whole", "doubtful"])
+@pytest.mark.parametrize("is_compiled", [True, False], ids=["scanned", "not scanned"])
+def test_a_page_tells_the_same_whether_its_tree_is_asked_for_or_not(
+    monkeypatch: pytest.MonkeyPatch, is_compiled: bool, html: str, encoding: str, charset: str
+) -> None:
+    """With and without a compiled scanner; where that is in doubt; in encodings that it cannot read as they are."""
+    monkeypatch.setattr(scan, "IS_COMPILED", is_compiled)
+    kind = f"text/html; charset={charset}" if charset else "text/html"
+    left_alone, looked_at = (page(html.encode(encoding), content_type=kind) for _ in range(2))
+    assert looked_at.css_first("svg title") is not None
+    assert what_it_tells(left_alone) == what_it_tells(looked_at)
+    assert what_it_tells(looked_at) == (
+        ["https://example.org/b/%C3%A4"],
+        ["https://example.org/b/?q=%C3%B6&r"],
+        "Größe & x",
+        "https://example.org/b/",
+    )
+    assert looked_at.dom_was_asked_for
+    assert not left_alone.dom_was_asked_for
+
+
+@pytest.mark.skipif(not scan.IS_COMPILED, reason="crawler/web/scan.py is not compiled here, so trees are built")
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
+def test_who_never_asks_for_the_tree_has_none_built(encoding: str) -> None:
+    one = page(WHOLE.encode(encoding))
+    what_it_tells(one)
+    assert len(one.follow_all().urls) == 1
+    assert one.follow(url="x") is not None
+    assert one.directives.canonical is None
+    assert one._dom is None
+    doubtful = page(DOUBTFUL.encode(encoding))
+    what_it_tells(doubtful)
+    assert doubtful._dom is not None
+
+
+def test_what_was_found_stays_when_the_tree_is_asked_for() -> None:
+    one = page(WHOLE)
+    before = what_it_tells(one)
+    one.parse_now()
+    assert not one.dom_was_asked_for
+    assert one.dom.root is not None
+    assert what_it_tells(one) == before
 
 
 def test_the_document_may_be_built_in_a_thread() -> None:

@@ -1,0 +1,90 @@
+"""How a spider's callbacks are called."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from crawler import Crawl, Page, Settings, Spider
+from tests.sites import page, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pytest
+
+    from crawler import Links
+
+LARGE = "<p>text</p>" * 100
+
+
+class Looks(Spider):
+    """One callback that looks at what it gets, one that follows links alone, and one that begins to look."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.start_urls = [f"{url}/"]
+        self.parsed: dict[str, list[bool]] = defaultdict(list)
+        """Of each callback's pages, whether they were parsed before it was called."""
+
+    def parse(self, page: Page) -> Iterator[Links]:
+        for priority, name in enumerate(("looking", "walking", "changing")):
+            yield page.follow_all(f"a[href^='/{name}']", callback=name, priority=priority)
+
+    def _note(self, name: str, page: Page) -> int:
+        self.parsed[name].append(page._dom is not None)
+        return len(self.parsed[name])
+
+    def looking(self, page: Page) -> None:
+        self._note("looking", page)
+        assert page.css_first("p") is not None
+
+    def walking(self, page: Page) -> None:
+        self._note("walking", page)
+        page.links()
+
+    def changing(self, page: Page) -> None:
+        if self._note("changing", page) == 2:
+            assert page.css("p")
+
+
+async def crawl(path: Path, body: str) -> dict[str, list[bool]]:
+    """One page after the other, four for each callback."""
+    paths = [f"/{name}/{number}" for name in ("looking", "walking", "changing") for number in range(4)]
+    async with serve({"/": page("Home", *paths), **{path: page(path, body=body) for path in paths}}) as site:
+        settings = Settings(robots=False, concurrency=1, parse_thread_bytes=len(LARGE))
+        spider = Looks(site.url)
+        async with asyncio.timeout(60):
+            report = await Crawl(spider, settings, state=path / "test.crawl").run()
+    assert report.finished
+    assert report.stats.failed == 0
+    return spider.parsed
+
+
+async def test_large_pages_are_parsed_in_a_thread_for_callbacks_that_ask_for_the_tree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the page before was asked for says what the next one will be."""
+    threads = []
+    parse_now = Page.parse_now
+
+    def noted(page: Page) -> None:
+        threads.append(threading.get_ident())
+        parse_now(page)
+
+    monkeypatch.setattr(Page, "parse_now", noted)
+    assert await crawl(tmp_path, LARGE) == {
+        "looking": [False, True, True, True],
+        "walking": [False] * 4,
+        "changing": [False, False, True, False],
+    }
+    assert len(threads) == 4
+    assert threading.get_ident() not in threads
+
+
+async def test_small_pages_are_not(tmp_path: Path) -> None:
+    parsed = await crawl(tmp_path, "<p>")
+    assert parsed == {"looking": [False] * 4, "walking": [False] * 4, "changing": [False] * 4}
