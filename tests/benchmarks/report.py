@@ -39,9 +39,9 @@ a round, and their median is taken.
 ## Again
 
 ```
-make bench             # whole crawls: 20 minutes; SLOW_ROUNDS=5 for as many rounds of the slow crawlers, 75 minutes
-make bench-costs       # with and without some parts, and the time to the first request: 5 minutes
-make bench-flat        # crawls of 5,000 to 500,000 pages: 8 minutes
+make bench             # whole crawls: 25 minutes; SLOW_ROUNDS=5 for as many rounds of the slow crawlers, 80 minutes
+make bench-costs       # with and without some parts, and the time to the first request: 2 minutes
+make bench-flat        # crawls of 5,000 to 500,000 pages: 5 minutes
 make bench-client      # single requests: 8 minutes
 make bench-processes   # one process beside several: 5 minutes; shown, not written here
 make bench-profile     # a flame graph of a crawl, in build/profile.svg
