@@ -41,7 +41,8 @@ class Source:
             raise UsageError(
                 f"{kind.__qualname__} cannot be loaded in another process: define it at the top of a file, or {_REMEDY}"
             )
-        arguments = {name: value for name, value in vars(spider).items() if name in arguments_of(kind)}
+        declared = arguments_of(kind)
+        arguments = {name: value for name, value in vars(spider).items() if name in declared}
         return cls(f"{Path(file).resolve()}:{kind.__name__}", arguments)
 
     def encoded(self) -> bytes:

@@ -57,7 +57,7 @@ def _heedless(_number: int, _frame: FrameType | None) -> None:
 def _let_go(fd: int) -> None:
     """A fork of this process must not keep the channel open: that is how its end is known."""
     nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, fd)
+    os.dup2(nothing, fd, inheritable=False)
     os.close(nothing)
 
 
@@ -104,14 +104,17 @@ class Duty:
     async def carry_out(self, channel: Channel) -> None:
         """Open the spider, let it read until it is over, and close it. Raises what is wrong with it."""
         hello = await self._greeting
-        settings = hello.settings
         spider = _load(hello)
+        callbacks = Callbacks(spider, parse_thread_bytes=sys.maxsize, canonical=hello.settings.canonical)
         with faults_of_the_spider("opened()"):
             await spider.opened()
         channel.send(messages.encode(Ready()))
         try:
             async with asyncio.TaskGroup() as group:
-                crew = [group.create_task(self._work(channel, spider, settings)) for _ in range(settings.concurrency)]
+                crew = [
+                    group.create_task(self._work(channel, callbacks, hello.settings))
+                    for _ in range(hello.settings.concurrency)
+                ]
                 await self._is_over.wait()
                 for one in crew:
                     one.cancel()
@@ -119,9 +122,8 @@ class Duty:
             with faults_of_the_spider("closed()"):
                 await spider.closed()
 
-    async def _work(self, channel: Channel, spider: Spider, settings: Settings) -> None:
+    async def _work(self, channel: Channel, callbacks: Callbacks, settings: Settings) -> None:
         """One task after the other. The loop has its turn now and then, to send and to hear: one system call does for many."""
-        callbacks = Callbacks(spider, parse_thread_bytes=sys.maxsize, canonical=settings.canonical)
         obedience = Obedience.of(user_agent=settings.user_agent, robots=settings.robots, nofollow=settings.nofollow)
         while True:
             task = await self._tasks.get()

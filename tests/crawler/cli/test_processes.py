@@ -7,6 +7,7 @@ import json
 import os
 import select
 import signal
+import sys
 from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING
@@ -156,3 +157,29 @@ async def test_arguments_and_logging_reach_the_readers(command: Command, tmp_pat
     assert told.code == 0, told.err
     assert json.loads(told.out) == {"day": "2026-01-02", "site": f"{site.url}/"}
     assert "INFO root: on datetime.date(2026, 1, 2)" in told.err
+
+
+async def test_a_program_that_crawls_with_a_spider_of_its_own(tmp_path: Path) -> None:
+    """Readers load it as well, and so it starts its crawl only if it is the program."""
+    program = """
+        import asyncio
+        import sys
+        from pathlib import Path
+
+        from crawler import Crawl, Settings, Spider
+
+        class Own(Spider):
+            def parse(self, page):
+                yield {"url": page.url, "in": __name__}
+
+        if __name__ == "__main__":
+            crawl = Crawl(Own(start_urls=[sys.argv[1]]), Settings(processes=2, robots=False), state=Path("own.crawl"))
+            print(asyncio.run(crawl.run()).stats.items)
+    """
+    (tmp_path / "own.py").write_text(dedent(program))
+    async with serve({"/": page("Home")}) as site:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "own.py", f"{site.url}/", cwd=tmp_path, stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await process.communicate()
+    assert (process.returncode, out) == (0, b"1\n")
