@@ -72,18 +72,23 @@ class Contender:
         return None
 
 
-def crawl(site: Served, *options: str) -> list[str | Path]:
-    """Nephila's own command on a site. A site of many hosts needs a spider that may leave the first."""
+def crawl(site: Served, *options: str, selectors: bool = False) -> list[str | Path]:
+    """Nephila's own command on a site. A site of many hosts needs a spider that may leave the first, `selectors` one that uses
+    them."""
     at_once = ["--concurrency", str(CONCURRENCY), "--per-host", str(CONCURRENCY)]
-    if site.prefix == site.start:
-        target: list[str] = [site.start]
-    else:
-        target = [f"{PEERS / 'hosts_spider.py'}:HostsSpider", "-a", f"first={site.start}", "--allow-private"]
+    spider = ("Selector" if selectors else "") + ("Hosts" if site.prefix != site.start else "")
+    target = [site.start]
+    if spider:
+        target = [f"{PEERS / 'nephila_spiders.py'}:{spider}Spider", "-a", f"first={site.start}", "--allow-private"]
     return [CRAWL, "run", *target, "--no-robots", *at_once, "-o", OUTPUT, *options]
 
 
 def _nephila(site: Served) -> list[str | Path]:
     return crawl(site, "--quiet")
+
+
+def _nephila_by_selectors(site: Served) -> list[str | Path]:
+    return crawl(site, "--quiet", selectors=True)
 
 
 def _script(name: str, *arguments: str) -> Callable[[Served], list[str | Path]]:
@@ -110,9 +115,18 @@ def _wget2(site: Served) -> list[str | Path]:
 _TUNED = "(links tuned)"
 _HOW_TUNED = "links that a page repeats, fragments aside, are dropped before any work"
 
-NEPHILA = Contender(name="Nephila", note="frontier, pages, links and items durable in one file", command=_nephila)
+NEPHILA = Contender(
+    name="Nephila",
+    note="`crawl run URL`: links and title are found without a tree; frontier, pages, links and items durable in one file",
+    command=_nephila,
+)
 CONTENDERS = (
     NEPHILA,
+    Contender(
+        name="Nephila (by selectors)",
+        note="a spider that asks for a tree of each page, by `css_first` and `follow_all`; all as durable",
+        command=_nephila_by_selectors,
+    ),
     Contender(
         name="aiohttp + selectolax",
         note="written by hand for the day, on uvloop: each link is made absolute, then looked up; nothing is kept",
@@ -127,7 +141,7 @@ CONTENDERS = (
     ),
     Contender(
         name="bare loop",
-        note="asyncio protocol, httptools, selectolax, on uvloop; nothing is kept, no error is borne",
+        note=f"asyncio protocol, httptools, selectolax, on uvloop; {_HOW_TUNED}; nothing is kept, no error is borne",
         command=_script("bare_crawl"),
     ),
     Contender(
