@@ -25,14 +25,19 @@ class Findings(NamedTuple):
 def by_tree(document: bytes) -> Findings:
     """What the tree of a document in UTF-8 tells."""
     dom = LexborHTMLParser(document)
-    links = [a.attributes for a in dom.css("a[href]") if "href" in a.attributes]
-    nofollow = [link for link in links if "nofollow" in (link.get("rel") or "").lower().split()]
-    bases = [base.attributes["href"] or "" for base in dom.css("base[href]")]
+    followed: set[str] = set()
+    forbidden: set[str] = set()
+    for a in dom.css("a[href]"):
+        attributes = a.attributes
+        if "href" in attributes:  # not an xlink:href
+            says_nofollow = "nofollow" in (attributes.get("rel") or "").lower().split()
+            (forbidden if says_nofollow else followed).add(attributes["href"] or "")
+    base = dom.css_first("base[href]")
     title = dom.css_first("title:not(svg title)")
     return Findings(
-        frozenset(link["href"] or "" for link in links if link not in nofollow),
-        frozenset(link["href"] or "" for link in nofollow),
-        bases[0] if bases else None,
+        frozenset(followed),
+        frozenset(forbidden),
+        (base.attributes["href"] or "") if base else None,
         " ".join(title.text().split()) if title else None,
     )
 

@@ -34,10 +34,10 @@ cdef class Scanner:
     cdef _link(self)
 
     @cython.locals(href_start=Py_ssize_t, href_end=Py_ssize_t)
-    cdef _first_base(self)
+    cdef _only_base(self)
 
     @cython.locals(start=Py_ssize_t, end=Py_ssize_t)
-    cdef _first_title(self)
+    cdef _only_title(self)
 
     @cython.locals(start=Py_ssize_t, end=Py_ssize_t, start_of_name=Py_ssize_t)
     cdef Py_ssize_t _text(self, unsigned long long name, Py_ssize_t length) except -1

@@ -34,9 +34,9 @@ class Scan(NamedTuple):
     nofollow: list[int]
     """Which of them, by their place in the list, have a `rel` that says nofollow."""
     base: str | None
-    """That of the first `base[href]`."""
+    """That of the `base[href]`."""
     title: str | None
-    """The text of the first HTML `<title>`."""
+    """The text of the `<title>`, but for those of drawings."""
 
 
 class Doubt(Exception):
@@ -149,9 +149,9 @@ class Scanner:
         if length == 1 and name == _A:
             self._link()
         elif length == 4 and name == _BASE:
-            self._first_base()
+            self._only_base()
         elif length == 5 and name == _TITLE:
-            self._first_title()
+            self._only_title()
         elif length == 6 and name == _SELECT:
             self._choices()
         elif length == 3 and name == _SVG:
@@ -186,7 +186,7 @@ class Scanner:
             self.nofollow.append(len(self.hrefs))
         self.hrefs.append(_value(self._document[href_start:href_end]))
 
-    def _first_base(self) -> None:
+    def _only_base(self) -> None:
         href_start = href_end = -1
         while self._attribute():
             if href_start < 0 and self._is_named(_HREF, 4):
@@ -197,7 +197,7 @@ class Scanner:
             raise Doubt
         self.base = _value(self._document[href_start:href_end])
 
-    def _first_title(self) -> None:
+    def _only_title(self) -> None:
         self._to_tag_end()
         start = self._at
         end = self._text(_TITLE, 5)
@@ -420,6 +420,7 @@ def _index(document: bytes, wanted: bytes, start: int, end: int) -> int:
 
 
 def _may_go_on(script: bytes) -> bool:
+    """Whether an end tag after this may be the end of a script within the script."""
     return b"<!--" in script and b"<script" in script.lower()
 
 
