@@ -1,7 +1,16 @@
-"""Where requests wait: the protocol, and its implementation on one SQLite file."""
+"""Where requests wait: the protocol, and its implementation on one SQLite file.
+
+That is imported when it is first asked for: whoever reads pages, in a process of its own, needs the protocol alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from crawler.frontier.protocol import CookieRow, Counts, Frontier, HostQueue, HostState, Lease, Settlement
-from crawler.frontier.sqlite import SqliteFrontier
+
+if TYPE_CHECKING:
+    from crawler.frontier.sqlite import SqliteFrontier
 
 __all__ = [
     "CookieRow",
@@ -13,3 +22,12 @@ __all__ = [
     "Settlement",
     "SqliteFrontier",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "SqliteFrontier":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from crawler.frontier.sqlite import SqliteFrontier
+
+    globals()[name] = SqliteFrontier
+    return SqliteFrontier
