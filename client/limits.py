@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from client.address_limits import AddressLimits
     from client.origin import HostKey, Origin
 
-_SWEEP_FLOOR = 4096
+_SWEEP_FLOOR = 16_384
 """Host records are swept for idle ones when their number doubles, but not below this many."""
 
 

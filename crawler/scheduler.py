@@ -1,8 +1,8 @@
 """Which request comes next: hosts wait, workers don't.
 
-Hosts that have requests, as far as the window (window.py) lets them in, stand in a heap by the instant they may be asked,
+Hosts that have requests, as far as the window (window.py) lets them in, stand in an agenda by the instant they may be asked,
 which the scheduler reads from the `HostLimits` of the connector; it keeps no count of its own. A host at its connection
-limit, or whose last request has not gone out yet, has no such instant: it leaves the heap, and `HostLimits.on_ready` brings
+limit, or whose last request has not gone out yet, has no such instant: it leaves the agenda, and `HostLimits.on_ready` brings
 it back.
 
 What makes this exact is the order of steps: a worker that is given a lease takes the host's slot before it first gives way
@@ -22,14 +22,13 @@ Hosts that are held by order do not count.
 from __future__ import annotations
 
 import asyncio
-import heapq
 import math
 import time
 from collections import deque
 from contextlib import contextmanager
-from itertools import count
 from typing import TYPE_CHECKING
 
+from crawler.agenda import Agenda
 from crawler.window import TURN_REQUESTS, Window
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ _AHEAD_OF_HOST = 128
 _AHEAD_SECONDS = 8.0
 
 _HOSTS_A_LEASE = 256
-"""For so many hosts at once requests are leased; until they are there, hosts that have none at hand are left in the heap."""
+"""For so many hosts at once requests are leased; until they are there, hosts that have none at hand are left in the agenda."""
 
 _REST_SECONDS = 5.0
 """A host that may not be asked for longer than this gives its place in the window to another."""
@@ -71,8 +70,7 @@ class Scheduler:
         self._may_start = may_start
         self._clock = clock
         self._window = Window(frontier, active_hosts)
-        self._heap: list[tuple[float, int, Host]] = []
-        self._order = count()
+        self._agenda = Agenda()
         self._picked: Host | None = None
         self._most_ahead = _AHEAD_OF_HOST
         if limits.spacing:
@@ -218,7 +216,7 @@ class Scheduler:
             self._short.append(host)
             self._is_wanted.set()
 
-    # ------------------------------------------------------------------ the heap
+    # ------------------------------------------------------------------ the agenda
 
     def _ready_at(self, host: Host) -> float:
         """When the host's turn comes, infinity if that is not known or not in its hands."""
@@ -231,7 +229,7 @@ class Scheduler:
         return self._clock() + max(0.0, host.due_at - self._frontier.now())
 
     def _list(self, host: Host, *, comes_first: bool = False) -> None:
-        """Enter the host into the heap, unless it stands there for as early an instant. Of hosts that are ready, the one
+        """Enter the host into the agenda, unless it stands there for as early an instant. Of hosts that are ready, the one
         that has stood there longest goes first, or one that `comes_first`."""
         now = self._clock()
         if host.listed_at <= now:
@@ -240,8 +238,7 @@ class Scheduler:
         if not comes_first:
             at = max(at, now)
         if at < host.listed_at:
-            host.listed_at = at
-            heapq.heappush(self._heap, (at, next(self._order), host))
+            self._agenda.enter(host, at, now)
             if self._idle:
                 self._arm()
         self._let_rest(host, is_resting=at - now > _REST_SECONDS and self._is_left_alone(host))
@@ -264,7 +261,7 @@ class Scheduler:
         if host.is_held:
             return
         if host.is_done or (host.is_at_rest and self._window.has_had_its_turn(host)):
-            host.listed_at = math.nan  # an entry in the heap is void
+            host.listed_at = math.nan  # its entry in the agenda is void
             self._window.leave(host)
             self._limits.decline(host.key)
             self._want_hosts()
@@ -288,11 +285,7 @@ class Scheduler:
     def _pick(self) -> Lease | None:
         """The first lease of the first host whose turn has come."""
         now = self._clock()
-        while self._heap and self._heap[0][0] <= now and len(self._short) < _HOSTS_A_LEASE:
-            at, _, host = heapq.heappop(self._heap)
-            if at != host.listed_at:
-                continue  # it was entered again, for an earlier instant, or is gone
-            host.listed_at = math.inf
+        while len(self._short) < _HOSTS_A_LEASE and (host := self._agenda.pop(now)):
             self._let_rest(host, is_resting=False)
             self._promote_due(host)
             at = self._ready_at(host)
@@ -318,10 +311,10 @@ class Scheduler:
 
     def _more_can_start(self, picked: Host) -> bool:
         """Whether another worker would find something: with the host just picked, which has not taken its slot yet, or
-        with the next one in the heap."""
+        with the next one in the agenda."""
         if picked.ready and self._limits.room_of(picked.key) > 1:
             return True
-        return bool(self._heap) and self._heap[0][0] <= self._clock()
+        return self._agenda.first_at <= self._clock()
 
     def _promote_due(self, host: Host) -> None:
         if host.due_at <= self._frontier.now():
@@ -339,9 +332,9 @@ class Scheduler:
 
     def _arm(self) -> None:
         """Wake one worker when the first host's turn comes."""
-        if not (self._heap and self._idle) or len(self._short) >= _HOSTS_A_LEASE:
+        at = self._agenda.first_at
+        if at == math.inf or not self._idle or len(self._short) >= _HOSTS_A_LEASE:
             return
-        at = self._heap[0][0]
         if self._timer:
             if self._timer_at <= at:
                 return

@@ -1,7 +1,7 @@
 """Which hosts the scheduler knows: a window on all that have requests.
 
 Most hosts of a broad crawl wait *outside*: nothing is kept of them in memory, they are rows of the frontier's queue. Up to
-`size` of them are in the window, each with its place in the scheduler's heap. A host leaves
+`size` of them are in the window, each with its place in the scheduler's agenda. A host leaves
 
 * when it has nothing left;
 * when it has had its turn, `TURN_REQUESTS` requests, while others wait outside;

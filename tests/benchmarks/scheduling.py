@@ -3,6 +3,9 @@
 Usage: python -m tests.benchmarks.scheduling HOSTS REQUESTS memory|file, which prints microseconds of CPU time a request and
 the most memory that was resident, in bytes.
 
+Each host has `PAGES` requests, and there are as many crawls of HOSTS hosts, one after the other, as it takes to come to
+REQUESTS: so what a host costs once is paid by as many requests, however many hosts there are at a time.
+
 With `memory`, requests come from dictionaries, and what remains is the scheduler, the limits of hosts and the workers' loop;
 with `file`, from a crawl file, with all that SQLite's thread does.
 """
@@ -23,6 +26,7 @@ from typing import TYPE_CHECKING, cast
 from client.limits import HostLimits
 from client.origin import HostKey
 from crawler.frontier import Frontier, HostQueue, Lease, Settlement, SqliteFrontier
+from crawler.loop import run_loop
 from crawler.outcome import Fetched
 from crawler.request import Links
 from crawler.scheduler import Scheduler
@@ -30,6 +34,7 @@ from crawler.scheduler import Scheduler
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
+PAGES = 20
 _WORKERS = 64
 _ADDED_AT_ONCE = 10_000
 _DONE = Fetched(status=200, final_url="", content_type="", size=0, elapsed=0.0, fetched_at=1.0)
@@ -38,10 +43,10 @@ _DONE = Fetched(status=200, final_url="", content_type="", size=0, elapsed=0.0, 
 class MemoryFrontier:
     """As much of a frontier as the scheduler sees."""
 
-    def __init__(self, hosts: int, requests: int) -> None:
+    def __init__(self, hosts: int) -> None:
         self._names = [_name(host) for host in range(hosts)]
         self._numbers = {name: number for number, name in enumerate(self._names)}
-        self._queues = [deque(range(requests)) for _ in range(hosts)]
+        self._queues = [deque(range(PAGES)) for _ in range(hosts)]
         self._waiting = list(range(hosts))
 
     def now(self) -> float:
@@ -78,26 +83,35 @@ def _name(host: int) -> HostKey:
 
 
 @asynccontextmanager
-async def _file(hosts: int, requests: int) -> AsyncIterator[SqliteFrontier]:
+async def _file() -> AsyncIterator[SqliteFrontier]:
     with tempfile.TemporaryDirectory() as folder:
         frontier = await SqliteFrontier.open(Path(folder, "hosts.crawl"), spider="hosts")
-        urls = [f"http://{_name(host)}/{number}" for number in range(requests) for host in range(hosts)]
-        for first in range(0, len(urls), _ADDED_AT_ONCE):
-            await frontier.add([Links(urls[first : first + _ADDED_AT_ONCE])])
-        del urls
         yield frontier
         await frontier.close()
 
 
+async def _fill(frontier: SqliteFrontier, hosts: range) -> None:
+    frontier.attach(admit=lambda *_: None, on_queued=lambda *_: None)
+    for number in range(PAGES):
+        for first in hosts[::_ADDED_AT_ONCE]:
+            some = range(first, min(first + _ADDED_AT_ONCE, hosts.stop))
+            await frontier.add([Links([f"http://{_name(host)}/{number}" for host in some])])
+
+
 async def measure(hosts: int, requests: int, kind: str) -> tuple[float, int]:
     """Microseconds of CPU time a request, and bytes of memory."""
-    each = requests // hosts
+    crawls = requests // (hosts * PAGES)
+    spent = 0.0
     if kind == "memory":
-        spent = await _crawl(cast("Frontier", MemoryFrontier(hosts, each)))
+        for _ in range(crawls):
+            spent += await _crawl(cast("Frontier", MemoryFrontier(hosts)))
     else:
-        async with _file(hosts, each) as frontier:
-            spent = await _crawl(frontier)
-    return spent / (each * hosts) * 1e6, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        async with _file() as frontier:
+            for crawl in range(crawls):
+                await _fill(frontier, range(crawl * hosts, (crawl + 1) * hosts))
+                spent += await _crawl(frontier)
+            assert frontier.counts.done == crawls * hosts * PAGES
+    return spent / (crawls * hosts * PAGES) * 1e6, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 async def _crawl(frontier: Frontier | SqliteFrontier) -> float:
@@ -136,7 +150,7 @@ def main() -> None:
     parser.add_argument("requests", type=int)
     parser.add_argument("kind", choices=("memory", "file"))
     given = parser.parse_args()
-    microseconds, peak_bytes = asyncio.run(measure(given.hosts, given.requests, given.kind))
+    microseconds, peak_bytes = run_loop(measure(given.hosts, given.requests, given.kind))
     print(microseconds, peak_bytes)
 
 
