@@ -1,0 +1,54 @@
+"""Messages come whole and in order, however the bytes between two processes are cut."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crawler.readers.channel import Channel
+
+MESSAGES = st.lists(st.binary(max_size=300), max_size=6)
+
+
+def wire(messages: list[bytes]) -> bytes:
+    return b"".join(len(message).to_bytes(4, "little") + message for message in messages)
+
+
+@given(MESSAGES, st.data())
+def test_messages_are_heard_however_their_bytes_are_cut(messages: list[bytes], data: st.DataObject) -> None:
+    sent = wire(messages)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(sent)), max_size=8)))
+    heard: list[bytes] = []
+    channel = Channel(lambda message: heard.append(bytes(message)))
+    for start, end in pairwise([0, *cuts, len(sent)]):
+        channel.data_received(sent[start:end])
+    assert heard == messages
+
+
+@given(MESSAGES, st.binary(min_size=1, max_size=300), st.data())
+def test_half_a_message_is_not_heard(messages: list[bytes], last: bytes, data: st.DataObject) -> None:
+    heard: list[bytes] = []
+    channel = Channel(lambda message: heard.append(bytes(message)))
+    whole, half = wire(messages), wire([last])[: data.draw(st.integers(0, len(last) + 3))]
+    channel.data_received(whole + half)
+    assert heard == messages
+
+
+async def test_what_was_sent_before_the_end_is_heard() -> None:
+    """More than the socket's buffers take."""
+    ours, theirs = socket.socketpair()
+    heard: list[int] = []
+    one = await Channel.over(ours, lambda _: None)
+    other = await Channel.over(theirs, lambda message: heard.append(len(message)))
+    for _ in range(10):
+        one.send(b"x" * 1_000_000)
+    one.close()
+    async with asyncio.timeout(30):
+        await one.ended.wait()
+        await other.ended.wait()
+    assert heard == [1_000_000] * 10
+    other.send(b"into the void")
