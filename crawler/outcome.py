@@ -3,13 +3,16 @@
 A page that fails is an outcome, not an exception. `Fetched`, `Failed` and `Skipped` end a request; `Postponed` and
 `Redirected` send it back to the frontier, from where it goes on like any other: no worker waits for it. `SetAside` keeps it
 there until somebody releases it.
+
+They are msgspec's structs: made in a seventh of the time that a frozen dataclass takes, and defined in a twentieth.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
+
+from msgspec import Struct
 
 
 class Skip(Enum):
@@ -33,8 +36,7 @@ class Aside(Enum):
     """Its host has long been out of reach."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
+class Fetched(Struct, frozen=True, kw_only=True):
     """A response came, of whatever status, and the spider took it. `elapsed` in seconds, `fetched_at` in seconds of the epoch (UTC)."""
 
     status: int
@@ -45,8 +47,7 @@ class Fetched:
     fetched_at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
+class Failed(Struct, frozen=True, kw_only=True):
     """No usable response, however often it was tried; or the spider raised. `error` reads `kind: what happened`."""
 
     error: str
@@ -58,8 +59,7 @@ class Failed:
     fetched_at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Skipped:
+class Skipped(Struct, frozen=True, kw_only=True):
     """Not fetched, on purpose. `detail` says more than `reason`: the robots rule, the URL it duplicates."""
 
     reason: Skip
@@ -67,16 +67,14 @@ class Skipped:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Postponed:
+class Postponed(Struct, frozen=True, kw_only=True):
     """To be tried again, not before `not_before` (seconds of the epoch, UTC)."""
 
     error: str
     not_before: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Redirected:
+class Redirected(Struct, frozen=True, kw_only=True):
     """The response said where to go on: the same request continues with `url` (canonical) and `method`."""
 
     status: int
@@ -84,8 +82,7 @@ class Redirected:
     method: str
 
 
-@dataclass(frozen=True, slots=True)
-class SetAside:
+class SetAside(Struct, frozen=True):
     """Kept and marked, but not fetched unless it is released. `detail` says more than `reason`."""
 
     reason: Aside
