@@ -68,27 +68,28 @@ class Intake:
 
     def add(self, found: Iterable[Request | Links], *, depth: int, found_on: Lease | None) -> None:
         """Queue, skip or set aside for a reason, those requests that were not seen before."""
-        is_new = self.seen.add
         number, page = (found_on.id, found_on.url) if found_on else (None, None)
         for wanted in found:
-            extra = extra_of(wanted)
+            urls: Sequence[str]
             if isinstance(wanted, Links):
-                urls: Sequence[str] = wanted.urls
+                urls, is_alone = wanted.urls, False
                 marks = fingerprints(urls)
+                wanted_at = self.seen.unseen(marks)
             else:
-                urls = (wanted.url,)
+                urls, is_alone = (wanted.url,), True
                 marks = [fingerprint(wanted.url, wanted.method, wanted.body)]
-            is_alone = isinstance(wanted, Request)
-            again = isinstance(wanted, Request) and wanted.again
-            first, new = self.next_request, list[str]()
+                wanted_at = [0] if wanted.again else self.seen.unseen(marks)
+            if not wanted_at:
+                continue
+            first, new, rank = self.next_request, list[str](), -wanted.priority
             try:
-                for url, mark in zip(urls, marks, strict=True):
-                    if is_new(mark) or again:
-                        refusal = self.admit(url, depth, page, is_alone)
-                        new.append(self._take_in(url, -wanted.priority, refusal))
+                for at in wanted_at:
+                    if self.seen.add(marks[at]) or is_alone:
+                        refusal = self.admit(urls[at], depth, page, is_alone)
+                        new.append(self._take_in(urls[at], rank, refusal))
             finally:  # `admit` is not ours: whatever it raises, what was taken in is kept
                 if new:
-                    self.batch.requests.append((first, depth, number, extra, new))
+                    self.batch.requests.append((first, depth, number, extra_of(wanted), new))
 
     def settle(self, settlement: Settlement) -> None:
         """Write down what became of a lease, its items, and the requests it led to."""

@@ -16,7 +16,7 @@ import struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _BUCKETS = 1 << 16
 SHELVES = 1 << 8
@@ -50,6 +50,11 @@ class SeenSet:
         self._buckets[number] = bucket + rest
         self._size += 1
         return True
+
+    def unseen(self, marks: Sequence[bytes]) -> list[int]:
+        """Which of these marks, by their places, are not in the set. Most links of a page lead where others led before."""
+        buckets = self._buckets
+        return [at for at, mark in enumerate(marks) if buckets[mark[0] << 8 | mark[1]].find(mark[2:]) < 0]
 
     def update(self, marks: Iterable[bytes]) -> None:
         """Add marks, new or not."""

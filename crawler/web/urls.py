@@ -26,7 +26,7 @@ from client.origin import HostKey, Origin
 from crawler.errors import InvalidUrl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 _BLANK = "".join(map(chr, range(0x21)))
 """C0 controls and space, which the URL parser strips from both ends."""
@@ -38,9 +38,15 @@ _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 _NAME = "[A-Za-z0-9_~-][A-Za-z0-9._~-]*"
 _QUERY = "[A-Za-z0-9._~=&+:;,/-]*"
 _plain = re.compile(rf"(?!\?)(/|(?:\.\./){{0,9}})((?:{_NAME}/)*(?:{_NAME})?(?:\?{_QUERY})?)").fullmatch
-"""Matches references that need no URL parser: a start that `_Starts` knows, then characters that the parser leaves as they
+"""Matches references that need no URL parser: a start that `_Folder` knows, then characters that the parser leaves as they
 are, in segments neither empty nor starting with a dot. Without a colon in the path there is no scheme. What begins with
 its query is no such reference: it goes behind the base's last segment."""
+
+_hangs_on_page = re.compile(r"\Z|\?|https?:(?!//)|[^\t\n\r]*[\t\n\r]", re.IGNORECASE).match
+"""Matches references that may go behind the base's last segment, or take its place: the parser drops line ends and tabs."""
+
+_FOLDERS_KEPT = 32
+_REFERENCES_KEPT = 1000
 
 _AUTHORITY = len("http://") + 1
 """Where to look for the slash that ends the authority: a host has at least one character, and `https` one more letter."""
@@ -67,18 +73,19 @@ def resolve(base: str, hrefs: Iterable[str]) -> list[str]:
 
     `base` is canonical. References that lead elsewhere than to http or https, or that are invalid, are left out.
     """
-    starts = _Starts(base)
-    found: dict[str, None] = {}
     stripped = [href.strip(_BLANK) for href in dict.fromkeys(hrefs)]
-    for href in dict.fromkeys([_without_fragment(href) if "#" in href else href for href in stripped]):
-        if not href:
-            found[base] = None
-        elif plain := _plain(href):
-            start, rest = plain.groups()
-            found[starts[start] + rest] = None
-        elif url := _absolute(href) if href.startswith(("http://", "https://")) else _join(base, href):
-            found[url] = None
-    return list(found)
+    return join_all(base, dict.fromkeys([_without_fragment(href) if "#" in href else href for href in stripped]))
+
+
+def join_all(base: str, references: Collection[str]) -> list[str]:
+    """The same for references that have no blanks around them and no fragment, each once."""
+    folder = _folder(base[: base.partition("?")[0].rindex("/") + 1])
+    found = dict.fromkeys(map(folder.__getitem__, references))
+    if None in found:
+        joined = ((folder[reference], reference) for reference in references)
+        found = dict.fromkeys(_join(base, reference) if url is None else url for url, reference in joined)
+    found.pop("", None)
+    return list(found)  # type: ignore[arg-type]  # no None is left
 
 
 def fingerprint(url: str, method: str = "GET", body: bytes | None = None) -> bytes:
@@ -121,18 +128,39 @@ def robots_url(origin: str) -> str:
     return f"{origin}/robots.txt"
 
 
-class _Starts(dict[str, str]):
-    """What stands for the start of a plain reference: `""`, `"/"`, `"../"`, `"../../"`…"""
+class _Folder(dict[str, "str | None"]):
+    """Where references lead on the pages of one folder, whose canonical URL ends with a slash. `""`: to nothing that can be
+    fetched; None: that depends on the page. Pages of one folder have many references in common.
+    """
 
-    def __init__(self, base: str) -> None:
-        path = base.partition("?")[0]
-        super().__init__({"": path[: path.rindex("/") + 1], "/": f"{origin_of(base)}/"})
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url = url
+        self._starts = {"": url, "/": f"{origin_of(url)}/"}
 
-    def __missing__(self, start: str) -> str:
-        below = self[start.removeprefix("../")]
-        directory = below if below == self["/"] else below[: below.rindex("/", 0, -1) + 1]
-        self[start] = directory
-        return directory
+    def __missing__(self, reference: str) -> str | None:
+        found: str | None
+        if reference and (plain := _plain(reference)):
+            start, rest = plain.groups()
+            found = self._start(start) + rest
+        elif reference.startswith(("http://", "https://")):
+            found = _absolute(reference)
+        else:
+            found = None if _hangs_on_page(reference) else _join(self._url, reference)
+        if len(self) == _REFERENCES_KEPT:
+            self.clear()
+        self[reference] = found
+        return found
+
+    def _start(self, start: str) -> str:
+        """What stands for the start of a plain reference: `""`, `"/"`, `"../"`, `"../../"`…"""
+        if start not in self._starts:
+            below = self._start(start.removeprefix("../"))
+            self._starts[start] = below if below == self._starts["/"] else below[: below.rindex("/", 0, -1) + 1]
+        return self._starts[start]
+
+
+_folder = lru_cache(maxsize=_FOLDERS_KEPT)(_Folder)
 
 
 def _without_fragment(href: str) -> str:
@@ -146,20 +174,21 @@ def _without_fragment(href: str) -> str:
     return href[: end + 1] if end and href[end - 1] <= " " else href[:end]
 
 
-def _join(base: str, href: str) -> str | None:
+def _join(base: str, reference: str) -> str:
+    """Where a reference leads; empty if to nothing that can be fetched."""
     try:
-        return _canonical(join_url(base, href))
+        return _canonical(join_url(base, reference)) or ""
     except ValueError:
-        return None
+        return ""
 
 
 @lru_cache(maxsize=4096)
-def _absolute(href: str) -> str | None:
-    """Like `_join`, for references that need no base. Templates repeat them on each page of a site."""
+def _absolute(reference: str) -> str:
+    """The same for one that needs no base. Templates repeat those on each page of a site."""
     try:
-        return _canonical(normalize_url(href))
+        return _canonical(normalize_url(reference)) or ""
     except ValueError:
-        return None
+        return ""
 
 
 def _canonical(url: str) -> str | None:
