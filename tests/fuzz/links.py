@@ -15,7 +15,7 @@ _LINKS = [
     *("<a href=7 rel=nofollow>", "<a REL='me NoFollow' href=8>", "<a rel rel=nofollow href=9>", "<a href=10 href=no>", "</a>"),
     *('<a href="11"rel="nofollow">', "<a title='<a href=no>' href=12>", "<a href='a>b'>", "<a =href=no>", "<a href=13<b>"),
     *("<a href='l\r\ni\rn\nk'>", "<a href=un'quo\"ted>", "<a href='?a&amp;b&copy=3&copy&not;&notit;&#65;&#x41;&#9&AMP'>"),
-    *("<abbr href=no>", "<a:b href=no>", "<area href=no>", "</a href=no>", "</A\t>"),
+    *("<abbr href=no>", "<a:b href=no>", "<area href=no>", "<p href=no>", "</a href=no>", "</A\t>"),
 ]  # fmt: skip
 _FIRST = [
     *("<title>1</title>", "<title>2 &amp; 3</title>", "<TITLE >a&notit; &#39; &lt &;</TITLE\n>", "<title><b></title>"),
@@ -46,7 +46,7 @@ _BLOCKS = [
 ]  # fmt: skip
 _DOUBTS = ["<template>", "</template>", "<math>", "</math>", "<plaintext>", "<frameset>", "<frame>", "<math/>"]
 _COMMENTS = [
-    *("<!---->", "<!-->", "<!--->", "<!-- <a href=c> -->", "<!-- x --!>", "<!--", "-->", "--!>", "<!-- a -- b", "<!--->-->"),
+    *("<!---->", "<!-->", "<!--->", "<!-- <a href=c> -->", "<!-- x --!>", "<!--", "-->", "--!>", "<!-- a -- b", "<!--->-->", "<!---!>"),
     *("<!doctype html>", '<!DOCTYPE x "a>b">', "<?php <a href=p> ?>", "</>", "</ a>", "</3>", "<!", "<!->", "<?", "<! -- >"),
 ]  # fmt: skip
 _NOISE = [

@@ -79,10 +79,12 @@ def test_what_is_written_is_not_what_is_compiled() -> None:
         ("<a href=un'quo\"ted><a href=x=y><a href=<a>", ["un'quo\"ted", "x=y", "<a"]),
         ("<a href=' a b '><a href='é'>", [" a b ", "é"]),
         ("<a href='1\r\n2\r3\n4'>", ["1\n2\n3\n4"]),
-        ("<a<b href=no><abbr href=no><a:b href=no><area href=no><xa href=no>", []),
+        ("<a<b href=no><abbr href=no><a:b href=no><area href=no><xa href=no><p href=no><area1234a href=no>", []),
         ("<hrefs hrefs=no><a hrefs=no xhref=no data-href=no>", []),
         ("< a href=no></a href=no></ a href=no><3 href=no>", []),
         ("<<a href=1><p<a href=no>", ["1"]),
+        ("<a href=1></", ["1"]),
+        ("<a href=1><", ["1"]),
         ("<a href=1>open<a href=2>open<p><a href=3></div></a></p>", ["1", "2", "3"]),
         ("<noscript><a href=1></noscript>", ["1"]),
         ("</html><a href=1>", ["1"]),
@@ -191,7 +193,8 @@ def test_numbers_that_are_no_characters_are_doubtful(scan: Scanning, number: str
     "comment",
     [
         *("<!-- {} -->", "<!--{}-->", "<!---{}--->", "<!-- {} --!>", "<!-- <!-- {} -->", "<!-- > {} -->", "<!--- > {} -->"),
-        *("<!-- -- > {} -->", "<!-- --!{} -->", "<!-- -!> {} -->", "<!-- <!-{}->-->", "<!--{} --!-->", "<!--!> {} -->", "<!-- {}"),
+        *("<!-- -- > {} -->", "<!-- --!{} -->", "<!-- -!> {} -->", "<!---!> {} -->", "<!-- <!-{}->-->"),
+        *("<!--{} --!-->", "<!--!> {} -->", "<!-- {}"),
     ],
 )  # fmt: skip
 def test_what_is_in_a_comment_is_not_there(scan: Scanning, comment: str) -> None:
@@ -203,7 +206,8 @@ def test_what_is_in_a_comment_is_not_there(scan: Scanning, comment: str) -> None
 @pytest.mark.parametrize(
     "ended",
     [
-        *("<!-->", "<!--->", "<!---->", "<!----!>", "<!-- --!>", "<!>", "<!->", "<!- -->", "<!doctype html>", "<!x '>", "<!D '<!-->"),
+        *("<!-->", "<!--->", "<!---->", "<!----!>", "<!-- --!>", "<!>", "<!->", "<!- -->", "<!doctype html>", "<!x '>"),
+        '<!doctype x "<!-->',
         *("<?>", "<?php '>", "<? -->", "</>", "</ >", "</3>", "</!-->", "</?x>", "<![CDATA[ >"),
     ],
 )  # fmt: skip
@@ -259,7 +263,8 @@ def test_drawings_are_passed_over(scan: Scanning, svg: str) -> None:
 @pytest.mark.parametrize(
     "html",
     [
-        *("<svg>", "<svg/x>", "<svg x=1/>", "<svg><path", "<svg><", "<svg></", "<svg><p>", "<svg></p>", "<svg></br>", "<svg><a href=1>"),
+        *("<svg>", "<svg/x>", "<svg x=1/>", "<svg><path", "<svg><", "<svg></", "<svg><p>", "<svg></p>", "<svg></br>"),
+        "<svg><a href=1>",
         *("<svg><title><b></b></title></svg>", "<svg><title></svg>", "<svg><style><a href=1></style></svg>", "<svg><title></g></title>"),
         *("<svg><foreignObject></foreignObject></svg>", "<svg><script></script></svg>", "<svg><![CDATA[ <a href=no> ]]></svg>"),
         *("<mask><svg></mask><title>x</title></svg>", "<svg></g></svg>", "<svg><title/></title></svg>", "<svg><3></svg>"),
@@ -273,8 +278,8 @@ def test_drawings_that_may_end_elsewhere_are_doubtful(scan: Scanning, html: str)
 @pytest.mark.parametrize(
     "select",
     [
-        *("<select></select>", "<SELECT><option value='>'>a<OPTION>b</select>", "<select><optgroup></optgroup><hr><!-- <p> --></select >"),
-        *("<select/></select>", "<option><select></option></select>"),
+        *("<select></select>", "<SELECT><option value='>'>a<OPTION>b</select>", "<select><optgroup></optgroup><hr></select >"),
+        *("<select><!-- <p> --></select>", "<select/></select>", "<option><select></option></select>"),
     ],
 )  # fmt: skip
 def test_choices_are_passed_over(scan: Scanning, select: str) -> None:
@@ -360,7 +365,8 @@ class Counted(bytes):
 @pytest.mark.parametrize(
     ("start", "piece"),
     [
-        *(("", piece) for piece in ("<", "</", "<a", "<a ", "<a/", "<!", "<!--", "<!-->", "<!-- --!", "<!--->-", "<?", "</a", "<a href='")),
+        *(("", piece) for piece in ("<", "</", "<a", "<a ", "<a/", "<!", "<!--", "<!-->", "<!-- --!", "<!--->-")),
+        *(("", piece) for piece in ("<?", "</a", "</a ", "<a href='", "<p>", "&amp;")),
         *(("<a ", piece) for piece in ("href ", "href=", "href='", "'", "=", "/", "rel=nofollow ", "\n")),
         *(("<script>", piece) for piece in ("<", "</", "</script", "<!--", "<script", "</script><script>", "<!-- </script><script>")),
         *(("<svg>", piece) for piece in ("<path/>", "<g></g>", "<svg/>", "<!--", "<!---->", "<title></title>", "<style>", "x")),
