@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from crawler.frontier.rows import hop_of
+from crawler.frontier.rows import hop_of, method_and_body, priority_of
 from crawler.web.urls import host_of
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from crawler.outcome import Aside, SetAside
 
 _ROWS_AT_ONCE = 20_000
+
+_KEPT_BY_REDIRECTS = ("GET", "HEAD")
+"""Methods that stay what they are (RFC 9110 §15.4)."""
 
 _OF_QUEUE = "SELECT rank, request, attempts, hop FROM queue WHERE host = :host LIMIT :limit"
 
@@ -46,7 +49,7 @@ SELECT request, host, rank, attempts, hop FROM (
 WHERE place <= room LIMIT :limit"""
 
 _OF_FAILED = """
-SELECT result.request, request.url, result.final_url, result.redirects, result.size
+SELECT result.request, request.url, request.extra, result.final_url, result.redirects, result.size
 FROM result JOIN request ON request.id = result.request
 WHERE result.state = 'failed' AND (:host IS NULL OR request.host = :host)
 AND (:takes_any OR result.status IN (SELECT value FROM json_each(:statuses))
@@ -106,15 +109,14 @@ class Orders:
 
     async def retry(self, statuses: Iterable[int] | None, kinds: Iterable[str] | None, host: HostKey | None) -> int:
         def take(rows: Sequence[Row]) -> None:
-            for request, url, final_url, redirects, size in rows:
+            for request, url, extra, final_url, redirects, size in rows:
                 self._intake.batch.retried.append(request)
                 self._intake.counts.failed -= 1
                 self._intake.counts.bytes -= size or 0
-                stood = final_url or url if redirects else url
-                # With which method it was asked there is not known: in the end nearly always GET.
-                hop = hop_of(stood, "GET", tuple(msgspec.json.decode(redirects))) if redirects else None
-                asked = host_of(stood)
-                self._intake.enqueue(asked, (self._intake.host_id(asked), 0, request, 0.0, 0, hop))
+                stands, hop = _where_to_retry(url, extra, final_url or url, redirects)
+                asked = host_of(stands)
+                rank = -priority_of(extra)
+                self._intake.enqueue(asked, (self._intake.host_id(asked), rank, request, 0.0, 0, hop))
 
         wanted = {
             "takes_any": statuses is None and kinds is None,
@@ -147,3 +149,18 @@ class Orders:
                 await self._commits.commit()
                 moved += len(rows)
         return moved
+
+
+def _where_to_retry(url: str, extra: str | None, final_url: str, redirects: str | None) -> tuple[str, str | None]:
+    """The URL to ask next for a request that failed, and its hop.
+
+    That is where redirects had led it. But with which method it was asked there is not known, unless no redirect could change
+    it: then all of them are gone through again. Where they led stays behind it, so as to be no duplicate.
+    """
+    if redirects is None:
+        return url, None
+    method = method_and_body(extra)[0] if extra else "GET"
+    left = tuple(msgspec.json.decode(redirects))
+    if method in _KEPT_BY_REDIRECTS:
+        return final_url, hop_of(final_url, method, left)
+    return url, hop_of(url, method, (*left, final_url))

@@ -23,12 +23,14 @@ _DETAIL_CHARACTERS = 2000
 
 
 def extra_of(wanted: Request | Links) -> str | None:
-    """All that is not said by the columns of `request`, as JSON; None for a plain GET that `parse` takes."""
+    """All that is not said by the columns of `request`, as JSON; None for a plain GET of no priority that `parse` takes."""
     extra: dict[str, Any] = {}
     if name := callback_name(wanted.callback):
         extra["callback"] = name
     if wanted.context is not None:
         extra["context"] = wanted.context
+    if wanted.priority:
+        extra["priority"] = wanted.priority
     if isinstance(wanted, Request):
         if wanted.method != "GET":
             extra["method"] = wanted.method
@@ -48,6 +50,12 @@ def method_and_body(extra_json: str) -> tuple[str, bytes | None]:
     """What of an `extra` makes another request of the same URL."""
     extra: dict[str, Any] = _decode(extra_json)
     return extra.get("method", "GET"), b64decode(extra["body"]) if "body" in extra else None
+
+
+def priority_of(extra_json: str | None) -> int:
+    """The priority that a request was found with."""
+    extra: dict[str, Any] = _decode(extra_json) if extra_json else {}
+    return int(extra.get("priority", 0))
 
 
 def hop_of(url: str, method: str, redirects: tuple[str, ...]) -> str:

@@ -170,6 +170,40 @@ async def test_a_redirected_request_is_tried_again_where_it_failed(frontier: Sql
     assert (lease.url, lease.redirects) == (f"http://{A}/0", (f"http://{A}/0", f"http://{B}/x"))
 
 
+async def test_a_redirected_post_is_posted_again_from_where_it_began(frontier: SqliteFrontier) -> None:
+    """A redirect may have made a GET of it; asked as that, it would no more be what was wanted. That its way is known
+    already does not end it."""
+    await frontier.add([Request(f"http://{A}/form", method="POST", body=b"q=1", priority=3)])
+    for _ in range(2):
+        (lease,) = await frontier.lease([A], 1)
+        assert (lease.url, lease.method, lease.body, lease.priority) == (f"http://{A}/form", "POST", b"q=1", 3)
+        await settle(frontier, lease, Redirected(status=303, url=f"http://{B}/answer", method="GET"))
+        (lease,) = await frontier.lease([B], 1)
+        assert (lease.url, lease.method, lease.body, lease.priority) == (f"http://{B}/answer", "GET", None, 3)
+        await settle(frontier, lease, Failed(error="connect: refused", final_url=lease.url))
+        assert await frontier.retry() == 1
+
+
+async def test_a_redirected_head_stays_one(frontier: SqliteFrontier) -> None:
+    await frontier.add([Request(f"http://{A}/", method="HEAD")])
+    (lease,) = await frontier.lease([A], 1)
+    await settle(frontier, lease, Redirected(status=301, url=f"http://{B}/", method="HEAD"))
+    (lease,) = await frontier.lease([B], 1)
+    await settle(frontier, lease, Failed(error="connect: refused", final_url=lease.url))
+    assert await frontier.retry() == 1
+    (lease,) = await frontier.lease([B], 1)
+    assert (lease.url, lease.method) == (f"http://{B}/", "HEAD")
+
+
+async def test_requests_are_tried_again_with_the_priority_they_were_found_with(frontier: SqliteFrontier) -> None:
+    await frontier.add([Links([f"http://{A}/{n}" for n in range(2)]), Links([f"http://{A}/first"], priority=7)])
+    for lease in await frontier.lease([A], 3):
+        await settle(frontier, lease, Failed(error="timeout: 30 s", final_url=lease.url))
+    assert await frontier.retry() == 3
+    leases = await frontier.lease([A], 3)
+    assert [(lease.url.rpartition("/")[2], lease.priority) for lease in leases] == [("first", 7), ("0", 0), ("1", 0)]
+
+
 async def test_what_waits_can_be_given_another_priority(frontier: SqliteFrontier) -> None:
     await frontier.add([urls(A, 4), urls(B, 2)])
     assert await frontier.reprioritise(url_like="%/3", priority=5) == 1
@@ -249,9 +283,11 @@ async def test_requests_of_many_kinds_keep_their_numbers_and_ranks(
     places = ask("SELECT request, rank, 'queue' FROM queue UNION SELECT request, rank, reason FROM aside ORDER BY 1")
     ranks, budget = [-2, -2, -2, -2, -2, 0, 1, 1, 1], ["budget"] * 3
     assert places == list(zip(range(1, 10), ranks, ["queue"] * 2 + ["trap"] + ["queue"] * 3 + budget, strict=True))
-    assert ask("SELECT DISTINCT depth, extra IS NULL FROM request WHERE id IN (1, 4, 5, 7) ORDER BY 2") == [
-        (3, 0),
-        (3, 1),
+    assert ask("SELECT depth, extra FROM request WHERE id IN (1, 4, 5, 7)") == [
+        (3, '{"context":{"k":1},"priority":2}'),
+        (3, '{"context":{"k":1},"priority":2}'),
+        (3, '{"priority":2}'),
+        (3, '{"priority":-1}'),
     ]
     assert [lease.url[-1] for lease in await frontier.lease([A], 9)] == ["1", "2", "3", "4"]
     check_invariants(path)
