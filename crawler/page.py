@@ -26,7 +26,7 @@ from crawler.web.directives import (
     may_speak,
 )
 from crawler.web.links import base_by, base_of, by_rel, hrefs, hrefs_by_rel, hrefs_in, look_through, may_have_base
-from crawler.web.urls import resolve
+from crawler.web.urls import join_all, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -347,7 +347,11 @@ class Page:
                 self._links, self._nofollow = self._links_by_rel()
             else:
                 scan = self._scanned()
-                self._links = resolve(self.base_url, scan.hrefs if scan else hrefs(self._tree()))
+                self._links = (
+                    join_all(self.base_url, list(scan.references))
+                    if scan
+                    else resolve(self.base_url, hrefs(self._tree()))
+                )
         return self._links
 
     def _may_forbid_links(self) -> bool:

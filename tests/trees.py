@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from selectolax.lexbor import LexborHTMLParser
 
+from crawler.web.urls import without_fragment
+
 if TYPE_CHECKING:
     from crawler.web.scan import Scan
 
@@ -14,9 +16,9 @@ class Findings(NamedTuple):
     """Trees repeat some links that are misnested, and put those that are misplaced in a table before it. So links are sets."""
 
     followed: frozenset[str]
-    """The hrefs, as written, of every link that may be followed."""
+    """Where links lead that may be followed."""
     nofollow: frozenset[str]
-    """Those of every link whose `rel` says nofollow."""
+    """Where no other links lead than those whose `rel` says nofollow."""
     base: str | None
     title: str | None
     """White space collapsed."""
@@ -31,12 +33,12 @@ def by_tree(document: bytes) -> Findings:
         attributes = a.attributes
         if "href" in attributes:  # not an xlink:href
             says_nofollow = "nofollow" in (attributes.get("rel") or "").lower().split()
-            (forbidden if says_nofollow else followed).add(attributes["href"] or "")
+            (forbidden if says_nofollow else followed).add(without_fragment(attributes["href"] or ""))
     base = dom.css_first("base[href]")
     title = dom.css_first("title:not(svg title)")
     return Findings(
         frozenset(followed),
-        frozenset(forbidden),
+        frozenset(forbidden - followed),
         (base.attributes["href"] or "") if base else None,
         " ".join(title.text().split()) if title else None,
     )
@@ -44,10 +46,15 @@ def by_tree(document: bytes) -> Findings:
 
 def by_scan(scan: Scan) -> Findings:
     """What a scan has told."""
-    forbidden = set(scan.nofollow)
+    references = [(_line_ends_made_one(reference), may) for reference, may in scan.references.items()]
     return Findings(
-        frozenset(href for at, href in enumerate(scan.hrefs) if at not in forbidden),
-        frozenset(scan.hrefs[at] for at in forbidden),
-        scan.base,
+        frozenset(reference for reference, may_follow in references if may_follow),
+        frozenset(reference for reference, may_follow in references if not may_follow),
+        None if scan.base is None else _line_ends_made_one(scan.base),
         None if scan.title is None else " ".join(scan.title.split()),
     )
+
+
+def _line_ends_made_one(value: str) -> str:
+    """As a parser does it to the whole document; to a URL they mean nothing."""
+    return value.replace("\r\n", "\n").replace("\r", "\n")

@@ -86,7 +86,6 @@ def base_by(href: str | None, url: str) -> str:
 
 
 def by_rel(scan: Scan) -> tuple[list[str], list[str]]:
-    """The hrefs of a scan as `hrefs_by_rel` gives those of a tree."""
-    forbidden = set(scan.nofollow)
-    followed = [href for at, href in enumerate(scan.hrefs) if at not in forbidden]
-    return followed, [scan.hrefs[at] for at in scan.nofollow]
+    """Where a scan found links to lead, as `hrefs_by_rel` finds it in a tree; where both kinds lead, one may."""
+    followed = [reference for reference, may_follow in scan.references.items() if may_follow]
+    return followed, [reference for reference, may_follow in scan.references.items() if not may_follow]

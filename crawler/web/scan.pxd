@@ -7,8 +7,7 @@ cdef unsigned long long _A, _BASE, _FRAMESET, _IFRAME, _MATH, _NOEMBED, _NOFRAME
 cdef unsigned long long _TEMPLATE, _TEXTAREA, _TITLE, _XMP, _HREF, _REL
 
 cdef class Scanner:
-    cdef readonly list hrefs
-    cdef readonly list nofollow
+    cdef readonly dict links
     cdef readonly object base
     cdef readonly object title
     cdef bytes _document
@@ -30,8 +29,11 @@ cdef class Scanner:
 
     cdef _end_tag(self)
 
-    @cython.locals(href_start=Py_ssize_t, href_end=Py_ssize_t, rel_start=Py_ssize_t, rel_end=Py_ssize_t)
+    @cython.locals(href_start=Py_ssize_t, href_end=Py_ssize_t, rel_start=Py_ssize_t, rel_end=Py_ssize_t, href=bytes)
     cdef _link(self)
+
+    @cython.locals(document=bytes, at=Py_ssize_t)
+    cdef bytes _reference(self, Py_ssize_t start, Py_ssize_t end)
 
     @cython.locals(href_start=Py_ssize_t, href_end=Py_ssize_t)
     cdef _only_base(self)

@@ -23,18 +23,20 @@ import re
 from html.entities import html5
 from typing import Final, NamedTuple
 
+from crawler.web.urls import without_fragment
+
 IS_COMPILED: Final = not __file__.endswith(".py")
 
 
 class Scan(NamedTuple):
-    """What was found. References are as written, empty where an `href` has no value."""
+    """What was found."""
 
-    hrefs: list[str]
-    """Those of every `a[href]`, in the order of the source."""
-    nofollow: list[int]
-    """Which of them, by their place in the list, have a `rel` that says nofollow."""
+    references: dict[str, bool]
+    """Where the `a[href]` lead, in the order of the source: each href as `crawler.web.urls.join_all` takes it, without the
+    blanks around it and its fragment, so that it is often empty; and whether one of these links may be followed, as its `rel`
+    does not say nofollow."""
     base: str | None
-    """That of the `base[href]`."""
+    """The href of the `base[href]`, as written."""
     title: str | None
     """The text of the `<title>`, but for those of drawings."""
 
@@ -50,9 +52,10 @@ def scan(document: bytes) -> Scan | None:
     scanner = Scanner(document)
     try:
         scanner.run()
+        references = _references(scanner.links)
     except (Doubt, UnicodeDecodeError):
         return None
-    return Scan(scanner.hrefs, scanner.nofollow, scanner.base, scanner.title)
+    return Scan(references, scanner.base, scanner.title)
 
 
 # A name is known by its first eight letters, in lower case, as the bytes of one number (`a` is 0x61), and by its length.
@@ -98,8 +101,7 @@ _reference = re.compile(r"&(?:#([0-9]+);?|#[xX]([0-9a-fA-F]+);?|([A-Za-z][A-Za-z
 class Scanner:
     """One document, and how far it has been read: `_at`. The bounds of what was read last are in fields, not in objects."""
 
-    hrefs: list[str]
-    nofollow: list[int]
+    links: dict[bytes, bool]
     base: str | None
     title: str | None
     _document: bytes
@@ -114,8 +116,7 @@ class Scanner:
     _closes_itself: bool
 
     def __init__(self, document: bytes) -> None:
-        self.hrefs = []
-        self.nofollow = []
+        self.links = {}
         self.base = None
         self.title = None
         self._document = document
@@ -182,9 +183,26 @@ class Scanner:
                 rel_start, rel_end = self._value_start, self._value_end
         if href_start < 0 or self._is_cut:
             return
+        href = self._reference(href_start, href_end)
         if rel_start < rel_end and "nofollow" in _value(self._document[rel_start:rel_end]).lower().split():
-            self.nofollow.append(len(self.hrefs))
-        self.hrefs.append(_value(self._document[href_start:href_end]))
+            self.links.setdefault(href, False)
+        elif not self.links.get(href):
+            self.links.pop(href, None)  # its place is that of the first link that may be followed
+            self.links[href] = True
+
+    def _reference(self, start: int, end: int) -> bytes:
+        """A value without the blanks around it and its fragment; as it is where character references may hide those."""
+        document = self._document
+        while start < end and document[start] <= ord(" "):
+            start += 1
+        while start < end and document[end - 1] <= ord(" "):
+            end -= 1
+        at = start
+        while at < end and document[at] != ord("#") and document[at] != ord("&"):
+            at += 1
+        if at < end and document[at] == ord("#"):
+            end = at + 1 if at > start and document[at - 1] <= ord(" ") else at  # as `without_fragment` has it
+        return document[start:end]
 
     def _only_base(self) -> None:
         href_start = href_end = -1
@@ -424,11 +442,23 @@ def _may_go_on(script: bytes) -> bool:
     return b"<!--" in script and b"<script" in script.lower()
 
 
+def _references(links: dict[bytes, bool]) -> dict[str, bool]:
+    references: dict[str, bool] = {}
+    for raw, may_follow in links.items():
+        reference = raw.decode()
+        if "&" in reference:
+            reference = without_fragment(_value(raw))
+        if may_follow and not references.get(reference):
+            references.pop(reference, None)
+        references[reference] = may_follow or references.get(reference, False)
+    return references
+
+
 def _value(raw: bytes) -> str:
-    """The value of an attribute: line ends made one (§13.2.3.5), character references resolved."""
+    """The value of an attribute, character references resolved. Line ends are not made one (§13.2.3.5): in URLs and between
+    words it is all the same.
+    """
     text = raw.decode()
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
     return _reference.sub(_character_in_value, text) if "&" in text else text
 
 

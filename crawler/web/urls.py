@@ -26,7 +26,7 @@ from client.origin import HostKey, Origin
 from crawler.errors import InvalidUrl
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable, Sequence
 
 _BLANK = "".join(map(chr, range(0x21)))
 """C0 controls and space, which the URL parser strips from both ends."""
@@ -73,19 +73,30 @@ def resolve(base: str, hrefs: Iterable[str]) -> list[str]:
 
     `base` is canonical. References that lead elsewhere than to http or https, or that are invalid, are left out.
     """
-    stripped = [href.strip(_BLANK) for href in dict.fromkeys(hrefs)]
-    return join_all(base, dict.fromkeys([_without_fragment(href) if "#" in href else href for href in stripped]))
+    return join_all(base, list(dict.fromkeys(map(without_fragment, dict.fromkeys(hrefs)))))
 
 
-def join_all(base: str, references: Collection[str]) -> list[str]:
-    """The same for references that have no blanks around them and no fragment, each once."""
+def join_all(base: str, references: Sequence[str]) -> list[str]:
+    """The same for references without blanks around them and without fragment."""
     folder = _folder(base[: base.partition("?")[0].rindex("/") + 1])
-    found = dict.fromkeys(map(folder.__getitem__, references))
-    if None in found:
-        joined = ((folder[reference], reference) for reference in references)
-        found = dict.fromkeys(_join(base, reference) if url is None else url for url, reference in joined)
+    urls = list(map(folder.__getitem__, references))
+    while None in urls:
+        at = urls.index(None)
+        urls[at] = _join(base, references[at]) if references[at] else base
+    found = dict.fromkeys(urls)
     found.pop("", None)
     return list(found)  # type: ignore[arg-type]  # no None is left
+
+
+def without_fragment(href: str) -> str:
+    """An href as far as it matters to where it leads. Blanks at its ends do not count, but one before a `#` belongs to the path:
+    there the `#` stays, to keep it from the end.
+    """
+    href = href.strip(_BLANK)
+    end = href.find("#")
+    if end < 0:
+        return href
+    return href[: end + 1] if end and href[end - 1] <= " " else href[:end]
 
 
 def fingerprint(url: str, method: str = "GET", body: bytes | None = None) -> bytes:
@@ -161,17 +172,6 @@ class _Folder(dict[str, "str | None"]):
 
 
 _folder = lru_cache(maxsize=_FOLDERS_KEPT)(_Folder)
-
-
-def _without_fragment(href: str) -> str:
-    """`href` as far as it matters to the join. Blanks at its ends do not count, but one before a `#` belongs to the path:
-    there the `#` stays, to keep it from the end.
-    """
-    href = href.strip(_BLANK)
-    end = href.find("#")
-    if end < 0:
-        return href
-    return href[: end + 1] if end and href[end - 1] <= " " else href[:end]
 
 
 def _join(base: str, reference: str) -> str:

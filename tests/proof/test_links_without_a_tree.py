@@ -33,7 +33,7 @@ def test_a_scan_finds_what_the_tree_holds(section: corpus.Section) -> None:
         if found is None:
             doubtful.append(file)
         else:
-            links += len(found.hrefs)
+            links += len(found.references)
             assert by_scan(found) == by_tree(document), file
     print(f"{section.package}: {links:,} links on {pages:,} pages; {len(doubtful)} are left to the tree")
     assert pages > 500
