@@ -15,7 +15,7 @@ _LINKS = [
     *("<a href=7 rel=nofollow>", "<a REL='me NoFollow' href=8>", "<a rel rel=nofollow href=9>", "<a href=10 href=no>", "</a>"),
     *('<a href="11"rel="nofollow">', "<a title='<a href=no>' href=12>", "<a href='a>b'>", "<a =href=no>", "<a href=13<b>"),
     *("<a href='l\r\ni\rn\nk'>", "<a href=un'quo\"ted>", "<a href='?a&amp;b&copy=3&copy&not;&notit;&#65;&#x41;&#9&AMP'>"),
-    *("<abbr href=no>", "<a:b href=no>", "<area href=no>", "<p href=no>", "</a href=no>", "</A\t>"),
+    *("<abbr href=no>", "<a:b href=no>", "<area href=no>", "<p href=no>", "<a href=' 7#a'>", "<a href=#8&#>", "<a href='&#35;'>", "</a href=no>", "</A\t>"),
 ]  # fmt: skip
 _FIRST = [
     *("<title>1</title>", "<title>2 &amp; 3</title>", "<TITLE >a&notit; &#39; &lt &;</TITLE\n>", "<title><b></title>"),
@@ -36,12 +36,20 @@ _CHOICES = [
     *("<button>", "</button>", "<input type=hidden>", "<select><option>a</option></select>"),
 ]  # fmt: skip
 _TABLES = ["<table>", "</table>", "<tbody>", "<tr>", "</tr>", "<td>", "</td>", "<caption>", "<colgroup>", "<col>"]
-_BLOCKS = [
+_ELEMENTS = [
     f"<{slash}{name}>"
     for slash in ("", "/")
     for name in (
-        *("html", "head", "body", "p", "div", "b", "i", "nobr", "form", "li", "ul", "h1", "object", "applet", "marquee", "ruby"),
-        *("rt", "br", "center", "pre", "font", "dd", "dt", "em", "my-template"),
+        *("a", "abbr", "acronym", "address", "applet", "area", "article", "aside", "audio", "b", "base", "basefont", "bdi"),
+        *("bdo", "bgsound", "big", "blink", "blockquote", "body", "br", "button", "canvas", "caption", "center", "cite"),
+        *("code", "col", "colgroup", "data", "datalist", "dd", "del", "details", "dfn", "dialog", "dir", "div", "dl", "dt"),
+        *("em", "embed", "fieldset", "figcaption", "figure", "font", "footer", "form", "frame", "h1", "h2", "head", "header"),
+        *("hgroup", "hr", "html", "i", "iframe", "image", "img", "input", "ins", "isindex", "kbd", "keygen", "label", "legend"),
+        *("li", "link", "listing", "main", "map", "mark", "marquee", "menu", "meta", "meter", "nav", "nobr", "noembed"),
+        *("noframes", "noscript", "object", "ol", "optgroup", "option", "output", "p", "param", "picture", "pre", "progress"),
+        *("q", "rb", "rp", "rt", "rtc", "ruby", "s", "samp", "script", "search", "section", "select", "slot", "small"),
+        *("source", "span", "strike", "strong", "style", "sub", "summary", "sup", "svg", "table", "tbody", "td", "textarea"),
+        *("tfoot", "th", "thead", "time", "title", "tr", "track", "tt", "u", "ul", "var", "video", "wbr", "xmp"),
     )
 ]  # fmt: skip
 _DOUBTS = ["<template>", "</template>", "<math>", "</math>", "<plaintext>", "<frameset>", "<frame>", "<math/>"]
@@ -53,13 +61,14 @@ _NOISE = [
     *("<", "<<", "</", ">", '"', "'", "&", "&#0;", "&#150;", "&#xD800;", "&amp", "/", "=", " ", "\n", "\r\n", "\f", "text ", "é"),
     *("<a", '<a href="', "<a href=", "<titl", "</titl", "</scrip", "<3", "\0", "\ufeff", "&" + "n" * 40),
 ]  # fmt: skip
-PIECES = [*_LINKS, *_FIRST, *_TEXTS, *_DRAWINGS, *_CHOICES, *_TABLES, *_BLOCKS, *_COMMENTS, *_NOISE, *_DOUBTS]
+PIECES = [*_LINKS, *_FIRST, *_TEXTS, *_DRAWINGS, *_CHOICES, *_TABLES, *_ELEMENTS, *_COMMENTS, *_NOISE, *_DOUBTS]
 _POOLS = [
     PIECES,
     [*_LINKS, *_COMMENTS, *_NOISE],
-    [*_LINKS, *_BLOCKS, *_TABLES],
+    [*_LINKS, *_ELEMENTS],
+    [*_LINKS, *_FIRST[:1], *_DRAWINGS, *_ELEMENTS],
     [*_LINKS, *_TEXTS, *_COMMENTS],
-    [*_LINKS, *_CHOICES, *_BLOCKS],
+    [*_LINKS, *_CHOICES],
     [*_FIRST, *_TABLES],
     [*_FIRST[:2], *_DRAWINGS],
 ]

@@ -14,7 +14,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 import crawler.web
 from crawler.web import scan as installed
-from crawler.web.links import hrefs
+from crawler.web.links import by_rel, hrefs_by_rel
 from crawler.web.scan import Scan
 from crawler.web.urls import resolve, without_fragment
 from tests.fuzz.links import PIECES
@@ -130,6 +130,13 @@ def test_links_stand_in_the_order_of_the_source(scan: Scanning) -> None:
 def test_nofollow(scan: Scanning, attributes: str, is_forbidden: bool) -> None:
     html = f"<a href=0><a href=1 {attributes}><a {attributes} href=2><a {attributes}>"
     assert found(scan, html).references == {"0": True, "1": not is_forbidden, "2": not is_forbidden}
+
+
+def test_one_link_that_may_be_followed_is_enough_and_gives_the_place(scan: Scanning) -> None:
+    html = "<a rel=nofollow href=1><a href=2><a rel=nofollow href=2#x><a href=1><a rel=nofollow href='&#49;'><a rel=nofollow href=3>"
+    assert list(found(scan, html).references.items()) == [("2", True), ("1", True), ("3", False)]
+    html = "<a rel=nofollow href='&#49;'><a href='2&#35;'><a href=1>"
+    assert list(found(scan, html).references.items()) == [("2", True), ("1", True)]
 
 
 @pytest.mark.parametrize(
@@ -350,7 +357,7 @@ def test_what_a_scan_finds_the_tree_holds(scan: Scanning, document: bytes) -> No
         return
     assert by_scan(scanned) == by_tree(document)
     if b"<table" not in document.lower():
-        assert resolve(URL, references(scanned)) == resolve(URL, hrefs(LexborHTMLParser(document)))
+        assert resolve(URL, by_rel(scanned)[0]) == resolve(URL, hrefs_by_rel(LexborHTMLParser(document))[0])
 
 
 @needs_compiled
