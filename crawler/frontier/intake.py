@@ -27,6 +27,9 @@ _OVER_BUDGET = SetAside(Aside.BUDGET)
 
 _ANY_NUMBER = 1 << 62
 
+_LATELY = 10_000
+"""Of so many links, the latest, it is known by their URLs that they were seen: what a site's template links to from each page."""
+
 
 class Intake:
     """What has been seen, which hosts are known, how many requests are in which state; and the batch that pends.
@@ -40,6 +43,7 @@ class Intake:
         self.counts = Counts()
         self.batch = Batch()
         self.seen = SeenSet()
+        self._lately: set[str] = set()
         self.shelves = Shelves(self.seen)
         self.host_ids: dict[HostKey, int] = {}
         self.host_names: list[HostKey] = [HostKey("")]  # by their numbers, which begin with 1
@@ -68,28 +72,43 @@ class Intake:
 
     def add(self, found: Iterable[Request | Links], *, depth: int, found_on: Lease | None) -> None:
         """Queue, skip or set aside for a reason, those requests that were not seen before."""
-        number, page = (found_on.id, found_on.url) if found_on else (None, None)
         for wanted in found:
-            urls: Sequence[str]
             if isinstance(wanted, Links):
-                urls, is_alone = wanted.urls, False
+                urls = [url for url in wanted.urls if url not in self._lately]
                 marks = fingerprints(urls)
-                wanted_at = self.seen.unseen(marks)
+                self._add_new(wanted, urls, marks, self.seen.unseen(marks), depth=depth, found_on=found_on)
+                if len(self._lately) > _LATELY:
+                    self._lately.clear()
+                self._lately.update(urls)
             else:
-                urls, is_alone = (wanted.url,), True
                 marks = [fingerprint(wanted.url, wanted.method, wanted.body)]
-                wanted_at = [0] if wanted.again else self.seen.unseen(marks)
-            if not wanted_at:
-                continue
-            first, new, rank = self.next_request, list[str](), -wanted.priority
-            try:
-                for at in wanted_at:
-                    if self.seen.add(marks[at]) or is_alone:
-                        refusal = self.admit(urls[at], depth, page, is_alone)
-                        new.append(self._take_in(urls[at], rank, refusal))
-            finally:  # `admit` is not ours: whatever it raises, what was taken in is kept
-                if new:
-                    self.batch.requests.append((first, depth, number, extra_of(wanted), new))
+                new = [0] if wanted.again else self.seen.unseen(marks)
+                self._add_new(wanted, [wanted.url], marks, new, depth=depth, found_on=found_on)
+
+    def _add_new(
+        self,
+        wanted: Request | Links,
+        urls: Sequence[str],
+        marks: Sequence[bytes],
+        new: Sequence[int],
+        *,
+        depth: int,
+        found_on: Lease | None,
+    ) -> None:
+        """Take in some of these requests, by their places."""
+        if not new:
+            return
+        number, page = (found_on.id, found_on.url) if found_on else (None, None)
+        is_alone, rank = isinstance(wanted, Request), -wanted.priority
+        first, rows = self.next_request, list[str]()
+        try:
+            for at in new:
+                if self.seen.add(marks[at]) or is_alone:  # unless it is there twice
+                    refusal = self.admit(urls[at], depth, page, is_alone)
+                    rows.append(self._take_in(urls[at], rank, refusal))
+        finally:  # `admit` is not ours: whatever it raises, what was taken in is kept
+            if rows:
+                self.batch.requests.append((first, depth, number, extra_of(wanted), rows))
 
     def settle(self, settlement: Settlement) -> None:
         """Write down what became of a lease, its items, and the requests it led to."""
