@@ -2,10 +2,11 @@
 
 Usage: python -m tests.benchmarks.hosts [--hosts 100000] [--pages 20] [--delay 1] [--parts scheduler,crawl,stalled]
 
-* `scheduler`: CPU time a request from 100 to `hosts` hosts, in turns;
+* `scheduler`: CPU time a request from 100 to `hosts` hosts, in turns. The requests are as many for each size, and so are those of
+  a host: what a host costs once, and a larger crawl file, is no part of the difference;
 * `crawl`: everything on all hosts, through `crawl run`, against a server on loopback whose journal is then held to the
   promise: each page once, one connection a host, and never sooner than `delay` after the one before;
-* `stalled`: a twentieth of the hosts, which take a tenth of a second to answer, with and without one in a hundred that never
+* `stalled`: a twentieth of the hosts, which take a fifth of a second to answer, with and without one in a hundred that never
   does, in turns; but for `delay`, the settings are the default ones.
 """
 
@@ -23,13 +24,13 @@ from statistics import median
 from typing import NamedTuple
 
 from tests.benchmarks.measure import Usage, measure
+from tests.benchmarks.scheduling import PAGES
 from tests.servers.swarm import Asked, Swarm
 
 _COMMAND = Path(sysconfig.get_path("scripts")) / "crawl"
-_REQUESTS = 200_000
-_MOST_REQUESTS = 2_000_000
+_LEAST_REQUESTS = 200_000
 _ROUNDS = 3
-_LATENCY = 0.1
+_LATENCY = 0.2
 _SLACK = 0.005
 """Seconds from the instant that the crawler counts from to the one at which the kernel has the request."""
 
@@ -87,16 +88,11 @@ def scheduler_part(most_hosts: int) -> None:
     )
     sizes = [size for size in (100, 1000, 10_000, 100_000, 1_000_000) if size <= most_hosts]
     figures: dict[tuple[int, str], list[tuple[float, int]]] = {}
+    requests = max(_LEAST_REQUESTS, PAGES * sizes[-1])
     for _ in range(_ROUNDS):
         for size in sizes:
             for kind in ("memory", "file"):
-                command = [
-                    sys.executable,
-                    "-m",
-                    "tests.benchmarks.scheduling",
-                    str(size),
-                    str(min(max(_REQUESTS, 20 * size), _MOST_REQUESTS)),
-                ]
+                command = [sys.executable, "-m", "tests.benchmarks.scheduling", str(size), str(requests)]
                 out = subprocess.run([*command, kind], check=True, capture_output=True, text=True).stdout.split()
                 figures.setdefault((size, kind), []).append((float(out[0]), int(out[1])))
     for size in sizes:
