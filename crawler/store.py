@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -14,7 +14,11 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-_LEVEL = 3
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_OPTIONS = {zstd.CompressionParameter.compression_level: 1, zstd.CompressionParameter.checksum_flag: 1}
+"""Level 1 takes a page 30 µs and leaves 29 % of it, level 3 takes 37 and leaves 28 %."""
 _DIGEST_BYTES = 16
 
 
@@ -41,11 +45,11 @@ def headers_of(kept: str) -> CIMultiDictProxy[str]:
     return CIMultiDictProxy(CIMultiDict(msgspec.json.decode(kept, type=list[tuple[str, str]])))
 
 
-def compress(body: bytes) -> bytes:
-    """One zstd frame, with a checksum (RFC 8878)."""
-    return zstd.compress(
-        body, options={zstd.CompressionParameter.compression_level: _LEVEL, zstd.CompressionParameter.checksum_flag: 1}
-    )
+def compressed(bodies: Iterable[bytes]) -> Iterator[bytes]:
+    """Each as one zstd frame, with a checksum (RFC 8878). To set a compressor up takes a third of the time, so one does all."""
+    compressor = zstd.ZstdCompressor(options=_OPTIONS)
+    for body in bodies:
+        yield compressor.compress(body, compressor.FLUSH_FRAME)
 
 
 def decompress(data: bytes) -> bytes:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from crawler.frontier.shelves import PUT_SHELF
-from crawler.store import compress
+from crawler.store import compressed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -80,7 +80,7 @@ class GroupCommit:
     async def _write(self, batch: Batch, parameters: Sequence[Any]) -> None:
         # Bodies and the like go first: cut off before the rest is committed, they do no harm.
         if bodies := batch.bodies:
-            rows = await asyncio.to_thread(lambda: [(digest, compress(body)) for digest, body in bodies.items()])
+            rows = await asyncio.to_thread(lambda: list(zip(bodies, compressed(bodies.values()), strict=True)))
             await self._file.write_rows("INSERT OR IGNORE INTO body VALUES (?, ?)", rows)
         if batch.robots:
             kept = [(origin, *fetched) for origin, fetched in batch.robots.items()]
