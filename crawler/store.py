@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -17,7 +17,10 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_OPTIONS = {zstd.CompressionParameter.compression_level: 1, zstd.CompressionParameter.checksum_flag: 1}
+_OPTIONS: Final[dict[int, int]] = {
+    zstd.CompressionParameter.compression_level: 1,
+    zstd.CompressionParameter.checksum_flag: 1,
+}
 """Level 1 takes a page 30 µs and leaves 29 % of it, level 3 takes 37 and leaves 28 %."""
 _DIGEST_BYTES = 16
 
