@@ -19,10 +19,9 @@ what is not there.
 
 from __future__ import annotations
 
-import re
-from html.entities import html5
 from typing import Final, NamedTuple
 
+from crawler.web.characters import NoCharacter, in_text, in_value
 from crawler.web.urls import without_fragment
 
 IS_COMPILED: Final = not __file__.endswith(".py")
@@ -53,7 +52,7 @@ def scan(document: bytes) -> Scan | None:
     try:
         scanner.run()
         references = _references(scanner.links)
-    except (Doubt, UnicodeDecodeError):
+    except (Doubt, NoCharacter, UnicodeDecodeError):
         return None
     return Scan(references, scanner.base, scanner.title)
 
@@ -93,9 +92,6 @@ _TEXTS = frozenset({b"desc", b"style", b"title"})
 """What may hold text alone inside `<svg>`."""
 _DEEPEST = 100
 """Shapes within shapes; deeper ones are left to the tree, as each end tag is looked for among all that are open."""
-_LONGEST_NAME = max(map(len, html5))
-
-_reference = re.compile(r"&(?:#([0-9]+);?|#[xX]([0-9a-fA-F]+);?|([A-Za-z][A-Za-z0-9]*)(;?))?")
 
 
 class Scanner:
@@ -459,43 +455,9 @@ def _value(raw: bytes) -> str:
     words it is all the same.
     """
     text = raw.decode()
-    return _reference.sub(_character_in_value, text) if "&" in text else text
+    return in_value(text) if "&" in text else text
 
 
 def _plain_text(raw: bytes) -> str:
     text = raw.decode()
-    return _reference.sub(_character_in_text, text) if "&" in text else text
-
-
-def _character_in_value(found: re.Match[str]) -> str:
-    """What a character reference stands for in an attribute: one that lacks its semicolon nothing, if it may go on."""
-    name = found[3]
-    if not name:
-        return _numbered(found)
-    if found[4]:
-        return html5.get(name + ";", found[0])
-    return found[0] if found.string.startswith("=", found.end()) else html5.get(name, found[0])
-
-
-def _character_in_text(found: re.Match[str]) -> str:
-    """What a character reference stands for in text: the longest name that there is."""
-    name = found[3]
-    if not name:
-        return _numbered(found)
-    whole = found[0][1:]
-    for end in range(min(len(whole), _LONGEST_NAME), 1, -1):
-        if whole[:end] in html5:
-            return html5[whole[:end]] + whole[end:]
-    return found[0]
-
-
-def _numbered(found: re.Match[str]) -> str:
-    decimal, hexadecimal = found[1], found[2]
-    if not decimal and not hexadecimal:
-        return "&"
-    if len(decimal or hexadecimal) > 7:
-        raise Doubt
-    code = int(decimal) if decimal else int(hexadecimal, 16)
-    if code in (0x09, 0x0A) or 0x20 <= code < 0x7F or 0xA0 <= code < 0xD800 or 0xE000 <= code < 0x110000:
-        return chr(code)
-    raise Doubt
+    return in_text(text) if "&" in text else text

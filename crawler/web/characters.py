@@ -1,0 +1,57 @@
+"""Character references, resolved as the HTML Standard does (§13.2.5.72 to §13.2.5.80)."""
+
+from __future__ import annotations
+
+import re
+from html.entities import html5
+
+_reference = re.compile(r"&(?:#([0-9]+);?|#[xX]([0-9a-fA-F]+);?|([A-Za-z][A-Za-z0-9]*)(;?))?")
+_LONGEST_NAME = max(map(len, html5))
+
+
+class NoCharacter(ValueError):
+    """A number that is no character, or stands for another one: what becomes of it is the parser's business."""
+
+
+def in_value(text: str) -> str:
+    """The value of an attribute, from how it is written. Raises NoCharacter."""
+    return _reference.sub(_character_in_value, text)
+
+
+def in_text(text: str) -> str:
+    """Text outside of tags, from how it is written. Raises NoCharacter."""
+    return _reference.sub(_character_in_text, text)
+
+
+def _character_in_value(found: re.Match[str]) -> str:
+    """What a character reference stands for in an attribute: one that lacks its semicolon nothing, if it may go on."""
+    name = found[3]
+    if not name:
+        return _numbered(found)
+    if found[4]:
+        return html5.get(name + ";", found[0])
+    return found[0] if found.string.startswith("=", found.end()) else html5.get(name, found[0])
+
+
+def _character_in_text(found: re.Match[str]) -> str:
+    """What a character reference stands for in text: the longest name that there is."""
+    name = found[3]
+    if not name:
+        return _numbered(found)
+    whole = found[0][1:]
+    for end in range(min(len(whole), _LONGEST_NAME), 1, -1):
+        if whole[:end] in html5:
+            return html5[whole[:end]] + whole[end:]
+    return found[0]
+
+
+def _numbered(found: re.Match[str]) -> str:
+    decimal, hexadecimal = found[1], found[2]
+    if not decimal and not hexadecimal:
+        return "&"
+    if len(decimal or hexadecimal) > 7:
+        raise NoCharacter(found[0])
+    code = int(decimal) if decimal else int(hexadecimal, 16)
+    if code in (0x09, 0x0A) or 0x20 <= code < 0x7F or 0xA0 <= code < 0xD800 or 0xE000 <= code < 0x110000:
+        return chr(code)
+    raise NoCharacter(found[0])
