@@ -28,7 +28,9 @@ _OVER_BUDGET = SetAside(Aside.BUDGET)
 _ANY_NUMBER = 1 << 62
 
 _LATELY = 10_000
-"""Of so many links, the latest, it is known by their URLs that they were seen: what a site's template links to from each page."""
+"""Of so many links, the latest, it is known by their URLs that they were seen: what a site's template links to from each page.
+Memory has to be bounded, so those of more than `_LONGEST` characters are left out."""
+_LONGEST = 300
 
 
 class Intake:
@@ -79,7 +81,7 @@ class Intake:
                 self._add_new(wanted, urls, marks, self.seen.unseen(marks), depth=depth, found_on=found_on)
                 if len(self._lately) > _LATELY:
                     self._lately.clear()
-                self._lately.update(urls)
+                self._lately.update([url for url in urls if len(url) <= _LONGEST])
             else:
                 marks = [fingerprint(wanted.url, wanted.method, wanted.body)]
                 new = [0] if wanted.again else self.seen.unseen(marks)

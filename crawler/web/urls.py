@@ -42,11 +42,20 @@ _plain = re.compile(rf"(?!\?)(/|(?:\.\./){{0,9}})((?:{_NAME}/)*(?:{_NAME})?(?:\?
 are, in segments neither empty nor starting with a dot. Without a colon in the path there is no scheme. What begins with
 its query is no such reference: it goes behind the base's last segment."""
 
+_LABEL = "[a-z0-9](?:-?[a-z0-9])*"
+_is_canonical = re.compile(
+    rf"https?://(?:{_LABEL}\.)*(?=[a-z]){_LABEL}/(?:{_NAME}/)*(?:{_NAME})?(?:\?{_QUERY})?"
+).fullmatch
+"""Matches URLs that the parser leaves as they are: nothing of the above, and a host without port that is neither a number nor in
+Punycode, which has two hyphens in a row."""
+
 _hangs_on_page = re.compile(r"\Z|\?|https?:(?!//)|[^\t\n\r]*[\t\n\r]", re.IGNORECASE).match
 """Matches references that may go behind the base's last segment, or take its place: the parser drops line ends and tabs."""
 
 _FOLDERS_KEPT = 32
 _REFERENCES_KEPT = 1000
+_LONGEST_KEPT = 300
+"""Characters: references that are repeated are short, and memory has to be bounded."""
 
 _AUTHORITY = len("http://") + 1
 """Where to look for the slash that ends the authority: a host has at least one character, and `https` one more letter."""
@@ -155,12 +164,13 @@ class _Folder(dict[str, "str | None"]):
             start, rest = plain.groups()
             found = self._start(start) + rest
         elif reference.startswith(("http://", "https://")):
-            found = _absolute(reference)
+            found = _absolute(reference) if len(reference) <= _LONGEST_KEPT else _absolute.__wrapped__(reference)
         else:
             found = None if _hangs_on_page(reference) else _join(self._url, reference)
         if len(self) == _REFERENCES_KEPT:
             self.clear()
-        self[reference] = found
+        if len(reference) <= _LONGEST_KEPT:
+            self[reference] = found
         return found
 
     def _start(self, start: str) -> str:
@@ -185,6 +195,8 @@ def _join(base: str, reference: str) -> str:
 @lru_cache(maxsize=4096)
 def _absolute(reference: str) -> str:
     """The same for one that needs no base. Templates repeat those on each page of a site."""
+    if _is_canonical(reference):
+        return reference
     try:
         return _canonical(normalize_url(reference)) or ""
     except ValueError:
