@@ -24,8 +24,11 @@ class CompileHook(BuildHookInterface[Any]):
         """Called by Hatchling before it builds a wheel, or what an editable installation needs of one."""
         if self.target_name != "wheel":
             return
+        root = Path(self.root)
+        for outdated in (root / SOURCE.parent).glob(f"{SOURCE.stem}.*.so"):
+            outdated.unlink()  # should the new one fail, the old one must not stand in for it
         try:
-            compiled = _compile(Path(self.root))
+            compiled = _compile(root)
         except (BaseError, CCompilerError) as error:
             self.app.display_warning(f"{SOURCE} is not compiled, and crawls are slower: {error}")
             return
