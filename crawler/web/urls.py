@@ -38,7 +38,7 @@ _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 _NAME = "[A-Za-z0-9_~-][A-Za-z0-9._~-]*"
 _QUERY = "[A-Za-z0-9._~=&+:;,/-]*"
 _plain = re.compile(rf"(?!\?)(/|(?:\.\./){{0,9}})((?:{_NAME}/)*(?:{_NAME})?(?:\?{_QUERY})?)").fullmatch
-"""Matches references that need no URL parser: a start that `_Folder` knows, then characters that the parser leaves as they
+"""Matches references that need no URL parser: a start that `_Starts` knows, then characters that the parser leaves as they
 are, in segments neither empty nor starting with a dot. Without a colon in the path there is no scheme. What begins with
 its query is no such reference: it goes behind the base's last segment."""
 
@@ -156,29 +156,35 @@ class _Folder(dict[str, "str | None"]):
     def __init__(self, url: str) -> None:
         super().__init__()
         self._url = url
-        self._starts = {"": url, "/": f"{origin_of(url)}/"}
+        self._starts = _Starts(url)
 
     def __missing__(self, reference: str) -> str | None:
         found: str | None
         if reference and (plain := _plain(reference)):
             start, rest = plain.groups()
-            found = self._start(start) + rest
+            found = self._starts[start] + rest
         elif reference.startswith(("http://", "https://")):
             found = _absolute(reference) if len(reference) <= _LONGEST_KEPT else _absolute.__wrapped__(reference)
         else:
             found = None if _hangs_on_page(reference) else _join(self._url, reference)
-        if len(self) == _REFERENCES_KEPT:
-            self.clear()
         if len(reference) <= _LONGEST_KEPT:
+            if len(self) == _REFERENCES_KEPT:
+                self.clear()
             self[reference] = found
         return found
 
-    def _start(self, start: str) -> str:
-        """What stands for the start of a plain reference: `""`, `"/"`, `"../"`, `"../../"`…"""
-        if start not in self._starts:
-            below = self._start(start.removeprefix("../"))
-            self._starts[start] = below if below == self._starts["/"] else below[: below.rindex("/", 0, -1) + 1]
-        return self._starts[start]
+
+class _Starts(dict[str, str]):
+    """What stands for the start of a plain reference in a folder: `""`, `"/"`, `"../"`, `"../../"`…"""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__({"": folder, "/": f"{origin_of(folder)}/"})
+
+    def __missing__(self, start: str) -> str:
+        below = self[start.removeprefix("../")]
+        folder = below if below == self["/"] else below[: below.rindex("/", 0, -1) + 1]
+        self[start] = folder
+        return folder
 
 
 _folder = lru_cache(maxsize=_FOLDERS_KEPT)(_Folder)
