@@ -75,7 +75,10 @@ class ExportFeed:
         self._frontier.on_items = self.write
 
     async def _close_all(self) -> list[StorageError]:
-        """Close each export, whatever becomes of the others; returns what went wrong."""
+        """Close each export, whatever becomes of the others; returns what went wrong. What is committed from now on is for the
+        next run.
+        """
+        self._frontier.on_items = None
         failures = []
         for export in self._exports:
             try:

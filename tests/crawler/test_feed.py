@@ -110,3 +110,17 @@ async def test_after_an_error_the_files_are_closed_and_the_error_is_told(
             await bring(frontier, '{"b":2}')
             raise LookupError("why it ended")
     assert (tmp_path / "out.csv").read_bytes() == b"a,b\r\n1,\r\n,2\r\n"
+
+
+async def test_what_is_committed_after_an_error_is_left_for_the_next_run(
+    frontier: SqliteFrontier, tmp_path: Path
+) -> None:
+    path = tmp_path / "out.jsonl"
+    with pytest.raises(RuntimeError, match="elsewhere"):
+        async with ExportFeed([open_export(str(path))], frontier):
+            await bring(frontier, '{"n":1}')
+            raise RuntimeError("elsewhere")
+    await bring(frontier, '{"n":2}')
+    assert path.read_text() == '{"n":1}\n'
+    async with ExportFeed([open_export(str(path))], frontier):
+        assert path.read_text() == '{"n":1}\n{"n":2}\n'
