@@ -28,8 +28,8 @@ class Reader(Protocol):
 class Callbacks(Reader):
     """Calls the methods of one spider; with `canonical`, it is noted which canonical URL each page names.
 
-    HTML of at least `parse_thread_bytes` is parsed in a thread first, beside the loop, for callbacks that asked for
-    the tree of the page before. One such page at a time: its tree takes twelve times the memory of its body, and what
+    HTML of at least `parse_thread_bytes` is parsed in a thread first, beside the loop, if the callback asked for the tree of
+    the page before, or if its links cannot be found without. One such page at a time: its tree takes twelve times the memory of its body, and what
     one thread has freed, the C library keeps for that thread.
     """
 
@@ -42,9 +42,9 @@ class Callbacks(Reader):
 
     async def take(self, lease: Lease, page: Page) -> Harvest:
         name = lease.callback
-        if len(page.body) >= self._parse_thread_bytes and name in self._want_trees and page.is_html:
+        if len(page.body) >= self._parse_thread_bytes and page.is_html:
             async with self._parsing:
-                await asyncio.to_thread(page.parse_now)
+                await asyncio.to_thread(page.parse_now if name in self._want_trees else page.look_now)
         callback = callback_of(self._spider, name)
         harvest = self._checked(await gather(callback(page)))
         if page.dom_was_asked_for:

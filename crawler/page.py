@@ -188,6 +188,11 @@ class Page:
         """
         self._tree()
 
+    def look_now(self) -> None:
+        """Find what is found without a tree, likewise; build the tree if that alone can tell."""
+        if not self._scanned():
+            self._tree()
+
     def css(self, selector: str) -> list[LexborNode]:
         """The nodes a CSS selector matches, in document order. SpiderError names a selector that is none."""
         try:

@@ -7,14 +7,15 @@ import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+import pytest
+
 from crawler import Crawl, Page, Settings, Spider
+from crawler.web import scan
 from tests.sites import page, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    import pytest
 
     from crawler import Links
 
@@ -64,6 +65,7 @@ async def crawl(path: Path, body: str) -> dict[str, list[bool]]:
     return spider.parsed
 
 
+@pytest.mark.skipif(not scan.IS_COMPILED, reason="crawler/web/scan.py is not compiled here, so that links take a tree")
 async def test_large_pages_are_parsed_in_a_thread_for_callbacks_that_ask_for_the_tree(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,3 +90,20 @@ async def test_large_pages_are_parsed_in_a_thread_for_callbacks_that_ask_for_the
 async def test_small_pages_are_not(tmp_path: Path) -> None:
     parsed = await crawl(tmp_path, "<p>")
     assert parsed == {"looking": [False] * 4, "walking": [False] * 4, "changing": [False] * 4}
+
+
+async def test_large_pages_whose_links_take_a_tree_are_parsed_in_a_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+    look_now = Page.look_now
+
+    def noted(page: Page) -> None:
+        threads.append(threading.get_ident())
+        look_now(page)
+
+    monkeypatch.setattr(Page, "look_now", noted)
+    parsed = await crawl(tmp_path, f"<template></template>{LARGE}")
+    assert parsed["walking"] == [True] * 4
+    assert len(threads) >= 4
+    assert threading.get_ident() not in threads
