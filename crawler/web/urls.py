@@ -52,8 +52,8 @@ Punycode, which has two hyphens in a row."""
 _hangs_on_page = re.compile(r"\Z|\?|https?:(?!//)|[^\t\n\r]*[\t\n\r]", re.IGNORECASE).match
 """Matches references that may go behind the base's last segment, or take its place: the parser drops line ends and tabs."""
 
-_FOLDERS_KEPT = 32
-_REFERENCES_KEPT = 1000
+_FOLDERS_KEPT = 128
+_REFERENCES_KEPT = 500
 _LONGEST_KEPT = 300
 """Characters: references that are repeated are short, and memory has to be bounded."""
 
