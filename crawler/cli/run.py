@@ -111,6 +111,8 @@ def _check_state(path: Path, *, fresh: bool, yes: bool) -> Status | None:
                 )
             return None if fresh else file.status()
     except StateDamaged as error:
+        if not path.stat().st_size:  # killed while the file was being made: SQLite has just taken that back
+            return None
         raise StateDamaged(f"{error}; name another with --state, or delete it if nothing in it is needed") from None
 
 

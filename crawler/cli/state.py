@@ -62,7 +62,7 @@ def _described(path: Path, now: Status, paces: Sequence[KeptPace]) -> str:
     )
     return "\n".join(
         [
-            f"{path}: spider {now.spider}, {now.state}",
+            f"{path}: spider {now.spider or 'not known'}, {now.state}",
             f"  pages    {urls.done:,} done, {urls.failed:,} failed, {urls.skipped:,} skipped",
             f"  waiting  {urls.queued:,} queued, {urls.leased:,} under way",
             *aside,

@@ -59,7 +59,8 @@ class Urls(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """How a crawl stands. `started`: ISO 8601, UTC; `elapsed`: seconds that its runs took in all."""
+    """How a crawl stands. `spider`: empty if nobody has crawled with the file yet; `started`: ISO 8601, UTC; `elapsed`: seconds
+    that its runs took in all."""
 
     spider: str
     state: Literal["running", "paused", "finished"]
@@ -148,13 +149,12 @@ class StateFile:
             (counts,) = self._db.execute(
                 "SELECT queued, leased, done, failed, skipped, aside, items, bytes, hosts FROM count"
             )
-            ((spider,),) = self._db.execute("SELECT value FROM meta WHERE key = 'spider'")
             runs = list(self._db.execute("SELECT started, coalesce(ended, seen), why FROM run ORDER BY id"))
         urls = Urls(**dict(zip(Urls.__struct_fields__, counts, strict=False)))
         ends_at = {len(runs) - 1: time.time()} if self.is_running else {}
         elapsed = sum(max(ends_at.get(n, seen) - started, 0.0) for n, (started, seen, _) in enumerate(runs))
         return Status(
-            spider=spider,
+            spider=self.meta("spider") or "",
             state=self._state(urls, runs[-1][2] if runs else None),
             urls=urls,
             items=counts[6],

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from crawler.frontier.migrations import APPLICATION_ID, VERSION, script
 from tests.proof.command import BAD_USAGE, CRAWL_FAILED, FINISHED, STOPPED, Command, complains, finish
 from tests.proof.crawlfile import check_export, check_invariants, outcome
 from tests.servers.web import WebServer
@@ -197,3 +198,34 @@ def test_a_full_disk_stops_the_crawl_and_loses_nothing(
         assert command.run(*arguments).code == FINISHED
         check_invariants(small / "a.crawl")
         assert outcome(small / "a.crawl", small / "a.jsonl") == outcome(calm / "a.crawl", calm / "a.jsonl")
+
+
+def test_a_crawl_that_was_killed_before_its_file_knew_the_spider_goes_on(paused: Paused) -> None:
+    """The schema comes first, the spider's name next."""
+    paused.state.unlink()
+    paused.output.unlink()
+    with closing(sqlite3.connect(paused.state)) as db:
+        schema = f"BEGIN; {script('schema.sql')}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT"
+        db.executescript(schema)
+    status = paused.command.run("status", paused.state, "--json")
+    assert json.loads(status.out)["spider"] == ""
+    assert "spider not known, paused" in paused.command.run("status", paused.state).out
+    paused.goes_on_exactly()
+
+
+def test_a_crawl_that_was_killed_while_its_file_was_made_begins_anew(paused: Paused) -> None:
+    """SQLite finds the journal of what was not committed, and takes it back."""
+    torn, journal = paused.state, paused.state.with_name(f"{paused.state.name}-journal")
+    torn.unlink()
+    paused.output.unlink()
+    made = torn.with_name("made.crawl")
+    with closing(sqlite3.connect(made, isolation_level=None)) as db:
+        db.execute("PRAGMA cache_size = 1")
+        db.execute("BEGIN")
+        db.execute("CREATE TABLE meta (key, value)")
+        db.executemany("INSERT INTO meta VALUES (?, ?)", ((number, "x" * 1000) for number in range(100)))
+        torn.write_bytes(made.read_bytes())
+        journal.write_bytes(made.with_name(f"{made.name}-journal").read_bytes())
+        db.execute("ROLLBACK")
+    assert torn.stat().st_size
+    paused.goes_on_exactly()
