@@ -51,11 +51,9 @@ from client.errors import (
     WebSocketError,
     WSServerHandshakeError,
 )
-from client.forms import FormData
 from client.limits import HostLimits, Slot
 from client.middleware import Handler as ClientHandlerType
 from client.middleware import Middleware as ClientMiddlewareType
-from client.multipart_writer import MultipartWriter
 from client.origin import HostKey, Origin
 from client.request import ClientRequest, RequestInfo
 from client.resolver import AddressGuard, DefaultResolver, ThreadedResolver
@@ -91,7 +89,9 @@ if TYPE_CHECKING:
     from client import hdrs
     from client.async_resolver import AsyncResolver
     from client.digest_auth import DigestAuthMiddleware
+    from client.forms import FormData
     from client.multipart import BodyPartReader, MultipartReader
+    from client.multipart_writer import MultipartWriter
     from client.unix_connector import UnixConnector
     from client.websocket import ClientWebSocketResponse
     from client.ws_messages import WSCloseCode, WSMessage, WSMessageTypeError, WSMsgType
@@ -203,7 +203,9 @@ _LATE: Final = {
     "BodyPartReader": "multipart",
     "ClientWebSocketResponse": "websocket",
     "DigestAuthMiddleware": "digest_auth",
+    "FormData": "forms",
     "MultipartReader": "multipart",
+    "MultipartWriter": "multipart_writer",
     "UnixConnector": "unix_connector",
     "WSCloseCode": "ws_messages",
     "WSMessage": "ws_messages",

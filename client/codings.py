@@ -2,6 +2,8 @@
 
 The decompressors' own interfaces differ in how they are bounded, what they say about output they still hold, and whether
 they tell where their stream ended. Here they are made alike; `decoding` builds bodies out of them.
+
+brotli and zstd are loaded with the first stream of theirs: gzip, which most servers send, does without them.
 """
 
 from __future__ import annotations
@@ -10,20 +12,10 @@ import sys
 import zlib
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-import brotli
-
 from client.errors import ContentEncodingError
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-DECODING_ERRORS: Final = (zlib.error, brotli.error, zstd.ZstdError)
-"""What `Stream.decode` raises for invalid data."""
 
 _BROTLI_BLOCK_BYTES: Final = 32_752
 """The first block of the brotli binding's output. It fills whole blocks and doubles them, so we ask for one at a time."""
@@ -34,6 +26,10 @@ _ZSTD_WINDOW_LOG: Final = 23
 
 class Stream(Protocol):
     """One compressed stream, from its first byte to its end."""
+
+    @property
+    def error(self) -> type[Exception]:
+        """What `decode` raises for invalid data."""
 
     @property
     def has_more(self) -> bool:
@@ -55,6 +51,8 @@ class _ZlibStream:
     """gzip, zlib or raw deflate, chosen by `wbits`."""
 
     __slots__ = ("_zlib", "has_more")
+
+    error = zlib.error
 
     def __init__(self, wbits: int) -> None:
         self._zlib = zlib.decompressobj(wbits)
@@ -83,6 +81,8 @@ class _DeflateStream:
     """
 
     __slots__ = ("_head", "_stream")
+
+    error = zlib.error
 
     def __init__(self) -> None:
         self._head = b""
@@ -114,10 +114,13 @@ class _DeflateStream:
 class _BrotliStream:
     """br (RFC 7932). The limit is kept to within a block."""
 
-    __slots__ = ("_brotli", "has_more", "unused")
+    __slots__ = ("_brotli", "error", "has_more", "unused")
 
     def __init__(self) -> None:
+        import brotli
+
         self._brotli = brotli.Decompressor()
+        self.error: type[Exception] = brotli.error
         self.has_more = False
         self.unused = b""
 
@@ -136,9 +139,15 @@ class _BrotliStream:
 class _ZstdStream:
     """One zstd frame, skippable ones included (RFC 8878)."""
 
-    __slots__ = ("_zstd",)
+    __slots__ = ("_zstd", "error")
 
     def __init__(self) -> None:
+        if sys.version_info >= (3, 14):
+            from compression import zstd
+        else:
+            from backports import zstd
+
+        self.error: type[Exception] = zstd.ZstdError
         self._zstd = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG})
 
     @property

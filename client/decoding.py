@@ -26,7 +26,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Final, Protocol
 
-from client.codings import CODINGS, DECODING_ERRORS
+from client.codings import CODINGS
 from client.errors import BodyTooLarge, ContentEncodingError
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class _Stage:
         allowed_bytes = max(RATIO_FLOOR_BYTES, int(self._max_ratio * self._wire.received_bytes)) - self._produced_bytes
         try:
             chunk = self._stream.decode(data, min(limit, allowed_bytes + 1))
-        except DECODING_ERRORS as error:
+        except self._stream.error as error:
             raise ContentEncodingError(f"{self._coding.name}: invalid data ({error})") from error
         if self._stream.eof:
             self._surplus = self._stream.unused

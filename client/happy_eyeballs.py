@@ -77,12 +77,13 @@ async def _connect(address: ResolveResult, local_addr: tuple[str, int] | None) -
     return connection
 
 
-def _socket_address(address: ResolveResult) -> tuple[str | int, ...]:
+def _socket_address(address: ResolveResult) -> tuple[bytes | int, ...]:
+    """Given as bytes, a host costs uvloop no look at internationalised names, the tables of which take half a megabyte."""
     host, _, scope = address["host"].partition("%")
     if address["family"] != socket.AF_INET6:
-        return host, address["port"]
+        return host.encode(), address["port"]
     scope_id = int(scope) if scope.isdecimal() else socket.if_nametoindex(scope) if scope else 0
-    return host, address["port"], 0, scope_id
+    return host.encode(), address["port"], 0, scope_id
 
 
 async def _call_off(attempts: Iterable[asyncio.Task[socket.socket]]) -> None:

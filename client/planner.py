@@ -12,7 +12,6 @@ from yarl import URL
 
 from client.body import Body, BytesBody, make_body
 from client.errors import InvalidUrlClientError, NonHttpUrlClientError
-from client.forms import FormData
 from client.options import cookie_header
 from client.plan import Plan, split_credentials
 
@@ -91,6 +90,8 @@ class Planner:
             return BytesBody(self.json_serialize(json).encode(), "application/json")
         if data is None:
             return None
+        from client.forms import FormData  # whoever only asks for pages does without
+
         if isinstance(data, FormData):
             return data.body()
         return FormData(data).body() if isinstance(data, Mapping | list | tuple) else make_body(data)

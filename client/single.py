@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from client.body import BytesBody
 from client.deprecation import deprecated
-from client.forms import FormData
 from client.options import REQUEST_DEFAULTS, RequestOptions
 from client.session import ClientSession
 from client.signatures import listing
@@ -112,4 +111,6 @@ def _encoded(data: Any, encoding: str) -> Any:
     """Return the same data with its text in this encoding."""
     if isinstance(data, str):
         return BytesBody(data.encode(encoding), f"text/plain; charset={encoding}")
+    from client.forms import FormData
+
     return FormData(data, charset=encoding) if isinstance(data, Mapping | list | tuple) else data

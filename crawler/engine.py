@@ -15,7 +15,6 @@ from crawler.frontier.protocol import Settlement
 from crawler.outcome import Failed, Fetched
 from crawler.page import Page
 from crawler.spider import explain
-from crawler.store import keep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -109,12 +108,17 @@ class Engine:
         except Exception as error:  # a spider may raise anything: the page fails, the crawl goes on
             return await self._come_to_nothing(lease, failed_with(fetched, f"spider: {explain(error)}"))
         self._admission.visited(fetched.url, fetched.body, fetched.referrer)
+        kept = None
+        if self._keeps_bodies:
+            from crawler.store import keep  # and with it zstd and hashlib: most crawls keep no bodies
+
+            kept = keep(fetched.headers, fetched.body)
         return Settlement(
             lease=lease,
             outcome=_outcome_of(fetched),
             items=harvest.items,
             found=harvest.found,
-            kept=keep(fetched.headers, fetched.body) if self._keeps_bodies else None,
+            kept=kept,
             alias=self._aliases.of(lease, fetched, harvest.canonical) if self._aliases else None,
             depth=depth_of_found(lease),
         )

@@ -14,7 +14,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from crawler.errors import CrawlError, TargetError
 from crawler.spider import Spider, explain
@@ -23,6 +23,8 @@ from crawler.web.urls import normalize
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import ModuleType
+
+Loaded = TypeVar("Loaded")
 
 READY_MADE = "spiders"
 SITE_SPIDER = "spiders.site:SiteSpider"
@@ -125,17 +127,16 @@ def _load_module(name: str) -> ModuleType:
 
 def _import(name: str) -> ModuleType | None:
     """The module, None if there is none of that name."""
+    return _run(lambda: _module(name), name.removeprefix(f"{READY_MADE}."))
+
+
+def _module(name: str) -> ModuleType | None:
     try:
-        return _run(lambda: importlib.import_module(name), name.removeprefix(f"{READY_MADE}."))
-    except TargetError as error:
-        if _is_missing(name, error.__cause__):
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if f"{name}.".startswith(f"{error.name}."):  # else it is something it imports that is missing
             return None
         raise
-
-
-def _is_missing(module: str, error: BaseException | None) -> bool:
-    """Whether `error` says that there is no such module, and not that something it imports is missing."""
-    return isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
 
 
 def _search_first(folder: Path) -> None:
@@ -199,7 +200,7 @@ def _check_seeds(spider: Spider) -> None:
 # Saying what is wrong
 
 
-def _run(load: Callable[[], ModuleType], place: str) -> ModuleType:
+def _run(load: Callable[[], Loaded], place: str) -> Loaded:
     """What `load` returns; whatever it raises becomes a TargetError."""
     try:
         return load()

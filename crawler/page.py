@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, TypeVar, cast, overload
 
 import msgspec
-from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 from crawler.errors import InvalidUrl, SpiderError
 from crawler.request import Links, Request
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from multidict import CIMultiDictProxy
+    from selectolax.lexbor import LexborHTMLParser, LexborNode
 
     from crawler.frontier.protocol import Lease
     from crawler.request import Callback
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 Default = TypeVar("Default")
 
-Target: TypeAlias = str | LexborNode
+Target: TypeAlias = "str | LexborNode"
 """Where to go on from a page: a node (its own href, or the links inside it), a CSS selector of such nodes, or a URL
 reference. A text is a reference if it starts with `http://`, `https://`, `/`, `./`, `../` or `?`, or is a file name that
 ends in `.html` or `.htm`; any other is a selector. The argument `url` takes every kind of reference."""
@@ -178,7 +178,7 @@ class Page:
 
     def _tree(self) -> LexborHTMLParser:
         if self._dom is None:
-            self._dom = LexborHTMLParser(self._utf_8())
+            self._dom = _tree_of(self._utf_8())
             self._scan = self._scan or None
         return self._dom
 
@@ -197,7 +197,7 @@ class Page:
         """The nodes a CSS selector matches, in document order. SpiderError names a selector that is none."""
         try:
             return self.dom.css(selector)
-        except SelectolaxError as error:
+        except _selector_error() as error:
             raise self._no_selector(selector) from error
 
     @overload
@@ -208,7 +208,7 @@ class Page:
         """The first node a CSS selector matches, or `default`. SpiderError names a selector that is none."""
         try:
             return self.dom.css_first(selector, default)
-        except SelectolaxError as error:
+        except _selector_error() as error:
             raise self._no_selector(selector) from error
 
     @property
@@ -261,7 +261,7 @@ class Page:
             return None
         if self._dom:
             return self._dom.head
-        return LexborHTMLParser(head if self.encoding == encoding.UTF_8 else encoding.decode(head, self.encoding)).head
+        return _tree_of(head if self.encoding == encoding.UTF_8 else encoding.decode(head, self.encoding)).head
 
     def urljoin(self, href: str) -> str:
         """The canonical URL that a reference on this page leads to; InvalidUrl if it is not to be had by http or https."""
@@ -329,16 +329,16 @@ class Page:
         """
         if what is None:
             urls = self._found_links()
-        elif isinstance(what, (str, LexborNode)):
+        elif isinstance(what, str) or _is_node(what):
             urls = resolve(self.base_url, self._hrefs_of(what))
         else:
-            urls = resolve(
-                self.base_url, chain.from_iterable([one] if isinstance(one, str) else hrefs_in(one) for one in what)
-            )
+            several = cast("Iterable[Target]", what)
+            found = ([one] if isinstance(one, str) else hrefs_in(one) for one in several)
+            urls = resolve(self.base_url, chain.from_iterable(found))
         return Links(urls, callback=callback, priority=priority, context=context)
 
     def _hrefs_of(self, what: Target) -> Iterable[str]:
-        if isinstance(what, LexborNode):
+        if not isinstance(what, str):
             return hrefs_in(what)
         if _is_reference(what):
             return [what]
@@ -380,14 +380,37 @@ class Page:
         return self._scan
 
     def _utf_8(self) -> bytes | str:
-        """The body for those who read UTF-8, and decoded only if it is anything else."""
-        is_utf_8 = self.encoding == encoding.UTF_8
-        return encoding.without_mark(self.body, self.encoding) if is_utf_8 else self.text
+        """The body for those who read UTF-8, and decoded only if it is anything else: most of what says that it is in Latin 1
+        or ASCII is in both."""
+        if self.encoding == encoding.UTF_8:
+            return encoding.without_mark(self.body, self.encoding)
+        return self.body if self.encoding == encoding.DEFAULT and self.body.isascii() else self.text
 
     def _no_selector(self, selector: str) -> SpiderError:
         return SpiderError(
             f"{selector!r}, asked of {self.url}, is no CSS selector; to follow a reference, write url={selector!r}"
         )
+
+
+# The parser is loaded when it is first needed: it takes 2 MB, and many a crawl asks for nothing but links and titles.
+
+
+def _tree_of(document: bytes | str) -> LexborHTMLParser:
+    from selectolax.lexbor import LexborHTMLParser
+
+    return LexborHTMLParser(document)
+
+
+def _selector_error() -> type[Exception]:
+    from selectolax.lexbor import SelectolaxError
+
+    return SelectolaxError
+
+
+def _is_node(what: object) -> TypeGuard[LexborNode]:
+    from selectolax.lexbor import LexborNode
+
+    return isinstance(what, LexborNode)
 
 
 def _title_of(dom: LexborHTMLParser) -> LexborNode | None:

@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from crawler.frontier.shelves import PUT_SHELF
-from crawler.store import compressed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -80,6 +79,8 @@ class GroupCommit:
     async def _write(self, batch: Batch, parameters: Sequence[Any]) -> None:
         # Bodies and the like go first: cut off before the rest is committed, they do no harm.
         if bodies := batch.bodies:
+            from crawler.store import compressed  # and with it zstd and hashlib: most crawls keep no bodies
+
             rows = await asyncio.to_thread(lambda: list(zip(bodies, compressed(bodies.values()), strict=True)))
             await self._file.write_rows("INSERT OR IGNORE INTO body VALUES (?, ?)", rows)
         if batch.robots:

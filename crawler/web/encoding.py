@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from charset_normalizer import CharsetMatches
 
 UTF_8 = "utf-8"
-_DEFAULT = "windows-1252"
+DEFAULT = "windows-1252"
 
 _BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, UTF_8), (codecs.BOM_UTF16_BE, "utf-16-be"), (codecs.BOM_UTF16_LE, "utf-16-le"))
 
@@ -154,8 +154,8 @@ def _guessed_legacy(body: bytes) -> str:
 def _best(matches: CharsetMatches) -> str:
     best = matches.best()
     if best is None:
-        return _DEFAULT
+        return DEFAULT
     for match in matches:
         if "cp1252" in match.could_be_from_charset and match.coherence >= best.coherence:
-            return _DEFAULT
+            return DEFAULT
     return best.encoding

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 import time
-from calendar import timegm
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _TIME = r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
@@ -40,6 +39,8 @@ def parse_http_date(text: str, *, now: float) -> float | None:
     day, hour, minute, second = (int(found[name]) for name in ("day", "hour", "minute", "second"))
     if not 1 <= day <= _DAYS[month - 1] or hour > 23 or minute > 59 or second > _LEAP_SECOND:
         return None
+    from calendar import timegm  # hardly any crawl meets such a date
+
     rest = (month, day, hour, minute, second)
     if len(found["year"]) == 4:
         return float(timegm((int(found["year"]), *rest)))

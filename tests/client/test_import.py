@@ -10,7 +10,10 @@ import pytest
 
 import client
 
-RARE = ("websockets", "aiodns", "publicsuffixlist", "email", "tempfile", "hashlib", "uvloop")
+RARE = (
+    *("websockets", "aiodns", "publicsuffixlist", "email", "tempfile", "hashlib", "uvloop", "brotli", "backports.zstd"),
+    *("client.forms", "client.multipart_writer", "client.websocket"),
+)
 
 
 def test_what_few_programs_use_is_not_loaded() -> None:
