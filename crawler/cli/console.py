@@ -10,6 +10,16 @@ FINISHED, FAILED, MISUSED, STOPPED = 0, 1, 2, 3
 """Exit codes: all done; the crawl itself failed; bad usage or spider; stopped early and resumable."""
 
 
+class StandardError:
+    """Standard error as it is at each moment: while progress is shown, what is written there goes above the view."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 def say(text: str) -> None:
     """Print a line for the user; when nobody listens, that is no reason to stop."""
     with suppress(BrokenPipeError):

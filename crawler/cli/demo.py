@@ -52,11 +52,12 @@ async def _crawl(state: Path, output: Path) -> Report:
     from crawler.demo.spider import FieldGuide
     from crawler.exports import open_export
     from crawler.settings import Settings
+    from crawler.terminal import can_draw
 
     async with serving(site()) as url:
         spider = FieldGuide(start_urls=[url])
         crawl = Crawl(spider, Settings(delay=_SPACING), state=state, exports=[open_export(str(output))])
-        return await attend(crawl, show=True, live=sys.stderr.isatty())
+        return await attend(crawl, show=True, live=can_draw(sys.stderr))
 
 
 def _show_items(output: Path) -> None:

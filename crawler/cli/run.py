@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crawler.cli.console import say
+from crawler.cli.console import StandardError, say
 from crawler.cli.options import pairs, settings_of, settings_options
 from crawler.errors import StateDamaged, StateLocked, UsageError
 
@@ -69,12 +69,13 @@ def run(
     from crawler.crawl import Crawl
     from crawler.loop import run_loop
     from crawler.source import Source
+    from crawler.terminal import can_draw
 
     if before and not quiet:
         say(
             f"going on with {path}: {before.urls.done:,} pages done, {before.urls.queued + before.urls.leased:,} waiting"
         )
-    live = sys.stderr.isatty() and not ("-" in outputs and sys.stdout.isatty())
+    live = can_draw(sys.stderr) and not ("-" in outputs and sys.stdout.isatty())
     source = Source(target, arguments)
     crawl = Crawl(spider, settings, state=path, exports=exports, fresh=fresh, source=source, launches=launches)
     report = run_loop(attend(crawl, show=not quiet, live=live))
@@ -87,7 +88,8 @@ def run(
 def _log_to_stderr(level: str) -> None:
     import logging
 
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    pattern = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(stream=StandardError(), level=level.upper(), format=pattern)
 
 
 def _check_state(path: Path, *, fresh: bool, yes: bool) -> Status | None:

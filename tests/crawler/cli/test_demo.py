@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from crawler.demo.guide import SPECIES, site
 from tests.proof.command import COMMAND
+from tests.terminals import Screen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,10 +56,10 @@ def test_in_a_terminal_it_is_watched_live_and_the_terminal_is_left_clean(tmp_pat
         drawn = _read_all(master)
         assert process.wait(timeout=60) == 0
     assert "Ctrl-C stops; the same command goes on" in drawn
-    assert drawn.count("\x1b[?25l") == drawn.count("\x1b[?25h") == 1
-    assert drawn.rstrip().rpartition("finished: ")[2].startswith("5"), (
-        "what is said after the view is on a line of its own"
-    )
+    screen = Screen()
+    screen.feed(drawn)
+    assert not [line for line in screen.lines if "Ctrl-C" in line or "under way" in line], "nothing is left of the view"
+    assert screen.lines[-1].startswith("finished: 5")
 
 
 def _read_all(master: int) -> str:
