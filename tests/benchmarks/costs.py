@@ -1,5 +1,5 @@
-"""What parts of Nephila cost: crawls of one site with and without each, interleaved; and how soon the first request goes out.
-`make bench-costs` runs this.
+"""What parts of Nephila cost: crawls of one site with and without each, interleaved; how soon the first request goes out; and what
+the display of progress takes by itself, which is too little for crawls to tell. `make bench-costs` runs this.
 
 Usage: python -m tests.benchmarks.costs [--rounds N] [--costs NAME,…] [--site NAME] [--figures FILE [--resume]]
 """
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crawler.progress import LIVE_SECONDS
 from tests.benchmarks.contenders import NEPHILA, crawl, visited
 from tests.benchmarks.ledger import Ledger, Run, ratios
 from tests.benchmarks.measure import Failure, Spread, environment, measure
@@ -33,6 +34,9 @@ REPOSITORY = Path(__file__).parents[2]
 START = "start"
 FIRST_REQUEST = "first request"
 STARTS = 10
+DISPLAY = "display"
+BEGIN, DRAWING = "to begin", "a drawing"
+DISPLAYS, DRAWINGS = 5, 5000
 _START_TIMEOUT = 30.0
 
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -103,12 +107,14 @@ def main() -> None:
         ledger = Ledger.begin(options.figures or folder / "figures.json", resume=options.resume, versions=versions())
         if START in options.costs:
             _measure_starts(folder, ledger)
+        if DISPLAY in options.costs:
+            _measure_display(folder, ledger)
         with site.served(folder) as served:
             for number in range(options.rounds):
                 for cost in COSTS:
                     if cost.name in options.costs:
                         _measure(cost, number, served, folder, ledger)
-    print(f"\n{cost_table(ledger)}\n\n{start_line(ledger)}")
+    print(f"\n{cost_table(ledger)}\n\n{display_line(ledger)}\n\n{start_line(ledger)}")
 
 
 def _measure(cost: Cost, number: int, served: Served, folder: Path, ledger: Ledger) -> None:
@@ -122,7 +128,7 @@ def _measure(cost: Cost, number: int, served: Served, folder: Path, ledger: Ledg
         usage = measure(variant.command(served), place, on_terminal=variant.on_terminal)
         pages = visited(NEPHILA, place)
         shutil.rmtree(place)
-        if other := {run.work for run in ledger.runs if run.subject != START} - {len(pages)}:
+        if other := {run.work for run in ledger.runs if run.subject not in {START, DISPLAY}} - {len(pages)}:
             raise Failure(f"{cost.name}, {variant.name}: {len(pages)} pages were visited, elsewhere {other}")
         run = Run(
             subject=cost.name,
@@ -145,6 +151,17 @@ def _measure_starts(folder: Path, ledger: Ledger) -> None:
         shutil.rmtree(place)
         if number >= 0:
             ledger.add(Run(subject=START, contender=FIRST_REQUEST, round=number, work=1, cpu=seconds, wall=seconds))
+
+
+def _measure_display(folder: Path, ledger: Ledger) -> None:
+    for number in range(DISPLAYS):
+        place = folder / "display"
+        place.mkdir()
+        report = place / "report"
+        measure([sys.executable, "-m", "tests.benchmarks.display", report, str(DRAWINGS)], place, on_terminal=True)
+        for name, seconds in zip((BEGIN, DRAWING), map(float, report.read_text().split()), strict=True):
+            ledger.add(Run(subject=DISPLAY, contender=name, round=number, work=1, cpu=seconds, wall=seconds))
+        shutil.rmtree(place)
 
 
 def seconds_to_first_request(folder: Path) -> float:
@@ -188,6 +205,21 @@ def cost_table(ledger: Ledger) -> str:
     return table(head, rows)
 
 
+def display_line(ledger: Ledger) -> str:
+    """What the display takes by itself, as a sentence; empty if that was not measured."""
+    found = ledger.of(DISPLAY)
+    if not found:
+        return ""
+    begin = spread_of(found[BEGIN], lambda run: run.cpu * 1000)
+    drawing = spread_of(found[DRAWING], lambda run: run.cpu * 1_000_000)
+    share = drawing.median / 1_000_000 / LIVE_SECONDS
+    return (
+        f"By itself, the display of progress takes {cell(begin, '.1f')} ms of CPU time to begin, imports included, and "
+        f"{cell(drawing, '.0f')} µs each time it is drawn, which is every {LIVE_SECONDS} seconds: {share:.2%} of a "
+        f"processor, {len(found[DRAWING])} times."
+    )
+
+
 def start_line(ledger: Ledger) -> str:
     """How soon the first request comes, as a sentence; empty if that was not measured."""
     if not (runs := ledger.of(START).get(FIRST_REQUEST)):
@@ -197,7 +229,7 @@ def start_line(ledger: Ledger) -> str:
 
 
 def _options() -> argparse.Namespace:
-    known = [START, *(cost.name for cost in COSTS)]
+    known = [START, DISPLAY, *(cost.name for cost in COSTS)]
     parser = argparse.ArgumentParser(prog="tests.benchmarks.costs", description="Measure what parts of Nephila cost.")
     common(parser, rounds=7)
     parser.add_argument("--costs", type=names, default=known, help=f"of {', '.join(known)}")

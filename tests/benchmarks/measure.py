@@ -53,7 +53,7 @@ def measure(
     allowed: Sequence[int] = (0,),
     on_terminal: bool = False,
 ) -> Usage:
-    """Run a command in `folder`, its output going to `folder/log`, or to a pseudo-terminal where somebody reads it.
+    """Run a command in `folder`, its output going to `folder/log`, or to a pseudo-terminal, an xterm, where somebody reads it.
 
     Raises Failure when its exit code is not one of `allowed`, or when it took longer than `timeout` and was killed.
     """
@@ -66,7 +66,7 @@ def measure(
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", LAUNCHER, str(tell), *command],
             cwd=folder,
-            env=environment(),
+            env=environment() | ({"TERM": "xterm"} if on_terminal else {}),
             stdin=file if on_terminal else subprocess.DEVNULL,
             stdout=file,
             stderr=file,
