@@ -117,7 +117,8 @@ class Duty:
         """Open the spider, let it read until it is over, and close it. Raises what is wrong with it."""
         hello = await self._greeting
         spider = _load(hello)
-        callbacks = Callbacks(spider, parse_thread_bytes=sys.maxsize, canonical=hello.settings.canonical)
+        settings = hello.settings
+        callbacks = Callbacks(spider, parse_thread_bytes=settings.parse_thread_bytes, canonical=settings.canonical)
         with faults_of_the_spider("opened()"):
             await spider.opened()
         try:

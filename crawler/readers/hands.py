@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from crawler.readers.channel import Channel
     from crawler.readers.messages import FromReader, Hello, Result, Task, VisitTask
     from crawler.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 _SOON = 0.01
 """So many seconds a spider may take for a page before its host is free for another request."""
@@ -92,7 +96,12 @@ class Hands:
             self._guard.open()
         lease = messages.lease_of(task)
         session = self._telling_session if task.tells_start else self._session
-        came = await exchange(session, lease, self._obedience, cookies=task.cookies, trace_request_ctx=task.number)
+        try:
+            came = await exchange(session, lease, self._obedience, cookies=task.cookies, trace_request_ctx=task.number)
+        except Exception as error:  # a fault of ours: it may cost this page, not the process
+            _log.exception("fetching %s", lease.url)
+            text = messages.sendable(f"{type(error).__name__}: {error}")
+            return Unseen(task.number, "internal", text, is_passing=False, began_at=time.monotonic())
         if isinstance(came, NoResponse):
             kind, text, is_passing = came.failure
             return Unseen(task.number, kind, messages.sendable(text), is_passing, came.began_at)

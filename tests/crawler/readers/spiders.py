@@ -124,6 +124,15 @@ class Follower(Spider):
         yield page.follow_all()
 
 
+class Faulty(Follower):
+    """Asks for something in a way in which nothing can be asked for."""
+
+    def start(self) -> Iterator[Request]:
+        for url in self.start_urls:
+            yield Request(url)
+            yield Request(f"{url}odd", headers={"X-Odd": "two\r\nlines"})
+
+
 class Patient(Spider):
     """Takes its time with each page until it has seen the last."""
 

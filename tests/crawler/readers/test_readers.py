@@ -24,6 +24,7 @@ from crawler.source import Source
 from tests.crawler.readers.spiders import (
     Abandoned,
     Everything,
+    Faulty,
     Follower,
     KilledByFailure,
     Killer,
@@ -176,6 +177,16 @@ async def test_failures_are_told_apart_whoever_asks(tmp_path: Path) -> None:
     errors = {name: error.partition(" ")[0] for name, error in failures(tmp_path / "test").items()}
     assert errors == {"closed": "connect:", "busy": "http:", "away": "redirect:"}
     assert server.paths.count("/busy") == 2
+
+
+async def test_what_cannot_be_asked_costs_one_page_whoever_asks(tmp_path: Path) -> None:
+    async with serve(SITE) as site:
+        for processes in (1, 2):
+            await crawl(tmp_path / f"{processes}", Faulty(start_urls=[f"{site.url}/"]), processes)
+    assert list(failures(tmp_path / "1")) == ["odd"]
+    assert failures(tmp_path / "1")["odd"].startswith("internal: ")
+    assert failures(tmp_path / "2") == failures(tmp_path / "1")
+    assert site.paths.count("/") == 2
 
 
 async def test_a_private_seed_opens_the_guard_of_every_process(tmp_path: Path) -> None:
