@@ -55,6 +55,11 @@ class Slot:
         return self._host.key
 
     @property
+    def limit_per_host(self) -> int:
+        """How many slots the host may have out at once; 0: any number."""
+        return self._host.limit
+
+    @property
     def is_starting(self) -> bool:
         """Whether others wait until this one's request has started: not where there is no spacing."""
         return self._host.starting and not self._started

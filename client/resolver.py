@@ -166,6 +166,15 @@ class AddressGuard:
         self._is_open = allow_private
         self._trusted = frozenset(_canonical(host) for host in trusted_hosts)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether any host may have any address."""
+        return self._is_open
+
+    def open(self) -> None:
+        """Let any host have any address from now on."""
+        self._is_open = True
+
     def permit(self, host: str, addresses: list[ResolveResult]) -> list[ResolveResult]:
         """Return those of a host's addresses that may be connected to; none of them, perhaps."""
         if self._is_open:

@@ -41,10 +41,10 @@ class Admission:
                 self._seeds[host] = url
                 self._hosts.update(with_twin(host))
 
-    def visited(self, url: str, body: bytes, found_on: str | None) -> None:
-        """A page has come, on which new requests may have been found."""
+    def visited(self, url: str, digest: int, found_on: str | None) -> None:
+        """A page has come, on which new requests may have been found; `digest` is that of its body."""
         if self._traps:
-            self._traps.visited(url, body, found_on)
+            self._traps.visited(url, digest, found_on)
 
     def remember(self, urls: Iterable[str]) -> None:
         """Take note of URLs (canonical) that earlier runs let in."""

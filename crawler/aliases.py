@@ -9,7 +9,6 @@ from crawler.web.directives import may_be_other_name, share_last_segment
 
 if TYPE_CHECKING:
     from crawler.frontier.protocol import Lease
-    from crawler.page import Page
 
 _CLAIMS_BELIEVED = 3
 """A page has a few copies; a URL that is named by more pages, none of them called like it, was copied with the template."""
@@ -23,13 +22,14 @@ class Aliases:
     def __init__(self) -> None:
         self._claims: OrderedDict[str, int] = OrderedDict()
 
-    def of(self, lease: Lease, page: Page, named: str | None) -> str | None:
-        """`named`, which the page names as its canonical URL, if it is believed to be another URL of the page; else None."""
-        if named is None or named == page.url or named in page.redirects or lease.method != "GET":
+    def of(self, lease: Lease, url: str, named: str | None) -> str | None:
+        """`named`, which the page found at `url` names as its canonical URL, if it is believed to be another URL of the page; else
+        None."""
+        if named is None or named == url or named in lease.redirects or lease.method != "GET":
             return None
-        if not may_be_other_name(page.url, named):
+        if not may_be_other_name(url, named):
             return None
-        if share_last_segment(page.url, named):
+        if share_last_segment(url, named):
             return named
         claims = self._claims[named] = self._claims.get(named, 0) + 1
         if len(self._claims) > _NAMES_KEPT:

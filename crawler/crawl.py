@@ -8,11 +8,11 @@ import time
 from collections.abc import AsyncIterable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from client import AddressGuard, ClientSession, ClientTimeout, CookieJar, TCPConnector
+from client import AddressGuard, TCPConnector
 from client.limits import HostLimits
 from crawler.admission import Admission
 from crawler.aliases import Aliases
@@ -22,12 +22,13 @@ from crawler.crew import Crew
 from crawler.discovery import Discovery
 from crawler.engine import Engine
 from crawler.errors import CrawlError, SpiderError
+from crawler.exchange import open_session
 from crawler.exports.feed import ExportFeed
 from crawler.fetcher import Fetcher
 from crawler.frontier import Counts, SqliteFrontier
 from crawler.frontier.sqlite import discard
 from crawler.politeness import Politeness
-from crawler.readers.launch import Launches
+from crawler.readers.launch import Launches, number_of_readers
 from crawler.request import Links, Request
 from crawler.retries import RetryPolicy
 from crawler.scheduler import Scheduler
@@ -37,6 +38,7 @@ from crawler.spider import faults_of_the_spider
 from crawler.stats import Stats, Tally
 from crawler.steering import Harness, Steering
 from crawler.traps import Thresholds, Traps
+from crawler.visitor import OwnVisitor
 from crawler.web.directives import Obedience
 from crawler.web.urls import host_key
 
@@ -44,11 +46,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from crawler.callbacks import Reader
+    from client import ClientSession, CookieJar
     from crawler.exports.protocol import Export
     from crawler.fetcher import Middleware
     from crawler.pace import HostPace
     from crawler.spider import Spider
+    from crawler.visitor import Visitor
 
 _SEEDS_AT_ONCE = 1000
 
@@ -59,8 +62,6 @@ _PACES_TOLD = 5
 """Of so many hosts the report tells the pace."""
 
 _RULES = ("user_agent", "robots", "nofollow", "canonical", "max_crawl_delay", "max_depth")
-
-_HEADERS = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,16 @@ class Report:
     @property
     def finished(self) -> bool:
         return self.reason == "finished"
+
+
+class _Network(NamedTuple):
+    """What requests are made by, and held to."""
+
+    limits: HostLimits
+    guard: AddressGuard
+    connector: TCPConnector
+    jar: CookieJar
+    session: ClientSession
 
 
 class Crawl:
@@ -132,7 +143,7 @@ class Crawl:
     async def run(self) -> Report:
         """Crawl until nothing is left, or `stop`, or a limit. Raises the errors of crawler/errors.py."""
         try:
-            with self._launches or Launches(self._settings.processes - 1) as launches:
+            with self._launches or Launches(number_of_readers(self._settings)) as launches:
                 return await self._run(launches)
         except BaseExceptionGroup as group:
             if known := group.subgroup(CrawlError):
@@ -167,19 +178,8 @@ class Crawl:
         await self._seed(frontier)
         await Steering(frontier).obey()
         await self._describe(frontier)
-        limits = HostLimits(
-            limit=settings.concurrency,
-            limit_per_host=settings.per_host,
-            spacing=settings.delay,
-            limit_per_address=settings.per_ip,
-            address_spacing=settings.ip_delay,
-            host_of=host_key,
-        )
-        connector = TCPConnector(
-            limits=limits,
-            address_guard=AddressGuard(allow_private=settings.allow_private, trusted_hosts=self._admission.seed_names),
-        )
-        async with self._session(connector, await open_jar(frontier)) as session:
+        async with self._network(frontier) as network:
+            limits, session = network.limits, network.session
             self._scheduler = scheduler = Scheduler(
                 frontier, limits, active_hosts=settings.active_hosts, may_start=self._may_start
             )
@@ -195,7 +195,7 @@ class Crawl:
                 now=frontier.now,
             )
             self._politeness = politeness = Politeness(
-                session, limits, retries, settings, frontier, locate=connector.addresses_of
+                session, limits, retries, settings, frontier, locate=network.connector.addresses_of
             )
             politeness.resume()
             steering = Steering(frontier, Harness(scheduler, politeness))
@@ -210,12 +210,11 @@ class Crawl:
                 ),
                 middlewares=self._middlewares,
             )
-            async with self._reading(launches) as reader:
+            async with self._visiting(fetcher, network, launches) as visitor:
                 self._engine = Engine(
-                    reader,
+                    visitor,
                     frontier,
                     scheduler=scheduler,
-                    fetcher=fetcher,
                     politeness=politeness,
                     admission=self._admission,
                     aliases=Aliases() if settings.canonical else None,
@@ -227,7 +226,6 @@ class Crawl:
                         most_lingering=settings.lingering * settings.concurrency,
                     ),
                     drain_timeout=settings.drain_timeout,
-                    keeps_bodies=settings.keep_bodies,
                 )
                 try:
                     await self._go_round(self._engine, frontier, steering, politeness)
@@ -238,19 +236,49 @@ class Crawl:
         return "finished" if is_over else self._reason or "held"
 
     @asynccontextmanager
-    async def _reading(self, launches: Launches) -> AsyncIterator[Reader]:
-        """Whoever reads the pages, with the spider open: we ourselves, or other processes."""
+    async def _network(self, frontier: SqliteFrontier) -> AsyncIterator[_Network]:
+        """The way out, with the cookies that are in the file. Where others fetch, they have the connections: we keep none."""
+        settings = self._settings
+        limits = HostLimits(
+            limit=settings.concurrency,
+            limit_per_host=settings.per_host,
+            spacing=settings.delay,
+            limit_per_address=settings.per_ip,
+            address_spacing=settings.ip_delay,
+            host_of=host_key,
+        )
+        guard = AddressGuard(allow_private=settings.allow_private, trusted_hosts=self._admission.seed_names)
+        others_fetch = settings.processes > 1 and not self._middlewares
+        connector = TCPConnector(limits=limits, address_guard=guard, force_close=others_fetch)
+        jar = await open_jar(frontier)
+        async with open_session(settings, connector, jar) as session:
+            yield _Network(limits, guard, connector, jar, session)
+
+    @asynccontextmanager
+    async def _visiting(self, fetcher: Fetcher, network: _Network, launches: Launches) -> AsyncIterator[Visitor]:
+        """Whoever fetches pages and reads them, with the spider open: we ourselves, or other processes. Middlewares are ours
+        alone: with any, only reading is left to others."""
         settings = self._settings
         if settings.processes > 1 and self._source:
             from crawler.readers.pool import Readers
+            from crawler.readers.visitor import RemoteVisitor
 
-            async with Readers.reading(self._spider, self._source, settings, launches) as readers:
-                yield readers
+            trusted = self._admission.seed_names
+            async with Readers.reading(
+                self._spider, self._source, settings, launches, trusted_hosts=trusted
+            ) as readers:
+                if self._middlewares:
+                    yield OwnVisitor(fetcher, readers, keeps_bodies=settings.keep_bodies)
+                else:
+                    yield RemoteVisitor(readers, fetcher, limits=network.limits, jar=network.jar, guard=network.guard)
             return
         with faults_of_the_spider("opened()"):
             await self._spider.opened()
         try:
-            yield Callbacks(self._spider, parse_thread_bytes=settings.parse_thread_bytes, canonical=settings.canonical)
+            reader = Callbacks(
+                self._spider, parse_thread_bytes=settings.parse_thread_bytes, canonical=settings.canonical
+            )
+            yield OwnVisitor(fetcher, reader, keeps_bodies=settings.keep_bodies)
         finally:
             with faults_of_the_spider("closed()"):
                 await self._spider.closed()
@@ -305,18 +333,6 @@ class Crawl:
             raise SpiderError(
                 f"{type(self._spider).__name__} has no seeds: give it start_urls, or let start() yield some"
             )
-
-    def _session(self, connector: TCPConnector, jar: CookieJar) -> ClientSession:
-        settings = self._settings
-        return ClientSession(
-            connector=connector,
-            cookie_jar=jar,
-            headers={"User-Agent": settings.user_agent, **_HEADERS},
-            timeout=ClientTimeout(
-                total=settings.total_timeout, sock_connect=settings.connect_timeout, sock_read=settings.read_timeout
-            ),
-            max_body_bytes=settings.max_body_bytes,
-        )
 
     def stats(self) -> Stats:
         """How it stands; before the run has begun, all zero."""

@@ -10,26 +10,24 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from crawler.discovery import depth_of_found
-from crawler.fetcher import failed_with
 from crawler.frontier.protocol import Settlement
-from crawler.outcome import Failed, Fetched
-from crawler.page import Page
+from crawler.outcome import Failed
 from crawler.spider import explain
+from crawler.visitor import Visited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from crawler.admission import Admission
     from crawler.aliases import Aliases
-    from crawler.callbacks import Reader
     from crawler.crew import Crew
     from crawler.discovery import Discovery
-    from crawler.fetcher import Fetcher
     from crawler.frontier.protocol import Frontier, Lease
     from crawler.outcome import Outcome
     from crawler.politeness import Politeness
     from crawler.scheduler import Scheduler
     from crawler.stats import Tally
+    from crawler.visitor import Visitor
 
 _log = logging.getLogger(__name__)
 
@@ -39,11 +37,10 @@ class Engine:
 
     def __init__(
         self,
-        reader: Reader,
+        visitor: Visitor,
         frontier: Frontier,
         *,
         scheduler: Scheduler,
-        fetcher: Fetcher,
         politeness: Politeness,
         admission: Admission,
         aliases: Aliases | None,
@@ -51,12 +48,10 @@ class Engine:
         tally: Tally,
         crew: Crew,
         drain_timeout: float,
-        keeps_bodies: bool = False,
     ) -> None:
-        self._reader = reader
+        self._visitor = visitor
         self._frontier = frontier
         self._scheduler = scheduler
-        self._fetcher = fetcher
         self._politeness = politeness
         self._admission = admission
         self._aliases = aliases
@@ -64,7 +59,6 @@ class Engine:
         self._tally = tally
         self._crew = crew
         self._drain_timeout = drain_timeout
-        self._keeps_bodies = keeps_bodies
         self._stopping = asyncio.Event()
         self._cutting_short = asyncio.Event()
 
@@ -99,33 +93,25 @@ class Engine:
             self._crew.end(job)
 
     async def _visit(self, lease: Lease) -> Settlement:
-        """Fetch, and let the spider have what came."""
-        fetched = self._politeness.judge(lease) or await self._fetch(lease)
-        if not isinstance(fetched, Page):
-            return await self._come_to_nothing(lease, fetched)
-        try:
-            harvest = await self._reader.take(lease, fetched)
-        except Exception as error:  # a spider may raise anything: the page fails, the crawl goes on
-            return await self._come_to_nothing(lease, failed_with(fetched, f"spider: {explain(error)}"))
-        self._admission.visited(fetched.url, fetched.body, fetched.referrer)
-        kept = None
-        if self._keeps_bodies:
-            from crawler.store import keep  # and with it zstd and hashlib: most crawls keep no bodies
-
-            kept = keep(fetched.headers, fetched.body)
+        """Have the page fetched and read, if the host has nothing against it."""
+        came = self._politeness.judge(lease) or await self._come_to_see(lease)
+        if not isinstance(came, Visited):
+            return await self._come_to_nothing(lease, came)
+        fetched, harvest = came.fetched, came.harvest
+        self._admission.visited(fetched.final_url, came.digest, lease.referrer)
         return Settlement(
             lease=lease,
-            outcome=_outcome_of(fetched),
+            outcome=fetched,
             items=harvest.items,
             found=harvest.found,
-            kept=kept,
-            alias=self._aliases.of(lease, fetched, harvest.canonical) if self._aliases else None,
+            kept=came.kept,
+            alias=self._aliases.of(lease, fetched.final_url, harvest.canonical) if self._aliases else None,
             depth=depth_of_found(lease),
         )
 
-    async def _fetch(self, lease: Lease) -> Page | Outcome:
+    async def _come_to_see(self, lease: Lease) -> Visited | Outcome:
         try:
-            return await self._fetcher.fetch(lease)
+            return await self._visitor.visit(lease)
         except Exception as error:  # a fault of ours, or of a middleware: it may cost this page, not the crawl
             _log.exception("fetching %s", lease.url)
             return Failed(error=f"internal: {type(error).__name__}: {error}", final_url=lease.url)
@@ -135,8 +121,8 @@ class Engine:
         if not isinstance(outcome, Failed):
             return Settlement(lease=lease, outcome=outcome)
         try:
-            harvest = await self._reader.take_failure(lease, outcome.error)
-        except Exception as error:
+            harvest = await self._visitor.tell(lease, outcome.error)
+        except Exception as error:  # a spider may raise anything
             outcome = replace(outcome, error=f"spider: {explain(error)}, told of: {outcome.error}")
             return Settlement(lease=lease, outcome=outcome)
         return Settlement(lease=lease, outcome=outcome, items=harvest.items, found=harvest.found)
@@ -149,14 +135,3 @@ class Engine:
             async with asyncio.timeout(self._drain_timeout):
                 await self._cutting_short.wait()
         self._crew.cancel()
-
-
-def _outcome_of(page: Page) -> Fetched:
-    return Fetched(
-        status=page.status,
-        final_url=page.url,
-        content_type=page.content_type,
-        size=len(page.body),
-        elapsed=page.elapsed,
-        fetched_at=page.fetched_at,
-    )

@@ -52,7 +52,7 @@ class Settings:
     """The least time between two request starts to all hosts at one public address."""
 
     processes: Count = 1
-    """Over how many processes the work is spread: one that fetches and keeps, the others for the spider's callbacks."""
+    """How many processes fetch pages and run the spider's callbacks; more than one do so beside the one that keeps the crawl."""
 
     # how far
     max_pages: Limit = 0

@@ -92,6 +92,11 @@ class _Record:
     copies: int = 0
 
 
+def digest_of(body: bytes) -> int:
+    """What tells one body from another; the same in every process."""
+    return xxh3_64_intdigest(body)
+
+
 class Traps:
     """What looks like a trap in one crawl. `visited` hears of each page, then `suspicion` is asked for each new link on it."""
 
@@ -107,11 +112,10 @@ class Traps:
         self._page_is_date: bool | None = None
         self._page_echoes = 0
 
-    def visited(self, url: str, body: bytes, found_on: str | None = None) -> None:
-        """A page has come: its URL, canonical, its body, and the URL of the page it was found on."""
+    def visited(self, url: str, body: int, found_on: str | None = None) -> None:
+        """A page has come: its URL, canonical, the digest of its body, and the URL of the page it was found on."""
         self._look_at(url)
-        host = url.split("/", 3)[2]
-        digest = xxh3_64_intdigest(body, seed=hash(host) & 0xFFFFFFFF)
+        digest = hash((url.split("/", 3)[2], body))
         echoes = self._bodies.get(digest)
         if self._page_kind:
             self._count(self._page_kind, is_copy=echoes is not None and "?" in url)

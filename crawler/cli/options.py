@@ -23,7 +23,7 @@ _SETTINGS = (
     ("--concurrency", int, "N", "Requests under way at once, over all hosts."),
     ("--per-host", int, "N", "Connections to one host at once."),
     ("--delay", float, "SECONDS", "The least time between the starts of two requests to one host."),
-    ("--processes", int, "N", "Spread the work over N processes: one that fetches, the others for callbacks."),
+    ("--processes", int, "N", "Have N processes fetch pages and run callbacks, beside the one that keeps."),
     ("--user-agent", str, "TEXT", "How the crawler calls itself."),
 )
 """Named like the settings they stand for; None where they are not given."""

@@ -55,7 +55,7 @@ def run(
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until it crawls, to stop is to leave
     from crawler.loader import crawl_name, load
-    from crawler.readers.launch import Launches
+    from crawler.readers.launch import Launches, number_of_readers
 
     _log_to_stderr(log_level)
     spider = load(target, arguments)
@@ -63,7 +63,7 @@ def run(
     path = Path(state or f"{crawl_name(target, spider)}.crawl").expanduser()
     before = _check_state(path, fresh=fresh, yes=yes)
     exports = _exports(outputs, path, as_json=as_json)
-    launches = Launches(settings.processes - 1)  # while they begin, so do we
+    launches = Launches(number_of_readers(settings))  # while they begin, so do we
 
     from crawler.cli.running import attend, conclude, figures
     from crawler.crawl import Crawl

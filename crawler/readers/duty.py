@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
 from crawler.callbacks import Callbacks
@@ -18,18 +19,17 @@ from crawler.errors import CrawlError
 from crawler.loop import run_loop
 from crawler.readers import messages
 from crawler.readers.channel import Channel
+from crawler.readers.hands import Hands
 from crawler.readers.launch import OWNED_SIGNALS
-from crawler.readers.messages import Answer, FailureTask, Farewell, Hello, PageTask, Ready, Trouble
+from crawler.readers.messages import FailureTask, Farewell, Hello, PageTask, Ready, Trouble, VisitTask
 from crawler.source import load_encoded
-from crawler.spider import explain, faults_of_the_spider
-from crawler.web.directives import Obedience
+from crawler.spider import faults_of_the_spider
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
     from types import FrameType
 
-    from crawler.items import Harvest
     from crawler.readers.messages import Task
-    from crawler.settings import Settings
     from crawler.spider import Spider
 
 _LOST_PARENT = 1
@@ -81,12 +81,16 @@ async def _live(ours: socket.socket) -> None:
 
 
 class Duty:
-    """What is to be done, and who does it: a crew of as many as there may be pages under way."""
+    """What is to be done, and who does it: a crew that grows with what is under way at once."""
 
     def __init__(self) -> None:
         self._greeting: asyncio.Future[Hello] = asyncio.get_running_loop().create_future()
         self._tasks: asyncio.Queue[Task] = asyncio.Queue()
         self._is_over = asyncio.Event()
+        self._group = asyncio.TaskGroup()
+        self._workers: set[asyncio.Task[None]] = set()
+        self._idle = 0
+        self._work: Callable[[], Coroutine[None, None, None]] | None = None
         self._pause_at = 0.0
 
     def hear(self, data: memoryview) -> None:
@@ -94,69 +98,54 @@ class Duty:
         match message := messages.decode_to_reader(data):
             case Hello():
                 self._greeting.set_result(message)
-            case PageTask() | FailureTask():
+            case VisitTask() | PageTask() | FailureTask():
                 self._tasks.put_nowait(message)
+                self._see_to_hands()
             case Farewell():
                 self._is_over.set()
             case _:
                 assert_never(message)
 
+    def _see_to_hands(self) -> None:
+        """Have somebody at hand for all that waits."""
+        if self._work and self._tasks.qsize() > self._idle:
+            self._idle += 1
+            worker = self._group.create_task(self._work())
+            self._workers.add(worker)
+
     async def carry_out(self, channel: Channel) -> None:
         """Open the spider, let it read until it is over, and close it. Raises what is wrong with it."""
         hello = await self._greeting
         spider = _load(hello)
-        callbacks = Callbacks(spider, parse_thread_bytes=sys.maxsize, canonical=hello.settings.canonical)
+        settings = hello.settings
+        callbacks = Callbacks(spider, parse_thread_bytes=settings.parse_thread_bytes, canonical=settings.canonical)
         with faults_of_the_spider("opened()"):
             await spider.opened()
-        channel.send(messages.encode(Ready()))
         try:
-            async with asyncio.TaskGroup() as group:
-                crew = [
-                    group.create_task(self._work(channel, callbacks, hello.settings))
-                    for _ in range(hello.settings.concurrency)
-                ]
+            async with Hands.with_sessions(channel, callbacks, hello) as hands, self._group:
+                self._work = partial(self._serve, hands)
+                channel.send(messages.encode(Ready()))
                 await self._is_over.wait()
-                for one in crew:
-                    one.cancel()
+                self._work = None
+                for worker in self._workers:
+                    worker.cancel()
         finally:
             with faults_of_the_spider("closed()"):
                 await spider.closed()
 
-    async def _work(self, channel: Channel, callbacks: Callbacks, settings: Settings) -> None:
+    async def _serve(self, hands: Hands) -> None:
         """One task after the other. The loop has its turn now and then, to send and to hear: one system call does for many."""
-        obedience = Obedience.of(user_agent=settings.user_agent, robots=settings.robots, nofollow=settings.nofollow)
         while True:
             task = await self._tasks.get()
-            channel.send(await _answer(task, callbacks, obedience))
+            self._idle -= 1
+            await hands.carry_out(task)
+            self._idle += 1
             if time.monotonic() >= self._pause_at:
                 await asyncio.sleep(0)
                 self._pause_at = time.monotonic() + _PAUSE_EVERY
-
-
-async def _answer(task: Task, callbacks: Callbacks, obedience: Obedience) -> bytes:
-    """What the spider makes of a task, or that it raised, ready to be sent."""
-    try:
-        harvest = await _carry_out(task, callbacks, obedience)
-        return messages.encode(messages.answer(task.number, harvest))
-    except asyncio.CancelledError as error:
-        if (me := asyncio.current_task()) and me.cancelling():
-            raise
-        return messages.encode(Answer(task.number, error=explain(error)))  # the spider's own, of a task it had
-    except Exception as error:  # a spider may raise anything
-        return messages.encode(Answer(task.number, error=_sendable(explain(error))))
-
-
-async def _carry_out(task: Task, callbacks: Callbacks, obedience: Obedience) -> Harvest:
-    if isinstance(task, PageTask):
-        return await callbacks.take(*messages.page_of(task, obedience))
-    return await callbacks.take_failure(messages.lease_of(task), task.error)
 
 
 def _load(hello: Hello) -> Spider:
     logging.basicConfig(level=hello.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     sys.path[:] = hello.path
     return load_encoded(hello.source)
-
-
-def _sendable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()

@@ -13,8 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
+    from crawler.settings import Settings
+
 OWNED_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Sent to a whole group of processes by a terminal or a service manager. What they mean, the crawl's process decides alone."""
+
+
+def number_of_readers(settings: Settings) -> int:
+    """How many processes there are beside the crawl's own: none if that does it all."""
+    return settings.processes if settings.processes > 1 else 0
 
 
 class Launched(NamedTuple):

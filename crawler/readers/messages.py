@@ -10,43 +10,50 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from client.origin import HostKey
+from crawler.exchange import fetched_of
 from crawler.frontier.protocol import Lease
 from crawler.items import Harvest, encoded
+from crawler.outcome import Fetched  # noqa: TC001 - msgspec reads the annotations
 from crawler.page import Page
 from crawler.request import Links, Request, callback_name
-from crawler.settings import Settings  # noqa: TC001 - msgspec reads the annotations
+from crawler.settings import Settings  # noqa: TC001
+from crawler.store import Kept, keep
+from crawler.traps import digest_of
+from crawler.visitor import Visited
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from crawler.exchange import Response
     from crawler.web.directives import Obedience
 
 # ---------------------------------------------------------------------- to a reader
 
 
 class Hello(msgspec.Struct, array_like=True, tag=0):
-    """The first message. `source` is that of the spider, `path` where modules are found, `log_level` what is to be logged."""
+    """The first message. `source` is that of the spider, `path` where modules are found, `log_level` what is to be logged;
+    `trusted_hosts` may be at private addresses."""
 
     source: bytes
     settings: Settings
     path: list[str]
     log_level: int
+    trusted_hosts: frozenset[str]
 
 
-class PageTask(msgspec.Struct, array_like=True, tag=1):
-    """A page to be read, with what of its lease a spider can see. `headers`: name, value, name, value…"""
+class SentLease(msgspec.Struct, array_like=True):
+    """As much of a lease as it takes to fetch it, and as a spider can see."""
 
-    number: int
-    callback: str | None
     url: str
-    status: int
-    headers: list[bytes]
-    body: bytes
-    fetched_at: float
-    elapsed: float
+    method: str
+    headers: dict[str, str] | None
+    body: bytes | None
+    callback: str | None
+    priority: int
     requested_url: str
     redirects: tuple[str, ...]
     depth: int
@@ -54,26 +61,43 @@ class PageTask(msgspec.Struct, array_like=True, tag=1):
     context: bytes | None
 
 
-class FailureTask(msgspec.Struct, array_like=True, tag=2):
+class VisitTask(msgspec.Struct, array_like=True, tag=1):
+    """A page to be fetched and read. `cookies`: the jar's, as they are sent. With `tells_start`, it is told when the request
+    goes out. `may_be_private`: any host may have any address from now on."""
+
+    number: int
+    lease: SentLease
+    cookies: str | None
+    tells_start: bool
+    may_be_private: bool
+
+
+class PageTask(msgspec.Struct, array_like=True, tag=2):
+    """A page to be read. `headers`: name, value, name, value…"""
+
+    number: int
+    lease: SentLease
+    status: int
+    headers: list[bytes]
+    body: bytes
+    fetched_at: float
+    elapsed: float
+
+
+class FailureTask(msgspec.Struct, array_like=True, tag=3):
     """A request that has failed for good, for the spider to hear of."""
 
     number: int
+    lease: SentLease
     error: str
-    url: str
-    method: str
-    headers: dict[str, str] | None
-    body: bytes | None
-    callback: str | None
-    priority: int
-    context: bytes | None
 
 
-class Farewell(msgspec.Struct, array_like=True, tag=3):
+class Farewell(msgspec.Struct, array_like=True, tag=4):
     """Drop what you are at, close the spider and leave."""
 
 
-Task: TypeAlias = PageTask | FailureTask
-ToReader: TypeAlias = Hello | PageTask | FailureTask | Farewell
+Task: TypeAlias = VisitTask | PageTask | FailureTask
+ToReader: TypeAlias = Hello | VisitTask | PageTask | FailureTask | Farewell
 
 # ---------------------------------------------------------------------- from a reader
 
@@ -123,52 +147,118 @@ class Trouble(msgspec.Struct, array_like=True, tag=2):
     error: str
 
 
-FromReader: TypeAlias = Ready | Answer | Trouble
+class Started(msgspec.Struct, array_like=True, tag=3):
+    """The request of a visit has gone out."""
+
+    number: int
+
+
+class Freed(msgspec.Struct, array_like=True, tag=6):
+    """The host of a visit has answered; the spider takes its time with the page."""
+
+    number: int
+
+
+class Seen(msgspec.Struct, array_like=True, tag=4):
+    """What came of a visit that was answered: the response, with the header fields that are of use to the crawl's process; and,
+    if it was a page, the digest of its body, what is to be kept of it (`Kept`), and what the spider made of it. `is_private`: a
+    host that the user named was found at a private address, so that any may be."""
+
+    number: int
+    fetched: Fetched
+    began_at: float
+    latency: float
+    location: bytes | None
+    retry_after: bytes | None
+    cookies: list[bytes]
+    is_private: bool
+    digest: int = 0
+    kept: tuple[str, bytes] | None = None
+    answer: Answer | None = None
+
+
+class Unseen(msgspec.Struct, array_like=True, tag=5):
+    """What came of a visit that was not answered."""
+
+    number: int
+    kind: str
+    text: str
+    is_passing: bool
+    began_at: float
+
+
+Result: TypeAlias = Answer | Seen | Unseen
+FromReader: TypeAlias = Ready | Answer | Trouble | Started | Freed | Seen | Unseen
 
 encode = msgspec.msgpack.Encoder().encode
 decode_to_reader = msgspec.msgpack.Decoder(ToReader).decode
 decode_from_reader = msgspec.msgpack.Decoder(FromReader).decode
 
-# ---------------------------------------------------------------------- pages and failed requests
+# ---------------------------------------------------------------------- leases, and the tasks with them
 
 
-def page_task(number: int, lease: Lease, page: Page) -> PageTask:
-    """The task of reading a page."""
-    return PageTask(
-        number,
+def sent(lease: Lease) -> SentLease:
+    """A lease as it is sent."""
+    return SentLease(
+        lease.url,
+        lease.method,
+        dict(lease.headers) if lease.headers is not None else None,
+        lease.body,
         lease.callback,
-        page.url,
-        page.status,
-        [part.encode("utf-8", "surrogateescape") for part in chain.from_iterable(page.headers.items())],
-        page.body,
-        page.fetched_at,
-        page.elapsed,
-        page.requested_url,
-        page.redirects,
-        page.depth,
-        page.referrer,
+        lease.priority,
+        lease.requested_url,
+        lease.redirects,
+        lease.depth,
+        lease.referrer,
         _json(lease.context),
     )
 
 
-def page_of(task: PageTask, obedience: Obedience) -> tuple[Lease, Page]:
-    """The page again, and as much of its lease."""
-    texts = iter([part.decode("utf-8", "surrogateescape") for part in task.headers])
-    lease = Lease(
+def lease_of(task: Task) -> Lease:
+    """The lease again, as far as it was sent."""
+    lease = task.lease
+    return Lease(
         id=task.number,
         host=HostKey(""),
-        url=task.url,
-        method="",
-        depth=task.depth,
-        requested_url=task.requested_url,
-        referrer=task.referrer,
-        callback=task.callback,
-        context=_context(task.context),
-        redirects=task.redirects,
+        url=lease.url,
+        method=lease.method,
+        headers=lease.headers,
+        body=lease.body,
+        callback=lease.callback,
+        priority=lease.priority,
+        requested_url=lease.requested_url,
+        redirects=lease.redirects,
+        depth=lease.depth,
+        referrer=lease.referrer,
+        context=_context(lease.context),
     )
+
+
+def visit_task(number: int, lease: Lease, cookies: str | None, *, tells_start: bool, may_be_private: bool) -> VisitTask:
+    """The task of fetching a page and reading it."""
+    return VisitTask(number, sent(lease), cookies, tells_start, may_be_private)
+
+
+def failure_task(number: int, lease: Lease, error: str) -> FailureTask:
+    """The task of hearing of a failure."""
+    return FailureTask(number, sent(lease), error)
+
+
+def page_task(number: int, lease: Lease, page: Page) -> PageTask:
+    """The task of reading a page."""
+    headers = [_bytes(part) for part in chain.from_iterable(page.headers.items())]
+    task = PageTask(number, sent(lease), page.status, headers, page.body, page.fetched_at, page.elapsed)
+    task.lease.url = page.url  # a middleware may have taken it from elsewhere
+    return task
+
+
+def page_of(task: PageTask, obedience: Obedience) -> tuple[Lease, Page]:
+    """The page again, and its lease."""
+    lease = lease_of(task)
+    texts = map(_text, task.headers)
     page = Page(
         lease,
-        url=task.url,
+        url=lease.url,
         status=task.status,
         headers=CIMultiDictProxy(CIMultiDict(zip(texts, texts, strict=True))),
         body=task.body,
@@ -179,36 +269,56 @@ def page_of(task: PageTask, obedience: Obedience) -> tuple[Lease, Page]:
     return lease, page
 
 
-def failure_task(number: int, lease: Lease, error: str) -> FailureTask:
-    """The task of hearing of a failure."""
-    return FailureTask(
-        number,
-        error,
-        lease.requested_url,
-        lease.method,
-        dict(lease.headers) if lease.headers is not None else None,
-        lease.body,
-        lease.callback,
-        lease.priority,
-        _json(lease.context),
-    )
+# ---------------------------------------------------------------------- what came of visits
 
 
-def lease_of(task: FailureTask) -> Lease:
-    """As much of the lease as the spider is told of."""
-    return Lease(
-        id=task.number,
-        host=HostKey(""),
-        url=task.url,
-        method=task.method,
-        depth=0,
-        requested_url=task.url,
-        callback=task.callback,
-        priority=task.priority,
-        headers=task.headers,
-        body=task.body,
-        context=_context(task.context),
-    )
+def seen(number: int, response: Response, answer: Answer | None, *, is_private: bool, keeps_body: bool) -> Seen:
+    """What is told of a response; `answer` is the spider's, if it was a page."""
+    page = response.page
+    fetched = fetched_of(page)
+    if not fetched.content_type.isascii():
+        fetched = replace(fetched, content_type=sendable(fetched.content_type))
+    cookies = list(map(_bytes, page.headers.getall("Set-Cookie", ())))
+    told = (number, fetched, response.began_at, response.latency)
+    if answer is None:
+        return Seen(*told, _field(page, "Location"), _field(page, "Retry-After"), cookies, is_private)
+    kept = keep(page.headers, page.body) if keeps_body and answer.error is None else None
+    return Seen(*told, None, None, cookies, is_private, digest_of(page.body), kept, answer)
+
+
+def headers_of(seen: Seen) -> dict[str, str]:
+    """The header fields that were told, but for cookies."""
+    told = {"Location": seen.location, "Retry-After": seen.retry_after}
+    return {name: _text(value) for name, value in told.items() if value is not None}
+
+
+def cookies_of(seen: Seen) -> list[str]:
+    """What its Set-Cookie fields say."""
+    return list(map(_text, seen.cookies))
+
+
+def visited_of(seen: Seen, answer: Answer) -> Visited:
+    """A page that was read."""
+    return Visited(seen.fetched, harvest_of(answer), seen.digest, Kept(*seen.kept) if seen.kept else None)
+
+
+def sendable(text: str) -> str:
+    """A text without half surrogates, which UTF-8 does not have."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _field(page: Page, name: str) -> bytes | None:
+    value = page.headers.get(name)
+    return None if value is None else _bytes(value)
+
+
+def _bytes(value: str) -> bytes:
+    """A header field's text as its bytes; those that are no UTF-8 are half surrogates in the text."""
+    return value.encode("utf-8", "surrogateescape")
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "surrogateescape")
 
 
 # ---------------------------------------------------------------------- what came of them

@@ -1,10 +1,12 @@
-"""The reader processes of one crawl: who reads which page, and what becomes of it when one of them dies.
+"""The reader processes of one crawl: who visits which page, and what becomes of it when one of them dies.
 
-A page is given to the process that has the least to read, ahead of need, so that none has to wait; but only so much, for it
-is in memory there as well. What a process had not answered when it died is suspect: nobody knows which page it died of, since
-callbacks may take turns, or whether of any. Each of these is given to a process that has nothing else, and fails if that dies
-as well. So a page that kills its reader costs two processes and no other page, a reader that is killed from outside costs
-none, and whatever any page gave counts once: only answers count.
+The slot for a request comes from the limits that everybody keeps to, and is held until the response is with the process that
+asked. Of the connections that a host may have, each process has its share, so that together they never have more.
+
+What a process had not answered when it died is suspect: nobody knows which page it died of, since callbacks may take turns, or
+whether of any. Each of these is given to a process that has nothing else, and fails if that dies as well. So a page that kills
+its reader costs two processes and no other page, a reader that is killed from outside costs none, and whatever any page gave
+counts once: only answers count.
 """
 
 from __future__ import annotations
@@ -12,28 +14,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections import deque
+from collections import Counter, deque
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
+from math import inf
 from typing import TYPE_CHECKING, assert_never
 
 from crawler.callbacks import Reader
 from crawler.errors import SpiderError
 from crawler.items import Harvest
 from crawler.readers import messages
-from crawler.readers.messages import Answer, FailureTask, Farewell, Hello, Ready, Trouble
+from crawler.readers.messages import Answer, FailureTask, Farewell, Freed, Hello, Ready, Seen, Started, Trouble, Unseen
 from crawler.readers.process import ReaderProcess
 from crawler.spider import Spider
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection, Sequence
 
+    from client.limits import Slot
+    from client.origin import HostKey
     from crawler.frontier.protocol import Lease
     from crawler.page import Page
     from crawler.readers.launch import Launches
-    from crawler.readers.messages import Task
+    from crawler.readers.messages import Result, Task
     from crawler.settings import Settings
     from crawler.source import Source
 
@@ -51,14 +56,20 @@ _DEATHS_IN_A_ROW = 5
 _FAREWELL = messages.encode(Farewell())
 
 
+class Orphaned(Exception):
+    """The process that had a task has died before it answered."""
+
+
 @dataclass(slots=True, eq=False)
 class _Job:
-    """A task, who waits for what comes of it, and whether it was with a process that died."""
+    """A task, who waits for what comes of it, the slot of the host that is asked, until that has answered, and whether an earlier
+    try was with a process that died."""
 
     task: Task
     weight: int
-    answer: asyncio.Future[Harvest]
-    is_suspect: bool = False
+    result: asyncio.Future[Result]
+    slot: Slot | None
+    is_suspect: bool
 
 
 class _Place:
@@ -67,6 +78,8 @@ class _Place:
     def __init__(self) -> None:
         self.process: ReaderProcess | None = None
         self.jobs: dict[int, _Job] = {}
+        self.asking: Counter[HostKey] = Counter()
+        """How many requests it has under way to each host."""
         self.weight = 0
         self.deaths = 0
         self.opened = asyncio.Event()
@@ -86,12 +99,32 @@ class _Place:
         self.jobs[job.task.number] = job
         self.weight += job.weight
         self.has_suspect = job.is_suspect
+        if job.slot:
+            self.asking[job.slot.host] += 1
         self.process.channel.send(messages.encode(job.task))
+
+    def settle(self, result: Result) -> None:
+        """A task is done with."""
+        job = self.jobs.pop(result.number)
+        self.weight -= job.weight
+        self.free(job)
+        if not job.result.done():  # else nobody waits any more: the crawl is being cut short
+            job.result.set_result(result)
+
+    def free(self, job: _Job) -> None:
+        """The host has answered."""
+        if slot := job.slot:
+            job.slot = None
+            self.asking[slot.host] -= 1
+            if not self.asking[slot.host]:
+                del self.asking[slot.host]
+            slot.release()
 
     def take_back(self) -> list[_Job]:
         """What the process had not answered, as far as somebody still waits for it."""
-        left = [job for job in self.jobs.values() if not job.answer.done()]
+        left = [job for job in self.jobs.values() if not job.result.done()]
         self.jobs.clear()
+        self.asking.clear()
         self.weight = 0
         self.is_ready = False
         self.process = None
@@ -99,7 +132,7 @@ class _Place:
 
 
 class Readers(Reader):
-    """Has pages read by `processes` processes, each with a spider of its own. Made by `reading`."""
+    """Has pages visited by `processes` processes, each with a spider of its own. Made by `reading`."""
 
     def __init__(self, hello: Hello, launches: Launches, *, processes: int, tells_of_failures: bool) -> None:
         self._hello = messages.encode(hello)
@@ -113,15 +146,23 @@ class Readers(Reader):
     @classmethod
     @asynccontextmanager
     async def reading(
-        cls, spider: Spider, source: Source, settings: Settings, launches: Launches
+        cls,
+        spider: Spider,
+        source: Source,
+        settings: Settings,
+        launches: Launches,
+        *,
+        trusted_hosts: Collection[str] = (),
     ) -> AsyncIterator[Readers]:
-        """All of `settings.processes` but this one, from when their spiders are open until these are closed.
+        """`settings.processes` processes, from when their spiders are open until these are closed. `trusted_hosts` may be at
+        private addresses.
 
         Raises SpiderError when a spider cannot be loaded, opened or closed, or kills whoever reads for it.
         """
-        hello = Hello(source.encoded(), settings, sys.path, logging.getLogger().getEffectiveLevel())
+        level = logging.getLogger().getEffectiveLevel()
+        hello = Hello(source.encoded(), settings, sys.path, level, frozenset(trusted_hosts))
         tells = type(spider).failed is not Spider.failed
-        readers = cls(hello, launches, processes=settings.processes - 1, tells_of_failures=tells)
+        readers = cls(hello, launches, processes=settings.processes, tells_of_failures=tells)
         async with asyncio.TaskGroup() as group:
             keepers = [group.create_task(readers._keep(place)) for place in readers._places]
             for place in readers._places:
@@ -132,31 +173,74 @@ class Readers(Reader):
                 readers._dismiss()
                 await asyncio.wait(keepers)
 
+    async def visit(
+        self, lease: Lease, slot: Slot, cookies: str | None, *, may_be_private: bool, is_suspect: bool
+    ) -> Seen | Unseen:
+        """Have a page fetched, with the host's slot, and read. `may_be_private`: any host may have any address; `is_suspect`: it
+        was tried before, and raised Orphaned.
+
+        Raises SpiderError when that is the end of another process.
+        """
+        task = messages.visit_task(
+            next(self._numbers), lease, cookies, tells_start=slot.is_starting, may_be_private=may_be_private
+        )
+        if not slot.is_starting:
+            slot.started()
+        result = await self._give(task, _TASK_BYTES, slot, is_suspect=is_suspect)
+        assert isinstance(result, Seen | Unseen)
+        return result
+
     async def take(self, lease: Lease, page: Page) -> Harvest:
-        task = messages.page_task(next(self._numbers), lease, page)
-        return await self._read(task, len(page.body) + _TASK_BYTES)
+        return await self._read(
+            messages.page_task(next(self._numbers), lease, page), weight=len(page.body) + _TASK_BYTES
+        )
 
     async def take_failure(self, lease: Lease, error: str) -> Harvest:
         if not self._tells_of_failures:
             return Harvest()
-        return await self._read(messages.failure_task(next(self._numbers), lease, error), _TASK_BYTES)
+        return await self._read(messages.failure_task(next(self._numbers), lease, error), weight=_TASK_BYTES)
 
-    def _read(self, task: Task, weight: int) -> asyncio.Future[Harvest]:
-        job = _Job(task, weight, asyncio.get_running_loop().create_future())
+    async def _read(self, task: Task, *, weight: int) -> Harvest:
+        try:
+            result = await self._give(task, weight)
+        except Orphaned:
+            result = await self._give(task, weight, is_suspect=True)
+        assert isinstance(result, Answer)
+        if result.error is not None:
+            raise SpiderError(result.error)
+        return messages.harvest_of(result)
+
+    def _give(
+        self, task: Task, weight: int, slot: Slot | None = None, *, is_suspect: bool = False
+    ) -> asyncio.Future[Result]:
+        job = _Job(task, weight, asyncio.get_running_loop().create_future(), slot, is_suspect)
         self._waiting.append(job)
         self._deal()
-        return job.answer
+        return job.result
 
     def _deal(self) -> None:
         """Give what waits to those who have room, in order."""
         while self._waiting:
             job = self._waiting[0]
-            if not job.answer.done():
-                place = min(self._places, key=lambda place: place.weight if place.has_room(job) else sys.maxsize)
-                if not place.has_room(job):
+            if not job.result.done():
+                place = self._place_for(job)
+                if place is None:
                     return
                 place.give(job)
             self._waiting.popleft()
+
+    def _place_for(self, job: _Job) -> _Place | None:
+        """Of those who have room, and may have another connection to the host, the one that has least to do."""
+        free = [place for place in self._places if place.has_room(job)]
+        if slot := job.slot:
+            shares = shares_of(slot.host, slot.limit_per_host, len(self._places))
+            within = [
+                place
+                for place, share in zip(self._places, shares, strict=True)
+                if place.asking[slot.host] < share and place in free
+            ]
+            free = within or free  # those who may have one more are dead, or busy with what is suspect
+        return min(free, key=lambda place: place.weight, default=None)
 
     # ------------------------------------------------------------------ processes
 
@@ -177,9 +261,14 @@ class Readers(Reader):
 
     def _hear(self, place: _Place, data: memoryview) -> None:
         match message := messages.decode_from_reader(data):
-            case Answer():
+            case Answer() | Seen() | Unseen():
                 place.deaths = 0
-                self._settle(place, message)
+                place.settle(message)
+            case Started():
+                if slot := place.jobs[message.number].slot:
+                    slot.started()
+            case Freed():
+                place.free(place.jobs[message.number])
             case Ready():
                 place.is_ready = True
                 place.opened.set()
@@ -189,20 +278,10 @@ class Readers(Reader):
                 assert_never(message)
         self._deal()
 
-    def _settle(self, place: _Place, answer: Answer) -> None:
-        job = place.jobs.pop(answer.number)
-        place.weight -= job.weight
-        if job.answer.done():  # nobody waits any more: the crawl is being cut short
-            return
-        if answer.error is None:
-            job.answer.set_result(messages.harvest_of(answer))
-        else:
-            job.answer.set_exception(SpiderError(answer.error))
-
     def _mourn(self, place: _Place, left: list[_Job], how: str) -> None:
         """A process has died: find out for what, and let nothing be lost."""
         place.deaths += 1
-        at = f" at {left[0].task.url}" if len(left) == 1 else ""
+        at = f" at {left[0].task.lease.url}" if len(left) == 1 else ""
         if place.deaths >= _DEATHS_IN_A_ROW:
             raise SpiderError(
                 f"{place.deaths} reader processes in a row died before they had read a page, the last{at}: {how}"
@@ -211,10 +290,9 @@ class Readers(Reader):
         for job in left:
             if job.is_suspect:  # and was alone
                 error = f"{_blamed(job.task)} ended the process that ran it, twice: {how}"
-                job.answer.set_exception(SpiderError(error))
-            job.is_suspect = True
-        self._waiting.extendleft(job for job in reversed(left) if not job.answer.done())
-        self._deal()
+                job.result.set_exception(SpiderError(error))
+            else:
+                job.result.set_exception(Orphaned())
 
     def _dismiss(self) -> None:
         self._is_over = True
@@ -223,5 +301,15 @@ class Readers(Reader):
                 place.process.channel.send(_FAREWELL)
 
 
+def shares_of(host: HostKey, connections: int, places: int) -> Sequence[float]:
+    """How many of the connections that a host may have (0: any number) each of the places may have. They are spread evenly, over
+    as few places as they are; which of these comes first is different with each host."""
+    if not connections:
+        return [inf] * places
+    even, left = divmod(connections, places)
+    first = hash(host)
+    return [even + ((place - first) % places < left) for place in range(places)]
+
+
 def _blamed(task: Task) -> str:
-    return "failed()" if isinstance(task, FailureTask) else f"{task.callback or 'parse'}()"
+    return "failed()" if isinstance(task, FailureTask) else f"{task.lease.callback or 'parse'}()"

@@ -1,5 +1,6 @@
-"""What more processes bring: crawls with one and with more, interleaved, for a spider that looks for links and one that reads
-pages; and what separate crawls of half of the hosts each would bring. `make bench-processes` runs this.
+"""What `--processes` brings: crawls by one process, and by more beside the one that keeps the crawl, interleaved, for a spider that
+looks for links and one that reads pages; and what separate crawls of half of the hosts each would bring. `make bench-processes`
+runs this.
 
 The server shares the cores with them.
 
@@ -90,6 +91,12 @@ PARTS = (
         name="tree",
         title="selectors, documentation",
         site="docs",
+        ways={way: _from_start(_TREE, number) for way, number in _NUMBERS.items()},
+    ),
+    Part(
+        name="heavy-tree",
+        title="selectors, heavier pages",
+        site="heavy",
         ways={way: _from_start(_TREE, number) for way, number in _NUMBERS.items()},
     ),
     Part(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crawler.admission import Admission
 from crawler.outcome import Aside, SetAside, Skip
-from crawler.traps import Thresholds, Traps
+from crawler.traps import Thresholds, Traps, digest_of
 
 SEED = "http://h.example/"
 
@@ -43,9 +43,9 @@ def test_what_a_spider_declares_counts() -> None:
 def test_what_looks_like_a_trap_is_set_aside() -> None:
     admission = Admission(None, 0, Traps(Thresholds(copies=1)))
     admission.extend([SEED])
-    admission.visited(SEED, b"the same", None)
+    admission.visited(SEED, digest_of(b"the same"), None)
     assert admission.refuse(f"{SEED}x/", 1, SEED) is None
-    admission.visited(f"{SEED}x/", b"the same", SEED)
+    admission.visited(f"{SEED}x/", digest_of(b"the same"), SEED)
     refusal = admission.refuse(f"{SEED}x/x/", 2, f"{SEED}x/")
     assert refusal == SetAside(
         Aside.TRAP, "found on a copy of the very page that leads to that copy, number 1 of such copies"

@@ -22,7 +22,7 @@ def alias(
     )
     headers = CIMultiDictProxy(CIMultiDict({"Link": f"<{canonical}>; rel=canonical"}))
     page = Page(lease, url=url, status=200, headers=headers, body=b"", fetched_at=0.0, elapsed=0.0)
-    believed = aliases.of(lease, page, page.directives.canonical)
+    believed = aliases.of(lease, page.url, page.directives.canonical)
     return believed and believed.removeprefix(HOST)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
-from crawler.traps import Thresholds, Traps
+from crawler.traps import Thresholds, Traps, digest_of
 from crawler.web.links import base_of, hrefs
 from crawler.web.urls import normalize, resolve
 
@@ -65,7 +65,7 @@ def test_a_threshold_of_zero_is_never_passed() -> None:
     traps = Traps(Thresholds(repeats=0, url_length=0, dates=0, steps=0, copies=0))
     assert traps.suspicion(HOST + "/a" * 5000, None) is None
     for number in range(100):
-        traps.visited(f"{HOST}/p/{number}", b"the same")
+        traps.visited(f"{HOST}/p/{number}", digest_of(b"the same"))
         assert traps.suspicion(f"{HOST}/p/{number + 1}", f"{HOST}/p/{number}") is None
 
 
@@ -111,7 +111,7 @@ def fetched_until_suspected(traps: Traps, start: str, *links: tuple[str, ...], m
     fetched = []
     url = HOST + start
     for page, (following, *others) in zip(range(most), links, strict=False):
-        traps.visited(url, f"page {page} {url}".encode())
+        traps.visited(url, digest_of(f"page {page} {url}".encode()))
         fetched.append(url)
         for other in others:
             assert traps.suspicion(HOST + other, url, depth=page + 1) is None
@@ -137,7 +137,7 @@ def test_views_of_a_calendar_that_feed_one_another_end() -> None:
     traps = Traps(LOW)
     month, day = "/2024/{:02}/", "/2024/{:02}/01"
     for number in range(1, 12):
-        traps.visited(HOST + month.format(number), str(number).encode())
+        traps.visited(HOST + month.format(number), digest_of(str(number).encode()))
         suspicions = [
             traps.suspicion(HOST + path, HOST + month.format(number))
             for path in (day.format(number), f"/login?to=%2F2024%2F{number:02}", month.format(number + 1))
@@ -160,7 +160,7 @@ def test_a_pattern_as_wide_as_you_like_does_not() -> None:
     traps = Traps(LOW)
     for number in range(1, 200):
         page = f"{HOST}/thing/{number}"
-        traps.visited(page, str(number).encode())
+        traps.visited(page, digest_of(str(number).encode()))
         for near in range(2 * number, 2 * number + 2):
             assert traps.suspicion(f"{HOST}/thing/{near}", page, depth=near.bit_length()) is None
 
@@ -172,11 +172,11 @@ def test_a_list_with_something_on_it_does_not_end() -> None:
 
 def test_things_on_a_list_are_no_pattern_of_a_trap() -> None:
     traps = Traps(LOW)
-    traps.visited(f"{HOST}/list", b"list")
+    traps.visited(f"{HOST}/list", digest_of(b"list"))
     for number in range(100):
         assert traps.suspicion(f"{HOST}/thing/{number}", f"{HOST}/list") is None
     for number in range(100):
-        traps.visited(f"{HOST}/thing/{number}", str(number).encode())
+        traps.visited(f"{HOST}/thing/{number}", digest_of(str(number).encode()))
     assert traps.suspicion(f"{HOST}/thing/100", f"{HOST}/list") is None
 
 
@@ -185,13 +185,13 @@ def test_what_a_spider_asks_for_alone_is_its_own_affair() -> None:
     traps = Traps(LOW)
     for number in range(100):
         page = f"{HOST}/api?page={number}"
-        traps.visited(page, b"the same")
+        traps.visited(page, digest_of(b"the same"))
         assert traps.suspicion(f"{HOST}/api?page={number + 1}", page, is_alone=True) is None
     assert traps.suspicion(f"{HOST}/a/a/a/a", page, is_alone=True)
     traps = Traps(LOW)
     for number in range(100):
         page = f"{HOST}/list?page={number}"
-        traps.visited(page, str(number).encode())
+        traps.visited(page, digest_of(str(number).encode()))
         assert traps.suspicion(f"{HOST}/thing/{number}", page, is_alone=True) is None
         assert traps.suspicion(f"{HOST}/list?page={number + 1}", page) is None
 
@@ -207,20 +207,20 @@ def test_copies_told_apart_by_their_queries_end_wherever_they_are_found() -> Non
     """Each page asks visitors to log in, to come back to it."""
     traps = Traps(LOW)
     for number in range(LOW.copies):
-        traps.visited(f"{HOST}/login?to={number}", b"the same")
+        traps.visited(f"{HOST}/login?to={number}", digest_of(b"the same"))
         assert traps.suspicion(f"{HOST}/login?to=x{number}", f"{HOST}/list") is None
-    traps.visited(f"{HOST}/login?to=last", b"the same")
+    traps.visited(f"{HOST}/login?to=last", digest_of(b"the same"))
     assert traps.suspicion(f"{HOST}/login?to=after", f"{HOST}/list")
     assert traps.suspicion(f"{HOST}/search?to=after", f"{HOST}/list") is None
     assert traps.suspicion("http://other.example/login?to=after", f"{HOST}/list") is None
-    traps.visited(f"{HOST}/login?to=queued", b"another")
+    traps.visited(f"{HOST}/login?to=queued", digest_of(b"another"))
     assert traps.suspicion(f"{HOST}/login?to=again", f"{HOST}/list") is None
 
 
 def test_copies_told_apart_by_their_paths_do_not_end() -> None:
     traps = Traps(LOW)
     for number in range(100):
-        traps.visited(f"{HOST}/thing/{number}", b"nothing to say")
+        traps.visited(f"{HOST}/thing/{number}", digest_of(b"nothing to say"))
         assert traps.suspicion(f"{HOST}/thing/x{number}", f"{HOST}/list") is None
 
 
@@ -229,7 +229,7 @@ def test_a_pattern_of_copies_that_lead_somewhere_does_not_end() -> None:
     traps = Traps(LOW)
     for number in range(100):
         page = f"{HOST}/{number}/"
-        traps.visited(page, b"<a href=contents.html>", f"{HOST}/list")
+        traps.visited(page, digest_of(b"<a href=contents.html>"), f"{HOST}/list")
         assert traps.suspicion(f"{page}contents.html", page) is None
         assert traps.suspicion(f"{HOST}/{number + 1}/", f"{HOST}/list") is None
 
@@ -237,13 +237,13 @@ def test_a_pattern_of_copies_that_lead_somewhere_does_not_end() -> None:
 def test_a_page_that_leads_to_itself_under_ever_other_names_ends() -> None:
     traps = Traps(LOW)
     path = "/"
-    traps.visited(HOST + path, b"<a href=x/><a href=y/>")
+    traps.visited(HOST + path, digest_of(b"<a href=x/><a href=y/>"))
     for step in "xyx":
         assert traps.suspicion(f"{HOST}{path}{step}/", HOST + path) is None
-        traps.visited(f"{HOST}{path}{step}/", b"<a href=x/><a href=y/>", HOST + path)
+        traps.visited(f"{HOST}{path}{step}/", digest_of(b"<a href=x/><a href=y/>"), HOST + path)
         path += f"{step}/"
     assert traps.suspicion(f"{HOST}{path}y/", HOST + path)
-    traps.visited("http://other.example/", b"<a href=x/><a href=y/>", HOST + path)
+    traps.visited("http://other.example/", digest_of(b"<a href=x/><a href=y/>"), HOST + path)
     assert traps.suspicion("http://other.example/x/", "http://other.example/") is None
 
 
@@ -252,7 +252,7 @@ def test_nothing_is_an_error(path: str, query: str, body: bytes) -> None:
     url = normalize(f"{HOST}/{path}?{query}")
     traps = Traps(Thresholds(1, 100, 1, 1, 1))
     for _ in range(4):
-        traps.visited(url, body, url)
+        traps.visited(url, digest_of(body), url)
         traps.suspicion(url, url)
 
 
@@ -262,7 +262,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     traps = Traps(LOW)
     for number in range(100):
         host = f"http://h{number}.example"
-        traps.visited(f"{host}/{number}", str(number).encode())
+        traps.visited(f"{host}/{number}", digest_of(str(number).encode()))
         traps.suspicion(f"{host}/?sid=0123456789abcdef", f"{host}/{number}")
     kept = (traps._records, traps._pages, traps._bodies, traps._sessions)
     assert [len(one) for one in kept] == [10] * len(kept)
@@ -283,7 +283,7 @@ def test_real_sites_lose_nothing(corpus_root: Path) -> None:
         if not file.is_file():
             continue
         body = file.read_bytes()
-        traps.visited(url, body, seen[url])
+        traps.visited(url, digest_of(body), seen[url])
         if file.suffix not in (".html", ".htm"):
             continue
         document = LexborHTMLParser(body)

@@ -144,16 +144,17 @@ def test_a_crawl_whose_readers_are_killed_ends_like_an_undisturbed_one(
     trial.run("calm")
     requests = len(server.journal())
     process = trial.command.start(*trial.arguments("disturbed", "--processes", "2"))
-    moment = requests
+    moment, killed = requests, 0
     for _ in range(4):
         moment += dice.randint(40, requests // 5)
         assert server.wait(lambda journal, moment=moment: len(journal) >= moment)  # type: ignore[misc]
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
         for reader in children.split():
             os.kill(int(reader), signal.SIGKILL)
+            killed += 1
     ended = finish(process)
     assert ended.code == FINISHED, ended.err
-    assert ended.err.count("it was killed by SIGKILL; another one takes its place") == 4
+    assert ended.err.count("it was killed by SIGKILL; another one takes its place") == killed >= 4
     check_invariants(trial.state("disturbed"))
     assert trial.outcome("disturbed") == trial.outcome("calm")
 

@@ -109,9 +109,10 @@ def crawl(command: Command, web: Web, *options: str) -> list[Asked]:
         return server.journal()
 
 
-def test_no_host_is_asked_more_at_once_or_sooner_than_promised(command: Command) -> None:
+@pytest.mark.parametrize("processes", ["1", "3"])
+def test_no_host_is_asked_more_at_once_or_sooner_than_promised(command: Command, processes: str) -> None:
     """Redirects between hosts, retries and robots.txt included."""
-    journal = crawl(command, Web(20, slowness=0.5))
+    journal = crawl(command, Web(20, slowness=0.5), "--processes", processes)
     hosts = by_host(journal)
     assert len(hosts) == 20
     for host, asked in hosts.items():
@@ -128,9 +129,10 @@ def test_no_host_is_asked_more_at_once_or_sooner_than_promised(command: Command)
     assert {target: targets.count(target) for target in set(targets)} == expected
 
 
-def test_a_busy_host_is_left_alone_for_as_long_as_it_asks(command: Command) -> None:
+@pytest.mark.parametrize("processes", ["1", "3"])
+def test_a_busy_host_is_left_alone_for_as_long_as_it_asks(command: Command, processes: str) -> None:
     """Retry-After holds the whole host back, not only the page that was refused."""
-    for asked in by_host(crawl(command, Web(4))).values():
+    for asked in by_host(crawl(command, Web(4), "--processes", processes)).values():
         refused = next(number for number, one in enumerate(asked) if one.target == "/busy")
         # One more may have been on its way when the answer came.
         later = [one for one in asked[refused + 1 :] if one.at - asked[refused].at > DELAY + SLACK]

@@ -64,7 +64,7 @@ async def test_a_signal_to_all_lets_pages_end_and_ends_all(
         arguments = ("run", site.url, "--no-robots", "--state", "s.crawl", "-o", "out.jsonl", "--processes", "3")
         process = command.start(*arguments, wrapper=IN_A_GROUP)
         await gate.is_asked.wait()
-        assert len(readers_of(process)) == 2
+        assert len(readers_of(process)) == 3
         os.killpg(process.pid, number)
         await said(process, "stopping: pages under way are finished first")
         gate.may_answer.set()
@@ -108,11 +108,12 @@ async def test_no_reader_outlives_the_crawl_not_even_one_that_never_returns(
         process = command.start(*arguments, wrapper=IN_A_GROUP)
         assert process.stdout is not None
         assert await asyncio.to_thread(process.stdout.readline) == "stuck\n"
-        (reader,) = readers_of(process)
+        readers = readers_of(process)
         while process.poll() is None:  # signals that come before the last was handled count once
             os.killpg(process.pid, number) if number == signal.SIGINT else process.kill()
             await asyncio.to_thread(os.sched_yield)
-        await gone(reader)
+        for reader in readers:
+            await gone(reader)
         assert (await ended(process)).code == (3 if number == signal.SIGINT else -signal.SIGKILL)
         status = json.loads((await crawl("status", "stuck.crawl", "--json")).out)
         assert (status["state"], status["urls"]["leased"]) == ("paused", 1), "the page is not lost"
@@ -123,8 +124,7 @@ async def test_a_reader_that_is_killed_is_replaced(command: Command, tmp_path: P
     async with serve(gate) as site:
         process = command.start("run", site.url, "--no-robots", "-o", "out.jsonl", "--processes", "2")
         await gate.is_asked.wait()
-        (reader,) = readers_of(process)
-        os.kill(reader, signal.SIGKILL)
+        os.kill(readers_of(process)[0], signal.SIGKILL)
         heard = await said(process, "reader process died")
         assert "it was killed by SIGKILL; another one takes its place" in heard
         gate.may_answer.set()

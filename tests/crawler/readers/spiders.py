@@ -114,6 +114,45 @@ class Whereabouts(Spider):
         self._note("closed")
 
 
+class Follower(Spider):
+    """Follows everything, wherever it leads, and says what it saw."""
+
+    scope = "any"
+
+    def parse(self, page: Page) -> Iterator[Any]:
+        yield {"url": page.url, "title": page.title}
+        yield page.follow_all()
+
+
+class Faulty(Follower):
+    """Asks for something in a way in which nothing can be asked for."""
+
+    def start(self) -> Iterator[Request]:
+        for url in self.start_urls:
+            yield Request(url)
+            yield Request(f"{url}odd", headers={"X-Odd": "two\r\nlines"})
+
+
+class Patient(Spider):
+    """Takes its time with each page until it has seen the last."""
+
+    pages: int = 2
+
+    async def opened(self) -> None:
+        self._seen = 0
+        self._have_seen_all = asyncio.Event()
+
+    async def parse(self, page: Page) -> AsyncIterator[Any]:
+        if page.depth == 0:
+            yield page.follow_all()
+            return
+        self._seen += 1
+        if self._seen == self.pages:
+            self._have_seen_all.set()
+        await self._have_seen_all.wait()
+        yield {"url": page.url}
+
+
 class Unopened(Spider):
     async def opened(self) -> None:
         raise LookupError("no model")

@@ -11,16 +11,25 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from crawler import Crawl, Report, Settings, Spider
+from client.origin import HostKey
+from crawler import Crawl, Report, Request, Settings, Spider
 from crawler.errors import SpiderError, UsageError
+from crawler.frontier.kept import kept_pages
+from crawler.frontier.statefile import StateFile
+from crawler.readers.pool import shares_of
 from crawler.source import Source
 from tests.crawler.readers.spiders import (
     Abandoned,
     Everything,
+    Faulty,
+    Follower,
     KilledByFailure,
     Killer,
     Particular,
+    Patient,
     Unclosed,
     Unopened,
     Whereabouts,
@@ -30,6 +39,10 @@ from tests.sites import Reply, page, redirect, serve
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from crawler.fetcher import Fetch
+    from crawler.frontier.protocol import Lease
+
+SPIDERS = __file__.replace("test_readers", "spiders")
 QUICK: dict[str, Any] = {"robots": False, "retry_wait": 0.01, "commit_interval": 0.01, "per_host": 16}
 NAMES = [f"page-{number}" for number in range(30)]
 SITE = {"/": page("Home", *NAMES), **{f"/{name}": page(name) for name in NAMES}}
@@ -39,7 +52,9 @@ async def crawl(
     state: Path, spider: Spider, processes: int = 2, source: Source | None = None, **settings: Any
 ) -> Report:
     async with asyncio.timeout(60):
-        return await Crawl(spider, Settings(processes=processes, **QUICK, **settings), state=state, source=source).run()
+        return await Crawl(
+            spider, Settings(processes=processes, **{**QUICK, **settings}), state=state, source=source
+        ).run()
 
 
 def ask(state: Path, sql: str) -> list[tuple[Any, ...]]:
@@ -105,11 +120,14 @@ async def test_who_does_what(tmp_path: Path) -> None:
         report = await crawl(tmp_path / "test", Whereabouts(start_urls=[f"{site.url}/"], log=log))
     assert report.finished
     done = [line.split() for line in log.read_text().splitlines()]
-    assert [what for what, _ in done] == ["start", "opened", "parse", "failed", "closed"]
-    (reader,) = {int(number) for what, number in done if what != "start"}
-    assert reader != os.getpid() == int(done[0][1])
-    with pytest.raises(ProcessLookupError):
-        os.kill(reader, 0)
+    assert [what for what, _ in done] == ["start", *["opened"] * 2, "parse", "failed", *["closed"] * 2]
+    assert int(done[0][1]) == os.getpid()
+    readers = {int(number) for what, number in done if what == "opened"}
+    assert len(readers) == 2
+    assert {int(number) for _, number in done[1:]} == readers
+    for reader in readers:
+        with pytest.raises(ProcessLookupError):
+            os.kill(reader, 0)
 
 
 async def test_a_cancelled_task_of_the_spiders_own_fails_its_page(tmp_path: Path) -> None:
@@ -117,6 +135,108 @@ async def test_a_cancelled_task_of_the_spiders_own_fails_its_page(tmp_path: Path
         report = await crawl(tmp_path / "test", Abandoned(start_urls=[f"{site.url}/"]))
     assert report.finished
     assert "CancelledError" in report.stats.last_error
+
+
+# Requests, as the one crawl makes them
+
+
+async def test_cookies_are_those_of_the_crawl_whoever_asks(tmp_path: Path) -> None:
+    site = {
+        "/": (200, {"Set-Cookie": "visit=1; Path=/"}, page("Home", *NAMES)[2]),
+        **{f"/{name}": page(name) for name in NAMES},
+    }
+    async with serve(site) as server:
+        await crawl(tmp_path / "test", Follower(start_urls=[f"{server.url}/"]), processes=3)
+        assert [visit.headers.get("cookie") for visit in server.log] == [None, *["visit=1"] * len(NAMES)]
+        await crawl(tmp_path / "test", Follower(start_urls=[f"{server.url}/again"]), processes=2)
+        assert server.log[-1].headers["cookie"] == "visit=1", "the next run has them, too"
+
+
+async def test_a_requests_own_cookies_go_with_those_of_the_crawl(tmp_path: Path) -> None:
+    site = {"/": (200, {"Set-Cookie": "a=site; Path=/"}, page("Home", "/moved")[2]), "/moved": redirect("/b")}
+
+    class Seeds(Follower):
+        def start(self) -> list[Request]:
+            return [Request(f"{server.url}/"), Request(f"{server.url}/b", headers={"Cookie": "b=own"}, priority=-1)]
+
+    async with serve(site) as server:
+        source = Source(f"{SPIDERS}:Follower")
+        await crawl(tmp_path / "test", Seeds(), source=source, per_host=1)
+    sent = [visit.headers.get("cookie", "") for visit in server.log if visit.path == "/b"]
+    assert {frozenset(cookies.split("; ")) for cookies in sent} == {frozenset(["a=site", "b=own"])}
+
+
+async def test_failures_are_told_apart_whoever_asks(tmp_path: Path) -> None:
+    site = {
+        "/": page("Home", "http://127.0.0.1:1/closed", "/busy", "/away"),
+        "/busy": (503, {"Retry-After": "0"}, ""),
+        "/away": redirect("mailto:somebody"),
+    }
+    async with serve(site) as server:
+        await crawl(tmp_path / "test", Follower(start_urls=[f"{server.url}/"]), max_attempts=2)
+    errors = {name: error.partition(" ")[0] for name, error in failures(tmp_path / "test").items()}
+    assert errors == {"closed": "connect:", "busy": "http:", "away": "redirect:"}
+    assert server.paths.count("/busy") == 2
+
+
+async def test_what_cannot_be_asked_costs_one_page_whoever_asks(tmp_path: Path) -> None:
+    async with serve(SITE) as site:
+        for processes in (1, 2):
+            await crawl(tmp_path / f"{processes}", Faulty(start_urls=[f"{site.url}/"]), processes)
+    assert list(failures(tmp_path / "1")) == ["odd"]
+    assert failures(tmp_path / "1")["odd"].startswith("internal: ")
+    assert failures(tmp_path / "2") == failures(tmp_path / "1")
+    assert site.paths.count("/") == 2
+
+
+async def test_a_private_seed_opens_the_guard_of_every_process(tmp_path: Path) -> None:
+    """Not only that of the process which found it to be private."""
+    async with serve({"/": page("Home")}, host="0.0.0.0") as site:
+        others = [f"http://127.0.0.{number}:{site.port}/" for number in range(2, 20)]
+        async with serve({"/": page("Home", *others)}) as first:
+            report = await crawl(tmp_path / "test", Follower(start_urls=[f"{first.url}/"]), processes=3)
+    assert report.stats.done == 1 + len(others), failures(tmp_path / "test")
+
+
+async def test_middlewares_stand_around_every_fetch_and_others_read(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def note(lease: Lease, fetch: Fetch) -> Any:
+        asked.append(lease.url)
+        return await fetch(lease)
+
+    async with serve(SITE) as site, asyncio.timeout(60):
+        log = tmp_path / "log"
+        settings = Settings(processes=2, **QUICK)
+        spider = Whereabouts(start_urls=[f"{site.url}/"], log=log)
+        report = await Crawl(spider, settings, state=tmp_path / "test", middlewares=[note]).run()
+    assert report.stats.done == len(asked) == len(SITE)
+    parsed = [int(line.split()[1]) for line in log.read_text().splitlines() if line.startswith("parse")]
+    assert len(parsed) == len(SITE)
+    assert os.getpid() not in parsed
+
+
+async def test_bodies_are_kept_whoever_fetches(tmp_path: Path) -> None:
+    site = {**SITE, "/page-0": (200, {"X-Odd": "caf\xe9", "Content-Type": "text/html"}, b"<p>\xff")}
+    async with serve(site) as server:
+        await crawl(tmp_path / "test", Follower(start_urls=[f"{server.url}/"]), keep_bodies=True)
+    kept = {found.url.rpartition("/")[2]: found for _, found in kept_pages(StateFile(tmp_path / "test"))}
+    assert len(kept) == len(SITE)
+    assert kept["page-0"].body == b"<p>\xff"
+    assert kept["page-1"].title == "page-1"
+
+
+async def test_a_host_is_free_while_a_spider_takes_its_time(tmp_path: Path) -> None:
+    async with serve({"/": page("Home", "/a", "/b", "/c"), **{f"/{name}": page(name) for name in "abc"}}) as site:
+        report = await crawl(tmp_path / "test", Patient(start_urls=[f"{site.url}/"], pages=3), per_host=1)
+    assert report.stats.items == 3
+
+
+@given(st.text(), st.integers(1, 100), st.integers(1, 20))
+def test_all_connections_of_a_host_are_shared_evenly(host: str, connections: int, places: int) -> None:
+    shares = shares_of(HostKey(host), connections, places)
+    assert sum(shares) == connections
+    assert max(shares) - min(shares) <= 1
 
 
 # Death
@@ -139,7 +259,7 @@ async def test_the_death_of_a_reader_costs_the_page_it_was_at(
         with caplog.at_level(logging.WARNING):
             report = await crawl(tmp_path / "test", spider)
     assert report.finished
-    assert len(site.log) == len(SITE), "no page is fetched twice"
+    assert set(site.paths) == set(SITE)
     assert failures(tmp_path / "test") == dict.fromkeys(
         ["page-5", "page-20"], f"spider: parse() ended the process that ran it, twice: {told}"
     )
@@ -204,7 +324,7 @@ async def test_a_spider_that_readers_cannot_make_is_refused_before_anything_is_b
 
 async def test_a_source_makes_any_spider(tmp_path: Path) -> None:
     async with serve({"/": page("Home")}) as site:
-        source = Source(f"{__file__.replace('test_readers', 'spiders')}:Particular", {"site": f"{site.url}/"})
+        source = Source(f"{SPIDERS}:Particular", {"site": f"{site.url}/"})
         await crawl(tmp_path / "test", Particular(f"{site.url}/"), source=source)
     assert items(tmp_path / "test") == [{"url": f"{site.url}/"}]
 

@@ -1,0 +1,125 @@
+"""One exchange with a host: a request, and the response to it, or why there is none. Nothing is made of either here."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from multidict import CIMultiDict
+from yarl import URL
+
+from client import ClientError, ClientSession, ClientTimeout
+from client.request import merge_cookies
+from crawler.outcome import Fetched
+from crawler.page import Page
+from crawler.retries import Failure, failure_of
+from crawler.web.urls import origin_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from client import BaseConnector, TraceConfig
+    from client.abc import AbstractCookieJar
+    from crawler.frontier.protocol import Lease
+    from crawler.settings import Settings
+    from crawler.web.directives import Obedience
+
+_HEADERS = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+_CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
+
+
+class Response(NamedTuple):
+    """What came, of whatever status: `began_at` on the monotonic clock, `latency` the seconds until its head was there."""
+
+    page: Page
+    began_at: float
+    latency: float
+
+
+class NoResponse(NamedTuple):
+    """Nothing came, or nothing that could be read to its end."""
+
+    failure: Failure
+    began_at: float
+
+
+def open_session(
+    settings: Settings,
+    connector: BaseConnector,
+    jar: AbstractCookieJar,
+    *,
+    connector_owner: bool = True,
+    trace_configs: Sequence[TraceConfig] = (),
+) -> ClientSession:
+    """A session that asks as the settings have it."""
+    return ClientSession(
+        connector=connector,
+        connector_owner=connector_owner,
+        cookie_jar=jar,
+        headers={"User-Agent": settings.user_agent, **_HEADERS},
+        timeout=ClientTimeout(
+            total=settings.total_timeout, sock_connect=settings.connect_timeout, sock_read=settings.read_timeout
+        ),
+        max_body_bytes=settings.max_body_bytes,
+        trace_configs=trace_configs,
+    )
+
+
+async def exchange(
+    session: ClientSession,
+    lease: Lease,
+    obedience: Obedience,
+    *,
+    cookies: str | None = None,
+    trace_request_ctx: object = None,
+) -> Response | NoResponse:
+    """Ask for what is leased; redirects are not followed. `cookies` are sent besides those in the session's jar."""
+    began_at = time.monotonic()
+    try:
+        async with session.request(
+            lease.method,
+            URL(lease.url, encoded=True),
+            headers=_headers_of(lease, cookies),
+            data=lease.body,
+            allow_redirects=False,
+            trace_request_ctx=trace_request_ctx,
+        ) as response:
+            latency = time.monotonic() - began_at
+            body = await response.read()
+    except ClientError as error:
+        return NoResponse(failure_of(error), began_at)
+    page = Page(
+        lease,
+        url=lease.url,
+        status=response.status,
+        headers=response.headers,
+        body=body,
+        fetched_at=time.time(),
+        elapsed=time.monotonic() - began_at,
+        obedience=obedience,
+    )
+    return Response(page, began_at, latency)
+
+
+def fetched_of(page: Page) -> Fetched:
+    """What the crawl file has of a page."""
+    return Fetched(
+        status=page.status,
+        final_url=page.url,
+        content_type=page.content_type,
+        size=len(page.body),
+        elapsed=page.elapsed,
+        fetched_at=page.fetched_at,
+    )
+
+
+def _headers_of(lease: Lease, cookies: str | None) -> Mapping[str, str] | None:
+    """The request's own headers; behind a redirect to another origin without its credentials."""
+    headers = lease.headers
+    if headers and lease.redirects and origin_of(lease.url) != origin_of(lease.requested_url):
+        headers = {name: value for name, value in headers.items() if name.lower() not in _CREDENTIALS}
+    if cookies is None:
+        return headers
+    together = CIMultiDict(headers or {})
+    together["Cookie"] = merge_cookies(together.get("Cookie"), cookies) or cookies
+    return together

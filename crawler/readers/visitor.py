@@ -1,0 +1,77 @@
+"""Visits by readers: they fetch and read, and what becomes of their requests is decided here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from yarl import URL
+
+from crawler.errors import SpiderError
+from crawler.outcome import Failed
+from crawler.readers import messages
+from crawler.readers.messages import Unseen
+from crawler.readers.pool import Orphaned
+from crawler.retries import Failure
+from crawler.visitor import Visited, Visitor, spoilt
+
+if TYPE_CHECKING:
+    from client import AddressGuard, CookieJar
+    from client.limits import HostLimits
+    from crawler.fetcher import Fetcher, Unfit
+    from crawler.frontier.protocol import Lease
+    from crawler.items import Harvest
+    from crawler.readers.messages import Seen
+    from crawler.readers.pool import Readers
+
+
+class RemoteVisitor(Visitor):
+    """Has others fetch and read. `limits`, `jar` and `guard` are those of everybody; `fetcher` says what becomes of requests."""
+
+    def __init__(
+        self, readers: Readers, fetcher: Fetcher, *, limits: HostLimits, jar: CookieJar, guard: AddressGuard
+    ) -> None:
+        self._readers = readers
+        self._fetcher = fetcher
+        self._limits = limits
+        self._jar = jar
+        self._guard = guard
+
+    async def visit(self, lease: Lease) -> Visited | Unfit:
+        try:
+            try:
+                came = await self._ask(lease)
+            except Orphaned:
+                came = await self._ask(lease, is_suspect=True)
+        except SpiderError as error:
+            return Failed(error=f"spider: {error}", final_url=lease.url)
+        if isinstance(came, Unseen):
+            return self._fetcher.missed(lease, Failure(came.kind, came.text, came.is_passing), came.began_at)
+        return self._conclude(lease, came)
+
+    async def _ask(self, lease: Lease, *, is_suspect: bool = False) -> Seen | Unseen:
+        slot = self._limits.acquire_nowait(lease.host) or await self._limits.acquire(lease.host)
+        try:
+            cookies = self._jar.cookie_header(URL(lease.url, encoded=True)) if len(self._jar) else None
+            return await self._readers.visit(
+                lease, slot, cookies, may_be_private=self._guard.is_open, is_suspect=is_suspect
+            )
+        finally:
+            slot.release()
+
+    async def tell(self, lease: Lease, error: str) -> Harvest:
+        return await self._readers.take_failure(lease, error)
+
+    def _conclude(self, lease: Lease, seen: Seen) -> Visited | Unfit:
+        """What becomes of a request that was answered."""
+        if seen.is_private:
+            self._guard.open()
+        if seen.cookies:
+            self._jar.store(messages.cookies_of(seen), URL(lease.url, encoded=True))
+        answer = seen.answer
+        if answer is None:
+            headers = messages.headers_of(seen)
+            return self._fetcher.turned_away(lease, seen.fetched, headers, seen.began_at, seen.latency)
+        self._fetcher.met(lease, seen.began_at, seen.latency)
+        if answer.error is not None:
+            return spoilt(seen.fetched, answer.error)
+        return messages.visited_of(seen, answer)

@@ -1,0 +1,73 @@
+"""A visit to a page: it is fetched, and the spider has it. By this process alone; `crawler.readers` has others do it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
+
+from crawler.exchange import fetched_of
+from crawler.fetcher import failed_with
+from crawler.page import Page
+from crawler.spider import explain
+from crawler.traps import digest_of
+
+if TYPE_CHECKING:
+    from crawler.callbacks import Reader
+    from crawler.fetcher import Fetcher, Unfit
+    from crawler.frontier.protocol import Lease
+    from crawler.items import Harvest
+    from crawler.outcome import Failed, Fetched
+    from crawler.store import Kept
+
+
+class Visited(Struct, frozen=True):
+    """A page that was fetched and read. `digest` is that of its body (crawler/traps.py), `kept` what is to be kept of it."""
+
+    fetched: Fetched
+    harvest: Harvest
+    digest: int
+    kept: Kept | None = None
+
+
+class Visitor(Protocol):
+    """Whoever goes to see what is leased."""
+
+    async def visit(self, lease: Lease) -> Visited | Unfit:
+        """What the page gave; or what becomes of a request that has brought none, or one that the spider raises on."""
+
+    async def tell(self, lease: Lease, error: str) -> Harvest:
+        """What the spider gives when it is told that a request has failed for good. Raises whatever the spider raises, and
+        SpiderError."""
+
+
+class OwnVisitor(Visitor):
+    """Fetches by itself, and has a reader read what it has fetched. With `keeps_bodies`, they are to be kept."""
+
+    def __init__(self, fetcher: Fetcher, reader: Reader, *, keeps_bodies: bool = False) -> None:
+        self._fetcher = fetcher
+        self._reader = reader
+        self._keeps_bodies = keeps_bodies
+
+    async def visit(self, lease: Lease) -> Visited | Unfit:
+        page = await self._fetcher.fetch(lease)
+        if not isinstance(page, Page):
+            return page
+        try:
+            harvest = await self._reader.take(lease, page)
+        except Exception as error:  # a spider may raise anything: the page fails, the crawl goes on
+            return spoilt(fetched_of(page), explain(error))
+        kept = None
+        if self._keeps_bodies:
+            from crawler.store import keep  # and with it zstd and hashlib: most crawls keep no bodies
+
+            kept = keep(page.headers, page.body)
+        return Visited(fetched_of(page), harvest, digest_of(page.body), kept)
+
+    async def tell(self, lease: Lease, error: str) -> Harvest:
+        return await self._reader.take_failure(lease, error)
+
+
+def spoilt(fetched: Fetched, raised: str) -> Failed:
+    """What becomes of a page on which the spider raised."""
+    return failed_with(fetched, f"spider: {raised}")
