@@ -103,9 +103,9 @@ class Traps:
     def __init__(self, thresholds: Thresholds = Thresholds()) -> None:  # noqa: B008 - it cannot change
         self._thresholds = thresholds
         self._records: OrderedDict[Kind, _Record] = OrderedDict()
-        self._pages: OrderedDict[int, int] = OrderedDict()  # by URL, the digest of its body
-        self._bodies: OrderedDict[int, int] = OrderedDict()  # by digest, how many of its pages were echoes
-        self._sessions: OrderedDict[int, int] = OrderedDict()  # by URL without its session, the whole
+        self._pages = _Latest(_BODIES_KEPT)  # by URL, the digest of its body
+        self._bodies = _Latest(_BODIES_KEPT)  # by digest, how many of its pages were echoes
+        self._sessions = _Latest(2 * _SESSIONS_KEPT)  # by URL without its session, the whole
         self._copied: set[Kind] = set()
         self._page: str | None = None
         self._page_kind: Kind | None = None
@@ -121,8 +121,8 @@ class Traps:
             self._count(self._page_kind, is_copy=echoes is not None and "?" in url)
         if found_on and self._pages.get(hash(found_on)) == digest:
             self._page_echoes = echoes = (echoes or 0) + 1
-        _put(self._bodies, digest, echoes or 0, _BODIES_KEPT)
-        _put(self._pages, hash(url), digest, _BODIES_KEPT)
+        self._bodies.put(digest, echoes or 0)
+        self._pages.put(hash(url), digest)
 
     def _count(self, kind: Kind, *, is_copy: bool) -> None:
         record, most = self._record(kind), self._thresholds.copies
@@ -164,9 +164,9 @@ class Traps:
         if session is None:
             return None
         bare = xxh3_64_intdigest((url[: session.start()] + url[session.end() :]).encode())
-        if self._sessions.get(bare, hash(url)) != hash(url):
+        if self._sessions.get(bare) not in (None, hash(url)):
             return "found before, with another session id"
-        _put(self._sessions, bare, hash(url), _SESSIONS_KEPT)
+        self._sessions.put(bare, hash(url))
         return None
 
     def _more_of_the_same(self, url: str, depth: int, found_on: str) -> str | None:
@@ -223,11 +223,29 @@ class Traps:
         return record
 
 
-def _put(store: OrderedDict[int, int], key: int, value: int, most: int) -> None:
-    """Keep a value, and of all only so many."""
-    store[key] = value
-    if len(store) > most:
-        store.popitem(last=False)
+class _Latest:
+    """Numbers by numbers: at most `most`, and the latest half of them for certain. When the new ones are so many, they become the
+    old ones, and those are forgotten: one `OrderedDict` would forget the oldest alone, but takes three times the memory.
+    """
+
+    __slots__ = ("_most_new", "_new", "_old")
+
+    def __init__(self, most: int) -> None:
+        self._most_new = most // 2
+        self._new: dict[int, int] = {}
+        self._old: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._new) + len(self._old)
+
+    def get(self, key: int) -> int | None:
+        found = self._new.get(key)
+        return self._old.get(key) if found is None else found
+
+    def put(self, key: int, value: int) -> None:
+        if len(self._new) >= self._most_new:
+            self._old, self._new = self._new, {}
+        self._new[key] = value
 
 
 def _kind_of(url: str) -> Kind | None:

@@ -27,9 +27,10 @@ _OVER_BUDGET = SetAside(Aside.BUDGET)
 
 _ANY_NUMBER = 1 << 62
 
-_LATELY = 10_000
+_LATELY = 4_900
 """Of so many links, the latest, it is known by their URLs that they were seen: what a site's template links to from each page.
-Memory has to be bounded, so those of more than `_LONGEST` characters are left out."""
+Memory has to be bounded, so those of more than `_LONGEST` characters are left out; and Python's set of some more takes four
+times the room."""
 _LONGEST = 300
 
 
@@ -79,7 +80,7 @@ class Intake:
                 urls = [url for url in wanted.urls if url not in self._lately]
                 marks = fingerprints(urls)
                 self._add_new(wanted, urls, marks, self.seen.unseen(marks), depth=depth, found_on=found_on)
-                if len(self._lately) > _LATELY:
+                if len(self._lately) + len(urls) > _LATELY:
                     self._lately.clear()
                 self._lately.update([url for url in urls if len(url) <= _LONGEST])
             else:

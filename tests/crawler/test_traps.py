@@ -265,7 +265,9 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         traps.visited(f"{host}/{number}", digest_of(str(number).encode()))
         traps.suspicion(f"{host}/?sid=0123456789abcdef", f"{host}/{number}")
     kept = (traps._records, traps._pages, traps._bodies, traps._sessions)
-    assert [len(one) for one in kept] == [10] * len(kept)
+    assert [len(one) for one in kept] == [10, 10, 10, 20]
+    for number in range(95, 100):
+        assert traps._pages.get(hash(f"http://h{number}.example/{number}")) is not None, "the latest are kept"
 
 
 @pytest.mark.corpus
