@@ -81,16 +81,20 @@ class Engine:
         while not self._crew.is_overstaffed and (lease := await self._scheduler.next()):
             job = self._crew.begin(lease.host)
             if self._politeness.knows(lease):
-                settlement = await self._visit(lease)
-                self._tally.count(lease.url, settlement.outcome)
-                await self._frontier.settle(settlement)
-                self._scheduler.done(lease)
+                await self._go_round(lease)
             else:
                 with self._scheduler.suspended(lease):
                     await self._politeness.learn(lease)
                     if self._discovery:
                         await self._discovery.look(lease)
             self._crew.end(job)
+
+    async def _go_round(self, lease: Lease) -> None:
+        """The journey of one page. What came of it is not kept here any longer than it takes: there are many workers."""
+        settlement = await self._visit(lease)
+        self._tally.count(lease.url, settlement.outcome)
+        await self._frontier.settle(settlement)
+        self._scheduler.done(lease)
 
     async def _visit(self, lease: Lease) -> Settlement:
         """Have the page fetched and read, if the host has nothing against it."""
