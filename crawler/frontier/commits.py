@@ -6,11 +6,13 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import msgspec
+
 from crawler.frontier.shelves import PUT_SHELF
-from crawler.store import compressed
+from crawler.store import packs
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
     from crawler.frontier.batch import Batch
     from crawler.frontier.file import CrawlFile
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 ItemsListener: TypeAlias = "Callable[[int, Sequence[str]], Awaitable[None]]"
 
 _COMMIT = "INSERT INTO settlement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+_KNOWN_BODIES = "SELECT digest FROM body WHERE digest IN (SELECT value FROM json_each(?))"
+
+_encode = msgspec.json.Encoder().encode
 
 _BACKLOG_COMMITS = 4
 """How many full batches may pend before whoever brings more has to wait."""
@@ -79,9 +85,8 @@ class GroupCommit:
 
     async def _write(self, batch: Batch, parameters: Sequence[Any]) -> None:
         # Bodies and the like go first: cut off before the rest is committed, they do no harm.
-        if bodies := batch.bodies:
-            rows = await asyncio.to_thread(lambda: list(zip(bodies, compressed(bodies.values()), strict=True)))
-            await self._file.write_rows("INSERT OR IGNORE INTO body VALUES (?, ?)", rows)
+        if batch.bodies:
+            await self._put_bodies(batch.bodies)
         if batch.robots:
             kept = [(origin, *fetched) for origin, fetched in batch.robots.items()]
             await self._file.write_rows("INSERT OR REPLACE INTO robots VALUES (?, ?, ?)", kept)
@@ -90,6 +95,15 @@ class GroupCommit:
             await self._file.write(PUT_SHELF, batch.shelf)
         if batch.items and self.on_items:
             await self.on_items(batch.items[0][0], [data for _, _, data in batch.items])
+
+    async def _put_bodies(self, bodies: Mapping[str, bytes]) -> None:
+        """Those that the file does not have yet, by their digests."""
+        known = {digest for (digest,) in await self._file.read(_KNOWN_BODIES, (_encode(list(bodies)).decode(),))}
+        new = {digest: body for digest, body in bodies.items() if digest not in known}
+        rows = await asyncio.to_thread(
+            lambda: [(_encode(pack.places).decode(), pack.size, pack.data) for pack in packs(new)]
+        )
+        await self._file.write_rows("INSERT INTO packing VALUES (?, ?, ?)", rows)
 
 
 async def _to_the_end(work: Coroutine[None, None, None]) -> None:

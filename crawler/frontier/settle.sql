@@ -7,6 +7,21 @@ SELECT NULL AS hosts, NULL AS admitted, NULL AS host_states, NULL AS requests, N
        NULL AS aside, NULL AS settled, NULL AS unqueued, NULL AS released, NULL AS retried, NULL AS attempts, NULL AS items,
        NULL AS responses, NULL AS cookies, NULL AS exports, NULL AS counts, NULL AS seen;
 
+-- Bodies, in a transaction of their own before it: `places` is a JSON array of [digest, start, size].
+CREATE TEMP VIEW packing AS SELECT NULL AS places, NULL AS size, NULL AS data;
+
+CREATE TEMP TRIGGER put_alone INSTEAD OF INSERT ON packing WHEN json_array_length(NEW.places) = 1 BEGIN
+    INSERT INTO body (digest, data) VALUES (json_extract(NEW.places, '$[0][0]'), NEW.data);
+END;
+
+CREATE TEMP TRIGGER put_together INSTEAD OF INSERT ON packing WHEN json_array_length(NEW.places) > 1 BEGIN
+    INSERT INTO pack (size, data) VALUES (NEW.size, NEW.data);
+    INSERT INTO body  -- digest, data, pack, start, size
+        SELECT json_extract(value, '$[0]'), x'', (SELECT max(id) FROM pack), json_extract(value, '$[1]'),
+               json_extract(value, '$[2]')
+        FROM json_each(NEW.places);
+END;
+
 CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlement BEGIN
     INSERT INTO host (id, name)
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(NEW.hosts);
