@@ -19,7 +19,7 @@ else:
     from backports import zstd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 PACK_BYTES: Final = 512 << 10
 """What the bodies of a pack come to at most; a larger one is a pack of its own. That is zstd's window at this level: what is
@@ -30,6 +30,7 @@ _OPTIONS: Final[dict[int, int]] = {
     zstd.CompressionParameter.checksum_flag: 1,
 }
 _DIGEST_LETTERS = 32
+_encode = msgspec.json.Encoder().encode
 
 
 class Kept(NamedTuple):
@@ -57,9 +58,9 @@ def keep(headers: CIMultiDictProxy[str], body: bytes) -> Kept:
     """Make a response ready to be kept; header bytes that are no text become question marks."""
     pairs = [(str(name), value) for name, value in headers.items()]
     try:
-        text = msgspec.json.encode(pairs)
+        text = _encode(pairs)
     except UnicodeEncodeError:
-        text = msgspec.json.encode([(name, value.encode("utf-8", "replace").decode()) for name, value in pairs])
+        text = _encode([(name, value.encode("utf-8", "replace").decode()) for name, value in pairs])
     return Kept(text.decode(), body)
 
 
@@ -68,27 +69,44 @@ def headers_of(kept: str) -> CIMultiDictProxy[str]:
     return CIMultiDictProxy(CIMultiDict(msgspec.json.decode(kept, type=list[tuple[str, str]])))
 
 
-def packs(bodies: Mapping[str, bytes]) -> Iterator[Pack]:
-    """Pack bodies, given by their digests, in their order."""
-    compressor = zstd.ZstdCompressor(options=_OPTIONS)
-    for places, parts in _groups(bodies):
-        size = sum(map(len, parts))
-        data = compressor.compress(parts[0] if len(parts) == 1 else b"".join(parts), compressor.FLUSH_FRAME)
-        yield Pack(places, size, data)
+class Packer:
+    """Packs bodies. What it works with, 1.2 MB, is kept from one commit to the next: to have it anew takes as long as packing."""
+
+    def __init__(self) -> None:
+        self._compressor = zstd.ZstdCompressor(options=_OPTIONS)
+        self._together = bytearray(PACK_BYTES)
+
+    def packs(self, bodies: Mapping[str, bytes]) -> list[Pack]:
+        """Pack bodies, given by their digests, in their order."""
+        return [self._pack(group) for group in _groups(bodies)]
+
+    def _pack(self, bodies: Sequence[tuple[str, bytes]]) -> Pack:
+        places, end = list[tuple[str, int, int]](), 0
+        for digest, body in bodies:
+            places.append((digest, end, len(body)))
+            end += len(body)
+        if len(bodies) == 1:
+            return Pack(places, end, self._compressed(bodies[0][1]))
+        for (_, start, size), (_, body) in zip(places, bodies, strict=True):
+            self._together[start : start + size] = body
+        with memoryview(self._together) as together:
+            return Pack(places, end, self._compressed(together[:end]))
+
+    def _compressed(self, data: bytes | memoryview) -> bytes:
+        return self._compressor.compress(data, self._compressor.FLUSH_FRAME)
 
 
-def _groups(bodies: Mapping[str, bytes]) -> Iterator[tuple[list[tuple[str, int, int]], list[bytes]]]:
-    """The bodies of each pack, with their places."""
-    places, parts, end = list[tuple[str, int, int]](), list[bytes](), 0
+def _groups(bodies: Mapping[str, bytes]) -> Iterator[list[tuple[str, bytes]]]:
+    """The bodies of each pack."""
+    group, size = list[tuple[str, bytes]](), 0
     for digest, body in bodies.items():
-        if parts and end + len(body) > PACK_BYTES:
-            yield places, parts
-            places, parts, end = [], [], 0
-        places.append((digest, end, len(body)))
-        parts.append(body)
-        end += len(body)
-    if parts:
-        yield places, parts
+        if group and size + len(body) > PACK_BYTES:
+            yield group
+            group, size = [], 0
+        group.append((digest, body))
+        size += len(body)
+    if group:
+        yield group
 
 
 def decompress(data: bytes) -> bytes:

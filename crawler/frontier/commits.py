@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from crawler.frontier.shelves import PUT_SHELF
-from crawler.store import packs
+from crawler.store import Packer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -17,14 +17,13 @@ if TYPE_CHECKING:
     from crawler.frontier.batch import Batch
     from crawler.frontier.file import CrawlFile
     from crawler.frontier.intake import Intake
+    from crawler.frontier.rows import Row
 
 ItemsListener: TypeAlias = "Callable[[int, Sequence[str]], Awaitable[None]]"
 
-_COMMIT = "INSERT INTO settlement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_COMMIT = "INSERT INTO settlement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 _KNOWN_BODIES = "SELECT digest FROM body WHERE digest IN (SELECT value FROM json_each(?))"
-
-_encode = msgspec.json.Encoder().encode
 
 _BACKLOG_COMMITS = 4
 """How many full batches may pend before whoever brings more has to wait."""
@@ -45,6 +44,7 @@ class GroupCommit:
         self._now = now
         self._pages = pages
         self._interval = interval
+        self._packer = Packer()
         self._pending = asyncio.Event()
         self._full = asyncio.Event()
 
@@ -84,26 +84,40 @@ class GroupCommit:
         await _to_the_end(self._write(batch, parameters))
 
     async def _write(self, batch: Batch, parameters: Sequence[Any]) -> None:
-        # Bodies and the like go first: cut off before the rest is committed, they do no harm.
-        if batch.bodies:
-            await self._put_bodies(batch.bodies)
-        if batch.robots:
+        if batch.robots:  # they go first: cut off before the rest is committed, they do no harm
             kept = [(origin, *fetched) for origin, fetched in batch.robots.items()]
             await self._file.write_rows("INSERT OR REPLACE INTO robots VALUES (?, ?, ?)", kept)
-        await self._file.write(_COMMIT, parameters)
+        await self._file.write(_COMMIT, (*parameters, *await self._packed(batch.bodies)))
         if batch.shelf:
             await self._file.write(PUT_SHELF, batch.shelf)
         if batch.items and self.on_items:
             await self.on_items(batch.items[0][0], [data for _, _, data in batch.items])
 
-    async def _put_bodies(self, bodies: Mapping[str, bytes]) -> None:
-        """Those that the file does not have yet, by their digests."""
-        known = {digest for (digest,) in await self._file.read(_KNOWN_BODIES, (_encode(list(bodies)).decode(),))}
+    async def _packed(self, bodies: Mapping[str, bytes]) -> tuple[str, str, bytes]:
+        """Those that the file does not have yet, as the columns `packs`, `places` and `frames` of `settlement` take them."""
+        if not bodies:
+            return "[]", "[]", b""
+        known = {digest for (digest,) in await self._file.read(_KNOWN_BODIES, (_text(list(bodies)),))}
         new = {digest: body for digest, body in bodies.items() if digest not in known}
-        rows = await asyncio.to_thread(
-            lambda: [(_encode(pack.places).decode(), pack.size, pack.data) for pack in packs(new)]
-        )
-        await self._file.write_rows("INSERT INTO packing VALUES (?, ?, ?)", rows)
+        found = await asyncio.to_thread(self._packer.packs, new)
+        packs: list[Row] = []
+        places: list[Row] = []
+        first = 1
+        for pack in found:
+            frame = (first, len(pack.data))
+            first += len(pack.data)
+            if len(pack.places) == 1:
+                places.append((pack.places[0][0], *frame, None, None, None))
+                continue
+            number = self._intake.next_pack
+            self._intake.next_pack += 1
+            packs.append((number, pack.size, *frame))
+            places.extend((digest, 1, 0, number, start, size) for digest, start, size in pack.places)
+        return _text(packs), _text(places), b"".join([pack.data for pack in found])
+
+
+def _text(rows: Sequence[Row | str]) -> str:
+    return msgspec.json.encode(rows).decode()
 
 
 async def _to_the_end(work: Coroutine[None, None, None]) -> None:
