@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from hashlib import sha256
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -19,7 +20,7 @@ else:
     from backports import zstd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
 PACK_BYTES: Final = 512 << 10
 """What the bodies of a pack come to at most; a larger one is a pack of its own. That is zstd's window at this level: what is
@@ -69,31 +70,17 @@ def headers_of(kept: str) -> CIMultiDictProxy[str]:
     return CIMultiDictProxy(CIMultiDict(msgspec.json.decode(kept, type=list[tuple[str, str]])))
 
 
-class Packer:
-    """Packs bodies. What it works with, 1.2 MB, is kept from one commit to the next: to have it anew takes as long as packing."""
-
-    def __init__(self) -> None:
-        self._compressor = zstd.ZstdCompressor(options=_OPTIONS)
-        self._together = bytearray(PACK_BYTES)
-
-    def packs(self, bodies: Mapping[str, bytes]) -> list[Pack]:
-        """Pack bodies, given by their digests, in their order."""
-        return [self._pack(group) for group in _groups(bodies)]
-
-    def _pack(self, bodies: Sequence[tuple[str, bytes]]) -> Pack:
-        places, end = list[tuple[str, int, int]](), 0
-        for digest, body in bodies:
-            places.append((digest, end, len(body)))
-            end += len(body)
-        if len(bodies) == 1:
-            return Pack(places, end, self._compressed(bodies[0][1]))
-        for (_, start, size), (_, body) in zip(places, bodies, strict=True):
-            self._together[start : start + size] = body
-        with memoryview(self._together) as together:
-            return Pack(places, end, self._compressed(together[:end]))
-
-    def _compressed(self, data: bytes | memoryview) -> bytes:
-        return self._compressor.compress(data, self._compressor.FLUSH_FRAME)
+def packs(bodies: Mapping[str, bytes]) -> list[Pack]:
+    """Pack bodies, given by their digests, in their order."""
+    compressor = zstd.ZstdCompressor(options=_OPTIONS)
+    found: list[Pack] = []
+    for group in _groups(bodies):
+        sizes = [len(body) for _, body in group]
+        ends = list(accumulate(sizes))
+        places = [(digest, end - size, size) for (digest, _), end, size in zip(group, ends, sizes, strict=True)]
+        data = compressor.compress(b"".join([body for _, body in group]), compressor.FLUSH_FRAME)
+        found.append(Pack(places, ends[-1], data))
+    return found
 
 
 def _groups(bodies: Mapping[str, bytes]) -> Iterator[list[tuple[str, bytes]]]:

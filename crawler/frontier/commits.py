@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from crawler.frontier.shelves import PUT_SHELF
-from crawler.store import Packer
+from crawler.store import packs
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -44,7 +44,6 @@ class GroupCommit:
         self._now = now
         self._pages = pages
         self._interval = interval
-        self._packer = Packer()
         self._pending = asyncio.Event()
         self._full = asyncio.Event()
 
@@ -99,8 +98,8 @@ class GroupCommit:
             return "[]", "[]", b""
         known = {digest for (digest,) in await self._file.read(_KNOWN_BODIES, (_text(list(bodies)),))}
         new = {digest: body for digest, body in bodies.items() if digest not in known}
-        found = await asyncio.to_thread(self._packer.packs, new)
-        packs: list[Row] = []
+        found = await asyncio.to_thread(packs, new)
+        rows: list[Row] = []
         places: list[Row] = []
         first = 1
         for pack in found:
@@ -111,9 +110,9 @@ class GroupCommit:
                 continue
             number = self._intake.next_pack
             self._intake.next_pack += 1
-            packs.append((number, pack.size, *frame))
+            rows.append((number, pack.size, *frame))
             places.extend((digest, 1, 0, number, start, size) for digest, start, size in pack.places)
-        return _text(packs), _text(places), b"".join([pack.data for pack in found])
+        return _text(rows), _text(places), b"".join([pack.data for pack in found])
 
 
 def _text(rows: Sequence[Row | str]) -> str:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from crawler.store import PACK_BYTES, Kept, Packer, decompress, headers_of, keep
+from crawler.store import PACK_BYTES, Kept, decompress, headers_of, keep, packs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,22 +24,20 @@ def by_digest(bodies: list[bytes]) -> dict[str, bytes]:
 
 @given(st.lists(st.binary() | SIZES.map(bytes) | SIZES.map(os.urandom), max_size=12))
 def test_bodies_come_back_from_their_packs(bodies: list[bytes]) -> None:
-    """From each but those that are larger a part of a bounded whole, every time anew with the same packer."""
-    packer = Packer()
-    for wanted in (by_digest(bodies), by_digest(bodies[::-1])):
-        found = {}
-        for pack in packer.packs(wanted):
-            whole = decompress(pack.data)
-            assert len(whole) == pack.size == sum(size for _, _, size in pack.places)
-            assert pack.size <= PACK_BYTES or len(pack.places) == 1
-            found.update({digest: whole[start : start + size] for digest, start, size in pack.places})
-        assert list(found.items()) == list(wanted.items())
+    """In their order; and no pack is larger than it may be but for a body that is."""
+    wanted, found = by_digest(bodies), dict[str, bytes]()
+    for pack in packs(wanted):
+        whole = decompress(pack.data)
+        assert len(whole) == pack.size == sum(size for _, _, size in pack.places)
+        assert pack.size <= PACK_BYTES or len(pack.places) == 1
+        found.update({digest: whole[start : start + size] for digest, start, size in pack.places})
+    assert list(found.items()) == list(wanted.items())
 
 
 def test_what_pages_have_in_common_is_kept_once() -> None:
     template = os.urandom(10_000)
     bodies = by_digest([template + str(number).encode() for number in range(40)])
-    (pack,) = Packer().packs(bodies)
+    (pack,) = packs(bodies)
     assert len(pack.data) < 2 * len(template)
 
 
@@ -47,7 +45,7 @@ def test_what_pages_have_in_common_is_kept_once() -> None:
     "damage", [lambda _: b"", lambda _: b"no frame", lambda one: one[:-3], lambda one: one[:-1] + b"\0"]
 )
 def test_a_damaged_pack_is_refused(damage: Callable[[bytes], bytes]) -> None:
-    (pack,) = Packer().packs(by_digest([b"x" * 1000, b"a"]))
+    (pack,) = packs(by_digest([b"x" * 1000, b"a"]))
     with pytest.raises(ValueError, match=r"."):
         decompress(damage(pack.data))
 
