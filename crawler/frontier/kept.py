@@ -31,9 +31,9 @@ ORDER BY request.id"""
 
 _IN_PACK = "SELECT count(*) FROM response JOIN body ON body.digest = response.body WHERE body.pack = ?"
 
-_PACKS_AT_HAND = 8
-"""So many packs, of 512 KiB at most, stay decompressed: pages are read in the order in which they were found, which is about
-that in which they were fetched."""
+_PACKS_AT_HAND = 64
+"""So many packs, 32 MiB, stay decompressed: pages are read in the order in which they were found, and where hosts take turns that
+is not the order in which they were fetched. With fifty hosts 8 packs take a page 630 µs, 64 take it 57."""
 
 
 def kept_pages(file: StateFile) -> Iterator[tuple[Lease, Page]]:
