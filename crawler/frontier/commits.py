@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from crawler.frontier.shelves import PUT_SHELF
-from crawler.store import packs
+from crawler.store import PACK_BYTES, packs
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from crawler.frontier.file import CrawlFile
     from crawler.frontier.intake import Intake
     from crawler.frontier.rows import Row
+    from crawler.store import Pack
 
 ItemsListener: TypeAlias = "Callable[[int, Sequence[str]], Awaitable[None]]"
 
@@ -99,20 +100,32 @@ class GroupCommit:
         known = {digest for (digest,) in await self._file.read(_KNOWN_BODIES, (_text(list(bodies)),))}
         new = {digest: body for digest, body in bodies.items() if digest not in known}
         found = await asyncio.to_thread(packs, new)
-        rows: list[Row] = []
-        places: list[Row] = []
-        first = 1
-        for pack in found:
-            frame = (first, len(pack.data))
-            first += len(pack.data)
-            if len(pack.places) == 1:
-                places.append((pack.places[0][0], *frame, None, None, None))
-                continue
-            number = self._intake.next_pack
-            self._intake.next_pack += 1
-            rows.append((number, pack.size, *frame))
-            places.extend((digest, 1, 0, number, start, size) for digest, start, size in pack.places)
-        return _text(rows), _text(places), b"".join([pack.data for pack in found])
+        # Large ones go first, row by row: cut off before the rest is committed, they do no harm, and what one statement takes
+        # has its limit.
+        large = [(pack.places[0][0], pack.data) for pack in found if pack.size > PACK_BYTES]
+        if large:
+            await self._file.write_rows("INSERT INTO body (digest, data) VALUES (?, ?)", large)
+        columns, self._intake.next_pack = _columns(
+            [pack for pack in found if pack.size <= PACK_BYTES], self._intake.next_pack
+        )
+        return columns
+
+
+def _columns(found: Sequence[Pack], number: int) -> tuple[tuple[str, str, bytes], int]:
+    """What `_packed` returns, with packs numbered from `number` on; and the next number."""
+    rows: list[Row] = []
+    places: list[Row] = []
+    first = 1
+    for pack in found:
+        frame = (first, len(pack.data))
+        first += len(pack.data)
+        if len(pack.places) == 1:
+            places.append((pack.places[0][0], *frame, None, None, None))
+            continue
+        rows.append((number, pack.size, *frame))
+        places.extend((digest, 1, 0, number, start, size) for digest, start, size in pack.places)
+        number += 1
+    return (_text(rows), _text(places), b"".join([pack.data for pack in found])), number
 
 
 def _text(rows: Sequence[Row | str]) -> str:

@@ -79,6 +79,16 @@ async def test_bodies_of_all_sizes_come_back(path: Path, ask: Ask) -> None:
     check_invariants(path)
 
 
+async def test_large_bodies_of_one_commit_may_be_more_than_a_statement_takes(path: Path) -> None:
+    """SQLite's limit for a value, 1 GB, is made small here."""
+    bodies = [os.urandom(3 << 20) for _ in range(4)] + [page(number) for number in range(10)]
+    frontier = await SqliteFrontier.open(path, spider="test")
+    await frontier._file._db._execute(lambda: frontier._file._db._conn.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 4 << 20))  # type: ignore[no-untyped-call]
+    made = dict(zip(await put(frontier, bodies), bodies, strict=True))
+    await frontier.close()
+    assert kept(path) == made
+
+
 async def test_a_body_is_kept_once_however_many_pages_have_it(path: Path, ask: Ask) -> None:
     """In one commit, in a later one, after a restart."""
     made = await make(path, [page(1), page(2), page(1)], [page(2), page(3)], [page(3), page(1)])
