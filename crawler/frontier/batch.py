@@ -40,9 +40,10 @@ class Batch:
     items: list[Row] = field(default_factory=list)
     responses: list[Row] = field(default_factory=list)
     bodies: dict[str, bytes] = field(default_factory=dict)
-    """By digest; written before the rest, by a statement of their own, like `robots`: JSON cannot hold bytes."""
+    """By digest; what of them is new is packed when it is written."""
     body_bytes: int = 0
     robots: dict[str, tuple[float, bytes]] = field(default_factory=dict)
+    """Written before the rest, by a statement of their own: JSON cannot hold bytes."""
     cookies: dict[Row, str | None] = field(default_factory=dict)
     exports: dict[str, str] = field(default_factory=dict)
     shelf: Shelf | None = None
@@ -76,7 +77,7 @@ class Batch:
         return len(self.settled) + (self.body_bytes >> 18)
 
     def parameters(self, counts: Counts, now: float) -> tuple[str | float, ...]:
-        """The values of one INSERT into `settlement`: JSON texts, and the time."""
+        """The values of one INSERT into `settlement`, but for the bodies: JSON texts, and the time."""
         columns = (
             self.hosts,
             list(self.admitted.items()),

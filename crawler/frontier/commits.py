@@ -6,18 +6,24 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import msgspec
+
 from crawler.frontier.shelves import PUT_SHELF
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
     from crawler.frontier.batch import Batch
     from crawler.frontier.file import CrawlFile
     from crawler.frontier.intake import Intake
+    from crawler.frontier.rows import Row
+    from crawler.store import Pack
 
 ItemsListener: TypeAlias = "Callable[[int, Sequence[str]], Awaitable[None]]"
 
-_COMMIT = "INSERT INTO settlement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_COMMIT = "INSERT INTO settlement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+_KNOWN_BODIES = "SELECT digest FROM body WHERE digest IN (SELECT value FROM json_each(?))"
 
 _BACKLOG_COMMITS = 4
 """How many full batches may pend before whoever brings more has to wait."""
@@ -77,20 +83,54 @@ class GroupCommit:
         await _to_the_end(self._write(batch, parameters))
 
     async def _write(self, batch: Batch, parameters: Sequence[Any]) -> None:
-        # Bodies and the like go first: cut off before the rest is committed, they do no harm.
-        if bodies := batch.bodies:
-            from crawler.store import compressed  # and with it zstd and hashlib: most crawls keep no bodies
-
-            rows = await asyncio.to_thread(lambda: list(zip(bodies, compressed(bodies.values()), strict=True)))
-            await self._file.write_rows("INSERT OR IGNORE INTO body VALUES (?, ?)", rows)
-        if batch.robots:
+        if batch.robots:  # they go first: cut off before the rest is committed, they do no harm
             kept = [(origin, *fetched) for origin, fetched in batch.robots.items()]
             await self._file.write_rows("INSERT OR REPLACE INTO robots VALUES (?, ?, ?)", kept)
-        await self._file.write(_COMMIT, parameters)
+        await self._file.write(_COMMIT, (*parameters, *await self._packed(batch.bodies)))
         if batch.shelf:
             await self._file.write(PUT_SHELF, batch.shelf)
         if batch.items and self.on_items:
             await self.on_items(batch.items[0][0], [data for _, _, data in batch.items])
+
+    async def _packed(self, bodies: Mapping[str, bytes]) -> tuple[str, str, bytes]:
+        """Those that the file does not have yet, as the columns `packs`, `places` and `frames` of `settlement` take them."""
+        if not bodies:
+            return "[]", "[]", b""
+        from crawler.store import PACK_BYTES, packs  # and with it zstd and hashlib: most crawls keep no bodies
+
+        known = {digest for (digest,) in await self._file.read(_KNOWN_BODIES, (_text(list(bodies)),))}
+        new = {digest: body for digest, body in bodies.items() if digest not in known}
+        found = await asyncio.to_thread(packs, new)
+        # Large ones go first, row by row: cut off before the rest is committed, they do no harm, and what one statement takes
+        # has its limit.
+        large = [(pack.places[0][0], pack.data) for pack in found if pack.size > PACK_BYTES]
+        if large:
+            await self._file.write_rows("INSERT INTO body (digest, data) VALUES (?, ?)", large)
+        columns, self._intake.next_pack = _columns(
+            [pack for pack in found if pack.size <= PACK_BYTES], self._intake.next_pack
+        )
+        return columns
+
+
+def _columns(found: Sequence[Pack], number: int) -> tuple[tuple[str, str, bytes], int]:
+    """What `_packed` returns, with packs numbered from `number` on; and the next number."""
+    rows: list[Row] = []
+    places: list[Row] = []
+    first = 1
+    for pack in found:
+        frame = (first, len(pack.data))
+        first += len(pack.data)
+        if len(pack.places) == 1:
+            places.append((pack.places[0][0], *frame, None, None, None))
+            continue
+        rows.append((number, pack.size, *frame))
+        places.extend((digest, 1, 0, number, start, size) for digest, start, size in pack.places)
+        number += 1
+    return (_text(rows), _text(places), b"".join([pack.data for pack in found])), number
+
+
+def _text(rows: Sequence[Row | str]) -> str:
+    return msgspec.json.encode(rows).decode()
 
 
 async def _to_the_end(work: Coroutine[None, None, None]) -> None:

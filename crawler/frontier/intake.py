@@ -54,6 +54,7 @@ class Intake:
         self.host_states: dict[HostKey, HostState] = {}
         self.next_request = 1
         self.next_item = 1
+        self.next_pack = 1
         self.on_queued: Callable[[HostKey, float], None] = lambda _host, _not_before: None
         self.admit: Admit = lambda *_: None
         self.max_pages_per_host = 0

@@ -14,6 +14,7 @@ import msgspec
 
 from crawler.errors import StateDamaged
 from crawler.frontier.migrations import VERSION
+from crawler.store import decompress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +49,10 @@ _LAWS = {
             UNION ALL SELECT redirects FROM result UNION ALL SELECT data FROM item
             UNION ALL SELECT cursor FROM export UNION ALL SELECT data FROM cookie)
         WHERE text IS NOT NULL AND NOT json_valid(text) LIMIT 1""",
+    "a body lies outside its pack": """
+        SELECT 1 FROM body LEFT JOIN pack ON pack.id = body.pack
+        WHERE (body.pack IS NULL) = (length(body.data) = 0)
+            OR body.pack IS NOT NULL AND coalesce(start < 0 OR body.size < 0 OR start + body.size > pack.size, 1) LIMIT 1""",
     "the counts are missing": "SELECT 1 WHERE (SELECT count(*) FROM count) <> 1",
 }
 """What no sound file gives a row for."""
@@ -59,6 +64,10 @@ _READ_WHOLE = (
     "SELECT data FROM item UNION ALL SELECT data FROM cookie UNION ALL SELECT cursor FROM export",
 )
 """What a crawl reads of its file, texts of which SQLite does not look at the letters."""
+
+_FRAMES = """
+SELECT 'pack ' || id || ' of kept bodies', data, size FROM pack
+UNION ALL SELECT 'a kept body', data, NULL FROM body WHERE pack IS NULL"""
 
 
 def damaged(path: Path, what: object) -> StateDamaged:
@@ -119,8 +128,24 @@ def faults(db: sqlite3.Connection) -> Iterator[str]:
         for law, sql in {**checks, **(_LAWS if is_current else {})}.items():
             rows = [row for row in db.execute(sql) if row != ("ok",)]
             yield from [law] if law and rows else (str(row[0]).splitlines()[-1] for row in rows)
-        for sql in _READ_WHOLE if is_current else ():
-            for _ in db.execute(sql):
-                continue
+        if is_current:
+            for sql in _READ_WHOLE:
+                for _ in db.execute(sql):
+                    continue
+            yield from _damaged_bodies(db)
     except (sqlite3.Error, UnicodeDecodeError) as error:
         yield str(error)
+
+
+def is_frame(data: bytes, size: int | None = None) -> bool:
+    """Whether a frame can be read, and holds what it should."""
+    try:
+        return len(decompress(data)) == size or size is None
+    except ValueError:
+        return False
+
+
+def _damaged_bodies(db: sqlite3.Connection) -> Iterator[str]:
+    for what, data, size in db.execute(_FRAMES):
+        if not is_frame(data, size):
+            yield f"{what} is damaged"

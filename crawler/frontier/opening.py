@@ -54,8 +54,9 @@ async def load(file: CrawlFile, intake: Intake) -> Past:
     """Fill the memory from the file."""
     (counts,) = await file.read("SELECT queued, leased, done, failed, skipped, items, bytes, hosts, aside FROM count")
     intake.counts = Counts(**dict(zip(Counts.__dataclass_fields__, counts, strict=True)))
-    ((intake.next_request, intake.next_item),) = await file.read(
-        "SELECT (SELECT coalesce(max(id), 0) + 1 FROM request), (SELECT coalesce(max(id), 0) + 1 FROM item)"
+    ((intake.next_request, intake.next_item, intake.next_pack),) = await file.read(
+        "SELECT (SELECT coalesce(max(id), 0) + 1 FROM request), (SELECT coalesce(max(id), 0) + 1 FROM item), "
+        "(SELECT coalesce(max(id), 0) + 1 FROM pack)"
     )
     for number, name, admitted in await file.read("SELECT id, name, admitted FROM host ORDER BY id"):
         intake.know_host(number, HostKey(name), admitted)

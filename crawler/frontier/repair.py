@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+_BODILESS = """
+SELECT count(*) FROM response WHERE body NOT IN (
+    SELECT digest FROM body WHERE pack IS NULL OR pack IN (SELECT id FROM pack))"""
+
 
 @dataclass(slots=True, kw_only=True)
 class Repair:
@@ -129,6 +133,10 @@ def _tell_losses(db: sqlite3.Connection, known: Mapping[str, int], done: Repair)
     ):
         if missing := max(all_of_them - done.saved[table], 0):
             done.lost.append(f"{missing:,} of {all_of_them:,} {what}")
+    ((bodiless,),) = db.execute(_BODILESS)
+    if bodiless:
+        done.lost.append(f"{bodiless:,} of {done.saved['response']:,} kept pages")
+        done.saved["response"] -= bodiless
     if not db.execute("SELECT 1 FROM meta WHERE key = 'spider'").fetchone():
         done.lost.append("the name of the spider: the next to crawl with the file owns it")
 

@@ -12,6 +12,8 @@ UPDATE request SET found_on = NULL WHERE found_on NOT IN (SELECT id FROM request
 DELETE FROM queue WHERE request NOT IN (SELECT id FROM request) OR request IN (SELECT request FROM ghost);
 DELETE FROM aside WHERE request NOT IN (SELECT id FROM request) OR request IN (SELECT request FROM ghost);
 DELETE FROM attempt WHERE request NOT IN (SELECT id FROM request);
+DELETE FROM body WHERE pack IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM pack WHERE pack.id = body.pack AND start >= 0 AND body.size >= 0 AND start + body.size <= pack.size);
 DELETE FROM response WHERE body NOT IN (SELECT digest FROM body);
 
 -- Results that are lost. What brought items or links, or was kept, was done, for all of a page is committed at once.

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import msgspec
 
 from crawler.errors import InvalidUrl
+from crawler.frontier.integrity import is_frame
 from crawler.frontier.migrations import script
-from crawler.store import decompress
 from crawler.web.urls import normalize
 
 if TYPE_CHECKING:
@@ -69,10 +69,11 @@ def _shape(db: sqlite3.Connection, table: str, is_without_rowid: bool) -> Shape:
     kinds: list[tuple[type, ...]] = []
     for place, (kind, is_required, _, key) in enumerate(columns):
         is_left_empty = has_number and place == 0
-        may_be_null = not (is_required or (key and is_without_rowid))
+        may_be_null = not (is_required or key)
         kinds.append((type(None),) if is_left_empty else _KINDS[kind] + ((type(None),) if may_be_null else ()))
-    defaults = [int(default) if default else None for _, _, default, _ in columns]
-    least = max(place + 1 for place, default in enumerate(defaults) if default is None)
+    written = [default for _, _, default, _ in columns]
+    defaults = [int(default) if default not in (None, "NULL") else None for default in written]
+    least = max(place + 1 for place, default in enumerate(written) if default is None)
     return Shape(table, not is_without_rowid, has_number, kinds, defaults, least)
 
 
@@ -95,12 +96,12 @@ def _is_canonical(url: Any) -> bool:
         return url.startswith("lost:")  # an earlier repair knew no more of it
 
 
-def _is_frame(data: Any) -> bool:
-    try:
-        decompress(data)
-    except ValueError:
-        return False
-    return True
+def _is_body(row: Values) -> bool:
+    """Alone, as one frame; or a place in a pack: whether there is such a pack is seen when all is there."""
+    data, pack, start, size = row[1:]
+    if pack is None:
+        return isinstance(data, bytes) and is_frame(data)
+    return not data and isinstance(start, int) and isinstance(size, int)
 
 
 def _is_cursor(row: Values) -> bool:
@@ -111,7 +112,8 @@ _SENSE: Mapping[str, Callable[[Values], bool]] = {
     "request": lambda row: _is_canonical(row[2]) and isinstance(row[3], int) and row[3] >= 0,
     "result": lambda row: row[1] in ("done", "failed", "skipped"),
     "item": lambda row: _is_json(row[2], dict),
-    "body": lambda row: _is_frame(row[1]),
+    "body": _is_body,
+    "pack": lambda row: isinstance(row[1], int) and isinstance(row[2], bytes) and is_frame(row[2], row[1]),
     "response": lambda row: _is_json(row[1], list),
     "cookie": lambda row: _is_json(row[3], dict),
     "instruction": lambda row: _is_json(row[3], dict) or _is_json(row[3], list),

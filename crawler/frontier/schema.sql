@@ -129,7 +129,16 @@ CREATE TABLE response (                 -- with keep_bodies, for each page that 
 );
 
 CREATE TABLE body (
-    digest  TEXT PRIMARY KEY,           -- BLAKE2b, 128 bits, hexadecimal, of the body as it was before compression
+    digest  TEXT PRIMARY KEY,           -- the first 128 bits of its SHA-256, hexadecimal, before compression
+    data    BLOB NOT NULL,              -- one zstd frame, if it lies alone; else empty
+    pack    INTEGER DEFAULT NULL REFERENCES pack,
+    start   INTEGER DEFAULT NULL,       -- where in the pack it begins
+    size    INTEGER DEFAULT NULL        -- if it is in a pack: how long it is
+);
+
+CREATE TABLE pack (                     -- bodies that were committed together, one behind the other
+    id      INTEGER PRIMARY KEY,
+    size    INTEGER NOT NULL,           -- of them all, before compression
     data    BLOB NOT NULL               -- one zstd frame
 );
 

@@ -5,7 +5,8 @@
 CREATE TEMP VIEW settlement AS
 SELECT NULL AS hosts, NULL AS admitted, NULL AS host_states, NULL AS requests, NULL AS fresh, NULL AS results, NULL AS queued,
        NULL AS aside, NULL AS settled, NULL AS unqueued, NULL AS released, NULL AS retried, NULL AS attempts, NULL AS items,
-       NULL AS responses, NULL AS cookies, NULL AS exports, NULL AS counts, NULL AS seen;
+       NULL AS responses, NULL AS cookies, NULL AS exports, NULL AS counts, NULL AS seen,
+       NULL AS packs, NULL AS places, NULL AS frames;
 
 CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlement BEGIN
     INSERT INTO host (id, name)
@@ -68,6 +69,16 @@ CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlement BEGIN
     INSERT INTO item  -- id, request, data
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
         FROM json_each(NEW.items);
+
+    INSERT INTO pack  -- id, size, data: what lies in `frames` at [2], as long as [3]
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'),
+               substr(NEW.frames, json_extract(value, '$[2]'), json_extract(value, '$[3]'))
+        FROM json_each(NEW.packs);
+
+    INSERT INTO body  -- digest, data: as above, at [1], pack, start, size
+        SELECT json_extract(value, '$[0]'), substr(NEW.frames, json_extract(value, '$[1]'), json_extract(value, '$[2]')),
+               json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]')
+        FROM json_each(NEW.places);
 
     INSERT OR REPLACE INTO response  -- request, headers, body
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')

@@ -2,31 +2,52 @@
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from crawler.store import compressed, decompress, headers_of, keep
+from crawler.store import PACK_BYTES, Kept, decompress, headers_of, keep, packs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SIZES = st.sampled_from([0, 1, 2, 1000, PACK_BYTES // 3, PACK_BYTES - 1, PACK_BYTES, PACK_BYTES + 1])
 
 
-@given(st.binary())
-def test_a_body_comes_back(body: bytes) -> None:
-    assert [decompress(one) for one in compressed([body, body])] == [body, body]
+def by_digest(bodies: list[bytes]) -> dict[str, bytes]:
+    return {Kept("[]", body).digest: body for body in bodies}
+
+
+@given(st.lists(st.binary() | SIZES.map(bytes) | SIZES.map(os.urandom), max_size=12))
+def test_bodies_come_back_from_their_packs(bodies: list[bytes]) -> None:
+    """In their order; and no pack is larger than it may be but for a body that is."""
+    wanted, found = by_digest(bodies), dict[str, bytes]()
+    for pack in packs(wanted):
+        whole = decompress(pack.data)
+        assert len(whole) == pack.size == sum(size for _, _, size in pack.places)
+        assert pack.size <= PACK_BYTES or len(pack.places) == 1
+        found.update({digest: whole[start : start + size] for digest, start, size in pack.places})
+    assert list(found.items()) == list(wanted.items())
+
+
+def test_what_pages_have_in_common_is_kept_once() -> None:
+    template = os.urandom(10_000)
+    bodies = by_digest([template + str(number).encode() for number in range(40)])
+    (pack,) = packs(bodies)
+    assert len(pack.data) < 2 * len(template)
 
 
 @pytest.mark.parametrize(
-    "damaged",
-    [
-        b"",
-        b"no frame",
-        *(one[:-3] for one in compressed([b"x" * 1000])),
-        *(one[:-1] + b"\0" for one in compressed([b"a"])),
-    ],
+    "damage", [lambda _: b"", lambda _: b"no frame", lambda one: one[:-3], lambda one: one[:-1] + b"\0"]
 )
-def test_a_damaged_body_is_refused(damaged: bytes) -> None:
-    with pytest.raises(ValueError, match="damaged"):
-        decompress(damaged)
+def test_a_damaged_pack_is_refused(damage: Callable[[bytes], bytes]) -> None:
+    (pack,) = packs(by_digest([b"x" * 1000, b"a"]))
+    with pytest.raises(ValueError, match=r"."):
+        decompress(damage(pack.data))
 
 
 def test_headers_come_back_in_order_with_their_repetitions() -> None:
@@ -35,6 +56,12 @@ def test_headers_come_back_in_order_with_their_repetitions() -> None:
     assert list(again.items()) == [("Set-Cookie", "a=1"), ("X-A", "ü?"), ("Set-Cookie", "b=2")]
 
 
+def test_headers_that_are_text_come_back_as_they_were() -> None:
+    headers = CIMultiDictProxy(CIMultiDict([("X-A", "ü"), ("x-a", 'quoted "so"')]))
+    assert list(headers_of(keep(headers, b"").headers).items()) == list(headers.items())
+
+
 def test_equal_bodies_have_one_digest() -> None:
     headers = CIMultiDictProxy(CIMultiDict[str]())
     assert keep(headers, b"x").digest == keep(headers, b"x").digest != keep(headers, b"y").digest
+    assert len(keep(headers, b"x").digest) == 32

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.crawler.frontier.test_migrations import kept
 from tests.proof.command import FINISHED, STOPPED, Command, finish
 from tests.proof.crawlfile import Outcome, check_export, check_invariants, outcome, read_items
 from tests.proof.interruption import Interruptions
@@ -114,14 +115,14 @@ def test_an_interrupted_crawl_ends_like_an_undisturbed_one(
     processes: int,
 ) -> None:
     trial = Trial(tmp_path, target(tmp_path, server.url), ending)
-    trial.run("calm")
+    trial.run("calm", "--keep-bodies")
     requests = len(server.journal())
     calm = trial.outcome("calm")
     assert len(calm.items) > 300
 
     interruptions = Interruptions(
         command=trial.command,
-        arguments=trial.arguments("disturbed", "--processes", str(processes)),
+        arguments=trial.arguments("disturbed", "--processes", str(processes), "--keep-bodies"),
         state=trial.state("disturbed"),
         output=trial.output("disturbed"),
         progress=lambda: len(server.journal()),
@@ -133,6 +134,9 @@ def test_an_interrupted_crawl_ends_like_an_undisturbed_one(
     assert interruptions.run_to_the_end() > 0
     check_invariants(trial.state("disturbed"))
     assert trial.outcome("disturbed") == calm
+    bodies = kept(trial.state("disturbed"))
+    assert len(bodies) == len(calm.done)
+    assert bodies == kept(trial.state("calm"))
 
 
 def test_a_crawl_whose_readers_are_killed_ends_like_an_undisturbed_one(

@@ -13,10 +13,13 @@ import pytest
 from client.origin import HostKey
 from crawler.errors import StorageError
 from crawler.frontier import Counts, Settlement, SqliteFrontier
+from crawler.frontier.integrity import faults
+from crawler.frontier.kept import kept_pages
 from crawler.frontier.migrations import VERSION, script
 from crawler.frontier.statefile import StateFile
 from crawler.outcome import Fetched
 from crawler.request import Links
+from crawler.store import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,17 +30,30 @@ VERSION_1 = (Path(__file__).parent / "version1.sql").read_text(encoding="utf-8")
 """What `sqlite3`'s `.dump` makes of a file of version 1 whose process was killed: with requests that are queued (put off,
 redirected, on three hosts), leased, done, failed (once after a redirect) and skipped."""
 
-STEPS = [f"{one};" for one in script("version2.sql").split(";") if one.strip()]
+VERSION_2 = (Path(__file__).parent / "version2.sql").read_text(encoding="utf-8")
+"""The same of version 2: four pages are done and kept, with three bodies, one of them empty."""
+
+STEPS = [
+    (dump, version, "".join(f"{one};" for one in steps[:number]))
+    for dump, version in ((VERSION_1, 1), (VERSION_2, 2))
+    for steps in [[one for one in script(f"version{version + 1}.sql").split(";") if one.strip()]]
+    for number in range(len(steps) + 1)
+]
+"""What was done of a migration when it was cut off."""
 
 HOST = HostKey("h.example")
 
 
-@pytest.fixture
-def old(path: Path) -> Path:
+def restore(path: Path, dump: str) -> Path:
     with closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA journal_mode = WAL")
-        db.executescript(VERSION_1)
+        db.executescript(dump)
     return path
+
+
+@pytest.fixture
+def old(path: Path) -> Path:
+    return restore(path, VERSION_1)
 
 
 async def test_an_old_file_keeps_everything_and_goes_on(old: Path, ask: Ask) -> None:
@@ -71,7 +87,9 @@ def schema(db: sqlite3.Connection) -> dict[str, str]:
     return {name: re.sub(r"\s+", " ", sql) for name, sql in bare.items()}
 
 
-async def test_a_migrated_file_has_the_schema_of_a_new_one(old: Path) -> None:
+@pytest.mark.parametrize("dump", [VERSION_1, VERSION_2], ids=["1", "2"])
+async def test_a_migrated_file_has_the_schema_of_a_new_one(path: Path, dump: str) -> None:
+    old = restore(path, dump)
     await (await SqliteFrontier.open(old, spider="test")).close()
     with closing(sqlite3.connect(old)) as migrated, closing(sqlite3.connect(":memory:")) as new:
         new.executescript(script("schema.sql"))
@@ -84,19 +102,20 @@ async def test_a_migrated_file_has_the_schema_of_a_new_one(old: Path) -> None:
                 assert schema(migrated)[name] == sql
 
 
-@pytest.mark.parametrize("steps", range(len(STEPS) + 1))
+@pytest.mark.parametrize(("dump", "version", "done"), STEPS)
 async def test_a_migration_cut_off_leaves_the_file_as_it_was(
-    old: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch, steps: int
+    path: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch, dump: str, version: int, done: str
 ) -> None:
     """Whatever was done of it; and the next start does all of it."""
-    cut = "".join(STEPS[:steps]) + "SELECT no_such_function();"
+    old = restore(path, dump)
+    cut = f"{done}SELECT no_such_function();"
     with closing(sqlite3.connect(old)) as db:
         before = list(db.iterdump())
     with monkeypatch.context() as patch:
         patch.setattr("crawler.frontier.migrations.script", lambda _name: cut)
         with pytest.raises(StorageError, match="no_such_function"):
             await SqliteFrontier.open(old, spider="test")
-    assert ask("PRAGMA user_version") == [(1,)]
+    assert ask("PRAGMA user_version") == [(version,)]
     with closing(sqlite3.connect(old)) as db:
         assert list(db.iterdump()) == before
     await (await SqliteFrontier.open(old, spider="test")).close()
@@ -109,3 +128,30 @@ def test_an_old_file_can_be_looked_into_as_it_is(old: Path, ask: Ask) -> None:
         assert (status.urls.queued, status.urls.leased, status.urls.aside, status.items) == (3, 3, 0, 2)
         assert len(list(file.rows("links"))) == 11
     assert ask("PRAGMA user_version") == [(1,)]
+
+
+BODIES = {"http://h.example/0": b"<p>first</p>" * 30, "http://h.example/2": b"<p>3</p>" * 30, "http://h.example/3": b""}
+
+
+def kept(path: Path) -> dict[str, bytes]:
+    with StateFile(path) as file:
+        return {lease.requested_url: page.body for lease, page in kept_pages(file)}
+
+
+async def test_bodies_of_an_old_file_stay_where_they_are_and_new_ones_join_them(path: Path, ask: Ask) -> None:
+    restore(path, VERSION_2)
+    before = {**BODIES, "http://h.example/1": BODIES["http://h.example/0"]}
+    assert kept(path) == before
+    assert ask("PRAGMA user_version") == [(2,)]
+    rows = ask("SELECT digest, data FROM body ORDER BY digest")
+    frontier = await SqliteFrontier.open(path, spider="test")
+    assert ask("SELECT digest, data FROM body ORDER BY digest") == rows
+    leases = await frontier.lease([HOST], 10)
+    for lease in leases:
+        outcome = Fetched(status=200, final_url=lease.url, content_type="", size=1, elapsed=1, fetched_at=1)
+        await frontier.settle(Settlement(lease=lease, outcome=outcome, kept=Kept("[]", lease.url.encode())))
+    await frontier.close()
+    assert kept(path) == {**before, **{lease.url: lease.url.encode() for lease in leases}}
+    assert ask("SELECT count(*), count(pack), (SELECT count(*) FROM pack) FROM body") == [(5, 2, 1)]
+    with closing(sqlite3.connect(path)) as db:
+        assert not list(faults(db))

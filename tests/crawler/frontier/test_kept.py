@@ -1,0 +1,162 @@
+"""Bodies are kept once each, together with what became of their pages, and read back; what of them is damaged is named."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from client.origin import HostKey
+from crawler.errors import StateDamaged, StorageError
+from crawler.frontier import Settlement, SqliteFrontier
+from crawler.frontier.integrity import faults
+from crawler.frontier.kept import kept_pages
+from crawler.frontier.repair import repair
+from crawler.frontier.statefile import StateFile
+from crawler.outcome import Fetched
+from crawler.request import Links
+from crawler.store import PACK_BYTES, Kept
+from tests.crawler.frontier.test_full_disk import file_size_limit
+from tests.crawler.frontier.test_migrations import kept
+from tests.proof.crawlfile import check_invariants
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    Ask = Callable[[str], list[tuple[Any, ...]]]
+
+HOST = HostKey("h.example")
+
+
+def url(number: int) -> str:
+    return f"http://{HOST}/{number}"
+
+
+def page(number: int) -> bytes:
+    return f"<title>{number}</title>".encode() + b"<p>the same on each</p>" * 100
+
+
+async def put(frontier: SqliteFrontier, bodies: Sequence[bytes]) -> list[str]:
+    """Settle as many pages as there are bodies, and commit; their URLs."""
+    await frontier.add([Links([url(frontier.intake.next_request + number) for number in range(len(bodies))])])
+    leases = await frontier.lease([HOST], len(bodies))
+    for lease, body in zip(leases, bodies, strict=True):
+        outcome = Fetched(status=200, final_url=lease.url, content_type="", size=len(body), elapsed=0.1, fetched_at=1.0)
+        await frontier.settle(Settlement(lease=lease, outcome=outcome, kept=Kept('[["A","b"]]', body)))
+    await frontier.flush()
+    return [lease.url for lease in leases]
+
+
+async def make(path: Path, *commits: Sequence[bytes]) -> dict[str, bytes]:
+    """A crawl that kept bodies, at rest; those by URL."""
+    made: dict[str, bytes] = {}
+    frontier = await SqliteFrontier.open(path, spider="test")
+    for bodies in commits:
+        made.update(zip(await put(frontier, bodies), bodies, strict=True))
+    await frontier.close()
+    return made
+
+
+def spoil(path: Path, sql: str, *parameters: Any) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(sql, parameters)
+        db.commit()
+
+
+async def test_bodies_of_all_sizes_come_back(path: Path, ask: Ask) -> None:
+    """Small ones share packs, large ones lie alone; there may be nothing in one, or nothing to compress."""
+    bodies = [b"", b"x", os.urandom(32 << 20), *map(page, range(100)), bytes(32 << 20), os.urandom(PACK_BYTES - 1)]
+    made = await make(path, bodies, [b"alone"], [page(number) for number in range(100, 200)])
+    assert kept(path) == made
+    assert ask("SELECT count(*) FROM body WHERE pack IS NULL") == [(4,)]
+    assert ask("SELECT max(size) <= 524288 FROM pack") == [(1,)]
+    with closing(sqlite3.connect(path)) as db:
+        assert not list(faults(db))
+    check_invariants(path)
+
+
+async def test_large_bodies_of_one_commit_may_be_more_than_a_statement_takes(path: Path) -> None:
+    """SQLite's limit for a value, 1 GB, is made small here."""
+    bodies = [os.urandom(3 << 20) for _ in range(4)] + [page(number) for number in range(10)]
+    frontier = await SqliteFrontier.open(path, spider="test")
+    await frontier._file._db._execute(lambda: frontier._file._db._conn.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 4 << 20))  # type: ignore[no-untyped-call]
+    made = dict(zip(await put(frontier, bodies), bodies, strict=True))
+    await frontier.close()
+    assert kept(path) == made
+
+
+async def test_a_body_is_kept_once_however_many_pages_have_it(path: Path, ask: Ask) -> None:
+    """In one commit, in a later one, after a restart."""
+    made = await make(path, [page(1), page(2), page(1)], [page(2), page(3)], [page(3), page(1)])
+    made |= await make(path, [page(3), page(4), page(5)], [page(5)])
+    assert kept(path) == made
+    assert len(made) == 11
+    assert ask("SELECT count(*) FROM body") == [(5,)]
+    assert ask("SELECT sum(size) FROM pack") == [(sum(len(page(number)) for number in (1, 2, 4, 5)),)]
+    assert ask("SELECT pack, start FROM body WHERE pack IS NOT NULL ORDER BY pack, start") == [
+        (1, 0), (1, len(page(1))), (2, 0), (2, len(page(4)))
+    ]  # fmt: skip
+
+
+async def test_a_page_and_its_body_are_committed_together(path: Path, ask: Ask) -> None:
+    """A disk that is full leaves neither; with room there are both."""
+    before = await make(path, [page(1), page(2)])
+    frontier = await SqliteFrontier.open(path, spider="test")
+    with file_size_limit(16 * 1024), pytest.raises(StorageError, match="make room"):
+        await put(frontier, [os.urandom(50_000), os.urandom(50_000)])
+    await frontier.close()
+    assert kept(path) == before
+    assert ask("SELECT (SELECT count(*) FROM body), (SELECT count(*) FROM pack)") == [(2, 1)]
+    check_invariants(path)
+
+
+DAMAGES = {
+    "cut off": ("UPDATE pack SET data = substr(data, 1, 30) WHERE id = 1", ""),
+    "overwritten": ("UPDATE pack SET data = randomblob(length(data)) WHERE id = 1", ""),
+    "gone": ("DELETE FROM pack WHERE id = 1", "it is gone"),
+    "another": ("UPDATE pack SET data = (SELECT data FROM pack WHERE id = 3) WHERE id = 1", "it is too short"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_a_damaged_pack_is_named_with_all_that_it_held(path: Path, damage: str) -> None:
+    """And `crawl repair` leaves what can be read."""
+    sql, why = DAMAGES[damage]
+    made = await make(path, [page(n) for n in range(3)], [page(n) for n in range(3, 9)], [b"x", b"y"])
+    spoil(path, sql)
+    with StateFile(path) as file:
+        pages = kept_pages(file)
+        with pytest.raises(StateDamaged, match=rf"body of .* is lost, with all 3 .* in pack 1: .*{why}.*crawl repair"):
+            list(pages)
+    done = repair(path)
+    assert done is not None
+    assert "3 of 11 kept pages" in done.lost
+    assert done.saved["response"] == 8
+    assert kept(path) == dict(list(made.items())[3:])
+    check_invariants(path)
+
+
+async def test_a_damaged_body_that_lies_alone_is_named(path: Path) -> None:
+    await make(path, [page(1)], [page(2), page(3)])
+    spoil(path, "UPDATE body SET data = substr(data, 1, 20) WHERE pack IS NULL")
+    with StateFile(path) as file, pytest.raises(StateDamaged, match=r"the body of http://h\.example/1 is lost"):
+        list(kept_pages(file))
+    done = repair(path)
+    assert done is not None
+    assert done.faults == ["a kept body is damaged"]
+    assert list(kept(path)) == [url(2), url(3)]
+
+
+async def test_a_place_that_cannot_be_is_a_fault(path: Path) -> None:
+    await make(path, [page(1), page(2)])
+    spoil(path, "UPDATE body SET start = start + 1")
+    with closing(sqlite3.connect(path)) as db:
+        assert list(faults(db)) == ["a body lies outside its pack"]
+    with StateFile(path) as file, pytest.raises(StateDamaged, match="it is too short"):
+        list(kept_pages(file))
+    assert repair(path) is not None
+    assert list(kept(path)) == [url(1)]
