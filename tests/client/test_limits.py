@@ -235,7 +235,7 @@ def test_idle_hosts_are_forgotten() -> None:
         slot = limits.acquire_nowait(HostKey(str(number)))
         assert slot
         slot.release()
-    assert len(limits._hosts) < 10_000
+    assert len(limits._gates) < 10_000
 
 
 @pytest.mark.parametrize("wrong", [{"limit": -1}, {"limit_per_host": -1}, {"spacing": -0.1}, {"spacing": math.inf}])
