@@ -82,7 +82,9 @@ class Scheduler:
         self._idle: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
-        self._given: dict[int, Host] = {}  # by lease: those that are with workers
+        self._given: dict[
+            int, Host
+        ] = {}  # by the identity of the lease: one request may be with two workers for a moment
         self._is_stopping = False
         self._is_gated = False
         limits.on_ready = self._is_ready
@@ -124,7 +126,7 @@ class Scheduler:
 
     def done(self, lease: Lease) -> None:
         """The lease was settled."""
-        host = self._given.pop(lease.id)
+        host = self._given.pop(id(lease))
         self._put_back_picked()
         self._put_back(host)
         if self._is_gated or self._is_over:  # the worker need not come back
@@ -139,7 +141,7 @@ class Scheduler:
         host.ready.append(lease)
         host.is_suspended = True
         self._ahead += 1
-        del self._given[lease.id]
+        del self._given[id(lease)]
         try:
             yield
         finally:
@@ -298,7 +300,7 @@ class Scheduler:
 
     def _take(self, host: Host) -> Lease:
         lease = host.ready.pop()
-        self._given[lease.id] = host
+        self._given[id(lease)] = host
         host.taken += 1
         self._ahead -= 1
         self._picked = host

@@ -57,12 +57,11 @@ class MemoryFrontier:
         return [lease for host in hosts for lease in self._take(host, limit)]
 
     def _take(self, host: HostKey, limit: int) -> Iterable[Lease]:
-        first = self._numbers[host] * PAGES
         queue = self._queues[self._numbers[host]]
         for _ in range(min(limit, len(queue))):
             number = queue.popleft()
             url = f"http://{host}/{number}"
-            yield Lease(id=first + number, host=host, url=url, method="GET", depth=0, requested_url=url)
+            yield Lease(id=number, host=host, url=url, method="GET", depth=0, requested_url=url)
 
     async def hosts(self, *, after: HostKey | None = None, limit: int | None = None) -> list[HostQueue]:
         await asyncio.sleep(0)
