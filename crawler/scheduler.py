@@ -284,8 +284,7 @@ class Scheduler:
 
     def _pick(self) -> Lease | None:
         """The first lease of the first host whose turn has come."""
-        now = self._clock()
-        while len(self._short) < _HOSTS_A_LEASE and (host := self._agenda.pop(now)):
+        while len(self._short) < _HOSTS_A_LEASE and (host := self._agenda.pop(now := self._clock())):
             self._let_rest(host, is_resting=False)
             self._promote_due(host)
             at = self._ready_at(host)
