@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from collections.abc import Set as AbstractSet
 
 H = TypeVar("H")
@@ -22,9 +23,10 @@ class AddressLimits(Generic[H]):
     are told so one at a time.
     """
 
-    __slots__ = ("active", "limit", "next_at", "spacing", "starting", "turned_away")
+    __slots__ = ("_clock", "active", "limit", "next_at", "spacing", "starting", "turned_away")
 
-    def __init__(self, *, limit: int, spacing: float) -> None:
+    def __init__(self, *, limit: int, spacing: float, clock: Callable[[], float]) -> None:
+        self._clock = clock
         self.limit = limit
         self.spacing = spacing
         self.active = 0
@@ -43,6 +45,15 @@ class AddressLimits(Generic[H]):
         if self.starting or (self.limit and self.active >= self.limit):
             return math.inf
         return self.next_at
+
+    def ready_for(self, host: H, at: float) -> float:
+        """The same for a host that is ready `at` by itself. One that is so now, while there is no room, is listed for its turn."""
+        ready_at = self.ready_at()
+        if ready_at == math.inf:
+            if at > self._clock():
+                return at  # when it is ready, the address is asked again
+            self.turned_away[host] = None
+        return max(at, ready_at)
 
     def enter(self, slots: int, starting: int) -> None:
         """So many slots of a host are out, so many of them for requests that have not gone out."""
@@ -70,9 +81,10 @@ class AddressLimits(Generic[H]):
 class Addresses(Generic[H]):
     """The addresses that are shared, by name; all under the same limits."""
 
-    def __init__(self, *, limit: int, spacing: float) -> None:
+    def __init__(self, *, limit: int, spacing: float, clock: Callable[[], float]) -> None:
         self._limit = limit
         self._spacing = spacing
+        self._clock = clock
         self._known: dict[str, AddressLimits[H]] = {}
 
     def at(self, address: str | None) -> AddressLimits[H] | None:
@@ -80,7 +92,7 @@ class Addresses(Generic[H]):
         if address is None or not (self._limit or self._spacing):
             return None
         if address not in self._known:
-            self._known[address] = AddressLimits(limit=self._limit, spacing=self._spacing)
+            self._known[address] = AddressLimits(limit=self._limit, spacing=self._spacing, clock=self._clock)
         return self._known[address]
 
     def keep(self, used: AbstractSet[AddressLimits[H] | None], now: float) -> None:

@@ -24,9 +24,10 @@ import heapq
 import math
 import time
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from client.address_limits import Addresses
+from client.gate import Gate
 from client.origin import origin_key
 
 if TYPE_CHECKING:
@@ -36,23 +37,23 @@ if TYPE_CHECKING:
     from client.origin import HostKey, Origin
 
 _SWEEP_FLOOR = 16_384
-"""Host records are swept for idle ones when their number doubles, but not below this many."""
+"""Gates are swept for idle ones when their number doubles, but not below this many."""
 
 
 class Slot:
     """The permission to make one request to a host, from `acquire` until `release`."""
 
-    __slots__ = ("_host", "_limits", "_released", "_started")
+    __slots__ = ("_gate", "_limits", "_released", "_started")
 
-    def __init__(self, limits: HostLimits, host: _Host) -> None:
+    def __init__(self, limits: HostLimits, gate: Gate) -> None:
         self._limits = limits
-        self._host = host
+        self._gate = gate
         self._started = False
         self._released = False
 
     @property
     def host(self) -> HostKey:
-        return self._host.key
+        return self._gate.key
 
     @property
     def limit_per_host(self) -> int:
@@ -62,63 +63,21 @@ class Slot:
     @property
     def is_starting(self) -> bool:
         """Whether others wait until this one's request has started: not where there is no spacing."""
-        return self._host.starting and not self._started
+        return self._gate.starting and not self._started
 
     def started(self) -> None:
         """Say that the request's bytes now go out: spacing counts from this instant."""
         if not self._started:
             self._started = True
-            if self._host.starting:
-                self._limits._started(self._host)
+            if self._gate.starting:
+                self._limits._started(self._gate)
 
     def release(self) -> None:
         """Give the slot back; once is enough, more does no harm."""
         if not self._released:
             self._released = True
-            self._limits._released(self._host, self._started)
+            self._limits._released(self._gate, self._started)
             self._started = True
-
-
-class _Host:
-    """What is known of one host; changed by `HostLimits` alone."""
-
-    __slots__ = (
-        "active",
-        "address",
-        "held_until",
-        "is_placed",
-        "key",
-        "limit",
-        "listed_at",
-        "next_at",
-        "own_rules",
-        "spacing",
-        "starting",
-        "waiters",
-    )
-
-    def __init__(self, key: HostKey, limit: int, spacing: float) -> None:
-        self.key = key
-        self.limit = limit
-        self.spacing = spacing
-        self.active = 0
-        self.starting = False
-        self.next_at = 0.0
-        self.held_until = 0.0
-        self.own_rules = False
-        self.address: AddressLimits[_Host] | None = None
-        self.is_placed = False
-        self.listed_at = math.inf
-        self.waiters: dict[asyncio.Future[Slot], None] = {}
-
-    def ready_at(self) -> float:
-        """By its own rules, whatever its address says."""
-        if self.starting or (self.limit and self.active >= self.limit):
-            return math.inf
-        return max(self.next_at, self.held_until)
-
-    def is_idle(self, now: float) -> bool:
-        return not (self.active or self.waiters or self.own_rules) and self.ready_at() <= now
 
 
 class HostLimits:
@@ -148,15 +107,16 @@ class HostLimits:
         self.limit_per_host = limit_per_host
         self.spacing = spacing
         self.host_of = host_of
-        self.on_ready: Callable[[HostKey], object] | None = None
-        """Called when a host that had no known instant (`ready_at` was infinite) has one, or has an earlier one. If it returns
-        False, there was no use for it, and another host at the address is told. Who finds out later calls `decline`."""
+        self.on_ready: Callable[[Any], object] | None = None
+        """Called with a host, its key or who watches it, that had no known instant (`ready_at` was infinite) and has one, or has
+        an earlier one. If it returns False, there was no use for it, and another host at the address is told. Who finds out
+        later calls `decline`."""
         self._clock = clock
         self._active = 0
-        self._hosts: dict[HostKey, _Host] = {}
-        self._addresses: Addresses[_Host] = Addresses(limit=limit_per_address, spacing=address_spacing)
+        self._gates: dict[HostKey, Gate] = {}
+        self._addresses: Addresses[Gate] = Addresses(limit=limit_per_address, spacing=address_spacing, clock=clock)
         self._sweep_at = _SWEEP_FLOOR
-        self._listed: list[tuple[float, int, _Host]] = []
+        self._listed: list[tuple[float, int, Gate]] = []
         self._order = count()
         self._timer: asyncio.TimerHandle | None = None
         self._closed: Exception | None = None
@@ -168,16 +128,16 @@ class HostLimits:
 
     def active_of(self, host: HostKey) -> int:
         """How many slots of this host are out."""
-        record = self._hosts.get(host)
-        return record.active if record else 0
+        gate = self._gates.get(host)
+        return gate.active if gate else 0
 
     def room_of(self, host: HostKey) -> float:
         """How many more slots this host may have at once, time aside; infinity where nothing limits them."""
-        record = self._hosts.get(host)
-        limit, active = (record.limit, record.active) if record else (self.limit_per_host, 0)
+        gate = self._gates.get(host)
+        limit, active = (gate.limit, gate.active) if gate else (self.limit_per_host, 0)
         room = limit - active if limit else math.inf
-        if record and record.address:
-            room = min(room, record.address.room)
+        if gate and gate.address:
+            room = min(room, gate.address.room)
         return min(room, self.limit - self._active) if self.limit else room
 
     def ready_at(self, host: HostKey) -> float:
@@ -185,57 +145,68 @@ class HostLimits:
         once, infinity while that depends on a slot that is out (`on_ready` tells when this changes). The limit over all
         hosts is not counted.
         """
-        record = self._hosts.get(host)
-        return self._ready_at(record) if record else 0.0
+        gate = self._gates.get(host)
+        return gate.ready_at() if gate else 0.0
 
     def decline(self, host: HostKey) -> None:
         """Say that the host, told by `on_ready`, has nothing to ask after all: another one at its address may."""
-        record = self._hosts.get(host)
-        if record and record.address:
-            self._pass_on(record.address)
+        gate = self._gates.get(host)
+        if gate and gate.address:
+            self._pass_on(gate.address)
+
+    def watch(self, host: HostKey, watcher: object) -> Gate:
+        """The gate of a host, to be asked without looking it up by name, until `unwatch`; `on_ready` is called with `watcher`."""
+        gate = self._gate(host)
+        gate.watcher = watcher
+        return gate
+
+    def unwatch(self, gate: Gate) -> None:
+        """The opposite of `watch`: whoever watched has nothing to ask."""
+        gate.watcher = None
+        if gate.address:
+            self._pass_on(gate.address)
 
     def is_placed(self, host: HostKey) -> bool:
         """Whether `place` has said where the host is. Hosts long unused are forgotten."""
-        record = self._hosts.get(host)
-        return record is not None and record.is_placed
+        gate = self._gates.get(host)
+        return gate is not None and gate.is_placed
 
     def place(self, host: HostKey, address: str | None) -> None:
         """Say at which address a host is; None: at one that needs no limits. Slots that are out count there from now on."""
-        record = self._record(host)
-        record.is_placed = True
-        former, record.address = record.address, self._addresses.at(address)
-        if former is record.address:
+        gate = self._gate(host)
+        gate.is_placed = True
+        former, gate.address = gate.address, self._addresses.at(address)
+        if former is gate.address:
             return
-        if record.address:
-            record.address.enter(record.active, record.starting)
+        if gate.address:
+            gate.address.enter(gate.active, gate.starting)
         if former:
-            former.turned_away.pop(record, None)
-            former.leave(record.active, record.starting)
+            former.turned_away.pop(gate, None)
+            former.leave(gate.active, gate.starting)
             self._pass_on(former)
 
     def configure(self, host: HostKey, *, limit_per_host: int | None = None, spacing: float | None = None) -> None:
         """Give one host rules of its own, in force from the next slot on; None leaves a rule as it is."""
-        record = self._record(host)
-        before = record.ready_at()
+        gate = self._gate(host)
+        before = gate.own_ready_at()
         if limit_per_host is not None:
-            record.limit = limit_per_host
+            gate.limit = limit_per_host
         if spacing is not None:
-            if record.next_at:
-                record.next_at += spacing - record.spacing
-            record.spacing = spacing
-        record.own_rules = (record.limit, record.spacing) != (self.limit_per_host, self.spacing)
-        self._changed(record, before)
+            if gate.next_at:
+                gate.next_at += spacing - gate.spacing
+            gate.spacing = spacing
+        self._changed(gate, before)
 
     def hold_until(self, host: HostKey, instant: float) -> None:
         """Ask the host nothing before `instant`; a later one replaces an earlier one, never the other way round."""
-        record = self._record(host)
-        record.held_until = max(record.held_until, instant)
+        gate = self._gate(host)
+        gate.held_until = max(gate.held_until, instant)
 
     def unhold(self, host: HostKey) -> None:
         """Lift what `hold_until` set."""
-        if record := self._hosts.get(host):
-            record.held_until = 0.0
-            self._changed(record, math.inf)
+        if gate := self._gates.get(host):
+            gate.held_until = 0.0
+            self._changed(gate, math.inf)
 
     def acquire_nowait(self, host: HostKey) -> Slot | None:
         """A slot, if the host may be asked at once and nobody waits before us; else None."""
@@ -243,29 +214,30 @@ class HostLimits:
             raise self._closed
         if self.limit and self._active >= self.limit:
             return None
-        record = self._hosts.get(host) or self._record(host)
-        if record.waiters or record.starting or (record.limit and record.active >= record.limit):
+        gate = self._gates.get(host) or self._gate(host)
+        if gate.waiters or gate.starting or (gate.limit and gate.active >= gate.limit):
             return None
-        at = max(record.next_at, record.held_until)
-        if record.address:
-            at = max(at, record.address.ready_at())
+        at = gate.next_at if gate.next_at > gate.held_until else gate.held_until
+        if gate.address:
+            at = max(at, gate.address.ready_at())
         if at and at > self._clock():
             return None
-        return self._take(record)
+        return self._take(gate)
 
     async def acquire(self, host: HostKey) -> Slot:
         """A slot, as soon as the rules allow; cancelled while it waits, it leaves nothing taken."""
         if slot := self.acquire_nowait(host):
             return slot
-        record = self._record(host)
+        gate = self._gate(host)
         waiter: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
-        record.waiters[waiter] = None
-        self._enlist(record)
+        waiters = gate.waiters = gate.waiters or {}
+        waiters[waiter] = None
+        self._enlist(gate)
         self._arm()
         try:
             return await waiter
         except asyncio.CancelledError:
-            record.waiters.pop(waiter, None)
+            waiters.pop(waiter, None)
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 waiter.result().release()
             raise
@@ -277,120 +249,112 @@ class HostLimits:
             self._timer.cancel()
             self._timer = None
         self._listed.clear()
-        for record in self._hosts.values():
-            for waiter in record.waiters:
+        for gate in self._gates.values():
+            for waiter in gate.waiters or ():
                 if not waiter.done():
                     waiter.set_exception(error)
-            record.waiters.clear()
+            gate.waiters = None
 
-    def _record(self, host: HostKey) -> _Host:
-        record = self._hosts.get(host)
-        if record is None:
-            if len(self._hosts) >= self._sweep_at:
+    def _gate(self, host: HostKey) -> Gate:
+        gate = self._gates.get(host)
+        if gate is None:
+            if len(self._gates) >= self._sweep_at:
                 self._sweep()
-            record = self._hosts[host] = _Host(host, self.limit_per_host, self.spacing)
-        return record
+            gate = self._gates[host] = Gate(host, self.limit_per_host, self.spacing)
+        return gate
 
     def _sweep(self) -> None:
         now = self._clock()
-        self._hosts = {key: record for key, record in self._hosts.items() if not record.is_idle(now)}
-        self._addresses.keep({record.address for record in self._hosts.values()}, now)
-        self._sweep_at = max(_SWEEP_FLOOR, 2 * len(self._hosts))
+        self._gates = {
+            key: gate for key, gate in self._gates.items() if self._has_own_rules(gate) or not gate.is_idle(now)
+        }
+        self._addresses.keep({gate.address for gate in self._gates.values()}, now)
+        self._sweep_at = max(_SWEEP_FLOOR, 2 * len(self._gates))
 
-    def _take(self, record: _Host) -> Slot:
-        record.active += 1
-        record.starting = record.spacing > 0.0
+    def _has_own_rules(self, gate: Gate) -> bool:
+        return gate.limit != self.limit_per_host or gate.spacing != self.spacing
+
+    def _take(self, gate: Gate) -> Slot:
+        gate.active += 1
+        gate.starting = gate.spacing > 0.0
         self._active += 1
-        if record.address:
-            record.starting = record.starting or record.address.spacing > 0.0
-            record.address.enter(1, 1)
-        return Slot(self, record)
+        if gate.address:
+            gate.starting = gate.starting or gate.address.spacing > 0.0
+            gate.address.enter(1, 1)
+        return Slot(self, gate)
 
-    def _started(self, record: _Host) -> None:
-        self._count_start(record)
-        self._changed(record, math.inf)
+    def _started(self, gate: Gate) -> None:
+        self._count_start(gate)
+        self._changed(gate, math.inf)
 
-    def _released(self, record: _Host, has_started: bool) -> None:
-        was_shut = record.starting or (record.limit and record.active >= record.limit)
-        if not has_started and record.starting:  # a start that failed has still knocked at the host's door
-            self._count_start(record)
-        record.active -= 1
+    def _released(self, gate: Gate, has_started: bool) -> None:
+        was_shut = gate.starting or (gate.limit and gate.active >= gate.limit)
+        if not has_started and gate.starting:  # a start that failed has still knocked at the host's door
+            self._count_start(gate)
+        gate.active -= 1
         self._active -= 1
-        if record.address:
-            record.address.leave(1, 0)
-        if was_shut or record.waiters or self._listed or record.address:
-            self._changed(record, math.inf if was_shut else 0.0)
+        if gate.address:
+            gate.address.leave(1, 0)
+        if was_shut or gate.waiters or self._listed or gate.address:
+            self._changed(gate, math.inf if was_shut else 0.0)
 
-    def _count_start(self, record: _Host) -> None:
+    def _count_start(self, gate: Gate) -> None:
         now = self._clock()
-        record.starting = False
-        record.next_at = now + record.spacing
-        if record.address:
-            record.address.started(now)
+        gate.starting = False
+        gate.next_at = now + gate.spacing
+        if gate.address:
+            gate.address.started(now)
 
-    def _ready_at(self, record: _Host) -> float:
-        """By the rules of the host and of its address; a host for which there is no room there is listed for its turn."""
-        at = record.ready_at()
-        shared = record.address
-        if shared is None or at == math.inf:
-            return at
-        shared_at = shared.ready_at()
-        if shared_at == math.inf:
-            if at > self._clock():
-                return at  # the host is not ready by itself; when it is, the address is asked again
-            shared.turned_away[record] = None
-        return max(at, shared_at)
-
-    def _changed(self, record: _Host, before: float) -> None:
-        if record.address:
-            self._pass_on(record.address)  # those who were turned away go first
-        if before == math.inf and self.on_ready and self._ready_at(record) < math.inf:
-            self.on_ready(record.key)
-        if record.waiters:
-            self._enlist(record)
+    def _changed(self, gate: Gate, before: float) -> None:
+        if gate.address:
+            self._pass_on(gate.address)  # those who were turned away go first
+        if before == math.inf and self.on_ready and gate.ready_at() < math.inf:
+            self.on_ready(gate.watcher or gate.key)
+        if gate.waiters:
+            self._enlist(gate)
         if self._listed:
             self._serve()
 
-    def _pass_on(self, shared: AddressLimits[_Host]) -> None:
+    def _pass_on(self, shared: AddressLimits[Gate]) -> None:
         """Tell the first of those turned away who has a use for it that there is room at the address, if there is."""
         while shared.turned_away and shared.ready_at() < math.inf:
-            record = next(iter(shared.turned_away))
-            del shared.turned_away[record]
-            is_wanted = bool(record.waiters)
+            gate = next(iter(shared.turned_away))
+            del shared.turned_away[gate]
+            is_wanted = bool(gate.waiters)
             if is_wanted:
-                self._enlist(record)
+                self._enlist(gate)
             elif self.on_ready:
-                is_wanted = self.on_ready(record.key) is not False
-            if is_wanted and record.ready_at() <= self._clock():
+                is_wanted = self.on_ready(gate.watcher or gate.key) is not False
+            if is_wanted and gate.own_ready_at() <= self._clock():
                 return
 
-    def _enlist(self, record: _Host) -> None:
+    def _enlist(self, gate: Gate) -> None:
         """List a host that has waiters under the instant it becomes ready, unless it is listed for sooner."""
-        if not record.waiters:
+        if not gate.waiters:
             return
-        at = max(self._ready_at(record), self._clock())
-        if at < record.listed_at:
-            record.listed_at = at
-            heapq.heappush(self._listed, (at, next(self._order), record))
+        at = max(gate.ready_at(), self._clock())
+        if at < gate.listed_at:
+            gate.listed_at = at
+            heapq.heappush(self._listed, (at, next(self._order), gate))
 
     def _serve(self) -> None:
         """Give slots to the waiters of hosts that are ready, as far as the limit over all hosts goes."""
         now = self._clock()
         while self._listed and self._listed[0][0] <= now and not (self.limit and self._active >= self.limit):
-            record = heapq.heappop(self._listed)[2]
-            record.listed_at = math.inf
-            is_served = self._ready_at(record) <= now and self._grant(record)
-            if record.address and not is_served:
-                self._pass_on(record.address)
-            self._enlist(record)
+            gate = heapq.heappop(self._listed)[2]
+            gate.listed_at = math.inf
+            is_served = gate.ready_at() <= now and self._grant(gate)
+            if gate.address and not is_served:
+                self._pass_on(gate.address)
+            self._enlist(gate)
         self._arm()
 
-    def _grant(self, record: _Host) -> bool:
-        while record.waiters:
-            waiter = next(iter(record.waiters))
-            del record.waiters[waiter]
+    def _grant(self, gate: Gate) -> bool:
+        while gate.waiters:
+            waiter = next(iter(gate.waiters))
+            del gate.waiters[waiter]
             if not waiter.done():
-                waiter.set_result(self._take(record))
+                waiter.set_result(self._take(gate))
                 return True
         return False
 

@@ -1,9 +1,8 @@
 """Hosts in the order of the instants at which their turns come.
 
-A heap does this in O(log n), but of many thousands of hosts its lower half is in no cache, and each turn goes down there. Nearly
-always instants come in order, though: hosts that are ready queue up by the clock, and so do those whose next turn is a fixed time
-away. So there are two queues, of hosts that were ready when they were entered and of others; the heap has what would be out of
-order in them.
+A heap does this in O(log n), but of many thousands of hosts its lower half is in no cache, and each turn goes down there. So hosts
+that are ready stand in a line, one behind the other, and so do those whose next turn is a fixed time away, which nearly always come
+in order; the heap has what would be out of order there. When its instant has come, a host goes over to those that are ready.
 """
 
 from __future__ import annotations
@@ -12,54 +11,73 @@ import heapq
 import math
 from collections import deque
 from itertools import count
-from typing import TYPE_CHECKING, TypeAlias
+from operator import itemgetter
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from crawler.window import Host
 
-_Entry: TypeAlias = "tuple[float, int, Host]"
+READY: Final = -math.inf
+"""The instant of hosts that are ready: one number for all, so that none has to be fetched from memory for each."""
 
 
 class Agenda:
     """Each host stands here once: for `listed_at`, infinity if it does not. An entry for any other instant is void."""
 
     def __init__(self) -> None:
-        self._ready: deque[_Entry] = deque()
-        self._later: deque[_Entry] = deque()
-        self._heap: list[_Entry] = []
+        self._ready: deque[Host] = deque()
+        self._later: deque[Host] = deque()
+        self._instants: deque[float] = deque()  # of those in `_later`, in step with it
+        self._heap: list[tuple[float, int, Host]] = []
         self._order = count()
 
     @property
     def first_at(self) -> float:
-        """When the first turn comes, infinity if there is none; it may be sooner than that, as void entries count."""
-        queue = self._first()
-        return queue[0][0] if queue else math.inf
+        """When the first turn comes: `READY`, or infinity if there is none. It may be sooner than that, as void entries count."""
+        return READY if self._ready else self._next_at()
 
-    def enter(self, host: Host, at: float, now: float) -> None:
-        """Have the turn of a host come `at`, and no longer later; of two at the same instant, the first to be entered goes
-        first."""
-        host.listed_at = at
-        queue = self._ready if at <= now else self._later
-        entry = at, next(self._order), host
-        if not queue or queue[-1][0] <= at:
-            queue.append(entry)
+    def enter_ready(self, host: Host, *, comes_first: bool = False) -> None:
+        """Have it be the turn of a host, behind all others that are ready, or before them."""
+        host.listed_at = READY
+        if comes_first:
+            self._ready.appendleft(host)
         else:
-            heapq.heappush(self._heap, entry)
+            self._ready.append(host)
+
+    def enter(self, host: Host, at: float) -> None:
+        """Have the turn of a host come `at`, and no longer later."""
+        host.listed_at = at
+        if not self._instants or self._instants[-1] <= at:
+            self._instants.append(at)
+            self._later.append(host)
+        else:
+            heapq.heappush(self._heap, (at, next(self._order), host))
 
     def pop(self, now: float) -> Host | None:
         """Take out the host whose turn comes first, if it has come."""
-        while (queue := self._first()) and queue[0][0] <= now:
-            at, _, host = heapq.heappop(queue) if isinstance(queue, list) else queue.popleft()
-            if at == host.listed_at:
+        if self._next_at() <= now:
+            self._go_over(now)
+        while self._ready:
+            host = self._ready.popleft()
+            if host.listed_at == READY:
                 host.listed_at = math.inf
                 return host
         return None
 
-    def _first(self) -> deque[_Entry] | list[_Entry] | None:
-        """Where the first turn stands."""
-        first: deque[_Entry] | list[_Entry] | None = self._ready or None
-        if self._later and not (first and first[0] < self._later[0]):
-            first = self._later
-        if self._heap and not (first and first[0] < self._heap[0]):
-            first = self._heap
-        return first
+    def _next_at(self) -> float:
+        """When the first of those that are not ready will be so."""
+        at = self._instants[0] if self._instants else math.inf
+        return min(at, self._heap[0][0]) if self._heap else at
+
+    def _go_over(self, now: float) -> None:
+        """Those whose instants have come are ready, in the order of these."""
+        due: list[tuple[float, Host]] = []
+        while self._instants and self._instants[0] <= now:
+            due.append((self._instants.popleft(), self._later.popleft()))
+        while self._heap and self._heap[0][0] <= now:
+            at, _, host = heapq.heappop(self._heap)
+            due.append((at, host))
+        due.sort(key=itemgetter(0))
+        for at, host in due:
+            if at == host.listed_at:
+                self.enter_ready(host)

@@ -29,7 +29,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from crawler.agenda import Agenda
-from crawler.window import TURN_REQUESTS, Window
+from crawler.window import TURN_REQUESTS, Host, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from client.limits import HostLimits
     from client.origin import HostKey
     from crawler.frontier.protocol import Frontier, Lease
-    from crawler.window import Host
 
 _AHEAD = 65_536
 _AHEAD_OF_HOST = 128
@@ -69,7 +68,7 @@ class Scheduler:
         self._limits = limits
         self._may_start = may_start
         self._clock = clock
-        self._window = Window(frontier, active_hosts)
+        self._window = Window(frontier, limits, active_hosts)
         self._agenda = Agenda()
         self._picked: Host | None = None
         self._most_ahead = _AHEAD_OF_HOST
@@ -83,20 +82,22 @@ class Scheduler:
         self._idle: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
-        self._under_way = 0
+        self._given: dict[
+            int, Host
+        ] = {}  # by the identity of the lease: one request may be with two workers for a moment
         self._is_stopping = False
         self._is_gated = False
-        limits.on_ready = self._host_is_ready
+        limits.on_ready = self._is_ready
 
     @property
     def under_way(self) -> int:
         """How many leases are with workers."""
-        return self._under_way
+        return len(self._given)
 
     @property
     def _is_over(self) -> bool:
         """Whether there will be no more requests, or none may be given out."""
-        return self._is_stopping or not (self._window.has_work or self._under_way)
+        return self._is_stopping or not (self._given or self._window.has_work)
 
     def queued(self, key: HostKey, not_before: float) -> None:
         """One more request of this host waits in the frontier, not due before `not_before` by the frontier's clock."""
@@ -113,10 +114,9 @@ class Scheduler:
             if self._is_over:
                 self._wake(len(self._idle))
                 return None
-            if not self._may_start(self._under_way):
+            if not self._may_start(len(self._given)):
                 self._is_gated = True
             elif lease := self._pick():
-                self._under_way += 1
                 return lease
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._idle.append(waiter)
@@ -126,10 +126,9 @@ class Scheduler:
 
     def done(self, lease: Lease) -> None:
         """The lease was settled."""
-        self._under_way -= 1
+        host = self._given.pop(id(lease))
         self._put_back_picked()
-        if host := self._window.get(lease.host):
-            self._put_back(host)
+        self._put_back(host)
         if self._is_gated or self._is_over:  # the worker need not come back
             self._is_gated = False
             self._wake(len(self._idle))
@@ -142,7 +141,7 @@ class Scheduler:
         host.ready.append(lease)
         host.is_suspended = True
         self._ahead += 1
-        self._under_way -= 1
+        del self._given[id(lease)]
         try:
             yield
         finally:
@@ -183,7 +182,7 @@ class Scheduler:
             self._wake()
 
     async def _lease_ahead(self) -> None:
-        """For hosts that run short, lease their share; and learn what they have left."""
+        """For hosts that run short, lease their share; and learn of those that have less what they have left."""
         hosts = [self._short.popleft() for _ in range(min(len(self._short), _HOSTS_A_LEASE))]
         for host in hosts:  # what is queued from here on, the frontier may not tell us of, but calls `queued`
             host.has_more = False
@@ -192,17 +191,19 @@ class Scheduler:
         share = self._share(len(hosts))
         self._few = share // 4
         leases = await self._frontier.lease(keys, share)
-        left = await self._frontier.waiting(keys)
+        self._ahead += len(leases)
+        by_host = _by_host(keys, leases)
+        few = [key for key, given in by_host.items() if len(given) < share]
+        left = await self._frontier.waiting(few) if few else []
         now = self._frontier.now()
-        for host, given in zip(hosts, _by_host(keys, leases), strict=True):
-            if given:
-                host.ready = sorted((*host.ready, *given), key=_turn, reverse=True)
-                self._ahead += len(given)
-            host.is_short = False
         for key, due_at in left:
             if host_left := self._window.get(key):
                 host_left.note(due_at, now)
-        for host in hosts:
+        for host, given in zip(hosts, by_host.values(), strict=True):
+            if given:
+                host.ready = _merged(host.ready, given)
+                host.has_more = host.has_more or len(given) == share
+            host.is_short = False
             self._put_back(host)
 
     def _share(self, hosts: int) -> int:
@@ -223,7 +224,7 @@ class Scheduler:
         if host.is_suspended or host.is_held:
             return math.inf
         if host.ready or (host.has_more and not host.is_short):
-            return self._limits.ready_at(host.key)
+            return host.gate.ready_at()
         if host.is_short or host.due_at == math.inf:
             return math.inf
         return self._clock() + max(0.0, host.due_at - self._frontier.now())
@@ -235,17 +236,18 @@ class Scheduler:
         if host.listed_at <= now:
             return
         at = self._ready_at(host)
-        if not comes_first:
-            at = max(at, now)
         if at < host.listed_at:
-            self._agenda.enter(host, at, now)
+            if at <= now:
+                self._agenda.enter_ready(host, comes_first=comes_first)
+            else:
+                self._agenda.enter(host, at)
             if self._idle:
                 self._arm()
         self._let_rest(host, is_resting=at - now > _REST_SECONDS and self._is_left_alone(host))
 
     def _is_left_alone(self, host: Host) -> bool:
         """Whether nothing of the host is on its way, from the frontier or with a worker."""
-        return not (host.is_short or host.is_suspended or host.is_held or self._limits.active_of(host.key))
+        return not (host.is_short or host.is_suspended or host.is_held or host.gate.active)
 
     def _let_rest(self, host: Host, *, is_resting: bool) -> None:
         if host.is_resting is not is_resting:
@@ -258,12 +260,11 @@ class Scheduler:
 
     def _put_back(self, host: Host) -> None:
         """Have the host wait for its next turn, here or outside; or forget it, if nothing is left of it."""
-        if host.is_held:
+        if host.is_held or host.is_forgotten:
             return
-        if host.is_done or (host.is_at_rest and self._window.has_had_its_turn(host)):
+        if host.is_at_rest and (host.is_done or self._window.has_had_its_turn(host)):
             host.listed_at = math.nan  # its entry in the agenda is void
             self._window.leave(host)
-            self._limits.decline(host.key)
             self._want_hosts()
         else:
             self._list(host)
@@ -271,21 +272,19 @@ class Scheduler:
     def _put_back_picked(self) -> None:
         """Whoever was given a lease last has taken the slot by now: the host's next turn can be told."""
         picked, self._picked = self._picked, None
-        if picked and self._window.get(picked.key) is picked:
+        if picked:
             self._put_back(picked)
 
-    def _host_is_ready(self, key: HostKey) -> bool:
-        """Whether the host has a use for it: anything to ask, or to be asked for."""
-        host = self._window.get(key)
-        if host is None:
+    def _is_ready(self, host: Host | HostKey) -> bool:
+        """Whether a host that may be asked has a use for it: anything to ask, or to be asked for."""
+        if not isinstance(host, Host) or host.is_held:
             return False
         self._list(host)
         return host.listed_at < math.inf
 
     def _pick(self) -> Lease | None:
         """The first lease of the first host whose turn has come."""
-        now = self._clock()
-        while len(self._short) < _HOSTS_A_LEASE and (host := self._agenda.pop(now)):
+        while len(self._short) < _HOSTS_A_LEASE and (host := self._agenda.pop(now := self._clock())):
             self._let_rest(host, is_resting=False)
             self._promote_due(host)
             at = self._ready_at(host)
@@ -300,6 +299,7 @@ class Scheduler:
 
     def _take(self, host: Host) -> Lease:
         lease = host.ready.pop()
+        self._given[id(lease)] = host
         host.taken += 1
         self._ahead -= 1
         self._picked = host
@@ -317,7 +317,7 @@ class Scheduler:
         return self._agenda.first_at <= self._clock()
 
     def _promote_due(self, host: Host) -> None:
-        if host.due_at <= self._frontier.now():
+        if host.due_at < math.inf and host.due_at <= self._frontier.now():
             host.due_at = math.inf
             host.has_more = True
 
@@ -352,9 +352,16 @@ def _turn(lease: Lease) -> tuple[int, int]:
     return -lease.priority, lease.id
 
 
-def _by_host(hosts: Iterable[HostKey], leases: Iterable[Lease]) -> Iterable[list[Lease]]:
+def _merged(ready: list[Lease], given: list[Lease]) -> list[Lease]:
+    """Those that are ready, the next one last, and those given in their order. Nearly always these come after those."""
+    if ready and _turn(given[0]) < _turn(ready[0]):
+        return sorted((*ready, *given), key=_turn, reverse=True)
+    return [*reversed(given), *ready]
+
+
+def _by_host(hosts: Iterable[HostKey], leases: Iterable[Lease]) -> dict[HostKey, list[Lease]]:
     """The leases of each of `hosts`."""
     by_host: dict[HostKey, list[Lease]] = {host: [] for host in hosts}
     for lease in leases:
         by_host[lease.host].append(lease)
-    return by_host.values()
+    return by_host

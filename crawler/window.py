@@ -21,6 +21,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from client.limits import HostLimits
     from client.origin import HostKey
     from crawler.frontier.protocol import Frontier, HostQueue, Lease
 
@@ -37,19 +38,19 @@ class Host:
 
     __slots__ = (
         "due_at",
+        "gate",
         "has_more",
         "is_held",
         "is_resting",
         "is_short",
         "is_suspended",
-        "key",
         "listed_at",
         "ready",
         "taken",
     )
 
-    def __init__(self, key: HostKey) -> None:
-        self.key = key
+    def __init__(self, key: HostKey, limits: HostLimits) -> None:
+        self.gate = limits.watch(key, self)
         self.ready: list[Lease] = []  # the next one last
         self.has_more = False
         """Whether the frontier may have requests of it that are due."""
@@ -61,6 +62,15 @@ class Host:
         self.is_suspended = False
         self.is_resting = False
         self.is_held = False
+
+    @property
+    def key(self) -> HostKey:
+        return self.gate.key
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether it has left the window; it may have come back since, as another."""
+        return self.gate.watcher is not self
 
     def note(self, not_before: float, now: float) -> None:
         """Something of it waits in the frontier, due at `not_before` if that is later than `now`."""
@@ -84,8 +94,9 @@ class Host:
 class Window:
     """The hosts that are known, at most `size` of them awake, and where the round of the others stands."""
 
-    def __init__(self, frontier: Frontier, size: int) -> None:
+    def __init__(self, frontier: Frontier, limits: HostLimits, size: int) -> None:
         self._frontier = frontier
+        self._limits = limits
         self._size = size
         self._hosts: dict[HostKey, Host] = {}
         self._held: dict[HostKey, Host] = {}
@@ -121,7 +132,7 @@ class Window:
         """The host, known from now on."""
         host = self._hosts.get(key) or self._held.get(key)
         if host is None:
-            host = self._hosts[key] = Host(key)
+            host = self._hosts[key] = Host(key, self._limits)
             if self._awake >= self._size:
                 self._is_filling = False
         return host
@@ -152,6 +163,7 @@ class Window:
             self._look_for_room()
         else:
             self._send_outside()
+        self._limits.unwatch(host.gate)
 
     def hold(self, key: HostKey) -> None:
         """Set a host apart."""

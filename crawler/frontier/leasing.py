@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -39,7 +40,7 @@ async def take_leases(
     """Lease up to `limit` requests of each host, given by number, of those that are due `now`; the file's turn is held."""
     wanted = msgspec.json.encode(hosts).decode()
     queued = await file.write(_LEASE, (owner, now + _LEASE_SECONDS, wanted, now, limit))
+    queued.sort(key=itemgetter(2, 0))
     numbers = msgspec.json.encode([row[0] for row in queued]).decode()
-    requests = {row[0]: row for row in await file.read(_LEASED_REQUESTS, (numbers,))}
-    queued.sort(key=lambda row: (row[2], row[0]))
-    return [lease_of(row, requests[row[0]], host_names[row[1]]) for row in queued]
+    requests = await file.read(_LEASED_REQUESTS, (numbers,))
+    return [lease_of(row, request, host_names[row[1]]) for row, request in zip(queued, requests, strict=True)]

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -19,9 +21,11 @@ if TYPE_CHECKING:
     from crawler.store import Kept
 
 
-@dataclass(slots=True, kw_only=True)
-class Lease:
-    """One request, ours to fetch. `url` and `method` are where it stands now: past the redirects taken so far."""
+class Lease(msgspec.Struct, kw_only=True):
+    """One request, ours to fetch. `url` and `method` are where it stands now: past the redirects taken so far.
+
+    Tens of thousands of them are in memory at a time; a `Struct` of plain values is none that the garbage collector looks at.
+    """
 
     id: int
     host: HostKey

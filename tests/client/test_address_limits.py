@@ -112,6 +112,19 @@ def test_who_has_no_use_for_its_turn_passes_it_on() -> None:
     assert told == [B, C]
 
 
+def test_who_stops_watching_passes_the_turn_on() -> None:
+    limits = placed(HostLimits(limit_per_address=1), A, B, C)
+    told: list[object] = []
+    limits.on_ready = told.append
+    gate = limits.watch(B, "b's watcher")
+    slot = limits.acquire_nowait(A)
+    assert slot
+    assert gate.ready_at() == limits.ready_at(C) == math.inf
+    slot.release()
+    limits.unwatch(gate)
+    assert told == ["b's watcher", C]
+
+
 def test_a_held_host_does_not_keep_its_turn() -> None:
     limits = placed(HostLimits(limit_per_address=1), A, B, C)
     told: list[HostKey] = []

@@ -228,6 +228,34 @@ async def test_closing_fails_those_who_wait_and_those_who_come() -> None:
         await limits.acquire(B)
 
 
+def test_who_watches_a_host_is_told_in_place_of_its_name() -> None:
+    limits = HostLimits(limit_per_host=1)
+    told: list[object] = []
+    limits.on_ready = told.append
+    watcher = object()
+    gate = limits.watch(A, watcher)
+    slot = limits.acquire_nowait(A)
+    assert slot
+    assert gate.ready_at() == limits.ready_at(A) == math.inf
+    assert gate.active == 1
+    slot.release()
+    assert gate.ready_at() == 0.0
+    limits.unwatch(gate)
+    slot = limits.acquire_nowait(A)
+    assert slot
+    slot.release()
+    assert told == [watcher, A]
+
+
+def test_hosts_that_are_watched_are_not_forgotten() -> None:
+    """Else whoever watches would ask a gate that nobody else knows."""
+    limits = HostLimits(limit=0)
+    gates = [limits.watch(HostKey(str(number)), limits) for number in range(20_000)]
+    slots = [limits.acquire_nowait(gate.key) for gate in gates]
+    assert all(gate.active == 1 for gate in gates)
+    assert all(slots)
+
+
 def test_idle_hosts_are_forgotten() -> None:
     """A crawl meets more hosts than memory should hold."""
     limits = HostLimits(limit=0)
@@ -235,7 +263,7 @@ def test_idle_hosts_are_forgotten() -> None:
         slot = limits.acquire_nowait(HostKey(str(number)))
         assert slot
         slot.release()
-    assert len(limits._hosts) < 10_000
+    assert len(limits._gates) < 10_000
 
 
 @pytest.mark.parametrize("wrong", [{"limit": -1}, {"limit_per_host": -1}, {"spacing": -0.1}, {"spacing": math.inf}])

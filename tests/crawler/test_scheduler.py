@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from client.limits import HostLimits
-from crawler.frontier import SqliteFrontier
+from crawler.frontier import Settlement, SqliteFrontier
 from crawler.outcome import Postponed
 from crawler.request import Links, Request
 from crawler.scheduler import Scheduler
@@ -207,3 +207,27 @@ async def test_a_page_limit_is_never_passed(frontier: SqliteFrontier) -> None:
     crew.scheduler = Scheduler(frontier, crew.limits, may_start=may_start)
     await crew.run(workers=8)
     assert len(crew.visits) == 10
+
+
+async def test_a_request_may_be_given_out_again_before_its_worker_says_that_it_is_done(
+    frontier: SqliteFrontier,
+) -> None:
+    """A worker that has settled may have to wait before it says so, while what it put off is leased, and comes to another."""
+    await frontier.add([Request("http://h.example/")])
+    scheduler = Scheduler(frontier, HostLimits())
+    frontier.attach(admit=lambda *_: None, on_queued=scheduler.queued)
+    async with asyncio.timeout(60), asyncio.TaskGroup() as beside:
+        supply = beside.create_task(scheduler.keep_supplied())
+        first = await scheduler.next()
+        assert first
+        await frontier.settle(Settlement(lease=first, outcome=Postponed(error="busy", not_before=0.0)))
+        second = await scheduler.next()
+        assert second
+        assert (second.id, second.attempts) == (first.id, 1)
+        assert scheduler.under_way == 2
+        scheduler.done(first)
+        await frontier.settle(Settlement(lease=second, outcome=done(second)))
+        scheduler.done(second)
+        assert await scheduler.next() is None
+        assert scheduler.under_way == 0
+        supply.cancel()

@@ -40,7 +40,7 @@ async def queue(frontier: SqliteFrontier, hosts: int, each: int = 1) -> None:
 
 async def test_it_holds_so_many_hosts_and_lets_the_others_in_as_these_leave(frontier: SqliteFrontier) -> None:
     await queue(frontier, 1000)
-    window = Window(frontier, 64)
+    window = Window(frontier, HostLimits(), 64)
     came = []
     while window.has_work:
         assert window.is_filling
@@ -56,7 +56,7 @@ async def test_it_holds_so_many_hosts_and_lets_the_others_in_as_these_leave(fron
 
 async def test_a_full_window_wants_no_more_until_an_eighth_of_it_is_free(frontier: SqliteFrontier) -> None:
     await queue(frontier, 100)
-    window = Window(frontier, 16)
+    window = Window(frontier, HostLimits(), 16)
     hosts = []
     while window.is_filling:
         hosts += await window.next_page()
@@ -71,7 +71,7 @@ async def test_a_full_window_wants_no_more_until_an_eighth_of_it_is_free(frontie
 
 async def test_what_was_found_on_a_host_outside_is_not_forgotten(frontier: SqliteFrontier) -> None:
     await queue(frontier, 3)
-    window = Window(frontier, 2)
+    window = Window(frontier, HostLimits(), 2)
     first, second = await window.next_page()
     assert window.offer(name(7)) is None, "it is full"
     await frontier.add([Request(f"http://{name(7)}/")])
@@ -87,7 +87,7 @@ async def test_what_was_found_on_a_host_outside_is_not_forgotten(frontier: Sqlit
 
 async def test_hosts_that_rest_leave_their_places_to_others(frontier: SqliteFrontier) -> None:
     await queue(frontier, 4)
-    window = Window(frontier, 2)
+    window = Window(frontier, HostLimits(), 2)
     for _ in range(2):
         for host in await window.next_page():
             window.set_resting(host, is_resting=True)
@@ -99,7 +99,7 @@ async def test_hosts_that_rest_leave_their_places_to_others(frontier: SqliteFron
 async def test_only_so_many_may_rest(frontier: SqliteFrontier) -> None:
     """Else a web that is down would be remembered as a whole."""
     await queue(frontier, 100)
-    window = Window(frontier, 2)
+    window = Window(frontier, HostLimits(), 2)
     for _ in range(100):
         for host in await window.next_page():
             window.set_resting(host, is_resting=True)
