@@ -58,7 +58,7 @@ class Slot:
     @property
     def limit_per_host(self) -> int:
         """How many slots the host may have out at once; 0: any number."""
-        return self._host.limit
+        return self._gate.limit
 
     @property
     def is_starting(self) -> bool:

@@ -57,15 +57,18 @@ class OwnVisitor(Visitor):
             harvest = await self._reader.take(lease, page)
         except Exception as error:  # a spider may raise anything: the page fails, the crawl goes on
             return spoilt(fetched_of(page), explain(error))
-        kept = None
-        if self._keeps_bodies:
-            from crawler.store import keep  # and with it zstd and hashlib: most crawls keep no bodies
-
-            kept = keep(page.headers, page.body)
+        kept = kept_of(page) if self._keeps_bodies else None
         return Visited(fetched_of(page), harvest, digest_of(page.body), kept)
 
     async def tell(self, lease: Lease, error: str) -> Harvest:
         return await self._reader.take_failure(lease, error)
+
+
+def kept_of(page: Page) -> Kept:
+    """What is to be kept of a page."""
+    from crawler.store import keep  # and with it zstd and hashlib: most crawls keep no bodies
+
+    return keep(page.headers, page.body)
 
 
 def spoilt(fetched: Fetched, raised: str) -> Failed:

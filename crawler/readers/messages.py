@@ -21,9 +21,8 @@ from crawler.outcome import Fetched  # noqa: TC001 - msgspec reads the annotatio
 from crawler.page import Page
 from crawler.request import Links, Request, callback_name
 from crawler.settings import Settings  # noqa: TC001
-from crawler.store import Kept, keep
 from crawler.traps import digest_of
-from crawler.visitor import Visited
+from crawler.visitor import Visited, kept_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -282,7 +281,7 @@ def seen(number: int, response: Response, answer: Answer | None, *, is_private: 
     told = (number, fetched, response.began_at, response.latency)
     if answer is None:
         return Seen(*told, _field(page, "Location"), _field(page, "Retry-After"), cookies, is_private)
-    kept = keep(page.headers, page.body) if keeps_body and answer.error is None else None
+    kept = kept_of(page) if keeps_body and answer.error is None else None
     return Seen(*told, None, None, cookies, is_private, digest_of(page.body), kept, answer)
 
 
@@ -299,7 +298,12 @@ def cookies_of(seen: Seen) -> list[str]:
 
 def visited_of(seen: Seen, answer: Answer) -> Visited:
     """A page that was read."""
-    return Visited(seen.fetched, harvest_of(answer), seen.digest, Kept(*seen.kept) if seen.kept else None)
+    kept = None
+    if seen.kept:
+        from crawler.store import Kept  # and with it zstd and hashlib: most crawls keep no bodies
+
+        kept = Kept(*seen.kept)
+    return Visited(seen.fetched, harvest_of(answer), seen.digest, kept)
 
 
 def sendable(text: str) -> str:
