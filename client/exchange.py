@@ -160,7 +160,8 @@ class Exchange:
 
     def _check(self, status: int, head: Head) -> None:
         policy, data = self.policy, head.data
-        if status < 100 or (status == 101 and not self.may_upgrade) or data[:5] != b"HTTP/":
+        is_http = head.protocol == "http/1.1" or head.protocol.startswith("http/")
+        if not is_http or status < 100 or (status == 101 and not self.may_upgrade):
             raise WireError(f"unexpected status line {data[:40]!r}")
         if "\0" in head.lowered:
             raise WireError("NUL in the head")  # the parser allows it in the reason phrase
@@ -203,7 +204,7 @@ class Exchange:
 def _persists(head: Head) -> bool:
     """Whether the peer keeps the connection open after this response (RFC 9112 §9.3)."""
     lowered = head.lowered
-    is_modern = lowered[5:8] >= "1.1"
+    is_modern = head.protocol >= "http/1.1"
     if "\ntransfer-encoding:" in lowered and (not is_modern or "\ncontent-length:" in lowered):
         return False  # two framings, or one HTTP/1.0 does not know: others may see the end elsewhere (§6.1, §6.3)
     _before, marker, after = lowered.partition("\nconnection:")

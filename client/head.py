@@ -32,7 +32,7 @@ class Head:
     Headers are looked for by a *marker*: the name in lower case, with a line feed before and a colon after.
     """
 
-    __slots__ = ("data", "end", "lowered")
+    __slots__ = ("data", "end", "lowered", "protocol")
 
     def __init__(self, received: bytes, start: int = 0) -> None:
         """Take the head that begins at `start`, after any line ends (RFC 9112 §2.2). The parser has seen it."""
@@ -43,6 +43,8 @@ class Head:
         self.data = data = received[start : self.end]
         self.lowered = (data.decode() if data.isascii() else data.decode("latin-1")).lower()
         """For `marker in head.lowered`: as long as `data`, since no letter of Latin-1 changes its width."""
+        self.protocol = self.lowered[:8]
+        """Such as ``http/1.1``."""
 
     @property
     def version(self) -> HttpVersion:
