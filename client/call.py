@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from client.errors import (
     BadHttpMessage,
@@ -36,12 +35,15 @@ from client.tracing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Generator, Sequence
+    from types import TracebackType
+
+    from yarl import URL
 
     from client.connection import Connection
     from client.exchange import Exchange
     from client.http1 import Http1Protocol
-    from client.options import CallSettings
+    from client.options import CallSettings, RequestOptions
     from client.plan import Plan
     from client.request import ClientRequest
     from client.tracing import Trace
@@ -53,16 +55,45 @@ _CONTINUE_SECONDS: Final = 1.0
 """How long a body waits for 100 (Continue) before it is sent unbidden (RFC 9110 §10.1.1); as curl has it."""
 
 
-@dataclass(slots=True)
+class Caller(Protocol):
+    """Who makes calls: a session."""
+
+    def _request(
+        self, call: Call, method: str, url: str | URL, options: RequestOptions
+    ) -> Coroutine[Any, Any, ClientResponse]:
+        """Fill the call in and run it; the response is left in it as well."""
+
+
 class Call:
-    """One call; its instants are on the loop's clock."""
+    """What `session.get()` returns: awaited, the response; in `async with`, the response, released at the end.
+
+    The session says what it is to do once it is awaited; before that there are no `settings`. Instants are on the loop's clock.
+    """
+
+    __slots__ = ("_coroutine", "deadline_at", "max_redirects", "response", "settings", "started_at", "traces")
 
     settings: CallSettings
-    traces: Sequence[Trace]
     started_at: float
     deadline_at: float
-    max_redirects: int | None
-    """None follows none."""
+
+    def __init__(self, session: Caller, method: str, url: str | URL, options: RequestOptions) -> None:
+        self.response: ClientResponse | None = None
+        self.traces: Sequence[Trace] = ()
+        self.max_redirects: int | None = 10
+        """None follows none."""
+        self._coroutine = session._request(self, method, url, options)
+
+    def __await__(self) -> Generator[Any, None, ClientResponse]:
+        return self._coroutine.__await__()
+
+    def __aenter__(self) -> Coroutine[Any, Any, ClientResponse]:
+        return self._coroutine
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self.response is not None
+        self.response.release()
 
     async def run(self, plan: Plan) -> ClientResponse:
         """Make the planned request, and those that redirects ask for; return the response that asks for none.
@@ -149,7 +180,7 @@ class Call:
             data,
             settings.read_policy,
             is_whole,
-            request.asks_upgrade,
+            request.asks_upgrade(),
             self.deadline_at,
             settings.timeout.sock_read,
         )

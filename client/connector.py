@@ -181,12 +181,13 @@ class BaseConnector(ABC):
         It spares most requests of a busy session a coroutine.
         """
         key = req.connection_key
-        if self._is_closed or not self._idle.has(key):
+        kept = self._idle.by_key.get(key)
+        if not kept or self._is_closed:
             return None
         slot = self._limits.acquire_nowait(self._limits.host_of(key.origin))
         if slot is None:
             return None
-        protocol = self._idle.take(key)
+        protocol = self._idle.take(kept)
         if protocol is None:
             slot.release()
             return None
@@ -214,7 +215,7 @@ class BaseConnector(ABC):
     ) -> Connection:
         """Lend an idle connection or a new one; the slot is given back on failure."""
         try:
-            if (protocol := self._idle.take(key)) is not None:
+            if (kept := self._idle.by_key.get(key)) and (protocol := self._idle.take(kept)) is not None:
                 connection = self._lend(key, protocol, slot)
                 await self._tell_reuse(connection, traces)
                 return connection

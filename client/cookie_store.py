@@ -99,11 +99,9 @@ class CookieStore:
         self._buckets: dict[str, _Bucket] = {}
         self._below: dict[str, set[str]] = {}
         self._expiries: list[tuple[float, int, Cookie]] = []  # a heap; the number only breaks ties
-        self._count = 0
+        self.size = 0
+        """How many cookies there are."""
         self._ticks = 0
-
-    def __len__(self) -> int:
-        return self._count
 
     def __iter__(self) -> Iterator[Cookie]:
         """Iterate in order of creation, over the cookies that are here at the start."""
@@ -131,14 +129,14 @@ class CookieStore:
         if self.on_change and not (old and old.says_the_same(cookie)):
             self.on_change(cookie, False)
         if old is None:
-            self._count += 1
+            self.size += 1
             self._enforce_limits(bucket, now)
 
     def remove(self, cookie: Cookie) -> None:
         """Remove a cookie that is in the store."""
         bucket = self._buckets[cookie.domain]
         del bucket[_key(cookie)]
-        self._count -= 1
+        self.size -= 1
         if not bucket:
             self._close_bucket(cookie.domain)
         if self.on_change:
@@ -206,7 +204,7 @@ class CookieStore:
                 del self._below[parent]
 
     def _schedule(self, cookie: Cookie, expires: float) -> None:
-        if len(self._expiries) > 2 * self._count + _STALE_ENTRIES:
+        if len(self._expiries) > 2 * self.size + _STALE_ENTRIES:
             self._expiries = [entry for entry in self._expiries if self._holds(entry[2])]
             heapq.heapify(self._expiries)
         heapq.heappush(self._expiries, (expires, self._ticks, cookie))
@@ -216,12 +214,12 @@ class CookieStore:
 
         Among equals the least recently used go first.
         """
-        if len(bucket) <= self._max_per_domain and self._count <= self._max_total:
+        if len(bucket) <= self._max_per_domain and self.size <= self._max_total:
             return
         self.expire(now)
         if len(bucket) > self._max_per_domain:
             self.remove(min(bucket.values(), key=lambda cookie: (cookie.secure, cookie.accessed)))
-        if self._count > self._max_total:
-            excess = self._count - max(1, int(self._max_total * _KEPT_SHARE))
+        if self.size > self._max_total:
+            excess = self.size - max(1, int(self._max_total * _KEPT_SHARE))
             for cookie in heapq.nsmallest(excess, self, key=lambda cookie: cookie.accessed):
                 self.remove(cookie)

@@ -80,7 +80,7 @@ class CookieJar(AbstractCookieJar):
 
     def cookie_header(self, url: URL) -> str | None:
         """Return the value of the Cookie header for a request to `url`, None when it carries no cookie."""
-        if not len(self._store):
+        if not self._store.size:
             return None
         cookies = self._matching(url)
         header = "; ".join(map(_pair, cookies))
@@ -106,7 +106,7 @@ class CookieJar(AbstractCookieJar):
 
     def __len__(self) -> int:
         self._store.expire(self._clock())
-        return len(self._store)
+        return self._store.size
 
     def dump(self) -> list[CookieRecord]:
         """Return every cookie as plain data, ready for JSON, in the order of creation."""

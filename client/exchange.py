@@ -45,6 +45,10 @@ _MAX_INTERIMS: Final = 32
 """1xx heads before the final one. Honest servers send one or two."""
 
 
+_LEAST_LINE: Final = 4
+"""Bytes of the shortest header line there is: a letter, a colon, a line end."""
+
+
 class Exchange:
     """One request and its response. A connection fills it; whoever builds a response reads it."""
 
@@ -156,13 +160,14 @@ class Exchange:
 
     def _check(self, status: int, head: Head) -> None:
         policy, data = self.policy, head.data
-        if status < 100 or (status == 101 and not self.may_upgrade) or not data.startswith(b"HTTP/"):
+        is_http = head.protocol == "http/1.1" or head.protocol.startswith("http/")
+        if not is_http or status < 100 or (status == 101 and not self.may_upgrade):
             raise WireError(f"unexpected status line {data[:40]!r}")
         if "\0" in head.lowered:
             raise WireError("NUL in the head")  # the parser allows it in the reason phrase
-        if data.count(b"\n") - 2 > policy.max_headers:
-            raise HeadTooLarge(f"more than {policy.max_headers} headers")
         size = len(data)
+        if size > _LEAST_LINE * policy.max_headers and data.count(b"\n") - 2 > policy.max_headers:
+            raise HeadTooLarge(f"more than {policy.max_headers} headers")
         if size > policy.max_head_size:  # it came in few pieces: while it was incomplete, it was not too large
             raise HeadTooLarge(f"more than {policy.max_head_size} bytes of head")
         if size > policy.max_field_size or size > policy.max_line_size:
@@ -182,12 +187,6 @@ class Exchange:
 
     # -- how it ends ----------------------------------------------------------------------------------------------
 
-    def finish(self, now: float) -> None:
-        """The response is complete."""
-        self.done_at = now
-        if self.body is not None:
-            self.body.feed_eof()
-
     def fail(self, error: Exception) -> None:
         """The response will not be complete: whoever waits for its head or reads its body gets `error`."""
         if isinstance(error, ClientError):
@@ -205,11 +204,11 @@ class Exchange:
 def _persists(head: Head) -> bool:
     """Whether the peer keeps the connection open after this response (RFC 9112 §9.3)."""
     lowered = head.lowered
-    is_modern = lowered[5:8] >= "1.1"
+    is_modern = head.protocol >= "http/1.1"
     if "\ntransfer-encoding:" in lowered and (not is_modern or "\ncontent-length:" in lowered):
         return False  # two framings, or one HTTP/1.0 does not know: others may see the end elsewhere (§6.1, §6.3)
-    named = lowered.count("\nconnection:")
-    if named == 0 or (named == 1 and is_modern and "\nconnection: keep-alive\r" in lowered):
+    _before, marker, after = lowered.partition("\nconnection:")
+    if not marker or (is_modern and after[:12] == " keep-alive\r" and marker not in after):
         return is_modern
     options = [option.strip() for option in ",".join(head.text_values("\nconnection:")).lower().split(",")]
     return "close" not in options and (is_modern or "keep-alive" in options)

@@ -32,12 +32,19 @@ class Head:
     Headers are looked for by a *marker*: the name in lower case, with a line feed before and a colon after.
     """
 
-    __slots__ = ("data", "lowered")
+    __slots__ = ("data", "end", "lowered", "protocol")
 
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.lowered = data.decode("latin-1").lower()
+    def __init__(self, received: bytes, start: int = 0) -> None:
+        """Take the head that begins at `start`, after any line ends (RFC 9112 §2.2). The parser has seen it."""
+        while received[start] in b"\r\n":
+            start += 1
+        self.end = received.index(b"\r\n\r\n", start) + 4
+        """Where it ends in what was received."""
+        self.data = data = received[start : self.end]
+        self.lowered = (data.decode() if data.isascii() else data.decode("latin-1")).lower()
         """For `marker in head.lowered`: as long as `data`, since no letter of Latin-1 changes its width."""
+        self.protocol = self.lowered[:8]
+        """Such as ``http/1.1``."""
 
     @property
     def version(self) -> HttpVersion:
@@ -76,14 +83,6 @@ class Head:
     def text_values(self, marker: str) -> list[str]:
         """Return the values of a header as UTF-8; bytes that are not are kept as surrogates."""
         return [value.decode("utf-8", "surrogateescape") for value in self.values(marker)]
-
-
-def cut_head(data: bytes, start: int) -> tuple[Head, int]:
-    """Return the head that begins at `start`, after any line ends (RFC 9112 §2.2), and where it ends. The parser has seen it."""
-    while data[start] in b"\r\n":
-        start += 1
-    end = data.index(b"\r\n\r\n", start) + 4
-    return Head(data[start:end]), end
 
 
 def has_blank_line(data: bytes) -> bool:

@@ -36,7 +36,7 @@ from client.errors import (
     SocketTimeoutError,
 )
 from client.exchange import Exchange, HeadTooLarge, ReadPolicy, WireError
-from client.head import cut_head, has_blank_line, tidy_head
+from client.head import Head, has_blank_line, tidy_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -306,10 +306,10 @@ class Http1Protocol(asyncio.Protocol):
         assert exchange is not None
         pieces = self._pieces
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        head, end = cut_head(data, self._head_at)
+        head = Head(data, self._head_at)
         status = self._parser.get_status_code()
         if 100 <= status < 200 and status != 101:
-            self._pieces, self._head_at = [data], end
+            self._pieces, self._head_at = [data], head.end
             exchange.take_interim(status)
         else:
             self._pieces, self._head_at = [], 0
@@ -350,15 +350,16 @@ class Http1Protocol(asyncio.Protocol):
         self._exchange = None
         if error is not None:
             exchange.fail(error)
-        elif exchange.status == 101:
-            exchange.finish(now)
-            self.is_upgraded = True
-            self.pause_reading()
         else:
-            exchange.finish(now)
-            if exchange.ends_at_head:
-                self._parser = self._new_parser()
-            if exchange.keeps_alive and exchange.is_sent and not self.is_closed:
+            assert exchange.body is not None
+            exchange.done_at = now
+            exchange.body.feed_eof()
+            if exchange.status == 101:
+                self.is_upgraded = True
+                self.pause_reading()
+            elif exchange.keeps_alive and exchange.is_sent and not self.is_closed:
+                if exchange.ends_at_head:
+                    self._parser = self._new_parser()
                 self.is_idle = True
                 self.idle_since = now
             else:

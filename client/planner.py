@@ -56,7 +56,7 @@ class Planner:
 
     def _build_url(self, url: str | URL, params: Params | None) -> URL:
         try:
-            built = url if isinstance(url, URL) else URL(url)
+            built = URL(url)
             if self.base_url is not None:
                 built = self.base_url.join(built)
             if params:

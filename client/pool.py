@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from client.connection import ConnectionKey
     from client.http1 import Http1Protocol
+
+
+_EMPTY_LISTS: Final = 64
+"""Lists without a connection that are not worth looking for."""
 
 
 class IdlePool:
@@ -21,28 +25,20 @@ class IdlePool:
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._loop = asyncio.get_running_loop()
-        self._by_key: dict[ConnectionKey, list[Http1Protocol]] = {}
+        self.by_key: dict[ConnectionKey, list[Http1Protocol]] = {}
+        """To be looked into, for `take`. A key may be there without connections."""
         self._by_age: dict[Http1Protocol, ConnectionKey] = {}  # the one unused longest first
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._by_age)
 
-    def has(self, key: ConnectionKey) -> bool:
-        """Whether `take` may find a connection with this key."""
-        return key in self._by_key
-
-    def take(self, key: ConnectionKey) -> Http1Protocol | None:
-        """Return a connection with this key that still lives, None when there is none."""
-        protocols = self._by_key.get(key)
-        if not protocols:
-            return None
+    def take(self, protocols: list[Http1Protocol]) -> Http1Protocol | None:
+        """Return one of a key's connections, which still lives, if there is one."""
         used_since = self._loop.time() - self._timeout
         while protocols:
             protocol = protocols.pop()
             del self._by_age[protocol]
-            if not protocols:
-                del self._by_key[key]
             if protocol.is_idle and protocol.idle_since >= used_since:
                 return protocol
             protocol.close()
@@ -50,14 +46,17 @@ class IdlePool:
 
     def put(self, key: ConnectionKey, protocol: Http1Protocol) -> None:
         """Keep an idle connection."""
-        self._by_key.setdefault(key, []).append(protocol)
+        protocols = self.by_key.get(key)
+        if protocols is None:
+            protocols = self._new_list(key)
+        protocols.append(protocol)
         self._by_age[protocol] = key
         if self._timer is None and self._timeout < inf:
             self._timer = self._loop.call_later(self._timeout, self._sweep)
 
     def drop(self, key: ConnectionKey) -> None:
         """Close all connections with this key."""
-        for protocol in list(self._by_key.get(key, ())):
+        for protocol in list(self.by_key.get(key, ())):
             self._drop(protocol)
 
     def drop_oldest(self) -> None:
@@ -76,11 +75,15 @@ class IdlePool:
 
     def _drop(self, protocol: Http1Protocol) -> None:
         key = self._by_age.pop(protocol)
-        protocols = self._by_key[key]
-        protocols.remove(protocol)
-        if not protocols:
-            del self._by_key[key]
+        self.by_key[key].remove(protocol)
         protocol.close()
+
+    def _new_list(self, key: ConnectionKey) -> list[Http1Protocol]:
+        """Make a list for a key, and forget those that have been empty for a while: most are filled again at once."""
+        if len(self.by_key) > 2 * len(self._by_age) + _EMPTY_LISTS:
+            self.by_key = {key: protocols for key, protocols in self.by_key.items() if protocols}
+        protocols = self.by_key[key] = []
+        return protocols
 
     def _sweep(self) -> None:
         """Close what has been idle for too long, and sleep until the next one is due."""

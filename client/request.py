@@ -229,14 +229,13 @@ class ClientRequest:
     @property
     def is_forwarded(self) -> bool:
         """Whether a proxy asks the origin in our place; it could not be asked to do that for another protocol."""
-        return self.proxy is not None and self.proxy.forwards(self.url.scheme) and not self.asks_upgrade
+        return self.proxy is not None and self.proxy.forwards(self.url.scheme) and not self.asks_upgrade()
 
     @property
     def request_info(self) -> RequestInfo:
         url = self.url
         return RequestInfo(url.with_fragment(None), self.method, CIMultiDictProxy(self.headers), url)
 
-    @property
     def asks_upgrade(self) -> bool:
         """Whether the request invites the server to switch protocols (RFC 9110 §7.8)."""
         return self._headers is not None and "Upgrade" in self._headers
@@ -248,7 +247,8 @@ class ClientRequest:
 
         `InvalidUrlClientError` or `ValueError` for what would break the head (RFC 9112 §3, §5).
         """
-        head = self.head().encode("utf-8", "surrogateescape")
+        written = self.head()
+        head = written.encode() if written.isascii() else written.encode("utf-8", "surrogateescape")
         if self._body is None:
             return head, True
         if self.policy.expect100 or self.policy.chunk_bytes or (data := self._body.in_memory()) is None:

@@ -43,7 +43,7 @@ from client.version import HttpVersion, HttpVersion11
 from client.ws_options import WEBSOCKET_DEFAULTS, WebSocketOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import EllipsisType, TracebackType
 
     from yarl import URL
@@ -61,31 +61,6 @@ if TYPE_CHECKING:
     from client.ws_connect import WebSocketContext
 
 _lists_options = listing(RequestOptions, REQUEST_DEFAULTS)
-
-
-class ResponseContext:
-    """What `session.get()` returns: awaited, the response; in `async with`, the response, released at the end.
-
-    It has no coroutine of its own: that of the call is awaited directly, and leaves the response here as well.
-    """
-
-    __slots__ = ("_coroutine", "response")
-
-    def __init__(self, session: ClientSession, method: str, url: str | URL, options: RequestOptions) -> None:
-        self.response: ClientResponse | None = None
-        self._coroutine = session._request(method, url, options, self)
-
-    def __await__(self) -> Generator[Any, None, ClientResponse]:
-        return self._coroutine.__await__()
-
-    def __aenter__(self) -> Coroutine[Any, Any, ClientResponse]:
-        return self._coroutine
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        assert self.response is not None
-        self.response.release()
 
 
 class ClientSession:
@@ -190,7 +165,7 @@ class ClientSession:
     # -- requests -------------------------------------------------------------------------------------------------
 
     @_lists_options
-    def request(self, method: str, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
+    def request(self, method: str, url: str | URL, **options: Unpack[RequestOptions]) -> Call:
         """Make a request: `await` it, or use it in `async with`, for a `ClientResponse`.
 
         What to ask: `params` is added to the URL's query. `data` is the body: bytes, text, a file or an asynchronous
@@ -214,43 +189,43 @@ class ClientSession:
         Raises `ClientError`s (see `client.errors`), `ValueError` and `TypeError` for what cannot be sent. Cancelled, it
         leaves no connection in use.
         """
-        return ResponseContext(self, method, url, options)
+        return Call(self, method, url, options)
 
     @_lists_options
-    def get(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
+    def get(self, url: str | URL, **options: Unpack[RequestOptions]) -> Call:
         """Make a GET request, as `request` does."""
-        return ResponseContext(self, "GET", url, options)
+        return Call(self, "GET", url, options)
 
     @_lists_options
-    def options(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
+    def options(self, url: str | URL, **options: Unpack[RequestOptions]) -> Call:
         """Make an OPTIONS request, as `request` does."""
-        return ResponseContext(self, "OPTIONS", url, options)
+        return Call(self, "OPTIONS", url, options)
 
     @listing(RequestOptions, REQUEST_DEFAULTS, allow_redirects=False)
-    def head(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
+    def head(self, url: str | URL, **options: Unpack[RequestOptions]) -> Call:
         """Make a HEAD request, as `request` does; redirects are followed only if `allow_redirects` says so."""
         options.setdefault("allow_redirects", False)
-        return ResponseContext(self, "HEAD", url, options)
+        return Call(self, "HEAD", url, options)
 
     @_lists_options
-    def post(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
+    def post(self, url: str | URL, **options: Unpack[RequestOptions]) -> Call:
         """Make a POST request, as `request` does."""
-        return ResponseContext(self, "POST", url, options)
+        return Call(self, "POST", url, options)
 
     @_lists_options
-    def put(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
+    def put(self, url: str | URL, **options: Unpack[RequestOptions]) -> Call:
         """Make a PUT request, as `request` does."""
-        return ResponseContext(self, "PUT", url, options)
+        return Call(self, "PUT", url, options)
 
     @_lists_options
-    def patch(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
+    def patch(self, url: str | URL, **options: Unpack[RequestOptions]) -> Call:
         """Make a PATCH request, as `request` does."""
-        return ResponseContext(self, "PATCH", url, options)
+        return Call(self, "PATCH", url, options)
 
     @_lists_options
-    def delete(self, url: str | URL, **options: Unpack[RequestOptions]) -> ResponseContext:
+    def delete(self, url: str | URL, **options: Unpack[RequestOptions]) -> Call:
         """Make a DELETE request, as `request` does."""
-        return ResponseContext(self, "DELETE", url, options)
+        return Call(self, "DELETE", url, options)
 
     @listing(WebSocketOptions, WEBSOCKET_DEFAULTS)
     def ws_connect(
@@ -278,31 +253,31 @@ class ClientSession:
         from client.ws_connect import Opening, WebSocketContext
 
         opening = Opening(options)
-        return WebSocketContext(opening, self._request(method, url, opening.request_options))
+        return WebSocketContext(opening, Call(self, method, url, opening.request_options))
 
-    async def _request(
-        self, method: str, url: str | URL, options: RequestOptions, context: ResponseContext | None = None
-    ) -> ClientResponse:
+    async def _request(self, call: Call, method: str, url: str | URL, options: RequestOptions) -> ClientResponse:
         if self._connector is None:
             raise RuntimeError("the session is closed")
         if self._headers_version is not None and self._headers_version != _version_of(self._headers):
             self._take_headers()
         if self._environment is not None:
             await self._environment.load()
-        settings = settings_for(options, self._settings) if options else self._settings
+        call.settings = settings = self._settings
+        check = self._raise_for_status
+        if options:
+            call.settings = settings = settings_for(options, settings)
+            call.max_redirects = max_redirects_of(options)
+            if (wanted := options.get("raise_for_status")) is not None:
+                check = wanted
         plan = self._planner.plan(method, url, options, settings.send_policy)
-        now = self._loop.time()
-        traces = self._traces(options) if self._trace_configs else ()
-        deadline_at = settings.timeout.deadline_at(now, settings.timeout.total)
-        call = Call(settings, traces, now, deadline_at, max_redirects_of(options) if options else 10)
-        response = await (self._watch(call, plan) if traces or settings.middlewares else call.run(plan))
-        check = options.get("raise_for_status")
-        if check is None:
-            check = self._raise_for_status
+        call.started_at = now = self._loop.time()
+        call.deadline_at = settings.timeout.deadline_at(now, settings.timeout.total)
+        if self._trace_configs:
+            call.traces = self._traces(options)
+        response = await (self._watch(call, plan) if call.traces or settings.middlewares else call.run(plan))
         if check:
             await _check_status(response, check)
-        if context is not None:
-            context.response = response
+        call.response = response
         return response
 
     async def _watch(self, call: Call, plan: Plan) -> ClientResponse:

@@ -79,7 +79,7 @@ class StreamReader:
         self._high_water = high_water
         self._max_bytes = _UNBOUNDED if max_bytes is None else max_bytes
         self._content_encoding = content_encoding
-        self._pieces: deque[bytes] = deque()
+        self._pieces: list[bytes] | deque[bytes] = []  # a queue as soon as the body is not taken as a whole
         self._buffered = 0  # bytes in _pieces
         self._decoder: Decoder | None = None
         self._decoded_bytes = 0
@@ -350,9 +350,16 @@ class StreamReader:
         """Put in front what was taken too much."""
         self._rest, self._at = data + self._rest[self._at :], 0
 
+    def _queue(self) -> deque[bytes]:
+        """The pieces, to be taken one by one."""
+        if not isinstance(self._pieces, deque):
+            self._pieces = deque(self._pieces)
+        return self._pieces
+
     def _next_piece(self) -> bytes:
-        while self._pieces:
-            piece = self._pieces.popleft()
+        pieces = self._queue()
+        while pieces:
+            piece = pieces.popleft()
             self._buffered -= len(piece)
             if self._paused and self._buffered <= self._high_water // 2:
                 self._resume()
@@ -389,7 +396,7 @@ class StreamReader:
         at_end = bool(self._pieces) and not self._pieces[0] and not self._rest
         if not at_end or (self._decoder is not None and self._decoder.pending):
             return False
-        self._pieces.popleft()
+        self._queue().popleft()
         return True
 
     def _has_more(self) -> bool:

@@ -19,7 +19,7 @@ from client.ws_options import WEBSOCKET_DEFAULTS, WebSocketOptions
 from client.ws_protocol import WebSocketProtocol
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Generator
+    from collections.abc import Awaitable, Generator
     from types import TracebackType
 
     from client.response import ClientResponse
@@ -94,18 +94,18 @@ class Opening:
 class WebSocketContext:
     """What `session.ws_connect()` returns: awaited, the WebSocket; in `async with`, the WebSocket, closed at the end."""
 
-    __slots__ = ("_coroutine", "_opening", "_websocket")
+    __slots__ = ("_call", "_opening", "_websocket")
 
-    def __init__(self, opening: Opening, coroutine: Coroutine[Any, Any, ClientResponse]) -> None:
+    def __init__(self, opening: Opening, call: Awaitable[ClientResponse]) -> None:
         self._opening = opening
-        self._coroutine = coroutine
+        self._call = call
         self._websocket: ClientWebSocketResponse | None = None
 
     def __await__(self) -> Generator[Any, None, ClientWebSocketResponse]:
         return self._open().__await__()
 
     async def _open(self) -> ClientWebSocketResponse:
-        response = await self._coroutine
+        response = await self._call
         try:
             return self._opening.finish(response)
         except BaseException:

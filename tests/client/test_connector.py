@@ -199,6 +199,17 @@ async def test_the_limit_counts_idle_connections_too(serve: Serve) -> None:
     assert [server.connections for server in servers] == [1, 1, 1]
 
 
+async def test_the_pool_forgets_where_connections_once_led(serve: Serve) -> None:
+    """A crawl of a million hosts must not keep a place for each."""
+    server = await serve(repeating(HI))
+    async with TCPConnector(limit=1) as connector, ClientSession(connector=connector) as session:
+        for number in range(200):
+            async with session.get(server.url, server_hostname=f"host-{number}") as response:
+                assert await response.read() == b"hi"
+        assert connector.idle_count == 1
+        assert len(connector._idle.by_key) < 100
+
+
 async def test_connections_are_kept_apart_by_what_they_verify(serve: Serve, session: ClientSession) -> None:
     """A connection made without verification serves no request that asks for it."""
     server = await serve(repeating(HI))

@@ -92,6 +92,10 @@ def named(site: Site, path: str = "/") -> str:
     return f"{site.url}{path}".replace("127.0.0.1", "origin.example")
 
 
+async def get(session: ClientSession, url: str) -> ClientResponse:
+    return await session.get(url)
+
+
 def login(proxy: ProxyServer, user: str = "me:secret") -> str:
     return proxy.url.replace("//", f"//{user}@")
 
@@ -515,7 +519,7 @@ async def test_limits_count_for_the_host_not_for_the_proxy(plain: Site) -> None:
         asyncio.TaskGroup() as group,
     ):
         for host in ("a.example", "a.example", "b.example"):
-            group.create_task(session._request("GET", f"http://{host}/", {}))
+            group.create_task(get(session, f"http://{host}/"))
         assert {await arrived.get(), await arrived.get()} == {"http://a.example/", "http://b.example/"}
         assert limits.active_of(origin_key(Origin("http", "a.example", 80))) == 1
         assert limits.active_of(origin_key(Origin("http", "127.0.0.1", proxy.port))) == 0
@@ -737,7 +741,7 @@ def test_cancelled_at_any_stage_nothing_is_left(
             TCPConnector(ssl=certificates.trusting) as connector,
             ClientSession(connector=connector, proxy=proxy.url) as session,
         ):
-            task = asyncio.create_task(session._request("GET", "https://127.0.0.1/", {}))
+            task = asyncio.create_task(get(session, "https://127.0.0.1/"))
             await is_stuck.wait()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -764,7 +768,7 @@ def test_cancelled_at_any_turn_of_the_loop_nothing_is_left(
             while ClientResponse not in outcomes:
                 async with TCPConnector(ssl=certificates.trusting) as connector:
                     session = ClientSession(connector=connector, proxy=proxy.url)
-                    task = asyncio.create_task(session._request("GET", f"{site.url}/", {}))
+                    task = asyncio.create_task(get(session, f"{site.url}/"))
                     for _ in range(turns):
                         await asyncio.sleep(0)
                     task.cancel()
