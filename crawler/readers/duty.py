@@ -134,13 +134,14 @@ class Duty:
                 await spider.closed()
 
     async def _serve(self, hands: Hands) -> None:
-        """One task after the other. The loop has its turn now and then, to send and to hear: one system call does for many."""
+        """One task after the other. Where nothing is fetched, the loop has its turn now and then, to send and to hear: one system
+        call does for many."""
         while True:
             task = await self._tasks.get()
             self._idle -= 1
             await hands.carry_out(task)
             self._idle += 1
-            if time.monotonic() >= self._pause_at:
+            if not isinstance(task, VisitTask) and time.monotonic() >= self._pause_at:
                 await asyncio.sleep(0)
                 self._pause_at = time.monotonic() + _PAUSE_EVERY
 
