@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from client import AddressGuard, ClientSession, DummyCookieJar, TCPConnector, TraceConfig
 from client.limits import HostLimits
 from crawler.exchange import NoResponse, exchange, open_session
-from crawler.readers import messages
+from crawler.readers import messages, translation
 from crawler.readers.messages import Answer, FailureTask, Freed, PageTask, Started, Unseen
 from crawler.retries import failure_of_status
 from crawler.spider import explain
@@ -79,10 +79,10 @@ class Hands:
         """See to a task, and send what came of it."""
         if isinstance(task, PageTask):
             result: Result = await self._answer(
-                task.number, self._callbacks.take(*messages.page_of(task, self._obedience))
+                task.number, self._callbacks.take(*translation.page_of(task, self._obedience))
             )
         elif isinstance(task, FailureTask):
-            told = self._callbacks.take_failure(messages.lease_of(task), task.error)
+            told = self._callbacks.take_failure(translation.lease_of(task), task.error)
             result = await self._answer(task.number, told)
         else:
             result = await self._visit(task)
@@ -94,33 +94,33 @@ class Hands:
     async def _visit(self, task: VisitTask) -> Result:
         if task.may_be_private:
             self._guard.open()
-        lease = messages.lease_of(task)
+        lease = translation.lease_of(task)
         session = self._telling_session if task.tells_start else self._session
         try:
             came = await exchange(session, lease, self._obedience, cookies=task.cookies, trace_request_ctx=task.number)
         except Exception as error:  # a fault of ours: it may cost this page, not the process
             _log.exception("fetching %s", lease.url)
-            text = messages.sendable(f"{type(error).__name__}: {error}")
+            text = translation.sendable(f"{type(error).__name__}: {error}")
             return Unseen(task.number, "internal", text, is_passing=False, began_at=time.monotonic())
         if isinstance(came, NoResponse):
             kind, text, is_passing = came.failure
-            return Unseen(task.number, kind, messages.sendable(text), is_passing, came.began_at)
+            return Unseen(task.number, kind, translation.sendable(text), is_passing, came.began_at)
         answer = None
         if not failure_of_status(came.page.status):
             freeing = self._loop.call_later(_SOON, self._send, Freed(task.number))
             answer = await self._answer(task.number, self._callbacks.take(lease, came.page))
             freeing.cancel()
-        return messages.seen(
+        return translation.seen(
             task.number, came, answer, is_private=self._guard.is_open, keeps_body=self._settings.keep_bodies
         )
 
     async def _answer(self, number: int, reading: Awaitable[Harvest]) -> Answer:
         """What the spider makes of a task, or that it raised."""
         try:
-            return messages.answer(number, await reading)
+            return translation.answer(number, await reading)
         except asyncio.CancelledError as error:
             if (me := asyncio.current_task()) and me.cancelling():
                 raise
             return Answer(number, error=explain(error))  # the spider's own, of a task it had
         except Exception as error:  # a spider may raise anything
-            return Answer(number, error=messages.sendable(explain(error)))
+            return Answer(number, error=translation.sendable(explain(error)))

@@ -1,4 +1,4 @@
-"""What the crawl's process and a reader process say to each other, as MessagePack; and what of ours becomes what of theirs.
+"""What the crawl's process and a reader process say to each other, as MessagePack.
 
 The spider's own data (`context`) travels as JSON, as the crawl file has it: so it comes back the same whether a page was read
 here or there.
@@ -6,29 +6,12 @@ here or there.
 
 from __future__ import annotations
 
-from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
-from msgspec.structs import replace
-from multidict import CIMultiDict, CIMultiDictProxy
 
-from client.origin import HostKey
-from crawler.exchange import fetched_of
-from crawler.frontier.protocol import Lease
-from crawler.items import Harvest, encoded
 from crawler.outcome import Fetched  # noqa: TC001 - msgspec reads the annotations
-from crawler.page import Page
-from crawler.request import Links, Request, callback_name
 from crawler.settings import Settings  # noqa: TC001
-from crawler.traps import digest_of
-from crawler.visitor import Visited, kept_of
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from crawler.exchange import Response
-    from crawler.web.directives import Obedience
 
 # ---------------------------------------------------------------------- to a reader
 
@@ -192,181 +175,3 @@ FromReader: TypeAlias = Ready | Answer | Trouble | Started | Freed | Seen | Unse
 encode = msgspec.msgpack.Encoder().encode
 decode_to_reader = msgspec.msgpack.Decoder(ToReader).decode
 decode_from_reader = msgspec.msgpack.Decoder(FromReader).decode
-
-# ---------------------------------------------------------------------- leases, and the tasks with them
-
-
-def sent(lease: Lease) -> SentLease:
-    """A lease as it is sent."""
-    return SentLease(
-        lease.url,
-        lease.method,
-        dict(lease.headers) if lease.headers is not None else None,
-        lease.body,
-        lease.callback,
-        lease.priority,
-        lease.requested_url,
-        lease.redirects,
-        lease.depth,
-        lease.referrer,
-        _json(lease.context),
-    )
-
-
-def lease_of(task: Task) -> Lease:
-    """The lease again, as far as it was sent."""
-    lease = task.lease
-    return Lease(
-        id=task.number,
-        host=HostKey(""),
-        url=lease.url,
-        method=lease.method,
-        headers=lease.headers,
-        body=lease.body,
-        callback=lease.callback,
-        priority=lease.priority,
-        requested_url=lease.requested_url,
-        redirects=lease.redirects,
-        depth=lease.depth,
-        referrer=lease.referrer,
-        context=_context(lease.context),
-    )
-
-
-def visit_task(number: int, lease: Lease, cookies: str | None, *, tells_start: bool, may_be_private: bool) -> VisitTask:
-    """The task of fetching a page and reading it."""
-    return VisitTask(number, sent(lease), cookies, tells_start, may_be_private)
-
-
-def failure_task(number: int, lease: Lease, error: str) -> FailureTask:
-    """The task of hearing of a failure."""
-    return FailureTask(number, sent(lease), error)
-
-
-def page_task(number: int, lease: Lease, page: Page) -> PageTask:
-    """The task of reading a page."""
-    headers = [_bytes(part) for part in chain.from_iterable(page.headers.items())]
-    task = PageTask(number, sent(lease), page.status, headers, page.body, page.fetched_at, page.elapsed)
-    task.lease.url = page.url  # a middleware may have taken it from elsewhere
-    return task
-
-
-def page_of(task: PageTask, obedience: Obedience) -> tuple[Lease, Page]:
-    """The page again, and its lease."""
-    lease = lease_of(task)
-    texts = map(_text, task.headers)
-    page = Page(
-        lease,
-        url=lease.url,
-        status=task.status,
-        headers=CIMultiDictProxy(CIMultiDict(zip(texts, texts, strict=True))),
-        body=task.body,
-        fetched_at=task.fetched_at,
-        elapsed=task.elapsed,
-        obedience=obedience,
-    )
-    return lease, page
-
-
-# ---------------------------------------------------------------------- what came of visits
-
-
-def seen(number: int, response: Response, answer: Answer | None, *, is_private: bool, keeps_body: bool) -> Seen:
-    """What is told of a response; `answer` is the spider's, if it was a page."""
-    page = response.page
-    fetched = fetched_of(page)
-    if not fetched.content_type.isascii():
-        fetched = replace(fetched, content_type=sendable(fetched.content_type))
-    cookies = list(map(_bytes, page.headers.getall("Set-Cookie", ())))
-    told = (number, fetched, response.began_at, response.latency)
-    if answer is None:
-        return Seen(*told, _field(page, "Location"), _field(page, "Retry-After"), cookies, is_private)
-    kept = kept_of(page) if keeps_body and answer.error is None else None
-    return Seen(*told, None, None, cookies, is_private, digest_of(page.body), kept, answer)
-
-
-def headers_of(seen: Seen) -> dict[str, str]:
-    """The header fields that were told, but for cookies."""
-    told = {"Location": seen.location, "Retry-After": seen.retry_after}
-    return {name: _text(value) for name, value in told.items() if value is not None}
-
-
-def cookies_of(seen: Seen) -> list[str]:
-    """What its Set-Cookie fields say."""
-    return list(map(_text, seen.cookies))
-
-
-def visited_of(seen: Seen, answer: Answer) -> Visited:
-    """A page that was read."""
-    kept = None
-    if seen.kept:
-        from crawler.store import Kept  # and with it zstd and hashlib: most crawls keep no bodies
-
-        kept = Kept(*seen.kept)
-    return Visited(seen.fetched, harvest_of(answer), seen.digest, kept)
-
-
-def sendable(text: str) -> str:
-    """A text without half surrogates, which UTF-8 does not have."""
-    return text.encode("utf-8", "replace").decode()
-
-
-def _field(page: Page, name: str) -> bytes | None:
-    value = page.headers.get(name)
-    return None if value is None else _bytes(value)
-
-
-def _bytes(value: str) -> bytes:
-    """A header field's text as its bytes; those that are no UTF-8 are half surrogates in the text."""
-    return value.encode("utf-8", "surrogateescape")
-
-
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "surrogateescape")
-
-
-# ---------------------------------------------------------------------- what came of them
-
-
-def answer(number: int, harvest: Harvest) -> Answer:
-    """What a reader says of its harvest."""
-    return Answer(number, harvest.items, [_found(one) for one in harvest.found], harvest.canonical)
-
-
-def harvest_of(answer: Answer) -> Harvest:
-    """The harvest again."""
-    return Harvest(answer.items, [_wanted(found) for found in answer.found], answer.canonical)
-
-
-def _found(wanted: Request | Links) -> Found:
-    name, context = callback_name(wanted.callback), _json(wanted.context)
-    if isinstance(wanted, Links):
-        return FoundLinks(list(wanted.urls), name, wanted.priority, context)
-    headers = dict(wanted.headers) if wanted.headers is not None else None
-    return FoundRequest(
-        wanted.url, wanted.method, headers, wanted.body, name, wanted.priority, context, again=wanted.again
-    )
-
-
-def _wanted(found: Found) -> Request | Links:
-    context = _context(found.context)
-    if isinstance(found, FoundLinks):
-        return Links(found.urls, callback=found.callback, priority=found.priority, context=context)
-    return Request(
-        found.url,
-        method=found.method,
-        headers=found.headers,
-        body=found.body,
-        callback=found.callback,
-        priority=found.priority,
-        context=context,
-        again=found.again,
-    )
-
-
-def _json(context: Mapping[str, Any] | None) -> bytes | None:
-    return None if context is None else encoded(context, "the context of a request").encode()
-
-
-def _context(data: bytes | None) -> dict[str, Any] | None:
-    return None if data is None else msgspec.json.decode(data)

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, assert_never
 from crawler.callbacks import Reader
 from crawler.errors import SpiderError
 from crawler.items import Harvest
-from crawler.readers import messages
+from crawler.readers import messages, translation
 from crawler.readers.messages import Answer, FailureTask, Farewell, Freed, Hello, Ready, Seen, Started, Trouble, Unseen
 from crawler.readers.process import ReaderProcess
 from crawler.spider import Spider
@@ -181,7 +181,7 @@ class Readers(Reader):
 
         Raises SpiderError when that is the end of another process.
         """
-        task = messages.visit_task(
+        task = translation.visit_task(
             next(self._numbers), lease, cookies, tells_start=slot.is_starting, may_be_private=may_be_private
         )
         if not slot.is_starting:
@@ -192,13 +192,13 @@ class Readers(Reader):
 
     async def take(self, lease: Lease, page: Page) -> Harvest:
         return await self._read(
-            messages.page_task(next(self._numbers), lease, page), weight=len(page.body) + _TASK_BYTES
+            translation.page_task(next(self._numbers), lease, page), weight=len(page.body) + _TASK_BYTES
         )
 
     async def take_failure(self, lease: Lease, error: str) -> Harvest:
         if not self._tells_of_failures:
             return Harvest()
-        return await self._read(messages.failure_task(next(self._numbers), lease, error), weight=_TASK_BYTES)
+        return await self._read(translation.failure_task(next(self._numbers), lease, error), weight=_TASK_BYTES)
 
     async def _read(self, task: Task, *, weight: int) -> Harvest:
         try:
@@ -208,7 +208,7 @@ class Readers(Reader):
         assert isinstance(result, Answer)
         if result.error is not None:
             raise SpiderError(result.error)
-        return messages.harvest_of(result)
+        return translation.harvest_of(result)
 
     def _give(
         self, task: Task, weight: int, slot: Slot | None = None, *, is_suspect: bool = False

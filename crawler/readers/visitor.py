@@ -8,7 +8,7 @@ from yarl import URL
 
 from crawler.errors import SpiderError
 from crawler.outcome import Failed
-from crawler.readers import messages
+from crawler.readers import translation
 from crawler.readers.messages import Unseen
 from crawler.readers.pool import Orphaned
 from crawler.retries import Failure
@@ -66,12 +66,12 @@ class RemoteVisitor(Visitor):
         if seen.is_private:
             self._guard.open()
         if seen.cookies:
-            self._jar.store(messages.cookies_of(seen), URL(lease.url, encoded=True))
+            self._jar.store(translation.cookies_of(seen), URL(lease.url, encoded=True))
         answer = seen.answer
         if answer is None:
-            headers = messages.headers_of(seen)
+            headers = translation.headers_of(seen)
             return self._fetcher.turned_away(lease, seen.fetched, headers, seen.began_at, seen.latency)
         self._fetcher.met(lease, seen.began_at, seen.latency)
         if answer.error is not None:
             return spoilt(seen.fetched, answer.error)
-        return messages.visited_of(seen, answer)
+        return translation.visited_of(seen, answer)
