@@ -82,7 +82,6 @@ class _Place:
         """How many requests it has under way to each host."""
         self.weight = 0
         self.deaths = 0
-        self.opened = asyncio.Event()
         self.is_ready = False
         self.has_suspect = False
         self.trouble: str | None = None
@@ -141,6 +140,7 @@ class Readers(Reader):
         self._waiting: deque[_Job] = deque()
         self._numbers = count()
         self._tells_of_failures = tells_of_failures
+        self._can_begin = asyncio.Event()
         self._is_over = False
 
     @classmethod
@@ -154,7 +154,7 @@ class Readers(Reader):
         *,
         trusted_hosts: Collection[str] = (),
     ) -> AsyncIterator[Readers]:
-        """`settings.processes` processes, from when their spiders are open until these are closed. `trusted_hosts` may be at
+        """`settings.processes` processes, from when the first spider is open until all are closed. `trusted_hosts` may be at
         private addresses.
 
         Raises SpiderError when a spider cannot be loaded, opened or closed, or kills whoever reads for it.
@@ -165,8 +165,7 @@ class Readers(Reader):
         readers = cls(hello, launches, processes=settings.processes, tells_of_failures=tells)
         async with asyncio.TaskGroup() as group:
             keepers = [group.create_task(readers._keep(place)) for place in readers._places]
-            for place in readers._places:
-                await place.opened.wait()
+            await readers._can_begin.wait()
             try:
                 yield readers
             finally:
@@ -271,7 +270,7 @@ class Readers(Reader):
                 place.free(place.jobs[message.number])
             case Ready():
                 place.is_ready = True
-                place.opened.set()
+                self._can_begin.set()
             case Trouble():
                 place.trouble = message.error
             case _:
