@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import client
 from crawler import Links, Request, Spider
 
 if TYPE_CHECKING:
@@ -134,23 +135,16 @@ class Faulty(Follower):
 
 
 class Patient(Spider):
-    """Takes its time with each page until it has seen the last."""
+    """Takes its time with each page: until `meeting`, the URL of another site, answers."""
 
-    pages: int = 2
-
-    async def opened(self) -> None:
-        self._seen = 0
-        self._have_seen_all = asyncio.Event()
+    meeting: str = ""
 
     async def parse(self, page: Page) -> AsyncIterator[Any]:
         if page.depth == 0:
             yield page.follow_all()
             return
-        self._seen += 1
-        if self._seen == self.pages:
-            self._have_seen_all.set()
-        await self._have_seen_all.wait()
-        yield {"url": page.url}
+        async with client.request("GET", self.meeting):
+            yield {"url": page.url}
 
 
 class Unopened(Spider):

@@ -34,7 +34,7 @@ from tests.crawler.readers.spiders import (
     Unopened,
     Whereabouts,
 )
-from tests.sites import Reply, page, redirect, serve
+from tests.sites import Reply, Visit, page, redirect, serve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -230,8 +230,17 @@ async def test_bodies_are_kept_whoever_fetches(tmp_path: Path) -> None:
 
 
 async def test_a_host_is_free_while_a_spider_takes_its_time(tmp_path: Path) -> None:
-    async with serve({"/": page("Home", "/a", "/b", "/c"), **{f"/{name}": page(name) for name in "abc"}}) as site:
-        report = await crawl(tmp_path / "test", Patient(start_urls=[f"{site.url}/"], pages=3), per_host=1)
+    """With one connection to the host, the spider has three pages at once: what it waits for comes when all three do."""
+    all_are_here = asyncio.Barrier(3)
+
+    async def meet(_: Visit) -> Reply:
+        await all_are_here.wait()
+        return page("All are here")
+
+    site = {"/": page("Home", "/a", "/b", "/c"), **{f"/{name}": page(name) for name in "abc"}}
+    async with serve(site) as server, serve(meet) as meeting:
+        spider = Patient(start_urls=[f"{server.url}/"], meeting=meeting.url)
+        report = await crawl(tmp_path / "test", spider, per_host=1)
     assert report.stats.items == 3
 
 
