@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 OPTIONS = ("--concurrency", "16", "--per-host", "16", "-s", "retry_wait=0.02", "-s", "commit_interval=0.02")
 """Commits come fast, so that a crawl gets on between two kills that are a fraction of a second apart."""
+FORGETFUL = ("-s", "remembered=100")
+"""What was seen does not fit into memory by far."""
 LONG_KILLS = int(os.environ.get("KILLS", "100"))
 SECONDS_A_KILL = 30
 """Many times what one takes."""
@@ -85,15 +87,15 @@ def notes_spider(folder: Path, url: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("target", "ending", "stop", "processes"),
+    ("target", "ending", "stop", "processes", "forgetful"),
     [
-        (site_spider, ".jsonl", signal.SIGKILL, 1),
-        (notes_spider, ".jsonl", signal.SIGKILL, 1),
-        (notes_spider, ".csv", signal.SIGKILL, 1),
-        (notes_spider, ".jsonl", signal.SIGINT, 1),
-        (site_spider, ".csv", signal.SIGTERM, 1),
-        (notes_spider, ".jsonl", signal.SIGKILL, 2),
-        (site_spider, ".jsonl", signal.SIGINT, 3),
+        (site_spider, ".jsonl", signal.SIGKILL, 1, FORGETFUL),
+        (notes_spider, ".jsonl", signal.SIGKILL, 1, ()),
+        (notes_spider, ".csv", signal.SIGKILL, 1, FORGETFUL),
+        (notes_spider, ".jsonl", signal.SIGINT, 1, FORGETFUL),
+        (site_spider, ".csv", signal.SIGTERM, 1, ()),
+        (notes_spider, ".jsonl", signal.SIGKILL, 2, FORGETFUL),
+        (site_spider, ".jsonl", signal.SIGINT, 3, ()),
     ],
     ids=[
         "site-jsonl-kill",
@@ -113,6 +115,7 @@ def test_an_interrupted_crawl_ends_like_an_undisturbed_one(
     ending: str,
     stop: signal.Signals,
     processes: int,
+    forgetful: tuple[str, ...],
 ) -> None:
     trial = Trial(tmp_path, target(tmp_path, server.url), ending)
     trial.run("calm", "--keep-bodies")
@@ -122,7 +125,7 @@ def test_an_interrupted_crawl_ends_like_an_undisturbed_one(
 
     interruptions = Interruptions(
         command=trial.command,
-        arguments=trial.arguments("disturbed", "--processes", str(processes), "--keep-bodies"),
+        arguments=trial.arguments("disturbed", "--processes", str(processes), "--keep-bodies", *forgetful),
         state=trial.state("disturbed"),
         output=trial.output("disturbed"),
         progress=lambda: len(server.journal()),
@@ -211,7 +214,8 @@ def test_the_status_of_a_stopped_crawl_is_paused(tmp_path: Path, server: WebServ
 @pytest.mark.long
 @pytest.mark.timeout(600 + SECONDS_A_KILL * LONG_KILLS)
 def test_many_kills(tmp_path: Path, dice: random.Random) -> None:
-    """Whole crawls, of the generated site and of the corpus in turn, until as many kills as promised have struck."""
+    """Whole crawls, of the generated site and of the corpus in turn, half of them in too little memory for what was seen, until as
+    many kills as promised have struck."""
     if lacking := corpus.missing():
         pytest.skip(f"not installed: {', '.join(lacking)}")
     kills, crawls = 0, 0
@@ -228,7 +232,7 @@ def test_many_kills(tmp_path: Path, dice: random.Random) -> None:
             trial.run("calm", *options)
             struck = Interruptions(
                 command=trial.command,
-                arguments=trial.arguments("disturbed", *options),
+                arguments=trial.arguments("disturbed", *options, *(FORGETFUL if number % 4 < 2 else ())),
                 state=trial.state("disturbed"),
                 output=trial.output("disturbed"),
                 progress=progress,

@@ -38,12 +38,13 @@ def dice() -> random.Random:
 
 
 async def test_a_power_cut_at_any_instant_loses_only_the_last_commits(tmp_path: Path, dice: random.Random) -> None:
-    """Snapshots of a whole crawl, between checkpoints that are made meanwhile; from each, what a power cut could leave."""
+    """Snapshots of a whole crawl, between checkpoints that are made meanwhile; from each, what a power cut could leave. What was
+    seen does not fit into memory."""
     with WebServer(Site().answer) as server:
         command = Command(tmp_path, is_measured=False)
         (tmp_path / "notes.py").write_text(f"{SPIDER}\n    start_urls = [{server.url!r}]\n", encoding="utf-8")
         state, output = tmp_path / "a.crawl", tmp_path / "a.jsonl"
-        crawl = ("run", "notes.py", *OPTIONS, "--state", state, "-o", output)
+        crawl = ("run", "notes.py", *OPTIONS, "-s", "remembered=100", "--state", state, "-o", output)
         calm = tmp_path / "calm.crawl", tmp_path / "calm.jsonl"
         assert command.run("run", "notes.py", *OPTIONS, "--state", calm[0], "-o", calm[1]).code == FINISHED
         requests = len(server.journal())
