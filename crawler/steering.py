@@ -151,8 +151,11 @@ class Steering:
             await self._frontier.flush()
             if self._harness:
                 self._harness.treat(host, self._state_of(host))
-        if given.get("budget") is not None and (let_in := await self._frontier.fill_budgets(host=host)):
-            told.append(_queued_again(let_in))
+        if given.get("budget") is not None:
+            if beyond := await self._frontier.set_aside(host, Aside.BUDGET):
+                told.append(f"{counted(beyond, 'request')} beyond it set aside")
+            if let_in := await self._frontier.fill_budgets(host=host):
+                told.append(_queued_again(let_in))
         if order.priority is not None:
             moved = await self._frontier.reprioritise(host=host, priority=order.priority)
             told.append(f"priority {order.priority} for {counted(moved, 'request')} that {_waits(moved)}")

@@ -186,7 +186,8 @@ class Frontier(Protocol):
     # ------------------------------------------------------------------ moves by order; each durable when it returns
 
     async def set_aside(self, host: HostKey, reason: Aside, detail: str = "") -> int:
-        """Set aside all that is queued of a host, what is put off included; returns how many."""
+        """Set aside all that is queued of a host, what is put off included; for `Aside.BUDGET` only what is beyond the host's own
+        budget, the last in its order. Returns how many."""
 
     async def release(self, *, host: HostKey | None = None, reason: Aside | None = None, url: str | None = None) -> int:
         """Queue again what stands aside: of one host, for one reason, one URL, or everything; returns how many. They count

@@ -121,6 +121,18 @@ async def test_a_larger_budget_queues_what_stood_aside_for_it(crawl: Crawl, tmp_
         check_invariants(tmp_path / "s.crawl")
 
 
+async def test_a_smaller_budget_holds_for_what_waits_already(crawl: Crawl, tmp_path: Path) -> None:
+    async with serve(Ward()) as site:
+        host = f"127.0.0.1:{site.port}"
+        await crawl(*run(site, "--max-pages", "1"))
+        changed = await crawl("set", "s.crawl", host, "--budget", "3")
+        assert changed.out == f"{host}: a budget of 3 requests, 2 requests beyond it set aside\n"
+        assert (await crawl(*run(site))).code == 0
+        assert sorted(site.paths) == ["/", "/a", "/ill"]
+        assert (await status(crawl))["urls"]["aside"] == 2
+        check_invariants(tmp_path / "s.crawl")
+
+
 async def test_how_a_host_is_treated_is_kept_and_can_be_taken_back(crawl: Crawl) -> None:
     async with serve(Ward()) as site:
         host = f"127.0.0.1:{site.port}"
