@@ -64,7 +64,7 @@ ORDER BY result.request LIMIT :limit"""
 _REPRIORITISE = """
 UPDATE queue SET rank = :rank
 WHERE rank <> :rank AND (:host IS NULL OR host = :host)
-AND (:like IS NULL OR (SELECT url FROM request WHERE id = queue.request) LIKE :like)"""
+AND (:like IS NULL OR (SELECT url FROM request WHERE id = queue.request) LIKE :like ESCAPE '\\')"""
 
 
 class Orders:

@@ -200,9 +200,10 @@ class Frontier(Protocol):
     async def retry(
         self, *, statuses: Iterable[int] | None = None, kinds: Iterable[str] | None = None, host: HostKey | None = None
     ) -> int:
-        """Queue failed requests again, as if never tried and with priority 0: those with one of `statuses` or one of `kinds` of
+        """Queue failed requests again, as if never tried, with the priority they were found with: those with one of `statuses` or one of `kinds` of
         error, or all if neither is given. A redirected one goes on where it failed. Returns how many."""
 
     async def reprioritise(self, *, host: HostKey | None = None, url_like: str | None = None, priority: int) -> int:
-        """Give queued requests another priority: those of a host, those with a URL that matches an SQL LIKE pattern, or all.
+        """Give queued requests another priority: those of a host, those with a URL that matches an SQL LIKE pattern, in which `\\`
+        escapes, or all.
         Returns how many were given one that they did not have."""
