@@ -117,7 +117,7 @@ class Settings:
 
     # bounds
     max_body_bytes: Bytes = 32 * 1024 * 1024
-    """A decoded body larger than this makes the request fail."""
+    """A decoded body larger than this makes the request fail; a sitemap may have 50 MiB."""
     parse_thread_bytes: Bytes = 256 * 1024
     """HTML at least this large is parsed in a thread, beside the event loop."""
     commit_pages: Count = 128
