@@ -81,7 +81,9 @@ soak: $(VENV)/.dev  ## Crawl a web on which everything goes wrong for MINUTES (6
 clean:          ## Remove what was set up or left behind, but no crawl
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov
 
-$(VENV)/.run: pyproject.toml hatch_build.py crawler/web/scan.py crawler/web/scan.pxd
+COMPILED := $(foreach module,crawler/web/scan crawler/frontier/marks,$(module).py $(module).pxd)
+
+$(VENV)/.run: pyproject.toml hatch_build.py $(COMPILED)
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --editable .
 	touch $@

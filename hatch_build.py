@@ -1,4 +1,4 @@
-"""Compiles the one module that gains most by it, where there is a C compiler; where there is none, the rest does without."""
+"""Compiles the modules that gain most by it, where there is a C compiler; where there is none, they work as they are written."""
 
 from __future__ import annotations
 
@@ -12,41 +12,42 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from setuptools import Distribution, Extension
 from setuptools.errors import BaseError, CCompilerError
 
-SOURCE = Path("crawler/web/scan.py")
+SOURCES = [Path("crawler/web/scan.py"), Path("crawler/frontier/marks.py")]
 RULES = {"language_level": 3, "boundscheck": True, "wraparound": False, "annotation_typing": False}
-"""Indices are checked, as the documents are anybody's; the types are those of the .pxd file, not of the annotations."""
+"""Indices are checked, as the documents are anybody's; the types are those of the .pxd files, not of the annotations."""
 
 
 class CompileHook(BuildHookInterface[Any]):
-    """Puts the compiled module beside its source, and into the wheel."""
+    """Puts the compiled modules beside their sources, and into the wheel."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called by Hatchling before it builds a wheel, or what an editable installation needs of one."""
         if self.target_name != "wheel":
             return
         root = Path(self.root)
-        for outdated in (root / SOURCE.parent).glob(f"{SOURCE.stem}.*.so"):
-            outdated.unlink()  # should the new one fail, the old one must not stand in for it
+        for source in SOURCES:
+            for outdated in (root / source.parent).glob(f"{source.stem}.*.so"):
+                outdated.unlink()  # should the new one fail, the old one must not stand in for it
         try:
-            compiled = _compile(root)
+            compiled = [_compile(root, source) for source in SOURCES]
         except (BaseError, CCompilerError) as error:
-            self.app.display_warning(f"{SOURCE} is not compiled, and crawls are slower: {error}")
+            self.app.display_warning(f"nothing is compiled, and crawls are slower: {error}")
             return
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
-        build_data["artifacts"].append(compiled)
+        build_data["artifacts"].extend(compiled)
 
 
-def _compile(root: Path) -> str:
-    """Compile the module in place; returns the path of what came of it, from `root`."""
-    module = ".".join(SOURCE.with_suffix("").parts)
+def _compile(root: Path, source: Path) -> str:
+    """Compile a module in place; returns the path of what came of it, from `root`."""
+    module = ".".join(source.with_suffix("").parts)
     with tempfile.TemporaryDirectory() as folder:
-        source = Extension(module, [str(root / SOURCE)], extra_compile_args=["-O3", "-g0"])
-        extensions = cythonize([source], build_dir=folder, compiler_directives=RULES, quiet=True)
+        extension = Extension(module, [str(root / source)], extra_compile_args=["-O3", "-g0"])
+        extensions = cythonize([extension], build_dir=folder, compiler_directives=RULES, quiet=True)
         command = Distribution({"ext_modules": extensions}).get_command_obj("build_ext")
         command.build_temp = command.build_lib = folder
         command.ensure_finalized()
         command.run()
         built = Path(command.get_ext_fullpath(module))
-        shutil.copy(built, root / SOURCE.parent)
-    return str(SOURCE.parent / built.name)
+        shutil.copy(built, root / source.parent)
+    return str(source.parent / built.name)

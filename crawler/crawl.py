@@ -159,6 +159,7 @@ class Crawl:
             spider=self._spider.crawl_name(),
             commit_pages=settings.commit_pages,
             commit_interval=settings.commit_interval,
+            remembered=settings.remembered,
         )
         reason = "failed"
         try:
@@ -232,7 +233,7 @@ class Crawl:
                 finally:
                     politeness.save()
         await self._describe(frontier)
-        is_over = not (frontier.counts.queued or frontier.counts.leased)
+        is_over = not (frontier.counts.queued or frontier.counts.leased or frontier.is_undecided)
         return "finished" if is_over else self._reason or "held"
 
     @asynccontextmanager

@@ -15,8 +15,8 @@ priority that comes later waits behind these, and behind no other of its host. A
 leased ahead for it, which counts: the others have to do with less.
 
 No request is counted here. What a host has in the frontier is asked after each lease; what is queued meanwhile is heard of
-(`queued`). So it ends when no host is known to have anything, none waits outside the window, and no lease is with a worker.
-Hosts that are held by order do not count.
+(`queued`). So it ends when no host is known to have anything, none waits outside the window, no lease is with a worker, and the frontier has
+decided on all links. Hosts that are held by order do not count.
 """
 
 from __future__ import annotations
@@ -97,7 +97,12 @@ class Scheduler:
     @property
     def _is_over(self) -> bool:
         """Whether there will be no more requests, or none may be given out."""
-        return self._is_stopping or not (self._given or self._window.has_work)
+        return self._is_stopping or not (self._given or self._window.has_work or self._frontier.is_undecided)
+
+    @property
+    def _has_run_dry(self) -> bool:
+        """Whether there is nothing but links of which the frontier has to find out whether they are new."""
+        return self._frontier.is_undecided and not (self._given or self._window.has_work)
 
     def queued(self, key: HostKey, not_before: float) -> None:
         """One more request of this host waits in the frontier, not due before `not_before` by the frontier's clock."""
@@ -122,6 +127,8 @@ class Scheduler:
             self._idle.append(waiter)
             if not self._is_gated:
                 self._arm()
+            if self._has_run_dry:
+                self._is_wanted.set()
             await waiter
 
     def done(self, lease: Lease) -> None:
@@ -177,6 +184,8 @@ class Scheduler:
             if self._window.is_filling:
                 for host in await self._window.next_page():
                     self._list(host)
+            if self._has_run_dry:
+                await self._frontier.decide()
             if not (self._short or self._window.is_filling):
                 self._is_wanted.clear()
             self._wake()

@@ -10,7 +10,6 @@ import msgspec
 if TYPE_CHECKING:
     from crawler.frontier.protocol import Counts, HostState
     from crawler.frontier.rows import Row
-    from crawler.frontier.shelves import Shelf
 
 _encode = msgspec.json.Encoder().encode
 
@@ -46,8 +45,10 @@ class Batch:
     """Written before the rest, by a statement of their own: JSON cannot hold bytes."""
     cookies: dict[Row, str | None] = field(default_factory=dict)
     exports: dict[str, str] = field(default_factory=dict)
-    shelf: Shelf | None = None
-    """A part of the seen-set, written behind the rest."""
+    offered: list[Row] = field(default_factory=list)
+    """Links that may be known: number, depth, found_on, whether it was asked for alone, extra, and their URLs, as a list."""
+    sifted: int = 0
+    """Of what was offered, it is found out up to this number what is new."""
 
     def __bool__(self) -> bool:
         return bool(
@@ -60,6 +61,8 @@ class Batch:
             or self.unqueued
             or self.released
             or self.retried
+            or self.offered
+            or self.sifted
         )
 
     def add_fresh(self, number: int, rank: int) -> None:
@@ -96,6 +99,8 @@ class Batch:
             self.responses,
             [(*key, data) for key, data in self.cookies.items()],
             list(self.exports.items()),
+            self.offered,
+            self.sifted,
             astuple(counts),
         )
         return (*(_encode(column).decode() for column in columns), now)

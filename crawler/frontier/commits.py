@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from crawler.frontier.shelves import PUT_SHELF
-
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 
 ItemsListener: TypeAlias = "Callable[[int, Sequence[str]], Awaitable[None]]"
 
-_COMMIT = "INSERT INTO settlement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_COMMIT = "INSERT INTO settlement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 _KNOWN_BODIES = "SELECT digest FROM body WHERE digest IN (SELECT value FROM json_each(?))"
 
@@ -85,10 +83,8 @@ class GroupCommit:
     async def _write(self, batch: Batch, parameters: Sequence[Any]) -> None:
         if batch.robots:  # they go first: cut off before the rest is committed, they do no harm
             kept = [(origin, *fetched) for origin, fetched in batch.robots.items()]
-            await self._file.write_rows("INSERT OR REPLACE INTO robots VALUES (?, ?, ?)", kept)
+            await self._file.write_rows(("INSERT OR REPLACE INTO robots VALUES (?, ?, ?)", kept))
         await self._file.write(_COMMIT, (*parameters, *await self._packed(batch.bodies)))
-        if batch.shelf:
-            await self._file.write(PUT_SHELF, batch.shelf)
         if batch.items and self.on_items:
             await self.on_items(batch.items[0][0], [data for _, _, data in batch.items])
 
@@ -105,7 +101,7 @@ class GroupCommit:
         # has its limit.
         large = [(pack.places[0][0], pack.data) for pack in found if pack.size > PACK_BYTES]
         if large:
-            await self._file.write_rows("INSERT INTO body (digest, data) VALUES (?, ?)", large)
+            await self._file.write_rows(("INSERT INTO body (digest, data) VALUES (?, ?)", large))
         columns, self._intake.next_pack = _columns(
             [pack for pack in found if pack.size <= PACK_BYTES], self._intake.next_pack
         )

@@ -70,11 +70,12 @@ class CrawlFile:
                 return list(await self._db.execute_fetchall(sql, parameters))  # type: ignore[arg-type]
         raise AssertionError("unreachable: the last attempt raises")
 
-    async def write_rows(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Carry a statement out for each row, in one transaction."""
+    async def write_rows(self, *statements: tuple[str, Iterable[Sequence[Any]]]) -> None:
+        """Carry statements out, each for all of its rows, in one transaction."""
         await self.write("BEGIN IMMEDIATE")
         with self.translated():
-            await self._db.executemany(sql, rows)
+            for sql, rows in statements:
+                await self._db.executemany(sql, rows)
             await self._db.execute("COMMIT")
 
     async def run_script(self, sql: str) -> None:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, assert_never
 from client.origin import HostKey
 from crawler.frontier.batch import Batch
 from crawler.frontier.protocol import Counts, HostState, Lease, Settlement
-from crawler.frontier.rows import clean, extra_of, hop_of, redirects_of
-from crawler.frontier.seen import SeenSet
-from crawler.frontier.shelves import Shelves
+from crawler.frontier.rows import clean, extra_of, hop_of, priority_of, redirects_of
+from crawler.frontier.sieve import Sieve
 from crawler.outcome import Aside, Failed, Fetched, Postponed, Redirected, SetAside, Skip, Skipped
 from crawler.request import Links, Request
 from crawler.web.urls import fingerprint, fingerprints, host_of
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from crawler.frontier.protocol import Admit
     from crawler.frontier.rows import Row
+    from crawler.frontier.runs import Offer
 
 _OVER_BUDGET = SetAside(Aside.BUDGET)
 
@@ -39,15 +39,14 @@ class Intake:
 
     `on_queued(host, not_before)` hears of each request that now waits; `admit` (see `crawler.frontier.protocol.Admit`) may name
     a reason to skip a new one, or to set it aside. `admitted` says of each host how many of its requests are let in: queued,
-    leased or over, but not aside.
+    leased or over, but not aside. `remembered`: so many requests are known exactly in memory (sieve.py).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, remembered: int) -> None:
         self.counts = Counts()
         self.batch = Batch()
-        self.seen = SeenSet()
+        self.sieve = Sieve(remembered)
         self._lately: set[str] = set()
-        self.shelves = Shelves(self.seen)
         self.host_ids: dict[HostKey, int] = {}
         self.host_names: list[HostKey] = [HostKey("")]  # by their numbers, which begin with 1
         self.admitted = array("q", [0])
@@ -55,6 +54,7 @@ class Intake:
         self.next_request = 1
         self.next_item = 1
         self.next_pack = 1
+        self.next_offer = self.first_offer = 1
         self.on_queued: Callable[[HostKey, float], None] = lambda _host, _not_before: None
         self.admit: Admit = lambda *_: None
         self.max_pages_per_host = 0
@@ -62,7 +62,6 @@ class Intake:
     def cut(self) -> Batch:
         """What is to be written now; what comes from here on pends for the next."""
         batch, self.batch = self.batch, Batch()
-        batch.shelf = self.shelves.take(self.next_request - 1)
         return batch
 
     def know_host(self, number: int, host: HostKey, admitted: int = 0) -> None:
@@ -75,44 +74,58 @@ class Intake:
         self.admitted.append(admitted)
 
     def add(self, found: Iterable[Request | Links], *, depth: int, found_on: Lease | None) -> None:
-        """Queue, skip or set aside for a reason, those requests that were not seen before."""
+        """Queue, skip or set aside for a reason, those requests that were not seen before; put by those that may have been."""
         for wanted in found:
             if isinstance(wanted, Links):
                 urls = [url for url in wanted.urls if url not in self._lately]
                 marks = fingerprints(urls)
-                self._add_new(wanted, urls, marks, self.seen.unseen(marks), depth=depth, found_on=found_on)
+                new, doubtful = self.sieve.sort(marks)
                 if len(self._lately) + len(urls) > _LATELY:
                     self._lately.clear()
                 self._lately.update([url for url in urls if len(url) <= _LONGEST])
             else:
+                urls = [wanted.url]
                 marks = [fingerprint(wanted.url, wanted.method, wanted.body)]
-                new = [0] if wanted.again else self.seen.unseen(marks)
-                self._add_new(wanted, [wanted.url], marks, new, depth=depth, found_on=found_on)
+                new, doubtful = ([0], []) if wanted.again else self.sieve.sort(marks)
+            if new or doubtful:
+                self._take_in_or_put_by(wanted, urls, marks, new, doubtful, depth=depth, found_on=found_on)
 
-    def _add_new(
+    def _take_in_or_put_by(
         self,
         wanted: Request | Links,
         urls: Sequence[str],
         marks: Sequence[bytes],
         new: Sequence[int],
+        doubtful: Sequence[int],
         *,
         depth: int,
         found_on: Lease | None,
     ) -> None:
-        """Take in some of these requests, by their places."""
-        if not new:
-            return
+        """Take in those of these requests that are new, by their places, and put by those that are doubtful."""
+        is_alone, extra = isinstance(wanted, Request), extra_of(wanted)
         number, page = (found_on.id, found_on.url) if found_on else (None, None)
-        is_alone, rank = isinstance(wanted, Request), -wanted.priority
-        first, rows = self.next_request, list[str]()
+        if doubtful:
+            self.batch.offered.append((self.next_offer, depth, number, is_alone, extra, [urls[at] for at in doubtful]))
+            self.next_offer += 1
+        rank, first, rows = -wanted.priority, self.next_request, list[str]()
         try:
             for at in new:
-                if self.seen.add(marks[at]) or is_alone:  # unless it is there twice
-                    refusal = self.admit(urls[at], depth, page, is_alone)
-                    rows.append(self._take_in(urls[at], rank, refusal))
+                if self.sieve.add(marks[at]) or is_alone:  # unless it is there twice
+                    rows.append(self._take_in(urls[at], rank, self.admit(urls[at], depth, page, is_alone)))
         finally:  # `admit` is not ours: whatever it raises, what was taken in is kept
             if rows:
-                self.batch.requests.append((first, depth, number, extra_of(wanted), rows))
+                self.batch.requests.append((first, depth, number, extra, rows))
+
+    def take_offers(self, offers: Iterable[Offer], upto: int) -> None:
+        """Take in what has turned out to be new of the links that were put by, up to the one with this number."""
+        for offer in offers:
+            rank = -priority_of(offer.extra)
+            for url, mark in zip(offer.urls, offer.marks, strict=True):
+                if self.sieve.add(mark):
+                    row = self._take_in(url, rank, self.admit(url, offer.depth, offer.page, offer.is_alone))
+                    self.batch.requests.append((self.next_request - 1, offer.depth, offer.found_on, offer.extra, [row]))
+        self.batch.sifted = upto
+        self.first_offer = upto + 1
 
     def settle(self, settlement: Settlement) -> None:
         """Write down what became of a lease, its items, and the requests it led to."""
@@ -162,8 +175,8 @@ class Intake:
         a request of its own that is over. A seed somebody asked for, whatever it is called."""
         lease = settlement.lease
         mark = fingerprint(alias)
-        if mark not in self.seen:
-            self.seen.add(mark)
+        if mark not in self.sieve:
+            self.sieve.add(mark)
             number = self._next_number()
             self.batch.requests.append((number, lease.depth, lease.id, None, [f"0 {alias}"]))
             self._skip(number, Skip.DUPLICATE, f"is the canonical URL of {lease.url}")
@@ -268,17 +281,16 @@ class Intake:
         A target within the request's own chain is no duplicate: sites set a cookie and send the visitor back. How often
         is bounded by the limit on redirects, which is the fetcher's.
         """
-        keeps_method = outcome.method == lease.method
-        mark = fingerprint(outcome.url, outcome.method, lease.body if keeps_method else None)
+        mark = _mark_of_target(lease, outcome)
         left = (*lease.redirects, lease.url)
         refusal: Skip | SetAside | None = None
         if outcome.url not in left:
-            refusal = Skip.DUPLICATE if mark in self.seen else self.admit(outcome.url, lease.depth, None, True)
+            refusal = Skip.DUPLICATE if mark in self.sieve else self.admit(outcome.url, lease.depth, None, True)
         lease.url, lease.method, lease.redirects = outcome.url, outcome.method, left
         if isinstance(refusal, Skip):
             self._skip(lease.id, refusal, f"redirected ({outcome.status}) to {outcome.url}", lease=lease)
             return
-        self.seen.add(mark)
+        self.sieve.add(mark)
         host = host_of(lease.url)
         host_id = self.host_id(host)
         if host != lease.host:  # else it is let in already
@@ -316,6 +328,19 @@ class Intake:
             self.batch.hosts.append((number, host))
             self.counts.hosts += 1
         return number
+
+
+def marks_of(settlement: Settlement) -> list[bytes]:
+    """Of which other requests it has to be known whether they were seen, to take this in."""
+    marks = [fingerprint(settlement.alias)] if settlement.alias else []
+    if isinstance(settlement.outcome, Redirected):
+        marks.append(_mark_of_target(settlement.lease, settlement.outcome))
+    return marks
+
+
+def _mark_of_target(lease: Lease, outcome: Redirected) -> bytes:
+    keeps_method = outcome.method == lease.method
+    return fingerprint(outcome.url, outcome.method, lease.body if keeps_method else None)
 
 
 def _hop_of(lease: Lease) -> str | None:

@@ -46,7 +46,8 @@ _LAWS = {
         SELECT 1 FROM (
             SELECT extra AS text FROM request UNION ALL SELECT hop FROM queue UNION ALL SELECT hop FROM aside
             UNION ALL SELECT redirects FROM result UNION ALL SELECT data FROM item
-            UNION ALL SELECT cursor FROM export UNION ALL SELECT data FROM cookie)
+            UNION ALL SELECT cursor FROM export UNION ALL SELECT data FROM cookie
+            UNION ALL SELECT extra FROM offered UNION ALL SELECT urls FROM offered)
         WHERE text IS NOT NULL AND NOT json_valid(text) LIMIT 1""",
     "a body lies outside its pack": """
         SELECT 1 FROM body LEFT JOIN pack ON pack.id = body.pack
@@ -57,7 +58,7 @@ _LAWS = {
 """What no sound file gives a row for."""
 
 _READ_WHOLE = (
-    "SELECT url, extra FROM request",
+    "SELECT url, extra FROM request UNION ALL SELECT urls, extra FROM offered",
     "SELECT hop FROM queue WHERE hop IS NOT NULL UNION ALL SELECT hop FROM aside WHERE hop IS NOT NULL",
     "SELECT final_url, content_type, redirects, detail FROM result",
     "SELECT data FROM item UNION ALL SELECT data FROM cookie UNION ALL SELECT cursor FROM export",

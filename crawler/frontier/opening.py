@@ -54,9 +54,12 @@ async def load(file: CrawlFile, intake: Intake) -> Past:
     """Fill the memory from the file."""
     (counts,) = await file.read("SELECT queued, leased, done, failed, skipped, items, bytes, hosts, aside FROM count")
     intake.counts = Counts(**dict(zip(Counts.__dataclass_fields__, counts, strict=True)))
-    ((intake.next_request, intake.next_item, intake.next_pack),) = await file.read(
+    (
+        (intake.next_request, intake.next_item, intake.next_pack, intake.first_offer, intake.next_offer),
+    ) = await file.read(
         "SELECT (SELECT coalesce(max(id), 0) + 1 FROM request), (SELECT coalesce(max(id), 0) + 1 FROM item), "
-        "(SELECT coalesce(max(id), 0) + 1 FROM pack)"
+        "(SELECT coalesce(max(id), 0) + 1 FROM pack), "
+        "(SELECT coalesce(min(id), 1) FROM offered), (SELECT coalesce(max(id), 0) + 1 FROM offered)"
     )
     for number, name, admitted in await file.read("SELECT id, name, admitted FROM host ORDER BY id"):
         intake.know_host(number, HostKey(name), admitted)
@@ -68,5 +71,4 @@ async def load(file: CrawlFile, intake: Intake) -> Past:
     ((elapsed, first_started, seen),) = await file.read(
         "SELECT total(coalesce(ended, seen) - started), min(started), coalesce(max(seen), 0.0) FROM run"
     )
-    await intake.shelves.load(file, intake.next_request - 1)
     return Past(first_started, elapsed, seen)

@@ -138,7 +138,15 @@ class Frontier(Protocol):
         """
 
     async def add(self, found: Iterable[Request | Links], *, depth: int = 0) -> int:
-        """Take in those requests that are new; returns how many were. Durable when it returns."""
+        """Take in those requests that are new; returns how many are known to be. Durable when it returns."""
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether some of the links that were offered may be new, which is not found out for each by itself."""
+
+    async def decide(self) -> None:
+        """Find out of all links whether they are new. It takes time, and is done now and then by itself; `on_queued` hears of
+        those that are."""
 
     async def lease(self, hosts: Sequence[HostKey], limit: int) -> list[Lease]:
         """Up to `limit` requests of each host, the first in its order that are due. Durable when it returns."""

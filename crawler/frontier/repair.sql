@@ -9,6 +9,7 @@ INSERT INTO request
     SELECT ghost.request, NULL, coalesce(json_extract(result.redirects, '$[0]'), 'lost:' || ghost.request), 1, NULL, NULL
     FROM ghost LEFT JOIN result ON result.request = ghost.request;
 UPDATE request SET found_on = NULL WHERE found_on NOT IN (SELECT id FROM request);
+UPDATE offered SET found_on = NULL WHERE found_on NOT IN (SELECT id FROM request);
 DELETE FROM queue WHERE request NOT IN (SELECT id FROM request) OR request IN (SELECT request FROM ghost);
 DELETE FROM aside WHERE request NOT IN (SELECT id FROM request) OR request IN (SELECT request FROM ghost);
 DELETE FROM attempt WHERE request NOT IN (SELECT id FROM request);

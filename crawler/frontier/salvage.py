@@ -96,6 +96,10 @@ def _is_canonical(url: Any) -> bool:
         return url.startswith("lost:")  # an earlier repair knew no more of it
 
 
+def _are_canonical(text: Any) -> bool:
+    return _is_json(text, list) and all(_is_canonical(url) for url in _decode(text))
+
+
 def _is_body(row: Values) -> bool:
     """Alone, as one frame; or a place in a pack: whether there is such a pack is seen when all is there."""
     data, pack, start, size = row[1:]
@@ -115,6 +119,7 @@ _SENSE: Mapping[str, Callable[[Values], bool]] = {
     "body": _is_body,
     "pack": lambda row: isinstance(row[1], int) and isinstance(row[2], bytes) and is_frame(row[2], row[1]),
     "response": lambda row: _is_json(row[1], list),
+    "offered": lambda row: _are_canonical(row[5]) and (row[4] is None or _is_json(row[4], dict)),
     "cookie": lambda row: _is_json(row[3], dict),
     "instruction": lambda row: _is_json(row[3], dict) or _is_json(row[3], list),
     "export": _is_cursor,
@@ -157,7 +162,7 @@ def fill(db: sqlite3.Connection, pages: Pages) -> dict[str, int]:
         table, values = placed
         if table == "count":
             counts = values
-        elif table != "seen":  # made again from the requests
+        elif table not in ("seen", "sketch"):  # made again from the requests
             if table == "request" and values[5] is not None and not _is_json(values[5], dict):
                 db.execute("INSERT OR IGNORE INTO unclear VALUES (?)", values[:1])
                 values = (*values[:5], None)

@@ -160,10 +160,24 @@ CREATE TABLE export (                   -- how far each output file has come
     cursor TEXT NOT NULL                -- JSON: item (id of the last one written), bytes (written so far), …
 ) WITHOUT ROWID;
 
-CREATE TABLE seen (                     -- the seen-set, put away now and then, to open the file fast
+CREATE TABLE offered (                  -- links that may have been seen before: what is new among them is found out later
+    id       INTEGER PRIMARY KEY,
+    depth    INTEGER NOT NULL,          -- as in request, like the next
+    found_on INTEGER REFERENCES request,
+    alone    INTEGER NOT NULL,          -- 1: asked for by itself
+    extra    TEXT,                      -- as in request
+    urls     TEXT NOT NULL              -- JSON list
+);
+
+CREATE TABLE seen (                     -- what was seen and is too much for memory, in runs of 256 parts (crawler/frontier/runs.py)
+    id     INTEGER PRIMARY KEY,         -- 256 times the run, plus the first byte of its marks
+    marks  BLOB NOT NULL,               -- fingerprints of 16 bytes, sorted
+    upto   INTEGER NOT NULL             -- the last request that it may know
+);
+
+CREATE TABLE sketch (                   -- the filter over what is in `seen`, in parts (crawler/frontier/sieve.py)
     part   INTEGER PRIMARY KEY,
-    marks  BLOB NOT NULL,               -- crawler/frontier/seen.py
-    upto   INTEGER NOT NULL             -- the last request it may know
+    bits   BLOB NOT NULL
 );
 
 CREATE TABLE count (                    -- one row, kept by the same transactions

@@ -5,7 +5,7 @@
 CREATE TEMP VIEW settlement AS
 SELECT NULL AS hosts, NULL AS admitted, NULL AS host_states, NULL AS requests, NULL AS fresh, NULL AS results, NULL AS queued,
        NULL AS aside, NULL AS settled, NULL AS unqueued, NULL AS released, NULL AS retried, NULL AS attempts, NULL AS items,
-       NULL AS responses, NULL AS cookies, NULL AS exports, NULL AS counts, NULL AS seen,
+       NULL AS responses, NULL AS cookies, NULL AS exports, NULL AS offered, NULL AS sifted, NULL AS counts, NULL AS seen,
        NULL AS packs, NULL AS places, NULL AS frames;
 
 CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlement BEGIN
@@ -95,6 +95,13 @@ CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlement BEGIN
 
     INSERT OR REPLACE INTO export
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(NEW.exports);
+
+    DELETE FROM offered WHERE id <= NEW.sifted;
+
+    INSERT INTO offered  -- id, depth, found_on, alone, extra, urls
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+               json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]')
+        FROM json_each(NEW.offered);
 
     UPDATE count SET (queued, leased, done, failed, skipped, items, bytes, hosts, aside) = (
         SELECT json_extract(NEW.counts, '$[0]'), json_extract(NEW.counts, '$[1]'), json_extract(NEW.counts, '$[2]'),

@@ -1,11 +1,11 @@
 """The frontier in one SQLite file.
 
-Three things make it fast. What was seen before is known in memory, as fingerprints, so that a link costs no look-up on
-disk. Settlements are gathered and written by group commits. A group commit crosses into SQLite's thread once, as JSON, and
+Three things make it fast. What was seen before is known in memory, as fingerprints, or is found out for many links at once
+(sieve.py), so that none costs a look-up on disk. Settlements are gathered and written by group commits. A group commit crosses into SQLite's thread once, as JSON, and
 is carried out there by one statement (settle.sql), without Python's lock: row by row, that thread and the event loop would
 take it from each other for every row.
 
-The order of things holds it together. Settlements are taken in synchronously, so that whatever is in the seen-set is in
+The order of things holds it together. Settlements are taken in synchronously, so that whatever is known or asked about is in
 the file, in the pending batch, or in a batch before that one. Batches and leases go to the file one at a time. A commit
 that fails breaks the frontier: nothing more is taken in, and what was not committed is still leased in the file, to be
 queued again by the next start.
@@ -13,6 +13,7 @@ queued again by the next start.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ import msgspec
 from crawler.frontier.commits import GroupCommit
 from crawler.frontier.file import CrawlFile
 from crawler.frontier.instructions import Inbox
-from crawler.frontier.intake import Intake
+from crawler.frontier.intake import Intake, marks_of
 from crawler.frontier.integrity import check, making_sense
 from crawler.frontier.leasing import take_leases
 from crawler.frontier.lock import CrawlLock
@@ -31,6 +32,7 @@ from crawler.frontier.migrations import prepare, script
 from crawler.frontier.opening import PRAGMAS, UNLEASE, Past, check_spider, load
 from crawler.frontier.orders import Orders
 from crawler.frontier.protocol import CookieRow, HostQueue
+from crawler.frontier.runs import Runs
 from crawler.frontier.waiting import HOSTS_AFTER, OF_HOSTS
 from crawler.outcome import SetAside
 
@@ -51,15 +53,23 @@ class SqliteFrontier:
     """
 
     def __init__(
-        self, db: aiosqlite.Connection, lock: CrawlLock, path: Path, *, commit_pages: int, commit_interval: float
+        self,
+        db: aiosqlite.Connection,
+        lock: CrawlLock,
+        path: Path,
+        *,
+        commit_pages: int,
+        commit_interval: float,
+        remembered: int,
     ):
-        self.intake = Intake()
+        self.intake = Intake(remembered)
         self.started = time.time()
         self._ahead = self.started - time.monotonic()
         self._past = Past(None, 0.0, 0.0)
         self._lock = lock
         self._file = CrawlFile(db, path)
         self._commits = GroupCommit(self.intake, self._file, now=self.now, pages=commit_pages, interval=commit_interval)
+        self._runs = Runs(self.intake, self._file, self._commits)
         self._orders = Orders(self.intake, self._file, self._commits)
         self.inbox = Inbox(self._file)
         self._owner = f"{os.uname().nodename}:{os.getpid()}"
@@ -108,10 +118,17 @@ class SqliteFrontier:
 
     @classmethod
     async def open(
-        cls, path: Path, *, spider: str | None, commit_pages: int = 128, commit_interval: float = 0.25
+        cls,
+        path: Path,
+        *,
+        spider: str | None,
+        commit_pages: int = 128,
+        commit_interval: float = 0.25,
+        remembered: int = 1 << 20,
     ) -> SqliteFrontier:
         """Make the crawl file, or go on with it: what was leased when its last process ended is queued again. Without
-        `spider`, whose it is does not matter, and this is no run: it is to be changed by order only.
+        `spider`, whose it is does not matter, and this is no run: it is to be changed by order only. `remembered`:
+        so many requests are known exactly in memory, older ones by what is in the file.
 
         Raises StateLocked, StateMismatch, StateTooNew, StateDamaged, StorageError (crawler/errors.py says when).
         """
@@ -119,7 +136,9 @@ class SqliteFrontier:
         try:
             db = await aiosqlite.connect(path, isolation_level=None)
             try:
-                frontier = cls(db, lock, path, commit_pages=commit_pages, commit_interval=commit_interval)
+                frontier = cls(
+                    db, lock, path, commit_pages=commit_pages, commit_interval=commit_interval, remembered=remembered
+                )
                 await frontier._prepare(db, spider)
             except BaseException:
                 await db.close()
@@ -140,6 +159,7 @@ class SqliteFrontier:
         await file.run_script(UNLEASE + script("settle.sql"))
         with making_sense(file.path):
             self._past = await load(file, self.intake)
+            await self._runs.load()
         self._ahead += max(0.0, self._past.seen - self.started)  # a clock set back since hides nothing that was due
         self.started = self.now()
         await file.write("UPDATE run SET ended = seen, why = 'killed' WHERE ended IS NULL")
@@ -153,7 +173,7 @@ class SqliteFrontier:
                 while self.intake.batch:
                     await self.flush()
                 await self._file.run_script(UNLEASE)
-                await self.intake.shelves.put_all(self._file, self.intake.next_request - 1)
+                await self._runs.put_away()
                 ended = self.now()
                 await self._file.write(
                     "UPDATE run SET ended = ?, seen = ?, why = ? WHERE ended IS NULL", (ended, ended, why)
@@ -165,12 +185,12 @@ class SqliteFrontier:
     # ------------------------------------------------------------------ add, lease, settle
 
     async def add(self, found: Iterable[Request | Links], *, depth: int = 0) -> int:
-        """Take in those requests that are new; returns how many were. Durable when it returns."""
+        """Take in those requests that are new; returns how many are known to be. Durable when it returns."""
         before = self.intake.next_request
         self.intake.add(found, depth=depth, found_on=None)
-        added = self.intake.next_request - before
         await self.flush()
-        return added
+        await self._runs.tend()
+        return self.intake.next_request - before
 
     async def lease(self, hosts: Sequence[HostKey], limit: int) -> list[Lease]:
         """Up to `limit` requests of each host, the first in its order that are due. Durable when it returns."""
@@ -187,15 +207,31 @@ class SqliteFrontier:
 
     async def settle(self, settlement: Settlement) -> None:
         """Take in what came of a lease, for the next group commit; waits while too much is uncommitted."""
+        for mark in marks_of(settlement):
+            if self.intake.sieve.is_doubtful(mark):
+                self.intake.sieve.learn(mark, is_in_runs=await self._runs.is_known(mark))
         if self._file.broken:
             raise self._file.broken
         self.intake.settle(settlement)
         if self._commits.pend():
             await self.flush()
+        if self._runs.pend():
+            await self._runs.tend()
 
     async def keep_committing(self) -> None:
-        """Commit what pends, soon after it came and at once when it is much; until cancelled."""
-        await self._commits.keep_committing()
+        """Commit what pends, soon after it came and at once when it is much, and decide what is doubtful; until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._commits.keep_committing())
+            group.create_task(self._runs.keep_tending())
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether some of the links that were offered may be new: see `decide`."""
+        return self._runs.is_undecided
+
+    async def decide(self) -> None:
+        """Find out of all links whether they are new. It takes time, and is done now and then by itself."""
+        await self._runs.tend(sifts=True)
 
     async def flush(self) -> None:
         """Return once everything settled and noted so far is durable."""

@@ -99,9 +99,10 @@ UNION ALL SELECT request, 'aside' FROM aside UNION ALL SELECT request, state FRO
 class FrontierAndModel(RuleBasedStateMachine):
     """Each rule does the same to both. `durable` is the model as of the last commit: what a crash leaves."""
 
-    @initialize(budget=st.sampled_from([0, 0, 3]))
-    def begin(self, budget: int) -> None:
+    @initialize(budget=st.sampled_from([0, 0, 3]), remembered=st.sampled_from([4, 1000]))
+    def begin(self, budget: int, remembered: int) -> None:
         self.budget = budget
+        self.remembered = remembered
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name) / "model.crawl"
         self.runner = asyncio.Runner()
@@ -111,7 +112,9 @@ class FrontierAndModel(RuleBasedStateMachine):
         self.open()
 
     def open(self) -> None:
-        self.frontier = self.run(SqliteFrontier.open(self.path, spider="model", commit_pages=1000))
+        self.frontier = self.run(
+            SqliteFrontier.open(self.path, spider="model", commit_pages=1000, remembered=self.remembered)
+        )
         self.heard = 0
         self.frontier.attach(admit=lambda *_: None, on_queued=self.on_queued, max_pages_per_host=self.budget)
 

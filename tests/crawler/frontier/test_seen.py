@@ -1,14 +1,13 @@
-"""The seen-set, against Python's own."""
+"""A set of marks, against Python's own."""
 
 from __future__ import annotations
 
 import random
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.frontier.seen import SHELVES, SeenSet
+from crawler.frontier.seen import PARTS, SeenSet
 
 MARKS = st.lists(st.binary(min_size=16, max_size=16), max_size=60)
 
@@ -34,23 +33,21 @@ def test_marks_that_share_a_bucket_are_told_apart() -> None:
     assert b"\x01\x03" + next(iter(marks))[2:] not in seen
 
 
-def test_it_can_be_put_away_and_taken_out() -> None:
-    randomness = random.Random(4)
-    marks = [randomness.randbytes(16) for _ in range(20_000)]
-    seen, again = SeenSet(), SeenSet()
-    for mark in marks:
-        seen.add(mark)
-    for number in range(SHELVES):
-        again.restore(number, seen.shelf(number))
-    assert len(again) == len(seen) == len(set(marks))
-    assert all(mark in again for mark in marks)
-    assert again.add(randomness.randbytes(16))
+@given(MARKS)
+def test_its_parts_hold_all_marks_in_order(marks: list[bytes]) -> None:
+    seen = SeenSet()
+    seen.update(marks)
+    joined = b"".join(seen.part(number) for number in range(PARTS))
+    assert [joined[at : at + 16] for at in range(0, len(joined), 16)] == sorted(set(marks))
+    assert all(seen.part(number)[::16] == bytes([number]) * (len(seen.part(number)) // 16) for number in range(PARTS))
 
 
-@pytest.mark.parametrize("damaged", [b"", b"\0" * 1023, b"\0" * 1025, b"\x01" + b"\0" * 1024])
-def test_a_damaged_part_is_refused(damaged: bytes) -> None:
-    with pytest.raises(ValueError, match="part 3 of the seen-set is damaged"):
-        SeenSet().restore(3, damaged)
+@given(MARKS, MARKS, st.data())
+def test_it_tells_which_marks_it_lacks(known: list[bytes], asked: list[bytes], data: st.DataObject) -> None:
+    seen = SeenSet()
+    seen.update(known)
+    places = data.draw(st.lists(st.integers(0, len(asked) - 1), unique=True)) if asked else []
+    assert seen.unseen(asked, places) == [at for at in places if asked[at] not in known]
 
 
 @given(MARKS, MARKS)

@@ -415,62 +415,6 @@ async def test_a_reader_does_not_disturb(frontier: SqliteFrontier, path: Path) -
         assert reader.execute("SELECT count(*) FROM pages").fetchall() == [(1,)]
 
 
-async def test_the_seen_set_is_put_away_when_a_large_crawl_closes(
-    path: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Opened again it knows what was put away, and what came after."""
-    monkeypatch.setattr("crawler.frontier.shelves._WORTH_KEEPING", 100)
-    for first in (0, 150):
-        frontier = await SqliteFrontier.open(path, spider="test")
-        assert await frontier.add([Links([url(n) for n in range(first + 150)])]) == 150
-        await frontier.close()
-        assert ask("SELECT count(*), min(upto), max(upto) FROM seen") == [(256, first + 150, first + 150)]
-    third = await SqliteFrontier.open(path, spider="test")
-    assert await third.add([Links([url(n) for n in range(310)])]) == 10
-    await kill(third)
-    fourth = await SqliteFrontier.open(path, spider="test")
-    assert await fourth.add([Links([url(n) for n in range(311)])]) == 1
-    await fourth.close()
-
-
-async def test_the_seen_set_is_put_away_as_the_crawl_grows(
-    path: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A shelf with each commit; so a crawl that was killed need not hash everything again, and still knows it all."""
-    monkeypatch.setattr("crawler.frontier.shelves._WORTH_KEEPING", 100)
-    frontier = await SqliteFrontier.open(path, spider="test")
-    for last in range(300):
-        await frontier.add([Request(url(last))])
-    await kill(frontier)
-    assert ask("SELECT count(*), min(upto), max(upto) FROM seen") == [(201, 100, 300)]
-    second = await SqliteFrontier.open(path, spider="test")
-    for last in range(300, 600):
-        await second.add([Request(url(last)), Request(url(last - 100))])
-    await kill(second)
-    assert ask("SELECT count(*), min(upto) > 300 FROM seen") == [(256, 1)]
-    third = await SqliteFrontier.open(path, spider="test")
-    new = await third.add([Links([url(n) for n in range(601)])])
-    await third.close()
-    assert new == 1
-
-
-async def test_a_seen_set_that_knows_more_than_the_file_is_made_anew(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A file that was mended may have lost requests: what is not there was not seen."""
-    monkeypatch.setattr("crawler.frontier.shelves._WORTH_KEEPING", 100)
-    frontier = await SqliteFrontier.open(path, spider="test")
-    await frontier.add([Links([url(n) for n in range(150)])])
-    await frontier.close()
-    with closing(sqlite3.connect(path)) as db, db:
-        db.execute("DELETE FROM request WHERE id > 120")
-        db.execute("DELETE FROM queue WHERE request > 120")
-        db.execute("UPDATE count SET queued = 120")
-    second = await SqliteFrontier.open(path, spider="test")
-    assert await second.add([Links([url(n) for n in range(150)])]) == 30
-    await second.close()
-
-
 async def test_a_clock_set_back_while_it_runs_hides_nothing(
     path: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,259 @@
+"""What was seen, on disk: sorted runs of marks, the filter over them, and the links that are put by until they are sifted.
+
+A run is written once and never again, whenever as many marks have come as memory holds. It is in 256 rows, by the first byte of
+the marks. A run and the filter that knows it are one transaction, behind the commit that brought the requests: what it knows is
+in the file. So a large file opens as fast as the filter is read; only requests that came after the last run are hashed again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from crawler.frontier.marks import BLOCK_BYTES, strike_out, words_of
+from crawler.frontier.rows import method_and_body
+from crawler.frontier.seen import PARTS
+from crawler.web.urls import fingerprint, fingerprints
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from crawler.frontier.commits import GroupCommit
+    from crawler.frontier.file import CrawlFile
+    from crawler.frontier.intake import Intake
+    from crawler.frontier.seen import SeenSet
+
+_PUT_PART = "INSERT INTO seen (id, marks, upto) VALUES (?, ?, ?)"
+_PUT_BITS = "INSERT OR REPLACE INTO sketch VALUES (?, ?)"
+
+_SEEN_ON_THE_WAY = """
+SELECT json_extract(hop, '$[0]'), json_extract(hop, '$[1]')
+FROM (SELECT hop FROM queue WHERE hop IS NOT NULL UNION ALL SELECT hop FROM aside WHERE hop IS NOT NULL)
+UNION ALL
+SELECT passed.url, 'GET' FROM (
+    SELECT request, value AS url FROM queue, json_each(hop, '$[2]') WHERE hop IS NOT NULL
+    UNION ALL SELECT request, value FROM aside, json_each(hop, '$[2]') WHERE hop IS NOT NULL
+    UNION ALL SELECT request, final_url FROM result WHERE redirects IS NOT NULL
+    UNION ALL SELECT request, value FROM result, json_each(redirects) WHERE redirects IS NOT NULL
+) AS passed JOIN request ON request.id = passed.request
+WHERE passed.url IS NOT NULL AND json_extract(request.extra, '$.method') IS NULL"""
+"""Where redirects led. Behind a request that was no GET nothing says with which method they were followed: rather fetch
+such a URL twice than never."""
+
+_OFFERS = "SELECT id, depth, found_on, alone, extra, urls FROM offered WHERE id BETWEEN ? AND ? ORDER BY id"
+
+_PAGES = """
+SELECT request.id, coalesce(result.final_url, request.url) FROM json_each(?) AS wanted
+CROSS JOIN request ON request.id = wanted.value LEFT JOIN result ON result.request = request.id"""
+
+_ROWS_AT_ONCE = 20_000
+_PARTS_AT_ONCE = 32
+"""Two megabytes of a run with a million marks."""
+_OFFERS_AT_ONCE = 200
+
+_WORTH_KEEPING = 250_000
+"""So many requests are read and hashed in about half a second when the file is opened: not worth a run when it is closed."""
+
+_PATIENCE_SECONDS = 60.0
+"""The longest that a link is put by while others bring work enough, or a hundred times as long as the last sifting took."""
+
+
+class Offer(NamedTuple):
+    """Links of a page that were put by. `page`: its URL; `marks`: those of the `urls`; `extra`: see crawler/frontier/rows.py."""
+
+    depth: int
+    found_on: int | None
+    page: str | None
+    is_alone: bool
+    extra: str | None
+    urls: list[str]
+    marks: list[bytes]
+
+
+class Runs:
+    """Keeps the intake's sieve from growing, and answers its doubts."""
+
+    def __init__(self, intake: Intake, file: CrawlFile, commits: GroupCommit) -> None:
+        self._intake = intake
+        self._sieve = intake.sieve
+        self._file = file
+        self._commits = commits
+        self._runs = 0
+        self._upto = 0
+        self._has_work = asyncio.Event()
+        self._has_much = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._patience = _PATIENCE_SECONDS
+
+    # ------------------------------------------------------------------ opening and closing
+
+    async def load(self) -> None:
+        """Fill the sieve from the file. Raises ValueError when what is there is damaged."""
+        last = self._intake.next_request - 1
+        ((rows, newest, upto),) = await self._file.read(
+            "SELECT count(*), coalesce(max(id), -1), coalesce(max(upto), 0) FROM seen"
+        )
+        if upto <= last:
+            self._runs, self._upto = (newest + 1) // PARTS, upto
+            if rows != self._runs * PARTS:
+                raise ValueError("a part of the seen-set is missing")
+        else:  # the file was mended, and has lost requests: what is not there was not seen
+            await self._file.run_script("DELETE FROM seen; DELETE FROM sketch;")
+        if self._runs:
+            await self._load_bits()
+        for first in range(self._upto + 1, last + 1, _ROWS_AT_ONCE):
+            until = min(first + _ROWS_AT_ONCE - 1, last)
+            urls = await self._file.read("SELECT url, extra FROM request WHERE id BETWEEN ? AND ?", (first, until))
+            self._sieve.extend([fingerprint(url, *(method_and_body(extra) if extra else ())) for url, extra in urls])
+            if self._sieve.is_full:
+                await self._write_run(until)
+        self._sieve.update(fingerprint(url, method) for url, method in await self._file.read(_SEEN_ON_THE_WAY))
+        async for offer in self._offers(self._intake.next_offer - 1, lambda _: True):
+            self._sieve.ask(offer.marks)
+        self.pend()
+
+    async def _load_bits(self) -> None:
+        bits = bytearray()
+        for part in range(PARTS):
+            for (some,) in await self._file.read("SELECT bits FROM sketch WHERE part = ?", (part,)):
+                bits += some
+        blocks, rest = divmod(len(bits), BLOCK_BYTES)
+        if rest or not blocks or blocks & (blocks - 1):
+            raise ValueError("the filter over the seen-set is damaged")
+        self._sieve.bits = bits
+
+    async def put_away(self) -> None:
+        """Write what memory holds, if making it again from the requests would take long; nothing pends."""
+        if self._intake.next_request - 1 - self._upto >= _WORTH_KEEPING:
+            await self._write_run(self._intake.next_request - 1)
+
+    # ------------------------------------------------------------------ beside the work
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether something was put by of which it is not known yet whether it is new."""
+        return self._intake.first_offer < self._intake.next_offer
+
+    def pend(self) -> bool:
+        """Something was taken in; whether so much came that more must wait for `tend`."""
+        if self._sieve.asks:
+            self._has_work.set()
+        if self._sieve.asks_enough or self._sieve.is_full:
+            self._has_work.set()
+            self._has_much.set()
+        return self._sieve.is_overdue
+
+    async def keep_tending(self) -> None:
+        """Do what is to be done when it is much, or has waited for long; until cancelled."""
+        while True:
+            await self._has_work.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._patience):
+                    await self._has_much.wait()
+            await self.tend(sifts=True)
+
+    async def tend(self, *, sifts: bool = False) -> None:
+        """Write a run if it is time, and sift if it is time or that is asked for."""
+        async with self._turn:
+            self._has_work.clear()
+            self._has_much.clear()
+            if self._sieve.is_full:
+                async with self._file.turn:
+                    await self._commits.commit()
+                    await self._write_run(self._intake.next_request - 1)
+            if self._sieve.asks and (sifts or self._sieve.asks_enough):
+                begin = time.monotonic()
+                await self._sift()
+                self._patience = max(_PATIENCE_SECONDS, 100 * (time.monotonic() - begin))
+            self.pend()
+
+    async def _write_run(self, upto: int) -> None:
+        """Write all that memory holds as a run. The requests up to `upto` are in the file; whoever else writes has to wait."""
+        leaving = self._sieve.begin_leaving()
+        width = len(self._sieve.bits) // PARTS
+
+        def parts() -> Iterator[tuple[int, bytes, int]]:
+            for number in range(PARTS):
+                part = leaving.part(number)
+                self._sieve.note(part)
+                yield self._runs * PARTS + number, part, upto
+
+        def bits() -> Iterator[tuple[int, bytes]]:
+            for number in range(PARTS):
+                yield number, bytes(self._sieve.bits[number * width : (number + 1) * width])
+
+        await self._file.write_rows((_PUT_PART, parts()), (_PUT_BITS, bits()))
+        self._sieve.end_leaving()
+        self._runs += 1
+        self._upto = upto
+
+    # ------------------------------------------------------------------ doubts
+
+    async def is_known(self, mark: bytes) -> bool:
+        """Whether a mark is in one of the runs: a look-up on disk in each."""
+        part = mark[0]
+        for run in range(self._runs):
+            for (marks,) in await self._file.read("SELECT marks FROM seen WHERE id = ?", (run * PARTS + part,)):
+                is_found = bytearray(1)
+                strike_out(words_of(mark), is_found, words_of(marks))
+                if is_found[0]:
+                    return True
+        return False
+
+    async def _sift(self) -> None:
+        """Find out of all that was put by what is new, and take that in."""
+        async with self._file.turn:
+            await self._commits.commit()
+            upto = self._intake.next_offer - 1
+            asked = self._sieve.begin_sifting()
+        new = await self._not_in_runs(asked)
+        offers = [offer async for offer in self._offers(upto, new.__contains__)] if new else []
+        async with self._file.turn:
+            await self._commits.commit()
+            self._intake.take_offers(offers, upto)
+            self._sieve.end_sifting()
+            await self._commits.commit()
+
+    async def _not_in_runs(self, asked: SeenSet) -> set[bytes]:
+        """Those marks that are in none of the runs."""
+        wanted = [asked.part(number) for number in range(PARTS)]
+        words = [words_of(part) for part in wanted]
+        found = [bytearray(len(part) // 16) for part in wanted]
+        for first in range(0, self._runs * PARTS, _PARTS_AT_ONCE):
+            rows = await self._file.read(
+                "SELECT id, marks FROM seen WHERE id BETWEEN ? AND ?", (first, first + _PARTS_AT_ONCE - 1)
+            )
+            for number, marks in rows:
+                strike_out(words[number % PARTS], found[number % PARTS], words_of(marks))
+        return {
+            part[16 * at : 16 * at + 16]
+            for part, flags in zip(wanted, found, strict=True)
+            for at, is_found in enumerate(flags)
+            if not is_found
+        }
+
+    async def _offers(self, upto: int, takes: Callable[[bytes], bool]) -> AsyncIterator[Offer]:
+        """What was put by, up to this number: of each page the links whose marks are taken, if any are."""
+        for first in range(self._intake.first_offer, upto + 1, _OFFERS_AT_ONCE):
+            rows = await self._file.read(_OFFERS, (first, min(first + _OFFERS_AT_ONCE - 1, upto)))
+            some = [offer for row in rows if (offer := _offer(row, takes)).urls]
+            pages: dict[int | None, str] = dict(await self._file.read(_PAGES, (_numbers(some),)))
+            for offer in some:
+                yield offer._replace(page=pages.get(offer.found_on))
+
+
+def _offer(row: tuple[int, int, int | None, int, str | None, str], takes: Callable[[bytes], bool]) -> Offer:
+    _, depth, found_on, alone, extra, text = row
+    urls: list[str] = msgspec.json.decode(text)
+    method, body = method_and_body(extra) if extra else ("GET", None)
+    marks = fingerprints(urls) if method == "GET" and not body else [fingerprint(url, method, body) for url in urls]
+    places = [at for at, mark in enumerate(marks) if takes(mark)]
+    return Offer(depth, found_on, None, bool(alone), extra, [urls[at] for at in places], [marks[at] for at in places])
+
+
+def _numbers(offers: list[Offer]) -> str:
+    return msgspec.json.encode([offer.found_on for offer in offers]).decode()
