@@ -206,6 +206,7 @@ class Crawl:
                 politeness,
                 retries,
                 max_redirects=settings.max_redirects,
+                redirect_aliases=settings.redirect_aliases,
                 obedience=Obedience.of(
                     user_agent=settings.user_agent, robots=settings.robots, nofollow=settings.nofollow
                 ),

@@ -86,6 +86,8 @@ class Settings:
     """Leave links that say `nofollow` to those who ask for them by name. Only with `robots`, of whose kind this is."""
     canonical: bool = True
     """Take a page's canonical URL for another name of that page, if it may be one."""
+    redirect_aliases: bool = True
+    """Take a URL that redirects to one found before for another name of that, which is not fetched again."""
     sitemaps: bool = False
     """Follow the sitemaps that robots.txt files name. Needs `robots`, which asks for those files."""
     max_crawl_delay: Seconds = 60.0
