@@ -362,6 +362,7 @@ def _traps(settings: Settings) -> Traps | None:
         dates=settings.trap_dates,
         steps=settings.trap_steps,
         copies=settings.trap_copies,
+        pattern=settings.trap_pattern,
     )
     return Traps(thresholds) if settings.traps else None
 

@@ -77,6 +77,8 @@ class Settings:
     """How many steps from one page to the next of its pattern may lead to nothing else."""
     trap_copies: Limit = 50
     """How many pages in a row, told apart by their queries, may be copies of others; how often a page may lead to itself."""
+    trap_pattern: Limit = 0
+    """How many links of one pattern a run lets in; URLs of a host are of one if they differ in digits and query values alone."""
 
     # manners
     user_agent: Annotated[str, Meta(min_length=1)] = DEFAULT_USER_AGENT
