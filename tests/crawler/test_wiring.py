@@ -122,6 +122,50 @@ async def test_a_pace_is_no_slower_than_the_user_allows(tmp_path: Path) -> None:
         assert 0.0 < report.paces[0].spacing <= 0.02
 
 
+# -- whose turn it is
+
+
+async def test_no_more_hosts_take_turns_than_the_user_says(tmp_path: Path) -> None:
+    """With one, each host is done before the next begins; with room for all, they alternate."""
+
+    async def answer(_visit: Visit) -> Reply:
+        return page("Here")
+
+    async with AsyncExitStack() as stack:
+        sites = [await stack.enter_async_context(serve(answer)) for _ in range(3)]
+        for active_hosts in (1, 3):
+            for site in sites:
+                site.log.clear()
+            (folder := tmp_path / str(active_hosts)).mkdir()
+            settings = replace(SETTINGS, concurrency=1, active_hosts=active_hosts)
+            assert (await crawl(folder, Flat(*(site.url for site in sites)), settings)).finished
+            visits = sorted((visit.at, visit.host) for site in sites for visit in site.log)
+            changes = sum(earlier[1] != later[1] for earlier, later in pairwise(visits))
+            assert changes == 2 if active_hosts == 1 else changes > 2
+
+
+async def test_a_host_that_was_given_up_is_tried_again_while_others_are_crawled(tmp_path: Path) -> None:
+    is_back = asyncio.Event()
+    tries = iter(range(1))
+
+    async def hang_up_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if next(tries, None) is None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+            is_back.set()
+        writer.close()
+
+    async def wait(_visit: Visit) -> Reply:
+        await is_back.wait()
+        return page("Here")
+
+    impatient = replace(SETTINGS, rest_after=1, max_rests=0, max_retry_wait=0.1, read_timeout=10.0)
+    async with await asyncio.start_server(hang_up_once, "127.0.0.1", 0) as lame, serve(wait) as site:
+        port = lame.sockets[0].getsockname()[1]
+        report = await crawl(tmp_path, SiteSpider(start_urls=[f"http://127.0.0.1:{port}/", f"{site.url}/"]), impatient)
+        assert (report.finished, report.stats.done, report.stats.aside) == (True, 2, 0)
+
+
 # -- traps, with thresholds of one's own
 
 
