@@ -58,7 +58,7 @@ _SEEDS_AT_ONCE = 1000
 _URLS_REMEMBERED = 100_000
 """So many are read and looked at in a tenth of a second."""
 
-_PACES_TOLD = 5
+_PACES_TOLD = 1000
 """Of so many hosts the report tells the pace."""
 
 _RULES = ("user_agent", "robots", "nofollow", "canonical", "max_crawl_delay", "max_depth")
