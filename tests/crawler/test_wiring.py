@@ -96,10 +96,8 @@ async def test_another_run_begins_at_the_pace_that_was_learned(tmp_path: Path) -
     async with serve(answer) as site:
         spider = Flat(site.url)
         await crawl(tmp_path, spider, replace(SETTINGS, per_host=1, max_pages=2))
-        ((pace,),) = ask(tmp_path, "SELECT pace FROM host_state")
-        assert pace > 0.0
         with closing(sqlite3.connect(tmp_path / "test.crawl")) as db:
-            db.execute("UPDATE host_state SET pace = 0.2")
+            assert db.execute("UPDATE host_state SET pace = 0.2, latency = 0.001").rowcount == 1, "nothing was learned"
             db.commit()
         before = len(site.log)
         report = await crawl(tmp_path, spider, replace(SETTINGS, per_host=1))
