@@ -58,7 +58,7 @@ _SEEDS_AT_ONCE = 1000
 _URLS_REMEMBERED = 100_000
 """So many are read and looked at in a tenth of a second."""
 
-_PACES_TOLD = 5
+_PACES_TOLD = 1000
 """Of so many hosts the report tells the pace."""
 
 _RULES = ("user_agent", "robots", "nofollow", "canonical", "max_crawl_delay", "max_depth")
@@ -206,6 +206,7 @@ class Crawl:
                 politeness,
                 retries,
                 max_redirects=settings.max_redirects,
+                redirect_aliases=settings.redirect_aliases,
                 obedience=Obedience.of(
                     user_agent=settings.user_agent, robots=settings.robots, nofollow=settings.nofollow
                 ),
@@ -361,6 +362,7 @@ def _traps(settings: Settings) -> Traps | None:
         dates=settings.trap_dates,
         steps=settings.trap_steps,
         copies=settings.trap_copies,
+        pattern=settings.trap_pattern,
     )
     return Traps(thresholds) if settings.traps else None
 

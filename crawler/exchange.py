@@ -13,12 +13,13 @@ from client.request import merge_cookies
 from crawler.outcome import Fetched
 from crawler.page import Page
 from crawler.retries import Failure, failure_of
+from crawler.spider import SITEMAP
 from crawler.web.urls import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from client import BaseConnector, TraceConfig
+    from client import BaseConnector, ClientResponse, TraceConfig
     from client.abc import AbstractCookieJar
     from crawler.frontier.protocol import Lease
     from crawler.settings import Settings
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _HEADERS = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
+_ANY_NUMBER = 1 << 62
 
 
 class Response(NamedTuple):
@@ -73,7 +75,11 @@ async def exchange(
     cookies: str | None = None,
     trace_request_ctx: object = None,
 ) -> Response | NoResponse:
-    """Ask for what is leased; redirects are not followed. `cookies` are sent besides those in the session's jar."""
+    """Ask for what is leased; redirects are not followed. `cookies` are sent besides those in the session's jar.
+
+    A sitemap may be as long as its protocol allows, whatever the session's bound; of a longer one the rest is not waited for.
+    """
+    is_sitemap = lease.callback == SITEMAP
     began_at = time.monotonic()
     try:
         async with session.request(
@@ -83,9 +89,10 @@ async def exchange(
             data=lease.body,
             allow_redirects=False,
             trace_request_ctx=trace_request_ctx,
+            max_body_bytes=_ANY_NUMBER if is_sitemap else None,
         ) as response:
             latency = time.monotonic() - began_at
-            body = await response.read()
+            body = await (_read_sitemap(response) if is_sitemap else response.read())
     except ClientError as error:
         return NoResponse(failure_of(error), began_at)
     page = Page(
@@ -111,6 +118,19 @@ def fetched_of(page: Page) -> Fetched:
         elapsed=page.elapsed,
         fetched_at=page.fetched_at,
     )
+
+
+async def _read_sitemap(response: ClientResponse) -> bytes:
+    """The body, or what shows that it is longer than the protocol allows."""
+    from crawler.web.sitemaps import MAX_BYTES  # most crawls meet none
+
+    body = bytearray()
+    async for part in response.content.iter_any():
+        body += part
+        if len(body) > MAX_BYTES:
+            response.close()
+            break
+    return bytes(body)
 
 
 def _headers_of(lease: Lease, cookies: str | None) -> Mapping[str, str] | None:

@@ -45,6 +45,7 @@ class Fetcher:
         retries: RetryPolicy,
         *,
         max_redirects: int,
+        redirect_aliases: bool = True,
         obedience: Obedience = OBEDIENT,
         middlewares: Sequence[Middleware] = (),
     ) -> None:
@@ -52,6 +53,7 @@ class Fetcher:
         self._politeness = politeness
         self._retries = retries
         self._max_redirects = max_redirects
+        self._redirect_aliases = redirect_aliases
         self._obedience = obedience
         self.fetch: Fetch = self._fetch
         for middleware in reversed(middlewares):
@@ -103,7 +105,8 @@ class Fetcher:
         elif len(lease.redirects) >= self._max_redirects:
             failure = f"redirect: more than {self._max_redirects} in a row, the next to {targets[0]}"
         else:
-            return Redirected(status=fetched.status, url=targets[0], method=_method_after(fetched.status, lease.method))
+            method = _method_after(fetched.status, lease.method)
+            return Redirected(status=fetched.status, url=targets[0], method=method, is_alias=self._redirect_aliases)
         return failed_with(fetched, failure)
 
 

@@ -31,7 +31,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, tag="set", omit_defaults
     """Treat a host otherwise: None leaves a thing as it is, a negative number takes an earlier order back.
 
     `delay`: the least seconds between two starts. `per_host`: connections at once. `budget`: requests in all; 0: any number.
-    `priority`: that of all its requests that wait.
+    `priority`: that of all its requests that wait, or of those whose path and query match `path`, in which `*` stands for
+    anything.
     """
 
     host: str
@@ -39,6 +40,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, tag="set", omit_defaults
     per_host: int | None = None
     budget: int | None = None
     priority: int | None = None
+    path: str | None = None
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True, tag="retry", omit_defaults=True):

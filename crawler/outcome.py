@@ -75,11 +75,13 @@ class Postponed(Struct, frozen=True, kw_only=True):
 
 
 class Redirected(Struct, frozen=True, kw_only=True):
-    """The response said where to go on: the same request continues with `url` (canonical) and `method`."""
+    """The response said where to go on: the same request continues with `url` (canonical) and `method`; but if it `is_alias`, only
+    where nothing is known of that."""
 
     status: int
     url: str
     method: str
+    is_alias: bool = True
 
 
 class SetAside(Struct, frozen=True):

@@ -77,6 +77,8 @@ class Settings:
     """How many steps from one page to the next of its pattern may lead to nothing else."""
     trap_copies: Limit = 50
     """How many pages in a row, told apart by their queries, may be copies of others; how often a page may lead to itself."""
+    trap_pattern: Limit = 0
+    """How many links of one pattern a run lets in; URLs of a host are of one if they differ in digits and query values alone."""
 
     # manners
     user_agent: Annotated[str, Meta(min_length=1)] = DEFAULT_USER_AGENT
@@ -86,6 +88,8 @@ class Settings:
     """Leave links that say `nofollow` to those who ask for them by name. Only with `robots`, of whose kind this is."""
     canonical: bool = True
     """Take a page's canonical URL for another name of that page, if it may be one."""
+    redirect_aliases: bool = True
+    """Take a URL that redirects to one found before for another name of that, which is not fetched again."""
     sitemaps: bool = False
     """Follow the sitemaps that robots.txt files name. Needs `robots`, which asks for those files."""
     max_crawl_delay: Seconds = 60.0
@@ -117,7 +121,7 @@ class Settings:
 
     # bounds
     max_body_bytes: Bytes = 32 * 1024 * 1024
-    """A decoded body larger than this makes the request fail."""
+    """A decoded body larger than this makes the request fail; a sitemap may have 50 MiB."""
     parse_thread_bytes: Bytes = 256 * 1024
     """HTML at least this large is parsed in a thread, beside the event loop."""
     commit_pages: Count = 128

@@ -6,6 +6,7 @@ What is ordered of a host is kept in the crawl file, so it outlasts the run. A c
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from itertools import islice
 from typing import TYPE_CHECKING, assert_never
@@ -151,11 +152,16 @@ class Steering:
             await self._frontier.flush()
             if self._harness:
                 self._harness.treat(host, self._state_of(host))
-        if given.get("budget") is not None and (let_in := await self._frontier.fill_budgets(host=host)):
-            told.append(_queued_again(let_in))
+        if given.get("budget") is not None:
+            if beyond := await self._frontier.set_aside(host, Aside.BUDGET):
+                told.append(f"{counted(beyond, 'request')} beyond it set aside")
+            if let_in := await self._frontier.fill_budgets(host=host):
+                told.append(_queued_again(let_in))
         if order.priority is not None:
-            moved = await self._frontier.reprioritise(host=host, priority=order.priority)
-            told.append(f"priority {order.priority} for {counted(moved, 'request')} that {_waits(moved)}")
+            like = _url_like(host, order.path) if order.path else None
+            moved = await self._frontier.reprioritise(host=host, url_like=like, priority=order.priority)
+            which = counted(moved, "request") + (f" like {order.path}" if order.path else "")
+            told.append(f"priority {order.priority} for {which} that {_waits(moved)}")
         return f"{host}: {', '.join(told)}"
 
     async def _retry(self, order: Retry) -> str:
@@ -188,6 +194,11 @@ def _told(name: str, value: float) -> str:
             return f"at most {counted(int(value), 'connection')} at once"
         case _:
             return f"a budget of {counted(int(value), 'request') if value else 'any number of requests'}"
+
+
+def _url_like(host: HostKey, path: str) -> str:
+    """The SQL LIKE pattern, with `\\` as escape, of the URLs on a host with such a path and query."""
+    return re.sub(r"[\\%_]", r"\\\g<0>", f"*://{host}{path}").replace("*", "%")
 
 
 def _queued_again(moved: int) -> str:

@@ -1,7 +1,7 @@
 """Traps: sites that make up URLs without end. Whoever falls for one fetches the same page for ever, or nothing.
 
 A crawler cannot know a trap, only suspect one; so what is suspected here is set aside with its reason, and not dropped. Six
-things are suspicious:
+things are suspicious, and a seventh if the user gives patterns a budget:
 
 * *a URL that grows*: a run of segments that stands in its path again and again (`/a/b/a/b/a/b/a/b`), as relative links make
   it where every path is answered; the same in its query; an escape of an escape of an escape; sheer length;
@@ -13,7 +13,8 @@ things are suspicious:
 * *copies*: many pages in a row, told apart by their queries alone, with bodies that their host has sent before, that lead
   to nothing else;
 * *echoes*: pages that are, byte for byte, the page that they were found on, as where every path is answered by one page with
-  relative links.
+  relative links;
+* *more of a pattern* than its budget: shops whose filters combine into more pages than anybody wants, each a little different.
 
 For calendars, patterns and copies, "lead to" means: their new links, those that nobody had found before. So a list of a
 million products is no trap however long it is; nor are the products, which are found on lists or a few steps from one
@@ -80,16 +81,18 @@ class Thresholds(NamedTuple):
     dates: int = 1000
     steps: int = 5000
     copies: int = 50
+    pattern: int = 0
 
 
 @dataclass(slots=True)
 class _Record:
     """Of the pages of one kind that came last: how many in a row led to nothing new, at which depth that began, and how many in
-    a row were copies."""
+    a row were copies; and how many links of this kind were let in."""
 
     barren: int = 0
     begin: int | None = None
     copies: int = 0
+    let_in: int = 0
 
 
 def digest_of(body: bytes) -> int:
@@ -157,7 +160,17 @@ class Traps:
         if (query or ";" in path or "(" in path) and (known := self._known_but_for_session(url)):
             return known
         suspicion = self._more_of_the_same(url, depth, found_on) if found_on else None
-        return None if is_alone else suspicion
+        return None if is_alone else suspicion or self._beyond_budget(url)
+
+    def _beyond_budget(self, url: str) -> str | None:
+        most = self._thresholds.pattern
+        if not most or not (kind := _kind_of(url)):
+            return None
+        record = self._record(kind)
+        if record.let_in >= most:
+            return f"{most} URLs like {kind} have been let in"
+        record.let_in += 1
+        return None
 
     def _known_but_for_session(self, url: str) -> str | None:
         session = _SESSION.search(url)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from crawler.frontier.statefile import Status
     from crawler.stats import Stats
 
+_HOSTS_SHOWN = 5
 _FAILURES_SHOWN = 3
 
 _HEADLINES = {
@@ -129,8 +130,10 @@ def _tell_of_paces(report: Report) -> None:
         from crawler.paces import table_of_run
 
         say("the hosts asked most, and at what pace:")
-        for line in table_of_run(report.paces, most_delay=report.max_crawl_delay):
+        for line in table_of_run(report.paces[:_HOSTS_SHOWN], most_delay=report.max_crawl_delay):
             say(f"  {line}")
+        if (further := len(report.paces) - _HOSTS_SHOWN) > 0:
+            say(f"  and {counted(further, 'more host')}, which --json tells of")
 
 
 def figures(report: Report, state: Path, code: int) -> bytes:

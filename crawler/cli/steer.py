@@ -80,6 +80,9 @@ class _OrDefault(click.ParamType[float]):
 @click.option("--per-host", type=_OrDefault(int), metavar="N", help="Connections at once.")
 @click.option("--budget", type=_OrDefault(int), metavar="N", help="How many of its requests are made in all; 0: any number.")  # fmt: skip
 @click.option("--priority", type=int, metavar="N", help="The priority of all its requests that wait now.")
+@click.option(
+    "--path", metavar="PATTERN", help="With --priority: only of those with such a path; * stands for anything."
+)
 def set_host(
     state: str | None,
     host: str | None,
@@ -88,18 +91,22 @@ def set_host(
     per_host: int | None,
     budget: int | None,
     priority: int | None,
+    path: str | None,
 ) -> int:
     """Treat HOST otherwise than the settings say, in the crawl in the file STATE. The word `default` instead of a number takes
     that back.
     """
     from crawler.orders import Change
 
+    if path is not None and (priority is None or not path.startswith(("/", "*"))):
+        raise UsageError("--path says which requests --priority is for, and begins with / or *: --path '/new/*'")
     if delay is per_host is budget is priority is None:
         raise UsageError("say what to set: --delay, --per-host, --budget or --priority")
     if per_host == 0:
         raise UsageError("--per-host 0 would be no connection at all; to fetch nothing, hold the host")
-    path, name = state_and(state, host, "HOST")
-    return _order(path, Change(host=_host_key(name), delay=delay, per_host=per_host, budget=budget, priority=priority))
+    file, name = state_and(state, host, "HOST")
+    order = Change(host=_host_key(name), delay=delay, per_host=per_host, budget=budget, priority=priority, path=path)
+    return _order(file, order)
 
 
 @click.command(short_help="Try again what failed.")

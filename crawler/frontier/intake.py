@@ -278,7 +278,7 @@ class Intake:
         )
 
     def _redirect(self, lease: Lease, outcome: Redirected) -> None:
-        """Let the request go on at the target, unless that is known already or not to be fetched.
+        """Let the request go on at the target, unless that is known already, and only another name for it, or not to be fetched.
 
         A target within the request's own chain is no duplicate: sites set a cookie and send the visitor back. How often
         is bounded by the limit on redirects, which is the fetcher's.
@@ -287,7 +287,8 @@ class Intake:
         left = (*lease.redirects, lease.url)
         refusal: Skip | SetAside | None = None
         if outcome.url not in left:
-            refusal = Skip.DUPLICATE if self.sieve.knows(mark) else self.admit(outcome.url, lease.depth, None, True)
+            is_known = outcome.is_alias and self.sieve.knows(mark)
+            refusal = Skip.DUPLICATE if is_known else self.admit(outcome.url, lease.depth, None, True)
         lease.url, lease.method, lease.redirects = outcome.url, outcome.method, left
         if isinstance(refusal, Skip):
             self._skip(lease.id, refusal, f"redirected ({outcome.status}) to {outcome.url}", lease=lease)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from crawler.frontier.rows import hop_of, method_and_body, priority_of
+from crawler.outcome import Aside
 from crawler.web.urls import host_of
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from crawler.frontier.file import CrawlFile
     from crawler.frontier.intake import Intake
     from crawler.frontier.rows import Row
-    from crawler.outcome import Aside, SetAside
+    from crawler.outcome import SetAside
 
 _ROWS_AT_ONCE = 20_000
 
@@ -30,6 +31,10 @@ _KEPT_BY_REDIRECTS = ("GET", "HEAD")
 """Methods that stay what they are (RFC 9110 §15.4)."""
 
 _OF_QUEUE = "SELECT rank, request, attempts, hop FROM queue WHERE host = :host LIMIT :limit"
+
+_LAST_OF_QUEUE = """
+SELECT rank, request, attempts, hop FROM queue WHERE host = :host
+ORDER BY rank DESC, request DESC LIMIT min(:limit, :beyond)"""
 
 _OF_ASIDE = """
 SELECT aside.request, aside.host, aside.rank, aside.attempts, aside.hop
@@ -59,7 +64,7 @@ ORDER BY result.request LIMIT :limit"""
 _REPRIORITISE = """
 UPDATE queue SET rank = :rank
 WHERE rank <> :rank AND (:host IS NULL OR host = :host)
-AND (:like IS NULL OR (SELECT url FROM request WHERE id = queue.request) LIKE :like)"""
+AND (:like IS NULL OR (SELECT url FROM request WHERE id = queue.request) LIKE :like ESCAPE '\\')"""
 
 
 class Orders:
@@ -80,7 +85,16 @@ class Orders:
             self._intake.counts.queued -= len(rows)
             self._intake.let_in(number, -len(rows))
 
+        if why.reason is Aside.BUDGET:
+            return await self._move(
+                _LAST_OF_QUEUE, lambda: {"host": number, "beyond": self._beyond(host, number)}, take
+            )
         return await self._move(_OF_QUEUE, lambda: {"host": number}, take)
+
+    def _beyond(self, host: HostKey, number: int) -> int:
+        """How many requests of a host are let in that its own budget leaves no room for."""
+        state = self._intake.host_states.get(host)
+        return max(0, self._intake.admitted[number] - state.budget) if state and state.budget else 0
 
     async def release(self, host: HostKey | None, reason: Aside | None, url: str | None) -> int:
         wanted = {"host": self._number_of(host), "reason": reason.value if reason else None, "url": url}

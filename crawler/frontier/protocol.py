@@ -194,7 +194,8 @@ class Frontier(Protocol):
     # ------------------------------------------------------------------ moves by order; each durable when it returns
 
     async def set_aside(self, host: HostKey, reason: Aside, detail: str = "") -> int:
-        """Set aside all that is queued of a host, what is put off included; returns how many."""
+        """Set aside all that is queued of a host, what is put off included; for `Aside.BUDGET` only what is beyond the host's own
+        budget, the last in its order. Returns how many."""
 
     async def release(self, *, host: HostKey | None = None, reason: Aside | None = None, url: str | None = None) -> int:
         """Queue again what stands aside: of one host, for one reason, one URL, or everything; returns how many. They count
@@ -207,9 +208,10 @@ class Frontier(Protocol):
     async def retry(
         self, *, statuses: Iterable[int] | None = None, kinds: Iterable[str] | None = None, host: HostKey | None = None
     ) -> int:
-        """Queue failed requests again, as if never tried and with priority 0: those with one of `statuses` or one of `kinds` of
+        """Queue failed requests again, as if never tried, with the priority they were found with: those with one of `statuses` or one of `kinds` of
         error, or all if neither is given. A redirected one goes on where it failed. Returns how many."""
 
     async def reprioritise(self, *, host: HostKey | None = None, url_like: str | None = None, priority: int) -> int:
-        """Give queued requests another priority: those of a host, those with a URL that matches an SQL LIKE pattern, or all.
+        """Give queued requests another priority: those of a host, those with a URL that matches an SQL LIKE pattern, in which `\\`
+        escapes, or all.
         Returns how many were given one that they did not have."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import pytest
+
     from tests.sites import Handler
 
 MAPPED = Settings(sitemaps=True, commit_interval=0.01, retry_wait=0.01)
@@ -79,6 +81,29 @@ async def test_every_kind_of_sitemap(tmp_path: Path) -> None:
         assert sorted(site.paths) == sorted([*KINDS, "/robots.txt"])
         assert report.stats.items == 9
     assert ask(tmp_path, "SELECT DISTINCT depth FROM request WHERE depth > 0") == [(1,)]
+
+
+async def test_a_sitemap_may_be_longer_than_a_page(tmp_path: Path) -> None:
+    """50 MiB, as sitemaps.org has it, whatever `max_body_bytes` says."""
+    long = urlset(*(f"/{number}?{'x' * 100}" for number in range(100)), "/last")
+    pages = {"/": page("Home"), "/map.xml": long, "/last": page("Last")}
+    async with serve(handler(pages, "Sitemap: {site}/map.xml")) as site:
+        settings = replace(MAPPED, max_body_bytes=1000)
+        assert (await crawl(tmp_path, SiteSpider(start_urls=[f"{site.url}/"]), settings)).finished
+        assert "/last" in site.paths
+
+
+async def test_a_sitemap_that_is_too_long_is_read_as_far_as_it_may_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("crawler.web.sitemaps.MAX_BYTES", 5_000)
+    long = urlset("/first", *(f"/{number}?{'x' * 10_000}" for number in range(100)), "/last")
+    pages = {"/": page("Home"), "/map.xml": long, "/first": page("First"), "/last": page("Last")}
+    async with serve(handler(pages, "Sitemap: {site}/map.xml")) as site:
+        assert (await crawl(tmp_path, SiteSpider(start_urls=[f"{site.url}/"]))).finished
+        assert sorted(site.paths) == ["/", "/first", "/map.xml", "/robots.txt"]
+    assert "it is longer than 5000 bytes" in caplog.text
+    assert ask(tmp_path, "SELECT error FROM pages WHERE url LIKE '%map.xml'") == [(None,)]
 
 
 async def test_by_default_links_alone_say_what_a_site_is(tmp_path: Path) -> None:

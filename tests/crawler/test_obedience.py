@@ -15,7 +15,7 @@ from crawler import Crawl, Page, Report, Settings, Spider
 from crawler.frontier.statefile import StateFile
 from crawler.replay import Replay
 from spiders.site import SiteSpider
-from tests.sites import Reply, page, serve
+from tests.sites import Reply, page, redirect, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,6 +107,34 @@ async def test_canonical_urls_can_be_left_alone(tmp_path: Path) -> None:
     async with serve(VARIANTS) as site:
         await crawl(tmp_path, site, replace(POLITE, canonical=False))
         assert sorted(items(tmp_path, site)) == sorted(VARIANTS)
+
+
+MOVED = {
+    "/": page("Home", "/new", "/old", "/older", "/today"),
+    "/new": page("New"),
+    "/old": redirect("/new", 301),
+    "/older": redirect("/old", 308),
+    "/today": redirect("/new", 302),
+}
+
+
+async def test_what_redirects_to_a_known_page_is_another_name_of_it(tmp_path: Path) -> None:
+    async with serve(MOVED) as site:
+        assert (await crawl(tmp_path, site)).finished
+        assert sorted(items(tmp_path, site)) == ["/", "/new"]
+        assert skipped(tmp_path, site) == {
+            "/old": "redirected (301) to /new",
+            "/older": "redirected (308) to /old",
+            "/today": "redirected (302) to /new",
+        }
+        assert site.paths.count("/new") == 1
+
+
+async def test_redirects_can_be_taken_for_no_names(tmp_path: Path) -> None:
+    async with serve(MOVED) as site:
+        report = await crawl(tmp_path, site, replace(POLITE, redirect_aliases=False))
+        assert (report.finished, report.stats.done, report.stats.skipped) == (True, 5, 0)
+        assert sorted(items(tmp_path, site)) == ["/", *["/new"] * 4]
 
 
 async def test_an_alias_is_known_to_the_next_run(tmp_path: Path) -> None:

@@ -170,6 +170,19 @@ async def test_rules_that_are_not_fresh_are_asked_for_again(tmp_path: Path, age:
         assert site.paths == ["/robots.txt"]
 
 
+async def test_rules_that_grow_old_while_the_crawl_runs_are_asked_for_again(tmp_path: Path) -> None:
+    async with serve({"/robots.txt": CLOSED}) as site, manners(tmp_path) as polite:
+        polite.frontier.note_robots(site.url, polite.frontier.now() - 24 * 3600.0 + 0.5, b"")
+        await polite.frontier.flush()
+        assert await polite.verdict_on(f"{site.url}/a") is None
+        assert site.paths == []
+        deadline = time.monotonic() + 10.0
+        while polite.knows(lease(f"{site.url}/a")):
+            assert time.monotonic() < deadline
+        assert isinstance(await polite.verdict_on(f"{site.url}/a"), Skipped)
+        assert site.paths == ["/robots.txt"]
+
+
 async def test_no_more_than_500_kib_is_read(tmp_path: Path) -> None:
     """§2.5. What lies beyond does not count, and is not waited for."""
     body = "User-agent: *\nDisallow: /a\n" + "#" * (600 * 1024) + "\nDisallow: /b\n"

@@ -57,10 +57,13 @@ def test_a_lasting_failure_is_final_at_once() -> None:
 
 
 def test_waits_double_and_are_capped() -> None:
+    """They are drawn evenly from 0 on (full jitter): those who failed together do not come back together."""
     for attempt in range(1, 12):
-        waits = [POLICY.wait_before(attempt) for _ in range(200)]
-        assert min(waits) >= 0.0
-        assert max(waits) <= min(60.0, 2.0 * 2 ** (attempt - 1))
+        waits = sorted(POLICY.wait_before(attempt) for _ in range(1000))
+        bound = min(60.0, 2.0 * 2 ** (attempt - 1))
+        assert 0.0 <= waits[0] < 0.1 * bound
+        assert 0.4 * bound < waits[500] < 0.6 * bound
+        assert 0.9 * bound < waits[-1] <= bound
 
 
 def test_what_the_server_asks_for_is_done_within_bounds() -> None:

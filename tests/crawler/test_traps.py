@@ -297,3 +297,16 @@ def test_real_sites_lose_nothing(corpus_root: Path) -> None:
                 seen[link] = url
                 waiting.append(link)
     assert len(waiting) > 5500
+
+
+def test_a_pattern_may_have_a_budget() -> None:
+    """It counts what differs in numbers and values alone, of each host; what a spider asks for by itself is not held to it."""
+    traps = Traps(Thresholds(pattern=2))
+    filters = [f"/shop?colour={colour}&size={size}" for colour in ("red", "blue") for size in (1, 2)]
+    told = [traps.suspicion(HOST + path, f"{HOST}/", depth=1) for path in filters]
+    beyond = "2 URLs like h.example/shop?colour&size have been let in"
+    assert told == [None, None, beyond, beyond]
+    assert traps.suspicion(HOST + filters[-1], f"{HOST}/", is_alone=True) is None
+    assert traps.suspicion(f"{HOST}/shop?size=1", f"{HOST}/") is None
+    assert traps.suspicion(f"http://other.example{filters[0]}", f"{HOST}/") is None
+    assert [traps.suspicion(f"{HOST}/about/{name}", f"{HOST}/") for name in "abcdef"] == [None] * 6

@@ -121,6 +121,18 @@ async def test_a_larger_budget_queues_what_stood_aside_for_it(crawl: Crawl, tmp_
         check_invariants(tmp_path / "s.crawl")
 
 
+async def test_a_smaller_budget_holds_for_what_waits_already(crawl: Crawl, tmp_path: Path) -> None:
+    async with serve(Ward()) as site:
+        host = f"127.0.0.1:{site.port}"
+        await crawl(*run(site, "--max-pages", "1"))
+        changed = await crawl("set", "s.crawl", host, "--budget", "3")
+        assert changed.out == f"{host}: a budget of 3 requests, 2 requests beyond it set aside\n"
+        assert (await crawl(*run(site))).code == 0
+        assert sorted(site.paths) == ["/", "/a", "/ill"]
+        assert (await status(crawl))["urls"]["aside"] == 2
+        check_invariants(tmp_path / "s.crawl")
+
+
 async def test_how_a_host_is_treated_is_kept_and_can_be_taken_back(crawl: Crawl) -> None:
     async with serve(Ward()) as site:
         host = f"127.0.0.1:{site.port}"
@@ -137,6 +149,26 @@ async def test_how_a_host_is_treated_is_kept_and_can_be_taken_back(crawl: Crawl)
         assert told.out == f"{host}: no delay, no per-host, no budget of its own any more\n"
         row = json.loads((await crawl("hosts", "--json")).out)
         assert (row["delay"], row["per_host"], row["budget"]) == (None, None, None)
+
+
+async def test_what_matters_more_goes_first(crawl: Crawl) -> None:
+    """A pattern is of the whole path and query; only `*` stands for anything."""
+
+    async def shop(visit: Visit) -> Reply:
+        return page(visit.path, "/old/a_1?q=%25", "/old/a-1?q=x", "/new/1", "/new/2") if visit.path == "/" else page("")
+
+    async with serve(shop) as site:
+        host = f"127.0.0.1:{site.port}"
+        await crawl(*run(site, "--max-pages", "1"))
+        told = await crawl("set", host, "--priority", "5", "--path", "/new/*")
+        assert told.out == f"{host}: priority 5 for 2 requests like /new/* that wait\n"
+        told = await crawl("set", host, "--priority", "9", "--path", "/old/a_1?q=%*")
+        assert told.out == f"{host}: priority 9 for 1 request like /old/a_1?q=%* that waits\n"
+        assert (await crawl("set", host, "--priority", "9", "--path", "/new/")).out.startswith(
+            f"{host}: priority 9 for 0"
+        )
+        assert (await crawl(*run(site, "--per-host", "1"))).code == 0
+        assert site.paths == ["/", "/old/a_1?q=%25", "/new/1", "/new/2", "/old/a-1?q=x"]
 
 
 async def test_orders_are_carried_out_by_the_next_run_if_nobody_did_before(crawl: Crawl, tmp_path: Path) -> None:
@@ -182,6 +214,8 @@ async def test_a_mistake_is_one_clear_message_and_changes_nothing(crawl: Crawl) 
             ("set", "s.crawl", host): "error: say what to set: --delay, --per-host, --budget or --priority",
             ("set", "s.crawl", host, "--delay", "-1"): "'-1' is neither a number from 0 on nor 'default'",
             ("set", "s.crawl", host, "--per-host", "0"): "to fetch nothing, hold the host",
+            ("set", "s.crawl", host, "--path", "/new/*"): "error: --path says which requests --priority is for",
+            ("set", "s.crawl", host, "--priority", "1", "--path", "new"): "and begins with / or *",
             ("retry", "s.crawl", "--status", "oops"): "error: --status oops: write a status, such as 503",
             ("retry", "s.crawl", "--failed", "--status", "500"): "error: --failed is whatever failed",
         }

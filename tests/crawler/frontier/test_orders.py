@@ -105,6 +105,28 @@ async def test_a_larger_budget_lets_in_what_stands_aside_for_it(
     check_invariants(path)
 
 
+async def test_a_smaller_budget_sets_aside_what_waits_beyond_it(
+    frontier: SqliteFrontier, path: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last in the host's order; what is leased or over counts, and stays."""
+    monkeypatch.setattr("crawler.frontier.orders._ROWS_AT_ONCE", 2)
+    attach(frontier)
+    await frontier.add([urls(A, 9), Request(f"http://{A}/late", priority=5), urls(B, 3)])
+    await frontier.lease([A], 2)
+    assert await frontier.set_aside(A, Aside.BUDGET) == 0, "it has no budget of its own"
+    frontier.note_host(A, budget=5)
+    assert await frontier.set_aside(A, Aside.BUDGET) == 5
+    assert await frontier.set_aside(A, Aside.BUDGET) == 0
+    assert ask("SELECT url FROM links WHERE aside = 'budget'") == [(f"http://{A}/{n}",) for n in range(4, 9)]
+    assert (frontier.counts.queued, frontier.counts.leased, frontier.counts.aside) == (6, 2, 5)
+    frontier.note_host(A, budget=1)
+    assert await frontier.set_aside(A, Aside.BUDGET) == 3, "no more than wait"
+    frontier.note_host(A, budget=3)
+    assert await frontier.fill_budgets(host=A) == 1
+    assert [lease.url for lease in await frontier.lease([A], 9)] == [f"http://{A}/1"]
+    check_invariants(path)
+
+
 async def test_what_is_suspected_is_kept_with_the_suspicion(frontier: SqliteFrontier, ask: Ask) -> None:
     attach(frontier)
     await frontier.add([Request(f"http://{A}/trap"), Request(f"http://{A}/")])
