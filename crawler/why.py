@@ -131,7 +131,8 @@ def _lines(told: Iterator[tuple[str, str]]) -> Iterator[str]:
 
 def _never_found(answer: Why) -> Iterator[str]:
     if answer.offered_on is not None:
-        yield f"{answer.url}\n  was found on {answer.offered_on or 'no page, but as a seed'}, and is looked up soon among all that was found before"
+        how = f"was found on {answer.offered_on}" if answer.offered_on else "is a seed"
+        yield f"{answer.url}\n  {how}, and is looked up soon among all that was found before"
         return
     yield f"{answer.url}\n  was never found: no page that was read links to it, and no redirect led there"
     if answer.scope:

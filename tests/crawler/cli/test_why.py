@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +13,7 @@ from tests.sites import Reply, Site, Visit, page, redirect, serve
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from tests.crawler.cli.conftest import Crawl
 
@@ -100,6 +103,18 @@ async def test_a_url_that_was_never_found_says_so_and_names_those_like_it(crawl:
     assert ended.code == 1
     assert "was never found: no page that was read links to it" in ended.out
     assert f"these were found:\n    {site.url}/book\n" in ended.out
+
+
+async def test_a_url_of_which_it_is_not_known_yet_whether_it_is_new_is_told_as_found(
+    crawl: Crawl, site: Site, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "s.crawl")) as db, db:
+        rows = [(1, 1, 1, json.dumps([f"{site.url}/found"])), (2, 0, None, json.dumps([f"{site.url}/seed"]))]
+        db.executemany("INSERT INTO offered (id, depth, found_on, alone, urls) VALUES (?, ?, ?, 0, ?)", rows)
+    ended = await crawl("why", "s.crawl", f"{site.url}/found")
+    assert f"was found on {site.url}/, and is looked up soon among all that was found before" in ended.out
+    ended = await crawl("why", "s.crawl", f"{site.url}/seed")
+    assert "is a seed, and is looked up soon among all that was found before" in ended.out
 
 
 async def test_a_url_that_could_never_have_been_fetched_says_why(crawl: Crawl, site: Site) -> None:
