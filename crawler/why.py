@@ -32,7 +32,8 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
 
     `requests` are those made for it; `passed` those for other URLs that a redirect led to it or past it; `duplicate_of`
     what became of the URLs that one of the `requests` turned out to be a duplicate of. `alike` are URLs
-    that were found and differ little, looked for only if it was not found itself. `scope` says why the URL is outside the
+    that were found and differ little, looked for only if it was not found itself; `offered_on` is then the page that links to
+    it, if one does and the crawl has yet to find out whether the URL is new (crawler/frontier/sieve.py). `scope` says why the URL is outside the
     crawl's scope, `robots` which rule of the robots.txt last seen disallows it; None: nothing is known to speak against it.
     `remaining` counts the requests that wait or are under way, on whose pages it may yet be found.
     """
@@ -43,6 +44,7 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     passed: list[Trace]
     duplicate_of: list[Trace]
     alike: list[str]
+    offered_on: str | None
     host: Standing | None
     scope: str | None
     robots: str | None
@@ -66,6 +68,7 @@ def why(file: StateFile, url: str) -> Why:
         passed=passed,
         duplicate_of=[known for one in requests for known in _known_already(file, one)],
         alike=[] if requests or passed else trace.alike(file, url),
+        offered_on=None if requests or passed else trace.offered_on(file, url),
         host=standing(file, host_of(url)),
         scope=_out_of_scope(file, url),
         robots=_disallowed(file, url),
@@ -127,6 +130,9 @@ def _lines(told: Iterator[tuple[str, str]]) -> Iterator[str]:
 
 
 def _never_found(answer: Why) -> Iterator[str]:
+    if answer.offered_on is not None:
+        yield f"{answer.url}\n  was found on {answer.offered_on or 'no page, but as a seed'}, and is looked up soon among all that was found before"
+        return
     yield f"{answer.url}\n  was never found: no page that was read links to it, and no redirect led there"
     if answer.scope:
         yield f"  it would not have been fetched either: {answer.scope}"

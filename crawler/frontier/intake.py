@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from client.origin import HostKey
 from crawler.frontier.batch import Batch
+from crawler.frontier.marks import words_of
 from crawler.frontier.protocol import Counts, HostState, Lease, Settlement
 from crawler.frontier.rows import clean, extra_of, hop_of, priority_of, redirects_of
 from crawler.frontier.sieve import Sieve
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from crawler.frontier.protocol import Admit
-    from crawler.frontier.rows import Row
-    from crawler.frontier.runs import Offer
+    from crawler.frontier.rows import Offer, Row
 
 _OVER_BUDGET = SetAside(Aside.BUDGET)
 
@@ -76,33 +76,35 @@ class Intake:
     def add(self, found: Iterable[Request | Links], *, depth: int, found_on: Lease | None) -> None:
         """Queue, skip or set aside for a reason, those requests that were not seen before; put by those that may have been."""
         for wanted in found:
+            extra = extra_of(wanted)
             if isinstance(wanted, Links):
                 urls = [url for url in wanted.urls if url not in self._lately]
-                marks = fingerprints(urls)
+                marks = words_of(b"".join(fingerprints(urls)))
                 new, doubtful = self.sieve.sort(marks)
                 if len(self._lately) + len(urls) > _LATELY:
                     self._lately.clear()
                 self._lately.update([url for url in urls if len(url) <= _LONGEST])
             else:
                 urls = [wanted.url]
-                marks = [fingerprint(wanted.url, wanted.method, wanted.body)]
+                marks = words_of(fingerprint(wanted.url, wanted.method, wanted.body))
                 new, doubtful = ([0], []) if wanted.again else self.sieve.sort(marks)
             if new or doubtful:
-                self._take_in_or_put_by(wanted, urls, marks, new, doubtful, depth=depth, found_on=found_on)
+                self._take_in_or_put_by(wanted, urls, marks, new, doubtful, extra=extra, depth=depth, found_on=found_on)
 
     def _take_in_or_put_by(
         self,
         wanted: Request | Links,
         urls: Sequence[str],
-        marks: Sequence[bytes],
+        marks: array[int],
         new: Sequence[int],
         doubtful: Sequence[int],
         *,
+        extra: str | None,
         depth: int,
         found_on: Lease | None,
     ) -> None:
         """Take in those of these requests that are new, by their places, and put by those that are doubtful."""
-        is_alone, extra = isinstance(wanted, Request), extra_of(wanted)
+        is_alone = isinstance(wanted, Request)
         number, page = (found_on.id, found_on.url) if found_on else (None, None)
         if doubtful:
             self.batch.offered.append((self.next_offer, depth, number, is_alone, extra, [urls[at] for at in doubtful]))
@@ -110,7 +112,7 @@ class Intake:
         rank, first, rows = -wanted.priority, self.next_request, list[str]()
         try:
             for at in new:
-                if self.sieve.add(marks[at]) or is_alone:  # unless it is there twice
+                if self.sieve.add(marks, at) or is_alone:  # unless it is there twice
                     rows.append(self._take_in(urls[at], rank, self.admit(urls[at], depth, page, is_alone)))
         finally:  # `admit` is not ours: whatever it raises, what was taken in is kept
             if rows:
@@ -121,7 +123,7 @@ class Intake:
         for offer in offers:
             rank = -priority_of(offer.extra)
             for url, mark in zip(offer.urls, offer.marks, strict=True):
-                if self.sieve.add(mark):
+                if self.sieve.add(words_of(mark)):
                     row = self._take_in(url, rank, self.admit(url, offer.depth, offer.page, offer.is_alone))
                     self.batch.requests.append((self.next_request - 1, offer.depth, offer.found_on, offer.extra, [row]))
         self.batch.sifted = upto
@@ -174,8 +176,8 @@ class Intake:
         """The page has another name. If that was known, we have the page already, or will; else it is known from now on, as
         a request of its own that is over. A seed somebody asked for, whatever it is called."""
         lease = settlement.lease
-        mark = fingerprint(alias)
-        if mark not in self.sieve:
+        mark = words_of(fingerprint(alias))
+        if not self.sieve.knows(mark):
             self.sieve.add(mark)
             number = self._next_number()
             self.batch.requests.append((number, lease.depth, lease.id, None, [f"0 {alias}"]))
@@ -285,7 +287,7 @@ class Intake:
         left = (*lease.redirects, lease.url)
         refusal: Skip | SetAside | None = None
         if outcome.url not in left:
-            refusal = Skip.DUPLICATE if mark in self.sieve else self.admit(outcome.url, lease.depth, None, True)
+            refusal = Skip.DUPLICATE if self.sieve.knows(mark) else self.admit(outcome.url, lease.depth, None, True)
         lease.url, lease.method, lease.redirects = outcome.url, outcome.method, left
         if isinstance(refusal, Skip):
             self._skip(lease.id, refusal, f"redirected ({outcome.status}) to {outcome.url}", lease=lease)
@@ -330,17 +332,17 @@ class Intake:
         return number
 
 
-def marks_of(settlement: Settlement) -> list[bytes]:
+def marks_of(settlement: Settlement) -> list[array[int]]:
     """Of which other requests it has to be known whether they were seen, to take this in."""
-    marks = [fingerprint(settlement.alias)] if settlement.alias else []
+    marks = [words_of(fingerprint(settlement.alias))] if settlement.alias else []
     if isinstance(settlement.outcome, Redirected):
         marks.append(_mark_of_target(settlement.lease, settlement.outcome))
     return marks
 
 
-def _mark_of_target(lease: Lease, outcome: Redirected) -> bytes:
+def _mark_of_target(lease: Lease, outcome: Redirected) -> array[int]:
     keeps_method = outcome.method == lease.method
-    return fingerprint(outcome.url, outcome.method, lease.body if keeps_method else None)
+    return words_of(fingerprint(outcome.url, outcome.method, lease.body if keeps_method else None))
 
 
 def _hop_of(lease: Lease) -> str | None:

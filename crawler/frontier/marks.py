@@ -1,38 +1,157 @@
-"""What is done to many marks at once: a Bloom filter, and comparison with sorted runs.
+"""Marks by the thousand: a table in memory, a Bloom filter, and comparison with sorted runs.
 
-Marks are fingerprints of 16 bytes; here they come as arrays of unsigned 64-bit words, two a mark (`words_of`). This module is
-compiled, with the C types that `marks.pxd` gives it, and works the same as it stands, many times slower. It was made for
-sets that outgrow memory: smaller crawls never come here.
-
-The filter is one of blocks as long as a cache line, so that a mark costs one miss (Putze, Sanders and Singler: Cache-, Hash-
-and Space-Efficient Bloom Filters, 2007). With 13 bits a mark it takes one in 150 for known that is not.
+Marks are fingerprints of 16 bytes; here they come in arrays of unsigned 64-bit words, two a mark (`words_of`), and are spoken of
+by their places there. This module is compiled, with the C types that `marks.pxd` gives it. It works as it stands, too, but
+several times slower.
 """
 
 from __future__ import annotations
 
 import sys
 from array import array
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from typing import Final
 
 IS_COMPILED: Final = not __file__.endswith(".py")
 
+PARTS = 256
+"""By the first byte of a mark."""
+
+_LEAST_BITS = 10
+
 BLOCK_BYTES = 64
+"""Of the filter: a cache line."""
 _PROBES = 6
 
 
 def words_of(marks: bytes) -> array[int]:
-    """Marks that lie one behind the other, as words that compare like the bytes do."""
+    """Marks that lie one behind the other, as words that compare as the bytes do."""
     words = array("Q", marks)
     if sys.byteorder == "little":
         words.byteswap()
     return words
 
 
+def bytes_of(words: array[int]) -> bytes:
+    """The reverse of `words_of`."""
+    if sys.byteorder == "little":
+        words = words[:]
+        words.byteswap()
+    return words.tobytes()
+
+
+class Table:
+    """An exact set of marks, each with a tag of 1 to 255, in 17 bytes a slot, of which up to three in four are taken.
+
+    A mark stands at the slot that its first bits name, or as soon behind as there was room: so, from slot to slot, they are
+    nearly sorted. An empty slot has the tag 0.
+    """
+
+    def __init__(self) -> None:
+        self._set_up(_LEAST_BITS)
+
+    def _set_up(self, bits: int) -> None:
+        self._bits = bits
+        self._slots = 1 << bits
+        self._taken = 0
+        self._words = array("Q", [0]) * (2 << bits)
+        self._tags = bytearray(1 << bits)
+
+    def _find(self, high: int, low: int) -> int:
+        """The slot of a mark, or the empty one where it would stand."""
+        slot = high >> (64 - self._bits)
+        while self._tags[slot] and not (self._words[2 * slot] == high and self._words[2 * slot + 1] == low):
+            slot += 1
+            if slot == self._slots:
+                slot = 0
+        return slot
+
+    def tag(self, words: array[int], place: int) -> int:
+        """The tag of a mark; 0 if it is not there."""
+        return self._tags[self._find(words[2 * place], words[2 * place + 1])]
+
+    def put(self, words: array[int], place: int, tag: int) -> None:
+        """Have a mark there with this tag."""
+        self._put(words[2 * place], words[2 * place + 1], tag)
+
+    def _put(self, high: int, low: int, tag: int) -> None:
+        slot = self._find(high, low)
+        if not self._tags[slot]:
+            if 4 * (self._taken + 1) > 3 * self._slots:
+                self._rebuild(self._bits + 1, 0)
+                slot = self._find(high, low)
+            self._taken += 1
+            self._words[2 * slot] = high
+            self._words[2 * slot + 1] = low
+        self._tags[slot] = tag
+
+    def lacking(self, words: array[int]) -> list[int]:
+        """The places of those marks that are not there."""
+        absent: list[int] = []
+        place = 0
+        end = len(words) // 2
+        while place < end:
+            if not self._tags[self._find(words[2 * place], words[2 * place + 1])]:
+                absent.append(place)
+            place += 1
+        return absent
+
+    def drop(self, tag: int) -> None:
+        """Have no marks of this tag."""
+        self._rebuild(_LEAST_BITS, tag)
+
+    def _rebuild(self, bits: int, dropped: int) -> None:
+        words, tags, slots = self._words, self._tags, self._slots
+        kept = 0
+        slot = 0
+        while slot < slots:
+            if tags[slot] and tags[slot] != dropped:
+                kept += 1
+            slot += 1
+        while 4 * kept > 3 << bits:
+            bits += 1
+        self._set_up(bits)
+        slot = 0
+        while slot < slots:
+            if tags[slot] and tags[slot] != dropped:
+                self._put(words[2 * slot], words[2 * slot + 1], tags[slot])
+            slot += 1
+
+    def part(self, number: int, tag: int) -> array[int]:
+        """The marks of this tag that begin with this byte, sorted."""
+        found = array("Q")
+        slot = number * (self._slots // PARTS)
+        end = slot + self._slots // PARTS
+        while slot < end or self._tags[slot % self._slots]:
+            at = slot % self._slots
+            if self._tags[at] == tag and self._words[2 * at] >> 56 == number:
+                found.append(self._words[2 * at])
+                found.append(self._words[2 * at + 1])
+            slot += 1
+        _sort(found)
+        return found
+
+
+def _sort(words: array[int]) -> None:
+    """Sort marks that nearly are: each sinks to its place."""
+    at = 2
+    while at < len(words):
+        high, low = words[at], words[at + 1]
+        to = at
+        while to and (words[to - 2] > high or (words[to - 2] == high and words[to - 1] > low)):
+            words[to], words[to + 1] = words[to - 2], words[to - 1]
+            to -= 2
+        words[to], words[to + 1] = high, low
+        at += 2
+
+
+# ---------------------------------------------------------------------- the filter
+
+# It is in blocks as long as a cache line, a power of two of them, so that a mark costs one miss (Putze, Sanders and Singler:
+# Cache-, Hash- and Space-Efficient Bloom Filters, 2007). With 13 bits a mark it takes one in 150 for known that is not.
+
+
 def note(bits: bytearray, words: array[int]) -> None:
-    """Have a filter know these marks. Its blocks are a power of two in number."""
+    """Have a filter know these marks."""
     mask = len(bits) // BLOCK_BYTES - 1
     at = 0
     end = len(words)
@@ -45,27 +164,26 @@ def note(bits: bytearray, words: array[int]) -> None:
         at += 2
 
 
-def sort_out(bits: bytearray, words: array[int], places: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Of the marks at these places (one place for each mark of `words`), those that a filter certainly does not know, and those
-    that it may know."""
+def sort_out(bits: bytearray, words: array[int], places: list[int]) -> tuple[list[int], list[int]]:
+    """Of the marks at these places, those that a filter certainly does not know, and those that it may know."""
     mask = len(bits) // BLOCK_BYTES - 1
     absent: list[int] = []
     doubtful: list[int] = []
-    at = 0
-    end = len(words)
-    while at < end:
-        block = (words[at] & mask) * BLOCK_BYTES
-        rest = words[at + 1]
+    for place in places:
+        block = (words[2 * place] & mask) * BLOCK_BYTES
+        rest = words[2 * place + 1]
         probes = _PROBES
         while probes and bits[block + ((rest >> 3) & 63)] & (1 << (rest & 7)):
             rest >>= 9
             probes -= 1
         if probes:
-            absent.append(places[at >> 1])
+            absent.append(place)
         else:
-            doubtful.append(places[at >> 1])
-        at += 2
+            doubtful.append(place)
     return absent, doubtful
+
+
+# ---------------------------------------------------------------------- runs
 
 
 def strike_out(wanted: array[int], is_found: bytearray, run: array[int]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -20,6 +20,18 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 _DETAIL_CHARACTERS = 2000
+
+
+class Offer(NamedTuple):
+    """Links of a page that were put by. `page`: its URL; `marks`: those of the `urls`; `extra`: see `extra_of`."""
+
+    depth: int
+    found_on: int | None
+    page: str | None
+    is_alone: bool
+    extra: str | None
+    urls: list[str]
+    marks: list[bytes]
 
 
 def extra_of(wanted: Request | Links) -> str | None:

@@ -10,22 +10,21 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from crawler.frontier.marks import BLOCK_BYTES, strike_out, words_of
-from crawler.frontier.rows import method_and_body
-from crawler.frontier.seen import PARTS
+from crawler.frontier.marks import BLOCK_BYTES, PARTS, bytes_of, strike_out, words_of
+from crawler.frontier.rows import Offer, method_and_body
 from crawler.web.urls import fingerprint, fingerprints
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from array import array
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from crawler.frontier.commits import GroupCommit
     from crawler.frontier.file import CrawlFile
     from crawler.frontier.intake import Intake
-    from crawler.frontier.seen import SeenSet
 
 _PUT_PART = "INSERT INTO seen (id, marks, upto) VALUES (?, ?, ?)"
 _PUT_BITS = "INSERT OR REPLACE INTO sketch VALUES (?, ?)"
@@ -44,6 +43,8 @@ WHERE passed.url IS NOT NULL AND json_extract(request.extra, '$.method') IS NULL
 """Where redirects led. Behind a request that was no GET nothing says with which method they were followed: rather fetch
 such a URL twice than never."""
 
+_SOME_PARTS = "SELECT marks FROM json_each(?) AS wanted CROSS JOIN seen ON seen.id = wanted.value"
+
 _OFFERS = "SELECT id, depth, found_on, alone, extra, urls FROM offered WHERE id BETWEEN ? AND ? ORDER BY id"
 
 _PAGES = """
@@ -60,18 +61,6 @@ _WORTH_KEEPING = 250_000
 
 _PATIENCE_SECONDS = 60.0
 """The longest that a link is put by while others bring work enough, or a hundred times as long as the last sifting took."""
-
-
-class Offer(NamedTuple):
-    """Links of a page that were put by. `page`: its URL; `marks`: those of the `urls`; `extra`: see crawler/frontier/rows.py."""
-
-    depth: int
-    found_on: int | None
-    page: str | None
-    is_alone: bool
-    extra: str | None
-    urls: list[str]
-    marks: list[bytes]
 
 
 class Runs:
@@ -108,12 +97,15 @@ class Runs:
         for first in range(self._upto + 1, last + 1, _ROWS_AT_ONCE):
             until = min(first + _ROWS_AT_ONCE - 1, last)
             urls = await self._file.read("SELECT url, extra FROM request WHERE id BETWEEN ? AND ?", (first, until))
-            self._sieve.extend([fingerprint(url, *(method_and_body(extra) if extra else ())) for url, extra in urls])
+            marks = [fingerprint(url, *(method_and_body(extra) if extra else ())) for url, extra in urls]
+            self._sieve.update(words_of(b"".join(marks)))
             if self._sieve.is_full:
+                self._sieve.begin_leaving()
                 await self._write_run(until)
-        self._sieve.update(fingerprint(url, method) for url, method in await self._file.read(_SEEN_ON_THE_WAY))
+        passed = [fingerprint(url, method) for url, method in await self._file.read(_SEEN_ON_THE_WAY)]
+        self._sieve.update(words_of(b"".join(passed)))
         async for offer in self._offers(self._intake.next_offer - 1, lambda _: True):
-            self._sieve.ask(offer.marks)
+            self._sieve.ask(words_of(b"".join(offer.marks)))
         self.pend()
 
     async def _load_bits(self) -> None:
@@ -128,8 +120,10 @@ class Runs:
 
     async def put_away(self) -> None:
         """Write what memory holds, if making it again from the requests would take long; nothing pends."""
-        if self._intake.next_request - 1 - self._upto >= _WORTH_KEEPING:
-            await self._write_run(self._intake.next_request - 1)
+        upto = self._intake.next_request - 1
+        if upto - self._upto >= _WORTH_KEEPING:
+            self._sieve.begin_leaving()
+            await self._write_run(upto)
 
     # ------------------------------------------------------------------ beside the work
 
@@ -140,7 +134,7 @@ class Runs:
 
     def pend(self) -> bool:
         """Something was taken in; whether so much came that more must wait for `tend`."""
-        if self._sieve.asks:
+        if self.is_undecided:
             self._has_work.set()
         if self._sieve.asks_enough or self._sieve.is_full:
             self._has_work.set()
@@ -163,75 +157,65 @@ class Runs:
             self._has_much.clear()
             if self._sieve.is_full:
                 async with self._file.turn:
-                    await self._commits.commit()
-                    await self._write_run(self._intake.next_request - 1)
-            if self._sieve.asks and (sifts or self._sieve.asks_enough):
+                    self._sieve.begin_leaving()
+                    upto = self._intake.next_request - 1
+                    await self._commits.commit()  # all that leaves is in the file by then, or was before
+                    await self._write_run(upto)
+            if self.is_undecided and (sifts or self._sieve.asks_enough):
                 begin = time.monotonic()
                 await self._sift()
                 self._patience = max(_PATIENCE_SECONDS, 100 * (time.monotonic() - begin))
             self.pend()
 
     async def _write_run(self, upto: int) -> None:
-        """Write all that memory holds as a run. The requests up to `upto` are in the file; whoever else writes has to wait."""
-        leaving = self._sieve.begin_leaving()
-        width = len(self._sieve.bits) // PARTS
-
-        def parts() -> Iterator[tuple[int, bytes, int]]:
-            for number in range(PARTS):
-                part = leaving.part(number)
-                self._sieve.note(part)
-                yield self._runs * PARTS + number, part, upto
-
-        def bits() -> Iterator[tuple[int, bytes]]:
-            for number in range(PARTS):
-                yield number, bytes(self._sieve.bits[number * width : (number + 1) * width])
-
-        await self._file.write_rows((_PUT_PART, parts()), (_PUT_BITS, bits()))
+        """Write what leaves memory as a run. The requests up to `upto` are in the file; whoever else writes has to wait."""
+        parts: list[tuple[int, bytes, int]] = []
+        for number in range(PARTS):
+            parts.append((self._runs * PARTS + number, bytes_of(self._sieve.leaving(number)), upto))
+            await asyncio.sleep(0)  # it takes a tenth of a second in all
+        bits, width = self._sieve.bits, len(self._sieve.bits) // PARTS
+        sketch = ((number, bytes(bits[number * width : (number + 1) * width])) for number in range(PARTS))
+        await self._file.write_rows((_PUT_PART, parts), (_PUT_BITS, sketch))
         self._sieve.end_leaving()
         self._runs += 1
         self._upto = upto
 
     # ------------------------------------------------------------------ doubts
 
-    async def is_known(self, mark: bytes) -> bool:
+    async def is_known(self, mark: array[int]) -> bool:
         """Whether a mark is in one of the runs: a look-up on disk in each."""
-        part = mark[0]
-        for run in range(self._runs):
-            for (marks,) in await self._file.read("SELECT marks FROM seen WHERE id = ?", (run * PARTS + part,)):
-                is_found = bytearray(1)
-                strike_out(words_of(mark), is_found, words_of(marks))
-                if is_found[0]:
-                    return True
+        places = range(mark[0] >> 56, self._runs * PARTS, PARTS)
+        for (marks,) in await self._file.read(_SOME_PARTS, (msgspec.json.encode(list(places)).decode(),)):
+            is_found = bytearray(1)
+            strike_out(mark, is_found, words_of(marks))
+            if is_found[0]:
+                return True
         return False
 
     async def _sift(self) -> None:
         """Find out of all that was put by what is new, and take that in."""
         async with self._file.turn:
-            await self._commits.commit()
-            upto = self._intake.next_offer - 1
             asked = self._sieve.begin_sifting()
+            upto = self._intake.next_offer - 1
+            await self._commits.commit()  # all that is asked about is in the file by then
         new = await self._not_in_runs(asked)
         offers = [offer async for offer in self._offers(upto, new.__contains__)] if new else []
         async with self._file.turn:
-            await self._commits.commit()
             self._intake.take_offers(offers, upto)
-            self._sieve.end_sifting()
             await self._commits.commit()
 
-    async def _not_in_runs(self, asked: SeenSet) -> set[bytes]:
-        """Those marks that are in none of the runs."""
-        wanted = [asked.part(number) for number in range(PARTS)]
-        words = [words_of(part) for part in wanted]
-        found = [bytearray(len(part) // 16) for part in wanted]
+    async def _not_in_runs(self, asked: Sequence[array[int]]) -> set[bytes]:
+        """Those marks, given by their first bytes, that are in none of the runs."""
+        found = [bytearray(len(part) // 2) for part in asked]
         for first in range(0, self._runs * PARTS, _PARTS_AT_ONCE):
             rows = await self._file.read(
                 "SELECT id, marks FROM seen WHERE id BETWEEN ? AND ?", (first, first + _PARTS_AT_ONCE - 1)
             )
             for number, marks in rows:
-                strike_out(words[number % PARTS], found[number % PARTS], words_of(marks))
+                strike_out(asked[number % PARTS], found[number % PARTS], words_of(marks))
         return {
-            part[16 * at : 16 * at + 16]
-            for part, flags in zip(wanted, found, strict=True)
+            bytes_of(part[2 * at : 2 * at + 2])
+            for part, flags in zip(asked, found, strict=True)
             for at, is_found in enumerate(flags)
             if not is_found
         }

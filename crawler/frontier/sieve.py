@@ -7,24 +7,28 @@ they are many, nothing else is left to do, or some time has passed: one reading 
 No link costs a look-up on disk. (Lee, Leonard, Wang and Loguinov call it DRUM, in IRLbot: Scaling to 6 Billion Pages and
 Beyond, 2008; it is the sieve of BUbiNG: Boldi, Marino, Santini and Vigna, 2014.)
 
-A crawl that fits into `capacity` has no runs and no doubts. This module does no I/O and never waits.
+A crawl that fits into `capacity` has no runs and no doubts. This module does no I/O and never waits. Marks come as arrays of
+words, in which they have their places (marks.py).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crawler.frontier.marks import note, sort_out, words_of
-from crawler.frontier.seen import PARTS, SeenSet
+from crawler.frontier.marks import PARTS, Table, note, sort_out
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from array import array
 
 _FILTER_BYTES_A_MARK = 32
 """Of `capacity`: enough for twenty times as many marks before one in a hundred new links is doubtful, too."""
 
 _ASKED = 4
 """A sifting is due when a fourth of `capacity` is asked about."""
+
+_RECENT = (1, 2)
+_ASKED_ABOUT = (3, 4)
+"""Tags. Two and two of them take turns: what is being written, or sifted, is told from what comes meanwhile."""
 
 
 class Sieve:
@@ -34,113 +38,99 @@ class Sieve:
         self.capacity = capacity
         self.bits = bytearray()
         """The filter over all marks in runs, empty where there are none."""
-        self._recent = SeenSet()
-        self._leaving: SeenSet | None = None
-        self._asked = SeenSet()
-        self._sifted = SeenSet()
-        self._is_sifting = False
-        self._cleared: set[bytes] = set()
+        self.recent = 0
+        """How many marks are known that are in no run."""
+        self.asks = 0
+        """Of how many marks it has yet to be found out whether they were seen, those that are being sifted not counted."""
+        self._table = Table()
+        self._recent, self._leaving = _RECENT
+        self._asked, self._sifted = _ASKED_ABOUT
 
     @property
     def is_full(self) -> bool:
         """Whether it is time to write a run."""
-        return len(self._recent) >= self.capacity
-
-    @property
-    def asks(self) -> int:
-        """Of how many marks it has yet to be found out whether they were seen, those that are being sifted not counted."""
-        return len(self._asked)
+        return self.recent >= self.capacity
 
     @property
     def asks_enough(self) -> bool:
         """Whether it is time to sift."""
-        return len(self._asked) >= self.capacity // _ASKED
+        return self.asks >= self.capacity // _ASKED
 
     @property
     def is_overdue(self) -> bool:
         """Whether so much has come since that time that no more should."""
-        return len(self._asked) >= self.capacity or len(self._recent) >= 2 * self.capacity
+        return self.asks >= self.capacity or self.recent >= 2 * self.capacity
 
-    def sort(self, marks: Sequence[bytes]) -> tuple[list[int], list[int]]:
+    def sort(self, marks: array[int]) -> tuple[list[int], list[int]]:
         """Which marks, by their places, are new, and which are doubtful; from now on these count as known. The others are known."""
-        new = self._recent.unseen(marks, range(len(marks)))
+        new = self._table.lacking(marks)
         if not self.bits or not new:
             return new, []
-        if self._leaving:
-            new = self._leaving.unseen(marks, new)
-        new, doubtful = sort_out(self.bits, words_of(b"".join([marks[at] for at in new])), new)
-        if doubtful:
-            doubtful = [at for at in self._sifted.unseen(marks, doubtful) if self._asked.add(marks[at])]
-        return new, doubtful
+        new, doubtful = sort_out(self.bits, marks, new)
+        return new, [at for at in doubtful if self._ask(marks, at)]
 
-    def add(self, mark: bytes) -> bool:
+    def _ask(self, marks: array[int], at: int) -> bool:
+        """Ask about a mark, unless that is done."""
+        if self._table.tag(marks, at):
+            return False
+        self._table.put(marks, at, self._asked)
+        self.asks += 1
+        return True
+
+    def add(self, marks: array[int], at: int = 0) -> bool:
         """Have a mark known that is not in the runs; whether it was new."""
-        self._cleared.discard(mark)
-        return not (self._leaving and mark in self._leaving) and self._recent.add(mark)
+        if self._table.tag(marks, at) in _RECENT:
+            return False
+        self._table.put(marks, at, self._recent)
+        self.recent += 1
+        return True
 
-    def is_doubtful(self, mark: bytes) -> bool:
-        """Whether the runs have to be asked (`learn`) before `in` can tell."""
-        return (
-            len(self.bits) > 0
-            and mark not in self._cleared
-            and not self._is_in_memory(mark)
-            and bool(sort_out(self.bits, words_of(mark), [0])[1])
-        )
+    def knows(self, mark: array[int]) -> bool:
+        """Whether it was seen before, or is asked about. Of a mark that `is_doubtful` that is so if it is in the runs."""
+        return self._table.tag(mark, 0) > 0
 
-    def learn(self, mark: bytes, *, is_in_runs: bool) -> None:
-        """The answer to a doubt."""
-        if is_in_runs:
-            self._sifted.add(mark)
-        else:
-            self._cleared.add(mark)
+    def is_doubtful(self, mark: array[int]) -> bool:
+        """Whether it may be in the runs, of which `knows` knows nothing unless it is told (`learn`)."""
+        return bool(self.bits and not self._table.tag(mark, 0) and sort_out(self.bits, mark, [0])[1])
 
-    def __contains__(self, mark: bytes) -> bool:
-        """Whether it was seen before, or is asked about. Of a doubtful mark nothing is known: see `is_doubtful`."""
-        return self._is_in_memory(mark)
-
-    def _is_in_memory(self, mark: bytes) -> bool:
-        return (
-            mark in self._recent
-            or (self._leaving is not None and mark in self._leaving)
-            or mark in self._asked
-            or mark in self._sifted
-        )
+    def learn(self, mark: array[int]) -> None:
+        """A mark is in the runs."""
+        self._table.put(mark, 0, self._sifted)
 
     # ------------------------------------------------------------------ for the runs
 
-    def extend(self, marks: Iterable[bytes]) -> None:
-        """Have marks known of which it is known that they are new."""
-        self._recent.extend(marks)
-
-    def update(self, marks: Iterable[bytes]) -> None:
+    def update(self, marks: array[int]) -> None:
         """Have marks known, in the runs or not."""
-        self._recent.update(marks)
+        for at in range(len(marks) // 2):
+            self.add(marks, at)
 
-    def ask(self, marks: Iterable[bytes]) -> None:
+    def ask(self, marks: array[int]) -> None:
         """Take up doubts of an earlier run."""
-        self._asked.update(marks)
+        for at in range(len(marks) // 2):
+            self._ask(marks, at)
 
-    def begin_leaving(self) -> SeenSet:
-        """What is to be written as the next run: all that is recent."""
-        self._leaving, self._recent = self._recent, SeenSet()
+    def begin_leaving(self) -> None:
+        """What is recent is to be written as a run."""
+        self._recent, self._leaving = self._leaving, self._recent
+        self.recent = 0
         if not self.bits:
             wanted = max(PARTS, self.capacity * _FILTER_BYTES_A_MARK)
             self.bits = bytearray(1 << (wanted - 1).bit_length())
-        return self._leaving
 
-    def note(self, part: bytes) -> None:
-        """Have the filter know marks that are about to leave."""
-        note(self.bits, words_of(part))
+    def leaving(self, part: int) -> array[int]:
+        """The marks that leave and begin with this byte, sorted. The filter knows them from here on."""
+        marks = self._table.part(part, self._leaving)
+        note(self.bits, marks)
+        return marks
 
     def end_leaving(self) -> None:
-        """It is written."""
-        self._leaving = None
+        """They are written."""
+        self._table.drop(self._leaving)
 
-    def begin_sifting(self) -> SeenSet:
-        """What is asked about so far."""
-        self._sifted, self._asked = self._asked, SeenSet()
-        return self._sifted
-
-    def end_sifting(self) -> None:
-        """All of that is answered. It is remembered until the next time: where links led once they lead again."""
-        self._cleared.clear()
+    def begin_sifting(self) -> list[array[int]]:
+        """What is asked about so far, by its first byte, sorted. It counts as known from here on, until the next time: where links
+        led once they lead again."""
+        self._table.drop(self._sifted)
+        self._asked, self._sifted = self._sifted, self._asked
+        self.asks = 0
+        return [self._table.part(number, self._sifted) for number in range(PARTS)]

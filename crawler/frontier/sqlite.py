@@ -208,8 +208,8 @@ class SqliteFrontier:
     async def settle(self, settlement: Settlement) -> None:
         """Take in what came of a lease, for the next group commit; waits while too much is uncommitted."""
         for mark in marks_of(settlement):
-            if self.intake.sieve.is_doubtful(mark):
-                self.intake.sieve.learn(mark, is_in_runs=await self._runs.is_known(mark))
+            if self.intake.sieve.is_doubtful(mark) and await self._runs.is_known(mark):
+                self.intake.sieve.learn(mark)
         if self._file.broken:
             raise self._file.broken
         self.intake.settle(settlement)

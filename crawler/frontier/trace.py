@@ -55,6 +55,10 @@ UNION ALL SELECT host, rank, not_before, hop FROM queue WHERE request = ?2 AND h
 
 _AHEAD = "SELECT count(*) FROM queue WHERE host = ?1 AND (rank, request) < (?2, ?3)"
 
+_OFFERED = """
+SELECT page.url FROM offered JOIN json_each(offered.urls) AS link ON link.value = ?
+LEFT JOIN request AS page ON page.id = offered.found_on ORDER BY offered.id LIMIT 1"""
+
 _ALIKE = r"SELECT url FROM request WHERE url LIKE ? ESCAPE '\'"
 
 
@@ -100,6 +104,13 @@ def requests_for(file: StateFile, url: str) -> list[int]:
 def requests_past(file: StateFile, url: str) -> list[int]:
     """The requests for other URLs that a redirect led to this one, or past it."""
     return [number for (number,) in file.query(_PASSED, (url,))]
+
+
+def offered_on(file: StateFile, url: str) -> str | None:
+    """The page that links to this URL where it is not known yet whether it is new; "" for a seed, None if there is none."""
+    for (page,) in file.query(_OFFERED, (url,)):
+        return page or ""
+    return None
 
 
 def trace(file: StateFile, request: int) -> Trace:

@@ -54,6 +54,7 @@ class Nephila:
         await self.frontier.add([Links(page) for page in pages])
 
     async def take(self, number: int) -> int:
+        await self.frontier.decide()
         hosts = [queue.host for queue in await self.frontier.hosts()]
         taken = 0
         while taken < number:

@@ -18,7 +18,7 @@ from crawler.frontier.kept import kept_pages
 from crawler.frontier.migrations import VERSION, script
 from crawler.frontier.statefile import StateFile
 from crawler.outcome import Fetched
-from crawler.request import Links
+from crawler.request import Links, Request
 from crawler.store import Kept
 
 if TYPE_CHECKING:
@@ -33,9 +33,12 @@ redirected, on three hosts), leased, done, failed (once after a redirect) and sk
 VERSION_2 = (Path(__file__).parent / "version2.sql").read_text(encoding="utf-8")
 """The same of version 2: four pages are done and kept, with three bodies, one of them empty."""
 
+VERSION_3 = (Path(__file__).parent / "version3.sql").read_text(encoding="utf-8")
+"""The same of version 3, with two parts of a seen-set of its form: requests that are queued (redirected, on three hosts) and done."""
+
 STEPS = [
     (dump, version, "".join(f"{one};" for one in steps[:number]))
-    for dump, version in ((VERSION_1, 1), (VERSION_2, 2))
+    for dump, version in ((VERSION_1, 1), (VERSION_2, 2), (VERSION_3, 3))
     for steps in [[one for one in script(f"version{version + 1}.sql").split(";") if one.strip()]]
     for number in range(len(steps) + 1)
 ]
@@ -87,7 +90,7 @@ def schema(db: sqlite3.Connection) -> dict[str, str]:
     return {name: re.sub(r"\s+", " ", sql) for name, sql in bare.items()}
 
 
-@pytest.mark.parametrize("dump", [VERSION_1, VERSION_2], ids=["1", "2"])
+@pytest.mark.parametrize("dump", [VERSION_1, VERSION_2, VERSION_3], ids=["1", "2", "3"])
 async def test_a_migrated_file_has_the_schema_of_a_new_one(path: Path, dump: str) -> None:
     old = restore(path, dump)
     await (await SqliteFrontier.open(old, spider="test")).close()
@@ -120,6 +123,15 @@ async def test_a_migration_cut_off_leaves_the_file_as_it_was(
         assert list(db.iterdump()) == before
     await (await SqliteFrontier.open(old, spider="test")).close()
     assert ask("PRAGMA user_version") == [(VERSION,)]
+
+
+async def test_what_an_old_file_has_seen_is_not_taken_in_again(path: Path, ask: Ask) -> None:
+    frontier = await SqliteFrontier.open(restore(path, VERSION_3), spider="test")
+    known = [*(f"http://h.example/{n}" for n in (0, 1, 2, 3, 5)), "http://other.example/", "http://new.example/"]
+    form = Request("http://h.example/form", method="POST", body=b"x")
+    assert await frontier.add([Links(known), form, Request("http://h.example/form")]) == 1
+    await frontier.close()
+    assert ask("SELECT url FROM request WHERE id > 7") == [("http://h.example/form",)]
 
 
 def test_an_old_file_can_be_looked_into_as_it_is(old: Path, ask: Ask) -> None:

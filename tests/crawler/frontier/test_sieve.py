@@ -46,12 +46,14 @@ def path(tmp_path: Path) -> Path:
 @asynccontextmanager
 async def opened(path: Path, *, is_killed: bool = False, remembered: int = FEW) -> AsyncIterator[SqliteFrontier]:
     frontier = await SqliteFrontier.open(path, spider="test", remembered=remembered)
-    yield frontier
-    if is_killed:
-        await frontier._file.close()
-        frontier._lock.release()
-    else:
-        await frontier.close()
+    try:
+        yield frontier
+    finally:
+        if is_killed:
+            await frontier._file.close()
+            frontier._lock.release()
+        else:
+            await frontier.close()
 
 
 def ask(path: Path, sql: str) -> list[tuple[Any, ...]]:
@@ -157,6 +159,21 @@ async def test_where_a_redirect_leads_is_looked_up_at_once(path: Path) -> None:
     assert len(requested(path)) == 3 * FEW
 
 
+async def test_a_target_that_was_refused_can_be_found_again(path: Path) -> None:
+    """A redirect may not lead there for its depth, say; a link may."""
+    await grown(path, 3 * FEW)
+    async with opened(path) as frontier:
+        frontier.intake.sieve.bits[:] = b"\xff" * len(frontier.intake.sieve.bits)
+        frontier.attach(admit=lambda *_: Skip.DEPTH, on_queued=lambda *_: None)
+        (lease,) = await frontier.lease([HOST], 1)
+        await frontier.settle(Settlement(lease=lease, outcome=Redirected(status=301, url=url(1000), method="GET")))
+        frontier.attach(admit=lambda *_: None, on_queued=lambda *_: None)
+        await visit(frontier, [Links([url(1000)])])
+        await frontier.decide()
+    assert requested(path)[-1] == url(1000)
+    assert ask(path, "SELECT request, reason FROM result WHERE state = 'skipped'") == [(1, "depth")]
+
+
 async def test_another_name_of_a_page_is_looked_up_at_once(path: Path) -> None:
     await grown(path, 3 * FEW)
     async with opened(path) as frontier:
@@ -191,6 +208,45 @@ async def test_what_is_being_sifted_is_not_asked_for_again(path: Path) -> None:
     check_invariants(path)
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3, 5, 8])
+async def test_what_comes_while_a_run_is_written_is_not_lost_with_the_process(path: Path, steps: int) -> None:
+    """It is not in the file yet: so it must not be in the run."""
+    frontier = await SqliteFrontier.open(path, spider="test", remembered=FEW)
+    await frontier.add([Links([url(n) for n in range(10)])])
+    (lease,) = await frontier.lease([HOST], 1)
+    frontier.note_host(HOST, delay=1.0)  # something to commit
+    frontier.intake.sieve.capacity = 8  # a run is due
+    tending = asyncio.create_task(frontier._runs.tend())
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    await frontier.settle(Settlement(lease=lease, outcome=fetched(lease), found=[Links([url(1000)])]))
+    await tending
+    await frontier._file.close()
+    frontier._lock.release()
+    assert ask(path, "SELECT count(*) FROM seen") == [(256,)]
+    async with opened(path) as frontier:
+        assert await frontier.add([Links([url(1000)])]) == 1
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 5, 8])
+async def test_what_comes_while_it_is_sifted_is_sifted_the_next_time(path: Path, steps: int) -> None:
+    await grown(path, 3 * FEW)
+    async with opened(path) as frontier:
+        frontier.intake.sieve.bits[:] = b"\xff" * len(frontier.intake.sieve.bits)
+        first, second = await frontier.lease([HOST], 2)
+        await frontier.settle(Settlement(lease=first, outcome=fetched(first), found=[Links([url(1000), url(5)])]))
+        deciding = asyncio.create_task(frontier.decide())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await frontier.settle(Settlement(lease=second, outcome=fetched(second), found=[Links([url(2000), url(6)])]))
+        await deciding
+        assert frontier.is_undecided
+        await frontier.decide()
+        assert not frontier.is_undecided
+        await frontier.decide()
+    assert requested(path)[3 * FEW :] == [url(1000), url(2000)]
+
+
 async def test_a_crawl_whose_links_are_all_doubtful_comes_to_its_end(path: Path) -> None:
     names = [f"page-{number}" for number in range(60)]
     site = {"/": page("Home", *names[:20]), **{f"/{name}": page(name, *names) for name in names}}
@@ -221,11 +277,11 @@ async def test_a_large_crawl_is_written_when_it_is_closed(path: Path, monkeypatc
         await frontier.add([Links([url(n) for n in range(150)])])
     assert ask(path, "SELECT count(*), min(upto), max(upto) FROM seen") == [(256, 150, 150)]
     async with opened(path, remembered=1000, is_killed=True) as frontier:
-        assert not len(frontier.intake.sieve._recent)
+        assert frontier.intake.sieve.recent == 0
         await frontier.add([Links([url(n) for n in range(160)])])
         await frontier.decide()
     async with opened(path, remembered=1000) as frontier:
-        assert len(frontier.intake.sieve._recent) == 10
+        assert frontier.intake.sieve.recent == 10
         await frontier.add([Links([url(n) for n in range(161)])])
         await frontier.decide()
     assert len(requested(path)) == 161
