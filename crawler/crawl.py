@@ -272,7 +272,14 @@ class Crawl:
                 if self._middlewares:
                     yield OwnVisitor(fetcher, readers, keeps_bodies=settings.keep_bodies)
                 else:
-                    yield RemoteVisitor(readers, fetcher, limits=network.limits, jar=network.jar, guard=network.guard)
+                    yield RemoteVisitor(
+                        readers,
+                        fetcher,
+                        limits=network.limits,
+                        jar=network.jar,
+                        guard=network.guard,
+                        keeps_bodies=settings.keep_bodies,
+                    )
             return
         with faults_of_the_spider("opened()"):
             await self._spider.opened()

@@ -1,11 +1,16 @@
-"""Kept bodies: compressed in packs, and stored once however many URLs answer with them.
+"""Kept bodies: compressed in packs, and not stored again and again when many URLs answer with them.
 
 Pages of one site have much in common, but for it to be found they have to be compressed together. So the bodies of one commit
 become packs: the bodies one behind the other, as one zstd frame. To read one of them, its pack is decompressed up to its end.
+
+Most bodies come once: those are numbered. Only one that may have come before, by a hash that is fast and can be deceived, is
+stored under its SHA-256, which takes half as long as compressing it. So equal bodies are stored twice at most in a run, and nobody
+can make a body that stands for another (docs/decisions/0014-bodies-in-packs.md).
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from hashlib import sha256
 from itertools import accumulate
@@ -30,20 +35,41 @@ _OPTIONS: Final[dict[int, int]] = {
     zstd.CompressionParameter.compression_level: 1,
     zstd.CompressionParameter.checksum_flag: 1,
 }
-_DIGEST_LETTERS = 32
+DIGEST_LETTERS: Final = 32
+"""What a body is stored under is its SHA-256, the first 128 bits of it in hexadecimal, if it has so many letters; else a number."""
+
+_MARKS: Final = 1 << 24
+"""Of so many bits, 2 MiB, one is set for each body that has come. Of a million bodies three in a hundred are hashed by SHA-256 for
+nothing, because another one has set their bit; of ten million, a quarter."""
+
 _encode = msgspec.json.Encoder().encode
 
 
 class Kept(NamedTuple):
-    """A response as it is kept: its headers as a JSON list of pairs, and its decoded body."""
+    """A response as it is kept: its headers as a JSON list of pairs, its decoded body, and what that is stored under."""
 
     headers: str
     body: bytes
+    digest: str
 
-    @property
-    def digest(self) -> str:
-        """What the body is stored under: the first 128 bits of its SHA-256, in hexadecimal."""
-        return sha256(self.body).hexdigest()[:_DIGEST_LETTERS]
+
+class Keeper:
+    """Makes the responses of one run ready to be kept. It has 2 MiB to know what has come."""
+
+    def __init__(self) -> None:
+        # Numbers that follow one another are put at one end of an index; and no other run has these.
+        self._number = int.from_bytes(os.urandom(7), "big")
+        self._met = bytearray(_MARKS >> 3)
+
+    def keep(self, headers: str, body: bytes, mark: int) -> Kept:
+        """By its headers as `text_of` has them, its body, and what tells that from most others (crawler/traps.py)."""
+        place, bit = mark % _MARKS >> 3, 1 << (mark & 7)
+        met = self._met[place]
+        if met & bit:
+            return Kept(headers, body, sha256(body).hexdigest()[:DIGEST_LETTERS])
+        self._met[place] = met | bit
+        self._number += 1
+        return Kept(headers, body, f"{self._number:016x}")
 
 
 class Pack(NamedTuple):
@@ -55,14 +81,13 @@ class Pack(NamedTuple):
     data: bytes
 
 
-def keep(headers: CIMultiDictProxy[str], body: bytes) -> Kept:
-    """Make a response ready to be kept; header bytes that are no text become question marks."""
+def text_of(headers: CIMultiDictProxy[str]) -> str:
+    """Headers as they are kept; bytes in them that are no text become question marks."""
     pairs = [(str(name), value) for name, value in headers.items()]
     try:
-        text = _encode(pairs)
+        return _encode(pairs).decode()
     except UnicodeEncodeError:
-        text = _encode([(name, value.encode("utf-8", "replace").decode()) for name, value in pairs])
-    return Kept(text.decode(), body)
+        return _encode([(name, value.encode("utf-8", "replace").decode()) for name, value in pairs]).decode()
 
 
 def headers_of(kept: str) -> CIMultiDictProxy[str]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from crawler.frontier.protocol import Lease
     from crawler.items import Harvest
     from crawler.outcome import Failed, Fetched
-    from crawler.store import Kept
+    from crawler.store import Keeper, Kept
 
 
 class Visited(Struct, frozen=True):
@@ -47,7 +47,7 @@ class OwnVisitor(Visitor):
     def __init__(self, fetcher: Fetcher, reader: Reader, *, keeps_bodies: bool = False) -> None:
         self._fetcher = fetcher
         self._reader = reader
-        self._keeps_bodies = keeps_bodies
+        self._keeper = new_keeper() if keeps_bodies else None
 
     async def visit(self, lease: Lease) -> Visited | Unfit:
         page = await self._fetcher.fetch(lease)
@@ -57,18 +57,26 @@ class OwnVisitor(Visitor):
             harvest = await self._reader.take(lease, page)
         except Exception as error:  # a spider may raise anything: the page fails, the crawl goes on
             return spoilt(fetched_of(page), explain(error))
-        kept = kept_of(page) if self._keeps_bodies else None
-        return Visited(fetched_of(page), harvest, digest_of(page.body), kept)
+        digest = digest_of(page.body)
+        kept = self._keeper.keep(headers_to_keep(page), page.body, digest) if self._keeper else None
+        return Visited(fetched_of(page), harvest, digest, kept)
 
     async def tell(self, lease: Lease, error: str) -> Harvest:
         return await self._reader.take_failure(lease, error)
 
 
-def kept_of(page: Page) -> Kept:
-    """What is to be kept of a page."""
-    from crawler.store import keep  # and with it zstd and hashlib: most crawls keep no bodies
+def new_keeper() -> Keeper:
+    """What makes pages ready to be kept."""
+    from crawler.store import Keeper  # and with it zstd and hashlib: most crawls keep no bodies
 
-    return keep(page.headers, page.body)
+    return Keeper()
+
+
+def headers_to_keep(page: Page) -> str:
+    """The headers of a page as they are kept."""
+    from crawler.store import text_of  # as above
+
+    return text_of(page.headers)
 
 
 def spoilt(fetched: Fetched, raised: str) -> Failed:

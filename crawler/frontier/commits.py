@@ -92,11 +92,13 @@ class GroupCommit:
         """Those that the file does not have yet, as the columns `packs`, `places` and `frames` of `settlement` take them."""
         if not bodies:
             return "[]", "[]", b""
-        from crawler.store import PACK_BYTES, packs  # and with it zstd and hashlib: most crawls keep no bodies
+        from crawler.store import DIGEST_LETTERS, PACK_BYTES, packs  # and with it zstd: most crawls keep no bodies
 
-        known = {digest for (digest,) in await self._file.read(_KNOWN_BODIES, (_text(list(bodies)),))}
-        new = {digest: body for digest, body in bodies.items() if digest not in known}
-        found = await asyncio.to_thread(packs, new)
+        new = dict(bodies)
+        if repeated := [digest for digest in bodies if len(digest) == DIGEST_LETTERS]:
+            for (known,) in await self._file.read(_KNOWN_BODIES, (_text(repeated),)):
+                del new[known]
+        found = await self._file.apart(packs, new)
         # Large ones go first, row by row: cut off before the rest is committed, they do no harm, and what one statement takes
         # has its limit.
         large = [(pack.places[0][0], pack.data) for pack in found if pack.size > PACK_BYTES]

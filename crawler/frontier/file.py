@@ -6,18 +6,20 @@ import asyncio
 import re
 import sqlite3
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from crawler.errors import CrawlError, StorageError
 from crawler.frontier.integrity import damaged, is_damage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import aiosqlite
 
     from crawler.frontier.rows import Row
+
+T = TypeVar("T")
 
 _LOCKED = re.compile("database is locked")
 
@@ -82,6 +84,11 @@ class CrawlFile:
         """Carry out several statements."""
         with self.translated():
             await self._db.executescript(sql)
+
+    async def apart(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Have SQLite's thread do something else: it has the memory for it, and waits for more to write meanwhile."""
+        done: T = await self._db._execute(work, *arguments)  # type: ignore[no-untyped-call]
+        return done
 
     async def close(self) -> None:
         await self._db.close()

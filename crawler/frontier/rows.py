@@ -111,4 +111,6 @@ def redirects_of(chain: tuple[str, ...]) -> str | None:
 
 def clean(text: str) -> str:
     """A text of the outside world, short and without what SQLite or JSON would stumble over (NUL, lone surrogates)."""
+    if text.isascii() and text.isprintable() and len(text) <= _DETAIL_CHARACTERS:  # as nearly all are
+        return text
     return text[:_DETAIL_CHARACTERS].replace("\0", "\ufffd").encode("utf-8", "replace").decode()

@@ -143,8 +143,8 @@ class Freed(msgspec.Struct, array_like=True, tag=6):
 
 class Seen(msgspec.Struct, array_like=True, tag=4):
     """What came of a visit that was answered: the response, with the header fields that are of use to the crawl's process; and,
-    if it was a page, the digest of its body, what is to be kept of it (`Kept`), and what the spider made of it. `is_private`: a
-    host that the user named was found at a private address, so that any may be."""
+    if it was a page, the digest of its body, what is to be kept of it (headers and body), and what the spider made of it.
+    `is_private`: a host that the user named was found at a private address, so that any may be."""
 
     number: int
     fetched: Fetched

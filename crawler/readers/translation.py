@@ -17,13 +17,14 @@ from crawler.page import Page
 from crawler.readers.messages import Answer, FailureTask, FoundLinks, FoundRequest, PageTask, Seen, SentLease, VisitTask
 from crawler.request import Links, Request, callback_name
 from crawler.traps import digest_of
-from crawler.visitor import Visited, kept_of
+from crawler.visitor import Visited, headers_to_keep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from crawler.exchange import Response
     from crawler.readers.messages import Found, Task
+    from crawler.store import Keeper
     from crawler.web.directives import Obedience
 
 # ---------------------------------------------------------------------- leases, and the tasks with them
@@ -114,7 +115,7 @@ def seen(number: int, response: Response, answer: Answer | None, *, is_private: 
     told = (number, fetched, response.began_at, response.latency)
     if answer is None:
         return Seen(*told, _field(page, "Location"), _field(page, "Retry-After"), cookies, is_private)
-    kept = kept_of(page) if keeps_body and answer.error is None else None
+    kept = (headers_to_keep(page), page.body) if keeps_body and answer.error is None else None
     return Seen(*told, None, None, cookies, is_private, digest_of(page.body), kept, answer)
 
 
@@ -129,13 +130,9 @@ def cookies_of(seen: Seen) -> list[str]:
     return list(map(_text, seen.cookies))
 
 
-def visited_of(seen: Seen, answer: Answer) -> Visited:
+def visited_of(seen: Seen, answer: Answer, keeper: Keeper | None) -> Visited:
     """A page that was read."""
-    kept = None
-    if seen.kept:
-        from crawler.store import Kept  # and with it zstd and hashlib: most crawls keep no bodies
-
-        kept = Kept(*seen.kept)
+    kept = keeper.keep(*seen.kept, seen.digest) if keeper and seen.kept else None
     return Visited(seen.fetched, harvest_of(answer), seen.digest, kept)
 
 

@@ -12,7 +12,7 @@ from crawler.readers import translation
 from crawler.readers.messages import Unseen
 from crawler.readers.pool import Orphaned
 from crawler.retries import Failure
-from crawler.visitor import Visited, Visitor, spoilt
+from crawler.visitor import Visited, Visitor, new_keeper, spoilt
 
 if TYPE_CHECKING:
     from client import AddressGuard, CookieJar
@@ -25,16 +25,25 @@ if TYPE_CHECKING:
 
 
 class RemoteVisitor(Visitor):
-    """Has others fetch and read. `limits`, `jar` and `guard` are those of everybody; `fetcher` says what becomes of requests."""
+    """Has others fetch and read. `limits`, `jar` and `guard` are those of everybody; `fetcher` says what becomes of requests.
+    With `keeps_bodies`, they are to be kept."""
 
     def __init__(
-        self, readers: Readers, fetcher: Fetcher, *, limits: HostLimits, jar: CookieJar, guard: AddressGuard
+        self,
+        readers: Readers,
+        fetcher: Fetcher,
+        *,
+        limits: HostLimits,
+        jar: CookieJar,
+        guard: AddressGuard,
+        keeps_bodies: bool = False,
     ) -> None:
         self._readers = readers
         self._fetcher = fetcher
         self._limits = limits
         self._jar = jar
         self._guard = guard
+        self._keeper = new_keeper() if keeps_bodies else None
 
     async def visit(self, lease: Lease) -> Visited | Unfit:
         try:
@@ -74,4 +83,4 @@ class RemoteVisitor(Visitor):
         self._fetcher.met(lease, seen.began_at, seen.latency)
         if answer.error is not None:
             return spoilt(seen.fetched, answer.error)
-        return translation.visited_of(seen, answer)
+        return translation.visited_of(seen, answer, self._keeper)

@@ -72,7 +72,7 @@ async def settle(frontier: SqliteFrontier, settlement: Settlement) -> None:
 async def put_bodies(frontier: SqliteFrontier, lease: Lease) -> None:
     await settle(
         frontier,
-        Settlement(lease=lease, outcome=fetched(lease), kept=Kept("[]", os.urandom(100_000))),
+        Settlement(lease=lease, outcome=fetched(lease), kept=Kept("[]", os.urandom(100_000), f"{lease.id:016x}")),
     )
 
 

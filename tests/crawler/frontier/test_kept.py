@@ -1,4 +1,4 @@
-"""Bodies are kept once each, together with what became of their pages, and read back; what of them is damaged is named."""
+"""Bodies are kept, together with what became of their pages, and read back; what of them is damaged is named."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from crawler.frontier.repair import repair
 from crawler.frontier.statefile import StateFile
 from crawler.outcome import Fetched
 from crawler.request import Links
-from crawler.store import PACK_BYTES, Kept
+from crawler.store import PACK_BYTES, Keeper
+from crawler.traps import digest_of
 from tests.crawler.frontier.test_full_disk import file_size_limit
 from tests.crawler.frontier.test_migrations import kept
 from tests.proof.crawlfile import check_invariants
@@ -40,23 +41,25 @@ def page(number: int) -> bytes:
     return f"<title>{number}</title>".encode() + b"<p>the same on each</p>" * 100
 
 
-async def put(frontier: SqliteFrontier, bodies: Sequence[bytes]) -> list[str]:
+async def put(frontier: SqliteFrontier, bodies: Sequence[bytes], keeper: Keeper | None = None) -> list[str]:
     """Settle as many pages as there are bodies, and commit; their URLs."""
+    keeper = keeper or Keeper()
     await frontier.add([Links([url(frontier.intake.next_request + number) for number in range(len(bodies))])])
     leases = await frontier.lease([HOST], len(bodies))
     for lease, body in zip(leases, bodies, strict=True):
         outcome = Fetched(status=200, final_url=lease.url, content_type="", size=len(body), elapsed=0.1, fetched_at=1.0)
-        await frontier.settle(Settlement(lease=lease, outcome=outcome, kept=Kept('[["A","b"]]', body)))
+        kept = keeper.keep('[["A","b"]]', body, digest_of(body))
+        await frontier.settle(Settlement(lease=lease, outcome=outcome, kept=kept))
     await frontier.flush()
     return [lease.url for lease in leases]
 
 
 async def make(path: Path, *commits: Sequence[bytes]) -> dict[str, bytes]:
     """A crawl that kept bodies, at rest; those by URL."""
-    made: dict[str, bytes] = {}
+    made, keeper = dict[str, bytes](), Keeper()
     frontier = await SqliteFrontier.open(path, spider="test")
     for bodies in commits:
-        made.update(zip(await put(frontier, bodies), bodies, strict=True))
+        made.update(zip(await put(frontier, bodies, keeper), bodies, strict=True))
     await frontier.close()
     return made
 
@@ -89,16 +92,23 @@ async def test_large_bodies_of_one_commit_may_be_more_than_a_statement_takes(pat
     assert kept(path) == made
 
 
-async def test_a_body_is_kept_once_however_many_pages_have_it(path: Path, ask: Ask) -> None:
-    """In one commit, in a later one, after a restart."""
-    made = await make(path, [page(1), page(2), page(1)], [page(2), page(3)], [page(3), page(1)])
-    made |= await make(path, [page(3), page(4), page(5)], [page(5)])
+async def test_a_body_is_kept_twice_at_most_in_a_run(path: Path, ask: Ask) -> None:
+    """However many pages have it: when it comes again it is stored under its SHA-256, and from then on that is looked for."""
+    one, two, three = map(page, range(1, 4))
+    made = await make(path, [one, two, one, one], [two, three], [three, one, two])
     assert kept(path) == made
-    assert len(made) == 11
-    assert ask("SELECT count(*) FROM body") == [(5,)]
-    assert ask("SELECT sum(size) FROM pack") == [(sum(len(page(number)) for number in (1, 2, 4, 5)),)]
+    assert len(made) == 9
+    assert ask("SELECT count(*), count(*) FILTER (WHERE length(digest) = 32) FROM body") == [(6, 3)]
+    made |= await make(path, [one], [one], [one, three])
+    assert kept(path) == made
+    assert ask("SELECT count(*), count(*) FILTER (WHERE length(digest) = 32) FROM body") == [(8, 3)]
+    check_invariants(path)
+
+
+async def test_bodies_lie_in_their_packs_in_the_order_in_which_they_came(path: Path, ask: Ask) -> None:
+    await make(path, [page(1), page(2)], [page(3), page(4), page(2)])
     assert ask("SELECT pack, start FROM body WHERE pack IS NOT NULL ORDER BY pack, start") == [
-        (1, 0), (1, len(page(1))), (2, 0), (2, len(page(4)))
+        (1, 0), (1, len(page(1))), (2, 0), (2, len(page(3))), (2, len(page(3) + page(4)))
     ]  # fmt: skip
 
 

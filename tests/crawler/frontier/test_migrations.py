@@ -161,7 +161,8 @@ async def test_bodies_of_an_old_file_stay_where_they_are_and_new_ones_join_them(
     leases = await frontier.lease([HOST], 10)
     for lease in leases:
         outcome = Fetched(status=200, final_url=lease.url, content_type="", size=1, elapsed=1, fetched_at=1)
-        await frontier.settle(Settlement(lease=lease, outcome=outcome, kept=Kept("[]", lease.url.encode())))
+        body = Kept("[]", lease.url.encode(), f"{lease.id:016x}")
+        await frontier.settle(Settlement(lease=lease, outcome=outcome, kept=body))
     await frontier.close()
     assert kept(path) == {**before, **{lease.url: lease.url.encode() for lease in leases}}
     assert ask("SELECT count(*), count(pack), (SELECT count(*) FROM pack) FROM body") == [(5, 2, 1)]
