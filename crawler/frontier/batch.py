@@ -27,7 +27,9 @@ class Batch:
     of its host's number, 0 for none, a space, and its URL. Texts are what SQLite takes out of JSON fastest."""
     fresh: list[list[int]] = field(default_factory=list)
     """Runs of new requests that are queued: number of the first, of the last, and rank."""
-    results: list[Row] = field(default_factory=list)
+    results: dict[Row, list[Row]] = field(default_factory=dict)
+    """By what they share (state, status, final_url, content_type, attempts, redirects, reason, detail): of each its request, size,
+    elapsed and fetched_at. To take a value out of JSON is most of what it costs to write it."""
     queued: list[Row] = field(default_factory=list)
     aside: list[Row] = field(default_factory=list)
     settled: list[int] = field(default_factory=list)
@@ -87,7 +89,7 @@ class Batch:
             [(number, *astuple(state)) for number, state in self.host_states.items()],
             self.requests,
             self.fresh,
-            self.results,
+            [(*shared, rows) for shared, rows in self.results.items()],
             self.queued,
             self.aside,
             self.settled,

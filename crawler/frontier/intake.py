@@ -238,44 +238,27 @@ class Intake:
             state, error = "failed", clean(outcome.error)
             self.counts.failed += 1
         self.counts.bytes += outcome.size
-        self.batch.results.append(
-            (
-                lease.id,
-                state,
-                outcome.status,
-                outcome.final_url if outcome.final_url != lease.requested_url else None,
-                clean(outcome.content_type),
-                outcome.size,
-                outcome.elapsed,
-                outcome.fetched_at or None,
-                lease.attempts,
-                redirects_of(lease.redirects),
-                None,
-                error,
-            )
+        shared = (
+            state,
+            outcome.status,
+            outcome.final_url if outcome.final_url != lease.requested_url else None,
+            clean(outcome.content_type),
+            lease.attempts,
+            redirects_of(lease.redirects),
+            None,
+            error,
         )
+        row = (lease.id, outcome.size, outcome.elapsed, outcome.fetched_at or None)
+        self.batch.results.setdefault(shared, []).append(row)
 
     def _skip(self, number: int, reason: Skip, detail: str = "", *, lease: Lease | None = None) -> None:
         final_url = redirects = None
         if lease and lease.redirects:
             final_url, redirects = lease.url, redirects_of(lease.redirects)
         self.counts.skipped += 1
-        self.batch.results.append(
-            (
-                number,
-                "skipped",
-                None,
-                final_url,
-                None,
-                None,
-                None,
-                None,
-                lease.attempts if lease else 0,
-                redirects,
-                reason.value,
-                clean(detail) or None,
-            )
-        )
+        attempts = lease.attempts if lease else 0
+        shared = ("skipped", None, final_url, None, attempts, redirects, reason.value, clean(detail) or None)
+        self.batch.results.setdefault(shared, []).append((number, None, None, None))
 
     def _redirect(self, lease: Lease, outcome: Redirected) -> None:
         """Let the request go on at the target, unless that is known already, and only another name for it, or not to be fetched.

@@ -1,6 +1,6 @@
 -- A group commit is one INSERT into this view: SQLite runs all of it as one statement and so as one transaction, in one
 -- call into its thread, and without Python's lock. Each column is a JSON array of arrays, in the order of the columns
--- that its table takes, or of numbers of requests; `requests` and `fresh` are told in runs (crawler/frontier/batch.py).
+-- that its table takes, or of numbers of requests; `requests`, `fresh` and `results` are told in runs (crawler/frontier/batch.py).
 
 CREATE TEMP VIEW settlement AS
 SELECT NULL AS hosts, NULL AS admitted, NULL AS host_states, NULL AS requests, NULL AS fresh, NULL AS results, NULL AS queued,
@@ -55,12 +55,16 @@ CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlement BEGIN
                json_extract(value, '$[6]'), json_extract(value, '$[7]')
         FROM json_each(NEW.aside);
 
-    INSERT INTO result
-        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-               json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'),
-               json_extract(value, '$[6]'), json_extract(value, '$[7]'), json_extract(value, '$[8]'),
-               json_extract(value, '$[9]'), json_extract(value, '$[10]'), json_extract(value, '$[11]')
-        FROM json_each(NEW.results);
+    INSERT INTO result  -- request, state, status, final_url, content_type, size, elapsed, fetched_at, attempts, redirects, reason, detail
+        SELECT json_extract(new.value, '$[0]'), run.state, run.status, run.final_url, run.content_type,
+               json_extract(new.value, '$[1]'), json_extract(new.value, '$[2]'), json_extract(new.value, '$[3]'),
+               run.attempts, run.redirects, run.reason, run.detail
+        FROM (SELECT json_extract(value, '$[0]') AS state, json_extract(value, '$[1]') AS status,
+                     json_extract(value, '$[2]') AS final_url, json_extract(value, '$[3]') AS content_type,
+                     json_extract(value, '$[4]') AS attempts, json_extract(value, '$[5]') AS redirects,
+                     json_extract(value, '$[6]') AS reason, json_extract(value, '$[7]') AS detail,
+                     json_extract(value, '$[8]') AS rows
+              FROM json_each(NEW.results) LIMIT -1) AS run CROSS JOIN json_each(run.rows) AS new;
 
     INSERT INTO attempt (request, at, error)
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
