@@ -106,7 +106,8 @@ class Runs:
         self._sieve.update(words_of(b"".join(passed)))
         async for offer in self._offers(self._intake.next_offer - 1, lambda _: True):
             self._sieve.ask(words_of(b"".join(offer.marks)))
-        self.pend()
+        if self.is_undecided:
+            self._has_work.set()
 
     async def _load_bits(self) -> None:
         bits = bytearray()
@@ -134,12 +135,13 @@ class Runs:
 
     def pend(self) -> bool:
         """Something was taken in; whether so much came that more must wait for `tend`."""
-        if self.is_undecided:
-            self._has_work.set()
-        if self._sieve.asks_enough or self._sieve.is_full:
-            self._has_work.set()
+        sieve = self._sieve
+        if not sieve.asks and not sieve.is_full:
+            return False
+        self._has_work.set()
+        if sieve.asks_enough or sieve.is_full:
             self._has_much.set()
-        return self._sieve.is_overdue
+        return sieve.is_overdue
 
     async def keep_tending(self) -> None:
         """Do what is to be done when it is much, or has waited for long; until cancelled."""
