@@ -132,16 +132,28 @@ class Call(Plan):
         A kept connection may turn out to be dead; then the request goes out once more on a new one, if that is safe. Errors
         name the request. Cancelled, it leaves nothing open.
         """
+        settings, deadline_at = self.settings, self.deadline_at
         connection: Connection | None = None
         exchange: Exchange | None = None
         while True:
             try:
-                connection = None if self.traces else self.settings.connector.lend_idle(request)
+                connection = None if self.traces else settings.connector.lend_idle(request)
                 if connection is None:
-                    connection = await self.settings.connector.connect(
-                        request, self.traces, self.settings.timeout, deadline_at=self.deadline_at
+                    connection = await settings.connector.connect(
+                        request, self.traces, settings.timeout, deadline_at=deadline_at
                     )
-                exchange = self._begin(connection, request)
+                data, is_whole = request.wire()
+                connection.began()
+                exchange = connection.protocol.begin(
+                    request.method,
+                    request.url,
+                    data,
+                    settings.read_policy,
+                    is_whole,
+                    request.asks_upgrade(),
+                    deadline_at,
+                    settings.timeout.sock_read,
+                )
                 if self.traces:
                     await self._tell_sent(request, exchange)
                 if not exchange.is_sent:
@@ -149,8 +161,7 @@ class Call(Plan):
                 while exchange.head is None:
                     await exchange.news()
                 if "\nset-cookie:" in exchange.head.lowered:
-                    self.settings.jar.store(exchange.head.text_values("\nset-cookie:"), request.url)
-                settings = self.settings
+                    settings.jar.store(exchange.head.text_values("\nset-cookie:"), request.url)
                 response = ClientResponse(request, exchange, connection, settings.resolve_charset, self.started_at)
                 if self.traces:
                     response.on_read = partial(self._tell_read, request)
@@ -159,25 +170,10 @@ class Call(Plan):
                 if connection is not None:
                     connection.close()
                     if connection.was_used and _may_repeat(request, exchange, error):
-                        self.settings.connector.drop_idle(request.connection_key)
+                        settings.connector.drop_idle(request.connection_key)
                         connection = exchange = None
                         continue
                 raise _named(error, request) from error.__cause__
-
-    def _begin(self, connection: Connection, request: ClientRequest) -> Exchange:
-        data, is_whole = request.wire()
-        connection.began()
-        settings = self.settings
-        return connection.protocol.begin(
-            request.method,
-            request.url,
-            data,
-            settings.read_policy,
-            is_whole,
-            request.asks_upgrade(),
-            self.deadline_at,
-            settings.timeout.sock_read,
-        )
 
     async def _tell_sent(self, request: ClientRequest, exchange: Exchange) -> None:
         """Tell of the head, and of a body that went with it."""
