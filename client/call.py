@@ -23,6 +23,7 @@ from client.errors import (
 )
 from client.exchange import HeadTooLarge, WireError
 from client.middleware import chain
+from client.plan import Plan
 from client.redirects import REDIRECT_STATUSES
 from client.request import LAST_CHUNK
 from client.response import ClientResponse
@@ -43,8 +44,8 @@ if TYPE_CHECKING:
     from client.connection import Connection
     from client.exchange import Exchange
     from client.http1 import Http1Protocol
+    from client.middleware import Handler
     from client.options import CallSettings, RequestOptions
-    from client.plan import Plan
     from client.request import ClientRequest
     from client.tracing import Trace
 
@@ -64,7 +65,7 @@ class Caller(Protocol):
         """Fill the call in and run it; the response is left in it as well."""
 
 
-class Call:
+class Call(Plan):
     """What `session.get()` returns: awaited, the response; in `async with`, the response, released at the end.
 
     The session says what it is to do once it is awaited; before that there are no `settings`. Instants are on the loop's clock.
@@ -77,6 +78,7 @@ class Call:
     deadline_at: float
 
     def __init__(self, session: Caller, method: str, url: str | URL, options: RequestOptions) -> None:
+        self.headers = self.body = self.cookies = None
         self.response: ClientResponse | None = None
         self.traces: Sequence[Trace] = ()
         self.max_redirects: int | None = 10
@@ -95,42 +97,34 @@ class Call:
         assert self.response is not None
         self.response.release()
 
-    async def run(self, plan: Plan) -> ClientResponse:
-        """Make the planned request, and those that redirects ask for; return the response that asks for none.
+    async def run(self) -> ClientResponse:
+        """Make the planned request, past the middlewares, and those that redirects ask for."""
+        send = chain(self.settings.middlewares, self.exchange) if self.settings.middlewares else self.exchange
+        request = self.request(self.settings.jar)
+        return await self.follow(request, await send(request), send)
+
+    async def follow(self, request: ClientRequest, response: ClientResponse, send: Handler) -> ClientResponse:
+        """Make the requests that redirects ask for, the first of them `response`; return the response that asks for none.
 
         A redirect without a Location is such a response. Raises `TooManyRedirects`, `RedirectClientError`s, and what
         `exchange` does.
         """
-        settings = self.settings
-        send = chain(settings.middlewares, self.exchange) if settings.middlewares else self.exchange
         history: list[ClientResponse] = []
-        while True:
-            request = plan.request(settings.jar)
+        while response.status in REDIRECT_STATUSES and self.max_redirects is not None:
+            if (location := response.location) is None:
+                break
+            history.append(response)
+            response.release()
+            if len(history) > self.max_redirects:
+                raise _too_many_redirects(history)
+            if self.traces:
+                sent = TraceRequestRedirectParams(request.method, request.url, request.headers, response)
+                await emit(self.traces, sent)
+            self.redirect(response.status, location, requote=self.settings.requote)
+            request = self.request(self.settings.jar)
             response = await send(request)
-            if history:
-                response.history = tuple(history)
-            if response.status not in REDIRECT_STATUSES or self.max_redirects is None or response.location is None:
-                return response
-            plan = await self._follow(plan, request, response, history)
-
-    async def _follow(
-        self, plan: Plan, request: ClientRequest, response: ClientResponse, history: list[ClientResponse]
-    ) -> Plan:
-        """Add a redirect to the history, and plan what it asks for."""
-        assert response.location is not None
-        history.append(response)
-        response.release()
-        if len(history) > (self.max_redirects or 0):
-            raise TooManyRedirects(
-                history[0].request_info,
-                tuple(history),
-                status=response.status,
-                message=f"more than {self.max_redirects} redirects",
-                headers=response.headers,
-            )
-        if self.traces:
-            await emit(self.traces, TraceRequestRedirectParams(request.method, request.url, request.headers, response))
-        return plan.redirected(response.status, response.location, requote=self.settings.requote)
+            response.history = tuple(history)
+        return response
 
     async def exchange(self, request: ClientRequest) -> ClientResponse:
         """Send a request and return its response, whose body may still be arriving.
@@ -138,16 +132,28 @@ class Call:
         A kept connection may turn out to be dead; then the request goes out once more on a new one, if that is safe. Errors
         name the request. Cancelled, it leaves nothing open.
         """
+        settings, deadline_at = self.settings, self.deadline_at
         connection: Connection | None = None
         exchange: Exchange | None = None
         while True:
             try:
-                connection = None if self.traces else self.settings.connector.lend_idle(request)
+                connection = None if self.traces else settings.connector.lend_idle(request)
                 if connection is None:
-                    connection = await self.settings.connector.connect(
-                        request, self.traces, self.settings.timeout, deadline_at=self.deadline_at
+                    connection = await settings.connector.connect(
+                        request, self.traces, settings.timeout, deadline_at=deadline_at
                     )
-                exchange = self._begin(connection, request)
+                data, is_whole = request.wire()
+                connection.began()
+                exchange = connection.protocol.begin(
+                    request.method,
+                    request.url,
+                    data,
+                    settings.read_policy,
+                    is_whole,
+                    request.asks_upgrade(),
+                    deadline_at,
+                    settings.timeout.sock_read,
+                )
                 if self.traces:
                     await self._tell_sent(request, exchange)
                 if not exchange.is_sent:
@@ -155,8 +161,7 @@ class Call:
                 while exchange.head is None:
                     await exchange.news()
                 if "\nset-cookie:" in exchange.head.lowered:
-                    self.settings.jar.store(exchange.head.text_values("\nset-cookie:"), request.url)
-                settings = self.settings
+                    settings.jar.store(exchange.head.text_values("\nset-cookie:"), request.url)
                 response = ClientResponse(request, exchange, connection, settings.resolve_charset, self.started_at)
                 if self.traces:
                     response.on_read = partial(self._tell_read, request)
@@ -165,25 +170,10 @@ class Call:
                 if connection is not None:
                     connection.close()
                     if connection.was_used and _may_repeat(request, exchange, error):
-                        self.settings.connector.drop_idle(request.connection_key)
+                        settings.connector.drop_idle(request.connection_key)
                         connection = exchange = None
                         continue
                 raise _named(error, request) from error.__cause__
-
-    def _begin(self, connection: Connection, request: ClientRequest) -> Exchange:
-        data, is_whole = request.wire()
-        connection.began()
-        settings = self.settings
-        return connection.protocol.begin(
-            request.method,
-            request.url,
-            data,
-            settings.read_policy,
-            is_whole,
-            request.asks_upgrade(),
-            self.deadline_at,
-            settings.timeout.sock_read,
-        )
 
     async def _tell_sent(self, request: ClientRequest, exchange: Exchange) -> None:
         """Tell of the head, and of a body that went with it."""
@@ -222,6 +212,17 @@ class Call:
             failure = ClientConnectionError(f"the request's body could not be sent: {error!r}")
             failure.__cause__ = error
             protocol.fail(failure)
+
+
+def _too_many_redirects(history: Sequence[ClientResponse]) -> TooManyRedirects:
+    first, last = history[0], history[-1]
+    return TooManyRedirects(
+        first.request_info,
+        tuple(history),
+        status=last.status,
+        message=f"more than {len(history) - 1} redirects",
+        headers=last.headers,
+    )
 
 
 def _may_repeat(request: ClientRequest, exchange: Exchange | None, error: BaseException) -> bool:

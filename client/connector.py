@@ -191,7 +191,8 @@ class BaseConnector(ABC):
         if protocol is None:
             slot.release()
             return None
-        return self._lend(key, protocol, slot)
+        self._in_use.add(protocol)
+        return Connection(self, key, protocol, slot)
 
     def _lend(self, key: ConnectionKey, protocol: Http1Protocol, slot: Slot) -> Connection:
         self._in_use.add(protocol)

@@ -41,15 +41,22 @@ _SWEEP_FLOOR = 16_384
 
 
 class Slot:
-    """The permission to make one request to a host, from `acquire` until `release`."""
+    """The permission to make one request to a host, from `acquire` until `release`. Made, it is counted."""
 
-    __slots__ = ("_gate", "_limits", "_released", "_started")
+    __slots__ = ("_gate", "_limits", "_released", "is_starting")
 
     def __init__(self, limits: HostLimits, gate: Gate) -> None:
         self._limits = limits
         self._gate = gate
-        self._started = False
         self._released = False
+        limits._active += 1
+        gate.active += 1
+        gate.starting = gate.spacing > 0.0
+        if gate.address:
+            gate.starting = gate.starting or gate.address.spacing > 0.0
+            gate.address.enter(1, 1)
+        self.is_starting = gate.starting
+        """Whether others wait until this one's request has started: not where there is no spacing."""
 
     @property
     def host(self) -> HostKey:
@@ -60,24 +67,28 @@ class Slot:
         """How many slots the host may have out at once; 0: any number."""
         return self._gate.limit
 
-    @property
-    def is_starting(self) -> bool:
-        """Whether others wait until this one's request has started: not where there is no spacing."""
-        return self._gate.starting and not self._started
-
     def started(self) -> None:
         """Say that the request's bytes now go out: spacing counts from this instant."""
-        if not self._started:
-            self._started = True
-            if self._gate.starting:
-                self._limits._started(self._gate)
+        if self.is_starting:
+            self.is_starting = False
+            self._limits._started(self._gate)
 
     def release(self) -> None:
         """Give the slot back; once is enough, more does no harm."""
-        if not self._released:
-            self._released = True
-            self._limits._released(self._gate, self._started)
-            self._started = True
+        if self._released:
+            return
+        self._released = True
+        limits, gate = self._limits, self._gate
+        was_shut = gate.starting or (gate.limit and gate.active >= gate.limit)
+        if self.is_starting:  # a start that failed has still knocked at the host's door
+            self.is_starting = False
+            limits._count_start(gate)
+        gate.active -= 1
+        limits._active -= 1
+        if gate.address:
+            gate.address.leave(1, 0)
+        if was_shut or gate.waiters or limits._listed or gate.address:
+            limits._changed(gate, math.inf if was_shut else 0.0)
 
 
 class HostLimits:
@@ -222,7 +233,7 @@ class HostLimits:
             at = max(at, gate.address.ready_at())
         if at and at > self._clock():
             return None
-        return self._take(gate)
+        return Slot(self, gate)
 
     async def acquire(self, host: HostKey) -> Slot:
         """A slot, as soon as the rules allow; cancelled while it waits, it leaves nothing taken."""
@@ -274,29 +285,9 @@ class HostLimits:
     def _has_own_rules(self, gate: Gate) -> bool:
         return gate.limit != self.limit_per_host or gate.spacing != self.spacing
 
-    def _take(self, gate: Gate) -> Slot:
-        gate.active += 1
-        gate.starting = gate.spacing > 0.0
-        self._active += 1
-        if gate.address:
-            gate.starting = gate.starting or gate.address.spacing > 0.0
-            gate.address.enter(1, 1)
-        return Slot(self, gate)
-
     def _started(self, gate: Gate) -> None:
         self._count_start(gate)
         self._changed(gate, math.inf)
-
-    def _released(self, gate: Gate, has_started: bool) -> None:
-        was_shut = gate.starting or (gate.limit and gate.active >= gate.limit)
-        if not has_started and gate.starting:  # a start that failed has still knocked at the host's door
-            self._count_start(gate)
-        gate.active -= 1
-        self._active -= 1
-        if gate.address:
-            gate.address.leave(1, 0)
-        if was_shut or gate.waiters or self._listed or gate.address:
-            self._changed(gate, math.inf if was_shut else 0.0)
 
     def _count_start(self, gate: Gate) -> None:
         now = self._clock()
@@ -354,7 +345,7 @@ class HostLimits:
             waiter = next(iter(gate.waiters))
             del gate.waiters[waiter]
             if not waiter.done():
-                waiter.set_result(self._take(gate))
+                waiter.set_result(Slot(self, gate))
                 return True
         return False
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from multidict import CIMultiDict
@@ -20,18 +19,19 @@ if TYPE_CHECKING:
     from client.request import SendPolicy
 
 
-@dataclass(slots=True)
 class Plan:
-    """What the caller, or a redirect, wants to be requested."""
+    """What the caller, or a redirect, wants to be requested. A call is one: no other object is made for it."""
+
+    __slots__ = ("body", "cookies", "headers", "method", "policy", "url")
 
     method: str
     url: URL
     """Without credentials."""
     policy: SendPolicy
-    headers: CIMultiDict[str] | None = None
+    headers: CIMultiDict[str] | None
     """Those that the session does not send anyway."""
-    body: Body | None = None
-    cookies: str | None = None
+    body: Body | None
+    cookies: str | None
     """Cookies of this call alone, as a Cookie header has them."""
 
     def request(self, jar: AbstractCookieJar) -> ClientRequest:
@@ -55,7 +55,7 @@ class Plan:
         headers["Authorization"] = auth.encode()
         return headers
 
-    def redirected(self, status: int, location: bytes, *, requote: bool) -> Plan:
+    def redirect(self, status: int, location: bytes, *, requote: bool) -> None:
         """Plan the request that a redirect asks for.
 
         Raises `RedirectClientError`s for where it must not lead, `ClientPayloadError` when the body cannot be sent again.
@@ -70,15 +70,11 @@ class Plan:
         if credentials is not None:
             headers = CIMultiDict() if headers is None else headers
             headers["Authorization"] = credentials.encode()
-        policy = self.policy if keeps_body else self.policy.without_body()
-        return Plan(
-            method,
-            url,
-            policy if same_origin else policy.without_headers(ORIGIN_HEADERS),
-            headers,
-            self.body if keeps_body else None,
-            self.cookies if same_origin else None,
-        )
+        self.method, self.url, self.headers = method, url, headers
+        if not keeps_body:
+            self.policy, self.body = self.policy.without_body(), None
+        if not same_origin:
+            self.policy, self.cookies = self.policy.without_headers(ORIGIN_HEADERS), None
 
 
 def split_credentials(url: URL) -> tuple[URL, BasicAuth | None]:

@@ -13,13 +13,14 @@ from yarl import URL
 from client.body import Body, BytesBody, make_body
 from client.errors import InvalidUrlClientError, NonHttpUrlClientError
 from client.options import cookie_header
-from client.plan import Plan, split_credentials
+from client.plan import split_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from client.auth import BasicAuth
-    from client.options import LooseHeaders, Params, RequestOptions
+    from client.options import LooseHeaders, RequestOptions
+    from client.plan import Plan
     from client.request import SendPolicy
 
 _METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
@@ -37,29 +38,32 @@ class Planner:
     json_serialize: Callable[[Any], str]
     schemes: frozenset[str]
 
-    def plan(self, method: str, url: str | URL, options: RequestOptions, policy: SendPolicy) -> Plan:
+    def fill(self, plan: Plan, method: str, url: str | URL, options: RequestOptions, policy: SendPolicy) -> None:
         """Plan the first request of a call.
 
         Raises `InvalidUrlClientError`, `NonHttpUrlClientError`, and `ValueError` or `TypeError` for what cannot be sent.
         """
         if method not in _METHODS:
             method = _checked_method(method)
-        target, credentials = split_credentials(self._build_url(url, options.get("params")))
+        target, credentials = self._build_url(url, options), None
+        if target.raw_user is not None or target.raw_password is not None:
+            target, credentials = split_credentials(target)
+        plan.method, plan.url, plan.policy = method, target, policy
         if not options and credentials is None and self.auth is None:
-            return Plan(method, target, policy)
+            return
         auth = options.get("auth")
         if auth is not None and credentials is not None:
             raise ValueError("give credentials in the URL or as auth, not both")
-        headers = self._headers_for(target, options.get("headers"), auth or credentials)
-        body = self._make_body(options.get("data"), options.get("json"))
-        return Plan(method, target, policy, headers, body, cookie_header(options.get("cookies")))
+        plan.headers = self._headers_for(target, options.get("headers"), auth or credentials)
+        plan.body = self._make_body(options.get("data"), options.get("json"))
+        plan.cookies = cookie_header(options.get("cookies"))
 
-    def _build_url(self, url: str | URL, params: Params | None) -> URL:
+    def _build_url(self, url: str | URL, options: RequestOptions) -> URL:
         try:
             built = URL(url)
             if self.base_url is not None:
                 built = self.base_url.join(built)
-            if params:
+            if options and (params := options.get("params")):
                 built = _with_ready_query(built, params) if isinstance(params, str) else built.extend_query(params)
         except ValueError as error:
             raise InvalidUrlClientError(url, str(error)) from error

@@ -27,6 +27,7 @@ from client.options import (
 )
 from client.planner import Planner, absolute
 from client.proxies import Proxy, always, by_scheme, first_of, telling
+from client.redirects import REDIRECT_STATUSES
 from client.request import HeaderDefaults, SendPolicy
 from client.signatures import listing
 from client.tcp_connector import TCPConnector
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from client.connector import BaseConnector
     from client.middleware import Handler, Middleware, StatusCheck
     from client.options import LooseHeaders
-    from client.plan import Plan
     from client.proxies import ProxyChoice
     from client.request import ClientRequest
     from client.response import ClientResponse
@@ -269,29 +269,35 @@ class ClientSession:
             call.max_redirects = max_redirects_of(options)
             if (wanted := options.get("raise_for_status")) is not None:
                 check = wanted
-        plan = self._planner.plan(method, url, options, settings.send_policy)
+        self._planner.fill(call, method, url, options, settings.send_policy)
         call.started_at = now = self._loop.time()
         call.deadline_at = settings.timeout.deadline_at(now, settings.timeout.total)
         if self._trace_configs:
             call.traces = self._traces(options)
-        response = await (self._watch(call, plan) if call.traces or settings.middlewares else call.run(plan))
+        if call.traces or settings.middlewares:
+            response = await self._watch(call)
+        else:
+            request = call.request(settings.jar)
+            response = await call.exchange(request)
+            if response.status in REDIRECT_STATUSES:
+                response = await call.follow(request, response, call.exchange)
         if check:
             await _check_status(response, check)
         call.response = response
         return response
 
-    async def _watch(self, call: Call, plan: Plan) -> ClientResponse:
+    async def _watch(self, call: Call) -> ClientResponse:
         """Run a call that others' code takes part in: send its signals, and hold all of it to the deadline."""
-        method, url = plan.method, plan.url
-        headers = plan.policy.defaults.headers.copy()
-        headers.update(plan.headers or ())
+        method, url = call.method, call.url
+        headers = call.policy.defaults.headers.copy()
+        headers.update(call.headers or ())
         response: ClientResponse | None = None
         if call.settings.middlewares:
             call.settings = replace(call.settings, middlewares=(self._introduce, *call.settings.middlewares))
         try:
             async with fail_at(call.deadline_at, ServerTimeoutError("the total time allowed has passed")):
                 await emit(call.traces, TraceRequestStartParams(method, url, headers))
-                response = await call.run(plan)
+                response = await call.run()
                 await emit(call.traces, TraceRequestEndParams(method, url, headers, response))
         except BaseException as error:
             if response is not None:

@@ -182,7 +182,12 @@ class StreamReader:
 
     def take_whole(self) -> bytes | None:
         """Return the whole body if it has arrived and nothing of it has been taken; else None."""
-        return self._take_all() if self._eof and self._decoder is None and not self._rest else None
+        if not self._eof or self._decoder is not None or self._rest:
+            return None
+        if len(self._pieces) == 1 and not self._content_encoding and self._error is None:
+            self._buffered = 0
+            return self._pieces.pop()
+        return self._take_all()
 
     async def read_all(self) -> bytes:
         """Return the whole body, or what is left of it. The wire is not held back meanwhile."""

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import brotli
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client.decoding import MAX_CODINGS, MAX_RATIO, Decoder, decode_whole, make_compressor, make_decoder
@@ -51,6 +51,7 @@ every_coding = pytest.mark.parametrize(("header", "encode"), ENCODERS.values(), 
 texts = st.builds(lambda unit, times: unit * times, st.binary(max_size=80), st.integers(0, 4000))
 noise = st.builds(lambda seed, size: random.Random(seed).randbytes(size), st.integers(0, 99), st.integers(0, 100_000))
 bodies = st.one_of(st.binary(max_size=200), texts, noise)
+at_leisure = settings(deadline=None)  # they are large: decoding one takes as long as a busy machine likes
 
 
 def decoder_for(header: str) -> Decoder:
@@ -75,6 +76,7 @@ def split(data: bytes, cuts: Iterable[int]) -> list[bytes]:
 
 
 @every_coding
+@at_leisure
 @given(body=bodies, cuts=st.lists(st.integers(0, 2**20), max_size=5), step=st.integers(1, 70_000))
 def test_any_body_survives_any_split(
     header: str, encode: Callable[[bytes], bytes], body: bytes, cuts: list[int], step: int
@@ -84,6 +86,7 @@ def test_any_body_survives_any_split(
 
 
 @every_coding
+@at_leisure
 @given(body=bodies)
 def test_a_whole_body_decodes_at_once(header: str, encode: Callable[[bytes], bytes], body: bytes) -> None:
     assert decode_whole(header, encode(body), UNBOUNDED) == body
@@ -307,6 +310,7 @@ def test_a_blank_body_below_the_floor_may_have_any_ratio(name: str) -> None:
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
+@at_leisure
 @given(body=bodies, cuts=st.lists(st.integers(0, 2**20), max_size=5))
 def test_a_compressor_writes_what_a_decoder_reads(coding: str, body: bytes, cuts: list[int]) -> None:
     compressor = make_compressor(coding)

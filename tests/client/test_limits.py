@@ -205,6 +205,23 @@ async def test_a_wider_distance_applies_to_the_next_start() -> None:
     assert limits.ready_at(A) > time.monotonic() + 50
 
 
+def test_a_slot_from_before_a_distance_was_set_does_not_start_for_another() -> None:
+    """Else the host could be asked again before the other's request has gone out."""
+    limits = HostLimits()
+    earlier = limits.acquire_nowait(A)
+    assert earlier
+    limits.configure(A, spacing=0.1)
+    later = limits.acquire_nowait(A)
+    assert later
+    assert not earlier.is_starting
+    earlier.started()
+    earlier.release()
+    assert later.is_starting
+    assert limits.ready_at(A) == math.inf
+    later.started()
+    assert 0.0 < limits.ready_at(A) < math.inf
+
+
 def test_on_ready_tells_when_a_host_that_had_no_instant_has_one_again() -> None:
     limits = HostLimits(limit_per_host=1)
     told: list[HostKey] = []
