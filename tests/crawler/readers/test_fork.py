@@ -82,18 +82,3 @@ def _run(folder: Path, ending: str) -> subprocess.CompletedProcess[str]:
         check=False,
         timeout=60,
     )
-
-
-def test_a_process_with_another_thread_is_not_forked() -> None:
-    program = """
-import threading
-
-from crawler.readers.fork import can_fork
-
-ending = threading.Event()
-threading.Thread(target=ending.wait).start()
-print(can_fork())
-ending.set()
-"""
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    assert ended.stdout == "False\n"

@@ -92,3 +92,21 @@ def test_signals_to_all_are_not_for_readers_from_the_very_beginning(way: str) ->
         way,
     )
     assert (ended.stdout, ended.stderr) == ("1\n", "")
+
+
+def test_a_process_with_another_thread_is_not_forked() -> None:
+    """What that thread holds, a fork would wait for in vain."""
+    ended = run(
+        """
+        import threading
+
+        before = children()
+        ending = threading.Event()
+        threading.Thread(target=ending.wait).start()
+        with Launches() as launches:
+            launches.fork(2)
+            assert children() == before
+            ending.set()
+        """
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
