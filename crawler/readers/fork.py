@@ -20,7 +20,7 @@ def can_fork() -> bool:
     does not tell, nobody knows."""
     try:
         return sum(1 for _ in Path("/proc/self/task").iterdir()) == 1
-    except OSError:  # pragma: no cover - not on Linux
+    except OSError:  # pragma: no cover  not on Linux
         return False
 
 

@@ -54,9 +54,11 @@ class Launches:
         """Begin so many as forks of this process, which have all that is loaded here; where that is not safe, none."""
         if not number:
             return
+        from crawler.loop import loop_factory
         from crawler.readers.fork import can_fork
 
         if can_fork():
+            loop_factory()  # loaded here, it need not be loaded there
             for _ in range(number):
                 self._ahead.append(_fork(self._ahead))
 
@@ -74,7 +76,7 @@ class Launches:
 
 def _fork(elders: Sequence[Launched]) -> Launched:
     """A fork of this process."""
-    from crawler.readers.duty import serve  # here, so that it need not be loaded there
+    from crawler.readers.duty import serve
     from crawler.readers.fork import Fork
 
     ours, theirs = socket.socketpair()
