@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _LENGTH = struct.Struct("<I")
 
-_GATHERING = 0.01
+_GATHERING = 0.005
 """For so many seconds after some were sent, messages of one turn of the loop wait for each other, since one system call does for
 all. What comes of a callback that takes longer is not kept waiting for the next."""
 

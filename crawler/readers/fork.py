@@ -28,7 +28,7 @@ class Fork:
     """A child that is at `work`, then ends. Of `subprocess.Popen` it has what is needed here."""
 
     def __init__(self, work: Callable[[], None]) -> None:
-        for stream in (sys.stdout, sys.stderr):
+        for stream in filter(None, (sys.stdout, sys.stderr)):
             stream.flush()  # or the child would write it once more
         gc.freeze()  # to look at what is shared would be to copy it
         self._ended = threading.Lock()
