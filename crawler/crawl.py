@@ -143,7 +143,8 @@ class Crawl:
     async def run(self) -> Report:
         """Crawl until nothing is left, or `stop`, or a limit. Raises the errors of crawler/errors.py."""
         try:
-            with self._launches or Launches(number_of_readers(self._settings)) as launches:
+            with self._launches or Launches() as launches:
+                launches.see_to(number_of_readers(self._settings))
                 return await self._run(launches)
         except BaseExceptionGroup as group:
             if known := group.subgroup(CrawlError):

@@ -20,11 +20,12 @@ def run_loop(work: Coroutine[Any, Any, Result]) -> Result:
     """What `work` returns, run in an event loop of its own, the fastest there is."""
     gc.freeze()  # what was imported stays: it need not be looked at again
     gc.set_threshold(_COLLECT_EVERY)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(work)
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """What makes the fastest loop there is, loaded; None if that is asyncio's own."""
     try:
         import uvloop
     except ImportError:

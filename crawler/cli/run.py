@@ -54,31 +54,33 @@ def run(
     page is then visited. When the crawl file exists, the crawl goes on from there, exactly where it was.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until it crawls, to stop is to leave
-    from crawler.loader import crawl_name, load
     from crawler.readers.launch import Launches, number_of_readers
 
-    _log_to_stderr(log_level)
-    spider = load(target, arguments)
-    settings = settings_of(overrides, options, spider=spider)
-    path = Path(state or f"{crawl_name(target, spider)}.crawl").expanduser()
-    before = _check_state(path, fresh=fresh, yes=yes)
-    exports = _exports(outputs, path, as_json=as_json)
-    launches = Launches(number_of_readers(settings))  # while they begin, so do we
+    with Launches() as launches:
+        launches.fork(number_of_readers(settings_of(overrides, options)))  # before the spider: each loads its own
+        from crawler.loader import crawl_name, load
 
-    from crawler.cli.running import attend, conclude, figures
-    from crawler.crawl import Crawl
-    from crawler.loop import run_loop
-    from crawler.source import Source
-    from crawler.terminal import can_draw
+        _log_to_stderr(log_level)
+        spider = load(target, arguments)
+        settings = settings_of(overrides, options, spider=spider)
+        path = Path(state or f"{crawl_name(target, spider)}.crawl").expanduser()
+        before = _check_state(path, fresh=fresh, yes=yes)
+        exports = _exports(outputs, path, as_json=as_json)
+        launches.see_to(number_of_readers(settings))  # while they begin, so do we
 
-    if before and not quiet:
-        say(
-            f"going on with {path}: {before.urls.done:,} pages done, {before.urls.queued + before.urls.leased:,} waiting"
-        )
-    live = can_draw(sys.stderr) and not ("-" in outputs and sys.stdout.isatty())
-    source = Source(target, arguments)
-    crawl = Crawl(spider, settings, state=path, exports=exports, fresh=fresh, source=source, launches=launches)
-    report = run_loop(attend(crawl, show=not quiet, live=live))
+        from crawler.cli.running import attend, conclude, figures
+        from crawler.crawl import Crawl
+        from crawler.loop import run_loop
+        from crawler.source import Source
+        from crawler.terminal import can_draw
+
+        if before and not quiet:
+            done, waiting = before.urls.done, before.urls.queued + before.urls.leased
+            say(f"going on with {path}: {done:,} pages done, {waiting:,} waiting")
+        live = can_draw(sys.stderr) and not ("-" in outputs and sys.stdout.isatty())
+        source = Source(target, arguments)
+        crawl = Crawl(spider, settings, state=path, exports=exports, fresh=fresh, source=source, launches=launches)
+        report = run_loop(attend(crawl, show=not quiet, live=live))
     code = conclude(report, path, before=before, quiet=quiet)
     if as_json:
         click.echo(figures(report, path, code))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import time
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LENGTH = struct.Struct("<I")
+
+_GATHERING = 0.005
+"""For so many seconds after some were sent, messages of one turn of the loop wait for each other, since one system call does for
+all. What comes of a callback that takes longer is not kept waiting for the next."""
 
 
 class Channel(asyncio.Protocol):
@@ -20,6 +25,8 @@ class Channel(asyncio.Protocol):
     def __init__(self, hear: Callable[[memoryview], None]) -> None:
         self._hear = hear
         self._pending = bytearray()
+        self._outgoing: list[bytes] = []
+        self._due_at = 0.0
         self._transport: asyncio.WriteTransport | None = None
         self.ended = asyncio.Event()
 
@@ -31,12 +38,22 @@ class Channel(asyncio.Protocol):
         return channel
 
     def send(self, message: bytes) -> None:
-        """Send a message, now or when the other end has room; to one that has gone, nothing is sent."""
-        if self._transport and not self._transport.is_closing():
-            self._transport.writelines((_LENGTH.pack(len(message)), message))
+        """Send a message; to an end that has gone, nothing is sent."""
+        if not self._outgoing:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._outgoing += (_LENGTH.pack(len(message)), message)
+        if time.monotonic() >= self._due_at:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._transport and self._outgoing and not self._transport.is_closing():
+            self._transport.writelines(self._outgoing)
+        self._outgoing = []
+        self._due_at = time.monotonic() + _GATHERING
 
     def close(self) -> None:
         """Hear nothing more, and end when everything is sent."""
+        self._flush()
         if self._transport:
             self._transport.close()
 

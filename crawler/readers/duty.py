@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import select
-import signal
 import socket
 import sys
 import threading
@@ -20,14 +19,13 @@ from crawler.loop import run_loop
 from crawler.readers import messages
 from crawler.readers.channel import Channel
 from crawler.readers.hands import Hands
-from crawler.readers.launch import OWNED_SIGNALS
 from crawler.readers.messages import FailureTask, Farewell, Hello, PageTask, Ready, Trouble, VisitTask
+from crawler.readers.signals import heed_none
 from crawler.source import load_encoded
 from crawler.spider import faults_of_the_spider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-    from types import FrameType
 
     from crawler.readers.messages import Task
     from crawler.spider import Spider
@@ -40,18 +38,12 @@ _PAUSE_EVERY = 0.001
 
 def serve(fd: int) -> None:
     """Be the reader at the other end of the socket `fd`, until told to leave."""
-    for number in OWNED_SIGNALS:
-        signal.signal(number, _heedless)  # not SIG_IGN, which programs that a spider starts would inherit
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, OWNED_SIGNALS)
+    heed_none()
     channel = socket.socket(fileno=fd)
     channel.set_inheritable(False)
     os.register_at_fork(after_in_child=lambda: _let_go(fd))
     threading.Thread(target=_leave_with_the_crawl, args=(fd,), daemon=True).start()
     run_loop(_live(channel))
-
-
-def _heedless(_number: int, _frame: FrameType | None) -> None:
-    """What a signal means, the crawl's process decides."""
 
 
 def _let_go(fd: int) -> None:

@@ -1,22 +1,20 @@
-"""Starting reader processes: soon, for an interpreter takes a while to be of use, and so that none outlives its crawl."""
+"""Starting reader processes: soon, so that they are ready when the crawl is, and so that none outlives it."""
 
 from __future__ import annotations
 
-import signal
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from crawler.readers.signals import held_back
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
     from types import TracebackType
 
+    from crawler.readers.fork import Fork
     from crawler.settings import Settings
-
-OWNED_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""Sent to a whole group of processes by a terminal or a service manager. What they mean, the crawl's process decides alone."""
 
 
 def number_of_readers(settings: Settings) -> int:
@@ -27,23 +25,22 @@ def number_of_readers(settings: Settings) -> int:
 class Launched(NamedTuple):
     """A new process, and our end of the socket to it. When that is closed, it ends by itself."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Fork
     socket: socket.socket
 
     def kill(self) -> None:
         """End it, if it has not ended."""
         self.socket.close()
-        if self.process.poll() is None:
-            self.process.kill()
+        self.process.kill()
         self.process.wait()
 
 
 class Launches:
-    """So many processes begun ahead of need, and further ones whenever they are needed. What nobody has taken is gone at the end
+    """Processes that are begun ahead of need, and further ones whenever they are needed. What nobody has taken is gone at the end
     of the `with` block."""
 
-    def __init__(self, ahead: int) -> None:
-        self._ahead = [_launch() for _ in range(ahead)]
+    def __init__(self) -> None:
+        self._ahead: list[Launched] = []
 
     def __enter__(self) -> Self:
         return self
@@ -51,12 +48,46 @@ class Launches:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        while self._ahead:
+        self.see_to(0)
+
+    def fork(self, number: int) -> None:
+        """Begin so many as forks of this process, which have all that is loaded here; where that is not safe, none."""
+        if not number:
+            return
+        from crawler.loop import loop_factory
+        from crawler.readers.fork import can_fork
+
+        if can_fork():
+            loop_factory()  # loaded here, it need not be loaded there
+            for _ in range(number):
+                self._ahead.append(_fork(self._ahead))
+
+    def see_to(self, number: int) -> None:
+        """Have so many ahead of need, no more and no fewer."""
+        while len(self._ahead) > number:
             self._ahead.pop().kill()
+        while len(self._ahead) < number:
+            self._ahead.append(_launch())
 
     def take(self) -> Launched:
         """One to own."""
         return self._ahead.pop() if self._ahead else _launch()
+
+
+def _fork(elders: Sequence[Launched]) -> Launched:
+    """A fork of this process."""
+    from crawler.readers.duty import serve
+    from crawler.readers.fork import Fork
+
+    ours, theirs = socket.socketpair()
+
+    def be_a_reader() -> None:
+        for end in (ours, *(elder.socket for elder in elders)):
+            end.close()  # how could they know that the crawl's process has gone, if this one kept them
+        serve(theirs.detach())
+
+    with theirs, held_back():
+        return Launched(Fork(be_a_reader), ours)
 
 
 def _launch() -> Launched:
@@ -64,15 +95,6 @@ def _launch() -> Launched:
     told to."""
     ours, theirs = socket.socketpair()
     command = [sys.executable, "-P", "-m", "crawler.readers", str(theirs.fileno())]
-    with theirs, _held_back(OWNED_SIGNALS):  # the process begins with what is held back here, and so never dies of it
+    with theirs, held_back():
         process = subprocess.Popen(command, pass_fds=[theirs.fileno()])  # noqa: S603 - our own code in our own interpreter
     return Launched(process, ours)
-
-
-@contextmanager
-def _held_back(signals: tuple[signal.Signals, ...]) -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

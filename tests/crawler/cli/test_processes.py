@@ -119,6 +119,47 @@ async def test_no_reader_outlives_the_crawl_not_even_one_that_never_returns(
         assert (status["state"], status["urls"]["leased"]) == ("paused", 1), "the page is not lost"
 
 
+FREE = """
+    from crawler import Spider
+
+    class Free(Spider):
+        settings = {"processes": 2}
+
+        def parse(self, page):
+            yield page.follow_all()
+"""
+
+
+@pytest.mark.parametrize(("options", "number"), [(("--processes", "3"), 3), ((), 2), (("-s", "processes=1"), 0)])
+async def test_readers_are_there_whoever_asks_for_them(
+    command: Command, tmp_path: Path, options: tuple[str, ...], number: int
+) -> None:
+    """The command line is known before the spider is, and has the last word."""
+    (tmp_path / "free.py").write_text(dedent(FREE))
+    gate = Gate()
+    async with serve(gate) as site:
+        process = command.start("run", "free.py", "-a", f"start_urls={site.url}/", "--no-robots", "--quiet", *options)
+        await gate.is_asked.wait()
+        assert len(readers_of(process)) == number
+        gate.may_answer.set()
+        assert (await ended(process)).code == 0
+    assert len(site.paths) == 11
+
+
+async def test_a_spider_may_do_with_fewer_processes_than_its_surroundings_name(
+    command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "free.py").write_text(dedent(FREE).replace("2", "1"))
+    (tmp_path / "pyproject.toml").write_text("[tool.crawl]\nprocesses = 3\n")
+    gate = Gate()
+    async with serve(gate) as site:
+        process = command.start("run", "free.py", "-a", f"start_urls={site.url}/", "--no-robots", "--quiet")
+        await gate.is_asked.wait()
+        assert not readers_of(process)
+        gate.may_answer.set()
+        assert (await ended(process)).code == 0
+
+
 async def test_a_reader_that_is_killed_is_replaced(command: Command, tmp_path: Path) -> None:
     gate = Gate()
     async with serve(gate) as site:

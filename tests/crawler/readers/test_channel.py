@@ -52,3 +52,17 @@ async def test_what_was_sent_before_the_end_is_heard() -> None:
         await other.ended.wait()
     assert heard == [1_000_000] * 10
     other.send(b"into the void")
+
+
+async def test_the_first_message_is_sent_at_once_and_those_of_one_turn_together() -> None:
+    """What comes of a page is not kept waiting for a callback that blocks the loop."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        channel = await Channel.over(ours, lambda _: None)
+        channel.send(b"first")
+        assert theirs.recv(100) == wire([b"first"])
+        for message in (b"second", b"third"):
+            channel.send(message)
+        channel.close()
+        await channel.ended.wait()
+        assert theirs.recv(100) == wire([b"second", b"third"])
