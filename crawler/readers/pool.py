@@ -218,27 +218,32 @@ class Readers(Reader):
         return job.result
 
     def _deal(self) -> None:
-        """Give what waits to those who have room, in order."""
+        """Give what waits to those who have room, in order. Only requests that wait for a connection let others pass."""
+        left: deque[_Job] = deque()
         while self._waiting:
-            job = self._waiting[0]
-            if not job.result.done():
-                place = self._place_for(job)
-                if place is None:
-                    return
+            job = self._waiting.popleft()
+            if job.result.done():
+                continue
+            if place := self._place_for(job):
                 place.give(job)
-            self._waiting.popleft()
+                continue
+            left.append(job)
+            if job.is_suspect or not job.slot:
+                break
+        left.extend(self._waiting)
+        self._waiting = left
 
     def _place_for(self, job: _Job) -> _Place | None:
-        """Of those who have room, and may have another connection to the host, the one that has least to do."""
+        """Of those who have room, and may have another connection to the host, the one that has least to do. Who has no share
+        in a host's connections never asks it, or one that is kept would be one too many."""
         free = [place for place in self._places if place.has_room(job)]
         if slot := job.slot:
             shares = shares_of(slot.host, slot.limit_per_host, len(self._places))
-            within = [
+            free = [
                 place
                 for place, share in zip(self._places, shares, strict=True)
                 if place.asking[slot.host] < share and place in free
             ]
-            free = within or free  # those who may have one more are dead, or busy with what is suspect
         return min(free, key=lambda place: place.weight, default=None)
 
     # ------------------------------------------------------------------ processes
