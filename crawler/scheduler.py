@@ -102,7 +102,7 @@ class Scheduler:
     @property
     def _has_run_dry(self) -> bool:
         """Whether there is nothing but links of which the frontier has to find out whether they are new."""
-        return self._frontier.is_undecided and not (self._given or self._window.has_work)
+        return not (self._given or self._window.has_work) and self._frontier.is_undecided
 
     def queued(self, key: HostKey, not_before: float) -> None:
         """One more request of this host waits in the frontier, not due before `not_before` by the frontier's clock."""

@@ -43,6 +43,8 @@ _DONE = Fetched(status=200, final_url="", content_type="", size=0, elapsed=0.0, 
 class MemoryFrontier:
     """As much of a frontier as the scheduler sees."""
 
+    is_undecided = False
+
     def __init__(self, hosts: int) -> None:
         self._names = [_name(host) for host in range(hosts)]
         self._numbers = {name: number for number, name in enumerate(self._names)}
