@@ -16,7 +16,7 @@ from warnings import warn
 
 from client.connection import Connection, ConnectionKey
 from client.deprecation import deprecated
-from client.errors import ClientConnectionError, ConnectionTimeoutError, ServerTimeoutError
+from client.errors import ClientConnectionError, ConnectionTimeoutError, ServerDisconnectedError, ServerTimeoutError
 from client.http1 import Http1Protocol
 from client.limits import HostLimits
 from client.pool import IdlePool
@@ -233,6 +233,7 @@ class BaseConnector(ABC):
             if self._is_closed:
                 raise ClientConnectionError("the connector was closed while it was connecting")
             await emit(traces, TraceConnectionCreateEndParams())
+            await _hear_out(protocol)
         except BaseException:
             connection.close()
             raise
@@ -298,6 +299,16 @@ class BaseConnector(ABC):
             warn(f"unclosed connector {self!r}", ResourceWarning, stacklevel=2, source=self)
             if not self._loop.is_closed():
                 self.close()
+
+
+async def _hear_out(protocol: Http1Protocol) -> None:
+    """Have what a new connection has received read before a request is written: that answers nothing, or each answer would be
+    taken for that of the next request (RFC 9112 §9.2). Raises `ServerDisconnectedError` when there was something, or the end.
+    """
+    for _ in range(2):  # asyncio resumes tasks before it reads: only the second turn comes after
+        await asyncio.sleep(0)
+    if not protocol.is_idle:
+        raise ServerDisconnectedError("the server spoke, or closed the connection, before it was asked")
 
 
 def _lend_none(_connector: BaseConnector, _req: ClientRequest) -> None:

@@ -3,6 +3,13 @@
 Servers write this header in every way that some browser has ever let pass, so reading never fails: it returns what can
 be made out. Lenient where browsers are: spaces in unquoted values, unclosed quotes, empty parameters, no disposition
 type. Of several parameters of one name the first counts.
+
+``form-data`` is written in two ways, and nothing says which was taken. Browsers leave a backslash as it is, and escape ``"``,
+CR and LF alone, as ``%22``, ``%0D`` and ``%0A`` (WHATWG HTML, "multipart/form-data encoding algorithm"; RFC 7578 §2 allows it).
+Others write quoted-strings (RFC 9110 §5.6.4). What a browser may have written is read as a browser means it (WHATWG Fetch,
+"multipart/form-data parser"): ``filename="C:\\dir\\"`` is a whole value. All else is read as quoted-strings, and so is every
+header with an escaped quote in it. What is written here is thus read as it was, but for a literal ``%22``, ``%0D`` or ``%0A``,
+and for backslashes where quoted-strings were asked for and no value holds a quote: those are read doubled.
 """
 
 import re
@@ -17,6 +24,9 @@ _DELIMITER: Final = re.compile(r"([=;])[ \t]*")
 _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)  # quoted-string, §5.6.4
 _QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
 _CONTINUATION: Final = re.compile(r"(.+)\*[0-9]+\*?")
+_BROWSERS: Final = re.compile(r'(?:[ \t]*+[^\s"=;\\]++=(?:"[^"]*+"|[^\s";\\]*+)[ \t]*+(?:;|\Z))++')
+"""All parameters as browsers write them, or unquoted. No escaped quote fits in: it could end a value but begin none."""
+_PERCENT_ESCAPE: Final = re.compile("%(22|0D|0A)")
 
 _EXT_CHARSETS: Final = {"utf-8": "utf-8", "iso-8859-1": "latin-1", "us-ascii": "ascii", "windows-1252": "cp1252"}
 """RFC 8187 §3.2.1 knows UTF-8 alone; its predecessors had the second one; the others are seen."""
@@ -39,6 +49,9 @@ def parse_content_disposition(header: str | None) -> tuple[str | None, dict[str,
     if not kind or not _TOKEN.fullmatch(kind):
         kind = None
         rest = header if "=" in first else rest
+    is_browsers = kind == "form-data" and _BROWSERS.fullmatch(rest) is not None
+    if is_browsers:
+        rest = rest.replace("\\", "\\\\")  # as a quoted-string has it
     for name, value in split_parameters(rest):
         if not _TOKEN.fullmatch(name) or name in parameters:
             continue
@@ -47,7 +60,7 @@ def parse_content_disposition(header: str | None) -> tuple[str | None, dict[str,
             if decoded is not None:
                 parameters[name] = decoded
         else:
-            parameters[name] = _readable(value)
+            parameters[name] = _readable(_PERCENT_ESCAPE.sub(_unescape, value) if is_browsers else value)
     return kind, parameters
 
 
@@ -110,6 +123,10 @@ def split_parameters(text: str) -> Iterator[tuple[str, str]]:
         else:
             start, at = at, _after_semicolon(text, at)
             yield name, text[start:at].strip(" \t;").removeprefix('"')
+
+
+def _unescape(escape: re.Match[str]) -> str:
+    return chr(int(escape[1], 16))
 
 
 def _after_semicolon(text: str, start: int) -> int:

@@ -41,7 +41,7 @@ class Part:
 
     @property
     def filename(self) -> str | None:
-        """The file name in Content-Disposition, as it will be sent."""
+        """The file name in Content-Disposition, as it will be read."""
         return parse_content_disposition(self.headers.get("Content-Disposition"))[1].get("filename")
 
     @property

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -22,10 +26,13 @@ from client import (
     ServerTimeoutError,
     SocketTimeoutError,
     TCPConnector,
+    TraceConfig,
 )
 from tests.client.peer import repeating, saying, until
 
 if TYPE_CHECKING:
+    import trustme
+
     from tests.client.conftest import Serve
     from tests.client.peer import Peer
 
@@ -342,6 +349,54 @@ async def test_bytes_on_an_idle_connection_close_it(
         sent.clear()
         await until(lambda: not any(protocol.is_idle for protocol in connector._idle._by_age))
     assert server.connections == 2
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "tls"])
+async def test_what_a_server_says_before_it_is_asked_answers_nothing(
+    is_tls: bool, server_tls: ssl.SSLContext, authority: trustme.CA
+) -> None:
+    """Taken for the answer to the first request, it would have that one's answer taken for the next one's, and so on."""
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    trace = TraceConfig()
+    with ExitStack() as open_, socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as thread:
+
+        def accept() -> socket.socket:
+            connection, _ = listening.accept()
+            connection.settimeout(10)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return server_tls.wrap_socket(connection, server_side=True) if is_tls else connection
+
+        def speak_first() -> socket.socket:
+            connection = accept()
+            connection.sendall(OK + b"Content-Length: 7\r\n\r\nunasked")
+            return connection
+
+        async def have_it_arrive(*_: object) -> None:
+            if not is_asked_first:
+                open_.enter_context(accepting.result(10))  # the event loop stands still: it reads nothing meanwhile
+
+        def answer() -> None:
+            with accept() as connection:
+                for _ in range(2):
+                    assert connection.recv(4096).startswith(b"GET")
+                    connection.sendall(OK + b"Content-Length: 5\r\n\r\nasked")
+
+        is_asked_first = False
+        accepting = thread.submit(speak_first)
+        trace.on_connection_create_end.append(have_it_arrive)
+        url = f"{'https' if is_tls else 'http'}://127.0.0.1:{listening.getsockname()[1]}/"
+        async with ClientSession(connector=TCPConnector(ssl=trusting), trace_configs=[trace]) as session:
+            with pytest.raises(ServerDisconnectedError, match="spoke"):
+                await session.get(url)
+            assert session.connector is not None
+            assert (session.connector.idle_count, session.connector.in_use_count) == (0, 0)
+            is_asked_first = True
+            answering = thread.submit(answer)
+            for _ in range(2):
+                async with session.get(url) as response:
+                    assert await response.read() == b"asked"
+            answering.result(10)
 
 
 async def test_headers_are_read_as_sent(serve: Serve, session: ClientSession) -> None:
