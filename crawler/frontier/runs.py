@@ -136,10 +136,11 @@ class Runs:
     def pend(self) -> bool:
         """Something was taken in; whether so much came that more must wait for `tend`."""
         sieve = self._sieve
-        if not sieve.asks and not sieve.is_full:
+        is_much = sieve.asks_enough or sieve.is_full
+        if not (sieve.asks or is_much):
             return False
         self._has_work.set()
-        if sieve.asks_enough or sieve.is_full:
+        if is_much:
             self._has_much.set()
         return sieve.is_overdue
 
@@ -163,7 +164,7 @@ class Runs:
                     upto = self._intake.next_request - 1
                     await self._commits.commit()  # all that leaves is in the file by then, or was before
                     await self._write_run(upto)
-            if self.is_undecided and (sifts or self._sieve.asks_enough):
+            if self._sieve.asks_enough or (sifts and self.is_undecided):
                 begin = time.monotonic()
                 await self._sift()
                 self._patience = max(_PATIENCE_SECONDS, 100 * (time.monotonic() - begin))
@@ -200,7 +201,7 @@ class Runs:
             asked = self._sieve.begin_sifting()
             upto = self._intake.next_offer - 1
             await self._commits.commit()  # all that is asked about is in the file by then
-        new = await self._not_in_runs(asked)
+        new = await self._not_in_runs(asked) if any(asked) else set()
         offers = [offer async for offer in self._offers(upto, new.__contains__)] if new else []
         async with self._file.turn:
             self._intake.take_offers(offers, upto)

@@ -42,6 +42,7 @@ class Sieve:
         """How many marks are known that are in no run."""
         self.asks = 0
         """Of how many marks it has yet to be found out whether they were seen, those that are being sifted not counted."""
+        self._learned = 0
         self._table = Table()
         self._recent, self._leaving = _RECENT
         self._asked, self._sifted = _ASKED_ABOUT
@@ -53,8 +54,8 @@ class Sieve:
 
     @property
     def asks_enough(self) -> bool:
-        """Whether it is time to sift."""
-        return self.asks >= self.capacity // _ASKED
+        """Whether it is time to sift: so much is asked about, or was learned and is to be forgotten."""
+        return self.asks + self._learned >= self.capacity // _ASKED
 
     @property
     def is_overdue(self) -> bool:
@@ -96,6 +97,7 @@ class Sieve:
     def learn(self, mark: array[int]) -> None:
         """A mark is in the runs."""
         self._table.put(mark, 0, self._sifted)
+        self._learned += 1
 
     # ------------------------------------------------------------------ for the runs
 
@@ -132,5 +134,5 @@ class Sieve:
         led once they lead again."""
         self._table.drop(self._sifted)
         self._asked, self._sifted = self._sifted, self._asked
-        self.asks = 0
+        self.asks = self._learned = 0
         return [self._table.part(number, self._sifted) for number in range(PARTS)]

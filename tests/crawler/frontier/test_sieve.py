@@ -159,6 +159,20 @@ async def test_where_a_redirect_leads_is_looked_up_at_once(path: Path) -> None:
     assert len(requested(path)) == 3 * FEW
 
 
+async def test_what_was_looked_up_is_forgotten_after_a_while(path: Path) -> None:
+    """However many redirects lead to what is known."""
+    await grown(path, 4 * FEW)
+    async with opened(path) as frontier:
+        sieve = frontier.intake.sieve
+        leases = await frontier.lease([HOST], 2 * FEW)
+        for number, lease in enumerate(leases):
+            target = url(2 * FEW + number)
+            await frontier.settle(Settlement(lease=lease, outcome=Redirected(status=301, url=target, method="GET")))
+            await frontier._runs.tend()
+            assert sum(len(sieve._table.part(part, sieve._sifted)) for part in range(256)) // 2 <= FEW // 4
+        assert frontier.counts.skipped == 2 * FEW
+
+
 async def test_a_target_that_was_refused_can_be_found_again(path: Path) -> None:
     """A redirect may not lead there for its depth, say; a link may."""
     await grown(path, 3 * FEW)
