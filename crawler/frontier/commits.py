@@ -78,12 +78,12 @@ class GroupCommit:
         parameters = batch.parameters(self._intake.counts, self._now())
         self._pending.clear()
         self._full.clear()
-        await _to_the_end(self._write(batch, parameters))
+        await to_the_end(self._write(batch, parameters))
 
     async def _write(self, batch: Batch, parameters: Sequence[Any]) -> None:
         if batch.robots:  # they go first: cut off before the rest is committed, they do no harm
             kept = [(origin, *fetched) for origin, fetched in batch.robots.items()]
-            await self._file.write_rows(("INSERT OR REPLACE INTO robots VALUES (?, ?, ?)", kept))
+            await self._file.write_rows("INSERT OR REPLACE INTO robots VALUES (?, ?, ?)", kept)
         await self._file.write(_COMMIT, (*parameters, *await self._packed(batch.bodies)))
         if batch.items and self.on_items:
             await self.on_items(batch.items[0][0], [data for _, _, data in batch.items])
@@ -103,7 +103,7 @@ class GroupCommit:
         # has its limit.
         large = [(pack.places[0][0], pack.data) for pack in found if pack.size > PACK_BYTES]
         if large:
-            await self._file.write_rows(("INSERT INTO body (digest, data) VALUES (?, ?)", large))
+            await self._file.write_rows("INSERT INTO body (digest, data) VALUES (?, ?)", large)
         columns, self._intake.next_pack = _columns(
             [pack for pack in found if pack.size <= PACK_BYTES], self._intake.next_pack
         )
@@ -131,7 +131,7 @@ def _text(rows: Sequence[Row | str]) -> str:
     return msgspec.json.encode(rows).decode()
 
 
-async def _to_the_end(work: Coroutine[None, None, None]) -> None:
+async def to_the_end(work: Coroutine[None, None, None]) -> None:
     """Carry something out that must not be left half done: who is cancelled meanwhile, leaves when it is over."""
     task = asyncio.ensure_future(work)
     try:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from crawler.errors import CrawlError, StorageError
 from crawler.frontier.integrity import damaged, is_damage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import aiosqlite
@@ -72,13 +72,22 @@ class CrawlFile:
                 return list(await self._db.execute_fetchall(sql, parameters))  # type: ignore[arg-type]
         raise AssertionError("unreachable: the last attempt raises")
 
-    async def write_rows(self, *statements: tuple[str, Iterable[Sequence[Any]]]) -> None:
-        """Carry statements out, each for all of its rows, in one transaction."""
+    async def write_rows(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Carry a statement out for each row, in one transaction."""
+        async with self.transaction():
+            await self.write_each(sql, rows)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """What is written within is one transaction. It must not be cancelled: it would be left open, and half of it kept."""
         await self.write("BEGIN IMMEDIATE")
+        yield
+        await self.write("COMMIT")
+
+    async def write_each(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Carry a statement out for each row."""
         with self.translated():
-            for sql, rows in statements:
-                await self._db.executemany(sql, rows)
-            await self._db.execute("COMMIT")
+            await self._db.executemany(sql, rows)
 
     async def run_script(self, sql: str) -> None:
         """Carry out several statements."""

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from crawler.frontier.commits import to_the_end
 from crawler.frontier.marks import BLOCK_BYTES, PARTS, bytes_of, strike_out, words_of
 from crawler.frontier.rows import Offer, method_and_body
 from crawler.web.urls import fingerprint, fingerprints
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from crawler.frontier.commits import GroupCommit
     from crawler.frontier.file import CrawlFile
@@ -43,6 +44,7 @@ WHERE passed.url IS NOT NULL AND json_extract(request.extra, '$.method') IS NULL
 """Where redirects led. Behind a request that was no GET nothing says with which method they were followed: rather fetch
 such a URL twice than never."""
 
+_PARTS = "SELECT id, marks FROM seen WHERE id BETWEEN ? AND ?"
 _SOME_PARTS = "SELECT marks FROM json_each(?) AS wanted CROSS JOIN seen ON seen.id = wanted.value"
 
 _OFFERS = "SELECT id, depth, found_on, alone, extra, urls FROM offered WHERE id BETWEEN ? AND ? ORDER BY id"
@@ -52,8 +54,8 @@ SELECT request.id, coalesce(result.final_url, request.url) FROM json_each(?) AS 
 CROSS JOIN request ON request.id = wanted.value LEFT JOIN result ON result.request = request.id"""
 
 _ROWS_AT_ONCE = 20_000
-_PARTS_AT_ONCE = 32
-"""Two megabytes of a run with a million marks."""
+_PARTS_AT_ONCE = 16
+"""A megabyte of a run with a million marks."""
 _OFFERS_AT_ONCE = 200
 
 _WORTH_KEEPING = 250_000
@@ -159,26 +161,31 @@ class Runs:
             self._has_work.clear()
             self._has_much.clear()
             if self._sieve.is_full:
-                async with self._file.turn:
-                    self._sieve.begin_leaving()
-                    upto = self._intake.next_request - 1
-                    await self._commits.commit()  # all that leaves is in the file by then, or was before
-                    await self._write_run(upto)
+                await to_the_end(self._write_what_is_recent())
             if self._sieve.asks_enough or (sifts and self.is_undecided):
                 begin = time.monotonic()
                 await self._sift()
                 self._patience = max(_PATIENCE_SECONDS, 100 * (time.monotonic() - begin))
             self.pend()
 
+    async def _write_what_is_recent(self) -> None:
+        async with self._file.turn:
+            self._sieve.begin_leaving()
+            upto = self._intake.next_request - 1
+            await self._commits.commit()  # all that leaves is in the file by then, or was before
+            await self._write_run(upto)
+
     async def _write_run(self, upto: int) -> None:
         """Write what leaves memory as a run. The requests up to `upto` are in the file; whoever else writes has to wait."""
-        parts: list[tuple[int, bytes, int]] = []
-        for number in range(PARTS):
-            parts.append((self._runs * PARTS + number, bytes_of(self._sieve.leaving(number)), upto))
-            await asyncio.sleep(0)  # it takes a tenth of a second in all
-        bits, width = self._sieve.bits, len(self._sieve.bits) // PARTS
-        sketch = ((number, bytes(bits[number * width : (number + 1) * width])) for number in range(PARTS))
-        await self._file.write_rows((_PUT_PART, parts), (_PUT_BITS, sketch))
+        first = self._runs * PARTS
+        async with self._file.transaction():
+            for some in _portions():
+                parts = [(first + number, bytes_of(self._sieve.leaving(number)), upto) for number in some]
+                await self._file.write_each(_PUT_PART, parts)
+            bits, width = self._sieve.bits, len(self._sieve.bits) // PARTS
+            for some in _portions():
+                sketch = [(number, bytes(bits[number * width : (number + 1) * width])) for number in some]
+                await self._file.write_each(_PUT_BITS, sketch)
         self._sieve.end_leaving()
         self._runs += 1
         self._upto = upto
@@ -211,9 +218,7 @@ class Runs:
         """Those marks, given by their first bytes, that are in none of the runs."""
         found = [bytearray(len(part) // 2) for part in asked]
         for first in range(0, self._runs * PARTS, _PARTS_AT_ONCE):
-            rows = await self._file.read(
-                "SELECT id, marks FROM seen WHERE id BETWEEN ? AND ?", (first, first + _PARTS_AT_ONCE - 1)
-            )
+            rows = await self._file.read(_PARTS, (first, first + _PARTS_AT_ONCE - 1))
             for number, marks in rows:
                 strike_out(asked[number % PARTS], found[number % PARTS], words_of(marks))
         return {
@@ -231,6 +236,11 @@ class Runs:
             pages: dict[int | None, str] = dict(await self._file.read(_PAGES, (_numbers(some),)))
             for offer in some:
                 yield offer._replace(page=pages.get(offer.found_on))
+
+
+def _portions() -> Iterator[range]:
+    """The parts of a run, a few at a time."""
+    return (range(first, first + _PARTS_AT_ONCE) for first in range(0, PARTS, _PARTS_AT_ONCE))
 
 
 def _offer(row: tuple[int, int, int | None, int, str | None, str], takes: Callable[[bytes], bool]) -> Offer:

@@ -20,8 +20,8 @@ from crawler.frontier.marks import PARTS, Table, note, sort_out
 if TYPE_CHECKING:
     from array import array
 
-_FILTER_BYTES_A_MARK = 32
-"""Of `capacity`: enough for twenty times as many marks before one in a hundred new links is doubtful, too."""
+_FILTER_BYTES_A_MARK = 16
+"""Of `capacity`: enough for ten times as many marks before one in a hundred new links is doubtful, too."""
 
 _ASKED = 4
 """A sifting is due when a fourth of `capacity` is asked about."""

@@ -239,7 +239,27 @@ async def test_what_comes_while_a_run_is_written_is_not_lost_with_the_process(pa
     frontier._lock.release()
     assert ask(path, "SELECT count(*) FROM seen") == [(256,)]
     async with opened(path) as frontier:
-        assert await frontier.add([Links([url(1000)])]) == 1
+        await frontier.add([Links([url(1000)])])
+    assert requested(path).count(url(1000)) == 1
+
+
+@pytest.mark.parametrize("milliseconds", [0, 1, 2, 3, 5, 8, 13, 21, 34])
+async def test_a_crawl_that_is_ended_while_a_run_is_written_knows_all_of_it(path: Path, milliseconds: int) -> None:
+    """Cut short as by a second Ctrl-C: what tends the runs is cancelled, and the file is closed."""
+    async with opened(path) as frontier:
+        await frontier.add([Links([url(n) for n in range(FEW - 1)])])
+        (lease,) = await frontier.lease([HOST], 1)
+        await frontier.settle(
+            Settlement(lease=lease, outcome=fetched(lease), found=[Links([url(n) for n in range(FEW, 80)])])
+        )
+        tending = asyncio.create_task(frontier._runs.tend())
+        await asyncio.wait([tending], timeout=milliseconds / 1000)
+        tending.cancel()
+        await asyncio.wait([tending])
+    async with opened(path) as frontier:
+        await frontier.add([Links([url(n) for n in range(80)])])
+        await frontier.decide()
+    assert sorted(requested(path)) == sorted(url(n) for n in range(80))
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 5, 8])
