@@ -7,6 +7,7 @@ ordered again: every request is where it was, or where it was to go.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -54,7 +55,8 @@ SELECT request, host, rank, attempts, hop FROM (
 WHERE place <= room LIMIT :limit"""
 
 _OF_FAILED = """
-SELECT result.request, request.url, request.extra, result.final_url, result.redirects, result.size
+SELECT result.request, request.url, request.extra, result.final_url, result.redirects, result.size, result.fetched_at,
+       result.detail
 FROM result JOIN request ON request.id = result.request
 WHERE result.state = 'failed' AND (:host IS NULL OR request.host = :host)
 AND (:takes_any OR result.status IN (SELECT value FROM json_each(:statuses))
@@ -123,8 +125,10 @@ class Orders:
 
     async def retry(self, statuses: Iterable[int] | None, kinds: Iterable[str] | None, host: HostKey | None) -> int:
         def take(rows: Sequence[Row]) -> None:
-            for request, url, extra, final_url, redirects, size in rows:
+            now = time.time()
+            for request, url, extra, final_url, redirects, size, fetched_at, error in rows:
                 self._intake.batch.retried.append(request)
+                self._intake.batch.attempts.append((request, fetched_at or now, error))
                 self._intake.counts.failed -= 1
                 self._intake.counts.bytes -= size or 0
                 stands, hop = _where_to_retry(url, extra, final_url or url, redirects)

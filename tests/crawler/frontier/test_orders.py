@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from client.origin import HostKey
-from crawler.frontier import CookieRow, Counts, HostState, Lease, Settlement, SqliteFrontier
-from crawler.outcome import Aside, Failed, Fetched, Redirected, SetAside
+from crawler.frontier import CookieRow, Counts, HostState, Lease, Settlement, SqliteFrontier, trace
+from crawler.frontier.statefile import StateFile
+from crawler.outcome import Aside, Failed, Fetched, Postponed, Redirected, SetAside
 from crawler.request import Links, Request
+from tests.client.peer import until
 from tests.proof.crawlfile import check_invariants
 
 if TYPE_CHECKING:
@@ -175,6 +179,56 @@ async def test_failed_requests_are_tried_again(frontier: SqliteFrontier, path: P
     assert heard == [A] * 4
     again = await frontier.lease([A], 9)
     assert [(lease.id, lease.attempts) for lease in again] == [(n, 0) for n in range(1, 6)]
+    check_invariants(path)
+
+
+async def test_how_a_request_failed_is_kept_when_it_is_tried_again(
+    frontier: SqliteFrontier, path: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With when its response came, if there was one, else with when that was ordered."""
+    monkeypatch.setattr("crawler.frontier.orders._ROWS_AT_ONCE", 1)
+    await frontier.add([urls(A, 2)])
+    before = time.time()
+    (first, second) = await frontier.lease([A], 2)
+    await settle(frontier, first, Postponed(error="timeout: 30 s", not_before=0.0))
+    await settle(frontier, second, Failed(error="dns: no such name", final_url=second.url))
+    for number, error in enumerate(("http: 503", "spider: ValueError")):
+        (lease,) = await frontier.lease([A], 1)
+        await settle(frontier, lease, Failed(error=error, final_url=lease.url, status=503, fetched_at=10.0 + number))
+        assert await frontier.retry() == 2 - number
+        tried = ask("SELECT error, at FROM attempt WHERE request = 1 ORDER BY id")
+        assert tried[1:] == [("http: 503", 10.0), ("spider: ValueError", 11.0)][: number + 1]
+    ((error, at),) = ask("SELECT error, at FROM attempt WHERE request = 2")
+    assert error == "dns: no such name"
+    assert before <= at <= time.time()
+    with StateFile(path) as file:
+        tries = trace.trace(file, 1).attempts
+    assert [attempt.error for attempt in tries] == ["timeout: 30 s", "http: 503", "spider: ValueError"]
+    check_invariants(path)
+
+
+@pytest.mark.parametrize("least", [0, 1, 3, 5])
+async def test_to_try_all_again_can_be_cut_off_and_ordered_again(
+    path: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch, least: int
+) -> None:
+    monkeypatch.setattr("crawler.frontier.orders._ROWS_AT_ONCE", 2)
+    frontier = await SqliteFrontier.open(path, spider="test")
+    await frontier.add([urls(A, 9)])
+    for lease in await frontier.lease([A], 9):
+        await frontier.settle(Settlement(lease=lease, outcome=Failed(error=f"http: {lease.id}", final_url=lease.url)))
+    await frontier.flush()
+    retrying = asyncio.create_task(frontier.retry())
+    await until(lambda: len(ask("SELECT request FROM attempt")) >= least)
+    retrying.cancel()
+    await asyncio.wait([retrying])
+    await frontier._file.close()  # as a process does that is killed
+    frontier._lock.release()
+    check_invariants(path)
+    kept = len(ask("SELECT request FROM attempt"))
+    frontier = await SqliteFrontier.open(path, spider="test")
+    assert await frontier.retry() == 9 - kept
+    await frontier.close()
+    assert ask("SELECT request, error FROM attempt ORDER BY request") == [(n, f"http: {n}") for n in range(1, 10)]
     check_invariants(path)
 
 
