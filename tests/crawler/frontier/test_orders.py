@@ -17,7 +17,7 @@ from tests.client.peer import until
 from tests.proof.crawlfile import check_invariants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
 
     from crawler.outcome import Outcome
@@ -230,6 +230,47 @@ async def test_to_try_all_again_can_be_cut_off_and_ordered_again(
     await frontier.close()
     assert ask("SELECT request, error FROM attempt ORDER BY request") == [(n, f"http: {n}") for n in range(1, 10)]
     check_invariants(path)
+
+
+async def effort(frontier: SqliteFrontier, order: Coroutine[Any, Any, int]) -> tuple[int, int]:
+    """What an order returns, and how many steps of SQLite's machine it takes, in hundreds."""
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    await frontier.flush()
+    await frontier._file._db.set_progress_handler(count, 100)
+    return await order, steps
+
+
+async def test_to_try_all_again_takes_time_by_what_failed(
+    frontier: SqliteFrontier, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by its square: what was passed over once is not read again for each chunk."""
+    monkeypatch.setattr("crawler.frontier.orders._ROWS_AT_ONCE", 10)
+    await frontier.add([urls(A, 1200)])
+    efforts = []
+    for number in (300, 600):
+        for lease in await frontier.lease([A], 2 * number):
+            error = "dns: no such name" if lease.id > number else "timeout: 30 s"
+            await frontier.settle(Settlement(lease=lease, outcome=Failed(error=error, final_url=lease.url)))
+        moved, steps = await effort(frontier, frontier.retry(kinds=["dns"]))
+        assert moved == number
+        efforts.append(steps)
+        assert await frontier.retry() == number
+    assert efforts[1] < 2.5 * efforts[0]
+    check_invariants(path)
+
+
+async def test_another_priority_for_one_host_takes_no_time_by_the_others(frontier: SqliteFrontier) -> None:
+    await frontier.add([urls(A, 5), urls(B, 5000)])
+    moved, steps = await effort(frontier, frontier.reprioritise(host=A, priority=1))
+    assert (moved, steps < 50) == (5, True)
+    moved, steps = await effort(frontier, frontier.reprioritise(priority=2))
+    assert (moved, steps > 500) == (5005, True)
 
 
 async def test_a_redirected_request_is_tried_again_where_it_failed(frontier: SqliteFrontier) -> None:
