@@ -264,8 +264,9 @@ async def test_a_request_takes_no_longer_in_all_than_it_may(tmp_path: Path) -> N
 
     has_gone = asyncio.Event()
 
-    async def trickle(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
             while True:
                 writer.write(b"x")
