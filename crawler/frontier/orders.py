@@ -7,6 +7,7 @@ ordered again: every request is where it was, or where it was to go.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -54,17 +55,21 @@ SELECT request, host, rank, attempts, hop FROM (
 WHERE place <= room LIMIT :limit"""
 
 _OF_FAILED = """
-SELECT result.request, request.url, request.extra, result.final_url, result.redirects, result.size
+SELECT result.request, request.url, request.extra, result.final_url, result.redirects, result.size, result.fetched_at,
+       result.detail
 FROM result JOIN request ON request.id = result.request
-WHERE result.state = 'failed' AND (:host IS NULL OR request.host = :host)
+WHERE result.request > :after AND result.state = 'failed' AND (:host IS NULL OR request.host = :host)
 AND (:takes_any OR result.status IN (SELECT value FROM json_each(:statuses))
      OR substr(result.detail, 1, instr(result.detail, ':') - 1) IN (SELECT value FROM json_each(:kinds)))
 ORDER BY result.request LIMIT :limit"""
 
 _REPRIORITISE = """
 UPDATE queue SET rank = :rank
-WHERE rank <> :rank AND (:host IS NULL OR host = :host)
+WHERE rank <> :rank
 AND (:like IS NULL OR (SELECT url FROM request WHERE id = queue.request) LIKE :like ESCAPE '\\')"""
+
+_REPRIORITISE_HOST = f"{_REPRIORITISE} AND host = :host"
+"""For a host that may not be given, SQLite would read the whole queue."""
 
 
 class Orders:
@@ -123,8 +128,11 @@ class Orders:
 
     async def retry(self, statuses: Iterable[int] | None, kinds: Iterable[str] | None, host: HostKey | None) -> int:
         def take(rows: Sequence[Row]) -> None:
-            for request, url, extra, final_url, redirects, size in rows:
+            wanted["after"] = rows[-1][0]
+            now = time.time()
+            for request, url, extra, final_url, redirects, size, fetched_at, error in rows:
                 self._intake.batch.retried.append(request)
+                self._intake.batch.attempts.append((request, fetched_at or now, error))
                 self._intake.counts.failed -= 1
                 self._intake.counts.bytes -= size or 0
                 stands, hop = _where_to_retry(url, extra, final_url or url, redirects)
@@ -133,6 +141,7 @@ class Orders:
                 self._intake.enqueue(asked, (self._intake.host_id(asked), rank, request, 0.0, 0, hop))
 
         wanted = {
+            "after": 0,  # else all results would be read for each chunk
             "takes_any": statuses is None and kinds is None,
             "statuses": msgspec.json.encode(list(statuses or ())).decode(),
             "kinds": msgspec.json.encode(list(kinds or ())).decode(),
@@ -144,7 +153,7 @@ class Orders:
         wanted = {"rank": -priority, "host": self._number_of(host), "like": url_like}
         async with self._file.turn:
             await self._commits.commit()
-            return await self._file.change(_REPRIORITISE, wanted)
+            return await self._file.change(_REPRIORITISE if host is None else _REPRIORITISE_HOST, wanted)
 
     def _number_of(self, host: HostKey | None) -> int | None:
         """The number of a host; 0, which none has, for one that is not known; None for None: any."""

@@ -63,7 +63,7 @@ _ALIKE = r"SELECT url FROM request WHERE url LIKE ? ESCAPE '\'"
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """A try that failed and was not the last. `at`: ISO 8601, UTC."""
+    """A try that failed and was not the last, be it for an order to try again. `at`: ISO 8601, UTC."""
 
     at: str
     error: str

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ssl
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from client import ClientSession, ClientTimeout, TCPConnector, TraceConfig
+from client import ClientPayloadError, ClientSession, ClientTimeout, TCPConnector, TraceConfig
 from tests.client.peer import until
 
 if TYPE_CHECKING:
@@ -189,3 +190,46 @@ async def test_closing_is_not_held_up_by_requests(serve: Serve) -> None:
         await asyncio.sleep(0)
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(outcome, Exception) for outcome in outcomes)
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "tls"])
+async def test_closing_cancelled_at_every_step(
+    is_tls: bool, serve: Serve, server_tls: ssl.SSLContext, authority: trustme.CA
+) -> None:
+    """It waits for sockets alone: all is given back by then, whatever was kept or under way, and it may be done again."""
+
+    async def half(peer: Peer) -> None:
+        if (await peer.request()).target == "/":
+            await peer.answer(b"")
+        else:
+            await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
+        await peer.closed()
+
+    server = await serve(half, tls=server_tls if is_tls else None)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, complaint: complaints.append(complaint))
+    cancelled = 0
+    for steps in range(10):
+        session = ClientSession(connector=TCPConnector(ssl=trusting))
+        connector = session.connector
+        assert connector is not None
+        kept, response = await asyncio.gather(session.get(server.url), session.get(server.url / "half"))
+        await kept.read()
+        assert (connector.idle_count, connector.in_use_count, connector.limits.active) == (1, 1, 1)
+        cancelled += await cancel_after(steps, session.close())
+        if steps == 0:  # it never began
+            await session.close()
+        assert session.closed
+        assert connector.closed
+        assert (connector.idle_count, connector.in_use_count, connector.limits.active) == (0, 0, 0)
+        await session.close()
+        await connector.close()
+        with pytest.raises(ClientPayloadError):
+            await response.read()
+        await until(lambda: server.open_connections == 0)
+        del session, connector, kept, response
+        gc.collect()  # what was forgotten would warn
+    assert cancelled > 1
+    assert complaints == []

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from crawler import Crawl, Page, Report, Settings, Spider
+from crawler.crew import Crew
 from crawler.politeness import Politeness
 from spiders.site import SiteSpider
 from tests.sites import Reply, Visit, page, redirect, serve
@@ -170,6 +171,39 @@ async def test_a_host_that_was_given_up_is_tried_again_while_others_are_crawled(
         assert (report.finished, report.stats.done, report.stats.aside) == (True, 2, 0)
 
 
+@pytest.mark.parametrize("lingering", [0, 2])
+async def test_no_more_requests_linger_than_the_user_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lingering: int
+) -> None:
+    """All hosts stall, until as many are asked at once as may be."""
+    defaults = Crew.__init__.__kwdefaults__
+    assert defaults
+    monkeypatch.setitem(defaults, "patience", 0.01)
+    under_way = most = 0
+    are_all, are_too_many = asyncio.Event(), asyncio.Event()
+
+    async def stall(_visit: Visit) -> Reply:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        if most >= 1 + lingering:
+            are_all.set()
+        if most > 1 + lingering:
+            are_too_many.set()
+        await are_all.wait()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(are_too_many.wait(), 0.3)  # three times as long as it takes until one lingers
+        under_way -= 1
+        return page("Here")
+
+    async with AsyncExitStack() as stack:
+        sites = [await stack.enter_async_context(serve(stall)) for _ in range(6)]
+        settings = replace(SETTINGS, concurrency=1, lingering=lingering)
+        report = await crawl(tmp_path, SiteSpider(start_urls=[f"{site.url}/" for site in sites]), settings)
+        assert (report.finished, report.stats.done) == (True, 6)
+        assert most == 1 + lingering
+
+
 # -- traps, with thresholds of one's own
 
 
@@ -230,8 +264,9 @@ async def test_a_request_takes_no_longer_in_all_than_it_may(tmp_path: Path) -> N
 
     has_gone = asyncio.Event()
 
-    async def trickle(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
             while True:
                 writer.write(b"x")

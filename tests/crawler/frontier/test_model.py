@@ -49,6 +49,8 @@ class Known:
     attempts: int = 0
     chain: tuple[str, ...] = ()
     reason: str | None = None
+    errors: tuple[str, ...] = ()
+    """Of the tries that failed and were not the last."""
 
     @property
     def host(self) -> HostKey:
@@ -86,6 +88,9 @@ class Model:
             for number, known in self.requests.items()
             if known.place == place and host in (None, known.host)
         }
+
+    def attempts(self) -> list[tuple[int, str]]:
+        return [(number, error) for number, known in self.requests.items() for error in known.errors]
 
     def places(self) -> list[tuple[int, str]]:
         return [(number, known.place) for number, known in self.requests.items()]
@@ -187,6 +192,7 @@ class FrontierAndModel(RuleBasedStateMachine):
     def postponed(self, data: st.DataObject, not_before: float) -> None:
         if known := self.settle(data, Postponed(error="timeout: 1 s", not_before=not_before)):
             known.place, known.not_before, known.attempts = "queued", not_before, known.attempts + 1
+            known.errors += ("timeout: 1 s",)
 
     @rule(data=st.data(), towards=urls)
     def redirected(self, data: st.DataObject, towards: str) -> None:
@@ -240,6 +246,7 @@ class FrontierAndModel(RuleBasedStateMachine):
         failed = [known for known in self.model.those("failed").values() if kinds is None or known.reason in kinds]
         for known in failed:
             known.place, known.rank, known.attempts, known.not_before = "queued", 0, 0, 0.0
+            known.errors += (f"{known.reason}: no",)
             if known.chain:  # what it failed at is in its result
                 known.url = "http://a.example/"
         assert self.run(self.frontier.retry(kinds=kinds)) == len(failed)
@@ -303,6 +310,7 @@ class FrontierAndModel(RuleBasedStateMachine):
     def the_file_holds_what_is_durable(self) -> None:
         if hasattr(self, "frontier"):
             assert self.ask(_PLACES) == self.durable.places()
+            assert self.ask("SELECT request, error FROM attempt ORDER BY request, id") == self.durable.attempts()
             for name in (
                 "each request is in exactly one place",
                 "the counts are true",

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from client.origin import HostKey
-from crawler.frontier import CookieRow, Counts, HostState, Lease, Settlement, SqliteFrontier
-from crawler.outcome import Aside, Failed, Fetched, Redirected, SetAside
+from crawler.frontier import CookieRow, Counts, HostState, Lease, Settlement, SqliteFrontier, trace
+from crawler.frontier.statefile import StateFile
+from crawler.outcome import Aside, Failed, Fetched, Postponed, Redirected, SetAside
 from crawler.request import Links, Request
+from tests.client.peer import until
 from tests.proof.crawlfile import check_invariants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
 
     from crawler.outcome import Outcome
@@ -176,6 +180,97 @@ async def test_failed_requests_are_tried_again(frontier: SqliteFrontier, path: P
     again = await frontier.lease([A], 9)
     assert [(lease.id, lease.attempts) for lease in again] == [(n, 0) for n in range(1, 6)]
     check_invariants(path)
+
+
+async def test_how_a_request_failed_is_kept_when_it_is_tried_again(
+    frontier: SqliteFrontier, path: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With when its response came, if there was one, else with when that was ordered."""
+    monkeypatch.setattr("crawler.frontier.orders._ROWS_AT_ONCE", 1)
+    await frontier.add([urls(A, 2)])
+    before = time.time()
+    (first, second) = await frontier.lease([A], 2)
+    await settle(frontier, first, Postponed(error="timeout: 30 s", not_before=0.0))
+    await settle(frontier, second, Failed(error="dns: no such name", final_url=second.url))
+    for number, error in enumerate(("http: 503", "spider: ValueError")):
+        (lease,) = await frontier.lease([A], 1)
+        await settle(frontier, lease, Failed(error=error, final_url=lease.url, status=503, fetched_at=10.0 + number))
+        assert await frontier.retry() == 2 - number
+        tried = ask("SELECT error, at FROM attempt WHERE request = 1 ORDER BY id")
+        assert tried[1:] == [("http: 503", 10.0), ("spider: ValueError", 11.0)][: number + 1]
+    ((error, at),) = ask("SELECT error, at FROM attempt WHERE request = 2")
+    assert error == "dns: no such name"
+    assert before <= at <= time.time()
+    with StateFile(path) as file:
+        tries = trace.trace(file, 1).attempts
+    assert [attempt.error for attempt in tries] == ["timeout: 30 s", "http: 503", "spider: ValueError"]
+    check_invariants(path)
+
+
+@pytest.mark.parametrize("least", [0, 1, 3, 5])
+async def test_to_try_all_again_can_be_cut_off_and_ordered_again(
+    path: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch, least: int
+) -> None:
+    monkeypatch.setattr("crawler.frontier.orders._ROWS_AT_ONCE", 2)
+    frontier = await SqliteFrontier.open(path, spider="test")
+    await frontier.add([urls(A, 9)])
+    for lease in await frontier.lease([A], 9):
+        await frontier.settle(Settlement(lease=lease, outcome=Failed(error=f"http: {lease.id}", final_url=lease.url)))
+    await frontier.flush()
+    retrying = asyncio.create_task(frontier.retry())
+    await until(lambda: len(ask("SELECT request FROM attempt")) >= least)
+    retrying.cancel()
+    await asyncio.wait([retrying])
+    await frontier._file.close()  # as a process does that is killed
+    frontier._lock.release()
+    check_invariants(path)
+    kept = len(ask("SELECT request FROM attempt"))
+    frontier = await SqliteFrontier.open(path, spider="test")
+    assert await frontier.retry() == 9 - kept
+    await frontier.close()
+    assert ask("SELECT request, error FROM attempt ORDER BY request") == [(n, f"http: {n}") for n in range(1, 10)]
+    check_invariants(path)
+
+
+async def effort(frontier: SqliteFrontier, order: Coroutine[Any, Any, int]) -> tuple[int, int]:
+    """What an order returns, and how many steps of SQLite's machine it takes, in hundreds."""
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    await frontier.flush()
+    await frontier._file._db.set_progress_handler(count, 100)
+    return await order, steps
+
+
+async def test_to_try_all_again_takes_time_by_what_failed(
+    frontier: SqliteFrontier, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by its square: what was passed over once is not read again for each chunk."""
+    monkeypatch.setattr("crawler.frontier.orders._ROWS_AT_ONCE", 10)
+    await frontier.add([urls(A, 1200)])
+    efforts = []
+    for number in (300, 600):
+        for lease in await frontier.lease([A], 2 * number):
+            error = "dns: no such name" if lease.id > number else "timeout: 30 s"
+            await frontier.settle(Settlement(lease=lease, outcome=Failed(error=error, final_url=lease.url)))
+        moved, steps = await effort(frontier, frontier.retry(kinds=["dns"]))
+        assert moved == number
+        efforts.append(steps)
+        assert await frontier.retry() == number
+    assert efforts[1] < 2.5 * efforts[0]
+    check_invariants(path)
+
+
+async def test_another_priority_for_one_host_takes_no_time_by_the_others(frontier: SqliteFrontier) -> None:
+    await frontier.add([urls(A, 5), urls(B, 5000)])
+    moved, steps = await effort(frontier, frontier.reprioritise(host=A, priority=1))
+    assert (moved, steps < 50) == (5, True)
+    moved, steps = await effort(frontier, frontier.reprioritise(priority=2))
+    assert (moved, steps > 500) == (5005, True)
 
 
 async def test_a_redirected_request_is_tried_again_where_it_failed(frontier: SqliteFrontier) -> None:
