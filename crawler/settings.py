@@ -129,7 +129,7 @@ class Settings:
     commit_interval: PositiveSeconds = 0.25
     """The longest a settled page waits for the next group commit."""
     remembered: Count = 1 << 20
-    """Requests of which memory knows exactly that they were found, in about 60 bytes each; of older ones the crawl file knows."""
+    """Requests of which memory knows exactly that they were found, in about 50 bytes each; of older ones the crawl file knows."""
 
     # keeping
     keep_bodies: bool = False
