@@ -128,7 +128,7 @@ class Settings:
     """How many settled pages make a group commit due at once."""
     commit_interval: PositiveSeconds = 0.25
     """The longest a settled page waits for the next group commit."""
-    remembered: Count = 1 << 20
+    remembered: Count = 1 << 21
     """Requests of which memory knows exactly that they were found, in about 50 bytes each; of older ones the crawl file knows."""
 
     # keeping

@@ -25,6 +25,9 @@ cdef class Table:
     @cython.locals(slot=Py_ssize_t)
     cdef _put(self, unsigned long long high, unsigned long long low, int tag)
 
+    @cython.locals(place=Py_ssize_t, added=list)
+    cpdef list put_new(self, const unsigned long long[::1] words, list places, int tag)
+
     @cython.locals(place=Py_ssize_t, end=Py_ssize_t, absent=list)
     cpdef list lacking(self, const unsigned long long[::1] words)
 

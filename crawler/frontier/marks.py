@@ -84,6 +84,15 @@ class Table:
             self._words[2 * slot + 1] = low
         self._tags[slot] = tag
 
+    def put_new(self, words: array[int], places: list[int], tag: int) -> list[int]:
+        """Have those of the marks at these places there, with this tag, that are not there yet; returns their places."""
+        added: list[int] = []
+        for place in places:
+            if not self._tags[self._find(words[2 * place], words[2 * place + 1])]:
+                self._put(words[2 * place], words[2 * place + 1], tag)
+                added.append(place)
+        return added
+
     def lacking(self, words: array[int]) -> list[int]:
         """The places of those marks that are not there."""
         absent: list[int] = []

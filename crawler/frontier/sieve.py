@@ -68,15 +68,13 @@ class Sieve:
         if not self.bits or not new:
             return new, []
         new, doubtful = sort_out(self.bits, marks, new)
-        return new, [at for at in doubtful if self._ask(marks, at)]
+        return new, self._ask(marks, doubtful)
 
-    def _ask(self, marks: array[int], at: int) -> bool:
-        """Ask about a mark, unless that is done."""
-        if self._table.tag(marks, at):
-            return False
-        self._table.put(marks, at, self._asked)
-        self.asks += 1
-        return True
+    def _ask(self, marks: array[int], places: list[int]) -> list[int]:
+        """Ask about marks, but for those of which that is done; the places of the others."""
+        asked = self._table.put_new(marks, places, self._asked)
+        self.asks += len(asked)
+        return asked
 
     def add(self, marks: array[int], at: int = 0) -> bool:
         """Have a mark known that is not in the runs; whether it was new."""
@@ -108,8 +106,7 @@ class Sieve:
 
     def ask(self, marks: array[int]) -> None:
         """Take up doubts of an earlier run."""
-        for at in range(len(marks) // 2):
-            self._ask(marks, at)
+        self._ask(marks, list(range(len(marks) // 2)))
 
     def begin_leaving(self) -> None:
         """What is recent is to be written as a run."""

@@ -124,7 +124,7 @@ class SqliteFrontier:
         spider: str | None,
         commit_pages: int = 128,
         commit_interval: float = 0.25,
-        remembered: int = 1 << 20,
+        remembered: int = 1 << 21,
     ) -> SqliteFrontier:
         """Make the crawl file, or go on with it: what was leased when its last process ended is queued again. Without
         `spider`, whose it is does not matter, and this is no run: it is to be changed by order only. `remembered`:

@@ -77,6 +77,11 @@ def test_a_table_is_a_dictionary(marks: Any, known: dict[bytes, int], asked: lis
         table.put(words, place, tag)
     for place, tag in enumerate(known.values()):
         assert table.tag(words, place) == tag
+    more = marks.Table()
+    places = list(range(len(asked)))
+    added = more.put_new(marks.words_of(b"".join(asked)), places, 7)
+    assert [asked[at] for at in added] == list(dict.fromkeys(asked))
+    assert more.put_new(marks.words_of(b"".join(asked)), places, 8) == []
     assert table.lacking(marks.words_of(b"".join(asked))) == [at for at, mark in enumerate(asked) if mark not in known]
     for number in range(256):
         for tag in (1, 2, 3, 4):
