@@ -31,11 +31,11 @@ cdef class Table:
     @cython.locals(place=Py_ssize_t, end=Py_ssize_t, absent=list)
     cpdef list lacking(self, const unsigned long long[::1] words)
 
+    @cython.locals(first=Py_ssize_t, slot=Py_ssize_t, at=Py_ssize_t, own=int)
     cpdef drop(self, int tag)
 
-    @cython.locals(
-        words=cython.ulonglong[::1], tags=cython.uchar[::1], slots=Py_ssize_t, slot=Py_ssize_t, kept=Py_ssize_t)
-    cdef _rebuild(self, int bits, int dropped)
+    @cython.locals(words=cython.ulonglong[::1], tags=cython.uchar[::1], slots=Py_ssize_t, slot=Py_ssize_t)
+    cdef _grow(self)
 
     @cython.locals(slot=Py_ssize_t, end=Py_ssize_t, at=Py_ssize_t)
     cpdef part(self, unsigned int number, int tag)

@@ -77,7 +77,7 @@ class Table:
         slot = self._find(high, low)
         if not self._tags[slot]:
             if 4 * (self._taken + 1) > 3 * self._slots:
-                self._rebuild(self._bits + 1, 0)
+                self._grow()
                 slot = self._find(high, low)
             self._taken += 1
             self._words[2 * slot] = high
@@ -105,23 +105,28 @@ class Table:
         return absent
 
     def drop(self, tag: int) -> None:
-        """Have no marks of this tag."""
-        self._rebuild(_LEAST_BITS, tag)
-
-    def _rebuild(self, bits: int, dropped: int) -> None:
-        words, tags, slots = self._words, self._tags, self._slots
-        kept = 0
-        slot = 0
-        while slot < slots:
-            if tags[slot] and tags[slot] != dropped:
-                kept += 1
+        """Have no marks of this tag. In place, from the first slot behind an empty one on: each mark that stays is put again, and
+        finds all before it where they are to be."""
+        first = 0
+        while self._tags[first]:
+            first += 1
+        slot = first + 1
+        while slot < first + self._slots:
+            at = slot % self._slots
+            own = self._tags[at]
+            if own:
+                self._tags[at] = 0
+                self._taken -= 1
+                if own != tag:
+                    self._put(self._words[2 * at], self._words[2 * at + 1], own)
             slot += 1
-        while 4 * kept > 3 << bits:
-            bits += 1
-        self._set_up(bits)
+
+    def _grow(self) -> None:
+        words, tags, slots = self._words, self._tags, self._slots
+        self._set_up(self._bits + 1)
         slot = 0
         while slot < slots:
-            if tags[slot] and tags[slot] != dropped:
+            if tags[slot]:
                 self._put(words[2 * slot], words[2 * slot + 1], tags[slot])
             slot += 1
 

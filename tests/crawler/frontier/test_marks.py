@@ -90,7 +90,7 @@ def test_a_table_is_a_dictionary(marks: Any, known: dict[bytes, int], asked: lis
 
 
 @pytest.mark.parametrize("starts", [b"", b"\xff\xff\xff", b"\x00\x00"])
-def test_a_table_grows_and_shrinks(marks: Any, starts: bytes) -> None:
+def test_a_table_grows_and_can_be_emptied(marks: Any, starts: bytes) -> None:
     """Also where all marks want the same slots, the last ones among them."""
     randomness = random.Random(6)
     some = [starts + randomness.randbytes(16 - len(starts)) for _ in range(900)]
