@@ -15,8 +15,8 @@ priority that comes later waits behind these, and behind no other of its host. A
 leased ahead for it, which counts: the others have to do with less.
 
 No request is counted here. What a host has in the frontier is asked after each lease; what is queued meanwhile is heard of
-(`queued`). So it ends when no host is known to have anything, none waits outside the window, no lease is with a worker, and the frontier has
-decided on all links. Hosts that are held by order do not count.
+(`queued`). So it ends when no host is known to have anything, none waits outside the window, no lease is with a worker, and the
+frontier has decided on all links. Hosts that are held by order do not count.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The frontier in one SQLite file.
 
 Three things make it fast. What was seen before is known in memory, as fingerprints, or is found out for many links at once
-(sieve.py), so that none costs a look-up on disk. Settlements are gathered and written by group commits. A group commit crosses into SQLite's thread once, as JSON, and
-is carried out there by one statement (settle.sql), without Python's lock: row by row, that thread and the event loop would
-take it from each other for every row.
+(sieve.py), so that none costs a look-up on disk. Settlements are gathered and written by group commits. A group commit
+crosses into SQLite's thread once, as JSON, and is carried out there by one statement (settle.sql), without Python's lock: row
+by row, that thread and the event loop would take it from each other for every row.
 
 The order of things holds it together. Settlements are taken in synchronously, so that whatever is known or asked about is in
 the file, in the pending batch, or in a batch before that one. Batches and leases go to the file one at a time. A commit

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import crawler.frontier
 from crawler.frontier import marks as installed
+from tests.as_written import as_written
 
-if TYPE_CHECKING:
-    from types import ModuleType
-
-
-def _as_written() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("marks_as_written", Path(crawler.frontier.__path__[0], "marks.py"))
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-written = _as_written()
+written = as_written(installed)
 needs_compiled = pytest.mark.skipif(
     not installed.IS_COMPILED,
     reason="crawler/frontier/marks.py is not compiled here: no C compiler when it was installed",

@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
-import crawler.web
 from crawler.web import scan as installed
 from crawler.web.links import by_rel, hrefs_by_rel
 from crawler.web.scan import Scan
 from crawler.web.urls import resolve, without_fragment
+from tests.as_written import as_written
 from tests.fuzz.links import PIECES
 from tests.trees import by_scan, by_tree
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 URL = "http://h/folder/page"
 
 Scanning: TypeAlias = Callable[[bytes], Scan | None]
 
 
-def _as_written() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("scan_as_written", Path(crawler.web.__path__[0], "scan.py"))
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-written = _as_written()
+written = as_written(installed)
 needs_compiled = pytest.mark.skipif(
     not installed.IS_COMPILED, reason="crawler/web/scan.py is not compiled here: no C compiler when it was installed"
 )
