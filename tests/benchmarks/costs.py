@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crawler.progress import LIVE_SECONDS
+from tests.benchmarks.awake import awake
 from tests.benchmarks.contenders import NEPHILA, crawl, visited
 from tests.benchmarks.ledger import Ledger, Run, ratios
 from tests.benchmarks.measure import Failure, Spread, environment, measure
@@ -96,6 +97,7 @@ COSTS = (
 )
 
 
+@awake()
 def main() -> None:
     options = _options()
     os.environ.setdefault("PYTHONPATH", str(REPOSITORY))

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.benchmarks.awake import awake
 from tests.benchmarks.contenders import CONTENDERS, NEPHILA, visited
 from tests.benchmarks.ledger import Ledger, Run
 from tests.benchmarks.measure import Failure, measure
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from tests.benchmarks.sites import Served, Site
 
 
+@awake()
 def main() -> None:
     options = _options()
     sites = [site for site in SITES if site.name in options.sites]

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.benchmarks.awake import awake
 from tests.benchmarks.contenders import NEPHILA, visited
 from tests.benchmarks.ledger import Ledger, Run
 from tests.benchmarks.measure import Failure, measure
@@ -37,6 +38,7 @@ _TIMEOUT = 7200.0
 _STOP_TIMEOUT = 10.0
 
 
+@awake()
 def main() -> None:
     options = _options()
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:

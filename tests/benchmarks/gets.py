@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.benchmarks.awake import awake
 from tests.benchmarks.ledger import Ledger, Run, ratios
 from tests.benchmarks.measure import Spread, measure
 from tests.benchmarks.options import common, names, numbers
@@ -54,6 +55,7 @@ def requests(concurrency: int) -> int:
     return 20_000 if concurrency == 1 else 40_000
 
 
+@awake()
 def main() -> None:
     options = _options()
     os.environ["PYTHONPATH"] = str(REPOSITORY)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.benchmarks.awake import awake
 from tests.benchmarks.contenders import CONCURRENCY, CRAWL, NEPHILA, OUTPUT, PEERS, visited
 from tests.benchmarks.ledger import Ledger, Run, ratios
 from tests.benchmarks.measure import Failure, Spread, measure
@@ -108,6 +109,7 @@ PARTS = (
 )
 
 
+@awake()
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="tests.benchmarks.processes", description="Measure what more processes bring."

@@ -29,7 +29,8 @@ they leave in `docs/benchmarks/`. Those of another machine differ; ratios hardly
 Figures are medians over the rounds; in brackets the least and the greatest. CPU time is user and system time of the
 crawler's process from its start to its end; the server's is not in it. Python finds its modules compiled, as installed ones
 are. In a round everybody runs once, as a process of their own, and each round begins with another. Ratios are formed within
-a round, and their median is taken.
+a round, and their median is taken. Processors that have nothing to do are kept from sleeping where the kernel lets us
+(`tests/benchmarks/awake.py`): else it would also be measured how they wake up.
 
 {sections}
 ## Measured with

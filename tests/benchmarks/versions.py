@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.benchmarks.awake import may_keep_awake
 from tests.servers.nginx import find_nginx
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ PACKAGES = (
 def versions() -> list[str]:
     """The machine, what runs on it, and the packages that are measured, a line each."""
     return [
-        f"{os.cpu_count()} cores, {_processor()}, {platform.system()} {platform.release()}",
+        f"{os.cpu_count()} cores, {_processor()}, {platform.system()} {platform.release()}; "
+        f"idle ones {'wait awake' if may_keep_awake() else 'may sleep'}",
         f"{platform.python_implementation()} {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
         + ", ".join(_programs()),
         ", ".join(_packages()),
