@@ -42,9 +42,12 @@ class Callbacks(Reader):
 
     async def take(self, lease: Lease, page: Page) -> Harvest:
         name = lease.callback
+        wants_tree = name in self._want_trees
+        if wants_tree:
+            page.expect_dom()
         if len(page.body) >= self._parse_thread_bytes and page.is_html:
             async with self._parsing:
-                await asyncio.to_thread(page.parse_now if name in self._want_trees else page.look_now)
+                await asyncio.to_thread(page.parse_now if wants_tree else page.look_now)
         callback = callback_of(self._spider, name)
         harvest = self._checked(await gather(callback(page)))
         if page.dom_was_asked_for:

@@ -179,7 +179,7 @@ class Page:
     def _tree(self) -> LexborHTMLParser:
         if self._dom is None:
             self._dom = _tree_of(self._utf_8())
-            self._scan = self._scan or None
+            self.expect_dom()
         return self._dom
 
     def parse_now(self) -> None:
@@ -187,6 +187,10 @@ class Page:
         the parser lets go of the interpreter lock; nothing else may use the page meanwhile.
         """
         self._tree()
+
+    def expect_dom(self) -> None:
+        """Say that the tree will be asked for: then title and links are found in it, and not looked for without it before."""
+        self._scan = self._scan or None
 
     def look_now(self) -> None:
         """Find what is found without a tree, likewise; build the tree if that alone can tell."""

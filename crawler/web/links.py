@@ -12,6 +12,8 @@ from crawler.web import scan
 from crawler.web.urls import resolve
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from selectolax.lexbor import LexborHTMLParser, LexborNode
 
     from crawler.web.scan import Scan
@@ -32,13 +34,18 @@ def hrefs(dom: LexborHTMLParser) -> list[str]:
     Neither the contents of `<template>`, which are no part of the document, nor comments are looked into; `<noscript>` is,
     for scripts do not run here.
     """
+    return _hrefs_of(dom.css("a[href]"))  # faster than by tag name
+
+
+def _hrefs_of(links: Iterable[LexborNode]) -> list[str]:
+    """The href of each; a link that `a[href]` matches for its xlink:href alone has none."""
     found = []
-    for a in dom.css("a[href]"):  # faster than by tag name; and so is one attribute than all
-        attributes = a.attrs
+    for a in links:
+        attributes = a.attrs  # to ask for one is faster than to have all
         href = attributes.get("href")
         if href is not None:
             found.append(href)
-        elif "href" in attributes:  # without a value; the selector takes an xlink:href as well
+        elif "href" in attributes:  # without a value
             found.append("")
     return found
 
@@ -63,10 +70,11 @@ def may_have_base(body: bytes) -> bool:
 
 def hrefs_in(node: LexborNode) -> list[str]:
     """Where a node leads: its own href, if it has one (`a`, `area`, `link`), else those of the `a[href]` inside it."""
-    attributes = node.attributes
-    if "href" in attributes:
-        return [attributes["href"] or ""]
-    return [a.attributes["href"] or "" for a in node.css("a[href]")]
+    attributes = node.attrs
+    href = attributes.get("href")
+    if href is not None:
+        return [href]
+    return [""] if "href" in attributes else _hrefs_of(node.css("a[href]"))
 
 
 def base_of(dom: LexborHTMLParser, url: str) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from crawler import Crawl, Page, Settings, Spider
 from crawler.web import scan
+from crawler.web.links import look_through
 from tests.sites import page, serve
 
 if TYPE_CHECKING:
@@ -107,3 +108,28 @@ async def test_large_pages_whose_links_take_a_tree_are_parsed_in_a_thread(
     assert parsed["walking"] == [True] * 4
     assert len(threads) >= 4
     assert threading.get_ident() not in threads
+
+
+@pytest.mark.skipif(not scan.IS_COMPILED, reason="crawler/web/scan.py is not compiled here: all is looked for in trees")
+async def test_what_is_in_a_tree_that_will_be_asked_for_is_not_looked_for_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+
+    def noted(document: bytes) -> scan.Scan | None:
+        looks.append(document)
+        return look_through(document)
+
+    monkeypatch.setattr("crawler.page.look_through", noted)
+
+    class Titles(Spider):
+        def parse(self, page: Page) -> Iterator[Any]:
+            yield {"title": page.title, "list": len(page.css("li"))}
+            yield page.follow_all()
+
+    paths = [f"/{number}" for number in range(4)]
+    async with serve({"/": page("Home", *paths), **{path: page(path) for path in paths}}) as site, asyncio.timeout(60):
+        settings = Settings(robots=False, concurrency=1)
+        report = await Crawl(Titles(start_urls=[f"{site.url}/"]), settings, state=tmp_path / "test.crawl").run()
+    assert (report.stats.done, report.stats.failed) == (5, 0)
+    assert len(looks) == 1, "of the first page nothing was known"

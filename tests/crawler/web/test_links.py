@@ -41,11 +41,12 @@ def test_hrefs_that_are_no_utf_8_are_mended() -> None:
 
 @pytest.mark.parametrize(
     ("selector", "expected"),
-    [("a", ["1"]), ("link", ["0"]), ("ul", ["2", ""]), ("li", ["2"]), ("b", [])],
+    [("a", ["1"]), ("link", ["0"]), ("ul", ["2", ""]), ("li", ["2"]), ("b", []), ("svg", ["4"])],
 )
 def test_where_a_node_leads(selector: str, expected: list[str]) -> None:
     dom = LexborHTMLParser(
         "<link href=0><a href=1><b>x</b></a><ul><li><a href=2></a></li><li><a href></a><a>no</a></ul>"
+        "<svg><a xlink:href=3></a><a href=4></a></svg>"
     )
     node = dom.css_first(selector)
     assert node is not None
