@@ -61,6 +61,7 @@ bench-profile: $(VENV)/.bench  ## Draw where the time of a crawl goes, in build/
 bench-client: $(VENV)/.bench  ## Measure the client alone, request by request, beside others
 	$(BIN)/python -m tests.benchmarks.gets --rounds $(ROUNDS) --figures $(FIGURES)/client.json $(RESUME)
 	$(BIN)/python -m tests.benchmarks.gets --rounds $(ROUNDS) --figures $(FIGURES)/client.json --resume --loop asyncio --peers Nephila,aiohttp,bare\ loop
+	$(BIN)/python -m tests.benchmarks.gets --rounds $(ROUNDS) --figures $(FIGURES)/client.json --resume --sleep --concurrency 1 --peers Nephila,aiohttp,bare\ loop
 	$(BIN)/python -m tests.benchmarks.report
 
 bench-memory: $(VENV)/.dev  ## See what memory the client takes for a body of 1 GB, and for REQUESTS (1 million) requests

@@ -66,7 +66,9 @@ def _measure(pages: int, number: int, folder: Path, ledger: Ledger) -> None:
         peak_bytes=peak_bytes,
     )
     ledger.add(run)
-    print(f"round {number + 1}: {pages:,} pages: {run.cpu / run.work * 1e6:,.0f} µs CPU a page, {wall:,.1f} s", flush=True)
+    print(
+        f"round {number + 1}: {pages:,} pages: {run.cpu / run.work * 1e6:,.0f} µs CPU a page, {wall:,.1f} s", flush=True
+    )
 
 
 def _crawl(pages: int, folder: Path) -> tuple[float, float, int]:

@@ -1,7 +1,7 @@
 """GET requests of one small file by our client, by aiohttp, by httpx and by a bare loop, interleaved. `make bench-client` runs this.
 
 Usage: python -m tests.benchmarks.gets [--rounds N] [--peers NAME,…] [--sizes BYTES,…] [--concurrency N,…] [--share SHARE]
-       [--loop uvloop|asyncio] [--figures FILE [--resume]]
+       [--loop uvloop|asyncio] [--sleep] [--figures FILE [--resume]]
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import itertools
 import os
 import sys
 import tempfile
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,9 +56,13 @@ def requests(concurrency: int) -> int:
     return 20_000 if concurrency == 1 else 40_000
 
 
-@awake()
 def main() -> None:
     options = _options()
+    with nullcontext() if options.sleep else awake():
+        _measure(options)
+
+
+def _measure(options: argparse.Namespace) -> None:
     os.environ["PYTHONPATH"] = str(REPOSITORY)
     os.environ["BENCH_LOOP"] = options.loop
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
@@ -80,7 +85,7 @@ def _go_round(number: int, url: str, options: argparse.Namespace, ledger: Ledger
     first = number % len(peers)
     starts = {peer.name: _ask(peer, f"{url}{options.sizes[0]}.txt", 1, 1, folder).cpu for peer in peers}
     for size, concurrency in itertools.product(options.sizes, options.concurrency):
-        subject = f"{size:,} bytes, {concurrency} at once{'' if options.loop == 'uvloop' else ' on asyncio'}"
+        subject = f"{size:,} bytes, {concurrency} at once{_circumstances(options)}"
         for peer in peers[first:] + peers[:first]:
             if ledger.has(subject, peer.name, number):
                 continue
@@ -97,6 +102,10 @@ def _go_round(number: int, url: str, options: argparse.Namespace, ledger: Ledger
             )
             ledger.add(run)
             print(f"round {number + 1}: {subject}: {peer.name} {run.per_cpu_second:,.0f}", flush=True)
+
+
+def _circumstances(options: argparse.Namespace) -> str:
+    return f"{'' if options.loop == 'uvloop' else ' on asyncio'}{' from sleep' if options.sleep else ''}"
 
 
 def _ask(peer: Peer, url: str, count: int, concurrency: int, folder: Path) -> Usage:
@@ -126,6 +135,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--concurrency", type=numbers, default=CONCURRENCIES)
     parser.add_argument("--loop", choices=("uvloop", "asyncio"), default="uvloop", help="the event loop of all peers")
     parser.add_argument("--share", type=float, default=1.0, help="of the requests, for a quick look")
+    parser.add_argument("--sleep", action="store_true", help="let processors sleep until an answer comes")
     return parser.parse_args()
 
 
