@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from client import BaseConnector, ClientResponse, TraceConfig
     from client.abc import AbstractCookieJar
+    from client.options import RequestOptions
     from crawler.frontier.protocol import Lease
     from crawler.settings import Settings
     from crawler.web.directives import Obedience
@@ -80,17 +81,17 @@ async def exchange(
     A sitemap may be as long as its protocol allows, whatever the session's bound; of a longer one the rest is not waited for.
     """
     is_sitemap = lease.callback == SITEMAP
+    options: RequestOptions = {
+        "headers": _headers_of(lease, cookies),
+        "data": lease.body,
+        "allow_redirects": False,
+        "trace_request_ctx": trace_request_ctx,
+    }
+    if is_sitemap:  # others go by the session's settings as they are: to ask for any of one's own has them made anew
+        options["max_body_bytes"] = _ANY_NUMBER
     began_at = time.monotonic()
     try:
-        async with session.request(
-            lease.method,
-            URL(lease.url, encoded=True),
-            headers=_headers_of(lease, cookies),
-            data=lease.body,
-            allow_redirects=False,
-            trace_request_ctx=trace_request_ctx,
-            max_body_bytes=_ANY_NUMBER if is_sitemap else None,
-        ) as response:
+        async with session.request(lease.method, URL(lease.url, encoded=True), **options) as response:
             latency = time.monotonic() - began_at
             body = await (_read_sitemap(response) if is_sitemap else response.read())
     except ClientError as error:
