@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from crawler.frontier.protocol import Frontier, Lease
 
 _AHEAD = 65_536
-_AHEAD_OF_HOST = 128
+_AHEAD_OF_HOST = 256
 _AHEAD_SECONDS = 8.0
 
 _HOSTS_A_LEASE = 256
