@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ROUNDS ?= 5
-SLOW_ROUNDS ?= 1
+SLOW_ROUNDS ?= 5
 FIGURES := docs/benchmarks
 # RESUME=--resume goes on with a benchmark that was interrupted.
 RESUME ?=
@@ -43,7 +43,7 @@ fuzz: $(VENV)/.dev  ## Try EXECUTIONS (1 million) random cookies, headers, chall
 	set -e; for target in cookies disposition challenges http1 links; do \
 		$(BIN)/python -m tests.fuzz $$target --executions $(EXECUTIONS); done
 
-bench: $(VENV)/.bench  ## Measure whole crawls beside other crawlers, ROUNDS (5) times, the slow ones SLOW_ROUNDS (1) times
+bench: $(VENV)/.bench  ## Measure whole crawls beside other crawlers, ROUNDS (5) times, the slow ones SLOW_ROUNDS (5) times
 	$(BIN)/python -m tests.benchmarks.crawls --rounds $(ROUNDS) --slow-rounds $(SLOW_ROUNDS) --figures $(FIGURES)/crawls.json $(RESUME)
 	$(BIN)/python -m tests.benchmarks.report
 

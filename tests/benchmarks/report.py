@@ -40,7 +40,7 @@ a round, and their median is taken. Processors that have nothing to do are kept 
 ## Again
 
 ```
-make bench             # whole crawls: 25 minutes; SLOW_ROUNDS=5 for as many rounds of the slow crawlers, 80 minutes
+make bench             # whole crawls: 70 minutes; with SLOW_ROUNDS=1, one round of the slow crawlers, 20 minutes
 make bench-costs       # with and without some parts, and the time to the first request: 2 minutes
 make bench-flat        # crawls of 5,000 to 500,000 pages: 5 minutes
 make bench-client      # single requests: 8 minutes
