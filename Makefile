@@ -18,7 +18,7 @@ HOSTS ?= 100000
 MINUTES ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test format kill-test fuzz bench bench-client bench-memory bench-frontier bench-processes bench-hosts soak clean
+.PHONY: help demo test format kill-test fuzz bench bench-costs bench-flat bench-profile bench-client bench-memory bench-frontier bench-processes bench-hosts soak clean
 
 help:           ## Show what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20

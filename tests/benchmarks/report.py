@@ -41,7 +41,7 @@ a round, and their median is taken. Processors that have nothing to do are kept 
 
 ```
 make bench             # whole crawls: 70 minutes; with SLOW_ROUNDS=1, one round of the slow crawlers, 20 minutes
-make bench-costs       # with and without some parts, and the time to the first request: 2 minutes
+make bench-costs       # with and without some parts, and the time to the first request: 5 minutes
 make bench-flat        # crawls of 5,000 to 500,000 pages: 5 minutes
 make bench-client      # single requests: 8 minutes
 make bench-processes   # one process beside several: 5 minutes; shown, not written here
