@@ -143,17 +143,13 @@ class Call(Plan):
                         request, self.traces, settings.timeout, deadline_at=deadline_at
                     )
                 data, is_whole = request.wire()
-                connection.began()
+                sock_read = settings.timeout.sock_read
                 exchange = connection.protocol.begin(
-                    request.method,
-                    request.url,
-                    data,
-                    settings.read_policy,
-                    is_whole,
-                    request.asks_upgrade(),
-                    deadline_at,
-                    settings.timeout.sock_read,
+                    request, data, settings.read_policy, is_whole, deadline_at, sock_read, connection.release
                 )
+                if connection.slot.is_starting:
+                    # uvloop sends what was written once it is through with this turn's callbacks: the next turn's come after.
+                    asyncio.get_running_loop().call_soon(connection.slot.started)
                 if self.traces:
                     await self._tell_sent(request, exchange)
                 if not exchange.is_sent:
