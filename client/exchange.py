@@ -70,13 +70,12 @@ class Exchange:
     """One request and its response. A connection fills it; whoever builds a response reads it."""
 
     __slots__ = (
-        "_error",
         "_interims",
-        "_loop",
-        "_waiter",
+        "answered",
         "body",
         "done_at",
         "ends_at_head",
+        "error",
         "first_byte_at",
         "head",
         "is_complete",
@@ -108,37 +107,26 @@ class Exchange:
         self.status = 0
         self.head: Head | None = None
         """None until the head of the final response has arrived; so is `body`."""
+        self.error: Exception | None = None
+        """Why the response will not be complete: `WireError`, `ServerDisconnectedError`, `ClientOSError` or `ServerTimeoutError`
+        if there is no head, and the connection is closed then."""
+        self.answered: asyncio.Future[None] = loop.create_future()
+        """Done as soon as there is a `head`, or an `error` instead. Never fails."""
         self.body: StreamReader | None = None
         self.keeps_alive = False
         self.ends_at_head = False
         self.is_complete = False
         """Whether the response has arrived completely."""
-        self.may_continue = False
-        """Whether the peer has asked for a body that was announced (RFC 9110 §10.1.1)."""
+        self.may_continue: asyncio.Future[None] | None = None if is_sent else loop.create_future()
+        """Done as soon as the peer asks for the body (RFC 9110 §10.1.1); None where it went with the head."""
         self.first_byte_at = 0.0
         self.done_at = 0.0
-        self._loop = loop
         self._interims = 0
-        self._error: Exception | None = None
-        self._waiter: asyncio.Future[None] | None = None
 
     @property
     def has_begun(self) -> bool:
         """Whether anything of a response has arrived."""
         return self.first_byte_at > 0.0
-
-    # -- who waits ------------------------------------------------------------------------------------------------
-
-    def news(self) -> asyncio.Future[None]:
-        """Return what to await for a head, final or not, and then look again at `body` and `may_continue`.
-
-        One at a time. Raises `WireError`, `ServerDisconnectedError`, `ClientOSError` or `ServerTimeoutError` when none will
-        come; the connection is closed then.
-        """
-        if self._error is not None:
-            raise self._error
-        self._waiter = self._loop.create_future()
-        return self._waiter
 
     # -- what arrives ---------------------------------------------------------------------------------------------
 
@@ -147,9 +135,8 @@ class Exchange:
         self._interims += 1
         if self._interims > _MAX_INTERIMS:
             raise HeadTooLarge(f"more than {_MAX_INTERIMS} interim responses")
-        if status == 100:
-            self.may_continue = True
-            self._wake()
+        if status == 100 and self.may_continue is not None and not self.may_continue.done():
+            self.may_continue.set_result(None)
 
     def take_head(self, status: int, head: Head, flow: Flow) -> None:
         """The head of the final response has arrived; raises `WireError` when it breaks a limit or makes no sense."""
@@ -173,7 +160,8 @@ class Exchange:
         if "\ncontent-encoding:" in lowered and policy.decompresses:
             coding = ",".join(head.text_values("\ncontent-encoding:"))
         self.body = StreamReader(flow, request.method, request.url, policy.high_water, policy.max_body_bytes, coding)
-        self._wake()
+        if not self.answered.done():
+            self.answered.set_result(None)
 
     @property
     def ends_with_connection(self) -> bool:
@@ -189,14 +177,11 @@ class Exchange:
         """The response will not be complete: whoever waits for its head or reads its body gets `error`."""
         if isinstance(error, ClientError):
             error.method, error.url = self.request.method, self.request.url
-        self._error = error
+        self.error = error
         if self.body is not None:
             self.body.set_exception(error)
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        if not self.answered.done():
+            self.answered.set_result(None)
 
 
 def _check_size(data: bytes, policy: ReadPolicy) -> None:

@@ -139,8 +139,10 @@ async def _feed(method: str, pieces: list[bytes]) -> Outcome:
     assert not (is_idle and transport.is_aborted)
     protocol.connection_lost(None)
     try:
-        while exchange.head is None:
-            await exchange.news()
+        await exchange.answered
+        if exchange.head is None:
+            assert exchange.error is not None
+            raise exchange.error
         assert exchange.body is not None
         body = await exchange.body.read()
     except (ClientError, WireError) as error:
