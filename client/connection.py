@@ -63,6 +63,7 @@ class Connection:
         self.key = key
         self.protocol = protocol
         self.slot = slot
+        """The permission to make the request; it is given back with the connection."""
         self.was_used = protocol.exchanges > 0
         """Whether a request has used the connection before."""
         self.queued = 0.0

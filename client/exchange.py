@@ -186,15 +186,17 @@ class Exchange:
 
 def _check_size(data: bytes, policy: ReadPolicy) -> None:
     """Raise `HeadTooLarge` for a head that exceeds a bound."""
+    size = len(data)
     if data.count(b"\n") - 2 > policy.max_headers:
         raise HeadTooLarge(f"more than {policy.max_headers} headers")
-    if len(data) > policy.max_head_size:  # it came in few pieces: while it was incomplete, it was not too large
+    if size > policy.max_head_size:  # it came in few pieces: while it was incomplete, it was not too large
         raise HeadTooLarge(f"more than {policy.max_head_size} bytes of head")
-    status_line, *lines = data.split(b"\n")
-    if len(status_line) > policy.max_line_size:
-        raise HeadTooLarge(f"a status line of more than {policy.max_line_size} bytes")
-    if any(len(line) > policy.max_field_size for line in lines):
-        raise HeadTooLarge(f"a header line of more than {policy.max_field_size} bytes")
+    if size > policy.max_field_size or size > policy.max_line_size:
+        status_line, *lines = data.split(b"\n")
+        if len(status_line) > policy.max_line_size:
+            raise HeadTooLarge(f"a status line of more than {policy.max_line_size} bytes")
+        if any(len(line) > policy.max_field_size for line in lines):
+            raise HeadTooLarge(f"a header line of more than {policy.max_field_size} bytes")
 
 
 def _persists(head: Head) -> bool:
