@@ -7,7 +7,6 @@ turned out to be dead. One deadline spans them all, and the reading of the body.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -143,23 +142,21 @@ class Call(Plan):
                         request, self.traces, settings.timeout, deadline_at=deadline_at
                     )
                 data, is_whole = request.wire()
-                connection.began()
+                sock_read = settings.timeout.sock_read
                 exchange = connection.protocol.begin(
-                    request.method,
-                    request.url,
-                    data,
-                    settings.read_policy,
-                    is_whole,
-                    request.asks_upgrade(),
-                    deadline_at,
-                    settings.timeout.sock_read,
+                    request, data, settings.read_policy, is_whole, deadline_at, sock_read, connection.release
                 )
+                if connection.slot.is_starting:
+                    # uvloop sends what was written once it is through with this turn's callbacks: the next turn's come after.
+                    asyncio.get_running_loop().call_soon(connection.slot.started)
                 if self.traces:
                     await self._tell_sent(request, exchange)
                 if not exchange.is_sent:
                     await self._send_body(connection, exchange, request)
-                while exchange.head is None:
-                    await exchange.news()
+                await exchange.answered
+                if exchange.head is None:
+                    assert exchange.error is not None
+                    raise exchange.error
                 if "\nset-cookie:" in exchange.head.lowered:
                     settings.jar.store(exchange.head.text_values("\nset-cookie:"), request.url)
                 response = ClientResponse(request, exchange, connection, settings.resolve_charset, self.started_at)
@@ -187,12 +184,11 @@ class Call(Plan):
     async def _send_body(self, connection: Connection, exchange: Exchange, request: ClientRequest) -> None:
         """Have the body sent beside what follows, unless a final response makes that pointless."""
         if request.policy.expect100:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_CONTINUE_SECONDS):
-                    while not exchange.may_continue:
-                        if exchange.body is not None:
-                            return
-                        await exchange.news()
+            assert exchange.may_continue is not None
+            either = (exchange.may_continue, exchange.answered)
+            await asyncio.wait(either, timeout=_CONTINUE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if exchange.answered.done():
+                return
         connection.upload = asyncio.ensure_future(self._upload(connection.protocol, exchange, request))
 
     async def _upload(self, protocol: Http1Protocol, exchange: Exchange, request: ClientRequest) -> None:

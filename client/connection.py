@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from warnings import warn
 
 if TYPE_CHECKING:
+    import asyncio
+
     from client.http1 import Http1Protocol
     from client.limits import Slot
     from client.origin import Origin
@@ -55,13 +56,14 @@ class Connection:
     It is given back by itself when the response is complete, else by `release` or `close`; each may be called again.
     """
 
-    __slots__ = ("_pool", "_slot", "key", "protocol", "queued", "upload", "was_used")
+    __slots__ = ("_pool", "key", "protocol", "queued", "slot", "upload", "was_used")
 
     def __init__(self, pool: Pool, key: ConnectionKey, protocol: Http1Protocol, slot: Slot) -> None:
         self._pool: Pool | None = pool
-        self._slot = slot
         self.key = key
         self.protocol = protocol
+        self.slot = slot
+        """The permission to make the request; it is given back with the connection."""
         self.was_used = protocol.exchanges > 0
         """Whether a request has used the connection before."""
         self.queued = 0.0
@@ -84,15 +86,6 @@ class Connection:
         """Whether the connection is somebody else's by now."""
         return self._pool is None
 
-    def began(self) -> None:
-        """To be called when the request's bytes are written: the spacing between starts counts from when they go out, and the
-        end of the exchange gives the connection back.
-        """
-        if self._slot.is_starting:
-            # uvloop sends what was written once it is through with this turn's callbacks: the next turn's come after that.
-            asyncio.get_running_loop().call_soon(self._slot.started)
-        self.protocol.on_done = self.release
-
     def release(self) -> None:
         """Give the connection back; it is kept for another request if it can serve one, else closed."""
         pool, self._pool = self._pool, None
@@ -100,7 +93,7 @@ class Connection:
             if self.upload is not None:
                 self.upload.cancel()
             pool.give_back(self.key, self.protocol)
-            self._slot.release()
+            self.slot.release()
 
     def close(self) -> None:
         """Close the connection and give the slot back."""

@@ -1,8 +1,8 @@
 """One request and its response, as far as a connection knows them: what has arrived, and who waits for it."""
 
 import asyncio
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 from yarl import URL
 
@@ -17,6 +17,10 @@ class WireError(Exception):
 
 class HeadTooLarge(WireError):
     """The head exceeds a limit of `WireLimits`."""
+
+
+_LEAST_LINE: Final = 4
+"""Bytes of the shortest header line there is: a letter, a colon, a line end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,94 +44,89 @@ class ReadPolicy:
     read_until_eof: bool = True
     """Whether a body may be framed by the end of the connection; if not, such a response has none."""
 
+    modest_head_size: int = field(init=False)
+    """A head of no more bytes than this cannot exceed any bound."""
+
+    def __post_init__(self) -> None:
+        bounds = (_LEAST_LINE * self.max_headers, self.max_line_size, self.max_field_size, self.max_head_size)
+        object.__setattr__(self, "modest_head_size", min(bounds))
+
 
 _MAX_INTERIMS: Final = 32
 """1xx heads before the final one. Honest servers send one or two."""
 
 
-_LEAST_LINE: Final = 4
-"""Bytes of the shortest header line there is: a letter, a colon, a line end."""
+class Asked(Protocol):
+    """A request, as far as its response depends on it."""
+
+    method: str
+    url: URL
+
+    def asks_upgrade(self) -> bool:
+        """Whether the response may be a 101 (Switching Protocols)."""
 
 
 class Exchange:
     """One request and its response. A connection fills it; whoever builds a response reads it."""
 
     __slots__ = (
-        "_error",
         "_interims",
-        "_loop",
-        "_waiter",
+        "answered",
         "body",
         "done_at",
         "ends_at_head",
+        "error",
         "first_byte_at",
         "head",
         "is_complete",
         "is_sent",
         "keeps_alive",
         "may_continue",
-        "may_upgrade",
-        "method",
         "policy",
+        "request",
         "sent_at",
         "sock_read",
         "status",
-        "url",
     )
 
     def __init__(  # noqa: PLR0917  made for every request: keywords cost
         self,
-        method: str,
-        url: URL,
+        request: Asked,
         policy: ReadPolicy,
         sock_read: float,
         sent_at: float,
         is_sent: bool,
-        may_upgrade: bool,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self.method = method
-        self.url = url
+        self.request = request
         self.policy = policy
         self.sock_read = sock_read
         self.sent_at = sent_at
         self.is_sent = is_sent
         """Whether the request has been handed to the transport completely."""
-        self.may_upgrade = may_upgrade
         self.status = 0
         self.head: Head | None = None
         """None until the head of the final response has arrived; so is `body`."""
+        self.error: Exception | None = None
+        """Why the response will not be complete: `WireError`, `ServerDisconnectedError`, `ClientOSError` or `ServerTimeoutError`
+        if there is no head, and the connection is closed then."""
+        self.answered: asyncio.Future[None] = loop.create_future()
+        """Done as soon as there is a `head`, or an `error` instead. Never fails."""
         self.body: StreamReader | None = None
         self.keeps_alive = False
         self.ends_at_head = False
         self.is_complete = False
         """Whether the response has arrived completely."""
-        self.may_continue = False
-        """Whether the peer has asked for a body that was announced (RFC 9110 §10.1.1)."""
+        self.may_continue: asyncio.Future[None] | None = None if is_sent else loop.create_future()
+        """Done as soon as the peer asks for the body (RFC 9110 §10.1.1); None where it went with the head."""
         self.first_byte_at = 0.0
         self.done_at = 0.0
-        self._loop = loop
         self._interims = 0
-        self._error: Exception | None = None
-        self._waiter: asyncio.Future[None] | None = None
 
     @property
     def has_begun(self) -> bool:
         """Whether anything of a response has arrived."""
         return self.first_byte_at > 0.0
-
-    # -- who waits ------------------------------------------------------------------------------------------------
-
-    def news(self) -> asyncio.Future[None]:
-        """Return what to await for a head, final or not, and then look again at `body` and `may_continue`.
-
-        One at a time. Raises `WireError`, `ServerDisconnectedError`, `ClientOSError` or `ServerTimeoutError` when none will
-        come; the connection is closed then.
-        """
-        if self._error is not None:
-            raise self._error
-        self._waiter = self._loop.create_future()
-        return self._waiter
 
     # -- what arrives ---------------------------------------------------------------------------------------------
 
@@ -136,46 +135,33 @@ class Exchange:
         self._interims += 1
         if self._interims > _MAX_INTERIMS:
             raise HeadTooLarge(f"more than {_MAX_INTERIMS} interim responses")
-        if status == 100:
-            self.may_continue = True
-            self._wake()
+        if status == 100 and self.may_continue is not None and not self.may_continue.done():
+            self.may_continue.set_result(None)
 
     def take_head(self, status: int, head: Head, flow: Flow) -> None:
         """The head of the final response has arrived; raises `WireError` when it breaks a limit or makes no sense."""
-        policy = self.policy
-        self._check(status, head)
+        policy, request, lowered = self.policy, self.request, head.lowered
+        is_http = head.protocol == "http/1.1" or head.protocol.startswith("http/")
+        if not is_http or status < 100 or (status == 101 and not request.asks_upgrade()):
+            raise WireError(f"unexpected status line {head.data[:40]!r}")
+        if "\0" in lowered:
+            raise WireError("NUL in the head")  # the parser allows it in the reason phrase
+        if len(lowered) > policy.modest_head_size:
+            _check_size(head.data, policy)
         self.status = status
         self.head = head
         self.keeps_alive = _persists(head)
-        if self.method == "HEAD" or (self.method == "CONNECT" and 200 <= status < 300):
+        if request.method == "HEAD" or (request.method == "CONNECT" and 200 <= status < 300):
             self.ends_at_head = self.is_complete = True
         elif not policy.read_until_eof and self.ends_with_connection:
             self.ends_at_head = self.is_complete = True
             self.keeps_alive = False
         coding = ""
-        if "\ncontent-encoding:" in head.lowered and policy.decompresses:
+        if "\ncontent-encoding:" in lowered and policy.decompresses:
             coding = ",".join(head.text_values("\ncontent-encoding:"))
-        self.body = StreamReader(flow, self.method, self.url, policy.high_water, policy.max_body_bytes, coding)
-        self._wake()
-
-    def _check(self, status: int, head: Head) -> None:
-        policy, data = self.policy, head.data
-        is_http = head.protocol == "http/1.1" or head.protocol.startswith("http/")
-        if not is_http or status < 100 or (status == 101 and not self.may_upgrade):
-            raise WireError(f"unexpected status line {data[:40]!r}")
-        if "\0" in head.lowered:
-            raise WireError("NUL in the head")  # the parser allows it in the reason phrase
-        size = len(data)
-        if size > _LEAST_LINE * policy.max_headers and data.count(b"\n") - 2 > policy.max_headers:
-            raise HeadTooLarge(f"more than {policy.max_headers} headers")
-        if size > policy.max_head_size:  # it came in few pieces: while it was incomplete, it was not too large
-            raise HeadTooLarge(f"more than {policy.max_head_size} bytes of head")
-        if size > policy.max_field_size or size > policy.max_line_size:
-            status_line, *lines = data.split(b"\n")
-            if len(status_line) > policy.max_line_size:
-                raise HeadTooLarge(f"a status line of more than {policy.max_line_size} bytes")
-            if any(len(line) > policy.max_field_size for line in lines):
-                raise HeadTooLarge(f"a header line of more than {policy.max_field_size} bytes")
+        self.body = StreamReader(flow, request.method, request.url, policy.high_water, policy.max_body_bytes, coding)
+        if not self.answered.done():
+            self.answered.set_result(None)
 
     @property
     def ends_with_connection(self) -> bool:
@@ -190,15 +176,27 @@ class Exchange:
     def fail(self, error: Exception) -> None:
         """The response will not be complete: whoever waits for its head or reads its body gets `error`."""
         if isinstance(error, ClientError):
-            error.method, error.url = self.method, self.url
-        self._error = error
+            error.method, error.url = self.request.method, self.request.url
+        self.error = error
         if self.body is not None:
             self.body.set_exception(error)
-        self._wake()
+        if not self.answered.done():
+            self.answered.set_result(None)
 
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+
+def _check_size(data: bytes, policy: ReadPolicy) -> None:
+    """Raise `HeadTooLarge` for a head that exceeds a bound."""
+    size = len(data)
+    if data.count(b"\n") - 2 > policy.max_headers:
+        raise HeadTooLarge(f"more than {policy.max_headers} headers")
+    if size > policy.max_head_size:  # it came in few pieces: while it was incomplete, it was not too large
+        raise HeadTooLarge(f"more than {policy.max_head_size} bytes of head")
+    if size > policy.max_field_size or size > policy.max_line_size:
+        status_line, *lines = data.split(b"\n")
+        if len(status_line) > policy.max_line_size:
+            raise HeadTooLarge(f"a status line of more than {policy.max_line_size} bytes")
+        if any(len(line) > policy.max_field_size for line in lines):
+            raise HeadTooLarge(f"a header line of more than {policy.max_field_size} bytes")
 
 
 def _persists(head: Head) -> bool:

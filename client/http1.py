@@ -35,13 +35,11 @@ from client.errors import (
     ServerTimeoutError,
     SocketTimeoutError,
 )
-from client.exchange import Exchange, HeadTooLarge, ReadPolicy, WireError
+from client.exchange import Asked, Exchange, HeadTooLarge, ReadPolicy, WireError
 from client.head import Head, has_blank_line, tidy_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from yarl import URL
 
     from client.timings import Opening
 
@@ -57,6 +55,7 @@ class Http1Protocol(asyncio.Protocol):
         "_is_lost",
         "_loop",
         "_lost",
+        "_on_done",
         "_parser",
         "_pieces",
         "_refusal",
@@ -69,7 +68,6 @@ class Http1Protocol(asyncio.Protocol):
         "is_closed",
         "is_idle",
         "is_upgraded",
-        "on_done",
         "opening",
         "transport",
         "unread",
@@ -85,14 +83,13 @@ class Http1Protocol(asyncio.Protocol):
         self._uncounted = 0  # bytes of an incomplete head, or of framing since the last content
         self._is_lost = False
         self._lost: asyncio.Future[None] | None = None
+        self._on_done: Callable[[], None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._deadline_at = inf
         self._silence_at = inf
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
         self.transport: asyncio.Transport | None = None
-        self.on_done: Callable[[], None] | None = None
-        """Called when the response is complete, unless it upgrades the connection; who uses the connection sets it."""
         self.opening: Opening | None = None
         """What it took to open the connection; the connector notes it."""
         self.exchanges = 0
@@ -111,25 +108,26 @@ class Http1Protocol(asyncio.Protocol):
 
     def begin(  # noqa: PLR0917  called for every request: keywords cost
         self,
-        method: str,
-        url: URL,
+        request: Asked,
         data: bytes,
         policy: ReadPolicy,
         is_whole: bool = True,
-        may_upgrade: bool = False,
         deadline_at: float = inf,
         sock_read: float | None = None,
+        on_done: Callable[[], None] | None = None,
     ) -> Exchange:
         """Send the head of a request, with its body when `is_whole`; else `write` and `end` what follows.
 
-        `deadline_at` is on the loop's clock, `sock_read` in seconds. The connection must be idle.
+        `deadline_at` is on the loop's clock, `sock_read` in seconds. `on_done` is called when the exchange is over, unless it
+        upgrades the connection. The connection must be idle.
         """
         transport = self.transport
         if not self.is_idle or transport is None or transport.is_closing():
             raise ServerDisconnectedError("the server closed the connection while it was idle")
         now = self._loop.time()
         silence = sock_read or 0.0
-        self._exchange = exchange = Exchange(method, url, policy, silence, now, is_whole, may_upgrade, self._loop)
+        self._exchange = exchange = Exchange(request, policy, silence, now, is_whole, self._loop)
+        self._on_done = on_done
         self.is_idle = False
         self.exchanges += 1
         self._uncounted = 0
@@ -364,7 +362,7 @@ class Http1Protocol(asyncio.Protocol):
                 self.idle_since = now
             else:
                 self._abort()
-        on_done, self.on_done = self.on_done, None
+        on_done, self._on_done = self._on_done, None
         if on_done is not None and not self.is_upgraded:  # else whoever asked for the upgrade keeps the connection
             on_done()
 

@@ -45,7 +45,17 @@ class Planner:
         """
         if method not in _METHODS:
             method = _checked_method(method)
-        target, credentials = self._build_url(url, options), None
+        try:
+            target = URL(url)
+            if self.base_url is not None:
+                target = self.base_url.join(target)
+            if options and (params := options.get("params")):
+                target = _with_ready_query(target, params) if isinstance(params, str) else target.extend_query(params)
+        except ValueError as error:
+            raise InvalidUrlClientError(url, str(error)) from error
+        if target.scheme not in self.schemes or not target.raw_host:
+            raise self._refusal(url, target)
+        credentials = None
         if target.raw_user is not None or target.raw_password is not None:
             target, credentials = split_credentials(target)
         plan.method, plan.url, plan.policy = method, target, policy
@@ -58,20 +68,11 @@ class Planner:
         plan.body = self._make_body(options.get("data"), options.get("json"))
         plan.cookies = cookie_header(options.get("cookies"))
 
-    def _build_url(self, url: str | URL, options: RequestOptions) -> URL:
-        try:
-            built = URL(url)
-            if self.base_url is not None:
-                built = self.base_url.join(built)
-            if options and (params := options.get("params")):
-                built = _with_ready_query(built, params) if isinstance(params, str) else built.extend_query(params)
-        except ValueError as error:
-            raise InvalidUrlClientError(url, str(error)) from error
-        if built.scheme in self.schemes and built.raw_host:
-            return built
-        if not built.raw_host and built.scheme in {"", "http", "https", *self.schemes}:
-            raise InvalidUrlClientError(url, "the URL has no host")
-        raise NonHttpUrlClientError(url)
+    def _refusal(self, url: str | URL, target: URL) -> InvalidUrlClientError | NonHttpUrlClientError:
+        """Say why a URL is not one to be requested."""
+        if not target.raw_host and target.scheme in {"", "http", "https", *self.schemes}:
+            return InvalidUrlClientError(url, "the URL has no host")
+        return NonHttpUrlClientError(url)
 
     def _headers_for(self, url: URL, given: LooseHeaders | None, auth: BasicAuth | None) -> CIMultiDict[str] | None:
         """Return the headers that this request has beyond the session's."""

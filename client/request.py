@@ -247,7 +247,16 @@ class ClientRequest:
 
         `InvalidUrlClientError` or `ValueError` for what would break the head (RFC 9112 §3, §5).
         """
-        written = self.head()
+        url = self.url
+        target, host = url.raw_path_qs, url.host_port_subcomponent
+        place = f"{host}{target}"
+        if not (host and place.isascii() and place.isprintable()) or " " in place:
+            raise InvalidUrlClientError(url, "the URL has no host, or characters that must be quoted")
+        if self._headers is None:
+            cookie = f"Cookie: {self._cookie}\r\n" if self._cookie else ""
+            written = f"{self.method} {target} HTTP/1.1\r\nHost: {host}\r\n{self.policy.defaults.block}{cookie}\r\n"
+        else:
+            written = self._write_head(self._headers, target, host)
         head = written.encode() if written.isascii() else written.encode("utf-8", "surrogateescape")
         if self._body is None:
             return head, True
@@ -257,20 +266,12 @@ class ClientRequest:
             data = _chunk(data) + LAST_CHUNK
         return head + data, True
 
-    def head(self) -> str:
-        """Write the head out."""
-        url = self.url
-        target, host = url.raw_path_qs, url.host_port_subcomponent
-        written = f"{host}{target}"
-        if not (host and written.isascii() and written.isprintable()) or " " in written:
-            raise InvalidUrlClientError(url, "the URL has no host, or characters that must be quoted")
-        if self._headers is None:
-            cookie = f"Cookie: {self._cookie}\r\n" if self._cookie else ""
-            return f"{self.method} {target} HTTP/1.1\r\nHost: {host}\r\n{self.policy.defaults.block}{cookie}\r\n"
-        headers, proxy_lines = self._headers, ""
+    def _write_head(self, headers: CIMultiDict[str], target: str, host: str) -> str:
+        """Write out a head that is not the usual one."""
+        proxy_lines = ""
         if self.proxy is not None:
             if self.is_forwarded:
-                target, proxy_lines = f"{url.scheme}://{host}{target}", self.proxy.header_lines()
+                target, proxy_lines = f"{self.url.scheme}://{host}{target}", self.proxy.header_lines()
             if "Proxy-Authorization" in headers and (self.proxy.auth is not None or not self.is_forwarded):
                 headers = headers.copy()  # what the caller says to proxies is not for the origin
                 headers.popall("Proxy-Authorization")

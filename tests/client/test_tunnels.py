@@ -134,7 +134,7 @@ async def test_the_default_port_is_left_out() -> None:
         ("https://a.example/x", "GET /x HTTP/1.1\r\nHost: a.example\r\n"),
         ("ws://a.example/x", "GET /x HTTP/1.1\r\nHost: a.example\r\n"),
     ):
-        assert ClientRequest("GET", URL(url), policy).head().startswith(line)
+        assert ClientRequest("GET", URL(url), policy).wire()[0].startswith(line.encode())
 
 
 @pytest.mark.parametrize("url", ["http://a b/", "https://a b/", "http://a\x0bb/"])

@@ -15,6 +15,7 @@ from yarl import URL
 from client.errors import ClientError
 from client.exchange import ReadPolicy, WireError
 from client.http1 import Http1Protocol
+from client.request import ClientRequest
 
 if TYPE_CHECKING:
     from random import Random
@@ -130,7 +131,7 @@ async def _compare(method: str, data: bytes, pieces: list[bytes]) -> None:
 async def _feed(method: str, pieces: list[bytes]) -> Outcome:
     protocol, transport = Http1Protocol(), _Transport()
     protocol.connection_made(transport)
-    exchange = protocol.begin(method, _URL, b"", _POLICY)
+    exchange = protocol.begin(ClientRequest(method, _URL), b"", _POLICY)
     for piece in pieces:
         if not transport.is_aborted:
             protocol.data_received(piece)
@@ -138,8 +139,10 @@ async def _feed(method: str, pieces: list[bytes]) -> Outcome:
     assert not (is_idle and transport.is_aborted)
     protocol.connection_lost(None)
     try:
-        while exchange.head is None:
-            await exchange.news()
+        await exchange.answered
+        if exchange.head is None:
+            assert exchange.error is not None
+            raise exchange.error
         assert exchange.body is not None
         body = await exchange.body.read()
     except (ClientError, WireError) as error:
