@@ -233,7 +233,7 @@ def start_line(ledger: Ledger) -> str:
 def _options() -> argparse.Namespace:
     known = [START, DISPLAY, *(cost.name for cost in COSTS)]
     parser = argparse.ArgumentParser(prog="tests.benchmarks.costs", description="Measure what parts of Nephila cost.")
-    common(parser, rounds=7)
+    common(parser, rounds=15)
     parser.add_argument("--costs", type=names, default=known, help=f"of {', '.join(known)}")
     parser.add_argument("--site", choices=[site.name for site in SITES], default="docs")
     return parser.parse_args()
