@@ -7,10 +7,10 @@ import inspect
 import time
 from collections.abc import AsyncIterable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+from msgspec.structs import asdict
 
 from client import AddressGuard, TCPConnector
 from client.limits import HostLimits
@@ -64,8 +64,7 @@ _PACES_TOLD = 1000
 _RULES = ("user_agent", "robots", "nofollow", "canonical", "max_crawl_delay", "max_depth")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(msgspec.Struct, frozen=True, kw_only=True):
     """How a run ended: `reason` is finished, interrupted, max_pages, max_time, or held when nothing is left but requests of
     hosts that are held. What is not finished can be resumed. `paces`: at what pace the hosts were asked that were asked most;
     a Crawl-delay longer than `max_crawl_delay` was cut to that.

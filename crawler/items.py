@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
 from types import GeneratorType
 from typing import Any
 
@@ -14,13 +13,12 @@ from crawler.errors import SpiderError
 from crawler.request import Links, Request
 
 
-@dataclass(slots=True)
-class Harvest:
+class Harvest(msgspec.Struct):
     """Everything one callback gave: `items` as JSON texts, `found` as the requests they stand beside; and the URL that the page
     calls its canonical one, if that was asked for."""
 
-    items: list[str] = field(default_factory=list)
-    found: list[Request | Links] = field(default_factory=list)
+    items: list[str] = msgspec.field(default_factory=list)
+    found: list[Request | Links] = msgspec.field(default_factory=list)
     canonical: str | None = None
 
     def take(self, given: Any) -> None:

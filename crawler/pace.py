@@ -27,8 +27,9 @@ in what they cost; and a rise counts only beyond a slack that covers the stutter
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 
 class Trouble(NamedTuple):
@@ -60,8 +61,7 @@ _SLACK = 1.0
 """Answers are slow when they take more than twice the usual time and a second."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostPace:
+class HostPace(Struct, frozen=True, kw_only=True):
     """What pace one host was asked at, for reports. Durations in seconds."""
 
     host: str

@@ -11,10 +11,10 @@ import heapq
 import logging
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from yarl import URL
 
 from client import ClientError, Origin, TooManyRedirects
@@ -54,8 +54,7 @@ _MAX_REDIRECTS = 5
 """As many as RFC 9309 §2.3.1.2 asks for at least."""
 
 
-@dataclass(slots=True)
-class _Known:
+class _Known(Struct):
     """What an origin's robots.txt says, until then; or why it could not be had, and when it may be asked for again."""
 
     robots: Robots | None
@@ -63,8 +62,7 @@ class _Known:
     until: float
 
 
-@dataclass(slots=True)
-class _GivenUp:
+class _GivenUp(Struct):
     """What becomes of all requests to a host; until then, when one of them is to see whether it is back."""
 
     verdict: SetAside

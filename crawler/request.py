@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, TypeAlias
 
+from msgspec import Struct
+from msgspec.structs import force_setattr
+
 from crawler.web.urls import normalize
 
 Callback: TypeAlias = str | Callable[..., Any] | None
@@ -17,8 +20,13 @@ def callback_name(callback: Callback) -> str | None:
     return callback.__name__ if callable(callback) else callback
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class _Named(Struct, frozen=True):
+    """The URL may be given by its place; all else that makes a request is given by name."""
+
+    url: str
+
+
+class Request(_Named, frozen=True, kw_only=True):
     """One thing to fetch.
 
     `url` is brought to its canonical form, without fragment. Of the requests of one host those of higher `priority` go
@@ -29,8 +37,6 @@ class Request:
     Raises InvalidUrl when `url` is no absolute http or https URL.
     """
 
-    url: str
-    _: KW_ONLY
     method: str = "GET"
     headers: Mapping[str, str] | None = None
     body: bytes | None = None
@@ -40,7 +46,7 @@ class Request:
     again: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "url", normalize(self.url))
+        force_setattr(self, "url", normalize(self.url))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from crawler.errors import SettingError
 
@@ -23,8 +22,7 @@ Bytes = Annotated[int, Meta(ge=1)]
 DEFAULT_USER_AGENT = "nephila/0.1"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """How to crawl. Durations are in seconds, sizes in bytes.
 
     Values come, the later over the earlier, from: these defaults; `[tool.crawl]` in pyproject.toml; the environment
@@ -136,7 +134,7 @@ class Settings:
     """Keep the headers and the body of each page in the crawl file, compressed, to replay the crawl."""
 
 
-NAMES = frozenset(field.name for field in fields(Settings))
+NAMES = frozenset(Settings.__struct_fields__)
 
 
 def with_overrides(settings: Settings, values: Mapping[str, Any], *, source: str) -> Settings:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +18,11 @@ if TYPE_CHECKING:
 _REMEDY = "give Crawl(…, source=Source(target, arguments)), what `crawl run` would be given; or crawl with processes=1"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """A target as `crawl run` takes it, and the arguments for the spider: anything that JSON can hold."""
 
     target: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
     @classmethod
     def of(cls, spider: Spider) -> Source:

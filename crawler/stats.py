@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from crawler.outcome import Failed, Fetched, Postponed
 
@@ -18,8 +19,7 @@ _RATE_SECONDS = 5.0
 _ERRORS_SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stats:
+class Stats(Struct, frozen=True, kw_only=True):
     """A snapshot. `started` in seconds of the epoch, `elapsed` in seconds over all runs, `run_elapsed` in this one, `rate` in
     pages a second lately, `active` requests under way. `statuses`, `errors` (by kind) and `spider_errors` are this run's.
     """

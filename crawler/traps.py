@@ -32,9 +32,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter, OrderedDict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from msgspec import Struct
 from xxhash import xxh3_64_intdigest
 
 if TYPE_CHECKING:
@@ -84,8 +84,7 @@ class Thresholds(NamedTuple):
     pattern: int = 0
 
 
-@dataclass(slots=True)
-class _Record:
+class _Record(Struct):
     """Of the pages of one kind that came last: how many in a row led to nothing new, at which depth that began, and how many in
     a row were copies; and how many links of this kind were let in."""
 

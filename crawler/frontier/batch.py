@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import field
+from msgspec.structs import astuple
 
 if TYPE_CHECKING:
     from crawler.frontier.protocol import Counts, HostState
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(slots=True)
-class Batch:
+class Batch(msgspec.Struct):
     """Rows by table."""
 
     hosts: list[Row] = field(default_factory=list)

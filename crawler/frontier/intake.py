@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from array import array
-from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
+
+from msgspec.structs import replace
 
 from client.origin import HostKey
 from crawler.frontier.batch import Batch

@@ -53,7 +53,7 @@ async def check_spider(file: CrawlFile, spider: str) -> None:
 async def load(file: CrawlFile, intake: Intake) -> Past:
     """Fill the memory from the file."""
     (counts,) = await file.read("SELECT queued, leased, done, failed, skipped, items, bytes, hosts, aside FROM count")
-    intake.counts = Counts(**dict(zip(Counts.__dataclass_fields__, counts, strict=True)))
+    intake.counts = Counts(**dict(zip(Counts.__struct_fields__, counts, strict=True)))
     (
         (intake.next_request, intake.next_item, intake.next_pack, intake.first_offer, intake.next_offer),
     ) = await file.read(
@@ -66,7 +66,7 @@ async def load(file: CrawlFile, intake: Intake) -> Past:
     for number, *known in await file.read(
         "SELECT host, held, delay, per_host, budget, pace, latency, failures, resting_until FROM host_state"
     ):
-        state = HostState(**dict(zip(HostState.__dataclass_fields__, known, strict=True)))
+        state = HostState(**dict(zip(HostState.__struct_fields__, known, strict=True)))
         intake.host_states[intake.host_names[number]] = state
     ((elapsed, first_started, seen),) = await file.read(
         "SELECT total(coalesce(ended, seen) - started), min(started), coalesce(max(seen), 0.0) FROM run"

@@ -7,10 +7,9 @@ page did is settled in one transaction: its outcome, its items, the requests it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
-import msgspec
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from crawler.store import Kept
 
 
-class Lease(msgspec.Struct, kw_only=True):
+class Lease(Struct, kw_only=True):
     """One request, ours to fetch. `url` and `method` are where it stands now: past the redirects taken so far.
 
     Tens of thousands of them are in memory at a time; a `Struct` of plain values is none that the garbage collector looks at.
@@ -45,8 +44,7 @@ class Lease(msgspec.Struct, kw_only=True):
     """The redirect chain: the URLs left behind, oldest first."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Settlement:
+class Settlement(Struct, kw_only=True):
     """All that came of one lease. `items` are JSON texts, one an item, as the spider yielded them."""
 
     lease: Lease
@@ -62,8 +60,7 @@ class Settlement:
     """How deep `found` is; None: one link deeper than the lease."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Counts:
+class Counts(Struct, kw_only=True):
     """How many requests are in each state, and what they brought."""
 
     queued: int = 0
@@ -84,8 +81,7 @@ class HostQueue(NamedTuple):
     due_at: float
 
 
-@dataclass(slots=True, kw_only=True)
-class HostState:
+class HostState(Struct, kw_only=True):
     """What is kept of a host beyond its requests; None where there is nothing to say. Instants are seconds of the epoch."""
 
     held: float | None = None

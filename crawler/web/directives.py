@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec import Struct
 from yarl import URL
 
 from client.links import parse_links
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Obedience:
+class Obedience(Struct, frozen=True, kw_only=True):
     """Which directives a crawl obeys, and by which name (a product token in lower case) pages may call it."""
 
     agent: str = ""

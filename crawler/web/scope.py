@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from client.origin import HostKey
 from crawler.errors import InvalidUrl, SettingError
@@ -17,8 +19,7 @@ Pattern: TypeAlias = str | re.Pattern[str]
 any other is a regular expression, to be found anywhere in the canonical URL."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Patterns:
+class _Patterns(Struct, frozen=True):
     """URLs that begin or look like one of these; `words` are the patterns as they were given."""
 
     words: tuple[str, ...] = ()
@@ -45,8 +46,7 @@ class _Patterns:
         return path.startswith(self.prefixes) or any(expression.search(url) for expression in self.expressions)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
+class Scope(Struct, frozen=True, kw_only=True):
     """The URLs that belong to a crawl: those of its hosts, so far as `allow` and `deny` let them in. Made by `of`.
 
     What `deny` matches is out, whatever else is said; if there is an `allow`, only what it matches is in.

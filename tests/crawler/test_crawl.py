@@ -6,11 +6,11 @@ import asyncio
 import json
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from crawler import Crawl, Links, Page, Report, Request, Settings, Spider
 from crawler.errors import SpiderError, StorageError, UsageError

@@ -6,8 +6,9 @@ import asyncio
 import gzip
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from crawler import Crawl, Page, Report, Settings, Spider
 from spiders.site import SiteSpider

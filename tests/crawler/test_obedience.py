@@ -6,10 +6,10 @@ import asyncio
 import json
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from crawler import Crawl, Page, Report, Settings, Spider
 from crawler.frontier.statefile import StateFile

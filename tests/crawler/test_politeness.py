@@ -7,11 +7,11 @@ import math
 import socket
 import time
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from client import ClientSession, CookieJar, TCPConnector
 from client.abc import AbstractResolver, ResolveResult

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from crawler.progress import duration, follow, line, size
 from crawler.stats import Stats

@@ -6,10 +6,10 @@ import asyncio
 import sqlite3
 from collections import Counter
 from contextlib import AsyncExitStack, closing
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from crawler import Crawl, Links, Page, Settings, Spider
 from crawler.web.scope import Scope
