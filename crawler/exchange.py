@@ -11,7 +11,6 @@ from yarl import URL
 from client import ClientError, ClientSession, ClientTimeout
 from client.request import merge_cookies
 from crawler.outcome import Fetched
-from crawler.page import Page
 from crawler.retries import Failure, failure_of
 from crawler.spider import SITEMAP
 from crawler.web.urls import origin_of
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from client.abc import AbstractCookieJar
     from client.options import RequestOptions
     from crawler.frontier.protocol import Lease
+    from crawler.page import Page
     from crawler.settings import Settings
     from crawler.web.directives import Obedience
 
@@ -96,6 +96,8 @@ async def exchange(
             body = await (_read_sitemap(response) if is_sitemap else response.read())
     except ClientError as error:
         return NoResponse(failure_of(error), began_at)
+    from crawler.page import Page  # and with it all that reads pages: the first request goes out without
+
     page = Page(
         lease,
         url=lease.url,

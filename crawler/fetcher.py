@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from crawler.exchange import NoResponse, exchange, fetched_of
 from crawler.outcome import Failed, Postponed, Redirected, SetAside
-from crawler.page import Page
 from crawler.retries import HOLDING_STATUSES, failure_of_status
 from crawler.web.directives import OBEDIENT
 from crawler.web.urls import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from client import ClientSession
     from crawler.frontier.protocol import Lease
     from crawler.outcome import Fetched
+    from crawler.page import Page
     from crawler.politeness import Politeness
     from crawler.retries import Failure, RetryPolicy
     from crawler.web.directives import Obedience
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
 Unfit: TypeAlias = Redirected | Postponed | Failed | SetAside
 """What becomes of a request that has brought nothing for the spider."""
 
-Fetch: TypeAlias = Callable[["Lease"], Awaitable[Page | Unfit]]
-Middleware: TypeAlias = Callable[["Lease", Fetch], Awaitable[Page | Unfit]]
+Fetch: TypeAlias = "Callable[[Lease], Awaitable[Page | Unfit]]"
+Middleware: TypeAlias = "Callable[[Lease, Fetch], Awaitable[Page | Unfit]]"
 """Stands around every fetch: may change the lease, call on, look at or replace what comes back."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})

@@ -30,7 +30,6 @@ from crawler.retries import (
     failure_of_lookup,
     retry_after_of,
 )
-from crawler.web.robots import MAX_BYTES, Robots
 from crawler.web.urls import host_key, origin_of, robots_url
 
 if TYPE_CHECKING:
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from crawler.pace import HostPace
     from crawler.retries import RetryPolicy
     from crawler.settings import Settings
+    from crawler.web.robots import Robots
 
 _log = logging.getLogger(__name__)
 
@@ -212,6 +212,8 @@ class Politeness:
                 return answer
             body, age = answer, 0.0
             self._frontier.note_robots(origin, self._frontier.now(), body)
+        from crawler.web.robots import Robots  # while the first request is under way, there is nothing to parse
+
         robots = Robots.parse(body, user_agent=self._settings.user_agent)
         self._pacing.obey_crawl_delay(lease.host, robots.crawl_delay)
         self._known[origin] = _Known(robots, None, time.monotonic() + _FRESH_SECONDS - age)
@@ -315,6 +317,8 @@ class Politeness:
 
 async def _read_start(response: ClientResponse) -> bytes:
     """The first 500 KiB of the body, which is as much as RFC 9309 §2.5 asks a crawler to read."""
+    from crawler.web.robots import MAX_BYTES  # as above
+
     parts = []
     size = 0
     async for chunk in response.content.iter_any():

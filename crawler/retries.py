@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import socket
 import time
 from http import HTTPStatus
@@ -23,7 +22,6 @@ from client import (
     ServerTimeoutError,
 )
 from crawler.outcome import Failed, Postponed
-from crawler.web.http_date import parse_http_date
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,8 +100,10 @@ def back_off(turn: int, *, first: float, most: float) -> float:
     """Seconds to wait for the turn of this number, from 1: drawn evenly between 0 and a bound that begins at `first`, doubles
     with each turn, and is never above `most`. Full jitter: those who failed together do not come back together.
     """
+    from random import uniform  # most crawls begin without a failure
+
     bound = first * 2.0 ** min(turn - 1, _MOST_DOUBLINGS)
-    return random.uniform(0.0, min(most, bound))  # noqa: S311 - jitter is no secret
+    return uniform(0.0, min(most, bound))  # noqa: S311 - jitter is no secret
 
 
 class RetryPolicy:
@@ -137,6 +137,8 @@ def retry_after_of(value: str | None) -> float | None:
     text = (value or "").strip()
     if text.isascii() and text.isdecimal():
         return float(text)
+    from crawler.web.http_date import parse_http_date  # few servers say it so
+
     now = time.time()
     at = parse_http_date(text, now=now)
     return None if at is None else max(0.0, at - now)

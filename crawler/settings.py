@@ -139,6 +139,8 @@ NAMES = frozenset(Settings.__struct_fields__)
 
 def with_overrides(settings: Settings, values: Mapping[str, Any], *, source: str) -> Settings:
     """`settings` with `values` over them; texts are converted. SettingError names the setting, its value and `source`."""
+    if not values:
+        return settings
     merged = {name: getattr(settings, name) for name in NAMES}
     for key, value in values.items():
         name = key.replace("-", "_")

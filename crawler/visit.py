@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from crawler.crawl import Crawl
 from crawler.frontier.statefile import StateFile
 from crawler.spider import Spider
-from crawler.web.robots import Robots, product_token
+from crawler.web.product import product_token
+from crawler.web.robots import Robots
 from crawler.web.urls import normalize, origin_of, robots_url
 from crawler.why import Why, why
 

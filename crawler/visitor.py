@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 
 from crawler.exchange import fetched_of
-from crawler.fetcher import failed_with
-from crawler.page import Page
+from crawler.fetcher import Unfit, failed_with
 from crawler.spider import explain
 from crawler.traps import digest_of
 
 if TYPE_CHECKING:
     from crawler.callbacks import Reader
-    from crawler.fetcher import Fetcher, Unfit
+    from crawler.fetcher import Fetcher
     from crawler.frontier.protocol import Lease
     from crawler.items import Harvest
     from crawler.outcome import Failed, Fetched
+    from crawler.page import Page
     from crawler.store import Keeper, Kept
 
 
@@ -51,7 +51,7 @@ class OwnVisitor(Visitor):
 
     async def visit(self, lease: Lease) -> Visited | Unfit:
         page = await self._fetcher.fetch(lease)
-        if not isinstance(page, Page):
+        if isinstance(page, Unfit):
             return page
         try:
             harvest = await self._reader.take(lease, page)

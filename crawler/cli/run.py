@@ -99,14 +99,14 @@ def _check_state(path: Path, *, fresh: bool, yes: bool) -> Status | None:
 
     Raises UsageError when the user has not agreed to lose a crawl, or the file cannot be one; StateLocked when it runs.
     """
-    from crawler.frontier.statefile import StateFile
-
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder {path.parent} for the crawl file {path.name}; create it first")
     if not path.exists() or not path.stat().st_size:
         return None
     if fresh and not yes:
         raise UsageError(f"{path} exists; to discard it and its outputs, and begin anew, add --yes")
+    from crawler.frontier.statefile import StateFile  # most crawls begin
+
     try:
         with StateFile(path) as file:
             if file.is_running:

@@ -14,7 +14,6 @@ import msgspec
 
 from crawler.cli.console import FAILED, FINISHED, MISUSED, STOPPED, complain, say
 from crawler.errors import CrawlError
-from crawler.frontier.statefile import StateFile
 from crawler.progress import counted, duration, follow, totals
 
 if TYPE_CHECKING:
@@ -138,6 +137,8 @@ def _tell_of_paces(report: Report) -> None:
 
 def figures(report: Report, state: Path, code: int) -> bytes:
     """What `--json` prints: what `crawl status --json` does, with the paces of this run, `reason` and the `exit` code."""
+    from crawler.frontier.statefile import StateFile  # neither is wanted of most crawls: this, nor the failures below
+
     with StateFile(state) as file:
         ending = {"reason": report.reason, "exit": code, "paces": report.paces}
         return msgspec.json.encode(msgspec.structs.asdict(file.status()) | ending)
@@ -162,6 +163,8 @@ def _tell_of_failures(state: Path, stats: Stats) -> None:
 
 
 def _list_failures(state: Path, number: int, *, kind: str = "") -> None:
+    from crawler.frontier.statefile import StateFile  # as above
+
     with StateFile(state) as file:
         failures = file.failures(_FAILURES_SHOWN, kind=kind)
     for url, error in failures:

@@ -23,7 +23,7 @@ from msgspec import Struct
 from yarl import URL
 
 from client.links import parse_links
-from crawler.web.robots import product_token
+from crawler.web.product import product_token
 from crawler.web.urls import host_of, resolve
 
 if TYPE_CHECKING:

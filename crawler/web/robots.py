@@ -18,6 +18,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import quote
 
+from crawler.web.product import product_token
 from crawler.web.urls import origin_of, robots_url
 
 MAX_BYTES = 500 * 1024
@@ -33,9 +34,6 @@ _RECORD = re.compile(r"\s*(?P<field>user[- ]?agent|[a-z-]+)[ \t]*(?::|[ \t])\s*(
 _AGENT_FIELD = re.compile("user[- ]?agent", re.IGNORECASE)
 _RULE_FIELD = re.compile("allow|d[a-z]*l[oa]w", re.IGNORECASE)
 _SITEMAP_FIELD = re.compile("site-?maps?", re.IGNORECASE)
-
-_PRODUCT = re.compile(r"[^\s/*;,()]+")
-_COMPATIBLE = re.compile(r"\(compatible;\s*([^\s/*;,()]+)", re.IGNORECASE)
 
 
 class _Rule(NamedTuple):
@@ -89,16 +87,6 @@ class Robots:
     def sitemaps(self) -> list[str]:
         """The URLs of sitemaps, as they are written; they concern every robot."""
         return list(self._parser.sitemaps)
-
-
-def product_token(user_agent: str) -> str:
-    """The name, in lower case, that robots.txt files call a robot by: the first product of its User-Agent, or the one that it
-    says behind a browser's name: `Mozilla/5.0 (compatible; Name/1.0)`.
-    """
-    if compatible := _COMPATIBLE.search(user_agent):
-        return compatible[1].lower()
-    product = _PRODUCT.match(user_agent.strip())
-    return product[0].lower() if product else ""
 
 
 def _lines_for(token: str, text: str) -> list[str]:

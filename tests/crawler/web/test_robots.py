@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.web.robots import MAX_BYTES, Robots, product_token
+from crawler.web.product import product_token
+from crawler.web.robots import MAX_BYTES, Robots
 
 AGENT = "nephila/0.1 (+https://nephila.example/)"
 
