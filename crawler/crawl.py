@@ -295,8 +295,8 @@ class Crawl:
     async def _describe(self, frontier: SqliteFrontier) -> None:
         """Keep the rules of this crawl in its file, for those who ask it why."""
         rules = {name: getattr(self._settings, name) for name in _RULES}
-        await frontier.remember("rules", msgspec.json.encode(rules).decode())
-        await frontier.remember("scope", msgspec.json.encode(self._admission.scope.described()).decode())
+        scope = self._admission.scope.described()
+        await frontier.remember(rules=msgspec.json.encode(rules).decode(), scope=msgspec.json.encode(scope).decode())
 
     async def _go_round(
         self, engine: Engine, frontier: SqliteFrontier, steering: Steering, politeness: Politeness

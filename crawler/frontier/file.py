@@ -94,6 +94,12 @@ class CrawlFile:
         with self.translated():
             await self._db.executescript(sql)
 
+    async def at_once(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Have SQLite's thread do all that `work` does with the connection: to cross over for each statement takes longer than
+        most of them do."""
+        with self.translated():
+            return await self.apart(lambda: work(self._db._conn))
+
     async def apart(self, work: Callable[..., T], *arguments: Any) -> T:
         """Have SQLite's thread do something else: it has the memory for it, and waits for more to write meanwhile."""
         done: T = await self._db._execute(work, *arguments)  # type: ignore[no-untyped-call]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,8 +18,6 @@ from crawler.frontier.migrations import VERSION
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from aiosqlite import Connection
 
 _CHECKED_WHOLE_BYTES = 8 << 20
 """A file of this size is looked through in about a tenth of a second."""
@@ -97,22 +95,19 @@ def making_sense(path: Path) -> Iterator[None]:
         raise damaged(path, f"{type(error).__name__}: {error}") from error
 
 
-async def check(db: Connection, path: Path) -> None:
+def check(db: sqlite3.Connection, path: Path) -> None:
     """A quick look at a file that is about to be crawled with. Raises StateDamaged, and sqlite3.Error."""
 
-    async def ask(sql: str) -> list[tuple[Any, ...]]:
-        return [tuple(row) for row in await db.execute_fetchall(sql)]
-
-    tables = {name for (name,) in await ask("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if lacking := _TABLES - tables:
         raise damaged(path, f"it lacks the tables {', '.join(sorted(lacking))}")
-    ((pages,),) = await ask("PRAGMA page_count")
-    ((page_bytes,),) = await ask("PRAGMA page_size")
+    ((pages,),) = db.execute("PRAGMA page_count")
+    ((page_bytes,),) = db.execute("PRAGMA page_size")
     if pages * page_bytes > _CHECKED_WHOLE_BYTES:
         return
-    if (faults := await ask("PRAGMA quick_check(1)")) != [("ok",)]:
+    if (faults := list(db.execute("PRAGMA quick_check(1)"))) != [("ok",)]:
         raise damaged(path, str(faults[0][0]).splitlines()[-1])
-    if faults := await ask("PRAGMA foreign_key_check"):
+    if faults := list(db.execute("PRAGMA foreign_key_check")):
         raise damaged(path, f"a row of the table {faults[0][0]} refers to nowhere")
 
 

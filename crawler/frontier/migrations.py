@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from crawler.errors import StateDamaged, StateTooNew
 
 if TYPE_CHECKING:
-    from aiosqlite import Connection
+    from sqlite3 import Connection
 
 APPLICATION_ID = 0x4E50484C  # "NPHL"
 
@@ -25,18 +25,16 @@ def script(name: str) -> str:
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
-async def prepare(db: Connection, path: Path) -> None:
-    """Create the schema in an empty file, or migrate an older one.
+def prepare(db: Connection, path: Path) -> bool:
+    """Create the schema in an empty file, or migrate an older one; whether it was empty.
 
     Raises StateDamaged when the file is no crawl file, StateTooNew when a newer version of the program made it, and
     sqlite3.Error.
     """
-    application = await _pragma(db, "application_id")
-    version = await _pragma(db, "user_version")
-    is_empty = not await _pragma(db, "schema_version")
-    if is_empty:
-        await _apply(db, script("schema.sql"), VERSION)
-        return
+    application, version = _pragma(db, "application_id"), _pragma(db, "user_version")
+    if not _pragma(db, "schema_version"):
+        _apply(db, script("schema.sql"), VERSION)
+        return True
     if application != APPLICATION_ID:
         raise StateDamaged(f"{path} is an SQLite file, but not of a crawl; name another with --state")
     if version > VERSION:
@@ -44,15 +42,16 @@ async def prepare(db: Connection, path: Path) -> None:
             f"{path} has schema {version}; this version of the program knows {VERSION} at most: update the program"
         )
     for older in range(version, VERSION):
-        await _apply(db, script(f"version{older + 1}.sql"), older + 1)
+        _apply(db, script(f"version{older + 1}.sql"), older + 1)
+    return False
 
 
-async def _apply(db: Connection, sql: str, version: int) -> None:
-    await db.executescript(
+def _apply(db: Connection, sql: str, version: int) -> None:
+    db.executescript(
         f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {version};\nCOMMIT;"
     )
 
 
-async def _pragma(db: Connection, name: str) -> int:
-    rows = list(await db.execute_fetchall(f"PRAGMA {name}"))
-    return int(rows[0][0])
+def _pragma(db: Connection, name: str) -> int:
+    ((value,),) = db.execute(f"PRAGMA {name}")
+    return int(value)

@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from client.origin import HostKey
 from crawler.errors import StateMismatch
+from crawler.frontier import migrations
+from crawler.frontier.integrity import check
 from crawler.frontier.protocol import Counts, HostState
 
 if TYPE_CHECKING:
+    from pathlib import Path
+    from sqlite3 import Connection
+
     from crawler.frontier.file import CrawlFile
     from crawler.frontier.intake import Intake
 
@@ -30,6 +35,10 @@ COMMIT;
 """
 
 
+_SPIDER = """
+INSERT INTO meta VALUES ('spider', ?) ON CONFLICT (key) DO UPDATE SET value = value RETURNING value"""
+
+
 class Past(NamedTuple):
     """When the first run began (seconds of the epoch; None if there was none), how long all took, and when the last one that
     committed did so (0.0: none)."""
@@ -39,10 +48,16 @@ class Past(NamedTuple):
     seen: float
 
 
+def prepare(db: Connection, path: Path) -> None:
+    """Make it a crawl file of the current schema, if it is none yet; what was there before is looked at. Raises StateDamaged,
+    StateTooNew, and sqlite3.Error."""
+    if not migrations.prepare(db, path):
+        check(db, path)
+
+
 async def check_spider(file: CrawlFile, spider: str) -> None:
     """Raise StateMismatch if the file is another spider's; a new one is this spider's from here on."""
-    await file.write("INSERT OR IGNORE INTO meta VALUES ('spider', ?)", (spider,))
-    ((known,),) = await file.read("SELECT value FROM meta WHERE key = 'spider'")
+    ((known,),) = await file.write(_SPIDER, (spider,))
     if known != spider:
         raise StateMismatch(
             f"{file.path} belongs to the spider {known!r}, not to {spider!r}; name another file with --state, "
@@ -50,25 +65,23 @@ async def check_spider(file: CrawlFile, spider: str) -> None:
         )
 
 
-async def load(file: CrawlFile, intake: Intake) -> Past:
+def load(db: Connection, intake: Intake) -> Past:
     """Fill the memory from the file."""
-    (counts,) = await file.read("SELECT queued, leased, done, failed, skipped, items, bytes, hosts, aside FROM count")
+    (counts,) = db.execute("SELECT queued, leased, done, failed, skipped, items, bytes, hosts, aside FROM count")
     intake.counts = Counts(**dict(zip(Counts.__struct_fields__, counts, strict=True)))
-    (
-        (intake.next_request, intake.next_item, intake.next_pack, intake.first_offer, intake.next_offer),
-    ) = await file.read(
+    ((intake.next_request, intake.next_item, intake.next_pack, intake.first_offer, intake.next_offer),) = db.execute(
         "SELECT (SELECT coalesce(max(id), 0) + 1 FROM request), (SELECT coalesce(max(id), 0) + 1 FROM item), "
         "(SELECT coalesce(max(id), 0) + 1 FROM pack), "
         "(SELECT coalesce(min(id), 1) FROM offered), (SELECT coalesce(max(id), 0) + 1 FROM offered)"
     )
-    for number, name, admitted in await file.read("SELECT id, name, admitted FROM host ORDER BY id"):
+    for number, name, admitted in db.execute("SELECT id, name, admitted FROM host ORDER BY id"):
         intake.know_host(number, HostKey(name), admitted)
-    for number, *known in await file.read(
+    for number, *known in db.execute(
         "SELECT host, held, delay, per_host, budget, pace, latency, failures, resting_until FROM host_state"
     ):
         state = HostState(**dict(zip(HostState.__struct_fields__, known, strict=True)))
         intake.host_states[intake.host_names[number]] = state
-    ((elapsed, first_started, seen),) = await file.read(
+    ((elapsed, first_started, seen),) = db.execute(
         "SELECT total(coalesce(ended, seen) - started), min(started), coalesce(max(seen), 0.0) FROM run"
     )
     return Past(first_started, elapsed, seen)

@@ -25,11 +25,11 @@ from crawler.frontier.commits import GroupCommit
 from crawler.frontier.file import CrawlFile
 from crawler.frontier.instructions import Inbox
 from crawler.frontier.intake import Intake, marks_of
-from crawler.frontier.integrity import check, making_sense
+from crawler.frontier.integrity import making_sense
 from crawler.frontier.leasing import take_leases
 from crawler.frontier.lock import CrawlLock
-from crawler.frontier.migrations import prepare, script
-from crawler.frontier.opening import PRAGMAS, UNLEASE, Past, check_spider, load
+from crawler.frontier.migrations import script
+from crawler.frontier.opening import PRAGMAS, UNLEASE, Past, check_spider, load, prepare
 from crawler.frontier.orders import Orders
 from crawler.frontier.protocol import CookieRow, HostQueue
 from crawler.frontier.runs import Runs
@@ -139,7 +139,7 @@ class SqliteFrontier:
                 frontier = cls(
                     db, lock, path, commit_pages=commit_pages, commit_interval=commit_interval, remembered=remembered
                 )
-                await frontier._prepare(db, spider)
+                await frontier._prepare(spider)
             except BaseException:
                 await db.close()
                 raise
@@ -148,17 +148,15 @@ class SqliteFrontier:
             raise
         return frontier
 
-    async def _prepare(self, db: aiosqlite.Connection, spider: str | None) -> None:
+    async def _prepare(self, spider: str | None) -> None:
         file = self._file
-        with file.translated():
-            await prepare(db, file.path)
-            await check(db, file.path)
+        await file.at_once(lambda db: prepare(db, file.path))
         await file.run_script(PRAGMAS)
         if spider is not None:
             await check_spider(file, spider)
         await file.run_script(UNLEASE + script("settle.sql"))
         with making_sense(file.path):
-            self._past = await load(file, self.intake)
+            self._past = await file.at_once(lambda db: load(db, self.intake))
             await self._runs.load()
         self._ahead += max(0.0, self._past.seen - self.started)  # a clock set back since hides nothing that was due
         self.started = self.now()
@@ -288,10 +286,13 @@ class SqliteFrontier:
         self.intake.batch.cookies.update({(row.domain, row.path, row.name): row.data for row in changed})
         self._commits.pend()
 
-    async def remember(self, key: str, value: str) -> None:
-        """Keep what the crawl is, for those who read its file, in place of what was kept under this key. Durable at once."""
+    async def remember(self, **values: str) -> None:
+        """Keep what the crawl is, for those who read its file, in place of what was kept under these keys. Durable at once."""
         async with self._file.turn:
-            await self._file.write("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+            await self._file.write(
+                "INSERT OR REPLACE INTO meta SELECT key, value FROM json_each(?)",
+                (msgspec.json.encode(values).decode(),),
+            )
 
     async def exports(self) -> dict[str, str]:
         """How far each output file had come by the last commit."""
