@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from sys import intern
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -88,7 +89,7 @@ def lease_of(queued: Row, request: Row, host: HostKey) -> Lease:
         method=method,
         depth=depth,
         requested_url=url,
-        referrer=referrer,
+        referrer=referrer and intern(referrer),  # one text for all that the page led to
         callback=extra.get("callback"),
         priority=-rank,
         headers=extra.get("headers"),
