@@ -108,6 +108,7 @@ class Watching(SiteSpider):
 NEVER = {
     *("selectolax", "brotli", "backports.zstd", "compression.zstd", "hashlib", "html.entities", "encodings.idna"),
     *("charset_normalizer", "rich", "tenacity", "client.forms", "client.multipart_writer", "crawler.web.sitemaps"),
+    *("random", "crawler.frontier.statefile", "crawler.web.http_date"),
 }
 
 
