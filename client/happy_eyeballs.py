@@ -7,15 +7,18 @@ first to connect wins, and the others are called off.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 from itertools import chain, zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from client.abc import ResolveResult
+
+_UNDER_WAY: Final = frozenset({errno.EINPROGRESS, errno.EINTR})
 
 
 def interleave_families(addresses: Sequence[ResolveResult], first_count: int = 1) -> list[ResolveResult]:
@@ -61,24 +64,42 @@ async def open_socket(
 
 
 async def _connect(address: ResolveResult, local_addr: tuple[str, int] | None) -> socket.socket:
-    loop = asyncio.get_running_loop()
     connection = socket.socket(address["family"], socket.SOCK_STREAM, address["proto"])
     try:
         connection.setblocking(False)
         if local_addr is not None:
             connection.bind(local_addr)
-        await loop.sock_connect(connection, _socket_address(address))
-    except BaseException as error:
+        error = connection.connect_ex(_socket_address(address))
+        if error in _UNDER_WAY:
+            await _writable(connection)
+            error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error:
+            raise OSError(error, os.strerror(error))
+    except BaseException:
         connection.close()
-        if isinstance(error, OSError) and error.errno:
-            # The event loop's words name the address, which is known, and not the reason.
-            raise OSError(error.errno, os.strerror(error.errno)) from error
         raise
     return connection
 
 
+async def _writable(connection: socket.socket) -> None:
+    """Wait until it is known whether the socket is connected. The loop's own `sock_connect` does so as well, but that of uvloop
+    first has a thread look the address up, numeric as it is."""
+    loop = asyncio.get_running_loop()
+    writable = loop.create_future()
+
+    def tell() -> None:
+        if not writable.done():
+            writable.set_result(None)
+
+    loop.add_writer(connection, tell)
+    try:
+        await writable
+    finally:
+        loop.remove_writer(connection)
+
+
 def _socket_address(address: ResolveResult) -> tuple[bytes | int, ...]:
-    """Given as bytes, a host costs uvloop no look at internationalised names, the tables of which take half a megabyte."""
+    """Given as bytes, a host costs no look at internationalised names, the tables of which take half a megabyte."""
     host, _, scope = address["host"].partition("%")
     if address["family"] != socket.AF_INET6:
         return host.encode(), address["port"]

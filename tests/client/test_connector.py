@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,7 +32,6 @@ from tests.client.peer import repeating, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-    from pathlib import Path
 
     from client.connection import Connection
     from client.http1 import Http1Protocol
@@ -588,3 +590,26 @@ async def test_deprecated_parameters() -> None:
     connector = TCPConnector(limit=None, limit_per_host=None)
     assert (connector.limit, connector.limit_per_host) == (0, 0)
     await connector.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted in /proc, which is Linux's")
+def test_to_connect_to_a_known_address_takes_no_thread() -> None:
+    """By itself, uvloop has four threads begin to look up what is numeric."""
+    program = """
+import asyncio, os, socket, uvloop
+from client import ClientSession
+
+async def answer(reader, writer):
+    await reader.readuntil(b"\\r\\n\\r\\n")
+    writer.write(b"HTTP/1.1 204 No Content\\r\\n\\r\\n")
+
+async def main():
+    listener = socket.create_server(("127.0.0.1", 0))
+    async with await asyncio.start_server(answer, sock=listener), ClientSession() as session:
+        async with session.get(f"http://127.0.0.1:{listener.getsockname()[1]}/") as response:
+            print(response.status, len(os.listdir("/proc/self/task")))
+
+uvloop.run(main())
+"""
+    told = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert told.stdout.split() == ["204", "1"]
