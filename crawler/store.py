@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import sys
 from hashlib import sha256
-from itertools import accumulate
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -25,7 +24,7 @@ else:
     from backports import zstd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 PACK_BYTES: Final = 512 << 10
 """What the bodies of a pack come to at most; a larger one is a pack of its own. That is zstd's window at this level: what is
@@ -95,17 +94,31 @@ def headers_of(kept: str) -> CIMultiDictProxy[str]:
     return CIMultiDictProxy(CIMultiDict(msgspec.json.decode(kept, type=list[tuple[str, str]])))
 
 
-def packs(bodies: Mapping[str, bytes]) -> list[Pack]:
-    """Pack bodies, given by their digests, in their order."""
-    compressor = zstd.ZstdCompressor(options=_OPTIONS)
-    found: list[Pack] = []
-    for group in _groups(bodies):
-        sizes = [len(body) for _, body in group]
-        ends = list(accumulate(sizes))
-        places = [(digest, end - size, size) for (digest, _), end, size in zip(group, ends, sizes, strict=True)]
-        data = compressor.compress(b"".join([body for _, body in group]), compressor.FLUSH_FRAME)
-        found.append(Pack(places, ends[-1], data))
-    return found
+class Packer:
+    """Makes packs, in memory that it keeps: what is asked of the system for each is paid for page by page."""
+
+    def __init__(self) -> None:
+        self._compressor = zstd.ZstdCompressor(options=_OPTIONS)
+        self._room = bytearray(PACK_BYTES)
+
+    def pack(self, bodies: Mapping[str, bytes]) -> list[Pack]:
+        """Pack bodies, given by their digests, in their order."""
+        return [self._pack(group) for group in _groups(bodies)]
+
+    def _pack(self, group: Sequence[tuple[str, bytes]]) -> Pack:
+        if len(group) == 1:  # it may be of any size
+            ((digest, body),) = group
+            return Pack([(digest, 0, len(body))], len(body), self._compress(body))
+        places: list[tuple[str, int, int]] = []
+        end = 0
+        for digest, body in group:
+            start, end = end, end + len(body)
+            self._room[start:end] = body
+            places.append((digest, start, len(body)))
+        return Pack(places, end, self._compress(memoryview(self._room)[:end]))
+
+    def _compress(self, data: bytes | memoryview) -> bytes:
+        return self._compressor.compress(data, self._compressor.FLUSH_FRAME)
 
 
 def _groups(bodies: Mapping[str, bytes]) -> Iterator[list[tuple[str, bytes]]]:

@@ -150,7 +150,7 @@ def _told(answer: Why, request: Trace, state_file: str) -> Iterator[tuple[str, s
     yield "state", _verdict(answer, request)
     if request.state == "aside":
         yield "release", f"crawl release {state_file} --url {request.url}"
-    if request.state in ("queued", "leased", "aside"):
+    if request.state in ("queued", "aside"):
         yield from _obstacles(answer, request)
     yield "found", _path(request)
     if request.redirects:
@@ -173,17 +173,15 @@ def _verdict(answer: Why, request: Trace) -> str:
             return f"not fetched: {_skip(answer, request)}"
         case "aside":
             return f"set aside on {_instant(request.at)}, because {_aside(request)}"
-        case "leased":
-            was_cut = "was being fetched when the crawl was killed; the next run fetches it"
-            return "being fetched, or next in line" if answer.state == "running" else was_cut
         case "queued":
             return _waiting(answer, request)
 
 
 def _waiting(answer: Why, request: Trace) -> str:
     ahead = f"{counted(request.ahead or 0, 'request')} of its host before it" if request.ahead else "next of its host"
-    rest = "" if answer.state == "running" else f"; the crawl is {answer.state}, and goes on with `crawl run`"
-    return f"waits, {ahead}{rest}"
+    if answer.state == "running":
+        return f"waits, {ahead}, or is being fetched"
+    return f"waits, {ahead}; the crawl is {answer.state}, and goes on with `crawl run`"
 
 
 def _skip(answer: Why, request: Trace) -> str:

@@ -78,7 +78,7 @@ def _cells(row: HostRow) -> tuple[str, ...]:
     from crawler.paces import brief
     from crawler.progress import size
 
-    counts = (row.done, row.failed, row.skipped, row.queued + row.leased, row.aside)
+    counts = (row.done, row.failed, row.skipped, row.queued, row.aside)
     return (
         row.host,
         *(f"{count:,}" for count in counts),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,9 +29,9 @@ class Batch(msgspec.Struct):
     of its host's number, 0 for none, a space, and its URL. Texts are what SQLite takes out of JSON fastest."""
     fresh: list[list[int]] = field(default_factory=list)
     """Runs of new requests that are queued: number of the first, of the last, and rank."""
-    results: dict[Row, list[Row]] = field(default_factory=dict)
-    """By what they share (state, status, final_url, content_type, attempts, redirects, reason, detail): of each its request, size,
-    elapsed and fetched_at. To take a value out of JSON is most of what it costs to write it."""
+    results: dict[Row, list[str]] = field(default_factory=dict)
+    """By what they share (state, status, final_url, content_type, attempts, redirects, reason, detail): of each a text of its
+    request, size, elapsed and fetched_at (`result_text`). To take a value out of JSON is most of what it costs to write it."""
     queued: list[Row] = field(default_factory=list)
     aside: list[Row] = field(default_factory=list)
     settled: list[int] = field(default_factory=list)
@@ -38,8 +40,11 @@ class Batch(msgspec.Struct):
     released: list[int] = field(default_factory=list)
     retried: list[int] = field(default_factory=list)
     attempts: list[Row] = field(default_factory=list)
-    items: list[Row] = field(default_factory=list)
-    responses: list[Row] = field(default_factory=list)
+    first_item: int = 0
+    items: list[str] = field(default_factory=list)
+    """Numbered from `first_item` on: of each a text of its request, a space, and its JSON."""
+    responses: list[str] = field(default_factory=list)
+    """Of each a text of its request, in 20 characters, the digest of its body, in 32, and its headers."""
     bodies: dict[str, bytes] = field(default_factory=dict)
     """By digest; what of them is new is packed when it is written."""
     body_bytes: int = 0
@@ -77,6 +82,11 @@ class Batch(msgspec.Struct):
         self.fresh.append([number, number, rank])
 
     @property
+    def least_rank(self) -> float:
+        """Of what it queues, the rank of the first; infinity if that is nothing."""
+        return min(chain((run[2] for run in self.fresh), (row[1] for row in self.queued)), default=math.inf)
+
+    @property
     def weight(self) -> int:
         """How much it is: a page counts one, and so do 256 KiB of bodies."""
         return len(self.settled) + (self.body_bytes >> 18)
@@ -97,6 +107,7 @@ class Batch(msgspec.Struct):
             self.released,
             self.retried,
             self.attempts,
+            self.first_item,
             self.items,
             self.responses,
             [(*key, data) for key, data in self.cookies.items()],

@@ -23,15 +23,14 @@ WITH over AS (
            coalesce(sum(size), 0) AS bytes
     FROM result JOIN request ON request.id = result.request GROUP BY request.host),
 waiting AS (SELECT host, count(*) AS queued FROM queue GROUP BY host),
-leased AS (SELECT host, count(*) AS leased FROM lease GROUP BY host),
 apart AS (SELECT host, count(*) AS aside FROM aside GROUP BY host),
 census AS (
-    SELECT host.name AS host, coalesce(queued, 0) AS queued, coalesce(leased, 0) AS leased, coalesce(done, 0) AS done,
+    SELECT host.name AS host, coalesce(queued, 0) AS queued, coalesce(done, 0) AS done,
            coalesce(failed, 0) AS failed, coalesce(skipped, 0) AS skipped, coalesce(aside, 0) AS aside,
            coalesce(bytes, 0) AS bytes, host_state.pace, host_state.latency, coalesce(host_state.failures, 0) AS failures,
            host_state.resting_until, host_state.held, host_state.delay, host_state.per_host, host_state.budget
     FROM host LEFT JOIN over ON over.host = host.id LEFT JOIN waiting ON waiting.host = host.id
-    LEFT JOIN leased ON leased.host = host.id LEFT JOIN apart ON apart.host = host.id
+    LEFT JOIN apart ON apart.host = host.id
     LEFT JOIN host_state ON host_state.host = host.id)
 SELECT * FROM census"""
 
@@ -51,7 +50,7 @@ _ROBOTS = "SELECT body FROM robots WHERE origin IN ('http://' || ?1, 'https://' 
 
 
 class HostRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A host. The counts are of requests; `bytes` of decoded bodies.
+    """A host. The counts are of requests; those that are being fetched are `queued`; `bytes` of decoded bodies.
 
     `pace`: seconds between two requests, and `latency`: seconds to an answer, as learned so far. `resting_until` and
     `held` (since when): ISO 8601, UTC. `delay`, `per_host` and `budget`: the user's orders. None: nothing known, no order.
@@ -59,7 +58,6 @@ class HostRow(msgspec.Struct, frozen=True, kw_only=True):
 
     host: str
     queued: int
-    leased: int
     done: int
     failed: int
     skipped: int

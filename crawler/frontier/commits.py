@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from crawler.frontier.file import CrawlFile
     from crawler.frontier.intake import Intake
     from crawler.frontier.rows import Row
-    from crawler.store import Pack
+    from crawler.store import Pack, Packer
 
 ItemsListener: TypeAlias = "Callable[[int, Sequence[str]], Awaitable[None]]"
 
-_COMMIT = "INSERT INTO settlement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_COMMIT = "INSERT INTO settlement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 _KNOWN_BODIES = "SELECT digest FROM body WHERE digest IN (SELECT value FROM json_each(?))"
 
@@ -44,6 +44,7 @@ class GroupCommit:
         self._interval = interval
         self._pending = asyncio.Event()
         self._full = asyncio.Event()
+        self._packer: Packer | None = None
 
     def pend(self) -> bool:
         """Something was taken in; whether so much pends now that more must wait for `flush`."""
@@ -86,19 +87,20 @@ class GroupCommit:
             await self._file.write_rows("INSERT OR REPLACE INTO robots VALUES (?, ?, ?)", kept)
         await self._file.write(_COMMIT, (*parameters, *await self._packed(batch.bodies)))
         if batch.items and self.on_items:
-            await self.on_items(batch.items[0][0], [data for _, _, data in batch.items])
+            await self.on_items(batch.first_item, [text.partition(" ")[2] for text in batch.items])
 
     async def _packed(self, bodies: Mapping[str, bytes]) -> tuple[str, str, bytes]:
-        """Those that the file does not have yet, as the columns `packs`, `places` and `frames` of `settlement` take them."""
+        """Those that the file does not have yet, as the columns `packs`, `alone` and `frames` of `settlement` take them."""
         if not bodies:
             return "[]", "[]", b""
-        from crawler.store import DIGEST_LETTERS, PACK_BYTES, packs  # and with it zstd: most crawls keep no bodies
+        from crawler.store import DIGEST_LETTERS, PACK_BYTES, Packer  # and with it zstd: most crawls keep no bodies
 
+        self._packer = self._packer or Packer()
         new = dict(bodies)
         if repeated := [digest for digest in bodies if len(digest) == DIGEST_LETTERS]:
             for (known,) in await self._file.read(_KNOWN_BODIES, (_text(repeated),)):
                 del new[known]
-        found = await self._file.apart(packs, new)
+        found = await self._file.apart(self._packer.pack, new)
         # Large ones go first, row by row: cut off before the rest is committed, they do no harm, and what one statement takes
         # has its limit.
         large = [(pack.places[0][0], pack.data) for pack in found if pack.size > PACK_BYTES]
@@ -112,19 +114,19 @@ class GroupCommit:
 
 def _columns(found: Sequence[Pack], number: int) -> tuple[tuple[str, str, bytes], int]:
     """What `_packed` returns, with packs numbered from `number` on; and the next number."""
-    rows: list[Row] = []
-    places: list[Row] = []
+    together: list[Row] = []
+    alone: list[Row] = []
     first = 1
     for pack in found:
         frame = (first, len(pack.data))
         first += len(pack.data)
         if len(pack.places) == 1:
-            places.append((pack.places[0][0], *frame, None, None, None))
-            continue
-        rows.append((number, pack.size, *frame))
-        places.extend((digest, 1, 0, number, start, size) for digest, start, size in pack.places)
-        number += 1
-    return (_text(rows), _text(places), b"".join([pack.data for pack in found])), number
+            alone.append((pack.places[0][0], *frame))
+        else:
+            places = ["%-20d%-20d%s" % (start, size, digest) for digest, start, size in pack.places]  # noqa: UP031 - see rows.py
+            together.append((number, pack.size, *frame, places))
+            number += 1
+    return (_text(together), _text(alone), b"".join([pack.data for pack in found])), number
 
 
 def _text(rows: Sequence[Row | str]) -> str:

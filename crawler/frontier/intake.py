@@ -12,7 +12,7 @@ from client.origin import HostKey
 from crawler.frontier.batch import Batch
 from crawler.frontier.marks import words_of
 from crawler.frontier.protocol import Counts, HostState, Lease, Settlement
-from crawler.frontier.rows import clean, extra_of, hop_of, priority_of, redirects_of
+from crawler.frontier.rows import clean, extra_of, hop_of, priority_of, redirects_of, result_text
 from crawler.frontier.sieve import Sieve
 from crawler.outcome import Aside, Failed, Fetched, Postponed, Redirected, SetAside, Skip, Skipped
 from crawler.request import Links, Request
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from crawler.frontier.rows import Offer, Row
 
 _OVER_BUDGET = SetAside(Aside.BUDGET)
+
+_REFUSED = {reason: ("skipped", None, None, None, 0, None, reason.value, None) for reason in Skip}
+"""What results share (`Batch.results`) of requests that are skipped when they are found."""
 
 _ANY_NUMBER = 1 << 62
 
@@ -79,6 +82,8 @@ class Intake:
         for wanted in found:
             extra = extra_of(wanted)
             if isinstance(wanted, Links):
+                if self._lately.issuperset(wanted.urls):  # as of nearly all pages of a site
+                    continue
                 urls = [url for url in wanted.urls if url not in self._lately]
                 marks = words_of(b"".join(fingerprints(urls)))
                 new, doubtful = self.sieve.sort(marks)
@@ -97,7 +102,7 @@ class Intake:
         wanted: Request | Links,
         urls: Sequence[str],
         marks: array[int],
-        new: Sequence[int],
+        new: list[int],
         doubtful: Sequence[int],
         *,
         extra: str | None,
@@ -110,12 +115,14 @@ class Intake:
         if doubtful:
             self.batch.offered.append((self.next_offer, depth, number, is_alone, extra, [urls[at] for at in doubtful]))
             self.next_offer += 1
-        rank, first, rows = -wanted.priority, self.next_request, list[str]()
+        refusals: dict[int, Skip | SetAside | None] = {}
         try:
             for at in new:
-                if self.sieve.add(marks, at) or is_alone:  # unless it is there twice
-                    rows.append(self._take_in(urls[at], rank, self.admit(urls[at], depth, page, is_alone)))
-        finally:  # `admit` is not ours: whatever it raises, what was taken in is kept
+                refusals[at] = self.admit(urls[at], depth, page, is_alone)
+        finally:  # `admit` is not ours: whatever it raises, what was let in is kept
+            added = self.sieve.add_new(marks, list(refusals))
+            rank, first = -wanted.priority, self.next_request
+            rows = [self._take_in(urls[at], rank, refusals[at]) for at in (refusals if is_alone else added)]
             if rows:
                 self.batch.requests.append((first, depth, number, extra, rows))
 
@@ -157,7 +164,7 @@ class Intake:
             digest = kept.digest
             self.batch.bodies[digest] = kept.body
             self.batch.body_bytes += len(kept.body)
-            self.batch.responses.append((lease.id, kept.headers, digest))
+            self.batch.responses.append("%-20d%-32s%s" % (lease.id, digest, kept.headers))  # noqa: UP031 - see rows.py
         if settlement.items:
             self._keep(lease.id, settlement.items)
         if settlement.found:
@@ -198,10 +205,11 @@ class Intake:
         has them."""
         number = self._next_number()
         if isinstance(refusal, Skip):
-            self._skip(number, refusal)
+            self.counts.skipped += 1
+            self.batch.results.setdefault(_REFUSED[refusal], []).append(str(number))
             return f"0 {url}"
         host = host_of(url)
-        host_id = self.host_id(host)
+        host_id = self.host_ids.get(host) or self.host_id(host)
         if aside := refusal or self._over_budget(host, host_id):
             self.put_aside((number, host_id, rank, 0, None), aside)
         else:
@@ -249,8 +257,8 @@ class Intake:
             None,
             error,
         )
-        row = (lease.id, outcome.size, outcome.elapsed, outcome.fetched_at or None)
-        self.batch.results.setdefault(shared, []).append(row)
+        text = result_text(lease.id, outcome.size, outcome.elapsed, outcome.fetched_at)
+        self.batch.results.setdefault(shared, []).append(text)
 
     def _skip(self, number: int, reason: Skip, detail: str = "", *, lease: Lease | None = None) -> None:
         final_url = redirects = None
@@ -259,7 +267,7 @@ class Intake:
         self.counts.skipped += 1
         attempts = lease.attempts if lease else 0
         shared = ("skipped", None, final_url, None, attempts, redirects, reason.value, clean(detail) or None)
-        self.batch.results.setdefault(shared, []).append((number, None, None, None))
+        self.batch.results.setdefault(shared, []).append(str(number))
 
     def _redirect(self, lease: Lease, outcome: Redirected) -> None:
         """Let the request go on at the target, unless that is known already, and only another name for it, or not to be fetched.
@@ -301,10 +309,11 @@ class Intake:
         self.on_queued(host, row[3])
 
     def _keep(self, request: int, items: Sequence[str]) -> None:
-        first = self.next_item
+        if not self.batch.items:
+            self.batch.first_item = self.next_item
         self.next_item += len(items)
         self.counts.items += len(items)
-        self.batch.items.extend((first + i, request, data) for i, data in enumerate(items))
+        self.batch.items += [f"{request} {data}" for data in items]
 
     def host_id(self, host: HostKey) -> int:
         """The number of a host, which may be new."""

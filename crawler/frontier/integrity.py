@@ -22,21 +22,20 @@ if TYPE_CHECKING:
 _CHECKED_WHOLE_BYTES = 8 << 20
 """A file of this size is looked through in about a tenth of a second."""
 
-_TABLES = {"meta", "run", "host", "request", "queue", "lease", "result", "item", "attempt", "export", "seen", "count"}
+_TABLES = {"meta", "run", "host", "request", "queue", "result", "item", "attempt", "export", "seen", "count"}
 """Without these no crawl can go on; every version has them."""
 
 _LAWS = {
     "a request is not in exactly one place": """
         SELECT 1 FROM request
-        WHERE (SELECT count(*) FROM lease WHERE lease.request = request.id)
-            + (SELECT count(*) FROM result WHERE result.request = request.id)
+        WHERE (SELECT count(*) FROM result WHERE result.request = request.id)
             + (SELECT count(*) FROM aside WHERE aside.request = request.id)
             + (request.id IN (SELECT request FROM queue)) <> 1 LIMIT 1""",
     "a request is queued twice": "SELECT 1 FROM queue GROUP BY request HAVING count(*) > 1 LIMIT 1",
     "items are missing": "SELECT 1 WHERE (SELECT count(*) FROM item) <> (SELECT coalesce(max(id), 0) FROM item)",
     "the counts are wrong": """
-        SELECT 1 FROM count WHERE (queued, leased, aside, done, failed, skipped, items, hosts) <> (
-            (SELECT count(*) FROM queue), (SELECT count(*) FROM lease), (SELECT count(*) FROM aside),
+        SELECT 1 FROM count WHERE (queued + leased, aside, done, failed, skipped, items, hosts) <> (
+            (SELECT count(*) FROM queue), (SELECT count(*) FROM aside),
             (SELECT count(*) FROM result WHERE state = 'done'), (SELECT count(*) FROM result WHERE state = 'failed'),
             (SELECT count(*) FROM result WHERE state = 'skipped'), (SELECT count(*) FROM item),
             (SELECT count(*) FROM host))""",

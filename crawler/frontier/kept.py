@@ -46,7 +46,7 @@ def kept_pages(file: StateFile) -> Iterator[tuple[Lease, Page]]:
     bodies = Bodies(file)
     for row in file.query(_KEPT):
         number, _, _, _, _, final_url, redirects, status, fetched_at, elapsed, headers, *place = row
-        lease = lease_of((number, 0, 0, 0, None), row[:5], host_of(final_url))
+        lease = lease_of((number, 0, 0, 0, None, *row[1:5]), host_of(final_url))
         lease.url = final_url
         lease.redirects = tuple(msgspec.json.decode(redirects)) if redirects else ()
         try:

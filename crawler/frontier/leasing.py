@@ -1,46 +1,55 @@
-"""Taking requests out of the queue: by order, up to a limit for each host."""
+"""Leasing: by order, up to a limit for each host. What is leased stays in the queue until it is settled, and is passed over.
+
+One row brings all of it, as JSON: for each row that it returns, SQLite's thread takes Python's lock.
+"""
 
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
-
-from crawler.frontier.rows import lease_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from client.origin import HostKey
     from crawler.frontier.file import CrawlFile
-    from crawler.frontier.protocol import Lease
+
+Due: TypeAlias = tuple[int, int, int, int, str | None, str, int, str | None, str | None]
+"""Request, host, rank, attempts, hop; URL, depth, the referrer's URL, extra."""
+
+_DUE = """
+SELECT json_group_array(json_array(queue.request, queue.host, queue.rank, attempts, hop, request.url, request.depth,
+                                   referrer.url, request.extra))
+FROM json_each(?) AS wanted CROSS JOIN queue
+ON queue.host = wanted.value AND (queue.rank, queue.request) IN (
+    SELECT rank, request FROM queue AS inner_queue
+    WHERE inner_queue.host = wanted.value AND not_before <= ?
+    AND NOT EXISTS (SELECT 1 FROM lease WHERE lease.request = inner_queue.request)
+    ORDER BY rank, request LIMIT ?)
+CROSS JOIN request ON request.id = queue.request LEFT JOIN request AS referrer ON referrer.id = request.found_on"""
 
 _LEASE = """
-INSERT INTO lease
-    SELECT queue.request, queue.host, queue.rank, queue.attempts, queue.hop, ?, ?
-    FROM json_each(?) AS wanted CROSS JOIN queue
-    ON queue.host = wanted.value AND (queue.rank, queue.request) IN (
-        SELECT rank, request FROM queue AS inner_queue
-        WHERE inner_queue.host = wanted.value AND not_before <= ? ORDER BY rank, request LIMIT ?)
-RETURNING request, host, rank, attempts, hop"""
+INSERT INTO lease SELECT request.value, run.host, run.rank
+FROM (SELECT json_extract(value, '$[0]') AS host, json_extract(value, '$[1]') AS rank, json_extract(value, '$[2]') AS requests
+      FROM json_each(?) LIMIT -1) AS run CROSS JOIN json_each(run.requests) AS request"""
 
-_LEASED_REQUESTS = """
-SELECT request.id, request.url, request.depth, referrer.url, request.extra
-FROM json_each(?) AS leased CROSS JOIN request ON request.id = leased.value
-LEFT JOIN request AS referrer ON referrer.id = request.found_on"""
-
-_LEASE_SECONDS = 3600.0
-"""When another process could take a lease over; within one process the file's lock says who is alive."""
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(list[Due]).decode
 
 
-async def take_leases(
-    file: CrawlFile, hosts: Sequence[int], host_names: Sequence[HostKey], *, limit: int, now: float, owner: str
-) -> list[Lease]:
-    """Lease up to `limit` requests of each host, given by number, of those that are due `now`; the file's turn is held."""
-    wanted = msgspec.json.encode(hosts).decode()
-    queued = await file.write(_LEASE, (owner, now + _LEASE_SECONDS, wanted, now, limit))
-    queued.sort(key=itemgetter(2, 0))
-    numbers = msgspec.json.encode([row[0] for row in queued]).decode()
-    requests = await file.read(_LEASED_REQUESTS, (numbers,))
-    return [lease_of(row, request, host_names[row[1]]) for row, request in zip(queued, requests, strict=True)]
+async def due(file: CrawlFile, hosts: Sequence[int], *, limit: int, now: float) -> list[Due]:
+    """Of each host, given by number, the first `limit` in its order that are due `now` and not leased, all in that order."""
+    ((found,),) = await file.read(_DUE, (_encode(hosts).decode(), now, limit))
+    rows = _decode(found)
+    rows.sort(key=itemgetter(2, 0))
+    return rows
+
+
+async def take(file: CrawlFile, rows: Sequence[Due]) -> None:
+    """Have these be leased until what came of them is committed; the file's turn is held since they were `due`."""
+    if rows:
+        runs: dict[tuple[int, int], list[int]] = {}
+        for row in rows:
+            runs.setdefault(row[1:3], []).append(row[0])
+        await file.write(_LEASE, (_encode([(*shared, requests) for shared, requests in runs.items()]).decode(),))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 APPLICATION_ID = 0x4E50484C  # "NPHL"
 
-VERSION = 4
+VERSION = 5
 """Which schema `schema.sql` is. From each older one `version{n}.sql` leads to the next."""
 
 

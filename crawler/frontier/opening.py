@@ -26,13 +26,8 @@ PRAGMA temp_store = MEMORY;
 PRAGMA busy_timeout = 5000;
 """
 
-UNLEASE = """
-BEGIN IMMEDIATE;
-INSERT INTO queue SELECT host, rank, request, 0, attempts, hop FROM lease;
-UPDATE count SET queued = queued + leased, leased = 0;
-DELETE FROM lease;
-COMMIT;
-"""
+NOTHING_LEASED = "UPDATE count SET queued = queued + leased, leased = 0;\n"
+"""Leases are with their process (settle.sql): only the counts tell of those of an earlier one."""
 
 
 _SPIDER = """

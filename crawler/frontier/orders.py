@@ -31,10 +31,15 @@ _ROWS_AT_ONCE = 20_000
 _KEPT_BY_REDIRECTS = ("GET", "HEAD")
 """Methods that stay what they are (RFC 9110 §15.4)."""
 
-_OF_QUEUE = "SELECT rank, request, attempts, hop FROM queue WHERE host = :host LIMIT :limit"
+# The statements below are made of our own words.
+# ruff: noqa: S608
 
-_LAST_OF_QUEUE = """
-SELECT rank, request, attempts, hop FROM queue WHERE host = :host
+_IS_FREE = "NOT EXISTS (SELECT 1 FROM lease WHERE lease.request = queue.request)"
+
+_OF_QUEUE = f"SELECT rank, request, attempts, hop FROM queue WHERE host = :host AND {_IS_FREE} LIMIT :limit"
+
+_LAST_OF_QUEUE = f"""
+SELECT rank, request, attempts, hop FROM queue WHERE host = :host AND {_IS_FREE}
 ORDER BY rank DESC, request DESC LIMIT min(:limit, :beyond)"""
 
 _OF_ASIDE = """
@@ -63,9 +68,9 @@ AND (:takes_any OR result.status IN (SELECT value FROM json_each(:statuses))
      OR substr(result.detail, 1, instr(result.detail, ':') - 1) IN (SELECT value FROM json_each(:kinds)))
 ORDER BY result.request LIMIT :limit"""
 
-_REPRIORITISE = """
+_REPRIORITISE = f"""
 UPDATE queue SET rank = :rank
-WHERE rank <> :rank
+WHERE rank <> :rank AND {_IS_FREE}
 AND (:like IS NULL OR (SELECT url FROM request WHERE id = queue.request) LIKE :like ESCAPE '\\')"""
 
 _REPRIORITISE_HOST = f"{_REPRIORITISE} AND host = :host"

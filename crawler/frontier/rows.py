@@ -14,6 +14,7 @@ from crawler.request import Links, Request, callback_name
 
 if TYPE_CHECKING:
     from client.origin import HostKey
+    from crawler.frontier.leasing import Due
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -37,6 +38,9 @@ class Offer(NamedTuple):
 
 def extra_of(wanted: Request | Links) -> str | None:
     """All that is not said by the columns of `request`, as JSON; None for a plain GET of no priority that `parse` takes."""
+    is_plain = wanted.callback is None and wanted.context is None and not wanted.priority
+    if is_plain and isinstance(wanted, Links):
+        return None
     extra: dict[str, Any] = {}
     if name := callback_name(wanted.callback):
         extra["callback"] = name
@@ -76,10 +80,9 @@ def hop_of(url: str, method: str, redirects: tuple[str, ...]) -> str:
     return _encode((url, method, redirects)).decode()
 
 
-def lease_of(queued: Row, request: Row, host: HostKey) -> Lease:
-    """From (request, host, rank, attempts, hop) and (id, url, depth, referrer, extra)."""
-    number, _, rank, attempts, hop = queued
-    _, url, depth, referrer, extra_json = request
+def lease_of(row: Due, host: HostKey) -> Lease:
+    """A request of this host, as a lease."""
+    number, _, rank, attempts, hop, url, depth, referrer, extra_json = row
     extra: dict[str, Any] = _decode(extra_json) if extra_json else {}
     method, body = method_and_body(extra_json) if extra_json else ("GET", None)
     lease = Lease(
@@ -103,6 +106,12 @@ def lease_of(queued: Row, request: Row, host: HostKey) -> Lease:
         if lease.method != method:
             lease.body = None  # a redirect that changes the method drops the body (RFC 9110 §15.4)
     return lease
+
+
+def result_text(request: int, size: int, elapsed: float, fetched_at: float) -> str:
+    """What of a result is its own alone: whole numbers, which are written and read in a tenth of the time, in columns of 20
+    characters, durations and instants in microseconds."""
+    return "%-20d%-20d%-20d%d" % (request, size, elapsed * 1e6 + 0.5, fetched_at * 1e6 + 0.5)  # noqa: UP031 - twice as fast
 
 
 def redirects_of(chain: tuple[str, ...]) -> str | None:

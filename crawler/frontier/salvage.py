@@ -53,14 +53,20 @@ class Shape(NamedTuple):
         return (*first, *row.values[1:], *self.defaults[len(row.values) :])
 
 
+_LEASE = Shape(
+    "lease", True, True, [(type(None),), (int,), (int,), (int,), (str, type(None)), (str,), (int, float)], (), 7
+)
+"""Of versions before 5, in which what was being fetched had a table of its own, as in `queue`."""
+
+
 def shapes() -> list[Shape]:
-    """The shapes of all tables of the current version."""
+    """The shapes of all tables of the current version, and of those that older ones had besides."""
     with closing(sqlite3.connect(":memory:")) as db:
         db.executescript(script("schema.sql"))
         tables = db.execute(
             "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
         ).fetchall()
-        return [_shape(db, name, bool(wr)) for name, wr in tables if not name.startswith("sqlite_")]
+        return [_LEASE, *(_shape(db, name, bool(wr)) for name, wr in tables if not name.startswith("sqlite_"))]
 
 
 def _shape(db: sqlite3.Connection, table: str, is_without_rowid: bool) -> Shape:
@@ -186,7 +192,7 @@ def _placed(row: Row, fitting: Sequence[Shape]) -> tuple[str, Values] | None:
 
 
 def _insert(db: sqlite3.Connection, table: str, rows: list[Values]) -> None:
-    """Add rows; of two with one key the first counts. Nothing is leased any more."""
+    """Add rows; of two with one key the first counts. What was leased is queued."""
     if table == "lease":
         rows[:] = [(host, rank, request, 0.0, attempts, hop) for request, host, rank, attempts, hop, *_ in rows]
         table = "queue"

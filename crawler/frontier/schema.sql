@@ -1,6 +1,6 @@
 -- One crawl, one file. Tables are named in the singular and are the crawler's; views are named in the plural and are
--- for everybody. A request is in exactly one of four places: queue (it waits), lease (it is being fetched), aside (it is
--- kept, and fetched only when released), result (it is over). Rows of request, item and attempt are only ever appended.
+-- for everybody. A request is in exactly one of three places: queue (it waits, or is being fetched), aside (it is kept, and
+-- fetched only when released), result (it is over). Rows of request, item and attempt are only ever appended.
 
 CREATE TABLE meta (                     -- what the crawl is: its spider
     key     TEXT PRIMARY KEY,
@@ -76,21 +76,6 @@ CREATE TABLE queue (
 ) WITHOUT ROWID;
 
 CREATE INDEX queue_redirected ON queue (request) WHERE hop IS NOT NULL;
-
-CREATE TABLE lease (
-    request    INTEGER PRIMARY KEY REFERENCES request,
-    host       INTEGER NOT NULL,
-    rank       INTEGER NOT NULL,
-    attempts   INTEGER NOT NULL,
-    hop        TEXT,
-    owner      TEXT NOT NULL,           -- the process that fetches it
-    expires    REAL NOT NULL
-);
-
-CREATE TRIGGER lease_leaves_queue AFTER INSERT ON lease BEGIN
-    DELETE FROM queue WHERE host = NEW.host AND rank = NEW.rank AND request = NEW.request;
-    UPDATE count SET queued = queued - 1, leased = leased + 1;
-END;
 
 CREATE TABLE aside (
     request  INTEGER PRIMARY KEY REFERENCES request,
@@ -199,12 +184,11 @@ LEFT JOIN request AS referrer ON referrer.id = request.found_on;
 
 CREATE VIEW links AS
 SELECT request.url, referrer.url AS found_on, request.depth,
-       CASE WHEN result.request IS NOT NULL THEN result.state WHEN lease.request IS NOT NULL THEN 'leased'
-            WHEN aside.request IS NOT NULL THEN 'aside' ELSE 'queued' END AS state,
+       CASE WHEN result.request IS NOT NULL THEN result.state WHEN aside.request IS NOT NULL THEN 'aside'
+            ELSE 'queued' END AS state,
        result.reason AS skipped, coalesce(result.detail, aside.detail) AS detail, aside.reason AS aside
 FROM request LEFT JOIN request AS referrer ON referrer.id = request.found_on
 LEFT JOIN result ON result.request = request.id
-LEFT JOIN lease ON lease.request = request.id
 LEFT JOIN aside ON aside.request = request.id;
 
 CREATE VIEW items AS

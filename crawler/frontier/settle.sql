@@ -1,12 +1,22 @@
 -- A group commit is one INSERT into this view: SQLite runs all of it as one statement and so as one transaction, in one
 -- call into its thread, and without Python's lock. Each column is a JSON array of arrays, in the order of the columns
--- that its table takes, or of numbers of requests; `requests`, `fresh` and `results` are told in runs (crawler/frontier/batch.py).
+-- that its table takes, or of numbers of requests; `requests`, `fresh`, `results` and `items` are told in another way (crawler/frontier/batch.py).
+
+-- What is being fetched stays in `queue`; which requests these are, and how they stand there, is in a table of this connection's
+-- own. So to lease a request writes nothing, and a process that is killed leaves nothing leased.
+
+CREATE TEMP TABLE lease (
+    request INTEGER PRIMARY KEY,
+    host    INTEGER NOT NULL,
+    rank    INTEGER NOT NULL
+);
 
 CREATE TEMP VIEW settlement AS
 SELECT NULL AS hosts, NULL AS admitted, NULL AS host_states, NULL AS requests, NULL AS fresh, NULL AS results, NULL AS queued,
-       NULL AS aside, NULL AS settled, NULL AS unqueued, NULL AS released, NULL AS retried, NULL AS attempts, NULL AS items,
+       NULL AS aside, NULL AS settled, NULL AS unqueued, NULL AS released, NULL AS retried, NULL AS attempts, NULL AS first_item,
+       NULL AS items,
        NULL AS responses, NULL AS cookies, NULL AS exports, NULL AS offered, NULL AS sifted, NULL AS counts, NULL AS seen,
-       NULL AS packs, NULL AS places, NULL AS frames;
+       NULL AS packs, NULL AS alone, NULL AS frames;
 
 CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlement BEGIN
     INSERT INTO host (id, name)
@@ -38,6 +48,9 @@ CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlement BEGIN
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
         FROM json_each(NEW.unqueued));
 
+    DELETE FROM queue WHERE (host, rank, request) IN (
+        SELECT host, rank, request FROM lease WHERE request IN (SELECT value FROM json_each(NEW.settled)));
+
     DELETE FROM lease WHERE request IN (SELECT value FROM json_each(NEW.settled));
 
     DELETE FROM aside WHERE request IN (SELECT value FROM json_each(NEW.released));
@@ -56,9 +69,9 @@ CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlement BEGIN
         FROM json_each(NEW.aside);
 
     INSERT INTO result  -- request, state, status, final_url, content_type, size, elapsed, fetched_at, attempts, redirects, reason, detail
-        SELECT json_extract(new.value, '$[0]'), run.state, run.status, run.final_url, run.content_type,
-               json_extract(new.value, '$[1]'), json_extract(new.value, '$[2]'), json_extract(new.value, '$[3]'),
-               run.attempts, run.redirects, run.reason, run.detail
+        SELECT CAST(new.value AS INTEGER), run.state, run.status, run.final_url, run.content_type,
+               CAST(nullif(substr(new.value, 21, 20), '') AS INTEGER), CAST(nullif(substr(new.value, 41, 20), '') AS INTEGER) / 1e6,
+               nullif(CAST(substr(new.value, 61) AS INTEGER), 0) / 1e6, run.attempts, run.redirects, run.reason, run.detail
         FROM (SELECT json_extract(value, '$[0]') AS state, json_extract(value, '$[1]') AS status,
                      json_extract(value, '$[2]') AS final_url, json_extract(value, '$[3]') AS content_type,
                      json_extract(value, '$[4]') AS attempts, json_extract(value, '$[5]') AS redirects,
@@ -71,7 +84,7 @@ CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlement BEGIN
         FROM json_each(NEW.attempts);
 
     INSERT INTO item  -- id, request, data
-        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
+        SELECT NEW.first_item + key, CAST(value AS INTEGER), substr(value, instr(value, ' ') + 1)
         FROM json_each(NEW.items);
 
     INSERT INTO pack  -- id, size, data: what lies in `frames` at [2], as long as [3]
@@ -79,14 +92,18 @@ CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlement BEGIN
                substr(NEW.frames, json_extract(value, '$[2]'), json_extract(value, '$[3]'))
         FROM json_each(NEW.packs);
 
-    INSERT INTO body  -- digest, data: as above, at [1], pack, start, size
+    INSERT INTO body  -- digest, data, pack, start, size: those that lie in packs
+        SELECT substr(place.value, 41), x'', run.pack, CAST(place.value AS INTEGER), CAST(substr(place.value, 21, 20) AS INTEGER)
+        FROM (SELECT json_extract(value, '$[0]') AS pack, json_extract(value, '$[4]') AS places
+              FROM json_each(NEW.packs) LIMIT -1) AS run CROSS JOIN json_each(run.places) AS place;
+
+    INSERT INTO body  -- digest, data: those that lie alone, as above, at [1]
         SELECT json_extract(value, '$[0]'), substr(NEW.frames, json_extract(value, '$[1]'), json_extract(value, '$[2]')),
-               json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]')
-        FROM json_each(NEW.places);
+               NULL, NULL, NULL
+        FROM json_each(NEW.alone);
 
     INSERT OR REPLACE INTO response  -- request, headers, body
-        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
-        FROM json_each(NEW.responses);
+        SELECT CAST(value AS INTEGER), substr(value, 53), trim(substr(value, 21, 32)) FROM json_each(NEW.responses);
 
     DELETE FROM cookie WHERE (domain, path, name) IN (
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')

@@ -84,6 +84,12 @@ class Sieve:
         self.recent += 1
         return True
 
+    def add_new(self, marks: array[int], new: list[int]) -> list[int]:
+        """Have those marks known that are `new`; their places, but for those of marks that are there twice."""
+        added = self._table.put_new(marks, new, self._recent)
+        self.recent += len(added)
+        return added
+
     def knows(self, mark: array[int]) -> bool:
         """Whether it was seen before, or is asked about. Of a mark that `is_doubtful` that is so if it is in the runs."""
         return self._table.tag(mark, 0) > 0

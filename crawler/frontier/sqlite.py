@@ -14,7 +14,7 @@ queued again by the next start.
 from __future__ import annotations
 
 import asyncio
-import os
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -26,12 +26,13 @@ from crawler.frontier.file import CrawlFile
 from crawler.frontier.instructions import Inbox
 from crawler.frontier.intake import Intake, marks_of
 from crawler.frontier.integrity import making_sense
-from crawler.frontier.leasing import take_leases
+from crawler.frontier.leasing import due, take
 from crawler.frontier.lock import CrawlLock
 from crawler.frontier.migrations import script
-from crawler.frontier.opening import PRAGMAS, UNLEASE, Past, check_spider, load, prepare
+from crawler.frontier.opening import NOTHING_LEASED, PRAGMAS, Past, check_spider, load, prepare
 from crawler.frontier.orders import Orders
 from crawler.frontier.protocol import CookieRow, HostQueue
+from crawler.frontier.rows import lease_of
 from crawler.frontier.runs import Runs
 from crawler.frontier.waiting import HOSTS_AFTER, OF_HOSTS
 from crawler.outcome import SetAside
@@ -72,7 +73,6 @@ class SqliteFrontier:
         self._runs = Runs(self.intake, self._file, self._commits)
         self._orders = Orders(self.intake, self._file, self._commits)
         self.inbox = Inbox(self._file)
-        self._owner = f"{os.uname().nodename}:{os.getpid()}"
 
     @property
     def counts(self) -> Counts:
@@ -154,7 +154,7 @@ class SqliteFrontier:
         await file.run_script(PRAGMAS)
         if spider is not None:
             await check_spider(file, spider)
-        await file.run_script(UNLEASE + script("settle.sql"))
+        await file.run_script(NOTHING_LEASED + script("settle.sql"))
         with making_sense(file.path):
             self._past = await file.at_once(lambda db: load(db, self.intake))
             await self._runs.load()
@@ -170,7 +170,7 @@ class SqliteFrontier:
             if not self._file.broken:
                 while self.intake.batch:
                     await self.flush()
-                await self._file.run_script(UNLEASE)
+                await self._file.run_script(NOTHING_LEASED)
                 await self._runs.put_away()
                 ended = self.now()
                 await self._file.write(
@@ -191,23 +191,27 @@ class SqliteFrontier:
         return self.intake.next_request - before
 
     async def lease(self, hosts: Sequence[HostKey], limit: int) -> list[Lease]:
-        """Up to `limit` requests of each host, the first in its order that are due. Durable when it returns."""
+        """Up to `limit` requests of each host, the first in its order that are due."""
         async with self._file.turn:
-            await self._commits.commit()
+            if self._file.broken:
+                raise self._file.broken
             numbers = [self.intake.host_ids[host] for host in hosts]
             with making_sense(self._file.path):
-                leases = await take_leases(
-                    self._file, numbers, self.intake.host_names, limit=limit, now=self.now(), owner=self._owner
-                )
+                rows = await due(self._file, numbers, limit=limit, now=self.now())
+                pending = self.intake.batch.least_rank
+                if pending < math.inf and (len(rows) < limit * len(hosts) or pending < rows[-1][2]):
+                    await self._commits.commit()
+                    rows = await due(self._file, numbers, limit=limit, now=self.now())
+                await take(self._file, rows)
+                leases = [lease_of(row, self.intake.host_names[row[1]]) for row in rows]
             self.intake.counts.queued -= len(leases)
             self.intake.counts.leased += len(leases)
         return leases
 
     async def settle(self, settlement: Settlement) -> None:
         """Take in what came of a lease, for the next group commit; waits while too much is uncommitted."""
-        for mark in marks_of(settlement):
-            if self.intake.sieve.is_doubtful(mark) and await self._runs.is_known(mark):
-                self.intake.sieve.learn(mark)
+        if self.intake.sieve.bits:
+            await self._resolve(settlement)
         if self._file.broken:
             raise self._file.broken
         self.intake.settle(settlement)
@@ -215,6 +219,12 @@ class SqliteFrontier:
             await self.flush()
         if self._runs.pend():
             await self._runs.tend()
+
+    async def _resolve(self, settlement: Settlement) -> None:
+        """Find out at once what must not be put by."""
+        for mark in marks_of(settlement):
+            if self.intake.sieve.is_doubtful(mark) and await self._runs.is_known(mark):
+                self.intake.sieve.learn(mark)
 
     async def keep_committing(self) -> None:
         """Commit what pends, soon after it came and at once when it is much, and decide what is doubtful; until cancelled."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from crawler.frontier.statefile import StateFile
 
-State: TypeAlias = Literal["queued", "leased", "aside", "done", "failed", "skipped"]
+State: TypeAlias = Literal["queued", "aside", "done", "failed", "skipped"]
 
 _FOUND = "SELECT id FROM request WHERE url = ? ORDER BY id"
 
@@ -28,7 +28,6 @@ _PASSED = """
 WITH moved (request, now, behind) AS (
     SELECT request, final_url, redirects FROM result WHERE redirects IS NOT NULL
     UNION ALL SELECT request, json_extract(hop, '$[0]'), json_extract(hop, '$[2]') FROM queue WHERE hop IS NOT NULL
-    UNION ALL SELECT request, json_extract(hop, '$[0]'), json_extract(hop, '$[2]') FROM lease WHERE hop IS NOT NULL
     UNION ALL SELECT request, json_extract(hop, '$[0]'), json_extract(hop, '$[2]') FROM aside WHERE hop IS NOT NULL)
 SELECT request FROM moved JOIN request ON request.id = moved.request
 WHERE request.url <> ?1 AND (now = ?1 OR EXISTS (SELECT 1 FROM json_each(behind) WHERE value = ?1)) ORDER BY request"""
@@ -43,10 +42,8 @@ SELECT url FROM path ORDER BY step DESC"""
 _REQUEST = """
 SELECT request.url, request.depth, request.extra, request.host, result.state, result.status, result.final_url,
        result.content_type, result.size, result.elapsed, result.fetched_at, result.redirects,
-       coalesce(result.reason, aside.reason), coalesce(result.detail, aside.detail), aside.at,
-       lease.request IS NOT NULL, coalesce(lease.hop, aside.hop)
-FROM request LEFT JOIN result ON result.request = request.id
-LEFT JOIN lease ON lease.request = request.id LEFT JOIN aside ON aside.request = request.id
+       coalesce(result.reason, aside.reason), coalesce(result.detail, aside.detail), aside.at, aside.hop
+FROM request LEFT JOIN result ON result.request = request.id LEFT JOIN aside ON aside.request = request.id
 WHERE request.id = ?"""
 
 _WAITING = """
@@ -116,11 +113,11 @@ def offered_on(file: StateFile, url: str) -> str | None:
 def trace(file: StateFile, request: int) -> Trace:
     """All that is known of a request."""
     (row,) = file.query(_REQUEST, (request,))
-    url, depth, extra, host, state, status, final_url, *measured, redirects, reason, detail, aside_at, leased, hop = row
+    url, depth, extra, host, state, status, final_url, *measured, redirects, reason, detail, aside_at, hop = row
     content_type, size, elapsed, fetched_at = measured
     not_before = ahead = None
     if state is None:
-        state = "leased" if leased else "aside" if reason else "queued"
+        state = "aside" if reason else "queued"
     if state == "queued":
         ((host, rank, not_before, hop),) = file.query(_WAITING, (host, request))
         ((ahead,),) = file.query(_AHEAD, (host, rank, request))

@@ -5,10 +5,14 @@ A host's rows stand together in the queue, so that the next host is one search a
 
 from __future__ import annotations
 
-_DUE_AT = """
-coalesce((SELECT 0.0 FROM queue WHERE queue.host = waiting.host AND queue.not_before <= :now LIMIT 1),
-         (SELECT min(not_before) FROM queue WHERE queue.host = waiting.host))"""
-"""0.0 if something is due, else when the first of what was put off is; NULL if there is nothing."""
+# ruff: noqa: S608 - the statements are made of our own words
+
+_IS_FREE = "queue.host = waiting.host AND NOT EXISTS (SELECT 1 FROM lease WHERE lease.request = queue.request)"
+
+_DUE_AT = f"""
+coalesce((SELECT 0.0 FROM queue WHERE {_IS_FREE} AND queue.not_before <= :now LIMIT 1),
+         (SELECT min(not_before) FROM queue WHERE {_IS_FREE}))"""
+"""0.0 if something is due, else when the first of what was put off is; NULL if there is nothing but what is leased."""
 
 HOSTS_AFTER = f"""
 WITH RECURSIVE waiting (host) AS (
@@ -16,11 +20,11 @@ WITH RECURSIVE waiting (host) AS (
     UNION ALL
     SELECT (SELECT min(host) FROM queue WHERE host > waiting.host) FROM waiting WHERE host IS NOT NULL
 )
-SELECT host, {_DUE_AT} FROM waiting WHERE host IS NOT NULL LIMIT :limit"""  # noqa: S608 - made of our own words
+SELECT host, {_DUE_AT} FROM waiting WHERE host IS NOT NULL LIMIT :limit"""
 """Hosts that have requests waiting, in the order of their numbers."""
 
 OF_HOSTS = f"""
 WITH waiting (host) AS (SELECT value FROM json_each(:hosts)),
      answer (host, due_at) AS (SELECT host, {_DUE_AT} FROM waiting)
-SELECT host, due_at FROM answer WHERE due_at IS NOT NULL"""  # noqa: S608
+SELECT host, due_at FROM answer WHERE due_at IS NOT NULL"""
 """Those of some hosts that have any."""

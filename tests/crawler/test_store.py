@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from crawler.store import PACK_BYTES, Keeper, decompress, headers_of, packs, text_of
+from crawler.store import PACK_BYTES, Keeper, Packer, decompress, headers_of, text_of
 from crawler.traps import digest_of
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def numbered(bodies: list[bytes]) -> dict[str, bytes]:
 def test_bodies_come_back_from_their_packs(bodies: list[bytes]) -> None:
     """In their order; and no pack is larger than it may be but for a body that is."""
     wanted, found = numbered(bodies), dict[str, bytes]()
-    for pack in packs(wanted):
+    for pack in Packer().pack(wanted):
         whole = decompress(pack.data)
         assert len(whole) == pack.size == sum(size for _, _, size in pack.places)
         assert pack.size <= PACK_BYTES or len(pack.places) == 1
@@ -39,7 +39,7 @@ def test_bodies_come_back_from_their_packs(bodies: list[bytes]) -> None:
 def test_what_pages_have_in_common_is_kept_once() -> None:
     template = os.urandom(10_000)
     bodies = numbered([template + str(number).encode() for number in range(40)])
-    (pack,) = packs(bodies)
+    (pack,) = Packer().pack(bodies)
     assert len(pack.data) < 2 * len(template)
 
 
@@ -47,7 +47,7 @@ def test_what_pages_have_in_common_is_kept_once() -> None:
     "damage", [lambda _: b"", lambda _: b"no frame", lambda one: one[:-3], lambda one: one[:-1] + b"\0"]
 )
 def test_a_damaged_pack_is_refused(damage: Callable[[bytes], bytes]) -> None:
-    (pack,) = packs(numbered([b"x" * 1000, b"a"]))
+    (pack,) = Packer().pack(numbered([b"x" * 1000, b"a"]))
     with pytest.raises(ValueError, match=r"."):
         decompress(damage(pack.data))
 

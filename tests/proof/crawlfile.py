@@ -20,8 +20,7 @@ INVARIANTS = {
     "each request is in exactly one place": """
         SELECT id, url, places FROM request LEFT JOIN (
             SELECT request, count(*) AS places FROM (
-                SELECT request FROM queue UNION ALL SELECT request FROM lease
-                UNION ALL SELECT request FROM aside UNION ALL SELECT request FROM result)
+                SELECT request FROM queue UNION ALL SELECT request FROM aside UNION ALL SELECT request FROM result)
             GROUP BY request) ON request = id
         WHERE places IS NOT 1""",
     "no URL was requested twice": "SELECT url, count(*) FROM request GROUP BY url HAVING count(*) > 1",
@@ -33,8 +32,8 @@ INVARIANTS = {
         SELECT item.id FROM item LEFT JOIN result ON result.request = item.request
         WHERE result.state IS NULL OR result.state <> 'done'""",
     "the counts are true": """
-        SELECT * FROM count WHERE (queued, leased, aside, done, failed, skipped, items) <> (
-            (SELECT count(*) FROM queue), (SELECT count(*) FROM lease), (SELECT count(*) FROM aside),
+        SELECT * FROM count WHERE (queued + leased, aside, done, failed, skipped, items) <> (
+            (SELECT count(*) FROM queue), (SELECT count(*) FROM aside),
             (SELECT count(*) FROM result WHERE state = 'done'), (SELECT count(*) FROM result WHERE state = 'failed'),
             (SELECT count(*) FROM result WHERE state = 'skipped'), (SELECT count(*) FROM item))""",
 }

@@ -85,6 +85,6 @@ class Interruptions:
         if self.output.suffix == ".jsonl":
             check_export(self.state, self.output)
         if self.signal is not signal.SIGKILL:
-            assert query(self.state, "SELECT count(*) FROM lease") == [(0,)], (
+            assert query(self.state, "SELECT leased FROM count") == [(0,)], (
                 "a request was left leased by an orderly stop"
             )

@@ -52,10 +52,10 @@ async def test_a_running_crawl_is_copied_without_a_pause(path: Path, tmp_path: P
 
 
 async def test_a_copy_says_no_more_than_what_was_committed(path: Path, tmp_path: Path) -> None:
-    """What a killed process had leased, and left in its log, is in the copy as in the file."""
+    """What a killed process left in its log is in the copy as in the file."""
     await build(path, requests=300, rounds=1, dies=True)
     back_up(path, tmp_path / "copy.crawl")
-    for table in ("request", "lease", "queue", "item", "export", "count"):
+    for table in ("request", "queue", "item", "export", "count"):
         assert rows(tmp_path / "copy.crawl", f"SELECT * FROM {table}") == rows(path, f"SELECT * FROM {table}")
 
 

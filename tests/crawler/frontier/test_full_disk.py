@@ -103,7 +103,6 @@ async def put_host_states(frontier: SqliteFrontier, _lease: Lease) -> None:
 
 WRITES: dict[str, Work] = {
     "seeds": lambda frontier, _: frontier.add([Links([f"http://{HOST}/new/{n}" for n in range(1000)])]),
-    "leases": lambda frontier, _: frontier.lease([HOST], REQUESTS),
     "links": put_links,
     "items": put_items,
     "bodies": put_bodies,
@@ -151,7 +150,7 @@ async def test_a_disk_that_is_full_when_the_crawl_opens_or_closes(crawl: Path, a
     size = crawl.with_name(f"{crawl.name}-wal").stat().st_size
     with file_size_limit(size), pytest.raises(StorageError, match="make room"):
         await frontier.close("interrupted")
-    assert ask("SELECT queued, leased FROM count") == [(0, REQUESTS // 3)]
+    assert ask("SELECT queued, leased FROM count") == [(REQUESTS // 3, 0)]
     await (await SqliteFrontier.open(crawl, spider="test")).close("finished")
     assert ask("SELECT queued, leased FROM count") == [(REQUESTS // 3, 0)]
     assert ask("SELECT why FROM run ORDER BY id") == [("interrupted",), ("killed",), ("finished",)]

@@ -20,6 +20,8 @@ from crawler.frontier.statefile import StateFile
 from crawler.outcome import Fetched
 from crawler.request import Links, Request
 from crawler.store import Kept
+from crawler.why import why
+from tests.proof.crawlfile import check_invariants
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,9 +38,12 @@ VERSION_2 = (Path(__file__).parent / "version2.sql").read_text(encoding="utf-8")
 VERSION_3 = (Path(__file__).parent / "version3.sql").read_text(encoding="utf-8")
 """The same of version 3, with two parts of a seen-set of its form: requests that are queued (redirected, on three hosts) and done."""
 
+VERSION_4 = (Path(__file__).parent / "version4.sql").read_text(encoding="utf-8")
+"""The same of version 4: requests that are queued (put off), leased (one redirected, one with a priority), and done, two of them kept."""
+
 STEPS = [
     (dump, version, "".join(f"{one};" for one in steps[:number]))
-    for dump, version in ((VERSION_1, 1), (VERSION_2, 2), (VERSION_3, 3))
+    for dump, version in ((VERSION_1, 1), (VERSION_2, 2), (VERSION_3, 3), (VERSION_4, 4))
     for steps in [[one for one in script(f"version{version + 1}.sql").split(";") if one.strip()]]
     for number in range(len(steps) + 1)
 ]
@@ -90,7 +95,7 @@ def schema(db: sqlite3.Connection) -> dict[str, str]:
     return {name: re.sub(r"\s+", " ", sql) for name, sql in bare.items()}
 
 
-@pytest.mark.parametrize("dump", [VERSION_1, VERSION_2, VERSION_3], ids=["1", "2", "3"])
+@pytest.mark.parametrize("dump", [VERSION_1, VERSION_2, VERSION_3, VERSION_4], ids=["1", "2", "3", "4"])
 async def test_a_migrated_file_has_the_schema_of_a_new_one(path: Path, dump: str) -> None:
     old = restore(path, dump)
     await (await SqliteFrontier.open(old, spider="test")).close()
@@ -132,6 +137,23 @@ async def test_what_an_old_file_has_seen_is_not_taken_in_again(path: Path, ask: 
     assert await frontier.add([Links(known), form, Request("http://h.example/form")]) == 1
     await frontier.close()
     assert ask("SELECT url FROM request WHERE id > 7") == [("http://h.example/form",)]
+
+
+async def test_what_an_old_file_had_leased_waits_as_it_stood(path: Path, ask: Ask) -> None:
+    restore(path, VERSION_4)
+    with StateFile(path) as file:
+        (moved,) = why(file, "http://h.example/0").requests
+    assert (moved.state, moved.now_at, moved.redirects) == ("queued", "http://new.example/", ["http://h.example/0"])
+    frontier = await SqliteFrontier.open(path, spider="test")
+    assert (frontier.counts.queued, frontier.counts.leased) == (9, 0)
+    (moved_lease,) = await frontier.lease([HostKey("new.example")], 5)
+    assert (moved_lease.url, moved_lease.redirects) == ("http://new.example/", ("http://h.example/0",))
+    (urgent,) = await frontier.lease([HostKey("other.example")], 5)
+    assert urgent.priority == 2
+    assert len(await frontier.lease([HOST], 10)) == 6, "one is not due"
+    await frontier.close()
+    assert ask("SELECT queued, leased FROM count") == [(9, 0)]
+    check_invariants(path)
 
 
 def test_an_old_file_can_be_looked_into_as_it_is(old: Path, ask: Ask) -> None:

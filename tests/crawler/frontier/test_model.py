@@ -93,12 +93,12 @@ class Model:
         return [(number, error) for number, known in self.requests.items() for error in known.errors]
 
     def places(self) -> list[tuple[int, str]]:
-        return [(number, known.place) for number, known in self.requests.items()]
+        """As the file has them: what is leased is in the queue there."""
+        return [(number, known.place.replace("leased", "queued")) for number, known in self.requests.items()]
 
 
 _PLACES = """
-SELECT request, 'queued' FROM queue UNION ALL SELECT request, 'leased' FROM lease
-UNION ALL SELECT request, 'aside' FROM aside UNION ALL SELECT request, state FROM result ORDER BY request"""
+SELECT request, 'queued' FROM queue UNION ALL SELECT request, 'aside' FROM aside UNION ALL SELECT request, state FROM result ORDER BY request"""
 
 
 class FrontierAndModel(RuleBasedStateMachine):
@@ -154,14 +154,19 @@ class FrontierAndModel(RuleBasedStateMachine):
             assert not waiting
             return
         due = sorted((known.rank, number) for number, known in waiting if known.not_before < NEVER)
+        is_pending = bool(self.frontier.intake.batch)
         leases = self.run(self.frontier.lease([host], limit))
-        assert [lease.id for lease in leases] == [number for _, number in due[:limit]]
+        assert [-lease.priority for lease in leases] == [rank for rank, _ in due[:limit]]
+        assert {lease.id for lease in leases} <= {number for _, number in due}
+        if not is_pending:  # else what is not in the file yet may come after others of its priority
+            assert [lease.id for lease in leases] == [number for _, number in due[:limit]]
         for lease in leases:
             known = self.model.requests[lease.id]
             assert (lease.url, lease.attempts, lease.redirects) == (known.url, known.attempts, known.chain)
             known.place = "leased"
         self.leases += leases
-        self.committed()
+        if not self.frontier.intake.batch:
+            self.committed()
 
     def settle(self, data: st.DataObject, outcome: Outcome, **found: Any) -> Known | None:
         if not self.leases:

@@ -54,8 +54,8 @@ def told(path: Path, url: str) -> str:
         (f"{A}/1", "aside", f"redirects  {A}/1 → {B}/new"),
         (f"{A}/1", "aside", "because its host could not be reached for long: out of reach"),
         (f"{A}/2", "failed", "state      failed: timeout: too slow"),
-        (f"{A}/3", "leased", "was being fetched when the crawl was killed; the next run fetches it"),
-        (f"{A}/4", "queued", "waits, 1 request of its host before it; the crawl is paused"),
+        (f"{A}/3", "queued", "waits, 1 request of its host before it; the crawl is paused"),
+        (f"{A}/4", "queued", "waits, 2 requests of its host before it; the crawl is paused"),
         (f"{A}/4", "queued", "host       a.example is held since 1970-01-01 00:16:40 UTC"),
         (f"{B}/child", "aside", f"release    crawl release test.crawl --url {B}/child"),
         (f"{B}/child", "aside", f"found      at depth 1: {A}/2 → {B}/child"),
@@ -80,7 +80,7 @@ def test_the_census_has_every_host(path: Path) -> None:
         first, second = census.hosts(file, sort="aside")
         assert list(census.hosts(file, sort="host", limit=1)) == [second]
     assert (first.host, first.aside, first.queued, first.held) == ("b.example", 2, 0, None)
-    assert (second.host, second.failed, second.queued, second.leased) == ("a.example", 1, 4, 1)
+    assert (second.host, second.failed, second.queued) == ("a.example", 1, 5)
     assert second.held == "1970-01-01T00:16:40.000+00:00"
 
 
@@ -90,7 +90,7 @@ def test_a_file_of_an_earlier_version_is_told_of_without_being_changed(tmp_path:
         db.executescript(VERSION_1)
     with StateFile(path) as file:
         assert {row.host for row in census.hosts(file)} == {"h.example", "other.example", "new.example"}
-        assert why(file, "http://h.example/6").requests[0].state == "leased"
+        assert why(file, "http://h.example/6").requests[0].state == "queued"
         assert census.busiest(file, 5) == []
         assert file.status().urls.aside == 0
     with closing(sqlite3.connect(path)) as db:
