@@ -150,7 +150,10 @@ class StateFile:
                 "SELECT queued, leased, done, failed, skipped, aside, items, bytes, hosts FROM count"
             )
             runs = list(self._db.execute("SELECT started, coalesce(ended, seen), why FROM run ORDER BY id"))
-        urls = Urls(**dict(zip(Urls.__struct_fields__, counts, strict=False)))
+        queued, leased, *over = counts
+        if not self.is_running:  # leases are with their process
+            queued, leased = queued + leased, 0
+        urls = Urls(**dict(zip(Urls.__struct_fields__, (queued, leased, *over), strict=False)))
         ends_at = {len(runs) - 1: time.time()} if self.is_running else {}
         elapsed = sum(max(ends_at.get(n, seen) - started, 0.0) for n, (started, seen, _) in enumerate(runs))
         return Status(

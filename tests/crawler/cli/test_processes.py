@@ -116,7 +116,7 @@ async def test_no_reader_outlives_the_crawl_not_even_one_that_never_returns(
             await gone(reader)
         assert (await ended(process)).code == (3 if number == signal.SIGINT else -signal.SIGKILL)
         status = json.loads((await crawl("status", "stuck.crawl", "--json")).out)
-        assert (status["state"], status["urls"]["leased"]) == ("paused", 1), "the page is not lost"
+        assert (status["state"], status["urls"]["queued"]) == ("paused", 1), "the page is not lost"
 
 
 FREE = """

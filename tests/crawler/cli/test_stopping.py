@@ -122,7 +122,7 @@ async def test_a_third_signal_ends_a_spider_that_never_returns(command: Command,
             await asyncio.to_thread(os.sched_yield)
         assert (await ended(process)).code == 3
         status = json.loads((await crawl("status", "stuck.crawl", "--json")).out)
-        assert (status["state"], status["urls"]["leased"]) == ("paused", 1), "the page is not lost"
+        assert (status["state"], status["urls"]["queued"]) == ("paused", 1), "the page is not lost"
 
 
 async def test_a_crawl_is_seen_as_running_and_its_file_can_be_read_meanwhile(command: Command, crawl: Crawl) -> None:

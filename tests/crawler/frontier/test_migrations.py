@@ -159,7 +159,7 @@ async def test_what_an_old_file_had_leased_waits_as_it_stood(path: Path, ask: As
 def test_an_old_file_can_be_looked_into_as_it_is(old: Path, ask: Ask) -> None:
     with StateFile(old) as file:
         status = file.status()
-        assert (status.urls.queued, status.urls.leased, status.urls.aside, status.items) == (3, 3, 0, 2)
+        assert (status.urls.queued, status.urls.leased, status.urls.aside, status.items) == (6, 0, 0, 2)
         assert len(list(file.rows("links"))) == 11
     assert ask("PRAGMA user_version") == [(1,)]
 
