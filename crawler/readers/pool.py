@@ -14,14 +14,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections import Counter, deque
+from collections import deque
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import count
 from math import inf
 from typing import TYPE_CHECKING, assert_never
 
+from client.origin import HostKey
 from crawler.callbacks import Reader
 from crawler.errors import SpiderError
 from crawler.items import Harvest
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Sequence
 
     from client.limits import Slot
-    from client.origin import HostKey
     from crawler.frontier.protocol import Lease
     from crawler.page import Page
     from crawler.readers.launch import Launches
@@ -52,6 +52,8 @@ _TASK_BYTES = 1000
 
 _DEATHS_IN_A_ROW = 5
 """After so many without an answer between them, a place is given up, and the crawl with it."""
+
+_NOBODY = HostKey("")
 
 _FAREWELL = messages.encode(Farewell())
 
@@ -78,7 +80,7 @@ class _Place:
     def __init__(self) -> None:
         self.process: ReaderProcess | None = None
         self.jobs: dict[int, _Job] = {}
-        self.asking: Counter[HostKey] = Counter()
+        self.asking: dict[HostKey, int] = {}
         """How many requests it has under way to each host."""
         self.weight = 0
         self.deaths = 0
@@ -99,7 +101,8 @@ class _Place:
         self.weight += job.weight
         self.has_suspect = job.is_suspect
         if job.slot:
-            self.asking[job.slot.host] += 1
+            host = job.slot.host
+            self.asking[host] = self.asking.get(host, 0) + 1
         self.process.channel.send(messages.encode(job.task))
 
     def settle(self, result: Result) -> None:
@@ -114,9 +117,9 @@ class _Place:
         """The host has answered."""
         if slot := job.slot:
             job.slot = None
-            self.asking[slot.host] -= 1
-            if not self.asking[slot.host]:
-                del self.asking[slot.host]
+            asking = self.asking.pop(slot.host) - 1
+            if asking:
+                self.asking[slot.host] = asking
             slot.release()
 
     def take_back(self) -> list[_Job]:
@@ -213,8 +216,11 @@ class Readers(Reader):
         self, task: Task, weight: int, slot: Slot | None = None, *, is_suspect: bool = False
     ) -> asyncio.Future[Result]:
         job = _Job(task, weight, asyncio.get_running_loop().create_future(), slot, is_suspect)
-        self._waiting.append(job)
-        self._deal()
+        if not self._waiting and (place := self._place_for(job)):
+            place.give(job)
+        else:
+            self._waiting.append(job)
+            self._deal()
         return job.result
 
     def _deal(self) -> None:
@@ -236,15 +242,13 @@ class Readers(Reader):
     def _place_for(self, job: _Job) -> _Place | None:
         """Of those who have room, and may have another connection to the host, the one that has least to do. Who has no share
         in a host's connections never asks it, or one that is kept would be one too many."""
-        free = [place for place in self._places if place.has_room(job)]
-        if slot := job.slot:
-            shares = shares_of(slot.host, slot.limit_per_host, len(self._places))
-            free = [
-                place
-                for place, share in zip(self._places, shares, strict=True)
-                if place.asking[slot.host] < share and place in free
-            ]
-        return min(free, key=lambda place: place.weight, default=None)
+        host, connections = (job.slot.host, job.slot.limit_per_host) if job.slot else (_NOBODY, 0)
+        best = None
+        for place, share in zip(self._places, shares_of(host, connections, len(self._places)), strict=True):
+            is_better = best is None or place.weight < best.weight
+            if is_better and place.has_room(job) and place.asking.get(host, 0) < share:
+                best = place
+        return best
 
     # ------------------------------------------------------------------ processes
 
@@ -280,7 +284,8 @@ class Readers(Reader):
                 place.trouble = message.error
             case _:
                 assert_never(message)
-        self._deal()
+        if self._waiting:
+            self._deal()
 
     def _mourn(self, place: _Place, left: list[_Job], how: str) -> None:
         """A process has died: find out for what, and let nothing be lost."""
@@ -308,10 +313,14 @@ class Readers(Reader):
 def shares_of(host: HostKey, connections: int, places: int) -> Sequence[float]:
     """How many of the connections that a host may have (0: any number) each of the places may have. They are spread evenly, over
     as few places as they are; which of these comes first is different with each host."""
+    return _spread(connections, places, hash(host) % places)
+
+
+@cache
+def _spread(connections: int, places: int, first: int) -> Sequence[float]:
     if not connections:
         return [inf] * places
     even, left = divmod(connections, places)
-    first = hash(host)
     return [even + ((place - first) % places < left) for place in range(places)]
 
 
