@@ -22,7 +22,6 @@ from itertools import count
 from math import inf
 from typing import TYPE_CHECKING, assert_never
 
-from client.origin import HostKey
 from crawler.callbacks import Reader
 from crawler.errors import SpiderError
 from crawler.items import Harvest
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Sequence
 
     from client.limits import Slot
+    from client.origin import HostKey
     from crawler.frontier.protocol import Lease
     from crawler.page import Page
     from crawler.readers.launch import Launches
@@ -53,8 +53,6 @@ _TASK_BYTES = 1000
 _DEATHS_IN_A_ROW = 5
 """After so many without an answer between them, a place is given up, and the crawl with it."""
 
-_NOBODY = HostKey("")
-
 _FAREWELL = messages.encode(Farewell())
 
 
@@ -64,12 +62,13 @@ class Orphaned(Exception):
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    """A task, who waits for what comes of it, the slot of the host that is asked, until that has answered, and whether an earlier
+    """A task, who waits for what comes of it, the host that is asked, its slot, until that has answered, and whether an earlier
     try was with a process that died."""
 
     task: Task
     weight: int
     result: asyncio.Future[Result]
+    host: HostKey | None
     slot: Slot | None
     is_suspect: bool
 
@@ -100,9 +99,8 @@ class _Place:
         self.jobs[job.task.number] = job
         self.weight += job.weight
         self.has_suspect = job.is_suspect
-        if job.slot:
-            host = job.slot.host
-            self.asking[host] = self.asking.get(host, 0) + 1
+        if job.host:
+            self.asking[job.host] = self.asking.get(job.host, 0) + 1
         self.process.channel.send(messages.encode(job.task))
 
     def settle(self, result: Result) -> None:
@@ -115,11 +113,10 @@ class _Place:
 
     def free(self, job: _Job) -> None:
         """The host has answered."""
-        if slot := job.slot:
+        if job.host and (slot := job.slot):
             job.slot = None
-            asking = self.asking.pop(slot.host) - 1
-            if asking:
-                self.asking[slot.host] = asking
+            if asking := self.asking.pop(job.host) - 1:
+                self.asking[job.host] = asking
             slot.release()
 
     def take_back(self) -> list[_Job]:
@@ -186,8 +183,6 @@ class Readers(Reader):
         task = translation.visit_task(
             next(self._numbers), lease, cookies, tells_start=slot.is_starting, may_be_private=may_be_private
         )
-        if not slot.is_starting:
-            slot.started()
         result = await self._give(task, _TASK_BYTES, slot, is_suspect=is_suspect)
         assert isinstance(result, Seen | Unseen)
         return result
@@ -215,13 +210,14 @@ class Readers(Reader):
     def _give(
         self, task: Task, weight: int, slot: Slot | None = None, *, is_suspect: bool = False
     ) -> asyncio.Future[Result]:
-        job = _Job(task, weight, asyncio.get_running_loop().create_future(), slot, is_suspect)
+        result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        job = _Job(task, weight, result, slot.host if slot else None, slot, is_suspect)
         if not self._waiting and (place := self._place_for(job)):
             place.give(job)
         else:
             self._waiting.append(job)
             self._deal()
-        return job.result
+        return result
 
     def _deal(self) -> None:
         """Give what waits to those who have room, in order. Only requests that wait for a connection let others pass."""
@@ -242,11 +238,11 @@ class Readers(Reader):
     def _place_for(self, job: _Job) -> _Place | None:
         """Of those who have room, and may have another connection to the host, the one that has least to do. Who has no share
         in a host's connections never asks it, or one that is kept would be one too many."""
-        host, connections = (job.slot.host, job.slot.limit_per_host) if job.slot else (_NOBODY, 0)
+        connections = job.slot.limit_per_host if job.slot else 0
         best = None
-        for place, share in zip(self._places, shares_of(host, connections, len(self._places)), strict=True):
+        for place, share in zip(self._places, shares_of(job.host, connections, len(self._places)), strict=True):
             is_better = best is None or place.weight < best.weight
-            if is_better and place.has_room(job) and place.asking.get(host, 0) < share:
+            if is_better and place.has_room(job) and (not job.host or place.asking.get(job.host, 0) < share):
                 best = place
         return best
 
@@ -310,7 +306,7 @@ class Readers(Reader):
                 place.process.channel.send(_FAREWELL)
 
 
-def shares_of(host: HostKey, connections: int, places: int) -> Sequence[float]:
+def shares_of(host: HostKey | None, connections: int, places: int) -> Sequence[float]:
     """How many of the connections that a host may have (0: any number) each of the places may have. They are spread evenly, over
     as few places as they are; which of these comes first is different with each host."""
     return _spread(connections, places, hash(host) % places)
