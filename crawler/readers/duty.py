@@ -10,7 +10,6 @@ import socket
 import sys
 import threading
 import time
-from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
 from crawler.callbacks import Callbacks
@@ -25,8 +24,6 @@ from crawler.source import load_encoded
 from crawler.spider import faults_of_the_spider
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
     from crawler.readers.messages import Task
     from crawler.spider import Spider
 
@@ -76,34 +73,33 @@ class Duty:
     """What is to be done, and who does it: a crew that grows with what is under way at once."""
 
     def __init__(self) -> None:
-        self._greeting: asyncio.Future[Hello] = asyncio.get_running_loop().create_future()
-        self._tasks: asyncio.Queue[Task] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+        self._greeting: asyncio.Future[Hello] = self._loop.create_future()
         self._is_over = asyncio.Event()
         self._group = asyncio.TaskGroup()
         self._workers: set[asyncio.Task[None]] = set()
-        self._idle = 0
-        self._work: Callable[[], Coroutine[None, None, None]] | None = None
+        self._idle: list[asyncio.Future[Task]] = []
+        self._hands: Hands | None = None
         self._pause_at = 0.0
 
     def hear(self, data: memoryview) -> None:
         """Take in a message."""
         match message := messages.decode_to_reader(data):
+            case VisitTask() | PageTask() | FailureTask():
+                self._have_done(message)
             case Hello():
                 self._greeting.set_result(message)
-            case VisitTask() | PageTask() | FailureTask():
-                self._tasks.put_nowait(message)
-                self._see_to_hands()
             case Farewell():
                 self._is_over.set()
             case _:
                 assert_never(message)
 
-    def _see_to_hands(self) -> None:
-        """Have somebody at hand for all that waits."""
-        if self._work and self._tasks.qsize() > self._idle:
-            self._idle += 1
-            worker = self._group.create_task(self._work())
-            self._workers.add(worker)
+    def _have_done(self, task: Task) -> None:
+        """Have somebody see to a task at once."""
+        if self._idle:
+            self._idle.pop().set_result(task)
+        elif self._hands:
+            self._workers.add(self._group.create_task(self._serve(self._hands, task)))
 
     async def carry_out(self, channel: Channel) -> None:
         """Open the spider, let it read until it is over, and close it. Raises what is wrong with it."""
@@ -115,27 +111,28 @@ class Duty:
             await spider.opened()
         try:
             async with Hands.with_sessions(channel, callbacks, hello) as hands, self._group:
-                self._work = partial(self._serve, hands)
+                self._hands = hands
                 channel.send(messages.encode(Ready()))
                 await self._is_over.wait()
-                self._work = None
+                self._hands = None
+                self._idle.clear()
                 for worker in self._workers:
                     worker.cancel()
         finally:
             with faults_of_the_spider("closed()"):
                 await spider.closed()
 
-    async def _serve(self, hands: Hands) -> None:
+    async def _serve(self, hands: Hands, task: Task) -> None:
         """One task after the other. Where nothing is fetched, the loop has its turn now and then, to send and to hear: one system
         call does for many."""
         while True:
-            task = await self._tasks.get()
-            self._idle -= 1
             await hands.carry_out(task)
-            self._idle += 1
             if not isinstance(task, VisitTask) and time.monotonic() >= self._pause_at:
                 await asyncio.sleep(0)
                 self._pause_at = time.monotonic() + _PAUSE_EVERY
+            idle: asyncio.Future[Task] = self._loop.create_future()
+            self._idle.append(idle)
+            task = await idle
 
 
 def _load(hello: Hello) -> Spider:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
+import io
 import os
 import signal
 import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_BUFFERS = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
 
 
 def can_fork() -> bool:
@@ -52,9 +56,9 @@ class Fork:
                 os.kill(self.pid, signal.SIGKILL)
 
 
-def _carry_out(work: Callable[[], None]) -> None:
-    """Work, and end as an interpreter does, with its threads, exit handlers and open files seen to; but on the spot, for whoever
-    called is not to go on here."""
+def _carry_out(work: Callable[[], None]) -> NoReturn:
+    """Work, and end on the spot, for whoever called is not to go on here."""
+    shared = frozenset(sys.modules)
     code = 1
     try:
         work()
@@ -64,9 +68,25 @@ def _carry_out(work: Callable[[], None]) -> None:
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
-        import ctypes
+        try:
+            _see_to_the_end(shared)
+        finally:
+            os._exit(code)
 
-        ctypes.pythonapi.Py_Exit(code)
+
+def _see_to_the_end(shared: frozenset[str]) -> None:
+    """What an interpreter sees to at its end: threads, exit handlers, what was loaded, and files that are open. Modules that are
+    `shared` with whom this was forked from are left as they are: to take them apart is to copy them, which is most of what that
+    end costs."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for name in sys.modules.keys() - shared:
+        del sys.modules[name]
+    gc.collect()
+    for one in (*gc.get_objects(), sys.stdout, sys.stderr):
+        if isinstance(one, _BUFFERS) and not one.closed:
+            with suppress(OSError, ValueError):  # nobody may be there any more to take it
+                one.flush()
 
 
 def _code_of(leaving: SystemExit) -> int:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _SOON = 0.01
-"""So many seconds a spider may take for a page before its host is free for another request."""
+"""So many seconds, at most, a spider takes for a page before its host is free for another request. One timer does for all."""
 
 
 class Hands:
@@ -41,6 +41,8 @@ class Hands:
         self._channel = channel
         self._loop = asyncio.get_running_loop()
         self._callbacks = callbacks
+        self._reading: set[int] = set()
+        self._freeing: asyncio.TimerHandle | None = None
         self._settings = settings
         self._obedience = Obedience.of(
             user_agent=settings.user_agent, robots=settings.robots, nofollow=settings.nofollow
@@ -107,12 +109,21 @@ class Hands:
             return Unseen(task.number, kind, translation.sendable(text), is_passing, came.began_at)
         answer = None
         if not failure_of_status(came.page.status):
-            freeing = self._loop.call_later(_SOON, self._send, Freed(task.number))
+            self._reading.add(task.number)
+            if not self._freeing:
+                self._freeing = self._loop.call_later(_SOON, self._free)
             answer = await self._answer(task.number, self._callbacks.take(lease, came.page))
-            freeing.cancel()
+            self._reading.discard(task.number)
         return translation.seen(
             task.number, came, answer, is_private=self._guard.is_open, keeps_body=self._settings.keep_bodies
         )
+
+    def _free(self) -> None:
+        """Tell of the hosts whose pages are still being read."""
+        self._freeing = None
+        for number in self._reading:
+            self._send(Freed(number))
+        self._reading.clear()
 
     async def _answer(self, number: int, reading: Awaitable[Harvest]) -> Answer:
         """What the spider makes of a task, or that it raised."""

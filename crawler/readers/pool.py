@@ -14,10 +14,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections import Counter, deque
+from collections import deque
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import count
 from math import inf
 from typing import TYPE_CHECKING, assert_never
@@ -62,12 +62,13 @@ class Orphaned(Exception):
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    """A task, who waits for what comes of it, the slot of the host that is asked, until that has answered, and whether an earlier
+    """A task, who waits for what comes of it, the host that is asked, its slot, until that has answered, and whether an earlier
     try was with a process that died."""
 
     task: Task
     weight: int
     result: asyncio.Future[Result]
+    host: HostKey | None
     slot: Slot | None
     is_suspect: bool
 
@@ -78,7 +79,7 @@ class _Place:
     def __init__(self) -> None:
         self.process: ReaderProcess | None = None
         self.jobs: dict[int, _Job] = {}
-        self.asking: Counter[HostKey] = Counter()
+        self.asking: dict[HostKey, int] = {}
         """How many requests it has under way to each host."""
         self.weight = 0
         self.deaths = 0
@@ -98,8 +99,8 @@ class _Place:
         self.jobs[job.task.number] = job
         self.weight += job.weight
         self.has_suspect = job.is_suspect
-        if job.slot:
-            self.asking[job.slot.host] += 1
+        if job.host:
+            self.asking[job.host] = self.asking.get(job.host, 0) + 1
         self.process.channel.send(messages.encode(job.task))
 
     def settle(self, result: Result) -> None:
@@ -112,11 +113,10 @@ class _Place:
 
     def free(self, job: _Job) -> None:
         """The host has answered."""
-        if slot := job.slot:
+        if job.host and (slot := job.slot):
             job.slot = None
-            self.asking[slot.host] -= 1
-            if not self.asking[slot.host]:
-                del self.asking[slot.host]
+            if asking := self.asking.pop(job.host) - 1:
+                self.asking[job.host] = asking
             slot.release()
 
     def take_back(self) -> list[_Job]:
@@ -183,8 +183,6 @@ class Readers(Reader):
         task = translation.visit_task(
             next(self._numbers), lease, cookies, tells_start=slot.is_starting, may_be_private=may_be_private
         )
-        if not slot.is_starting:
-            slot.started()
         result = await self._give(task, _TASK_BYTES, slot, is_suspect=is_suspect)
         assert isinstance(result, Seen | Unseen)
         return result
@@ -212,10 +210,14 @@ class Readers(Reader):
     def _give(
         self, task: Task, weight: int, slot: Slot | None = None, *, is_suspect: bool = False
     ) -> asyncio.Future[Result]:
-        job = _Job(task, weight, asyncio.get_running_loop().create_future(), slot, is_suspect)
-        self._waiting.append(job)
-        self._deal()
-        return job.result
+        result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        job = _Job(task, weight, result, slot.host if slot else None, slot, is_suspect)
+        if not self._waiting and (place := self._place_for(job)):
+            place.give(job)
+        else:
+            self._waiting.append(job)
+            self._deal()
+        return result
 
     def _deal(self) -> None:
         """Give what waits to those who have room, in order. Only requests that wait for a connection let others pass."""
@@ -236,15 +238,13 @@ class Readers(Reader):
     def _place_for(self, job: _Job) -> _Place | None:
         """Of those who have room, and may have another connection to the host, the one that has least to do. Who has no share
         in a host's connections never asks it, or one that is kept would be one too many."""
-        free = [place for place in self._places if place.has_room(job)]
-        if slot := job.slot:
-            shares = shares_of(slot.host, slot.limit_per_host, len(self._places))
-            free = [
-                place
-                for place, share in zip(self._places, shares, strict=True)
-                if place.asking[slot.host] < share and place in free
-            ]
-        return min(free, key=lambda place: place.weight, default=None)
+        connections = job.slot.limit_per_host if job.slot else 0
+        best = None
+        for place, share in zip(self._places, shares_of(job.host, connections, len(self._places)), strict=True):
+            is_better = best is None or place.weight < best.weight
+            if is_better and place.has_room(job) and (not job.host or place.asking.get(job.host, 0) < share):
+                best = place
+        return best
 
     # ------------------------------------------------------------------ processes
 
@@ -280,7 +280,8 @@ class Readers(Reader):
                 place.trouble = message.error
             case _:
                 assert_never(message)
-        self._deal()
+        if self._waiting:
+            self._deal()
 
     def _mourn(self, place: _Place, left: list[_Job], how: str) -> None:
         """A process has died: find out for what, and let nothing be lost."""
@@ -305,13 +306,17 @@ class Readers(Reader):
                 place.process.channel.send(_FAREWELL)
 
 
-def shares_of(host: HostKey, connections: int, places: int) -> Sequence[float]:
+def shares_of(host: HostKey | None, connections: int, places: int) -> Sequence[float]:
     """How many of the connections that a host may have (0: any number) each of the places may have. They are spread evenly, over
     as few places as they are; which of these comes first is different with each host."""
+    return _spread(connections, places, hash(host) % places)
+
+
+@cache
+def _spread(connections: int, places: int, first: int) -> Sequence[float]:
     if not connections:
         return [inf] * places
     even, left = divmod(connections, places)
-    first = hash(host)
     return [even + ((place - first) % places < left) for place in range(places)]
 
 

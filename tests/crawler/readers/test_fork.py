@@ -31,6 +31,8 @@ def work():
     module = sys.modules["spider"] = types.ModuleType("spider")
     module.log = open("log", "w")  # and nobody closes it
     print("page", file=module.log)
+    types.log = open("log of all", "w")  # where nobody takes it apart
+    print("page, too", file=types.log)
     threading.Thread(target=print, args=["thread"]).start()
     atexit.register(print, "exit handler")
 {ending}
@@ -63,6 +65,7 @@ def test_whatever_a_process_sees_to_at_its_end_is_seen_to(
     assert (last, ended.returncode) == (f"code {code} {code}", 5)
     assert re.fullmatch(complaint, ended.stderr.strip(), re.DOTALL)
     assert (tmp_path / "log").read_text() == "page\n"
+    assert (tmp_path / "log of all").read_text() == "page, too\n"
 
 
 def test_a_fork_that_is_killed_says_so(tmp_path: Path) -> None:
