@@ -14,10 +14,10 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Final, Self
 from warnings import warn
 
+from client.buffered import protocol_factory
 from client.connection import Connection, ConnectionKey
 from client.deprecation import deprecated
 from client.errors import ClientConnectionError, ConnectionTimeoutError, ServerDisconnectedError, ServerTimeoutError
-from client.http1 import Http1Protocol
 from client.limits import HostLimits
 from client.pool import IdlePool
 from client.timeouts import DEFAULT_TIMEOUT, ClientTimeout, fail_at
@@ -33,9 +33,10 @@ from client.tracing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Generator, Sequence
     from types import TracebackType
 
+    from client.http1 import Http1Protocol
     from client.limits import Slot
     from client.origin import HostKey
     from client.request import ClientRequest
@@ -76,7 +77,7 @@ class BaseConnector(ABC):
         self._force_close = force_close or keepalive_timeout == 0
         self._idle = IdlePool(inf if keepalive_timeout is None else keepalive_timeout)
         self._in_use: set[Http1Protocol] = set()
-        self._factory: Callable[[], Http1Protocol] = Http1Protocol
+        self._factory = protocol_factory(self._loop)
         """What a transport is to be connected to, for `_create_connection`."""
         self._is_closed = False
 

@@ -190,7 +190,7 @@ class Http1Protocol(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.is_idle = True
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
         exchange = self._exchange
         if exchange is None:
             self._abort()
@@ -201,6 +201,8 @@ class Http1Protocol(asyncio.Protocol):
         if exchange.sock_read:
             self._put_off_silence(exchange, now)
         if exchange.body is None:
+            if isinstance(data, memoryview):
+                data = bytes(data)  # a head is kept until it is whole; of a body, the parser hands on copies
             self._pieces.append(data)
             content_before = 0
         else:
@@ -211,7 +213,7 @@ class Http1Protocol(asyncio.Protocol):
             if not self._head_at:  # else it was a 1xx, and the head behind it is refused too
                 break
         if exchange.is_complete:
-            if error is not None or (exchange.ends_at_head and not data.endswith(b"\n")):
+            if error is not None or (exchange.ends_at_head and data[-1:] != b"\n"):
                 exchange.keeps_alive = False  # bytes after the response
             self._end(exchange, None, now)
         elif error is not None:
@@ -223,12 +225,12 @@ class Http1Protocol(asyncio.Protocol):
         """More of a head that the parser has refused: the refusal again, to be looked into once the head is whole."""
         return self._refusal if has_blank_line(b"".join(self._pieces[-3:])) else None
 
-    def _parse(self, data: bytes) -> HttpParserError | None:
+    def _parse(self, data: bytes | memoryview) -> HttpParserError | None:
         """Have the parser read on; returns what it objects to."""
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
-            self.unread = data[upgrade.args[0] :]
+            self.unread = bytes(data[upgrade.args[0] :])
         except HttpParserError as error:
             return error
         return None

@@ -132,6 +132,13 @@ _READ_OPTIONS: Final = {
     "read_until_eof": "read_until_eof",
 }
 """Options that change the `ReadPolicy`, and what they are called there."""
+_SEND_OPTIONS: Final = frozenset(
+    {
+        *("chunked", "compress", "expect100", "fingerprint", "proxy", "proxy_auth", "proxy_headers", "server_hostname"),
+        *("skip_auto_headers", "ssl", "ssl_context", "verify_ssl"),
+    }
+)
+"""Options that change the `SendPolicy`."""
 _PLAN_OPTIONS: Final = frozenset(
     {
         *("allow_redirects", "auth", "cookies", "data", "headers", "json", "max_redirects", "params"),
@@ -170,6 +177,8 @@ def _read_policy(options: RequestOptions, policy: ReadPolicy) -> ReadPolicy:
 
 
 def _send_policy(options: RequestOptions, policy: SendPolicy) -> SendPolicy:
+    if _SEND_OPTIONS.isdisjoint(options):
+        return policy  # itself: it knows the keys of connections
     chunked = options.get("chunked") or False
     if not isinstance(chunked, bool):
         deprecated("a chunk size is deprecated, use chunked=True")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import uvloop
 
 from client import (
     BaseConnector,
@@ -28,7 +29,7 @@ from client import (
     UnixClientConnectorError,
     UnixConnector,
 )
-from tests.client.peer import repeating, until
+from tests.client.peer import repeating, serving, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -613,3 +614,31 @@ uvloop.run(main())
 """
     told = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert told.stdout.split() == ["204", "1"]
+
+
+@pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_connections_that_receive_into_one_buffer(factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """On asyncio's loop they do; what each has received, heads in pieces and bodies of many reads, stays its own."""
+
+    async def script(peer: Peer) -> None:
+        target = (await peer.request()).target
+        await peer.drip(b"HTTP/1.1 200 OK\r\nX-Target: %s\r\nContent-Length: 1000000\r\n\r\n" % target.encode())
+        for _ in range(10):
+            await peer.send(target[-1:].encode() * 100_000)
+            await asyncio.sleep(0)
+
+    async def fetch(session: ClientSession, url: str) -> tuple[str, bytes]:
+        async with session.get(url) as response:
+            assert response.connection is not None
+            is_buffered = isinstance(response.connection.protocol, asyncio.BufferedProtocol)
+            assert is_buffered is (factory is asyncio.new_event_loop)
+            return response.headers["X-Target"], await response.read()
+
+    async def main() -> None:
+        async with serving(script) as server, ClientSession() as session:
+            letters = "abcdefgh"
+            fetched = await asyncio.gather(*(fetch(session, f"{server.url}{letter}") for letter in letters))
+            assert fetched == [(f"/{letter}", letter.encode() * 1_000_000) for letter in letters]
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main())

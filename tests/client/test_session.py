@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from client.abc import ClearCookiePredicate, LooseCookies
     from client.middleware import Handler
+    from client.request import SendPolicy
     from tests.client.conftest import Serve
     from tests.client.peer import Peer
 
@@ -330,6 +331,28 @@ async def test_unknown_option(session: ClientSession) -> None:
     """A parameter that does not exist is a TypeError, as with any call."""
     with pytest.raises(TypeError, match="allow_redirect"):
         await session.get("http://a.example/", allow_redirect=False)  # type: ignore[call-arg]
+
+
+async def test_options_change_no_policy_but_their_own(serve: Serve, connector: TCPConnector) -> None:
+    """Requests that are sent alike share one policy, and the keys of connections with it, whatever else they ask for."""
+    server = await serve(repeating(HI))
+    seen: list[SendPolicy] = []
+
+    async def note(request: ClientRequest, send: Handler) -> ClientResponse:
+        seen.append(request.policy)
+        return await send(request)
+
+    async with ClientSession(connector=connector, connector_owner=False, middlewares=[note]) as session:
+        for options in ({}, {"timeout": ClientTimeout(total=9)}, {"max_body_bytes": 9}, {"middlewares": [note]}):
+            async with session.get(server.url, **options):
+                pass
+        shared = seen[0]
+        assert [policy is shared for policy in seen] == [True] * 4
+        assert len(shared.keys) == 1
+        async with session.get(server.url, ssl=False):
+            pass
+        assert seen[-1] is not shared
+        assert seen[-1].ssl is False
 
 
 # -- deadlines --------------------------------------------------------------------------------------------------------
