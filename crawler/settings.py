@@ -122,7 +122,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """A decoded body larger than this makes the request fail; a sitemap may have 50 MiB."""
     parse_thread_bytes: Bytes = 256 * 1024
     """HTML at least this large is parsed in a thread, beside the event loop."""
-    commit_pages: Count = 128
+    commit_pages: Count = 256
     """How many settled pages make a group commit due at once."""
     commit_interval: PositiveSeconds = 0.25
     """The longest a settled page waits for the next group commit."""

@@ -53,6 +53,11 @@ class Sieve:
         return self.recent >= self.capacity
 
     @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is to be found out or written."""
+        return not (self.asks or self._learned) and self.recent < self.capacity
+
+    @property
     def asks_enough(self) -> bool:
         """Whether it is time to sift: so much is asked about, or was learned and is to be forgotten."""
         return self.asks + self._learned >= self.capacity // _ASKED

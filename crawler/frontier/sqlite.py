@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from client.origin import HostKey
     from crawler.frontier.commits import ItemsListener
+    from crawler.frontier.leasing import Due
     from crawler.frontier.protocol import Admit, Counts, HostState, Lease, Settlement
     from crawler.outcome import Aside
     from crawler.request import Links, Request
@@ -122,7 +123,7 @@ class SqliteFrontier:
         path: Path,
         *,
         spider: str | None,
-        commit_pages: int = 128,
+        commit_pages: int = 256,
         commit_interval: float = 0.25,
         remembered: int = 1 << 21,
     ) -> SqliteFrontier:
@@ -196,17 +197,20 @@ class SqliteFrontier:
             if self._file.broken:
                 raise self._file.broken
             numbers = [self.intake.host_ids[host] for host in hosts]
-            with making_sense(self._file.path):
-                rows = await due(self._file, numbers, limit=limit, now=self.now())
-                pending = self.intake.batch.least_rank
-                if pending < math.inf and (len(rows) < limit * len(hosts) or pending < rows[-1][2]):
-                    await self._commits.commit()
-                    rows = await due(self._file, numbers, limit=limit, now=self.now())
-                await take(self._file, rows)
-                leases = [lease_of(row, self.intake.host_names[row[1]]) for row in rows]
-            self.intake.counts.queued -= len(leases)
-            self.intake.counts.leased += len(leases)
-        return leases
+            rows = await self._due(numbers, limit)
+            pending = self.intake.batch.least_rank
+            if pending < math.inf and (len(rows) < limit * len(hosts) or pending < rows[-1][2]):
+                await self._commits.commit()
+                rows = await self._due(numbers, limit)
+            await take(self._file, rows)
+            self.intake.counts.queued -= len(rows)
+            self.intake.counts.leased += len(rows)
+        with making_sense(self._file.path):
+            return [lease_of(row, self.intake.host_names[row[1]]) for row in rows]
+
+    async def _due(self, hosts: Sequence[int], limit: int) -> list[Due]:
+        with making_sense(self._file.path):
+            return await due(self._file, hosts, limit=limit, now=self.now())
 
     async def settle(self, settlement: Settlement) -> None:
         """Take in what came of a lease, for the next group commit; waits while too much is uncommitted."""
@@ -217,7 +221,7 @@ class SqliteFrontier:
         self.intake.settle(settlement)
         if self._commits.pend():
             await self.flush()
-        if self._runs.pend():
+        if not self.intake.sieve.is_quiet and self._runs.pend():
             await self._runs.tend()
 
     async def _resolve(self, settlement: Settlement) -> None:

@@ -19,8 +19,9 @@ WITH RECURSIVE waiting (host) AS (
     SELECT min(host) FROM queue WHERE host > :after
     UNION ALL
     SELECT (SELECT min(host) FROM queue WHERE host > waiting.host) FROM waiting WHERE host IS NOT NULL
-)
-SELECT host, {_DUE_AT} FROM waiting WHERE host IS NOT NULL LIMIT :limit"""
+),
+answer (host, due_at) AS (SELECT host, {_DUE_AT} FROM waiting WHERE host IS NOT NULL)
+SELECT host, due_at FROM answer WHERE due_at IS NOT NULL LIMIT :limit"""
 """Hosts that have requests waiting, in the order of their numbers."""
 
 OF_HOSTS = f"""

@@ -158,6 +158,22 @@ async def test_every_request_is_in_exactly_one_place(frontier: SqliteFrontier, a
     assert sorted(places) == ask("SELECT id FROM request ORDER BY id")
 
 
+async def test_a_host_of_which_all_is_leased_has_nothing_waiting(frontier: SqliteFrontier) -> None:
+    """In whichever way it is asked for: its requests stay in the queue of the file."""
+    hosts = [HostKey(f"{n}.example") for n in range(4)]
+    await frontier.add([Links([f"http://{host}/{n}" for host in hosts for n in range(2)])])
+    assert len(await frontier.lease(hosts[:2], 2)) == 4
+    (late, _) = await frontier.lease(hosts[2:3], 2)
+    await end(frontier, late, Postponed(error="http: 503", not_before=4e9))
+    waiting = [(hosts[2], 4e9), (hosts[3], 0.0)]
+    assert await frontier.hosts() == waiting
+    assert await frontier.hosts(limit=1) == waiting[:1]
+    assert await frontier.hosts(after=hosts[2], limit=1) == waiting[1:]
+    assert await frontier.waiting(hosts) == waiting
+    assert await frontier.lease(hosts, 2) != []
+    assert await frontier.hosts() == waiting[:1]
+
+
 async def test_what_was_leased_is_queued_again_by_the_next_start(path: Path) -> None:
     first = await SqliteFrontier.open(path, spider="test")
     await first.add([Links([url(1), url(2)])])
