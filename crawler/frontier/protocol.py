@@ -1,7 +1,7 @@
 """What the crawler asks of a frontier: `add`, `lease`, `settle`; batches in, batches out.
 
 A request is *queued*, then *leased*, then over (*done*, *failed* or *skipped*); or it stands *aside*, out of the way until
-somebody releases it. Only `settle` ends a lease; a lease whose process died is queued again by the next start. Everything a
+somebody releases it. Only `settle` ends a lease; one whose process died is as if it had never been. Everything a
 page did is settled in one transaction: its outcome, its items, the requests it led to, and what was noted meanwhile.
 """
 
@@ -145,7 +145,8 @@ class Frontier(Protocol):
         those that are."""
 
     async def lease(self, hosts: Sequence[HostKey], limit: int) -> list[Lease]:
-        """Up to `limit` requests of each host, the first in its order that are due. Durable when it returns."""
+        """Up to `limit` requests of each host, the first in its order that are due; of one priority, those queued lately may come
+        after later found ones."""
 
     async def settle(self, settlement: Settlement) -> None:
         """Take in what came of a lease. Returns once it is accepted, in order, for the next group commit; waits while too
@@ -165,7 +166,7 @@ class Frontier(Protocol):
         """Those of `hosts` that have requests waiting; of what was queued since the last `lease` it may not know."""
 
     async def close(self, why: str) -> None:
-        """Commit what was settled, queue again what is leased, note why the run ended."""
+        """Commit what was settled, note why the run ended. What is leased waits for the next."""
 
     # ------------------------------------------------------------------ what is kept beside the requests
 

@@ -7,8 +7,7 @@ by row, that thread and the event loop would take it from each other for every r
 
 The order of things holds it together. Settlements are taken in synchronously, so that whatever is known or asked about is in
 the file, in the pending batch, or in a batch before that one. Batches and leases go to the file one at a time. A commit
-that fails breaks the frontier: nothing more is taken in, and what was not committed is still leased in the file, to be
-queued again by the next start.
+that fails breaks the frontier: nothing more is taken in, and what was not committed is still in the queue of the file.
 """
 
 from __future__ import annotations
@@ -127,7 +126,7 @@ class SqliteFrontier:
         commit_interval: float = 0.25,
         remembered: int = 1 << 21,
     ) -> SqliteFrontier:
-        """Make the crawl file, or go on with it: what was leased when its last process ended is queued again. Without
+        """Make the crawl file, or go on with it: what was leased when its last process ended waits as before. Without
         `spider`, whose it is does not matter, and this is no run: it is to be changed by order only. `remembered`:
         so many requests are known exactly in memory, older ones by what is in the file.
 
@@ -166,7 +165,7 @@ class SqliteFrontier:
             await file.write("INSERT INTO run (started, seen) VALUES (?, ?)", (self.started, self.started))
 
     async def close(self, why: str = "interrupted") -> None:
-        """Commit what was settled, queue again what is leased, note `why` the run ended, and close the file."""
+        """Commit what was settled, note `why` the run ended, and close the file. What is leased waits for the next run."""
         try:
             if not self._file.broken:
                 while self.intake.batch:
