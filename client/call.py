@@ -128,12 +128,14 @@ class Call(Plan):
     async def exchange(self, request: ClientRequest) -> ClientResponse:
         """Send a request and return its response, whose body may still be arriving.
 
-        A kept connection may turn out to be dead; then the request goes out once more on a new one, if that is safe. Errors
+        A kept connection may turn out to be dead; then the request goes out once more, if that is safe, on
+        another. Errors
         name the request. Cancelled, it leaves nothing open.
         """
         settings, deadline_at = self.settings, self.deadline_at
         connection: Connection | None = None
         exchange: Exchange | None = None
+        is_repeated = False
         while True:
             try:
                 connection = None if self.traces else settings.connector.lend_idle(request)
@@ -166,9 +168,10 @@ class Call(Plan):
             except BaseException as error:
                 if connection is not None:
                     connection.close()
-                    if connection.was_used and _may_repeat(request, exchange, error):
+                    if connection.was_used and not is_repeated and _may_repeat(request, exchange, error):
                         settings.connector.drop_idle(request.connection_key)
                         connection = exchange = None
+                        is_repeated = True
                         continue
                 raise _named(error, request) from error.__cause__
 
@@ -183,7 +186,7 @@ class Call(Plan):
 
     async def _send_body(self, connection: Connection, exchange: Exchange, request: ClientRequest) -> None:
         """Have the body sent beside what follows, unless a final response makes that pointless."""
-        if request.policy.expect100:
+        if request.expects_continue:
             assert exchange.may_continue is not None
             either = (exchange.may_continue, exchange.answered)
             await asyncio.wait(either, timeout=_CONTINUE_SECONDS, return_when=asyncio.FIRST_COMPLETED)

@@ -65,6 +65,9 @@ class Asked(Protocol):
     def asks_upgrade(self) -> bool:
         """Whether the response may be a 101 (Switching Protocols)."""
 
+    def asks_close(self) -> bool:
+        """Whether no request may follow this one on its connection (RFC 9112 §9.6)."""
+
 
 class Exchange:
     """One request and its response. A connection fills it; whoever builds a response reads it."""
@@ -150,7 +153,7 @@ class Exchange:
             _check_size(head.data, policy)
         self.status = status
         self.head = head
-        self.keeps_alive = _persists(head)
+        self.keeps_alive = _persists(head) and not request.asks_close()
         if request.method == "HEAD" or (request.method == "CONNECT" and 200 <= status < 300):
             self.ends_at_head = self.is_complete = True
         elif not policy.read_until_eof and self.ends_with_connection:

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 
 REDIRECT_STATUSES: Final = frozenset({301, 302, 303, 307, 308})
 
-_BODY_HEADERS: Final = ("Content-Encoding", "Content-Language", "Content-Length", "Content-Location", "Content-Type")
-"""What describes a body, and goes with it (Fetch: "request-body-header name")."""
+_BODY_HEADERS: Final = (
+    *("Content-Encoding", "Content-Language", "Content-Length", "Content-Location", "Content-Type"),
+    *("Expect", "Transfer-Encoding"),
+)
+"""What describes a body, and goes with it (Fetch: "request-body-header name"), or says how it is sent."""
 
 ORIGIN_HEADERS: Final = ("Authorization", "Cookie", "Host", "Proxy-Authorization")
 """What is meant for one origin only."""

@@ -57,10 +57,14 @@ class RequestInfo(NamedTuple):
     """With the fragment."""
 
 
+def _asks_close(headers: CIMultiDict[str]) -> bool:
+    return "Connection" in headers and "close" in ",".join(headers.getall("Connection")).lower()
+
+
 class HeaderDefaults:
     """The headers that every request of a session has, as a mapping and written out."""
 
-    __slots__ = ("block", "headers", "skipped")
+    __slots__ = ("asks_close", "block", "headers", "skipped")
 
     def __init__(self, headers: CIMultiDict[str], skipped: Collection[str] = (), *, keeps_alive: bool = True) -> None:
         self.skipped: frozenset[str] = frozenset(name.lower() for name in skipped)
@@ -73,6 +77,7 @@ class HeaderDefaults:
             self.headers["Connection"] = "close"
         self.headers.extend(headers)
         self.block = write_headers(self.headers)
+        self.asks_close = _asks_close(self.headers)
 
     def without(self, names: Collection[str]) -> HeaderDefaults:
         """Return the same without some headers."""
@@ -240,6 +245,15 @@ class ClientRequest:
         """Whether the request invites the server to switch protocols (RFC 9110 §7.8)."""
         return self._headers is not None and "Upgrade" in self._headers
 
+    def asks_close(self) -> bool:
+        """Whether the request says that no other follows it on its connection (RFC 9112 §9.6)."""
+        return self.policy.defaults.asks_close if self._headers is None else _asks_close(self._headers)
+
+    @property
+    def expects_continue(self) -> bool:
+        """Whether the body waits for the server's 100 (Continue); of none there is nothing to expect (RFC 9110 §10.1.1)."""
+        return self.policy.expect100 and self._body is not None and self._body.size != 0
+
     # -- its bytes ------------------------------------------------------------------------------------------------
 
     def wire(self) -> tuple[bytes, bool]:
@@ -260,7 +274,7 @@ class ClientRequest:
         head = written.encode() if written.isascii() else written.encode("utf-8", "surrogateescape")
         if self._body is None:
             return head, True
-        if self.policy.expect100 or self.policy.chunk_bytes or (data := self._body.in_memory()) is None:
+        if self.expects_continue or self.policy.chunk_bytes or (data := self._body.in_memory()) is None:
             return head, False
         if self.chunked:
             data = _chunk(data) + LAST_CHUNK
@@ -315,16 +329,19 @@ class ClientRequest:
             headers.extend(self._given)
         if self._cookie:
             headers["Cookie"] = self._cookie
-        if self.policy.expect100:
-            headers["Expect"] = "100-continue"
         self._describe_body(headers)
         return headers
 
     def _describe_body(self, headers: CIMultiDict[str]) -> None:
         """Say of what type and in which coding the body is, and how its end is found (RFC 9112 §6)."""
         body = self._body
+        if self.expects_continue:
+            headers["Expect"] = "100-continue"
+        elif body is None or body.size == 0:
+            headers.popall("Expect", None)
         if body is None:
-            if self.method not in _BODILESS_METHODS and "Transfer-Encoding" not in headers:
+            headers.popall("Transfer-Encoding", None)  # else what follows would be taken for chunks
+            if self.method not in _BODILESS_METHODS:
                 headers.setdefault("Content-Length", "0")
             return
         for name, value in body.headers.items():

@@ -26,6 +26,7 @@ from client import (
     ServerDisconnectedError,
     ServerTimeoutError,
     TCPConnector,
+    TraceConfig,
     UnixClientConnectorError,
     UnixConnector,
 )
@@ -359,6 +360,45 @@ async def test_the_second_attempt_is_the_last(serve: Serve, session: ClientSessi
     with pytest.raises(ServerDisconnectedError):
         await session.get(server.url)
     assert server.connections == 2
+
+
+async def test_a_request_goes_out_twice_at_most(serve: Serve) -> None:
+    """Also where another has left a used connection behind meanwhile, and that dies as well."""
+    another_waits = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(HI)
+        await peer.request()
+        await another_waits.wait()
+
+    async def queued(*_: object) -> None:
+        another_waits.set()
+
+    trace = TraceConfig()
+    trace.on_connection_queued_start.append(queued)
+    server = await serve(script)
+    connector = TCPConnector(limit=1)
+    async with ClientSession(connector=connector, trace_configs=[trace]) as session, asyncio.timeout(10):
+        await get(session, server.url)
+        dying_twice = asyncio.ensure_future(get(session, server.url / "dies"))
+        await until(lambda: len(server.received) == 2)
+        await get(session, server.url / "other")
+        with pytest.raises(ServerDisconnectedError):
+            await dying_twice
+    assert [request.target for request in server.received] == ["/", "/dies", "/other", "/dies"]
+
+
+@pytest.mark.parametrize("by_session", [False, True])
+async def test_who_asks_for_the_end_sends_nothing_more(by_session: bool, serve: Serve) -> None:
+    """Whatever the server says (RFC 9112 §9.6)."""
+    server = await serve(repeating(HI))
+    closing = {"Connection": "close"}
+    async with ClientSession(headers=closing if by_session else None) as session:
+        for headers in (None, closing, None):
+            async with session.get(server.url, headers=headers):
+                pass
+    assert server.connections == (3 if by_session else 2)
 
 
 async def test_a_body_that_cannot_be_replayed_is_not_repeated(serve: Serve, session: ClientSession) -> None:

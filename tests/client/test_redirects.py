@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 BASE = URL("http://a.example/dir/page?q=1")
 
 
+async def parts() -> AsyncIterator[bytes]:
+    yield b"a body"
+
+
 # -- the rules --------------------------------------------------------------------------------------------------------
 
 
@@ -335,3 +339,15 @@ async def test_requote_off(serve: Serve, connector: TCPConnector) -> None:
             session.get(server.url / "a"),
         ):
             assert server.received[-1].target == target
+
+
+async def test_how_a_body_was_sent_is_not_said_without_it(serve: Serve, session: ClientSession) -> None:
+    """A GET that announced chunks would have the server wait for them."""
+    server = await serve(leading(a="303 /b", b="200"))
+    headers = {"Transfer-Encoding": "chunked", "Expect": "100-continue"}
+    async with session.post(server.url / "a", data=parts(), headers=headers) as response:
+        assert response.status == 200
+    async with session.get(server.url / "b", headers=headers) as response:
+        assert response.status == 200
+    for received in server.received[1:]:
+        assert not {"transfer-encoding", "expect"} & received.headers.keys()

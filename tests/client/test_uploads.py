@@ -243,6 +243,14 @@ async def test_expect100(serve: Serve, session: ClientSession) -> None:
     assert server.connections == 1
 
 
+async def test_nothing_is_expected_without_content(serve: Serve, session: ClientSession) -> None:
+    """RFC 9110 §10.1.1."""
+    server = await serve(repeating(HI))
+    for given in ({}, {"data": b""}, {"headers": {"Expect": "100-continue"}}):
+        async with session.post(server.url, expect100=True, **given):
+            assert "expect" not in server.received[-1].headers
+
+
 async def test_expect100_declined(serve: Serve, session: ClientSession) -> None:
     """A server that answers at once does not get the body, and the connection is not used again."""
 
