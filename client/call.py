@@ -10,6 +10,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from client.awaitable import Awaited
 from client.errors import (
     BadHttpMessage,
     ClientConnectionError,
@@ -64,7 +65,7 @@ class Caller(Protocol):
         """Fill the call in and run it; the response is left in it as well."""
 
 
-class Call(Plan):
+class Call(Plan, Awaited[ClientResponse]):
     """What `session.get()` returns: awaited, the response; in `async with`, the response, released at the end.
 
     The session says what it is to do once it is awaited; before that there are no `settings`. Instants are on the loop's clock.
@@ -83,6 +84,9 @@ class Call(Plan):
         self.max_redirects: int | None = 10
         """None follows none."""
         self._coroutine = session._request(self, method, url, options)
+
+    def _begun(self) -> Coroutine[Any, Any, ClientResponse]:
+        return self._coroutine
 
     def __await__(self) -> Generator[Any, None, ClientResponse]:
         return self._coroutine.__await__()

@@ -37,8 +37,10 @@ class Plan:
     def request(self, jar: AbstractCookieJar) -> ClientRequest:
         """Make the request, with the cookies that the jar has for it."""
         cookie = jar.cookie_header(self.url)
-        if self.cookies is not None or (self.headers is not None and "Cookie" in self.headers):
-            given = self.headers.get("Cookie") if self.headers is not None else None
+        given = self.policy.defaults.cookie
+        if self.headers is not None and "Cookie" in self.headers:
+            given = self.headers["Cookie"]
+        if given is not None or self.cookies is not None:
             cookie = merge_cookies(given, cookie, self.cookies)
         headers = self.headers if self.policy.credentials_for is None else self._with_known_credentials()
         return ClientRequest(self.method, self.url, self.policy, headers, self.body, cookie)

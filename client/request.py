@@ -57,6 +57,16 @@ class RequestInfo(NamedTuple):
     """With the fragment."""
 
 
+def merge_cookies(*headers: str | None) -> str | None:
+    """Join values of the Cookie header; of cookies with one name, the last value's is sent."""
+    pairs: dict[str, str] = {}
+    for header in headers:
+        for pair in (header or "").split(";"):
+            if pair := pair.strip():
+                pairs[pair.partition("=")[0]] = pair
+    return "; ".join(pairs.values()) or None
+
+
 def _asks_close(headers: CIMultiDict[str]) -> bool:
     return "Connection" in headers and "close" in ",".join(headers.getall("Connection")).lower()
 
@@ -64,7 +74,7 @@ def _asks_close(headers: CIMultiDict[str]) -> bool:
 class HeaderDefaults:
     """The headers that every request of a session has, as a mapping and written out."""
 
-    __slots__ = ("asks_close", "block", "headers", "skipped")
+    __slots__ = ("asks_close", "block", "cookie", "headers", "skipped")
 
     def __init__(self, headers: CIMultiDict[str], skipped: Collection[str] = (), *, keeps_alive: bool = True) -> None:
         self.skipped: frozenset[str] = frozenset(name.lower() for name in skipped)
@@ -76,14 +86,18 @@ class HeaderDefaults:
         if not keeps_alive:
             self.headers["Connection"] = "close"
         self.headers.extend(headers)
+        self.cookie = merge_cookies(*self.headers.popall("Cookie", ()))
+        """Cookies of the session's own; they go in one field with those of the jar and the call (RFC 6265bis §5.8)."""
         self.block = write_headers(self.headers)
         self.asks_close = _asks_close(self.headers)
 
     def without(self, names: Collection[str]) -> HeaderDefaults:
         """Return the same without some headers."""
-        if not any(name in self.headers for name in names):
+        if not (any(name in self.headers for name in names) or (self.cookie and "Cookie" in names)):
             return self
         kept = self.headers.copy()
+        if self.cookie and "Cookie" not in names:
+            kept["Cookie"] = self.cookie
         for name in names:
             kept.popall(name, None)
         return HeaderDefaults(kept, self.skipped)
@@ -373,13 +387,3 @@ class ClientRequest:
 
 def _chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data) if data else b""
-
-
-def merge_cookies(*headers: str | None) -> str | None:
-    """Join values of the Cookie header; of cookies with one name, the last value's is sent."""
-    pairs: dict[str, str] = {}
-    for header in headers:
-        for pair in (header or "").split(";"):
-            if pair := pair.strip():
-                pairs[pair.partition("=")[0]] = pair
-    return "; ".join(pairs.values()) or None

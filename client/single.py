@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
+from client.awaitable import Awaited
 from client.body import BytesBody
 from client.deprecation import deprecated
 from client.options import REQUEST_DEFAULTS, RequestOptions
@@ -14,7 +15,7 @@ from client.version import HttpVersion, HttpVersion11
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Generator
+    from collections.abc import Coroutine
     from types import TracebackType
 
     from yarl import URL
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from client.response import ClientResponse
 
 
-class SingleRequest:
+class SingleRequest(Awaited["ClientResponse"]):
     """What `request` returns. In `async with`, the response, whose session is closed at the end; awaited, the response with
     its body read.
     """
@@ -46,9 +47,11 @@ class SingleRequest:
         self._options = options
         self._session: ClientSession | None = None
         self._response: ClientResponse | None = None
+        self._coroutine: Coroutine[Any, Any, ClientResponse] | None = None
 
-    def __await__(self) -> Generator[Any, None, ClientResponse]:
-        return self._read().__await__()
+    def _begun(self) -> Coroutine[Any, Any, ClientResponse]:
+        self._coroutine = self._coroutine or self._read()
+        return self._coroutine
 
     async def __aenter__(self) -> ClientResponse:
         session = ClientSession(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from multidict import CIMultiDict
 
+from client.awaitable import Awaited
 from client.deprecation import deprecated
 from client.errors import WSServerHandshakeError
 from client.options import RequestOptions
@@ -19,7 +20,7 @@ from client.ws_options import WEBSOCKET_DEFAULTS, WebSocketOptions
 from client.ws_protocol import WebSocketProtocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Generator
+    from collections.abc import Awaitable, Coroutine
     from types import TracebackType
 
     from client.response import ClientResponse
@@ -91,18 +92,20 @@ class Opening:
         )
 
 
-class WebSocketContext:
+class WebSocketContext(Awaited[ClientWebSocketResponse]):
     """What `session.ws_connect()` returns: awaited, the WebSocket; in `async with`, the WebSocket, closed at the end."""
 
-    __slots__ = ("_call", "_opening", "_websocket")
+    __slots__ = ("_call", "_coroutine", "_opening", "_websocket")
 
     def __init__(self, opening: Opening, call: Awaitable[ClientResponse]) -> None:
         self._opening = opening
         self._call = call
         self._websocket: ClientWebSocketResponse | None = None
+        self._coroutine: Coroutine[Any, Any, ClientWebSocketResponse] | None = None
 
-    def __await__(self) -> Generator[Any, None, ClientWebSocketResponse]:
-        return self._open().__await__()
+    def _begun(self) -> Coroutine[Any, Any, ClientWebSocketResponse]:
+        self._coroutine = self._coroutine or self._open()
+        return self._coroutine
 
     async def _open(self) -> ClientWebSocketResponse:
         response = await self._call

@@ -17,11 +17,13 @@ import client
 from client import (
     AbstractCookieJar,
     BasicAuth,
+    ClientConnectorError,
     ClientRequest,
     ClientResponse,
     ClientResponseError,
     ClientSession,
     ClientTimeout,
+    CookieJar,
     DummyCookieJar,
     HttpVersion10,
     HttpVersion11,
@@ -30,6 +32,7 @@ from client import (
     NonHttpUrlClientError,
     ServerTimeoutError,
     TCPConnector,
+    request,
 )
 from tests.client.peer import repeating, saying
 
@@ -608,3 +611,47 @@ async def test_request_that_fails_leaves_nothing_open() -> None:
     """The session made for it is closed on errors too."""
     with pytest.raises(InvalidUrlClientError):
         await client.request("GET", "nonsense")
+
+
+async def test_a_call_is_a_coroutine(serve: Serve) -> None:
+    """Whatever takes one, takes it: a task, a group, a loop that runs it."""
+    server = await serve(repeating(HI))
+    async with ClientSession() as session:
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(session.get(server.url))
+            single = group.create_task(request("GET", server.url))
+        assert (await task.result().text(), await single.result().text()) == ("hi", "hi")
+        call = session.get(server.url)
+        assert asyncio.iscoroutine(call)
+        call.close()
+        thrown = session.get(server.url)
+        with pytest.raises(KeyError):
+            thrown.throw(KeyError("no"))
+    assert len(server.received) == 2
+
+
+def test_a_request_is_run_by_a_loop_of_its_own() -> None:
+    with pytest.raises(ClientConnectorError):
+        asyncio.run(request("GET", "http://127.0.0.1:9/"))
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ({}, "a=1; b=2"),
+        ({"headers": {"X": "y"}}, "a=1; b=2"),
+        ({"cookies": {"c": "3"}}, "a=1; b=2; c=3"),
+        ({"cookies": {"a": "3"}}, "a=3; b=2"),
+        ({"headers": {"Cookie": "d=4"}}, "d=4; b=2"),
+    ],
+)
+async def test_all_cookies_go_in_one_field(serve: Serve, given: dict[str, Any], sent: str) -> None:
+    """Those of the session's headers, the jar and the call (RFC 6265bis §5.8)."""
+    server = await serve(repeating(HI))
+    jar = CookieJar(unsafe=True)
+    session = ClientSession(headers={"Cookie": "a=1"}, cookies={"b": "2"}, cookie_jar=jar)
+    async with session, session.get(server.url, **given):
+        pass
+    (received,) = server.received
+    assert received.headers["cookie"] == sent
+    assert received.head.lower().count(b"cookie:") == 1
