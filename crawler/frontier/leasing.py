@@ -6,17 +6,16 @@ One row brings all of it, as JSON: for each row that it returns, SQLite's thread
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import msgspec
+
+from crawler.frontier.rows import Due
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from crawler.frontier.file import CrawlFile
-
-Due: TypeAlias = tuple[int, int, int, int, str | None, str, int, str | None, str | None]
-"""Request, host, rank, attempts, hop; URL, depth, the referrer's URL, extra."""
 
 _DUE = """
 SELECT json_group_array(json_array(queue.request, queue.host, queue.rank, attempts, hop, request.url, request.depth,

@@ -14,9 +14,11 @@ from crawler.request import Links, Request, callback_name
 
 if TYPE_CHECKING:
     from client.origin import HostKey
-    from crawler.frontier.leasing import Due
 
 Row: TypeAlias = tuple[Any, ...]
+
+Due: TypeAlias = tuple[int, int, int, int, str | None, str, int, str | None, str | None]
+"""What makes a lease: request, host, rank, attempts, hop; URL, depth, the referrer's URL, extra."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode

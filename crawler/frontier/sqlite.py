@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
     from client.origin import HostKey
     from crawler.frontier.commits import ItemsListener
-    from crawler.frontier.leasing import Due
     from crawler.frontier.protocol import Admit, Counts, HostState, Lease, Settlement
+    from crawler.frontier.rows import Due
     from crawler.outcome import Aside
     from crawler.request import Links, Request
 
