@@ -8,6 +8,7 @@ is made as soon as somebody asks for `headers`, and then it is what gets sent.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -58,13 +59,15 @@ class RequestInfo(NamedTuple):
 
 
 def merge_cookies(*headers: str | None) -> str | None:
-    """Join values of the Cookie header; of cookies with one name, the last value's is sent."""
-    pairs: dict[str, str] = {}
+    """Join values of the Cookie header. The last one that has cookies of a name says which: several, if their paths differ."""
+    pairs: dict[str, list[str]] = {}
     for header in headers:
+        own: dict[str, list[str]] = {}
         for pair in (header or "").split(";"):
             if pair := pair.strip():
-                pairs[pair.partition("=")[0]] = pair
-    return "; ".join(pairs.values()) or None
+                own.setdefault(pair.partition("=")[0], []).append(pair)
+        pairs.update(own)
+    return "; ".join(chain.from_iterable(pairs.values())) or None
 
 
 def _asks_close(headers: CIMultiDict[str]) -> bool:
@@ -136,6 +139,8 @@ class SendPolicy:
     def __post_init__(self) -> None:
         leaves_head = not (self.skipped or self.expect100) and self.version == HttpVersion11
         object.__setattr__(self, "leaves_head", leaves_head)
+        if not isinstance(self.version, HttpVersion):
+            object.__setattr__(self, "version", HttpVersion(*self.version))  # callers may give a plain tuple
 
     def without_body(self) -> SendPolicy:
         """Return the same without what concerns a body."""
@@ -343,6 +348,8 @@ class ClientRequest:
             headers.extend(self._given)
         if self._cookie:
             headers["Cookie"] = self._cookie
+        elif not headers.get("Cookie"):
+            headers.popall("Cookie", None)  # a field without cookies is none (RFC 6265bis §4.2.1)
         self._describe_body(headers)
         return headers
 

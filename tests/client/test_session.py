@@ -643,6 +643,9 @@ def test_a_request_is_run_by_a_loop_of_its_own() -> None:
         ({"cookies": {"c": "3"}}, "a=1; b=2; c=3"),
         ({"cookies": {"a": "3"}}, "a=3; b=2"),
         ({"headers": {"Cookie": "d=4"}}, "d=4; b=2"),
+        ({"headers": [("Cookie", "d=4"), ("Cookie", "e=5; f=6")]}, "d=4; e=5; f=6; b=2"),
+        ({"headers": {"Cookie": "d=4; d=5"}}, "d=4; d=5; b=2"),
+        ({"headers": {"Cookie": ""}}, "b=2"),
     ],
 )
 async def test_all_cookies_go_in_one_field(serve: Serve, given: dict[str, Any], sent: str) -> None:
@@ -655,3 +658,39 @@ async def test_all_cookies_go_in_one_field(serve: Serve, given: dict[str, Any], 
     (received,) = server.received
     assert received.headers["cookie"] == sent
     assert received.head.lower().count(b"cookie:") == 1
+
+
+async def test_an_empty_cookie_field_is_not_sent(serve: Serve, session: ClientSession) -> None:
+    """It takes the session's cookies back for one call, and says nothing itself."""
+    server = await serve(repeating(HI))
+    session.headers["Cookie"] = "a=1"
+    for headers in ({"Cookie": ""}, {}):
+        async with session.get(server.url, headers=headers):
+            pass
+    assert [received.headers.get("cookie") for received in server.received] == [None, "a=1"]
+
+
+async def test_cookies_of_one_name_and_several_paths_are_all_sent(serve: Serve, connector: TCPConnector) -> None:
+    """Also beside others, those of the longest path first (RFC 6265bis §5.8.3); those of the call replace them."""
+    server = await serve(repeating(HI))
+    jar = CookieJar(unsafe=True)
+    jar.store(["a=1; Path=/", "a=2; Path=/deep"], server.url / "deep/x")
+    async with ClientSession(
+        headers={"Cookie": "b=3"}, cookie_jar=jar, connector=connector, connector_owner=False
+    ) as session:
+        for cookies in ({}, {"a": "4"}):
+            async with session.get(server.url / "deep/x", cookies=cookies):
+                pass
+    assert [received.headers["cookie"] for received in server.received] == ["b=3; a=2; a=1", "b=3; a=4"]
+
+
+async def test_a_version_may_be_a_plain_tuple(serve: Serve, connector: TCPConnector) -> None:
+    """As a `HttpVersion` is one."""
+    server = await serve(repeating(HI))
+    version: Any = (1, 0)
+    async with ClientSession(version=version, connector=connector, connector_owner=False) as session:
+        assert session.version == HttpVersion10
+        async with session.get(server.url):
+            pass
+    await request("POST", server.url, version=version, data=b"x")
+    assert [received.version for received in server.received] == ["HTTP/1.0", "HTTP/1.0"]
