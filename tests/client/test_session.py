@@ -6,7 +6,7 @@ import asyncio
 import gc
 import json
 import warnings
-from http.cookies import Morsel, SimpleCookie
+from http.cookies import BaseCookie, Morsel, SimpleCookie
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -209,6 +209,7 @@ async def test_a_jar_written_for_aiohttp(serve: Serve, connector: TCPConnector) 
 
     class Jar(AbstractCookieJar):
         def __init__(self) -> None:
+            super().__init__()
             self.kept = SimpleCookie()
 
         def clear(self, predicate: ClearCookiePredicate | None = None) -> None:
@@ -241,6 +242,34 @@ async def test_a_jar_written_for_aiohttp(serve: Serve, connector: TCPConnector) 
                 pass
     assert "cookie" not in server.received[0].headers
     assert server.received[1].headers["cookie"] == "set=1"
+
+
+async def test_a_jar_that_overrides_what_is_kept_and_sent(serve: Serve, connector: TCPConnector) -> None:
+    """A subclass of `CookieJar` is asked by aiohttp's methods, if it has its own; one without changes nothing."""
+
+    class Jar(CookieJar):
+        def update_cookies(self, cookies: LooseCookies, response_url: URL = URL()) -> None:  # noqa: B008
+            kept = {name: value for name, value in dict(cookies).items() if name != "tracking"}
+            super().update_cookies(kept, response_url)
+
+        def filter_cookies(self, request_url: URL = URL()) -> BaseCookie[str]:  # noqa: B008
+            cookies = super().filter_cookies(request_url)
+            cookies["added"] = "1"
+            return cookies
+
+    class Same(Jar):
+        pass
+
+    server = await serve(
+        repeating(HI.replace(b"\r\n\r\n", b"\r\nSet-Cookie: set=1; Path=/\r\nSet-Cookie: tracking=1\r\n\r\n"))
+    )
+    for jar in (Jar(unsafe=True), Same(unsafe=True)):
+        async with ClientSession(cookie_jar=jar, connector=connector, connector_owner=False) as session:
+            for _ in range(2):
+                async with session.get(server.url):
+                    pass
+    cookies = [received.headers["cookie"] for received in server.received]
+    assert cookies == ["added=1", "set=1; added=1"] * 2
 
 
 async def test_no_cookies(serve: Serve, connector: TCPConnector) -> None:
