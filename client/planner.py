@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from multidict import CIMultiDict
 from yarl import URL
 
-from client.body import Body, BytesBody, make_body
+from client.auth import BasicAuth
+from client.body import Body, BytesBody
 from client.errors import InvalidUrlClientError, NonHttpUrlClientError
 from client.options import cookie_header
 from client.plan import split_credentials
+from client.request import body_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from client.auth import BasicAuth
     from client.options import LooseHeaders, RequestOptions
     from client.plan import Plan
     from client.request import SendPolicy
@@ -85,6 +85,8 @@ class Planner:
         headers = CIMultiDict() if headers is None else headers
         if "Authorization" in headers or "Authorization" in self.headers:
             raise ValueError("give credentials or an Authorization header, not both")
+        if not isinstance(auth, BasicAuth):
+            raise TypeError(f"auth must be a BasicAuth, not a {type(auth).__name__}")
         headers["Authorization"] = auth.encode()
         return headers
 
@@ -93,13 +95,7 @@ class Planner:
             if data is not None:
                 raise ValueError("give data or json, not both")
             return BytesBody(self.json_serialize(json).encode(), "application/json")
-        if data is None:
-            return None
-        from client.forms import FormData  # whoever only asks for pages does without
-
-        if isinstance(data, FormData):
-            return data.body()
-        return FormData(data).body() if isinstance(data, Mapping | list | tuple) else make_body(data)
+        return None if data is None else body_of(data)
 
 
 def absolute(base_url: str | URL) -> URL:

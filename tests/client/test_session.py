@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import io
 import json
 import warnings
 from http.cookies import BaseCookie, Morsel, SimpleCookie
@@ -25,6 +26,7 @@ from client import (
     ClientTimeout,
     CookieJar,
     DummyCookieJar,
+    FormData,
     HttpVersion10,
     HttpVersion11,
     InvalidURL,
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from client.abc import ClearCookiePredicate, LooseCookies
-    from client.middleware import Handler
+    from client.middleware import Handler, Middleware
     from client.request import SendPolicy
     from tests.client.conftest import Serve
     from tests.client.peer import Peer
@@ -163,6 +165,26 @@ async def test_headers_that_would_break_the_head(headers: dict[str, str], serve:
     server = await serve(repeating(HI))
     with pytest.raises(ValueError, match="header"):
         await session.get(server.url, headers=headers)
+    assert not server.received
+
+
+@pytest.mark.parametrize("value", [1, None, b"bytes"])
+async def test_headers_that_are_no_text(value: Any, serve: Serve, session: ClientSession) -> None:
+    """The error says which."""
+    server = await serve(repeating(HI))
+    with pytest.raises(TypeError, match="header X must be text"):
+        await session.get(server.url, headers={"X": value})
+    assert not server.received
+
+
+async def test_credentials_that_are_a_plain_tuple(serve: Serve, session: ClientSession) -> None:
+    """As in aiohttp they are refused, with an error that says what is wanted and does not show them."""
+    server = await serve(repeating(HI))
+    auth: Any = ("me", "secret")
+    with pytest.raises(TypeError, match="auth must be a BasicAuth, not a tuple"):
+        await session.get(server.url, auth=auth)
+    with pytest.raises(TypeError, match="proxy_auth must be a BasicAuth, not a tuple"):
+        await session.get(server.url, proxy=server.url, proxy_auth=auth)
     assert not server.received
 
 
@@ -534,6 +556,50 @@ async def test_a_middleware_may_change_the_body(serve: Serve, session: ClientSes
     async with session.post(server.url, data=b"quiet", middlewares=[silence]):
         pass
     assert [received.body for received in server.received] == [b"LOUDER", b""]
+
+
+async def test_a_middleware_may_send_a_form(serve: Serve, session: ClientSession) -> None:
+    """As `data=` takes it; type and length follow."""
+    server = await serve(repeating(HI))
+
+    def sending(body: Any) -> Middleware:
+        async def middleware(request: ClientRequest, send: Handler) -> ClientResponse:
+            await request.update_body(body)
+            return await send(request)
+
+        return middleware
+
+    for body in (FormData({"a": "b c"}), [("a", "b c")], {"a": "b c"}):
+        async with session.post(server.url, json={"no": "form"}, middlewares=[sending(body)]):
+            pass
+    async with session.post(server.url, middlewares=[sending({"a": io.BytesIO(b"file")})]):
+        pass
+    *urlencoded, multipart = server.received
+    for received in urlencoded:
+        assert received.body == b"a=b+c"
+        assert received.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert multipart.headers["content-type"].startswith("multipart/form-data; boundary=")
+    assert b"\r\n\r\nfile\r\n" in multipart.body
+
+
+async def test_what_a_middleware_can_tell_of_a_request(serve: Serve, session: ClientSession) -> None:
+    """How it will be sent, by aiohttp's names."""
+    server = await serve(repeating(HI))
+    seen: list[Any] = []
+
+    async def look(request: ClientRequest, send: Handler) -> ClientResponse:
+        seen.append((request.version, request.compress, request.server_hostname, request.proxy_headers))
+        seen.append(request.original_url)
+        return await send(request)
+
+    url = server.url.with_fragment("f")
+    async with session.post(url, data=b"x", compress=True, server_hostname="a.example", middlewares=[look]):
+        pass
+    async with session.get(url, proxy=server.url, proxy_headers={"X": "y"}, middlewares=[look]) as response:
+        assert response.request_info.headers["Host"] == f"127.0.0.1:{server.port}"
+    assert seen[0] == (HttpVersion11, "deflate", "a.example", None)
+    assert seen[1] == url
+    assert seen[2] == (HttpVersion11, None, None, CIMultiDict({"X": "y"}))
 
 
 # -- life and death ---------------------------------------------------------------------------------------------------
