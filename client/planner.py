@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +20,7 @@ from client.request import body_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from client.options import LooseHeaders, RequestOptions
+    from client.options import LooseHeaders, Params, RequestOptions
     from client.plan import Plan
     from client.request import SendPolicy
 
@@ -50,7 +51,7 @@ class Planner:
             if self.base_url is not None:
                 target = self.base_url.join(target)
             if options and (params := options.get("params")):
-                target = _with_ready_query(target, params) if isinstance(params, str) else target.extend_query(params)
+                target = _with_params(target, params)
         except ValueError as error:
             raise InvalidUrlClientError(url, str(error)) from error
         if target.scheme not in self.schemes or not target.raw_host:
@@ -104,6 +105,12 @@ def absolute(base_url: str | URL) -> URL:
     if not url.absolute or url.path[-1:] != "/":
         raise ValueError(f"base_url must be absolute and its path end with a slash: {url}")
     return url
+
+
+def _with_params(url: URL, params: Params) -> URL:
+    if isinstance(params, str):
+        return _with_ready_query(url, params)
+    return url.extend_query(params if isinstance(params, Mapping | Sequence) else list(params))
 
 
 def _with_ready_query(url: URL, query: str) -> URL:

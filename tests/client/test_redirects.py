@@ -224,6 +224,9 @@ async def test_too_many(serve: Serve, session: ClientSession) -> None:
         await session.get(server.url / "a", max_redirects=1)
     assert [step.url.path for step in caught.value.history] == ["/a", "/b"]
     with pytest.raises(TooManyRedirects) as caught:
+        await session.get(server.url / "loop", max_redirects=None)  # as if it were not given
+    assert len(caught.value.history) == 11
+    with pytest.raises(TooManyRedirects) as caught:
         await session.get(server.url / "loop")
     assert len(caught.value.history) == 11
     assert caught.value.status == 302

@@ -110,6 +110,8 @@ async def test_awaited_or_entered(serve: Serve, session: ClientSession) -> None:
         (MultiDict([("a", "1"), ("a", "2")]), "x=0&a=1&a=2"),
         ("a=%20&b", "x=0&a=%20&b"),
         ({"a": ["1", "2"]}, "x=0&a=1&a=2"),
+        ({"a": "1"}.items(), "x=0&a=1"),
+        (iter([("a", "1"), ("a", "2")]), "x=0&a=1&a=2"),
         ({"a": " &"}, "x=0&a=+%26"),
         ({}, "x=0"),
         (None, "x=0"),
