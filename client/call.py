@@ -110,7 +110,7 @@ class Call(Plan, Awaited[ClientResponse]):
         """Make the requests that redirects ask for, the first of them `response`; return the response that asks for none.
 
         A redirect without a Location is such a response. Raises `TooManyRedirects`, `RedirectClientError`s, and what
-        `exchange` does.
+        `exchange` does, all with the history of redirects.
         """
         history: list[ClientResponse] = []
         while response.status in REDIRECT_STATUSES and self.max_redirects is not None:
@@ -123,9 +123,13 @@ class Call(Plan, Awaited[ClientResponse]):
             if self.traces:
                 sent = TraceRequestRedirectParams(request.method, request.url, request.headers, response)
                 await emit(self.traces, sent)
-            self.redirect(response.status, location, requote=self.settings.requote)
-            request = self.request(self.settings.jar)
-            response = await send(request)
+            try:
+                self.redirect(response.status, location, requote=self.settings.requote)
+                request = self.request(self.settings.jar)
+                response = await send(request)
+            except ClientError as error:
+                error.history = error.history or tuple(history)
+                raise
             response.history = tuple(history)
         return response
 
