@@ -136,9 +136,8 @@ class Call(Plan, Awaited[ClientResponse]):
     async def exchange(self, request: ClientRequest) -> ClientResponse:
         """Send a request and return its response, whose body may still be arriving.
 
-        A kept connection may turn out to be dead; then the request goes out once more, if that is safe, on
-        another. Errors
-        name the request. Cancelled, it leaves nothing open.
+        A kept connection may turn out to be dead; then the request goes out once more, if that is safe, on another. Errors name
+        the request. Cancelled, it leaves nothing open.
         """
         settings, deadline_at = self.settings, self.deadline_at
         connection: Connection | None = None

@@ -18,7 +18,9 @@ import client
 from client import (
     AbstractCookieJar,
     BasicAuth,
+    ClientConnectionError,
     ClientConnectorError,
+    ClientPayloadError,
     ClientRequest,
     ClientResponse,
     ClientResponseError,
@@ -642,6 +644,36 @@ async def test_forgotten_session() -> None:
     session = ClientSession()
     with pytest.warns(ResourceWarning, match="unclosed session"):
         del session
+
+
+async def test_a_session_that_could_not_be_made_is_not_missed() -> None:
+    """Nothing is left behind by arguments that are refused, not even a complaint of the finalizer."""
+    with pytest.raises(TypeError):
+        ClientSession(nope=1)  # type: ignore[call-arg]
+    gc.collect()  # what a finalizer raises is a warning, and an error here
+
+
+async def test_closing_while_requests_wait(serve: Serve) -> None:
+    """A request that has no answer yet fails with the connection; one whose body is arriving, with the body."""
+    asked = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        if (await peer.request()).target == "/body":
+            await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+        asked.set()
+        await peer.reader.read()
+
+    server = await serve(script)
+    session = ClientSession()
+    response = await session.get(f"{server.url}body")
+    asked.clear()
+    waiting = asyncio.create_task(session.get(server.url))
+    await asked.wait()
+    await session.close()
+    with pytest.raises(ClientConnectionError, match="closed before the response was complete"):
+        await waiting
+    with pytest.raises(ClientPayloadError):
+        await response.read()
 
 
 async def test_forgotten_response(serve: Serve, session: ClientSession, connector: TCPConnector) -> None:
