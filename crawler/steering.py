@@ -16,7 +16,7 @@ from crawler.errors import UsageError
 from crawler.frontier.protocol import HostState
 from crawler.orders import Change, Hold, Release, Retry
 from crawler.outcome import Aside
-from crawler.progress import counted
+from crawler.wording import counted
 
 if TYPE_CHECKING:
     from crawler.frontier.sqlite import SqliteFrontier

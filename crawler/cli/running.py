@@ -14,7 +14,8 @@ import msgspec
 
 from crawler.cli.console import FAILED, FINISHED, MISUSED, STOPPED, complain, say
 from crawler.errors import CrawlError
-from crawler.progress import counted, duration, follow, totals
+from crawler.progress import follow, totals
+from crawler.wording import counted, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
