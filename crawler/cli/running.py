@@ -73,10 +73,10 @@ def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
         loop.call_soon_threadsafe(on_stop, received)
 
     def on_stop(time: int) -> None:
+        stop()  # before it is said, which may fail
         say(
             "stopping: pages under way are finished first; once more stops at once" if time == 1 else "stopping at once"
         )
-        stop()
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -40,8 +40,13 @@ def disk_errors(path: str | Path, kind: type[CrawlError] = StorageError) -> Iter
     try:
         yield
     except OSError as error:
-        remedy = _REMEDIES.get(error.errno or 0, "run the same command again to continue once that is mended")
-        raise kind(f"cannot write {path}: {os.strerror(error.errno or 0)}; {remedy}") from error
+        raise kind(cannot_write(path, error)) from error
+
+
+def cannot_write(path: str | Path, error: OSError) -> str:
+    """What an OSError means for what was to be written to `path`, and what can be done."""
+    remedy = _REMEDIES.get(error.errno or 0, "run the same command again to continue once that is mended")
+    return f"cannot write {path}: {os.strerror(error.errno or 0)}; {remedy}"
 
 
 def check_writable(path: Path) -> None:
