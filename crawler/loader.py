@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from crawler.errors import CrawlError, TargetError
+from crawler.paths import expanded
 from crawler.spider import Spider, explain
 from crawler.web.urls import normalize
 
@@ -83,7 +84,7 @@ def _is_path(place: str) -> bool:
 
 
 def _load_file(path: Path) -> ModuleType:
-    path = path.expanduser()
+    path = expanded(path)
     if path.is_dir():
         raise TargetError(f"{path} is a folder; name a spider file in it{_list(sorted(path.glob('*.py')))}")
     if not path.is_file():

@@ -62,6 +62,13 @@ def check_writable(path: Path) -> None:
             raise UsageError(f"cannot write {path}: permission denied; change its permissions or choose another file")
 
 
+def ends_line_at(path: Path, size: int) -> bool:
+    """Whether a line ends behind the first `size` bytes of a file."""
+    with path.open("rb") as file:
+        file.seek(max(size - 1, 0))
+        return file.read(1) == b"\n"
+
+
 class OutputFile:
     """A file that only grows, and that can be cut back to where it once was."""
 
