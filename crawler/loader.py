@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from crawler.errors import CrawlError, TargetError
 from crawler.paths import expanded
 from crawler.spider import Spider, explain
-from crawler.web.urls import normalize
+from crawler.web.urls import host_of, normalize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -64,13 +64,9 @@ def is_url(target: str) -> bool:
 
 
 def crawl_name(target: str, spider: Spider) -> str:
-    """What the crawl of `target` is called where a name must do for a file: the spider's name, or of a URL its host with
-    the port if it names one; any character but letters, digits, `.`, `_` and `-` becomes `_`."""
-    if not is_url(target):
-        name = spider.crawl_name()
-    else:
-        authority = re.split(r"[/?#\\]", target.partition("://")[2], maxsplit=1)[0]
-        name = authority.rpartition("@")[2].lower().replace(":", "-")
+    """What the crawl of `target` is called where a name must do for a file: the spider's name, or of a URL its host, with
+    the port unless that is the default; any character but letters, digits, `.`, `_` and `-` becomes `_`."""
+    name = host_of(normalize(target)).replace(":", "-") if is_url(target) else spider.crawl_name()
     return re.sub(r"[^\w.-]", "_", name) or "crawl"
 
 

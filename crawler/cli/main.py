@@ -50,6 +50,9 @@ _HOMES = {
 _NO_WAY_OUT = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 """Of an error that names no file: standard output does not take any more. Whoever writes a file says which it is."""
 
+_NO_PATH = {errno.ENAMETOOLONG, errno.EACCES, errno.ELOOP, errno.ENOTDIR}
+"""Of an error that names a file: that is as far as the user's path leads."""
+
 
 class Commands(click.Group):
     """Imports a command when it is asked for, and lists all in the order above."""
@@ -103,9 +106,18 @@ def _run(arguments: Sequence[str] | None) -> int:
         complain(error)
         return FAILED if isinstance(error, StorageError) else MISUSED
     except OSError as error:
-        return _results_are_lost(error) if error.errno in _NO_WAY_OUT and error.filename is None else _unforeseen()
+        return _refused_by_the_system(error)
     except Exception:
         return _unforeseen()
+
+
+def _refused_by_the_system(error: OSError) -> int:
+    if error.filename is None and error.errno in _NO_WAY_OUT:
+        return _results_are_lost(error)
+    if error.filename is not None and error.errno in _NO_PATH:
+        complain(f"{error.filename}: {error.strerror}")
+        return MISUSED
+    return _unforeseen()
 
 
 def _results_are_lost(error: OSError) -> int:

@@ -152,7 +152,9 @@ def _kinds(stats: Stats) -> str:
 def _tell_of_spider(state: Path, number: int) -> None:
     complain(f"the spider raised on {counted(number, 'page')}:")
     _list_failures(state, number, kind="spider")
-    say(f"mend it, then crawl anew: the same command with --fresh --yes (which discards {state} and its outputs)")
+    say(
+        f"mend it, then: crawl retry {state} --kind spider, and the same command reads those pages again, and no others"
+    )
 
 
 def _tell_of_failures(state: Path, stats: Stats) -> None:
@@ -160,7 +162,8 @@ def _tell_of_failures(state: Path, stats: Stats) -> None:
     _list_failures(state, stats.failed)
     if stats.last_error and not stats.failed:  # all of it stands aside
         say(f"  {stats.last_error}")
-    say("once that is mended, crawl anew: the same command with --fresh --yes")
+    again = "retry {}" if stats.failed else "release {} --aside any"
+    say(f"once that is mended: crawl {again.format(state)}, and then the same command")
 
 
 def _list_failures(state: Path, number: int, *, kind: str = "") -> None:

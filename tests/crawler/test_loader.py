@@ -227,8 +227,10 @@ def test_seeds_of_a_spider_that_makes_its_own_are_its_own_affair() -> None:
         ("HTTP://Docs.Example:8080?q", "docs.example-8080"),
         ("http://user:secret@docs.example/#x", "docs.example"),
         ("http://[::1]:81/", "_--1_-81"),
-        ("http://bücher.example/", "bücher.example"),
-        ("http:///", "crawl"),
+        ("http://bücher.example/", "xn--bcher-kva.example"),
+        ("http:///docs.example/", "docs.example"),
+        ("http:docs.example:80", "docs.example"),
+        ("https://docs.example:80", "docs.example-80"),
     ],
 )
 def test_the_crawl_of_a_site_is_called_after_its_host(url: str, name: str) -> None:
