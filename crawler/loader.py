@@ -3,7 +3,8 @@
 A target is a file (`quotes.py`, `quotes.py:Quotes`), a module (`pkg.mod`, `pkg.mod:Quotes`; one of the package `spiders`
 also by its short name) or a URL, for which the ready-made site spider is found like any user's.
 
-Loading a file or a module puts its folder on `sys.path` and runs it, as Python does with a script.
+Loading a file or a module puts its folder on `sys.path` and runs it, as Python does with a script; but at the end, not first:
+a `queue.py` beside a spider is for those who cannot mean another one, and not for the libraries of the crawl.
 """
 
 from __future__ import annotations
@@ -89,14 +90,23 @@ def _load_file(path: Path) -> ModuleType:
     folder, name = path.parent, path.stem
     while (folder / "__init__.py").is_file():  # a module of a package: its relative imports shall work
         folder, name = folder.parent, f"{folder.name}.{name}"
-    _search_first(folder)
-    if name in sys.stdlib_module_names or getattr(sys.modules.get(name), "__file__", str(path)) != str(path):
-        name = str(path)  # it is called like another module, such as the standard library's `queue`
+    _search_last(folder)
+    if _is_taken(name, path):
+        name = str(path)
     return sys.modules.get(name) or _run(lambda: _execute(name, path), path.name)
 
 
+def _is_taken(name: str, path: Path) -> bool:
+    """Whether another module is called so, such as the standard library's `queue`; one that is not loaded yet may be."""
+    if name in sys.modules or name in sys.stdlib_module_names:
+        return getattr(sys.modules.get(name), "__file__", None) != str(path)
+    spec = None if "." in name else importlib.util.find_spec(name)
+    return spec is not None and spec.origin != str(path)
+
+
 def _execute(name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
+    folders = [str(path.parent)] if path.name == "__init__.py" else None
+    spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=folders)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is no Python file: its name must end in .py")
     module = importlib.util.module_from_spec(spec)
@@ -115,7 +125,7 @@ def _load_module(name: str) -> ModuleType:
     # The ready-made first: they are neither the standard library's `site`, nor in a folder `spiders` of the user's.
     module = _import(f"{READY_MADE}.{name}")
     if module is None:
-        _search_first(Path.cwd())
+        _search_last(Path.cwd())
         module = _import(name)
     if module is None:
         raise TargetError(f"there is no module {name}{_near(Path(f'{name}.py'))}{_site_hint(name)}")
@@ -136,9 +146,15 @@ def _module(name: str) -> ModuleType | None:
         raise
 
 
-def _search_first(folder: Path) -> None:
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+def _search_last(folder: Path) -> None:
+    """Let what is in a folder be imported, unless another module is called so. Only a package called like the ready-made is the
+    user's, as long as none of these was asked for: many a project has one."""
+    if str(folder) in sys.path:
+        return
+    sys.path.append(str(folder))
+    package = folder / READY_MADE / "__init__.py"
+    if package.is_file() and READY_MADE not in sys.modules:
+        _run(lambda: _execute(READY_MADE, package), str(package))
 
 
 # Choosing

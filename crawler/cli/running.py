@@ -153,7 +153,7 @@ def _tell_of_spider(state: Path, number: int) -> None:
     complain(f"the spider raised on {counted(number, 'page')}:")
     _list_failures(state, number, kind="spider")
     say(
-        f"mend it, then: crawl retry {state} --kind spider, and the same command reads those pages again, and no others"
+        f"mend it, then: crawl retry {state} --kind spider; the same command takes those pages up again, and all else stays"
     )
 
 

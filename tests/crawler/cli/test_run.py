@@ -160,6 +160,24 @@ async def test_fresh_discards_a_crawl_only_with_yes(crawl: Crawl, tmp_path: Path
     assert len(lines(tmp_path / "out.jsonl")) == 5
 
 
+@pytest.mark.parametrize("target", ["titles.py", "titles", "queue.py", "brotli.py", "spiders/titles.py"])
+async def test_what_lies_beside_a_spider_is_not_taken_for_what_the_crawl_needs(
+    crawl: Crawl, tmp_path: Path, target: str
+) -> None:
+    """Libraries import `queue`, or `brotli` when it is needed, from where they always do, whatever the spider is called. What the
+    spider imports is found beside it all the same."""
+    (tmp_path / "spiders").mkdir()
+    for folder in (tmp_path, tmp_path / "spiders"):
+        for name in ("queue.py", "aiosqlite.py", "yarl.py", "brotli.py", "client.py", "selectolax.py", "asyncio.py"):
+            write(folder, name, "raise LookupError('nobody asked for this')")
+        write(folder, "mine.py", "PREFIX = '<'")
+    write(tmp_path, target if target.endswith(".py") else f"{target}.py", "from mine import PREFIX\n" + dedent(SPIDER))
+    async with serve(SITE) as site:
+        ended = await crawl("run", target, "-a", f"site={site.url}", "-o", "out.jsonl", "--max-pages", "1")
+    assert ended.code == 3, ended.err
+    assert [row["title"] for row in lines(tmp_path / "out.jsonl")] == ["Home"]
+
+
 REFUSED = (
     "error: {0} has something in it that is not of the crawl in {1}; name another file, or add --yes to overwrite it\n"
 )
@@ -366,7 +384,10 @@ async def test_a_spider_that_raises_costs_only_its_page(crawl: Crawl, tmp_path: 
         ended = await crawl("run", "titles.py", "-a", f"site={site.url}", "-o", "out.jsonl", "--json")
     assert ended.code == 2
     assert f"the spider raised on 1 page:\n  {site.url}/a: spider: titles.py:15: AttributeError: " in ended.err
-    assert "--fresh --yes" in ended.err
+    assert (
+        "mend it, then: crawl retry titles.crawl --kind spider; the same command takes those pages up again"
+        in ended.err
+    )
     assert "Traceback" not in ended.err
     titles = {row["title"] for row in lines(tmp_path / "out.jsonl")}
     assert titles == {"Home", "B", "New"}, "nothing of the page that failed, everything of the others"
