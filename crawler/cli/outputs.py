@@ -53,7 +53,7 @@ def open_outputs(
     for name, path in zip(names, paths, strict=True):
         if not (overwrite or path == "-" or _is_empty(Path(path)) or _is_ours(path, known)):
             raise UsageError(
-                f"{name} has something in it that is not of the crawl in {state}; name another file, "
+                f"{name} is not empty, and {state} knows nothing of what is in it; name another file, "
                 f"or add --yes to overwrite it"
             )
     return exports

@@ -179,7 +179,7 @@ async def test_what_lies_beside_a_spider_is_not_taken_for_what_the_crawl_needs(
 
 
 REFUSED = (
-    "error: {0} has something in it that is not of the crawl in {1}; name another file, or add --yes to overwrite it\n"
+    "error: {0} is not empty, and {1} knows nothing of what is in it; name another file, or add --yes to overwrite it\n"
 )
 
 
