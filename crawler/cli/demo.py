@@ -31,10 +31,7 @@ def demo(keep: str | None) -> int:
 
     folder: AbstractContextManager[str] = nullcontext(keep) if keep else TemporaryDirectory(prefix="crawl-demo-")
     with folder as place:
-        state, output = Path(place) / "demo.crawl", Path(place) / "items.jsonl"
-        if state.exists():
-            raise UsageError(f"{state} exists; name another folder")
-        state.parent.mkdir(parents=True, exist_ok=True)
+        state, output = _places(Path(place))
         report = run_loop(_crawl(state, output))
         say(summary(report))
         code = conclude(report, state, before=None, quiet=True)
@@ -42,6 +39,18 @@ def demo(keep: str | None) -> int:
             _show_items(output)
             _show_what_next(keep)
     return code
+
+
+def _places(folder: Path) -> tuple[Path, Path]:
+    """The crawl file and the output, in a folder that is made if there is none. Raises UsageError."""
+    state, output = folder / "demo.crawl", folder / "items.jsonl"
+    try:
+        if taken := next((path for path in (state, output) if path.exists()), None):
+            raise UsageError(f"{taken} exists; name another folder")
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder} can be no folder: {error.strerror}; name another") from None
+    return state, output
 
 
 async def _crawl(state: Path, output: Path) -> Report:

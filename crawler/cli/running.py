@@ -14,7 +14,8 @@ import msgspec
 
 from crawler.cli.console import FAILED, FINISHED, MISUSED, STOPPED, complain, say
 from crawler.errors import CrawlError
-from crawler.progress import counted, duration, follow, totals
+from crawler.progress import follow, totals
+from crawler.wording import counted, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,10 +73,10 @@ def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
         loop.call_soon_threadsafe(on_stop, received)
 
     def on_stop(time: int) -> None:
+        stop()  # before it is said, which may fail
         say(
             "stopping: pages under way are finished first; once more stops at once" if time == 1 else "stopping at once"
         )
-        stop()
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -151,7 +152,9 @@ def _kinds(stats: Stats) -> str:
 def _tell_of_spider(state: Path, number: int) -> None:
     complain(f"the spider raised on {counted(number, 'page')}:")
     _list_failures(state, number, kind="spider")
-    say(f"mend it, then crawl anew: the same command with --fresh --yes (which discards {state} and its outputs)")
+    say(
+        f"mend it, then: crawl retry {state} --kind spider; the same command takes those pages up again, and all else stays"
+    )
 
 
 def _tell_of_failures(state: Path, stats: Stats) -> None:
@@ -159,7 +162,8 @@ def _tell_of_failures(state: Path, stats: Stats) -> None:
     _list_failures(state, stats.failed)
     if stats.last_error and not stats.failed:  # all of it stands aside
         say(f"  {stats.last_error}")
-    say("once that is mended, crawl anew: the same command with --fresh --yes")
+    again = "retry {}" if stats.failed else "release {} --aside any"
+    say(f"once that is mended: crawl {again.format(state)}, and then the same command")
 
 
 def _list_failures(state: Path, number: int, *, kind: str = "") -> None:

@@ -40,8 +40,13 @@ def disk_errors(path: str | Path, kind: type[CrawlError] = StorageError) -> Iter
     try:
         yield
     except OSError as error:
-        remedy = _REMEDIES.get(error.errno or 0, "run the same command again to continue once that is mended")
-        raise kind(f"cannot write {path}: {os.strerror(error.errno or 0)}; {remedy}") from error
+        raise kind(cannot_write(path, error)) from error
+
+
+def cannot_write(path: str | Path, error: OSError) -> str:
+    """What an OSError means for what was to be written to `path`, and what can be done."""
+    remedy = _REMEDIES.get(error.errno or 0, "run the same command again to continue once that is mended")
+    return f"cannot write {path}: {os.strerror(error.errno or 0)}; {remedy}"
 
 
 def check_writable(path: Path) -> None:
@@ -55,6 +60,13 @@ def check_writable(path: Path) -> None:
             raise UsageError(f"cannot write {path}: there is no folder {path.parent}; create it first")
         if not os.access(path if path.exists() else path.parent, os.W_OK):
             raise UsageError(f"cannot write {path}: permission denied; change its permissions or choose another file")
+
+
+def ends_line_at(path: Path, size: int) -> bool:
+    """Whether a line ends behind the first `size` bytes of a file."""
+    with path.open("rb") as file:
+        file.seek(max(size - 1, 0))
+        return file.read(1) == b"\n"
 
 
 class OutputFile:
