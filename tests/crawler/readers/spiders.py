@@ -131,7 +131,7 @@ class Faulty(Follower):
     def start(self) -> Iterator[Request]:
         for url in self.start_urls:
             yield Request(url)
-            yield Request(f"{url}odd", headers={"X-Odd": "two\r\nlines"})
+            yield Request(f"{url}odd", method="POST", body=b"odd", headers={"Content-Length": "abc"})
 
 
 class Patient(Spider):
