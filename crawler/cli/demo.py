@@ -14,6 +14,7 @@ from crawler.cli.console import FINISHED, say
 from crawler.errors import UsageError
 
 if TYPE_CHECKING:
+    from crawler.cli.running import Signals
     from crawler.crawl import Report
 
 _ITEMS_SHOWN = 5
@@ -26,13 +27,14 @@ _SPACING = 0.03
 @click.option("--keep", metavar="DIR", help="Leave the crawl file and the items in the folder DIR.")
 def demo(keep: str | None) -> int:
     """Crawl a small site that comes with the program, and show what came of it. It needs no network."""
-    from crawler.cli.running import conclude, summary
+    from crawler.cli.running import Signals, conclude, summary
     from crawler.loop import run_loop
 
     folder: AbstractContextManager[str] = nullcontext(keep) if keep else TemporaryDirectory(prefix="crawl-demo-")
     with folder as place:
         state, output = _places(Path(place))
-        report = run_loop(_crawl(state, output))
+        with Signals() as signals:
+            report = run_loop(_crawl(state, output, signals))
         say(summary(report))
         code = conclude(report, state, before=None, quiet=True)
         if code == FINISHED:
@@ -53,7 +55,7 @@ def _places(folder: Path) -> tuple[Path, Path]:
     return state, output
 
 
-async def _crawl(state: Path, output: Path) -> Report:
+async def _crawl(state: Path, output: Path, signals: Signals) -> Report:
     from crawler.cli.running import attend
     from crawler.crawl import Crawl
     from crawler.demo.guide import site
@@ -66,7 +68,7 @@ async def _crawl(state: Path, output: Path) -> Report:
     async with serving(site()) as url:
         spider = FieldGuide(start_urls=[url])
         crawl = Crawl(spider, Settings(delay=_SPACING), state=state, exports=[open_export(str(output))])
-        return await attend(crawl, show=True, live=can_draw(sys.stderr))
+        return await attend(crawl, signals, show=True, live=can_draw(sys.stderr))
 
 
 def _show_items(output: Path) -> None:

@@ -88,7 +88,7 @@ def run(
 
 def _attended(crawl: Crawl, path: Path, before: Status | None, *, quiet: bool, prints_items: bool) -> Report:
     """Run the crawl, and show how it goes."""
-    from crawler.cli.running import attend
+    from crawler.cli.running import Signals, attend
     from crawler.loop import run_loop
     from crawler.terminal import can_draw
 
@@ -96,7 +96,8 @@ def _attended(crawl: Crawl, path: Path, before: Status | None, *, quiet: bool, p
         done, waiting = before.urls.done, before.urls.queued + before.urls.leased
         say(f"going on with {path}: {done:,} pages done, {waiting:,} waiting")
     live = can_draw(sys.stderr) and not (prints_items and sys.stdout.isatty())
-    return run_loop(attend(crawl, show=not quiet, live=live))
+    with Signals() as signals:
+        return run_loop(attend(crawl, signals, show=not quiet, live=live))
 
 
 def _concluded(report: Report, path: Path, before: Status | None, *, quiet: bool, as_json: bool) -> int:

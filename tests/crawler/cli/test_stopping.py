@@ -171,6 +171,40 @@ async def test_a_third_signal_ends_a_spider_that_never_returns(command: Command,
         assert (status["state"], status["urls"]["queued"]) == ("paused", 1), "the page is not lost"
 
 
+async def test_a_thread_that_is_left_behind_does_not_outlast_a_signal(
+    command: Command, crawl: Crawl, tmp_path: Path
+) -> None:
+    """The crawl has ended, and the loop waits for the thread: a signal finds nobody to tell, and ends the process."""
+    leaving = """
+        import asyncio
+        import threading
+
+        from crawler import Spider
+
+        class Leaving(Spider):
+            def parse(self, page):
+                yield {"title": page.title}
+                asyncio.get_running_loop().run_in_executor(None, threading.Event().wait)
+
+            async def closed(self):
+                print("closed", flush=True)
+    """
+    (tmp_path / "leaving.py").write_text(dedent(leaving))
+    async with serve({"/": page("Home")}) as site:
+        process = command.start("run", "leaving.py", "-a", f"start_urls={site.url}/", "--no-robots", "-o", "o.jsonl")
+        assert process.stdout is not None
+        assert await asyncio.to_thread(process.stdout.readline) == "closed\n"
+        while process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            await asyncio.to_thread(os.sched_yield)
+        assert (await ended(process)).code == 3
+        again = await crawl(
+            "run", "leaving.py", "-a", f"start_urls={site.url}/", "--state", "leaving.crawl", "--max-pages", "1"
+        )
+        assert again.code in (0, 3)
+    assert [json.loads(line)["title"] for line in (tmp_path / "o.jsonl").read_text().splitlines()] == ["Home"]
+
+
 async def test_a_crawl_is_seen_as_running_and_its_file_can_be_read_meanwhile(command: Command, crawl: Crawl) -> None:
     gate = Gate()
     async with serve(gate) as site:
