@@ -243,6 +243,14 @@ async def test_retry_after_is_done_up_to_a_bound(tmp_path: Path, value: str, sec
         assert polite.heed(H, 1.0, 404, {"Retry-After": value}) is None
 
 
+async def test_a_retry_after_that_says_nothing_is_a_pause_all_the_same(tmp_path: Path) -> None:
+    async with manners(tmp_path) as polite:
+        assert polite.heed(H, 1.0, 503, {"Retry-After": "Sun, 06 Nov 0000 08:49:37 GMT"}) is None
+        pace = polite.pace_of(H)
+        assert pace
+        assert pace.pauses == 1
+
+
 async def test_without_retry_after_pauses_are_drawn_and_grow(tmp_path: Path) -> None:
     """Twice as long after each sixteen refusals in a row, up to the bound; an answer ends the row."""
     async with manners(tmp_path, Settings(retry_wait=2.0, max_retry_wait=50.0)) as polite:
