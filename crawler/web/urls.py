@@ -143,6 +143,11 @@ def origin_of(url: str) -> str:
     return url[: url.index("/", _AUTHORITY)]
 
 
+def path_of(url: str) -> str:
+    """The path of a canonical URL, and its query."""
+    return url[url.index("/", _AUTHORITY) :]
+
+
 def robots_url(origin: str) -> str:
     """Where the robots.txt of an origin is (RFC 9309 §2.3)."""
     return f"{origin}/robots.txt"
