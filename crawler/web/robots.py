@@ -100,11 +100,15 @@ class Robots:
 
     def allows(self, url: str) -> bool:
         """Whether this canonical URL of the origin may be fetched. The robots.txt itself always may."""
+        return self.refusal_of(url) is None
+
+    def refusal_of(self, url: str) -> str | None:
+        """The rule, as it is written, by which this canonical URL may not be fetched; None if it may."""
         line = self.rule_for(url)
-        return line is None or _allows(line)
+        return None if line is None or _allows(line) else line
 
     def rule_for(self, url: str) -> str | None:
-        """The rule, as it is written, by which `allows` decides; None if no rule speaks of the URL.
+        """The rule by which `allows` decides; None if no rule speaks of the URL.
 
         The longest that matches it decides; of two of one length, the one that allows (RFC 9309 §2.2.2).
         """
