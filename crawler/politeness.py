@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from yarl import URL
 
-from client import ClientError, Origin, TooManyRedirects
+from client import ClientError, Origin, RedirectClientError, TooManyRedirects
 from client.resolver import is_public
 from crawler.outcome import Aside, Failed, Postponed, SetAside, Skip, Skipped
 from crawler.pace import OVERLOAD, QUOTA, STATED_QUOTA
@@ -56,7 +56,7 @@ _RULES_BYTES_KEPT = 128 << 20
 _LARGE_BYTES = 16 * 1024
 """A robots.txt of that size takes a few milliseconds to read, and the largest a hundred."""
 
-_MAX_REDIRECTS = 5
+MAX_REDIRECTS = 5
 """As many as RFC 9309 §2.3.1.2 asks for at least."""
 
 
@@ -239,7 +239,7 @@ class Politeness:
         else:
             try:
                 answer = await self._ask(origin, lease.host)
-            except TooManyRedirects:  # RFC 9309 §2.3.1.2: as if there were none
+            except (TooManyRedirects, RedirectClientError):  # RFC 9309 §2.3.1.2: as if there were none
                 answer = b""
             except ClientError as error:
                 answer = failure_of(error)
@@ -265,7 +265,7 @@ class Politeness:
 
     async def _ask(self, origin: str, host: HostKey) -> bytes | Failure:
         began_at = time.monotonic()
-        async with self._session.get(robots_url(origin), max_redirects=_MAX_REDIRECTS) as response:
+        async with self._session.get(robots_url(origin), max_redirects=MAX_REDIRECTS) as response:
             latency = time.monotonic() - began_at
             if response.status >= 500 or response.status == HTTPStatus.TOO_MANY_REQUESTS:
                 self.heed(host_key(Origin.of(response.url)), began_at, response.status, response.headers)
