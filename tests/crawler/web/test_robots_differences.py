@@ -87,9 +87,11 @@ def test_escapes_are_compared_as_the_rfc_s_table_has_it(pattern: str, path: str,
 # -- Protego ----------------------------------------------------------------------------------------------------------
 
 written = st.sampled_from(
-    ["/", "a", "b", ".gif", "?", "=", "&", ":", "%61", "%2F", "%2f", "%25", "%", "%4", "%3D", "%3f", "ü", "%C3%BC", "%c3", " ", "~", "+"]
+    ["/", "a", "b", ".gif", "?", "=", "&", ":", "%61", "%2F", "%2f", "%25", "%3D", "%3f", "ü", "%C3%BC", " ", "~", "+"]
 )  # fmt: skip
-paths_as_written = st.lists(written | st.sampled_from(["%2A", "*"]), max_size=6).map(lambda found: "/" + "".join(found))
+paths_as_written = st.lists(written | st.sampled_from(["%2A", "*", "%", "%4"]), max_size=6).map(
+    lambda found: "/" + "".join(found)
+)
 patterns_as_written = st.builds(
     "{}{}{}".format,
     st.sampled_from(["/", "*", "/*", "", "/a"]),
@@ -113,6 +115,8 @@ def test_protego_agrees_on_what_a_rule_matches(pattern: str, path: str) -> None:
 
 @given(rules, paths)
 def test_protego_agrees_on_which_rule_decides(rules: list[Rule], path: str) -> None:
+    """Of what it does not escape: see below."""
+    rules, path = [rule._replace(pattern=rule.pattern.replace("?", "c")) for rule in rules], path.replace("?", "c")
     assert allows(rules, path) is by_protego(rules, path)
 
 
@@ -120,6 +124,8 @@ OTHER_RULES = {
     "a dollar at the end is the end, and a character too": ([Rule(False, "/a$")], "/a$b", True),
     "an index file that is allowed allows its folder": ([Rule(False, "/"), Rule(True, "/index.html")], "/", False),
     "bytes that are no UTF-8 are all alike": ([Rule(False, "/%FF")], "/%FE", True),
+    "a percent alone is the start of any escape": ([Rule(False, "/%")], "/?", True),
+    "half a character is not the start of a whole one": ([Rule(False, "/%C3")], "/ü", False),
     "octets are counted with their escapes": ([Rule(False, "/a?"), Rule(True, "/a*b")], "/a?b", True),
 }
 """Where Protego departs from the RFC: rules, a path, and whether the RFC allows it."""
