@@ -104,6 +104,23 @@ async def test_redirects_end_where_they_lead(tmp_path: Path) -> None:
     assert (report.stats.done, report.stats.failed, report.stats.skipped) == (3, 2, 2)
 
 
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        ("/" + "x" * 60_000, "protocol: a header line of more than 8190 bytes"),
+        ("/" + "{" * 4000, f"redirect: to '/{'{' * 199}…', which is nothing to fetch"),
+    ],
+    ids=["longer than a header", "longer with its escapes"],
+)
+async def test_a_redirect_to_too_long_a_url_is_a_failure_like_others(
+    tmp_path: Path, location: str, expected: str
+) -> None:
+    async with serve({"/": redirect(location)}) as site:
+        await crawl_site(tmp_path, site)
+    ((error,),) = ask(tmp_path, "SELECT error FROM pages")
+    assert error.startswith(expected)
+
+
 async def test_a_seed_that_has_moved_takes_the_scope_along(tmp_path: Path) -> None:
     async with serve({"/": page("New home", "/page"), "/page": page("Page")}) as new:
         moved = f"http://localhost:{new.port}/"
