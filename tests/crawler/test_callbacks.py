@@ -120,7 +120,7 @@ async def test_what_is_in_a_tree_that_will_be_asked_for_is_not_looked_for_before
         looks.append(document)
         return look_through(document)
 
-    monkeypatch.setattr("crawler.page.look_through", noted)
+    monkeypatch.setattr("crawler.web.document.look_through", noted)
 
     class Titles(Spider):
         def parse(self, page: Page) -> Iterator[Any]:
