@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import msgspec
 
-from crawler.errors import InvalidUrl, SpiderError
+from crawler.errors import InvalidUrl, SpiderError, TooCostly
 from crawler.web import encoding, media_type
 from crawler.web.directives import (
     OBEDIENT,
@@ -22,6 +22,7 @@ from crawler.web.directives import (
     may_speak,
 )
 from crawler.web.links import base_by, base_of, by_rel, hrefs, hrefs_by_rel, look_through, may_have_base
+from crawler.web.nesting import too_costly
 from crawler.web.urls import join_all, resolve
 
 if TYPE_CHECKING:
@@ -109,13 +110,14 @@ class Document:
 
     @property
     def dom(self) -> LexborHTMLParser:
-        """The parsed document, whatever the media type says; XHTML is parsed by the rules of HTML."""
+        """The parsed document, whatever the media type says; XHTML is parsed by the rules of HTML. TooCostly if that would take too
+        long, as for thousands of elements within each other."""
         self.dom_was_asked_for = True
         return self._tree()
 
     def _tree(self) -> LexborHTMLParser:
         if self._dom is None:
-            self._dom = _tree_of(self._utf_8())
+            self._dom = self._tree_of(self._utf_8())
             self.expect_dom()
         return self._dom
 
@@ -202,7 +204,7 @@ class Document:
             return None
         if self._dom:
             return self._dom.head
-        return _tree_of(head if self.encoding == encoding.UTF_8 else encoding.decode(head, self.encoding)).head
+        return self._tree_of(head if self.encoding == encoding.UTF_8 else encoding.decode(head, self.encoding)).head
 
     def urljoin(self, href: str) -> str:
         """The canonical URL that a reference on this page leads to; InvalidUrl if it is not to be had by http or https."""
@@ -265,19 +267,21 @@ class Document:
             return encoding.without_mark(self.body, self.encoding)
         return self.body if self.encoding == encoding.DEFAULT and self.body.isascii() else self.text
 
+    def _tree_of(self, document: bytes | str) -> LexborHTMLParser:
+        """The tree of a document. One that is too costly fails as a whole, like a body that is too large: read up to where it gets
+        too deep, it would give items that lack something, and nobody would know."""
+        from selectolax.lexbor import (
+            LexborHTMLParser,
+        )  # takes 2 MB, and many a crawl asks for nothing but links and titles
+
+        if reason := too_costly(document if isinstance(document, bytes) else document.encode("utf-8", "replace")):
+            raise TooCostly(f"size: no tree is built of {self.url}, which holds {reason}")
+        return LexborHTMLParser(document)
+
     def _no_selector(self, selector: str) -> SpiderError:
         return SpiderError(
             f"{selector!r}, asked of {self.url}, is no CSS selector; to follow a reference, write url={selector!r}"
         )
-
-
-# The parser is loaded when it is first needed: it takes 2 MB, and many a crawl asks for nothing but links and titles.
-
-
-def _tree_of(document: bytes | str) -> LexborHTMLParser:
-    from selectolax.lexbor import LexborHTMLParser
-
-    return LexborHTMLParser(document)
 
 
 def _selector_error() -> type[Exception]:
