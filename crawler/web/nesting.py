@@ -35,18 +35,20 @@ MAX_STEPS: Final = 200_000_000
 
 _WALK = 10
 """What a look at one element costs here, in such steps."""
-_FEW_TAGS = 1000
+_MUCH = 64
+"""Bytes of attributes that are counted."""
+_FEW_TAGS = 2000
 _SHORT = 32_768
-"""Bytes. With less of both, the worst that can be written takes 0.1 s and 50 MB."""
+"""Bytes. Fewer tags take 0.2 s and 200 MB at worst, a shorter document of one tag 0.1 s."""
 
 _TOKEN = re.compile(
     rb"<(?:(/?)([a-z][^ \t\n\r\f/>]*+)"
     rb"((?:[ \t\n\r\f/]++|(?:=[^ \t\n\r\f/>=]*+|[^ \t\n\r\f/>=]++)"
-    rb"(?:[ \t\n\r\f]*+=[ \t\n\r\f]*+(?:\"[^\"]*+\"|'[^']*+'|[^ \t\n\r\f>]*+))?+)*+)>"
+    rb"(?:[ \t\n\r\f]*+=[ \t\n\r\f]*+(?:\"[^\"]*+\"|'[^']*+'|[^ \t\n\r\f>]*+))?+)*+)>?+"
     rb"|!--(?:-?>|.*?--!?>|.*)|[!?/][^>]*+)",
     re.IGNORECASE | re.DOTALL,
 )
-"""Tags (§13.2.5.6 to §13.2.5.40), with all that stands in them; comments, and what is taken for one."""
+"""Tags (§13.2.5.6 to §13.2.5.40), with all that stands in them, up to the end of the document if nothing ends them before; comments, and what is taken for one."""
 _ATTRIBUTE = re.compile(
     rb"[ \t\n\r\f/]*+(?:=[^ \t\n\r\f/>=]*+|[^ \t\n\r\f/>=]++)"
     rb"(?:[ \t\n\r\f]*+=[ \t\n\r\f]*+(?:\"[^\"]*+\"|'[^']*+'|[^ \t\n\r\f>]*+))?+"
@@ -97,11 +99,27 @@ _SCOPES = {b"p": _P_SCOPE, b"li": _LI_SCOPE, b"table": frozenset({b"template"}),
 _SCOPES.update(dict.fromkeys([*_ROWS], _TABLE))
 
 
+_PLAIN, _BLOCK, _FORMATS, _LINKS, _PECULIAR = range(5)
+_KINDS = dict.fromkeys(_SCOPE | _SPECIAL | _NEVER_OPEN | _TEXTS | _FOREIGN, _PECULIAR)
+_KINDS.update(dict.fromkeys([b"option", b"optgroup", b"form", b"button"], _PECULIAR))
+_KINDS.update(
+    dict.fromkeys(_CLOSES_P - _HEADINGS - _NEVER_OPEN - _TEXTS - {b"dd", b"dt", b"form", b"li", b"table"}, _BLOCK)
+)
+_KINDS.update(dict.fromkeys(_FORMATTING, _FORMATS))
+_KINDS.update(dict.fromkeys([b"a", b"nobr"], _LINKS))
+"""What there is to mind where such an element begins: nothing, open paragraphs, how often there are equal ones, whether it is open; or
+much."""
+
+
 def too_costly(document: bytes) -> str | None:
     """What makes the tree of a document, in an encoding that has ASCII as it is, too costly; None if nothing does."""
-    if len(document) < _SHORT and document.count(b"<") < _FEW_TAGS:
-        return None
-    return _Reading().read(document)
+    has_many = document.count(b"<") >= _FEW_TAGS
+    return _Reading().read(document) if has_many or _has_long(document) else None
+
+
+def _has_long(document: bytes) -> bool:
+    """Whether there is a tag with room for too many attributes."""
+    return len(document) >= _SHORT and any(len(token[3] or b"") >= _SHORT / 2 for token in _TOKEN.finditer(document))
 
 
 class _Reading:
@@ -127,7 +145,9 @@ class _Reading:
             if not token[2]:
                 continue
             name = token[2].lower()
-            if token[1]:
+            if self._is_simple(name, token):
+                pass
+            elif token[1]:
                 self._end(name)
             else:
                 self._start(name, token[3])
@@ -141,8 +161,31 @@ class _Reading:
                 return "more misplaced tags, attributes of one tag or options of one choice than can be borne"
         return None
 
+    def _is_simple(self, name: bytes, token: re.Match[bytes]) -> bool:
+        """Whether this begins, or ends, an element and does nothing else, as nearly all tags do; then it is done."""
+        kind = _KINDS.get(name, _PLAIN)
+        if kind == _PECULIAR:
+            return False
+        if token[1]:
+            if not self._open or self._open[-1] != name:
+                return False
+            del self._open[-1], self._attributes[-1]
+            self._numbers[name] -= 1
+            self._depth -= kind < _FORMATS
+            return True
+        attributes = token[3]
+        numbers = self._numbers
+        if self._lost or len(attributes) > _MUCH or numbers[b"svg"] or numbers[b"math"]:
+            return False
+        if numbers[b"p" if kind == _BLOCK else name] and kind in (_BLOCK, _LINKS):
+            return False
+        if kind == _BLOCK:
+            self._steps += len(self._open)
+        self._push(name, attributes)
+        return True
+
     def _start(self, name: bytes, attributes: bytes) -> None:
-        if len(attributes) > 64 or name in _ROOTS:
+        if len(attributes) > _MUCH or name in _ROOTS:
             self._compare(name, attributes)
         if self._is_foreign():
             if name not in _BREAKS_OUT:

@@ -45,6 +45,7 @@ COSTLY = {
     "attributes": f"<p {' '.join(numbered('a{}'))}>",
     "attributes with values": "<p " + " ".join(numbered("a{}='>'")) + ">",
     "attributes of the body": "".join(numbered("<body a{}>")),
+    "attributes of a tag that never ends": "<p <div a='x' " * N,
     "options": "<select>" + "<option>x" * N,
 }
 
@@ -55,6 +56,8 @@ def test_what_costs_too_much_is_told_before_it_is_built(kind: str) -> None:
 
 
 CHEAP = {
+    "a comment that never ends": "<!-- <div>" * N,
+    "text that never ends": "<title><div>" * N,
     "paragraphs": "<p>text" * N,
     "items": "<ul>" + "<li>text <p>more <b>and more</b>" * N,
     "definitions": "<dl>" + "<dt>text<dd>text" * N,
@@ -77,7 +80,7 @@ CHEAP = {
     "attributes": "<p a=1 b=2 c=3 d=4 e=5 f=6 g=7 h=8 i=9 j=10>x</p>" * N,
     "data": f"<img src='data:image/png;base64,{'<=> ' * N}'>",
     "what is no tag": "< <3 </ > &lt; <>" * N,
-    "deep, but few": "<div>" * (MAX_DEPTH - 10),
+    "deep, but not too deep": "<div>" * (MAX_DEPTH - 10) + "</div>" * N,
     "deep, with many in it": "<div>" * 200 + "<p>text" * N,
     "ruby": "<ruby>text<rt>text<rp>text</ruby>" * N,
 }
