@@ -36,9 +36,11 @@ _WALK = 10
 """What a look at one element costs here, in such steps."""
 _MUCH = 64
 """Bytes of attributes that are counted."""
-_FEW_TAGS = 2000
 _SHORT = 32_768
-"""Bytes. Fewer tags take 0.2 s and 200 MB at worst, a shorter document of one tag 0.1 s."""
+"""Bytes. A shorter document takes half a second and 800 MB at worst, and most are: they are not looked into."""
+_FEW_TAGS = 2000
+_MANY_TAGS = 60_000
+_SLICES = 256
 
 _TOKEN = re.compile(
     rb"<(?:(/?)([a-z][^ \t\n\r\f/>]*+)"
@@ -48,6 +50,7 @@ _TOKEN = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """Tags (§13.2.5.6 to §13.2.5.40), with all that stands in them, up to the end of the document if nothing ends them before; comments, and what is taken for one."""
+_LONG = re.compile(rb"<[^<]{%d}" % (_SHORT // 4))
 _ATTRIBUTE = re.compile(
     rb"[ \t\n\r\f/]*+(?:=[^ \t\n\r\f/>=]*+|[^ \t\n\r\f/>=]++)"
     rb"(?:[ \t\n\r\f]*+=[ \t\n\r\f]*+(?:\"[^\"]*+\"|'[^']*+'|[^ \t\n\r\f>]*+))?+"
@@ -112,13 +115,32 @@ much."""
 
 def too_costly(document: bytes) -> str | None:
     """What makes the tree of a document, in an encoding that has ASCII as it is, too costly; None if nothing does."""
-    has_many = document.count(b"<") >= _FEW_TAGS
-    return _Reading().read(document) if has_many or _has_long(document) else None
+    if len(document) < _SHORT:
+        return None
+    tags = document.count(b"<")
+    is_suspect = tags >= _MANY_TAGS or (tags >= _FEW_TAGS and _may_be_deep(document)) or _has_long(document)
+    return _Reading().read(document) if is_suspect else None
+
+
+def _may_be_deep(document: bytes) -> bool:
+    """Whether anywhere in it many more elements have begun than have ended, at first sight: what closes nothing, and what needs no
+    end, is taken for what it looks like. Most documents that are large are wide."""
+    surplus = 0
+    step = len(document) // _SLICES + 1
+    for start in range(0, len(document), step):
+        end = start + step
+        ends = document.count(b"</", start, end)
+        begins = document.count(b"<", start, end) - ends
+        if surplus + begins > MAX_DEPTH // 2:
+            return True
+        surplus = max(0, surplus + begins - ends)
+    return False
 
 
 def _has_long(document: bytes) -> bool:
     """Whether there is a tag with room for too many attributes."""
-    return len(document) >= _SHORT and any(len(token[3] or b"") >= _SHORT / 2 for token in _TOKEN.finditer(document))
+    tokens = _TOKEN.finditer(document) if _LONG.search(document) else ()
+    return any(len(token[3] or b"") >= _SHORT / 2 for token in tokens)
 
 
 class _Reading:

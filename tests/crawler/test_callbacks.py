@@ -144,7 +144,7 @@ DEEP = {
     "formatting": "".join(f"<p><font id={number}>" for number in range(20_000)),
     "attributes": f"<p {' '.join(f'a{number}' for number in range(100_000))}>",
     "options": "<select>" + "<option>x" * 100_000 + "</select>",
-    "small": "<div>" * 3_000,
+    "small": "<div>" * 8_000,
     "doubtful": "<template></template>" + "<div>" * 100_000,
 }
 
