@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import struct
-import time
+from math import inf
 from typing import TYPE_CHECKING, cast
+
+from crawler.readers.gathering import Gathering
 
 if TYPE_CHECKING:
     import socket
@@ -13,43 +15,38 @@ if TYPE_CHECKING:
 
 _LENGTH = struct.Struct("<I")
 
-_GATHERING = 0.005
-"""For so many seconds after some were sent, messages of one turn of the loop wait for each other, since one system call does for
-all. What comes of a callback that takes longer is not kept waiting for the next."""
-
 
 class Channel(asyncio.Protocol):
     """One end of the socket. `hear` is called with each message, which is gone when it returns; `ended` is set when the other
-    end has gone, or `close` was called and everything is sent."""
+    end has gone, or `close` was called and everything is sent. Messages of one turn of the loop go out by one system call, but
+    one that comes `at_once_after` so many seconds behind another does so at once."""
 
-    def __init__(self, hear: Callable[[memoryview], None]) -> None:
+    def __init__(self, hear: Callable[[memoryview], None], *, at_once_after: float = inf) -> None:
         self._hear = hear
         self._pending = bytearray()
         self._outgoing: list[bytes] = []
-        self._due_at = 0.0
+        self._gathering = Gathering(self._flush, at_once_after=at_once_after)
         self._transport: asyncio.WriteTransport | None = None
         self.ended = asyncio.Event()
 
     @classmethod
-    async def over(cls, ours: socket.socket, hear: Callable[[memoryview], None]) -> Channel:
+    async def over(
+        cls, ours: socket.socket, hear: Callable[[memoryview], None], *, at_once_after: float = inf
+    ) -> Channel:
         """Take over a connected Unix socket."""
         loop = asyncio.get_running_loop()
-        _, channel = await loop.create_unix_connection(lambda: cls(hear), sock=ours)
+        _, channel = await loop.create_unix_connection(lambda: cls(hear, at_once_after=at_once_after), sock=ours)
         return channel
 
     def send(self, message: bytes) -> None:
         """Send a message; to an end that has gone, nothing is sent."""
-        if not self._outgoing:
-            asyncio.get_running_loop().call_soon(self._flush)
         self._outgoing += (_LENGTH.pack(len(message)), message)
-        if time.monotonic() >= self._due_at:
-            self._flush()
+        self._gathering.put_by()
 
     def _flush(self) -> None:
         if self._transport and self._outgoing and not self._transport.is_closing():
             self._transport.writelines(self._outgoing)
         self._outgoing = []
-        self._due_at = time.monotonic() + _GATHERING
 
     def close(self) -> None:
         """Hear nothing more, and end when everything is sent."""
