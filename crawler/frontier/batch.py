@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import field
@@ -27,8 +27,14 @@ class Batch(msgspec.Struct):
     requests: list[Row] = field(default_factory=list)
     """Runs of new requests that share all but host and URL: number of the first, depth, found_on, extra, and for each a text
     of its host's number, 0 for none, a space, and its URL. Texts are what SQLite takes out of JSON fastest."""
-    fresh: list[list[int]] = field(default_factory=list)
-    """Runs of new requests that are queued: number of the first, of the last, and rank."""
+    fresh: list[list[Any]] = field(default_factory=list)
+    """Runs of new requests that are queued: number of the first, of the last, and rank. Those between that were refused have no
+    host, by which they are passed over."""
+    refused: list[list[Any]] = field(default_factory=list)
+    """Runs of new requests that are skipped as they were found: number of the first, of the last, and why. Those between that have
+    a host are passed over."""
+    barrier: int = 0
+    """The last new request that no run goes over: it has a host and is not queued, or none and another result."""
     results: dict[Row, list[str]] = field(default_factory=dict)
     """By what they share (state, status, final_url, content_type, attempts, redirects, reason, detail): of each a text of its
     request, size, elapsed and fetched_at (`result_text`). To take a value out of JSON is most of what it costs to write it."""
@@ -74,12 +80,19 @@ class Batch(msgspec.Struct):
 
     def add_fresh(self, number: int, rank: int) -> None:
         """Queue a new request; numbers come in order."""
-        if self.fresh:
-            run = self.fresh[-1]
-            if run[1] == number - 1 and run[2] == rank:
+        self._extend(self.fresh, number, rank)
+
+    def add_refused(self, number: int, reason: str) -> None:
+        """Skip a new request, which has no host; numbers come in order."""
+        self._extend(self.refused, number, reason)
+
+    def _extend(self, runs: list[list[Any]], number: int, shared: int | str) -> None:
+        if runs:
+            run = runs[-1]
+            if run[2] == shared and run[1] > self.barrier:
                 run[1] = number
                 return
-        self.fresh.append([number, number, rank])
+        runs.append([number, number, shared])
 
     @property
     def least_rank(self) -> float:
@@ -99,6 +112,7 @@ class Batch(msgspec.Struct):
             [(number, *astuple(state)) for number, state in self.host_states.items()],
             self.requests,
             self.fresh,
+            self.refused,
             [(*shared, rows) for shared, rows in self.results.items()],
             self.queued,
             self.aside,

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 _OVER_BUDGET = SetAside(Aside.BUDGET)
 
-_REFUSED = {reason: ("skipped", None, None, None, 0, None, reason.value, None) for reason in Skip}
-"""What results share (`Batch.results`) of requests that are skipped when they are found."""
-
 _ANY_NUMBER = 1 << 62
 
 _LATELY = 4_900
@@ -189,6 +186,7 @@ class Intake:
             self.sieve.add(mark)
             number = self._next_number()
             self.batch.requests.append((number, lease.depth, lease.id, None, [f"0 {alias}"]))
+            self.batch.barrier = number
             self._skip(number, Skip.DUPLICATE, f"is the canonical URL of {lease.url}")
         elif lease.depth:
             outcome = Skipped(reason=Skip.DUPLICATE, final_url=lease.url, detail=f"names {alias} as its canonical URL")
@@ -206,12 +204,13 @@ class Intake:
         number = self._next_number()
         if isinstance(refusal, Skip):
             self.counts.skipped += 1
-            self.batch.results.setdefault(_REFUSED[refusal], []).append(str(number))
+            self.batch.add_refused(number, refusal.value)
             return f"0 {url}"
         host = host_of(url)
         host_id = self.host_ids.get(host) or self.host_id(host)
         if aside := refusal or self._over_budget(host, host_id):
             self.put_aside((number, host_id, rank, 0, None), aside)
+            self.batch.barrier = number
         else:
             self.let_in(host_id)
             self.batch.add_fresh(number, rank)
