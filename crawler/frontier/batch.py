@@ -48,7 +48,9 @@ class Batch(msgspec.Struct):
     attempts: list[Row] = field(default_factory=list)
     first_item: int = 0
     items: list[str] = field(default_factory=list)
-    """Numbered from `first_item` on: of each a text of its request, a space, and its JSON."""
+    """Their JSON. They are numbered from `first_item` on."""
+    owners: list[int] = field(default_factory=list)
+    """Of each item its request."""
     responses: list[str] = field(default_factory=list)
     """Of each a text of its request, in 20 characters, the digest of its body, in 32, and its headers."""
     bodies: dict[str, bytes] = field(default_factory=dict)
@@ -106,7 +108,7 @@ class Batch(msgspec.Struct):
 
     def parameters(self, counts: Counts, now: float) -> tuple[str | float, ...]:
         """The values of one INSERT into `settlement`, but for the bodies: JSON texts, and the time."""
-        columns = (
+        before = (
             self.hosts,
             list(self.admitted.items()),
             [(number, *astuple(state)) for number, state in self.host_states.items()],
@@ -121,8 +123,8 @@ class Batch(msgspec.Struct):
             self.released,
             self.retried,
             self.attempts,
-            self.first_item,
-            self.items,
+        )
+        behind = (
             self.responses,
             [(*key, data) for key, data in self.cookies.items()],
             list(self.exports.items()),
@@ -130,4 +132,13 @@ class Batch(msgspec.Struct):
             self.sifted,
             astuple(counts),
         )
-        return (*(_encode(column).decode() for column in columns), now)
+        return (*map(_text, before), self._items_by_owner(), *map(_text, behind), now)
+
+    def _items_by_owner(self) -> str:
+        """A JSON object, in which requests with several items are there as often: so a key and a value are had for the price of
+        one."""
+        return "{%s}" % ",".join(['"%d":%s' % pair for pair in zip(self.owners, map(_text, self.items), strict=True)])  # noqa: UP031 - see rows.py
+
+
+def _text(value: object) -> str:
+    return _encode(value).decode()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ItemsListener: TypeAlias = "Callable[[int, Sequence[str]], Awaitable[None]]"
 
-_COMMIT = "INSERT INTO settlement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_COMMIT = "INSERT INTO settlement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 _KNOWN_BODIES = "SELECT digest FROM body WHERE digest IN (SELECT value FROM json_each(?))"
 
@@ -87,7 +87,7 @@ class GroupCommit:
             await self._file.write_rows("INSERT OR REPLACE INTO robots VALUES (?, ?, ?)", kept)
         await self._file.write(_COMMIT, (*parameters, *await self._packed(batch.bodies)))
         if batch.items and self.on_items:
-            await self.on_items(batch.first_item, [text.partition(" ")[2] for text in batch.items])
+            await self.on_items(batch.first_item, batch.items)
 
     async def _packed(self, bodies: Mapping[str, bytes]) -> tuple[str, str, bytes]:
         """Those that the file does not have yet, as the columns `packs`, `alone` and `frames` of `settlement` take them."""

@@ -312,7 +312,8 @@ class Intake:
             self.batch.first_item = self.next_item
         self.next_item += len(items)
         self.counts.items += len(items)
-        self.batch.items += [f"{request} {data}" for data in items]
+        self.batch.items += items
+        self.batch.owners += [request] * len(items)
 
     def host_id(self, host: HostKey) -> int:
         """The number of a host, which may be new."""

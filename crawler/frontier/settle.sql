@@ -19,9 +19,8 @@ END;
 
 CREATE TEMP VIEW settlement AS
 SELECT NULL AS hosts, NULL AS admitted, NULL AS host_states, NULL AS requests, NULL AS fresh, NULL AS refused, NULL AS results,
-       NULL AS queued, NULL AS aside, NULL AS settled, NULL AS unqueued, NULL AS released, NULL AS retried, NULL AS attempts, NULL AS first_item,
-       NULL AS items,
-       NULL AS responses, NULL AS cookies, NULL AS exports, NULL AS offered, NULL AS sifted, NULL AS counts, NULL AS seen,
+       NULL AS queued, NULL AS aside, NULL AS settled, NULL AS unqueued, NULL AS released, NULL AS retried, NULL AS attempts,
+       NULL AS items, NULL AS responses, NULL AS cookies, NULL AS exports, NULL AS offered, NULL AS sifted, NULL AS counts, NULL AS seen,
        NULL AS packs, NULL AS alone, NULL AS frames;
 
 CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlement BEGIN
@@ -93,9 +92,7 @@ CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlement BEGIN
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
         FROM json_each(NEW.attempts);
 
-    INSERT INTO item  -- id, request, data
-        SELECT NEW.first_item + key, CAST(value AS INTEGER), substr(value, instr(value, ' ') + 1)
-        FROM json_each(NEW.items);
+    INSERT INTO item (request, data) SELECT key, value FROM json_each(NEW.items);  -- each gets the number after the last
 
     INSERT INTO pack  -- id, size, data: what lies in `frames` at [2], as long as [3]
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'),
