@@ -80,15 +80,8 @@ class Batch(msgspec.Struct):
             or self.sifted
         )
 
-    def add_fresh(self, number: int, rank: int) -> None:
-        """Queue a new request; numbers come in order."""
-        self._extend(self.fresh, number, rank)
-
-    def add_refused(self, number: int, reason: str) -> None:
-        """Skip a new request, which has no host; numbers come in order."""
-        self._extend(self.refused, number, reason)
-
-    def _extend(self, runs: list[list[Any]], number: int, shared: int | str) -> None:
+    def extend(self, runs: list[list[Any]], number: int, shared: int | str) -> None:
+        """Put a new request at the end of `fresh`, with its rank, or of `refused`, with the reason; numbers come in order."""
         if runs:
             run = runs[-1]
             if run[2] == shared and run[1] > self.barrier:

@@ -50,8 +50,9 @@ class GroupCommit:
         """Something was taken in; whether so much pends now that more must wait for `flush`."""
         self._pending.set()
         weight = self._intake.batch.weight
-        if weight >= self._pages:
-            self._full.set()
+        if weight < self._pages:
+            return False
+        self._full.set()
         return weight >= self._pages * _BACKLOG_COMMITS
 
     async def keep_committing(self) -> None:

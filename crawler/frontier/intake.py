@@ -201,19 +201,20 @@ class Intake:
     def _take_in(self, url: str, rank: int, refusal: Skip | SetAside | None) -> str:
         """Queue, skip or set aside a new request under the next number; its host's number and its URL as `Batch.requests`
         has them."""
-        number = self._next_number()
+        number, batch = self.next_request, self.batch
+        self.next_request = number + 1
         if isinstance(refusal, Skip):
             self.counts.skipped += 1
-            self.batch.add_refused(number, refusal.value)
+            batch.extend(batch.refused, number, refusal.value)
             return f"0 {url}"
         host = host_of(url)
         host_id = self.host_ids.get(host) or self.host_id(host)
         if aside := refusal or self._over_budget(host, host_id):
             self.put_aside((number, host_id, rank, 0, None), aside)
-            self.batch.barrier = number
+            batch.barrier = number
         else:
             self.let_in(host_id)
-            self.batch.add_fresh(number, rank)
+            batch.extend(batch.fresh, number, rank)
             self.counts.queued += 1
             self.on_queued(host, 0.0)
         return f"{host_id} {url}"
@@ -230,8 +231,7 @@ class Intake:
 
     def let_in(self, host_id: int, requests: int = 1) -> None:
         """Count so many more requests of a host as let in."""
-        self.admitted[host_id] += requests
-        self.batch.admitted[host_id] = self.admitted[host_id]
+        self.admitted[host_id] = self.batch.admitted[host_id] = self.admitted[host_id] + requests
 
     def put_aside(self, row: Row, why: SetAside) -> None:
         """`row`: request, host, rank, attempts, hop."""
@@ -239,25 +239,30 @@ class Intake:
         self.counts.aside += 1
 
     def _finish(self, lease: Lease, outcome: Fetched | Failed) -> None:
+        counts = self.counts
         if isinstance(outcome, Fetched):
             state, error = "done", None
-            self.counts.done += 1
+            counts.done += 1
         else:
             state, error = "failed", clean(outcome.error)
-            self.counts.failed += 1
-        self.counts.bytes += outcome.size
+            counts.failed += 1
+        counts.bytes += outcome.size
         shared = (
             state,
             outcome.status,
             outcome.final_url if outcome.final_url != lease.requested_url else None,
             clean(outcome.content_type),
             lease.attempts,
-            redirects_of(lease.redirects),
+            redirects_of(lease.redirects) if lease.redirects else None,
             None,
             error,
         )
         text = result_text(lease.id, outcome.size, outcome.elapsed, outcome.fetched_at)
-        self.batch.results.setdefault(shared, []).append(text)
+        results = self.batch.results
+        if shared in results:
+            results[shared].append(text)
+        else:
+            results[shared] = [text]
 
     def _skip(self, number: int, reason: Skip, detail: str = "", *, lease: Lease | None = None) -> None:
         final_url = redirects = None
@@ -308,12 +313,13 @@ class Intake:
         self.on_queued(host, row[3])
 
     def _keep(self, request: int, items: Sequence[str]) -> None:
-        if not self.batch.items:
-            self.batch.first_item = self.next_item
-        self.next_item += len(items)
-        self.counts.items += len(items)
-        self.batch.items += items
-        self.batch.owners += [request] * len(items)
+        batch, number = self.batch, len(items)
+        if not batch.items:
+            batch.first_item = self.next_item
+        self.next_item += number
+        self.counts.items += number
+        batch.items += items
+        batch.owners += [request] * number
 
     def host_id(self, host: HostKey) -> int:
         """The number of a host, which may be new."""
