@@ -52,7 +52,7 @@ class Batch(msgspec.Struct):
     owners: list[int] = field(default_factory=list)
     """Of each item its request."""
     responses: list[str] = field(default_factory=list)
-    """Of each a text of its request, in 20 characters, the digest of its body, in 32, and its headers."""
+    """Of each a member of a JSON object: a text of its request, in 20 characters, and the digest of its body; and its headers."""
     bodies: dict[str, bytes] = field(default_factory=dict)
     """By digest; what of them is new is packed when it is written."""
     body_bytes: int = 0
@@ -117,15 +117,15 @@ class Batch(msgspec.Struct):
             self.retried,
             self.attempts,
         )
+        objects = (self._items_by_owner(), "{%s}" % ",".join(self.responses))
         behind = (
-            self.responses,
             [(*key, data) for key, data in self.cookies.items()],
             list(self.exports.items()),
             self.offered,
             self.sifted,
             astuple(counts),
         )
-        return (*map(_text, before), self._items_by_owner(), *map(_text, behind), now)
+        return (*map(_text, before), *objects, *map(_text, behind), now)
 
     def _items_by_owner(self) -> str:
         """A JSON object, in which requests with several items are there as often: so a key and a value are had for the price of

@@ -124,7 +124,7 @@ def _columns(found: Sequence[Pack], number: int) -> tuple[tuple[str, str, bytes]
         if len(pack.places) == 1:
             alone.append((pack.places[0][0], *frame))
         else:
-            places = ["%-20d%-20d%s" % (start, size, digest) for digest, start, size in pack.places]  # noqa: UP031 - see rows.py
+            places = {digest: "%-12d%d" % (start, size) for digest, start, size in pack.places}  # noqa: UP031 - see rows.py
             together.append((number, pack.size, *frame, places))
             number += 1
     return (_text(together), _text(alone), b"".join([pack.data for pack in found])), number

@@ -161,7 +161,7 @@ class Intake:
             digest = kept.digest
             self.batch.bodies[digest] = kept.body
             self.batch.body_bytes += len(kept.body)
-            self.batch.responses.append("%-20d%-32s%s" % (lease.id, digest, kept.headers))  # noqa: UP031 - see rows.py
+            self.batch.responses.append(f'"{lease.id:<20}{digest}":{kept.headers}')
         if settlement.items:
             self._keep(lease.id, settlement.items)
         if settlement.found:

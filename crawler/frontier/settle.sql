@@ -100,7 +100,7 @@ CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlement BEGIN
         FROM json_each(NEW.packs);
 
     INSERT INTO body  -- digest, data, pack, start, size: those that lie in packs
-        SELECT substr(place.value, 41), x'', run.pack, CAST(place.value AS INTEGER), CAST(substr(place.value, 21, 20) AS INTEGER)
+        SELECT place.key, x'', run.pack, CAST(place.value AS INTEGER), CAST(substr(place.value, 13) AS INTEGER)
         FROM (SELECT json_extract(value, '$[0]') AS pack, json_extract(value, '$[4]') AS places
               FROM (SELECT value FROM json_each(NEW.packs) LIMIT -1) LIMIT -1) AS run CROSS JOIN json_each(run.places) AS place;
 
@@ -110,7 +110,7 @@ CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlement BEGIN
         FROM json_each(NEW.alone);
 
     INSERT OR REPLACE INTO response  -- request, headers, body
-        SELECT CAST(value AS INTEGER), substr(value, 53), trim(substr(value, 21, 32)) FROM json_each(NEW.responses);
+        SELECT CAST(key AS INTEGER), value, substr(key, 21) FROM json_each(NEW.responses);
 
     DELETE FROM cookie WHERE (domain, path, name) IN (
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
