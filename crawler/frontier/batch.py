@@ -11,6 +11,8 @@ from msgspec import field
 from msgspec.structs import astuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from crawler.frontier.protocol import Counts, HostState
     from crawler.frontier.rows import Row
 
@@ -117,7 +119,7 @@ class Batch(msgspec.Struct):
             self.retried,
             self.attempts,
         )
-        objects = (self._items_by_owner(), "{%s}" % ",".join(self.responses))
+        items = [f'"{owner}":{_text(item)}' for owner, item in zip(self.owners, self.items, strict=True)]
         behind = (
             [(*key, data) for key, data in self.cookies.items()],
             list(self.exports.items()),
@@ -125,12 +127,12 @@ class Batch(msgspec.Struct):
             self.sifted,
             astuple(counts),
         )
-        return (*map(_text, before), *objects, *map(_text, behind), now)
+        return (*map(_text, before), _object(items), _object(self.responses), *map(_text, behind), now)
 
-    def _items_by_owner(self) -> str:
-        """A JSON object, in which requests with several items are there as often: so a key and a value are had for the price of
-        one."""
-        return "{%s}" % ",".join(['"%d":%s' % pair for pair in zip(self.owners, map(_text, self.items), strict=True)])  # noqa: UP031 - see rows.py
+
+def _object(members: Sequence[str]) -> str:
+    """A JSON object, in which a key may be there several times: so SQLite gets a key and a value for the price of one."""
+    return f"{{{','.join(members)}}}"
 
 
 def _text(value: object) -> str:

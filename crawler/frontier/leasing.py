@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from crawler.frontier.file import CrawlFile
 
-# The statements below are made of our own words.
-# ruff: noqa: S608
-
 _FIRST = """
 FROM queue AS {0} WHERE {0}.host = {1} AND not_before <= ? AND NOT EXISTS (SELECT 1 FROM lease WHERE lease.request = {0}.request)
 ORDER BY rank, request LIMIT ?"""
