@@ -43,12 +43,15 @@ class GroupCommit:
         self._pages = pages
         self._interval = interval
         self._pending = asyncio.Event()
+        self._is_pending = False
         self._full = asyncio.Event()
         self._packer: Packer | None = None
 
     def pend(self) -> bool:
         """Something was taken in; whether so much pends now that more must wait for `flush`."""
-        self._pending.set()
+        if not self._is_pending:  # events are Python: asked once for each page, they would be noticed
+            self._is_pending = True
+            self._pending.set()
         weight = self._intake.batch.weight
         if weight < self._pages:
             return False
@@ -78,6 +81,7 @@ class GroupCommit:
         # What is taken in from here on pends for the next batch: neither these counts nor these events speak of it.
         batch = self._intake.cut()
         parameters = batch.parameters(self._intake.counts, self._now())
+        self._is_pending = False
         self._pending.clear()
         self._full.clear()
         await to_the_end(self._write(batch, parameters))

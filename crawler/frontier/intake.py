@@ -12,7 +12,7 @@ from client.origin import HostKey
 from crawler.frontier.batch import Batch
 from crawler.frontier.marks import words_of
 from crawler.frontier.protocol import Counts, HostState, Lease, Settlement
-from crawler.frontier.rows import clean, extra_of, hop_of, priority_of, redirects_of, result_text
+from crawler.frontier.rows import clean, clean_content_type, extra_of, hop_of, priority_of, redirects_of, result_text
 from crawler.frontier.sieve import Sieve
 from crawler.outcome import Aside, Failed, Fetched, Postponed, Redirected, SetAside, Skip, Skipped
 from crawler.request import Links, Request
@@ -77,10 +77,10 @@ class Intake:
     def add(self, found: Iterable[Request | Links], *, depth: int, found_on: Lease | None) -> None:
         """Queue, skip or set aside for a reason, those requests that were not seen before; put by those that may have been."""
         for wanted in found:
-            extra = extra_of(wanted)
+            if isinstance(wanted, Links) and self._lately.issuperset(wanted.urls):  # as of nearly all pages of a site
+                continue
+            extra = extra_of(wanted)  # it may raise: nothing is known yet that would be lost
             if isinstance(wanted, Links):
-                if self._lately.issuperset(wanted.urls):  # as of nearly all pages of a site
-                    continue
                 urls = [url for url in wanted.urls if url not in self._lately]
                 marks = words_of(b"".join(fingerprints(urls)))
                 new, doubtful = self.sieve.sort(marks)
@@ -209,11 +209,11 @@ class Intake:
             return f"0 {url}"
         host = host_of(url)
         host_id = self.host_ids.get(host) or self.host_id(host)
-        if aside := refusal or self._over_budget(host, host_id):
+        if aside := refusal or (None if self.room(host, host_id) else _OVER_BUDGET):
             self.put_aside((number, host_id, rank, 0, None), aside)
             batch.barrier = number
         else:
-            self.let_in(host_id)
+            self.admitted[host_id] = batch.admitted[host_id] = self.admitted[host_id] + 1
             batch.extend(batch.fresh, number, rank)
             self.counts.queued += 1
             self.on_queued(host, 0.0)
@@ -251,7 +251,7 @@ class Intake:
             state,
             outcome.status,
             outcome.final_url if outcome.final_url != lease.requested_url else None,
-            clean(outcome.content_type),
+            clean_content_type(outcome.content_type),
             lease.attempts,
             redirects_of(lease.redirects) if lease.redirects else None,
             None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from functools import lru_cache
 from sys import intern
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -138,3 +139,9 @@ def clean(text: str) -> str:
     if text.isascii() and text.isprintable() and len(text) <= _DETAIL_CHARACTERS:  # as nearly all are
         return text
     return text[:_DETAIL_CHARACTERS].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+@lru_cache(maxsize=64)
+def clean_content_type(text: str) -> str:
+    """The same of a content type, of which pages have few."""
+    return clean(text)
