@@ -1,7 +1,7 @@
 -- A group commit is one INSERT into this view: SQLite runs all of it as one statement and so as one transaction, in one
 -- call into its thread, and without Python's lock. Each column is a JSON array of arrays, in the order of the columns
--- that its table takes, or of numbers of requests; `requests`, `fresh`, `refused`, `results` and `items` are told in another way
--- (crawler/frontier/batch.py). Where arrays are within arrays, `LIMIT -1` has SQLite take each apart only once, and ask for its
+-- that its table takes, or of numbers of requests; `requests`, `fresh`, `refused`, `results`, `items` and `responses` are told in
+-- another way (crawler/frontier/batch.py). Where arrays are within arrays, `LIMIT -1` has SQLite take each apart only once, and ask for its
 -- text only once: for each `value` that is read, it is written anew.
 
 -- What is being fetched stays in `queue`; which requests these are, and how they stand there, is in a table of this connection's
