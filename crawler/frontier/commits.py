@@ -43,15 +43,19 @@ class GroupCommit:
         self._pages = pages
         self._interval = interval
         self._pending = asyncio.Event()
+        self._is_pending = False
         self._full = asyncio.Event()
         self._packer: Packer | None = None
 
     def pend(self) -> bool:
         """Something was taken in; whether so much pends now that more must wait for `flush`."""
-        self._pending.set()
+        if not self._is_pending:  # events are Python: asked once for each page, they would be noticed
+            self._is_pending = True
+            self._pending.set()
         weight = self._intake.batch.weight
-        if weight >= self._pages:
-            self._full.set()
+        if weight < self._pages:
+            return False
+        self._full.set()
         return weight >= self._pages * _BACKLOG_COMMITS
 
     async def keep_committing(self) -> None:
@@ -77,6 +81,7 @@ class GroupCommit:
         # What is taken in from here on pends for the next batch: neither these counts nor these events speak of it.
         batch = self._intake.cut()
         parameters = batch.parameters(self._intake.counts, self._now())
+        self._is_pending = False
         self._pending.clear()
         self._full.clear()
         await to_the_end(self._write(batch, parameters))
@@ -87,7 +92,7 @@ class GroupCommit:
             await self._file.write_rows("INSERT OR REPLACE INTO robots VALUES (?, ?, ?)", kept)
         await self._file.write(_COMMIT, (*parameters, *await self._packed(batch.bodies)))
         if batch.items and self.on_items:
-            await self.on_items(batch.first_item, [text.partition(" ")[2] for text in batch.items])
+            await self.on_items(batch.first_item, batch.items)
 
     async def _packed(self, bodies: Mapping[str, bytes]) -> tuple[str, str, bytes]:
         """Those that the file does not have yet, as the columns `packs`, `alone` and `frames` of `settlement` take them."""
@@ -123,7 +128,7 @@ def _columns(found: Sequence[Pack], number: int) -> tuple[tuple[str, str, bytes]
         if len(pack.places) == 1:
             alone.append((pack.places[0][0], *frame))
         else:
-            places = ["%-20d%-20d%s" % (start, size, digest) for digest, start, size in pack.places]  # noqa: UP031 - see rows.py
+            places = {digest: "%-12d%d" % (start, size) for digest, start, size in pack.places}  # noqa: UP031 - see rows.py
             together.append((number, pack.size, *frame, places))
             number += 1
     return (_text(together), _text(alone), b"".join([pack.data for pack in found])), number

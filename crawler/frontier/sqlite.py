@@ -214,7 +214,8 @@ class SqliteFrontier:
 
     async def settle(self, settlement: Settlement) -> None:
         """Take in what came of a lease, for the next group commit; waits while too much is uncommitted."""
-        if self.intake.sieve.bits:
+        sieve = self.intake.sieve
+        if sieve.bits:
             await self._resolve(settlement)
         if self._file.broken:
             raise self._file.broken
@@ -226,7 +227,7 @@ class SqliteFrontier:
             raise self._file.broken from error
         if self._commits.pend():
             await self.flush()
-        if not self.intake.sieve.is_quiet and self._runs.pend():
+        if not sieve.is_quiet and self._runs.pend():
             await self._runs.tend()
 
     async def _resolve(self, settlement: Settlement) -> None:

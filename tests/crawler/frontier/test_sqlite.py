@@ -16,7 +16,7 @@ from crawler.errors import StateDamaged, StateLocked, StateMismatch, StateTooNew
 from crawler.frontier import Counts, Lease, Settlement, SqliteFrontier
 from crawler.frontier.lock import is_locked
 from crawler.frontier.sqlite import discard
-from crawler.outcome import Failed, Fetched, Postponed, Redirected, Skip, Skipped
+from crawler.outcome import Aside, Failed, Fetched, Postponed, Redirected, SetAside, Skip, Skipped
 from crawler.request import Links, Request
 
 if TYPE_CHECKING:
@@ -265,6 +265,36 @@ async def test_what_is_not_admitted_is_kept_with_its_reason(frontier: SqliteFron
         (url(1), "http://away.example/2", "scope"),
     ]
     assert frontier.counts.skipped == 2
+
+
+async def test_what_is_found_together_goes_each_its_own_way(frontier: SqliteFrontier, ask: Ask) -> None:
+    """Those that are queued, and those that are refused, are written as runs of their numbers, which go over one another."""
+    verdicts = {"a": None, "b": Skip.SCOPE, "c": SetAside(Aside.TRAP), "d": Skip.DEPTH}
+    frontier.attach(admit=lambda url, *_: verdicts[url[-1]], on_queued=lambda _host, _not_before: None)
+    found = [url(f"{number}{verdict}") for number, verdict in enumerate("aabbacbbaddbacaabcb")]
+    await frontier.add([Request(url("seed-a"))])
+    lease = await one(frontier)
+    alias = url("alias")
+    await frontier.settle(Settlement(lease=lease, outcome=fetched(lease), found=[Links(found[:4])]))
+    await frontier.add([Request(url("other-a"), priority=1)])
+    lease = await one(frontier)
+    settlement = Settlement(lease=lease, outcome=fetched(lease), alias=alias, found=[Links(found[4:])])
+    frontier.intake.add([Links([url("before-b"), url("before-a")])], depth=1, found_on=None)
+    await frontier.settle(settlement)
+    await frontier.flush()
+    told = {
+        "a": ("queued", None, None),
+        "b": ("skipped", "scope", None),
+        "c": ("aside", None, "trap"),
+        "d": ("skipped", "depth", None),
+    }
+    seen = {link: state for link, *state in ask("SELECT url, state, skipped, aside FROM links")}
+    for link in [*found, url("before-a"), url("before-b")]:
+        assert tuple(seen[link]) == told[link[-1]]
+    assert seen[alias] == ["skipped", "duplicate", None]
+    assert seen[url("seed-a")] == seen[url("other-a")] == ["done", None, None]
+    assert frontier.counts.skipped == 1 + sum(seen[link][0] == "skipped" for link in found) + 1
+    assert frontier.counts.queued == 1 + sum(seen[link][0] == "queued" for link in found)
 
 
 async def test_the_scheduler_hears_of_what_waits(frontier: SqliteFrontier) -> None:
