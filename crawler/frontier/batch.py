@@ -57,7 +57,8 @@ class Batch(msgspec.Struct):
     """Of each a member of a JSON object: a text of its request, in 20 characters, and the digest of its body; and its headers."""
     bodies: dict[str, bytes] = field(default_factory=dict)
     """By digest; what of them is new is packed when it is written."""
-    body_bytes: int = 0
+    volume: int = 0
+    """Bytes of bodies, and characters of items and requests."""
     robots: dict[str, tuple[float, bytes]] = field(default_factory=dict)
     """Written before the rest, by a statement of their own: JSON cannot hold bytes."""
     cookies: dict[Row, str | None] = field(default_factory=dict)
@@ -98,8 +99,8 @@ class Batch(msgspec.Struct):
 
     @property
     def weight(self) -> int:
-        """How much it is: a page counts one, and so do 256 KiB of bodies."""
-        return len(self.settled) + (self.body_bytes >> 18)
+        """How much it is: a page counts one, and so do 256 KiB of what was kept of it."""
+        return len(self.settled) + (self.volume >> 18)
 
     def parameters(self, counts: Counts, now: float) -> tuple[str | float, ...]:
         """The values of one INSERT into `settlement`, but for the bodies: JSON texts, and the time."""

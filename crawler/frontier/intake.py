@@ -112,6 +112,7 @@ class Intake:
         if doubtful:
             self.batch.offered.append((self.next_offer, depth, number, is_alone, extra, [urls[at] for at in doubtful]))
             self.next_offer += 1
+            self.batch.volume += len(extra or "") + sum(len(urls[at]) for at in doubtful)
         refusals: dict[int, Skip | SetAside | None] = {}
         try:
             for at in new:
@@ -122,6 +123,7 @@ class Intake:
             rows = [self._take_in(urls[at], rank, refusals[at]) for at in (refusals if is_alone else added)]
             if rows:
                 self.batch.requests.append((first, depth, number, extra, rows))
+                self.batch.volume += len(extra or "") + sum(map(len, rows))
 
     def take_offers(self, offers: Iterable[Offer], upto: int) -> None:
         """Take in what has turned out to be new of the links that were put by, up to the one with this number."""
@@ -160,7 +162,7 @@ class Intake:
         if kept := settlement.kept:
             digest = kept.digest
             self.batch.bodies[digest] = kept.body
-            self.batch.body_bytes += len(kept.body)
+            self.batch.volume += len(kept.body)
             self.batch.responses.append(f'"{lease.id:<20}{digest}":{kept.headers}')
         if settlement.items:
             self._keep(lease.id, settlement.items)
@@ -319,6 +321,7 @@ class Intake:
         self.next_item += number
         self.counts.items += number
         batch.items += items
+        batch.volume += sum(map(len, items))
         batch.owners += [request] * number
 
     def host_id(self, host: HostKey) -> int:

@@ -512,3 +512,17 @@ async def test_half_a_settlement_is_never_written(path: Path, ask: Ask) -> None:
     assert ask("SELECT request, data FROM item") == [(1, "{}")]
     assert ask("SELECT request FROM queue") == [(2,)]
     assert ask("SELECT queued + leased, done FROM count") == [(1, 1)]
+
+
+async def test_what_is_large_does_not_gather(path: Path, ask: Ask) -> None:
+    """SQLite takes no statement of a thousand million bytes, and memory has an end as well."""
+    frontier = await SqliteFrontier.open(path, spider="test", commit_pages=1000, commit_interval=3600.0)
+    await frontier.add([Links([url(n) for n in range(40)])])
+    large = f'{{"text":"{"x" * (8 << 20)}"}}'
+    most = 0
+    for lease in await frontier.lease([HOST], 40):
+        await frontier.settle(Settlement(lease=lease, outcome=fetched(lease), items=[large]))
+        most = max(most, frontier.intake.batch.volume)
+    await frontier.close()
+    assert most <= 80 << 20
+    assert ask("SELECT count(*), min(length(data)) FROM item") == [(40, len(large))]
