@@ -300,6 +300,7 @@ SKIPPABLE = b"\x50\x2a\x4d\x18\0\0\0\0"
         ("zstd", SKIPPABLE, bytes),
         ("zstd", zstd.compress(b""), bytes),
         ("zstd", zstd.compress(b"x"), bytes),
+        ("gzip", gzip.compress(b"", mtime=0), bytes),
         ("zstd, gzip", SKIPPABLE, gzip.compress),
         ("gzip, gzip", gzip.compress(b"", mtime=0), gzip.compress),
         ("gzip, zstd", gzip.compress(b"", mtime=0), zstd.compress),
@@ -328,9 +329,9 @@ def test_streams_are_counted(
     ]
     for decode in runs:
         opened = 0
-        with pytest.raises(ContentEncodingError, match="streams in so small a body"):
+        with pytest.raises(ContentEncodingError, match=r"empty streams|streams in so small a body"):
             decode()
-        assert opened < FREE_STREAMS + len(body) // 16 + 10
+        assert opened < 2 * FREE_STREAMS + len(body) // 128
 
 
 @pytest.mark.parametrize(("header", "encode"), [("gzip", gzip.compress), ("zstd", zstd.compress)])
