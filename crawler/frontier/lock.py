@@ -149,3 +149,10 @@ def is_locked(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def await_rest(path: Path, *, patience: float = PATIENCE) -> None:
+    """Wait a little for a process that has the file, if any: it may be there for an order only."""
+    deadline = time.monotonic() + patience
+    while is_locked(path) and time.monotonic() < deadline:
+        time.sleep(_PAUSE)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crawler.errors import StateLocked
-from crawler.frontier.lock import CrawlLock, is_locked
+from crawler.frontier import SqliteFrontier
+from crawler.frontier.lock import CrawlLock, await_rest, is_locked
 from crawler.frontier.sqlite import discard
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ from crawler.frontier.lock import CrawlLock
 from crawler.frontier.sqlite import discard
 
 path, had, both = Path(sys.argv[1]), 0, 0
-while had < 50:
+while had < 100:
     try:
         discard(path)
         lock = CrawlLock(path)
@@ -46,16 +47,6 @@ while had < 50:
 print(both)
 """
 
-LOOKING = """
-import sys
-from pathlib import Path
-from crawler.frontier.lock import is_locked
-
-print(flush=True)
-while True:
-    is_locked(Path(sys.argv[1]))
-"""
-
 FORKING = """
 import os, signal, sys
 from pathlib import Path
@@ -63,7 +54,6 @@ from crawler.frontier.lock import CrawlLock
 
 lock = CrawlLock(Path(sys.argv[1]))
 if not os.fork():
-    lock.release()
     print(os.getpid(), flush=True)
 signal.pause()
 """
@@ -108,17 +98,18 @@ def test_no_two_processes_have_one_file_when_all_begin_anew(path: Path) -> None:
     assert [process.communicate(timeout=60)[0] for process in processes] == ["0\n"] * 3
 
 
-def test_who_looks_whether_a_file_is_locked_disturbs_nobody(path: Path) -> None:
-    path.touch()
-    process = start(LOOKING, path)
-    try:
-        assert process.stdout
-        process.stdout.readline()
-        for _ in range(300):
-            CrawlLock(path).release()
-    finally:
-        process.kill()
-        process.communicate()
+async def test_who_looks_whether_a_file_is_locked_is_waited_for(path: Path) -> None:
+    """To look takes a shared lock, and gives it back at once."""
+    for take in (CrawlLock.take(path), asyncio.to_thread(CrawlLock, path)):
+        path.touch()
+        looking = os.open(path, os.O_RDONLY)
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        waiting = asyncio.create_task(take)
+        await asyncio.sleep(0)
+        os.close(looking)
+        lock = await waiting
+        assert is_locked(path)
+        lock.release()
 
 
 async def test_who_has_the_file_for_a_moment_is_waited_for(path: Path) -> None:
@@ -131,6 +122,20 @@ async def test_who_has_the_file_for_a_moment_is_waited_for(path: Path) -> None:
     lock = CrawlLock(path)
     with pytest.raises(StateLocked):
         await CrawlLock.take(path, patience=0.0)
+    lock.release()
+
+
+async def test_an_order_that_has_the_file_is_waited_for(path: Path) -> None:
+    frontier = await SqliteFrontier.open(path, spider=None)
+    waiting = asyncio.create_task(asyncio.to_thread(await_rest, path))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await frontier.close()
+    await waiting
+    assert not is_locked(path)
+    lock = CrawlLock(path)
+    await_rest(path, patience=0.0)
+    assert is_locked(path)
     lock.release()
 
 
