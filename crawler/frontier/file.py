@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from crawler.errors import CrawlError, StorageError
 from crawler.frontier.integrity import damaged, is_damage
+from crawler.frontier.placing import clear_beside
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -123,10 +124,15 @@ class CrawlFile:
         does not do that when it is closed, since another might lie beside the log."""
         if self._lock.is_in_place() or self._db.in_transaction:
             return
+        is_free = not self._lock.path.exists()
         try:
-            ((is_busy, *_),) = await self._db.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+            # Another log may follow under the same name; one beside a file that is there must be empty, or it counts for that.
+            how = "FULL" if is_free else "TRUNCATE"
+            ((is_busy, *_),) = await self._db.execute_fetchall(f"PRAGMA wal_checkpoint({how})")
         except sqlite3.Error:
             is_busy = True
+        if is_free and not is_busy:
+            clear_beside(self._lock.path)
         self.broken = StorageError(self._what_became_of_it(is_whole=not is_busy))
         raise self.broken
 

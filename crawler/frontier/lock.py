@@ -39,7 +39,7 @@ class CrawlLock:
     """
 
     def __init__(self, path: Path, *, patience: float = PATIENCE) -> None:
-        self._path = Path(os.path.realpath(path))
+        self.path = Path(os.path.realpath(path))
         """As SQLite goes on with it, whatever becomes of the working directory or a symbolic link."""
         self._descriptor = _open_locked(path, patience)
         self._identity = _identity(os.fstat(self._descriptor))
@@ -60,7 +60,7 @@ class CrawlLock:
     def is_in_place(self) -> bool:
         """Whether the file is still the one that its name leads to."""
         try:
-            return _identity(self._path.stat()) == self._identity
+            return _identity(self.path.stat()) == self._identity
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError:  # it cannot be told; if it cannot be written either, SQLite will say so

@@ -70,11 +70,16 @@ def clear(path: Path) -> None:
     lock = CrawlLock(empty)
     try:
         empty.rename(path)
-        for suffix in ("-wal", "-shm"):
-            beside(path, suffix).unlink(missing_ok=True)
+        clear_beside(path)
     finally:
         empty.unlink(missing_ok=True)
         lock.release()
+
+
+def clear_beside(path: Path) -> None:
+    """Remove what SQLite keeps beside a file. The log goes last: while it is there, nobody begins a crawl (`check_log`)."""
+    for suffix in ("-shm", "-wal"):
+        beside(path, suffix).unlink(missing_ok=True)
 
 
 def check_log(path: Path) -> None:

@@ -60,6 +60,7 @@ async def test_all_that_a_moved_crawl_had_committed_is_in_its_file(tmp_path: Pat
     await frontier.settle(Settlement(lease=lease, outcome=fetched(lease), items=['{"n": 2}']))
     with pytest.raises(StorageError, match=rf"was moved .* is in {moved} now\. Move it back"):
         await frontier.flush()
+    assert not any(beside(path, suffix).exists() for suffix in ("-wal", "-shm"))
     await frontier.close("finished")
     alone = tmp_path / "alone.crawl"
     shutil.copy(moved, alone)
