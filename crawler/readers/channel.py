@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import struct
-import time
 from typing import TYPE_CHECKING, cast
+
+from crawler.readers.gathering import Gathering
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
 _LENGTH = struct.Struct("<I")
-
-_GATHERING = 0.005
-"""For so many seconds after some were sent, messages of one turn of the loop wait for each other, since one system call does for
-all. What comes of a callback that takes longer is not kept waiting for the next."""
 
 
 class Channel(asyncio.Protocol):
@@ -26,7 +23,7 @@ class Channel(asyncio.Protocol):
         self._hear = hear
         self._pending = bytearray()
         self._outgoing: list[bytes] = []
-        self._due_at = 0.0
+        self._gathering = Gathering(self._flush)
         self._transport: asyncio.WriteTransport | None = None
         self.ended = asyncio.Event()
 
@@ -39,17 +36,13 @@ class Channel(asyncio.Protocol):
 
     def send(self, message: bytes) -> None:
         """Send a message; to an end that has gone, nothing is sent."""
-        if not self._outgoing:
-            asyncio.get_running_loop().call_soon(self._flush)
         self._outgoing += (_LENGTH.pack(len(message)), message)
-        if time.monotonic() >= self._due_at:
-            self._flush()
+        self._gathering.put_by()
 
     def _flush(self) -> None:
         if self._transport and self._outgoing and not self._transport.is_closing():
             self._transport.writelines(self._outgoing)
         self._outgoing = []
-        self._due_at = time.monotonic() + _GATHERING
 
     def close(self) -> None:
         """Hear nothing more, and end when everything is sent."""

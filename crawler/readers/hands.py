@@ -8,10 +8,11 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from client import AddressGuard, ClientSession, DummyCookieJar, TCPConnector, TraceConfig
+from client import AddressGuard, ClientSession, DummyCookieJar, TraceConfig
 from client.limits import HostLimits
 from crawler.exchange import NoResponse, exchange, open_session
 from crawler.readers import messages, translation
+from crawler.readers.gathering import GatheringConnector
 from crawler.readers.messages import Answer, FailureTask, Freed, PageTask, Started, Unseen
 from crawler.retries import failure_of_status
 from crawler.spider import explain
@@ -36,7 +37,14 @@ class Hands:
     """Carries tasks out. `session` makes requests; the other one, over the same connections, tells when each goes out."""
 
     def __init__(
-        self, channel: Channel, callbacks: Callbacks, settings: Settings, session: ClientSession, guard: AddressGuard
+        self,
+        channel: Channel,
+        callbacks: Callbacks,
+        settings: Settings,
+        *,
+        session: ClientSession,
+        connector: GatheringConnector,
+        guard: AddressGuard,
     ) -> None:
         self._channel = channel
         self._loop = asyncio.get_running_loop()
@@ -49,9 +57,9 @@ class Hands:
         )
         self._session = session
         self._guard = guard
-        assert session.connector
+        self._connector = connector
         self._telling_session = open_session(
-            settings, session.connector, DummyCookieJar(), connector_owner=False, trace_configs=[self._trace()]
+            settings, connector, DummyCookieJar(), connector_owner=False, trace_configs=[self._trace()]
         )
 
     @classmethod
@@ -61,9 +69,9 @@ class Hands:
         settings = hello.settings
         guard = AddressGuard(allow_private=settings.allow_private, trusted_hosts=hello.trusted_hosts)
         limits = HostLimits(limit=(1 + settings.lingering) * settings.concurrency)
-        connector = TCPConnector(limits=limits, address_guard=guard)
+        connector = GatheringConnector(limits=limits, address_guard=guard)
         async with open_session(settings, connector, DummyCookieJar()) as session:
-            hands = cls(channel, callbacks, settings, session, guard)
+            hands = cls(channel, callbacks, settings, session=session, connector=connector, guard=guard)
             try:
                 yield hands
             finally:
@@ -71,6 +79,7 @@ class Hands:
 
     def _trace(self) -> TraceConfig:
         async def tell(_session: object, context: Any, _parameters: object) -> None:
+            self._connector.send_all()  # or it would have started later than is told
             self._send(Started(context.trace_request_ctx))
 
         trace = TraceConfig()

@@ -1,0 +1,94 @@
+"""What is sent in one turn of the loop goes out together, at its end: whoever gets it is woken once, and sees to it all in one go.
+Where processes and the server share cores, each would else take the core for a moment after every message, and sleep again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+from client import TCPConnector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from client import AddressGuard, ClientRequest, ClientTimeout
+    from client.http1 import Http1Protocol
+    from client.limits import HostLimits
+    from client.tracing import Trace
+
+_TOGETHER = 0.005
+"""For so many seconds after some was sent, what is to be sent waits for the end of the turn. What comes of a callback that takes
+longer is not kept waiting for the next."""
+
+
+class Gathering:
+    """Calls `send_all` at the end of a turn in which something was put by, or at once."""
+
+    def __init__(self, send_all: Callable[[], object]) -> None:
+        self._send_all = send_all
+        self._is_waiting = False
+        self._due_at = 0.0
+
+    def put_by(self) -> None:
+        """There is something to send."""
+        if time.monotonic() >= self._due_at:
+            self.end()
+        elif not self._is_waiting:
+            self._is_waiting = True
+            asyncio.get_running_loop().call_soon(self._end_turn)
+
+    def end(self) -> None:
+        """Send it now."""
+        self._is_waiting = False
+        self._send_all()
+        self._due_at = time.monotonic() + _TOGETHER
+
+    def _end_turn(self) -> None:
+        if self._is_waiting:
+            self.end()
+
+
+class GatheringConnector(TCPConnector):
+    """Sends requests together, over whichever connections; `send_all` does it now."""
+
+    def __init__(self, *, limits: HostLimits, address_guard: AddressGuard) -> None:
+        super().__init__(limits=limits, address_guard=address_guard)
+        self._gathering = Gathering(self._write_all)
+        self._unsent: list[tuple[asyncio.Transport, bytes]] = []
+        self.send_all = self._gathering.end
+
+    def write(self, transport: asyncio.Transport, data: bytes) -> None:
+        """Have `data` written to a transport soon."""
+        self._unsent.append((transport, data))
+        self._gathering.put_by()
+
+    def _write_all(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        for transport, data in unsent:
+            if not transport.is_closing():
+                transport.write(data)
+
+    async def _create_connection(
+        self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
+    ) -> Http1Protocol:
+        protocol = await super()._create_connection(req, traces, timeout)
+        if protocol.transport:
+            protocol.transport = cast("asyncio.Transport", _Gathered(protocol.transport, self.write))
+        return protocol
+
+
+class _Gathered:
+    """A transport that does not write at once."""
+
+    def __init__(self, transport: asyncio.Transport, write: Callable[[asyncio.Transport, bytes], None]) -> None:
+        self._transport = transport
+        self._write = write
+        self.is_closing = transport.is_closing  # asked of every request
+
+    def write(self, data: bytes) -> None:
+        self._write(self._transport, data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
