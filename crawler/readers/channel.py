@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from math import inf
 from typing import TYPE_CHECKING, cast
 
 from crawler.readers.gathering import Gathering
@@ -17,21 +18,24 @@ _LENGTH = struct.Struct("<I")
 
 class Channel(asyncio.Protocol):
     """One end of the socket. `hear` is called with each message, which is gone when it returns; `ended` is set when the other
-    end has gone, or `close` was called and everything is sent."""
+    end has gone, or `close` was called and everything is sent. Messages of one turn of the loop go out by one system call, but
+    one that comes `at_once_after` so many seconds behind another does so at once."""
 
-    def __init__(self, hear: Callable[[memoryview], None]) -> None:
+    def __init__(self, hear: Callable[[memoryview], None], *, at_once_after: float = inf) -> None:
         self._hear = hear
         self._pending = bytearray()
         self._outgoing: list[bytes] = []
-        self._gathering = Gathering(self._flush)
+        self._gathering = Gathering(self._flush, at_once_after=at_once_after)
         self._transport: asyncio.WriteTransport | None = None
         self.ended = asyncio.Event()
 
     @classmethod
-    async def over(cls, ours: socket.socket, hear: Callable[[memoryview], None]) -> Channel:
+    async def over(
+        cls, ours: socket.socket, hear: Callable[[memoryview], None], *, at_once_after: float = inf
+    ) -> Channel:
         """Take over a connected Unix socket."""
         loop = asyncio.get_running_loop()
-        _, channel = await loop.create_unix_connection(lambda: cls(hear), sock=ours)
+        _, channel = await loop.create_unix_connection(lambda: cls(hear, at_once_after=at_once_after), sock=ours)
         return channel
 
     def send(self, message: bytes) -> None:

@@ -17,6 +17,7 @@ from crawler.errors import CrawlError
 from crawler.loop import run_loop
 from crawler.readers import messages
 from crawler.readers.channel import Channel
+from crawler.readers.gathering import LONG
 from crawler.readers.hands import Hands
 from crawler.readers.messages import FailureTask, Farewell, Hello, PageTask, Ready, Trouble, VisitTask
 from crawler.readers.signals import heed_none
@@ -60,7 +61,7 @@ def _leave_with_the_crawl(fd: int) -> None:
 
 async def _live(ours: socket.socket) -> None:
     duty = Duty()
-    channel = await Channel.over(ours, duty.hear)
+    channel = await Channel.over(ours, duty.hear, at_once_after=LONG)
     try:
         await duty.carry_out(channel)
     except CrawlError as error:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
 from client import TCPConnector
@@ -18,32 +19,34 @@ if TYPE_CHECKING:
     from client.limits import HostLimits
     from client.tracing import Trace
 
-_TOGETHER = 0.005
-"""For so many seconds after some was sent, what is to be sent waits for the end of the turn. What comes of a callback that takes
-longer is not kept waiting for the next."""
+LONG = 0.005
+"""Seconds that a callback takes after which what comes of it is not kept waiting for the next."""
 
 
 class Gathering:
-    """Calls `send_all` at the end of a turn in which something was put by, or at once."""
+    """Calls `send_all` at the end of a turn in which something was put by; or at once, if that comes `at_once_after` so many seconds
+    behind what was put by before."""
 
-    def __init__(self, send_all: Callable[[], object]) -> None:
+    def __init__(self, send_all: Callable[[], object], *, at_once_after: float = inf) -> None:
         self._send_all = send_all
+        self._at_once_after = at_once_after
         self._is_waiting = False
         self._due_at = 0.0
 
     def put_by(self) -> None:
         """There is something to send."""
-        if time.monotonic() >= self._due_at:
+        now = time.monotonic()
+        if now >= self._due_at:
             self.end()
         elif not self._is_waiting:
             self._is_waiting = True
             asyncio.get_running_loop().call_soon(self._end_turn)
+        self._due_at = now + self._at_once_after
 
     def end(self) -> None:
         """Send it now."""
         self._is_waiting = False
         self._send_all()
-        self._due_at = time.monotonic() + _TOGETHER
 
     def _end_turn(self) -> None:
         if self._is_waiting:
@@ -55,7 +58,7 @@ class GatheringConnector(TCPConnector):
 
     def __init__(self, *, limits: HostLimits, address_guard: AddressGuard) -> None:
         super().__init__(limits=limits, address_guard=address_guard)
-        self._gathering = Gathering(self._write_all)
+        self._gathering = Gathering(self._write_all, at_once_after=LONG)
         self._unsent: list[tuple[asyncio.Transport, bytes]] = []
         self.send_all = self._gathering.end
 

@@ -32,6 +32,16 @@ async def test_the_first_goes_out_at_once_and_the_next_together() -> None:
     assert sent == [["first"], ["second", "third"], ["fourth"]]
 
 
+async def test_what_comes_of_a_long_callback_goes_out_at_once() -> None:
+    sent: list[None] = []
+    gathering = Gathering(lambda: sent.append(None), at_once_after=0.0)  # any is long
+    for number in range(3):
+        assert len(sent) == number
+        gathering.put_by()
+    await asyncio.sleep(0)
+    assert len(sent) == 3
+
+
 async def test_each_request_goes_out_once() -> None:
     connector = GatheringConnector(limits=HostLimits(), address_guard=AddressGuard(allow_private=True))
     async with (
