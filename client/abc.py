@@ -9,6 +9,8 @@ from typing import Any, TypedDict
 
 from yarl import URL
 
+from client.deprecation import deprecated
+
 CookieValue = str | BaseCookie[str] | Morsel[Any]
 LooseCookies = Mapping[str, CookieValue] | Iterable[tuple[str, CookieValue]] | BaseCookie[str]
 """Cookies as callers may give them: a mapping or pairs of name to value or `Morsel`, or a `SimpleCookie`."""
@@ -50,8 +52,12 @@ class AbstractCookieJar(ABC):
     """Keeps the cookies that servers set and gives them back to those servers.
 
     The abstract methods are those of aiohttp's jar; a jar written for it works here. The session itself calls
-    `cookie_header` and `store`, which a jar may override with something faster.
+    `cookie_header` and `store`, which a jar may override with something faster. `loop` is deprecated and ignored.
     """
+
+    def __init__(self, *, loop: object = None) -> None:
+        if loop is not None:
+            deprecated("loop is deprecated: a jar needs none")
 
     @abstractmethod
     def clear(self, predicate: ClearCookiePredicate | None = None) -> None:
@@ -82,11 +88,15 @@ class AbstractCookieJar(ABC):
         cookies = self.filter_cookies(url)
         return "; ".join(f"{m.key}={m.coded_value}" for m in cookies.values()) or None
 
-    def store(self, set_cookie_values: Iterable[str], url: URL) -> None:
+    def update_cookies_from_headers(self, headers: Iterable[str], response_url: URL) -> None:
         """Store the cookies of a response's Set-Cookie headers; values that are no cookie are passed over."""
-        for value in set_cookie_values:
+        for value in headers:
             cookies = SimpleCookie()
             with suppress(CookieError):
                 cookies.load(value)
             if cookies:
-                self.update_cookies(cookies, url)
+                self.update_cookies(cookies, response_url)
+
+    def store(self, set_cookie_values: Iterable[str], url: URL) -> None:
+        """Do what `update_cookies_from_headers` does, for the session."""
+        self.update_cookies_from_headers(set_cookie_values, url)

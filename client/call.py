@@ -110,7 +110,7 @@ class Call(Plan, Awaited[ClientResponse]):
         """Make the requests that redirects ask for, the first of them `response`; return the response that asks for none.
 
         A redirect without a Location is such a response. Raises `TooManyRedirects`, `RedirectClientError`s, and what
-        `exchange` does.
+        `exchange` does, all with the history of redirects.
         """
         history: list[ClientResponse] = []
         while response.status in REDIRECT_STATUSES and self.max_redirects is not None:
@@ -123,18 +123,21 @@ class Call(Plan, Awaited[ClientResponse]):
             if self.traces:
                 sent = TraceRequestRedirectParams(request.method, request.url, request.headers, response)
                 await emit(self.traces, sent)
-            self.redirect(response.status, location, requote=self.settings.requote)
-            request = self.request(self.settings.jar)
-            response = await send(request)
+            try:
+                self.redirect(response.status, location, requote=self.settings.requote)
+                request = self.request(self.settings.jar)
+                response = await send(request)
+            except ClientError as error:
+                error.history = error.history or tuple(history)
+                raise
             response.history = tuple(history)
         return response
 
     async def exchange(self, request: ClientRequest) -> ClientResponse:
         """Send a request and return its response, whose body may still be arriving.
 
-        A kept connection may turn out to be dead; then the request goes out once more, if that is safe, on
-        another. Errors
-        name the request. Cancelled, it leaves nothing open.
+        A kept connection may turn out to be dead; then the request goes out once more, if that is safe, on another. Errors name
+        the request. Cancelled, it leaves nothing open.
         """
         settings, deadline_at = self.settings, self.deadline_at
         connection: Connection | None = None

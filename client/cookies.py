@@ -21,7 +21,6 @@ from client.abc import AbstractCookieJar, ClearCookiePredicate, CookieValue, Loo
 from client.cookie_file import CookieRecord, from_record, read_cookie_file, to_record, write_cookie_file
 from client.cookie_policy import accept_cookie, cookie_for
 from client.cookie_store import Cookie, CookieStore
-from client.deprecation import deprecated
 from client.set_cookie import SetCookie, is_ip_address, is_unfit, octets, parse_set_cookie
 
 __all__ = ["CookieJar", "DummyCookieJar"]
@@ -43,6 +42,8 @@ class CookieJar(AbstractCookieJar):
     where they hold characters that are unsafe in a Cookie header; what servers send is kept and returned as it came.
     `treat_as_secure_origin` names origins whose cookies count as secure though their scheme is not.
     `clock` gives the UTC epoch time in seconds. `loop` is deprecated and ignored.
+
+    A subclass may override `update_cookies` and `filter_cookies`, and so see what is kept and say what is sent.
     """
 
     def __init__(
@@ -56,8 +57,7 @@ class CookieJar(AbstractCookieJar):
         max_total: int = MAX_TOTAL,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if loop is not None:
-            deprecated("loop is deprecated: a jar needs none")
+        super().__init__(loop=loop)
         self._unsafe = unsafe
         self._quote_cookie = quote_cookie
         self._secure_origins = _origins(treat_as_secure_origin)
@@ -75,6 +75,14 @@ class CookieJar(AbstractCookieJar):
     @property
     def treat_as_secure_origin(self) -> frozenset[URL]:
         return self._secure_origins
+
+    def __init_subclass__(cls) -> None:
+        """Have sessions ask what a subclass overrides of aiohttp's methods, in place of what is faster here."""
+        own = vars(cls)
+        if "filter_cookies" in own and "cookie_header" not in own:
+            cls.cookie_header = AbstractCookieJar.cookie_header  # type: ignore[method-assign]
+        if "update_cookies" in own and "update_cookies_from_headers" not in own:
+            cls.update_cookies_from_headers = AbstractCookieJar.update_cookies_from_headers  # type: ignore[method-assign]
 
     # ---- cookies out
 
@@ -148,19 +156,20 @@ class CookieJar(AbstractCookieJar):
 
     # ---- cookies in
 
-    def store(self, set_cookie_values: Iterable[str], url: URL) -> None:
+    def update_cookies_from_headers(self, headers: Iterable[str], response_url: URL) -> None:
         """Store the cookies of a response's Set-Cookie headers; what the standard says to ignore is passed over."""
         now = self._clock()
         self._store.expire(now)
-        for value in set_cookie_values:
+        for value in headers:
             if (received := parse_set_cookie(value, now=now)) is not None:
-                self._receive(received, url, now)
+                self._receive(received, response_url, now)
 
     def update_cookies(self, cookies: LooseCookies, response_url: URL = URL()) -> None:  # noqa: B008
         """Store cookies as if `response_url` had set them; without it, as the user's own, for every host.
 
         Raises ValueError for a name or value given as text that cannot be a cookie's.
         """
+        response_url = URL(response_url or "")  # by older documents, None is no URL, and a text is one
         now = self._clock()
         self._store.expire(now)
         pairs = cookies.items() if isinstance(cookies, Mapping) else cookies
@@ -253,10 +262,6 @@ class CookieJar(AbstractCookieJar):
 class DummyCookieJar(AbstractCookieJar):
     """Keeps no cookies and sends none."""
 
-    def __init__(self, *, loop: object = None) -> None:
-        if loop is not None:
-            deprecated("loop is deprecated: a jar needs none")
-
     def clear(self, predicate: ClearCookiePredicate | None = None) -> None:
         """There is nothing to remove."""
 
@@ -274,7 +279,7 @@ class DummyCookieJar(AbstractCookieJar):
         """Return None."""
         return None
 
-    def store(self, set_cookie_values: Iterable[str], url: URL) -> None:
+    def update_cookies_from_headers(self, headers: Iterable[str], response_url: URL) -> None:
         """Forget the cookies."""
 
     def __iter__(self) -> Iterator[Morsel[str]]:

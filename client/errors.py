@@ -20,7 +20,7 @@ Names and bases are those of the aiohttp client, so that handlers written for it
     │       └── ServerTimeoutError (TimeoutError) the total deadline passed
     │           ├── ConnectionTimeoutError        ... the one for connecting
     │           └── SocketTimeoutError            ... the one for silence while reading
-    ├── ClientResponseError                       an answer that cannot be used; has `status`, `headers`, `history`
+    ├── ClientResponseError                       an answer that cannot be used; has `status`, `headers`
     │   ├── BadHttpMessage                        the bytes are not HTTP/1.1
     │   │   └── HeadersTooLarge
     │   ├── ContentTypeError                      not the media type that was asked for
@@ -39,7 +39,9 @@ Names and bases are those of the aiohttp client, so that handlers written for it
     ├── RedirectClientError
     └── MissingPackage (ImportError, RuntimeError)  an optional part of this package needs another one
 
-Every error has `method` and `url`: those of the request it ended, or None while no request is known.
+Every error has `method` and `url`: those of the request it ended, or None while no request is known; and `history`: the
+`ClientResponse` of every redirect before that request, the last of them the one that could not be followed, if that is what
+went wrong.
 """
 
 import ssl
@@ -115,10 +117,11 @@ class AskedRequest(Protocol):
 
 
 class ClientError(Exception):
-    """Root of the tree. `method` and `url` name the request that failed, where one is known."""
+    """Root of the tree. `method` and `url` name the request that failed, where one is known, `history` the redirects to it."""
 
     method: str | None = None
     url: URL | str | None = None
+    history: Sequence[Any] = ()
 
     def __str__(self) -> str:
         text = self._reason()
@@ -360,7 +363,7 @@ class InvalidUrlClientError(InvalidURL):
 
 
 class RedirectClientError(ClientError):
-    """A redirect that cannot be followed."""
+    """A redirect that cannot be followed: the last response of `history`."""
 
 
 class NonHttpUrlClientError(ClientError):

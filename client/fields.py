@@ -13,12 +13,19 @@ _BREAK: Final = re.compile(r"[\r\n\0]")
 
 
 def write_headers(headers: CIMultiDict[str]) -> str:
-    """Return the lines of headers, each with its CRLF; `ValueError` for what would break them (RFC 9112 §5)."""
+    """Return the lines of headers, each with its CRLF.
+
+    `ValueError` for what would break them (RFC 9112 §5), `TypeError` for values that are no text.
+    """
     lines = []
     for name, value in headers.items():
         if not _TOKEN.fullmatch(name):
             raise ValueError(f"not a header name: {name!r}")
-        if _BREAK.search(value):
+        try:
+            is_broken = _BREAK.search(value)
+        except TypeError:
+            raise TypeError(f"header {name} must be text, not {value!r}") from None
+        if is_broken:
             raise ValueError(f"a line break or NUL in header {name}: {value!r}")
         lines.append(f"{name}: {value}\r\n")
     return "".join(lines)

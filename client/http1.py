@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, cast
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from client.errors import (
+    ClientConnectionError,
     ClientConnectionResetError,
     ClientOSError,
     ClientPayloadError,
@@ -163,7 +164,8 @@ class Http1Protocol(asyncio.Protocol):
     def close(self) -> None:
         """Close the connection without waiting for the peer. An exchange that is still going on fails."""
         if self._exchange is not None:
-            self.fail(ClientPayloadError("the connection was closed before the response was complete"))
+            kind = ClientConnectionError if self._exchange.body is None else ClientPayloadError
+            self.fail(kind("the connection was closed before the response was complete"))
         else:
             self._abort()
 

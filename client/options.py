@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 LooseHeaders = Mapping[str, str] | Iterable[tuple[str, str]]
 QueryValue = str | SupportsInt | float | Sequence[str | SupportsInt | float]
-Params = str | Mapping[str, QueryValue] | Sequence[tuple[str, QueryValue]]
+Params = str | Mapping[str, QueryValue] | Iterable[tuple[str, QueryValue]]
 
 
 class RequestOptions(TypedDict, total=False):
@@ -45,7 +45,7 @@ class RequestOptions(TypedDict, total=False):
     skip_auto_headers: Iterable[str] | None
     auth: BasicAuth | None
     allow_redirects: bool
-    max_redirects: int
+    max_redirects: int | None
     compress: str | bool | None
     chunked: bool | int | None
     expect100: bool
@@ -166,7 +166,10 @@ def settings_for(options: RequestOptions, settings: CallSettings) -> CallSetting
 
 def max_redirects_of(options: RequestOptions) -> int | None:
     """Return how many redirects a call may follow; None for none."""
-    return options.get("max_redirects", 10) if options.get("allow_redirects", True) else None
+    if not options.get("allow_redirects", True):
+        return None
+    given = options.get("max_redirects")
+    return 10 if given is None else given
 
 
 def _read_policy(options: RequestOptions, policy: ReadPolicy) -> ReadPolicy:

@@ -39,7 +39,7 @@ class Plan:
         cookie = jar.cookie_header(self.url)
         given = self.policy.defaults.cookie
         if self.headers is not None and "Cookie" in self.headers:
-            given = self.headers["Cookie"]
+            given = merge_cookies(*self.headers.getall("Cookie"))
         if given is not None or self.cookies is not None:
             cookie = merge_cookies(given, cookie, self.cookies)
         headers = self.headers if self.policy.credentials_for is None else self._with_known_credentials()

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from multidict import CIMultiDict
 from yarl import URL
 
-from client.body import Body, BytesBody, make_body
+from client.auth import BasicAuth
+from client.body import Body, BytesBody
 from client.errors import InvalidUrlClientError, NonHttpUrlClientError
 from client.options import cookie_header
 from client.plan import split_credentials
+from client.request import body_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from client.auth import BasicAuth
-    from client.options import LooseHeaders, RequestOptions
+    from client.options import LooseHeaders, Params, RequestOptions
     from client.plan import Plan
     from client.request import SendPolicy
 
@@ -50,7 +51,7 @@ class Planner:
             if self.base_url is not None:
                 target = self.base_url.join(target)
             if options and (params := options.get("params")):
-                target = _with_ready_query(target, params) if isinstance(params, str) else target.extend_query(params)
+                target = _with_params(target, params)
         except ValueError as error:
             raise InvalidUrlClientError(url, str(error)) from error
         if target.scheme not in self.schemes or not target.raw_host:
@@ -85,6 +86,8 @@ class Planner:
         headers = CIMultiDict() if headers is None else headers
         if "Authorization" in headers or "Authorization" in self.headers:
             raise ValueError("give credentials or an Authorization header, not both")
+        if not isinstance(auth, BasicAuth):
+            raise TypeError(f"auth must be a BasicAuth, not a {type(auth).__name__}")
         headers["Authorization"] = auth.encode()
         return headers
 
@@ -93,13 +96,7 @@ class Planner:
             if data is not None:
                 raise ValueError("give data or json, not both")
             return BytesBody(self.json_serialize(json).encode(), "application/json")
-        if data is None:
-            return None
-        from client.forms import FormData  # whoever only asks for pages does without
-
-        if isinstance(data, FormData):
-            return data.body()
-        return FormData(data).body() if isinstance(data, Mapping | list | tuple) else make_body(data)
+        return None if data is None else body_of(data)
 
 
 def absolute(base_url: str | URL) -> URL:
@@ -108,6 +105,12 @@ def absolute(base_url: str | URL) -> URL:
     if not url.absolute or url.path[-1:] != "/":
         raise ValueError(f"base_url must be absolute and its path end with a slash: {url}")
     return url
+
+
+def _with_params(url: URL, params: Params) -> URL:
+    if isinstance(params, str):
+        return _with_ready_query(url, params)
+    return url.extend_query(params if isinstance(params, Mapping | Sequence) else list(params))
 
 
 def _with_ready_query(url: URL, query: str) -> URL:

@@ -65,6 +65,8 @@ class Proxy(NamedTuple):
 
     def told(self, auth: BasicAuth | None, headers: Headers = ()) -> Proxy:
         """Return the same proxy, told other credentials or headers where there are any; `ValueError` as for `of`."""
+        if auth and not isinstance(auth, BasicAuth):
+            raise TypeError(f"proxy_auth must be a BasicAuth, not a {type(auth).__name__}")
         told = self._replace(auth=auth or self.auth, headers=tuple(CIMultiDict(headers).items()) or self.headers)
         told._check()
         return told

@@ -54,6 +54,9 @@ def redirect_url(url: URL, location: bytes, *, requote: bool = True) -> URL:
         raise NonHttpUrlRedirectClientError(text, "redirected to what is neither http nor https")
     if not target.raw_host or (_AUTHORITY.match(text) and not relative.raw_host):
         raise InvalidUrlRedirectClientError(text, "redirected to a URL without a host")
+    place = f"{target.host_port_subcomponent}{target.raw_path_qs}"
+    if not (place.isascii() and place.isprintable()) or " " in place:
+        raise InvalidUrlRedirectClientError(text, "redirected to a URL with characters that must be quoted")
     if url.raw_fragment and not target.raw_fragment:
         target = target.with_fragment(url.fragment)
     return target

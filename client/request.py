@@ -7,7 +7,9 @@ is made as soon as somebody asks for `headers`, and then it is what gets sent.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -58,13 +60,15 @@ class RequestInfo(NamedTuple):
 
 
 def merge_cookies(*headers: str | None) -> str | None:
-    """Join values of the Cookie header; of cookies with one name, the last value's is sent."""
-    pairs: dict[str, str] = {}
+    """Join values of the Cookie header. The last one that has cookies of a name says which: several, if their paths differ."""
+    pairs: dict[str, list[str]] = {}
     for header in headers:
+        own: dict[str, list[str]] = {}
         for pair in (header or "").split(";"):
             if pair := pair.strip():
-                pairs[pair.partition("=")[0]] = pair
-    return "; ".join(pairs.values()) or None
+                own.setdefault(pair.partition("=")[0], []).append(pair)
+        pairs.update(own)
+    return "; ".join(chain.from_iterable(pairs.values())) or None
 
 
 def _asks_close(headers: CIMultiDict[str]) -> bool:
@@ -136,6 +140,8 @@ class SendPolicy:
     def __post_init__(self) -> None:
         leaves_head = not (self.skipped or self.expect100) and self.version == HttpVersion11
         object.__setattr__(self, "leaves_head", leaves_head)
+        if not isinstance(self.version, HttpVersion):
+            object.__setattr__(self, "version", HttpVersion(*self.version))  # callers may give a plain tuple
 
     def without_body(self) -> SendPolicy:
         """Return the same without what concerns a body."""
@@ -199,16 +205,39 @@ class ClientRequest:
         return self._body
 
     async def update_body(self, body: Any) -> None:
-        """Send another body, as `make_body` takes it, or None for none."""
-        self._body = None if body is None else make_body(body)
+        """Send another body, as `body_of` takes it, or None for none."""
+        self._body = None if body is None else body_of(body)
         self.chunked = self.policy.chunked
         for name in ("Content-Encoding", "Content-Length", "Content-Type", "Transfer-Encoding"):
             self.headers.popall(name, None)
         self._describe_body(self.headers)
 
     @property
+    def version(self) -> HttpVersion:
+        return self.policy.version
+
+    @property
+    def compress(self) -> str | None:
+        """The coding that the body is sent in, unless it says so itself."""
+        return self.policy.compress
+
+    @property
+    def original_url(self) -> URL:
+        """The URL with its fragment, which `url` has here too; aiohttp's has not."""
+        return self.url
+
+    @property
+    def proxy_headers(self) -> CIMultiDict[str] | None:
+        """A copy of the headers for the proxy, besides credentials; None without a proxy."""
+        return None if self.proxy is None else CIMultiDict(self.proxy.headers)
+
+    @property
     def ssl(self) -> Verification:
         return self.policy.ssl
+
+    @property
+    def server_hostname(self) -> str | None:
+        return self.policy.server_hostname
 
     @property
     def origin(self) -> Origin:
@@ -252,8 +281,10 @@ class ClientRequest:
 
     @property
     def request_info(self) -> RequestInfo:
-        url = self.url
-        return RequestInfo(url.with_fragment(None), self.method, CIMultiDictProxy(self.headers), url)
+        url, headers = self.url, self.headers.copy()
+        if "Host" not in headers:
+            headers = CIMultiDict([("Host", url.host_port_subcomponent or ""), *headers.items()])
+        return RequestInfo(url.with_fragment(None), self.method, CIMultiDictProxy(headers), url)
 
     def asks_upgrade(self) -> bool:
         """Whether the request invites the server to switch protocols (RFC 9110 §7.8)."""
@@ -343,6 +374,8 @@ class ClientRequest:
             headers.extend(self._given)
         if self._cookie:
             headers["Cookie"] = self._cookie
+        elif not headers.get("Cookie"):
+            headers.popall("Cookie", None)  # a field without cookies is none (RFC 6265bis §4.2.1)
         self._describe_body(headers)
         return headers
 
@@ -383,6 +416,15 @@ class ClientRequest:
         else:
             self.chunked = True
             headers["Transfer-Encoding"] = "chunked"
+
+
+def body_of(data: Any) -> Body:
+    """Return the body for what a caller gives as data: a form, as `FormData` or what it takes, or what `make_body` does."""
+    from client.forms import FormData  # whoever only asks for pages does without
+
+    if isinstance(data, FormData):
+        return data.body()
+    return FormData(data).body() if isinstance(data, Mapping | list | tuple) else make_body(data)
 
 
 def _chunk(data: bytes) -> bytes:

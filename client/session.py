@@ -80,6 +80,8 @@ class ClientSession:
     Deprecated: `read_timeout` and `conn_timeout` (`ClientTimeout.total` and `connect`), `loop`.
     """
 
+    _connector: BaseConnector | None = None  # for __del__, as long as it can fail to be made
+
     def __init__(
         self,
         base_url: str | URL | None = None,
@@ -115,7 +117,6 @@ class ClientSession:
     ) -> None:
         if loop is not None:
             deprecated("loop is deprecated: the running loop is used")
-        self._connector: BaseConnector | None = None  # for __del__, until there is nothing left that can fail
         self._loop = asyncio.get_running_loop()
         self._connector_owner = connector_owner
         self._raise_for_status = raise_for_status

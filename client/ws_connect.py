@@ -20,7 +20,7 @@ from client.ws_options import WEBSOCKET_DEFAULTS, WebSocketOptions
 from client.ws_protocol import WebSocketProtocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Coroutine
+    from collections.abc import Coroutine
     from types import TracebackType
 
     from client.response import ClientResponse
@@ -97,7 +97,7 @@ class WebSocketContext(Awaited[ClientWebSocketResponse]):
 
     __slots__ = ("_call", "_coroutine", "_opening", "_websocket")
 
-    def __init__(self, opening: Opening, call: Awaitable[ClientResponse]) -> None:
+    def __init__(self, opening: Opening, call: Coroutine[Any, Any, ClientResponse]) -> None:
         self._opening = opening
         self._call = call
         self._websocket: ClientWebSocketResponse | None = None
@@ -114,6 +114,17 @@ class WebSocketContext(Awaited[ClientWebSocketResponse]):
         except BaseException:
             response.close()
             raise
+
+    def throw(self, kind: Any, error: BaseException | object = None, traceback: TracebackType | None = None, /) -> Any:
+        try:
+            return super().throw(kind, error, traceback)
+        except BaseException:
+            self._call.close()  # before the first step, as when a task is cancelled at once, nobody else has begun it
+            raise
+
+    def close(self) -> None:
+        super().close()
+        self._call.close()
 
     async def __aenter__(self) -> ClientWebSocketResponse:
         self._websocket = await self._open()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import time
-from collections.abc import AsyncIterable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from msgspec.structs import asdict
@@ -21,7 +19,7 @@ from crawler.cookies import open_jar
 from crawler.crew import Crew
 from crawler.discovery import Discovery
 from crawler.engine import Engine
-from crawler.errors import CrawlError, SpiderError
+from crawler.errors import CrawlError
 from crawler.exchange import open_session
 from crawler.exports.feed import ExportFeed
 from crawler.fetcher import Fetcher
@@ -29,9 +27,9 @@ from crawler.frontier import Counts, SqliteFrontier
 from crawler.frontier.sqlite import discard
 from crawler.politeness import Politeness
 from crawler.readers.launch import Launches, number_of_readers
-from crawler.request import Links, Request
 from crawler.retries import RetryPolicy
 from crawler.scheduler import Scheduler
+from crawler.seeding import Seeding
 from crawler.settings import Settings, with_overrides
 from crawler.source import Source
 from crawler.spider import faults_of_the_spider
@@ -52,8 +50,6 @@ if TYPE_CHECKING:
     from crawler.pace import HostPace
     from crawler.spider import Spider
     from crawler.visitor import Visitor
-
-_SEEDS_AT_ONCE = 1000
 
 _URLS_REMEMBERED = 100_000
 """So many are read and looked at in a tenth of a second."""
@@ -124,6 +120,7 @@ class Crawl:
         self._frontier: SqliteFrontier | None = None
         self._scheduler: Scheduler | None = None
         self._politeness: Politeness | None = None
+        self._seeding: Seeding | None = None
         self._engine: Engine | None = None
         self._admission = Admission(spider.scope, self._settings.max_depth, _traps(self._settings))
         self._reason = ""
@@ -136,6 +133,8 @@ class Crawl:
 
     def _end(self, reason: str, *, at_once: bool = False) -> None:
         self._reason = self._reason or reason
+        if self._seeding:
+            self._seeding.stop()
         if self._engine:
             self._engine.stop(at_once=at_once)
 
@@ -176,7 +175,7 @@ class Crawl:
         self._admission.extend(await frontier.seed_urls())
         if settings.traps:
             self._admission.remember(await frontier.latest_urls(_URLS_REMEMBERED))
-        await self._seed(frontier)
+        is_seeded = await self._seed(frontier)
         await Steering(frontier).obey()
         await self._describe(frontier)
         async with self._network(frontier) as network:
@@ -201,41 +200,16 @@ class Crawl:
             politeness.resume()
             steering = Steering(frontier, Harness(scheduler, politeness))
             steering.take_up()
-            fetcher = Fetcher(
-                session,
-                politeness,
-                retries,
-                max_redirects=settings.max_redirects,
-                redirect_aliases=settings.redirect_aliases,
-                obedience=Obedience.of(
-                    user_agent=settings.user_agent, robots=settings.robots, nofollow=settings.nofollow
-                ),
-                middlewares=self._middlewares,
-            )
+            fetcher = self._fetcher(session, politeness, retries)
             async with self._visiting(fetcher, network, launches) as visitor:
-                self._engine = Engine(
-                    visitor,
-                    frontier,
-                    scheduler=scheduler,
-                    politeness=politeness,
-                    admission=self._admission,
-                    aliases=Aliases() if settings.canonical else None,
-                    discovery=Discovery(frontier, politeness) if settings.sitemaps else None,
-                    tally=self._tally,
-                    crew=Crew(
-                        limits,
-                        size=settings.concurrency,
-                        most_lingering=settings.lingering * settings.concurrency,
-                    ),
-                    drain_timeout=settings.drain_timeout,
-                )
+                self._engine = self._ring(visitor, frontier, scheduler, politeness, limits)
                 try:
                     await self._go_round(self._engine, frontier, steering, politeness)
                 finally:
                     politeness.save()
         await self._describe(frontier)
-        is_over = not (frontier.counts.queued or frontier.counts.leased or frontier.is_undecided)
-        return "finished" if is_over else self._reason or "held"
+        is_left = frontier.counts.queued or frontier.counts.leased or frontier.is_undecided
+        return "finished" if is_seeded and not is_left else self._reason or "held"
 
     @asynccontextmanager
     async def _network(self, frontier: SqliteFrontier) -> AsyncIterator[_Network]:
@@ -255,6 +229,40 @@ class Crawl:
         jar = await open_jar(frontier)
         async with open_session(settings, connector, jar) as session:
             yield _Network(limits, guard, connector, jar, session)
+
+    def _fetcher(self, session: ClientSession, politeness: Politeness, retries: RetryPolicy) -> Fetcher:
+        settings = self._settings
+        return Fetcher(
+            session,
+            politeness,
+            retries,
+            max_redirects=settings.max_redirects,
+            redirect_aliases=settings.redirect_aliases,
+            obedience=Obedience.of(user_agent=settings.user_agent, robots=settings.robots, nofollow=settings.nofollow),
+            middlewares=self._middlewares,
+        )
+
+    def _ring(
+        self,
+        visitor: Visitor,
+        frontier: SqliteFrontier,
+        scheduler: Scheduler,
+        politeness: Politeness,
+        limits: HostLimits,
+    ) -> Engine:
+        settings = self._settings
+        return Engine(
+            visitor,
+            frontier,
+            scheduler=scheduler,
+            politeness=politeness,
+            admission=self._admission,
+            aliases=Aliases() if settings.canonical else None,
+            discovery=Discovery(frontier, politeness) if settings.sitemaps else None,
+            tally=self._tally,
+            crew=Crew(limits, size=settings.concurrency, most_lingering=settings.lingering * settings.concurrency),
+            drain_timeout=settings.drain_timeout,
+        )
 
     @asynccontextmanager
     async def _visiting(self, fetcher: Fetcher, network: _Network, launches: Launches) -> AsyncIterator[Visitor]:
@@ -322,26 +330,19 @@ class Crawl:
             self._end("max_pages")
         return done + under_way < most
 
-    async def _seed(self, frontier: SqliteFrontier) -> None:
-        """Take up what a larger budget allows, then offer the spider's seeds; those of an earlier run are known already."""
+    async def _seed(self, frontier: SqliteFrontier) -> bool:
+        """Take up what a larger budget allows, then offer the spider's seeds; whether these were all."""
         frontier.attach(
             admit=self._admission.refuse,
             on_queued=lambda _host, _not_before: None,
             max_pages_per_host=self._settings.max_pages_per_host,
         )
         await frontier.fill_budgets()
-        chunk: list[Request | Links] = []
-        with faults_of_the_spider("start()"):
-            async for seed in _seeds_of(self._spider):
-                chunk.append(seed)
-                if len(chunk) == _SEEDS_AT_ONCE:
-                    await frontier.add(chunk)
-                    chunk.clear()
-        await frontier.add(chunk)
-        if not frontier.counts.hosts:
-            raise SpiderError(
-                f"{type(self._spider).__name__} has no seeds: give it start_urls, or let start() yield some"
-            )
+        self._seeding = Seeding(self._spider, frontier)
+        if self._reason:
+            self._seeding.stop()
+        await self._seeding.run()
+        return self._seeding.is_complete
 
     def stats(self) -> Stats:
         """How it stands; before the run has begun, all zero."""
@@ -372,27 +373,6 @@ def _traps(settings: Settings) -> Traps | None:
         pattern=settings.trap_pattern,
     )
     return Traps(thresholds) if settings.traps else None
-
-
-async def _seeds_of(spider: Spider) -> AsyncIterator[Request | Links]:
-    """What `start` gives, however it gives it."""
-    given: Any = spider.start()
-    if inspect.isawaitable(given):
-        given = await given
-    if isinstance(given, AsyncIterable):
-        async for seed in given:
-            yield _seed(spider, seed)
-    else:
-        for seed in given:
-            yield _seed(spider, seed)
-
-
-def _seed(spider: Spider, given: Any) -> Request | Links:
-    if isinstance(given, str):
-        return Request(given)
-    if isinstance(given, Request | Links):
-        return given
-    raise SpiderError(f"start() of {type(spider).__name__} gave {given!r}; it gives requests, or URLs")
 
 
 def _first(group: BaseExceptionGroup[CrawlError]) -> CrawlError:

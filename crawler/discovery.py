@@ -27,7 +27,7 @@ class Discovery:
         """Ask for the sitemaps of the lease's origin, now that its robots.txt is known; those known already are passed over."""
         if named := self._politeness.sitemaps_of(lease.url):
             urls = resolve(robots_url(origin_of(lease.url)), named)
-            await self._frontier.add([Links(urls, callback=SITEMAP)], depth=_DEPTH)
+            await self._frontier.add([Links(urls, callback=SITEMAP, are_canonical=True)], depth=_DEPTH)
 
 
 def depth_of_found(lease: Lease) -> int | None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from crawler.discovery import depth_of_found
 from crawler.frontier.protocol import Settlement
 from crawler.outcome import Failed
-from crawler.spider import explain
+from crawler.spider import RAISED, explain, is_cancellation
 from crawler.visitor import Visited
 
 if TYPE_CHECKING:
@@ -116,7 +116,9 @@ class Engine:
     async def _come_to_see(self, lease: Lease) -> Visited | Outcome:
         try:
             return await self._visitor.visit(lease)
-        except Exception as error:  # a fault of ours, or of a middleware: it may cost this page, not the crawl
+        except RAISED as error:  # a fault of ours, or of a middleware: it may cost this page, not the crawl
+            if is_cancellation(error):
+                raise
             _log.exception("fetching %s", lease.url)
             return Failed(error=f"internal: {type(error).__name__}: {error}", final_url=lease.url)
 
@@ -126,7 +128,9 @@ class Engine:
             return Settlement(lease=lease, outcome=outcome)
         try:
             harvest = await self._visitor.tell(lease, outcome.error)
-        except Exception as error:  # a spider may raise anything
+        except RAISED as error:
+            if is_cancellation(error):
+                raise
             outcome = replace(outcome, error=f"spider: {explain(error)}, told of: {outcome.error}")
             return Settlement(lease=lease, outcome=outcome)
         return Settlement(lease=lease, outcome=outcome, items=harvest.items, found=harvest.found)

@@ -339,7 +339,7 @@ class Page:
             several = cast("Iterable[Target]", what)
             found = ([one] if isinstance(one, str) else hrefs_in(one) for one in several)
             urls = resolve(self.base_url, chain.from_iterable(found))
-        return Links(urls, callback=callback, priority=priority, context=context)
+        return Links(urls, callback=callback, priority=priority, context=context, are_canonical=True)
 
     def _hrefs_of(self, what: Target) -> Iterable[str]:
         if not isinstance(what, str):

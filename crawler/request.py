@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
-from typing import Any, TypeAlias
+from dataclasses import KW_ONLY, dataclass, field, replace
+from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import force_setattr
@@ -14,10 +15,14 @@ from crawler.web.urls import normalize
 Callback: TypeAlias = str | Callable[..., Any] | None
 """A method of the spider, or its name; None means `parse`. It is kept by name: nothing is pickled."""
 
+_METHOD: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch  # a token, RFC 9110 §9.1
+_PRIORITIES: Final = 1 << 53
+"""Priorities are smaller than this: numbers that JSON, and SQL, hold exactly."""
+
 
 def callback_name(callback: Callback) -> str | None:
     """The name under which a callback is kept."""
-    return callback.__name__ if callable(callback) else callback
+    return getattr(callback, "__name__", None) if callable(callback) else callback
 
 
 class _Named(Struct, frozen=True):
@@ -34,7 +39,7 @@ class Request(_Named, frozen=True, kw_only=True):
     file and comes back as `page.context`. What was asked for before (same method, URL and body) is not asked for again
     unless `again` is set.
 
-    Raises InvalidUrl when `url` is no absolute http or https URL.
+    Raises InvalidUrl when `url` is no absolute http or https URL, TypeError and ValueError for what could not be sent or kept.
     """
 
     method: str = "GET"
@@ -46,15 +51,27 @@ class Request(_Named, frozen=True, kw_only=True):
     again: bool = False
 
     def __post_init__(self) -> None:
-        force_setattr(self, "url", normalize(self.url))
+        force_setattr(self, "url", _canonical(self.url))
+        if not (isinstance(self.method, str) and _METHOD(self.method)):
+            raise ValueError(f"the method of a request must be a word such as POST, not {self.method!r}")
+        if self.body is not None and not isinstance(self.body, bytes):
+            raise TypeError(
+                f"the body of a request must be bytes, not {type(self.body).__name__}; .encode() makes them of text"
+            )
+        if self.headers is not None:
+            _check_headers(self.headers)
+        _check_handling(self.callback, self.priority, self.context)
 
 
 @dataclass(frozen=True, slots=True)
 class Links(Sequence[Request]):
     """Many plain GET requests that share everything but the URL, as found on one page.
 
-    To a spider it is a sequence of `Request`; the crawler takes the `urls` as they are and makes no object for each. They
-    are canonical already and each is there once (`crawler.web.urls.resolve` makes such lists).
+    To a spider it is a sequence of `Request`; the crawler takes the `urls` and makes no object for each. They are brought to
+    their canonical form, and each is there once, unless `are_canonical` says that they are like this already
+    (`crawler.web.urls.resolve` makes such lists).
+
+    Raises as `Request` does.
     """
 
     urls: Sequence[str]
@@ -62,13 +79,19 @@ class Links(Sequence[Request]):
     callback: Callback = None
     priority: int = 0
     context: Mapping[str, Any] | None = None
+    are_canonical: bool = field(default=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.are_canonical:
+            object.__setattr__(self, "urls", list(dict.fromkeys(map(_canonical, self.urls))))
+        _check_handling(self.callback, self.priority, self.context)
 
     def __len__(self) -> int:
         return len(self.urls)
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return Links(self.urls[index], callback=self.callback, priority=self.priority, context=self.context)
+            return replace(self, urls=self.urls[index], are_canonical=True)
         return self._request(self.urls[index])
 
     def __iter__(self) -> Iterator[Request]:
@@ -76,3 +99,30 @@ class Links(Sequence[Request]):
 
     def _request(self, url: str) -> Request:
         return Request(url, callback=self.callback, priority=self.priority, context=self.context)
+
+
+def _canonical(url: object) -> str:
+    if not isinstance(url, str):
+        raise TypeError(f"a URL must be text, not {type(url).__name__}: {url!r:.80}")
+    return normalize(url)
+
+
+def _check_headers(headers: object) -> None:
+    if not isinstance(headers, Mapping):
+        raise TypeError(f"the headers of a request must be a mapping, not {type(headers).__name__}")
+    for name, value in headers.items():
+        if not (isinstance(name, str) and isinstance(value, str)):
+            raise TypeError(f"names and values of headers must be text: {name!r}: {value!r:.80}")
+        f"{name}{value}".encode()  # half a surrogate pair could not be kept
+
+
+def _check_handling(callback: object, priority: object, context: object) -> None:
+    """Refuse what does not say how something found is to be treated."""
+    if callback is not None and not isinstance(callback_name(callback), str):  # type: ignore[arg-type]
+        raise TypeError(f"a callback must be a method of the spider, or its name, not {callback!r}")
+    if not isinstance(priority, int):
+        raise TypeError(f"a priority must be a whole number, not {priority!r}")
+    if not -_PRIORITIES < priority < _PRIORITIES:
+        raise ValueError(f"a priority must lie between -2^53 and 2^53: {priority}")
+    if context is not None and not isinstance(context, Mapping):
+        raise TypeError(f"the context of a request must be a mapping, not {type(context).__name__}")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from traceback import extract_tb
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 
@@ -80,8 +80,9 @@ class Spider:
         if listing.problem:
             _log.warning("the sitemap %s was read in part: %s", page.url, listing.problem)
         level = page.context.get("level", 0) + 1
-        further = Links(listing.sitemaps, callback=SITEMAP, context={"level": level})
-        return [Links(listing.pages), further] if level <= _NESTED_SITEMAPS else [Links(listing.pages)]
+        pages = Links(listing.pages, are_canonical=True)
+        further = Links(listing.sitemaps, callback=SITEMAP, context={"level": level}, are_canonical=True)
+        return [pages, further] if level <= _NESTED_SITEMAPS else [pages]
 
     def failed(self, request: Request, error: str) -> Any:
         """Called once a request has failed for good; what it gives is taken as from `parse`."""
@@ -132,6 +133,17 @@ def callback_of(spider: Spider, name: str | None) -> Any:
     return method
 
 
+RAISED: Final = (Exception, SystemExit, asyncio.CancelledError)
+"""What the user's code may raise: also to leave the program, or because a task that it had was cancelled. What it meets when its
+caller is cancelled is told from that by `is_cancellation`."""
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Whether an error is the cancellation of the task that runs, and so nobody's fault."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
 @contextmanager
 def faults_of_the_spider(where: str) -> Iterator[None]:
     """What the user's code raises becomes a SpiderError that says where."""
@@ -139,7 +151,9 @@ def faults_of_the_spider(where: str) -> Iterator[None]:
         yield
     except CrawlError:
         raise
-    except Exception as error:
+    except RAISED as error:
+        if is_cancellation(error):
+            raise
         raise SpiderError(f"the spider's {where} raised: {explain(error)}") from error
 
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from crawler.exchange import fetched_of
 from crawler.fetcher import Unfit, failed_with
-from crawler.spider import explain
+from crawler.spider import RAISED, explain, is_cancellation
 from crawler.traps import digest_of
 
 if TYPE_CHECKING:
@@ -55,7 +55,9 @@ class OwnVisitor(Visitor):
             return page
         try:
             harvest = await self._reader.take(lease, page)
-        except Exception as error:  # a spider may raise anything: the page fails, the crawl goes on
+        except RAISED as error:  # the page fails, the crawl goes on
+            if is_cancellation(error):
+                raise
             return spoilt(fetched_of(page), explain(error))
         digest = digest_of(page.body)
         kept = self._keeper.keep(headers_to_keep(page), page.body, digest) if self._keeper else None

@@ -31,6 +31,7 @@ _HOMES = {
     "retry": "crawler.cli.steer:retry",
     "export": "crawler.cli.state:export",
     "sql": "crawler.cli.state:sql",
+    "diff": "crawler.cli.diff:diff",
     "replay": "crawler.cli.replay:replay",
     "backup": "crawler.cli.backup:backup",
     "repair": "crawler.cli.repair:repair",

@@ -45,7 +45,7 @@ def settings_options(command: Command) -> Command:
             "--keep-bodies",
             flag_value=True,
             default=None,
-            help="Keep the pages in the crawl file, to replay the crawl.",
+            help="Keep the pages in the crawl file, to replay and to compare the crawl.",
         ),
     )
     for switch in reversed(switches):

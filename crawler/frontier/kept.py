@@ -75,6 +75,15 @@ class Bodies:
         self._file = file
         self._pack = lru_cache(maxsize=_PACKS_AT_HAND)(self._read_pack)
 
+    def of(self, url: str, digest: str) -> bytes:
+        """The body of a page, by what it is stored under. Raises StateDamaged when it cannot be read."""
+        try:
+            for place in self._file.query("SELECT data, pack, start, size FROM body WHERE digest = ?", (digest,)):
+                return self.read(*place)
+            raise ValueError("it is gone")
+        except ValueError as error:
+            raise damaged(self._file.path, f"the body of {url} is lost, {error}") from None
+
     def read(self, data: bytes, pack: int | None, start: int, size: int) -> bytes:
         """The body that a row of the table `body` tells of: `data` if it lies alone, else a part of its pack. Raises ValueError
         when it is damaged, and says what else is."""

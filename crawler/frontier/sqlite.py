@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import aiosqlite
 import msgspec
 
+from crawler.errors import StorageError
 from crawler.frontier.commits import GroupCommit
 from crawler.frontier.file import CrawlFile
 from crawler.frontier.instructions import Inbox
@@ -217,7 +218,12 @@ class SqliteFrontier:
             await self._resolve(settlement)
         if self._file.broken:
             raise self._file.broken
-        self.intake.settle(settlement)
+        try:
+            self.intake.settle(settlement)
+        except Exception as error:  # half of it is in the batch, which is never to be written
+            why = f"what came of {settlement.lease.url} cannot be kept ({error!r}), and is as if it had not come"
+            self._file.broken = StorageError(f"{why}; the same command goes on from the last commit")
+            raise self._file.broken from error
         if self._commits.pend():
             await self.flush()
         if not self.intake.sieve.is_quiet and self._runs.pend():

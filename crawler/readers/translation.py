@@ -181,7 +181,7 @@ def _found(wanted: Request | Links) -> Found:
 def _wanted(found: Found) -> Request | Links:
     context = _context(found.context)
     if isinstance(found, FoundLinks):
-        return Links(found.urls, callback=found.callback, priority=found.priority, context=context)
+        return Links(found.urls, callback=found.callback, priority=found.priority, context=context, are_canonical=True)
     return Request(
         found.url,
         method=found.method,

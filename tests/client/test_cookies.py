@@ -5,6 +5,7 @@ import pickle
 import stat
 from http.cookies import BaseCookie, Morsel, SimpleCookie
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -436,6 +437,7 @@ def test_a_dummy_jar_keeps_nothing() -> None:
     assert isinstance(jar, AbstractCookieJar)
     jar.store(["a=1"], SITE)
     jar.update_cookies({"a": "1"})
+    jar.update_cookies_from_headers(["a=1"], SITE)
     jar.clear()
     jar.clear_domain("example.com")
     assert len(jar) == 0
@@ -451,6 +453,25 @@ def test_the_interface_of_jars_works_for_a_jar_that_has_only_the_abstract_method
     assert AbstractCookieJar.cookie_header(jar, SITE) == 'b="2 3"; a=1'
     assert AbstractCookieJar.cookie_header(jar, PLAIN) == 'b="2 3"'
     assert AbstractCookieJar.cookie_header(jar, URL("http://other.org")) is None
+
+
+def test_set_cookie_headers_by_the_name_that_aiohttp_has_for_them() -> None:
+    """`update_cookies_from_headers` keeps what `store` keeps, as it came."""
+    jar = CookieJar()
+    jar.update_cookies_from_headers(['a="1'], SITE)
+    AbstractCookieJar.update_cookies_from_headers(jar, ["b=2", ""], SITE)
+    assert jar.cookie_header(SITE) == 'a="1; b=2'
+
+
+def test_a_url_may_be_text_or_none() -> None:
+    """As aiohttp's documentation has it for both methods."""
+    jar = CookieJar()
+    url: Any = str(SITE)
+    nowhere: Any = None
+    jar.update_cookies({"a": "1"}, url)
+    jar.update_cookies({"b": "2"}, nowhere)
+    assert set(jar.filter_cookies(url)) == {"a", "b"}
+    assert jar.cookie_header(URL("http://other.org")) == "b=2"
 
 
 # ---- plain data and files

@@ -11,8 +11,13 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from client import (
+    BadHttpMessage,
     BasicAuth,
+    ClientConnectorError,
+    ClientError,
     ClientPayloadError,
+    ClientRequest,
+    ClientResponse,
     ClientSession,
     CookieJar,
     InvalidUrlRedirectClientError,
@@ -22,11 +27,13 @@ from client import (
     TooManyRedirects,
 )
 from client.redirects import redirect_headers, redirect_method, redirect_url
+from tests.client.peer import saying
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
+    from client.middleware import Handler
     from tests.client.conftest import Serve
     from tests.client.peer import Peer
 
@@ -96,11 +103,20 @@ def test_fragment_is_inherited() -> None:
     assert redirect_url(BASE.with_fragment("old"), b"/x#new").fragment == "new"
 
 
-@pytest.mark.parametrize("location", [b"http://", b"http://[::1", b"http:///x", b"http://host:99999/", b"//"])
+@pytest.mark.parametrize(
+    "location", [b"http://", b"http://[::1", b"http:///x", b"http://host:99999/", b"//", b"http://a b.example/"]
+)
 def test_url_that_is_none(location: bytes) -> None:
     """What leads nowhere is an error that says so."""
     with pytest.raises(InvalidUrlRedirectClientError):
         redirect_url(BASE, location)
+
+
+@pytest.mark.parametrize("location", [b"/a b", b"/\xe9", b"/\x7f"])
+def test_url_that_cannot_be_sent_to_the_letter(location: bytes) -> None:
+    """Without requoting, what must be quoted is refused: it would break the request's head."""
+    with pytest.raises(InvalidUrlRedirectClientError, match="quoted"):
+        redirect_url(BASE, location, requote=False)
 
 
 @pytest.mark.parametrize("location", [b"ftp://a.example/", b"javascript:alert(1)", b"file:///etc/passwd", b"data:,x"])
@@ -110,15 +126,16 @@ def test_url_of_another_scheme(location: bytes) -> None:
         redirect_url(BASE, location)
 
 
-@given(st.binary(max_size=60))
-def test_any_location_leads_somewhere_or_is_refused(location: bytes) -> None:
-    """Whatever a server says, there are two outcomes."""
+@given(st.binary(max_size=60), st.booleans())
+def test_any_location_leads_somewhere_or_is_refused(location: bytes, requote: bool) -> None:
+    """Whatever a server says, there are two outcomes: a request that can be sent, and an error of redirects."""
     try:
-        target = redirect_url(BASE, location)
+        target = redirect_url(BASE, location, requote=requote)
     except RedirectClientError:
         return
     assert target.scheme in ("http", "https")
     assert target.raw_host
+    assert ClientRequest("GET", target).wire()
 
 
 def test_headers() -> None:
@@ -207,6 +224,9 @@ async def test_too_many(serve: Serve, session: ClientSession) -> None:
         await session.get(server.url / "a", max_redirects=1)
     assert [step.url.path for step in caught.value.history] == ["/a", "/b"]
     with pytest.raises(TooManyRedirects) as caught:
+        await session.get(server.url / "loop", max_redirects=None)  # as if it were not given
+    assert len(caught.value.history) == 11
+    with pytest.raises(TooManyRedirects) as caught:
         await session.get(server.url / "loop")
     assert len(caught.value.history) == 11
     assert caught.value.status == 302
@@ -244,6 +264,49 @@ async def test_refused_targets_name_the_location(serve: Serve, session: ClientSe
 
 
 @pytest.mark.parametrize(
+    ("last", "kind"),
+    [
+        ("302 ftp://b.example/", NonHttpUrlRedirectClientError),
+        ("302 http://", InvalidUrlRedirectClientError),
+        ("302 http://a b.example/", InvalidUrlRedirectClientError),
+        ("302 http://127.0.0.1:{unused}/", ClientConnectorError),
+        ("302 http://127.0.0.1:{babbling}/", BadHttpMessage),
+        ("302 /c", TooManyRedirects),
+    ],
+)
+async def test_every_error_has_the_history(
+    last: str, kind: type[ClientError], serve: Serve, session: ClientSession, unused_port: int
+) -> None:
+    """Whatever ends a chain of redirects, the responses that led there can be looked at."""
+    babbling = await serve(saying(b"nonsense\r\n\r\n"))
+    server = await serve(leading(a="307 /b", b=last.format(unused=unused_port, babbling=babbling.port), c="302 /d"))
+    with pytest.raises(kind) as caught:
+        await session.get(server.url / "a", max_redirects=2)
+    assert [step.url.path for step in caught.value.history][:2] == ["/a", "/b"]
+
+
+async def test_the_history_of_a_call_within_a_call_is_its_own(serve: Serve, session: ClientSession) -> None:
+    """A middleware may make requests; what they came through is not what the call did."""
+    server = await serve(leading(a="302 /b", inner="302 ftp://b.example/"))
+
+    async def ask_elsewhere(request: ClientRequest, handler: Handler) -> ClientResponse:
+        if request.url.path == "/b":
+            await session.get(server.url / "inner", middlewares=())
+        return await handler(request)
+
+    with pytest.raises(NonHttpUrlRedirectClientError) as caught:
+        await session.get(server.url / "a", middlewares=[ask_elsewhere])
+    assert [step.url.path for step in caught.value.history] == ["/inner"]
+
+
+async def test_an_error_without_redirects_has_no_history(session: ClientSession, unused_port: int) -> None:
+    """It is there, and empty."""
+    with pytest.raises(ClientConnectorError) as caught:
+        await session.get(f"http://127.0.0.1:{unused_port}/")
+    assert caught.value.history == ()
+
+
+@pytest.mark.parametrize(
     ("status", "expected"), [(302, "GET /b "), (303, "GET /b "), (307, "POST /b body"), (308, "POST /b body")]
 )
 async def test_bodies(status: int, expected: str, serve: Serve, session: ClientSession) -> None:
@@ -272,8 +335,9 @@ async def test_a_body_that_cannot_be_sent_again(serve: Serve, session: ClientSes
         yield b"body"
 
     server = await serve(leading(a="307 /b", b="303 /c"))
-    with pytest.raises(ClientPayloadError, match="sent again"):
+    with pytest.raises(ClientPayloadError, match="sent again") as caught:
         await session.post(server.url / "a", data=once())
+    assert [step.status for step in caught.value.history] == [307]
     async with session.post(server.url / "b", data=once()) as response:
         assert await response.text() == "GET /c "
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import io
 import json
 import warnings
-from http.cookies import Morsel, SimpleCookie
+from http.cookies import BaseCookie, Morsel, SimpleCookie
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,9 @@ import client
 from client import (
     AbstractCookieJar,
     BasicAuth,
+    ClientConnectionError,
     ClientConnectorError,
+    ClientPayloadError,
     ClientRequest,
     ClientResponse,
     ClientResponseError,
@@ -25,6 +28,7 @@ from client import (
     ClientTimeout,
     CookieJar,
     DummyCookieJar,
+    FormData,
     HttpVersion10,
     HttpVersion11,
     InvalidURL,
@@ -40,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from client.abc import ClearCookiePredicate, LooseCookies
-    from client.middleware import Handler
+    from client.middleware import Handler, Middleware
     from client.request import SendPolicy
     from tests.client.conftest import Serve
     from tests.client.peer import Peer
@@ -108,6 +112,8 @@ async def test_awaited_or_entered(serve: Serve, session: ClientSession) -> None:
         (MultiDict([("a", "1"), ("a", "2")]), "x=0&a=1&a=2"),
         ("a=%20&b", "x=0&a=%20&b"),
         ({"a": ["1", "2"]}, "x=0&a=1&a=2"),
+        ({"a": "1"}.items(), "x=0&a=1"),
+        (iter([("a", "1"), ("a", "2")]), "x=0&a=1&a=2"),
         ({"a": " &"}, "x=0&a=+%26"),
         ({}, "x=0"),
         (None, "x=0"),
@@ -166,6 +172,26 @@ async def test_headers_that_would_break_the_head(headers: dict[str, str], serve:
     assert not server.received
 
 
+@pytest.mark.parametrize("value", [1, None, b"bytes"])
+async def test_headers_that_are_no_text(value: Any, serve: Serve, session: ClientSession) -> None:
+    """The error says which."""
+    server = await serve(repeating(HI))
+    with pytest.raises(TypeError, match="header X must be text"):
+        await session.get(server.url, headers={"X": value})
+    assert not server.received
+
+
+async def test_credentials_that_are_a_plain_tuple(serve: Serve, session: ClientSession) -> None:
+    """As in aiohttp they are refused, with an error that says what is wanted and does not show them."""
+    server = await serve(repeating(HI))
+    auth: Any = ("me", "secret")
+    with pytest.raises(TypeError, match="auth must be a BasicAuth, not a tuple"):
+        await session.get(server.url, auth=auth)
+    with pytest.raises(TypeError, match="proxy_auth must be a BasicAuth, not a tuple"):
+        await session.get(server.url, proxy=server.url, proxy_auth=auth)
+    assert not server.received
+
+
 async def test_non_ascii_headers(serve: Serve, session: ClientSession) -> None:
     """Values go out in UTF-8; bytes that came as surrogates go out as they came."""
     server = await serve(repeating(HI))
@@ -209,6 +235,7 @@ async def test_a_jar_written_for_aiohttp(serve: Serve, connector: TCPConnector) 
 
     class Jar(AbstractCookieJar):
         def __init__(self) -> None:
+            super().__init__()
             self.kept = SimpleCookie()
 
         def clear(self, predicate: ClearCookiePredicate | None = None) -> None:
@@ -241,6 +268,34 @@ async def test_a_jar_written_for_aiohttp(serve: Serve, connector: TCPConnector) 
                 pass
     assert "cookie" not in server.received[0].headers
     assert server.received[1].headers["cookie"] == "set=1"
+
+
+async def test_a_jar_that_overrides_what_is_kept_and_sent(serve: Serve, connector: TCPConnector) -> None:
+    """A subclass of `CookieJar` is asked by aiohttp's methods, if it has its own; one without changes nothing."""
+
+    class Jar(CookieJar):
+        def update_cookies(self, cookies: LooseCookies, response_url: URL = URL()) -> None:  # noqa: B008
+            kept = {name: value for name, value in dict(cookies).items() if name != "tracking"}
+            super().update_cookies(kept, response_url)
+
+        def filter_cookies(self, request_url: URL = URL()) -> BaseCookie[str]:  # noqa: B008
+            cookies = super().filter_cookies(request_url)
+            cookies["added"] = "1"
+            return cookies
+
+    class Same(Jar):
+        pass
+
+    server = await serve(
+        repeating(HI.replace(b"\r\n\r\n", b"\r\nSet-Cookie: set=1; Path=/\r\nSet-Cookie: tracking=1\r\n\r\n"))
+    )
+    for jar in (Jar(unsafe=True), Same(unsafe=True)):
+        async with ClientSession(cookie_jar=jar, connector=connector, connector_owner=False) as session:
+            for _ in range(2):
+                async with session.get(server.url):
+                    pass
+    cookies = [received.headers["cookie"] for received in server.received]
+    assert cookies == ["added=1", "set=1; added=1"] * 2
 
 
 async def test_no_cookies(serve: Serve, connector: TCPConnector) -> None:
@@ -507,6 +562,50 @@ async def test_a_middleware_may_change_the_body(serve: Serve, session: ClientSes
     assert [received.body for received in server.received] == [b"LOUDER", b""]
 
 
+async def test_a_middleware_may_send_a_form(serve: Serve, session: ClientSession) -> None:
+    """As `data=` takes it; type and length follow."""
+    server = await serve(repeating(HI))
+
+    def sending(body: Any) -> Middleware:
+        async def middleware(request: ClientRequest, send: Handler) -> ClientResponse:
+            await request.update_body(body)
+            return await send(request)
+
+        return middleware
+
+    for body in (FormData({"a": "b c"}), [("a", "b c")], {"a": "b c"}):
+        async with session.post(server.url, json={"no": "form"}, middlewares=[sending(body)]):
+            pass
+    async with session.post(server.url, middlewares=[sending({"a": io.BytesIO(b"file")})]):
+        pass
+    *urlencoded, multipart = server.received
+    for received in urlencoded:
+        assert received.body == b"a=b+c"
+        assert received.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert multipart.headers["content-type"].startswith("multipart/form-data; boundary=")
+    assert b"\r\n\r\nfile\r\n" in multipart.body
+
+
+async def test_what_a_middleware_can_tell_of_a_request(serve: Serve, session: ClientSession) -> None:
+    """How it will be sent, by aiohttp's names."""
+    server = await serve(repeating(HI))
+    seen: list[Any] = []
+
+    async def look(request: ClientRequest, send: Handler) -> ClientResponse:
+        seen.append((request.version, request.compress, request.server_hostname, request.proxy_headers))
+        seen.append(request.original_url)
+        return await send(request)
+
+    url = server.url.with_fragment("f")
+    async with session.post(url, data=b"x", compress=True, server_hostname="a.example", middlewares=[look]):
+        pass
+    async with session.get(url, proxy=server.url, proxy_headers={"X": "y"}, middlewares=[look]) as response:
+        assert response.request_info.headers["Host"] == f"127.0.0.1:{server.port}"
+    assert seen[0] == (HttpVersion11, "deflate", "a.example", None)
+    assert seen[1] == url
+    assert seen[2] == (HttpVersion11, None, None, CIMultiDict({"X": "y"}))
+
+
 # -- life and death ---------------------------------------------------------------------------------------------------
 
 
@@ -545,6 +644,36 @@ async def test_forgotten_session() -> None:
     session = ClientSession()
     with pytest.warns(ResourceWarning, match="unclosed session"):
         del session
+
+
+async def test_a_session_that_could_not_be_made_is_not_missed() -> None:
+    """Nothing is left behind by arguments that are refused, not even a complaint of the finalizer."""
+    with pytest.raises(TypeError):
+        ClientSession(nope=1)  # type: ignore[call-arg]
+    gc.collect()  # what a finalizer raises is a warning, and an error here
+
+
+async def test_closing_while_requests_wait(serve: Serve) -> None:
+    """A request that has no answer yet fails with the connection; one whose body is arriving, with the body."""
+    asked = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        if (await peer.request()).target == "/body":
+            await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+        asked.set()
+        await peer.reader.read()
+
+    server = await serve(script)
+    session = ClientSession()
+    response = await session.get(f"{server.url}body")
+    asked.clear()
+    waiting = asyncio.create_task(session.get(server.url))
+    await asked.wait()
+    await session.close()
+    with pytest.raises(ClientConnectionError, match="closed before the response was complete"):
+        await waiting
+    with pytest.raises(ClientPayloadError):
+        await response.read()
 
 
 async def test_forgotten_response(serve: Serve, session: ClientSession, connector: TCPConnector) -> None:
@@ -643,6 +772,9 @@ def test_a_request_is_run_by_a_loop_of_its_own() -> None:
         ({"cookies": {"c": "3"}}, "a=1; b=2; c=3"),
         ({"cookies": {"a": "3"}}, "a=3; b=2"),
         ({"headers": {"Cookie": "d=4"}}, "d=4; b=2"),
+        ({"headers": [("Cookie", "d=4"), ("Cookie", "e=5; f=6")]}, "d=4; e=5; f=6; b=2"),
+        ({"headers": {"Cookie": "d=4; d=5"}}, "d=4; d=5; b=2"),
+        ({"headers": {"Cookie": ""}}, "b=2"),
     ],
 )
 async def test_all_cookies_go_in_one_field(serve: Serve, given: dict[str, Any], sent: str) -> None:
@@ -655,3 +787,39 @@ async def test_all_cookies_go_in_one_field(serve: Serve, given: dict[str, Any], 
     (received,) = server.received
     assert received.headers["cookie"] == sent
     assert received.head.lower().count(b"cookie:") == 1
+
+
+async def test_an_empty_cookie_field_is_not_sent(serve: Serve, session: ClientSession) -> None:
+    """It takes the session's cookies back for one call, and says nothing itself."""
+    server = await serve(repeating(HI))
+    session.headers["Cookie"] = "a=1"
+    for headers in ({"Cookie": ""}, {}):
+        async with session.get(server.url, headers=headers):
+            pass
+    assert [received.headers.get("cookie") for received in server.received] == [None, "a=1"]
+
+
+async def test_cookies_of_one_name_and_several_paths_are_all_sent(serve: Serve, connector: TCPConnector) -> None:
+    """Also beside others, those of the longest path first (RFC 6265bis §5.8.3); those of the call replace them."""
+    server = await serve(repeating(HI))
+    jar = CookieJar(unsafe=True)
+    jar.store(["a=1; Path=/", "a=2; Path=/deep"], server.url / "deep/x")
+    async with ClientSession(
+        headers={"Cookie": "b=3"}, cookie_jar=jar, connector=connector, connector_owner=False
+    ) as session:
+        for cookies in ({}, {"a": "4"}):
+            async with session.get(server.url / "deep/x", cookies=cookies):
+                pass
+    assert [received.headers["cookie"] for received in server.received] == ["b=3; a=2; a=1", "b=3; a=4"]
+
+
+async def test_a_version_may_be_a_plain_tuple(serve: Serve, connector: TCPConnector) -> None:
+    """As a `HttpVersion` is one."""
+    server = await serve(repeating(HI))
+    version: Any = (1, 0)
+    async with ClientSession(version=version, connector=connector, connector_owner=False) as session:
+        assert session.version == HttpVersion10
+        async with session.get(server.url):
+            pass
+    await request("POST", server.url, version=version, data=b"x")
+    assert [received.version for received in server.received] == ["HTTP/1.0", "HTTP/1.0"]

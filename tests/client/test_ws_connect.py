@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -226,3 +228,47 @@ async def test_the_older_timeouts_work_and_warn(session: ClientSession, serve: S
             await websocket.receive()
     assert isinstance(websocket.exception(), TimeoutError)
     assert websocket.close_code == WSCloseCode.ABNORMAL_CLOSURE
+
+
+async def test_it_is_a_coroutine(session: ClientSession, serve: Serve) -> None:
+    """Whatever takes one, takes it: a task, for instance."""
+    server = await serve(saying(frame(TEXT, b"hi")))
+    task = asyncio.create_task(session.ws_connect(server.url))
+    websocket = await task
+    assert await websocket.receive_str() == "hi"
+    await websocket.close()
+
+
+async def test_one_that_is_given_up_before_it_began_leaves_nothing(session: ClientSession, serve: Serve) -> None:
+    """Closed, or cancelled with its task before the first step: nothing is asked, and no coroutine is left to warn of."""
+    server = await serve(saying())
+    opening = session.ws_connect(server.url)
+    assert asyncio.iscoroutine(opening)
+    opening.close()
+    task = asyncio.create_task(session.ws_connect(server.url))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    del opening, task
+    gc.collect()
+    assert server.received == []
+
+
+async def test_one_that_is_cancelled_while_it_waits_leaves_no_connection(
+    session: ClientSession, connector: TCPConnector, serve: Serve
+) -> None:
+    """The task's cancellation reaches the request."""
+    has_come = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        has_come.set()
+        await peer.closed()
+
+    server = await serve(script)
+    task = asyncio.create_task(session.ws_connect(server.url))
+    await has_come.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert connector.in_use_count == 0

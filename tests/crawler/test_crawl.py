@@ -263,6 +263,92 @@ async def test_a_spider_that_raises_loses_that_page_alone(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    ("asked", "complaint"),
+    [
+        ({"url": 7}, "a URL must be text, not int"),
+        ({"url": "/about"}, "is no URL that can be fetched"),
+        ({"method": None}, "the method of a request must be a word such as POST, not None"),
+        ({"method": "GET\r\nX: y"}, "the method of a request must be a word"),
+        ({"method": "POST", "body": "q=1"}, "must be bytes, not str; .encode() makes them of text"),
+        ({"headers": [("A", "b")]}, "the headers of a request must be a mapping, not list"),
+        ({"headers": {"A": 1}}, "names and values of headers must be text: 'A': 1"),
+        ({"headers": {"A": "\ud800"}}, "UnicodeEncodeError"),
+        ({"callback": 7}, "a callback must be a method of the spider, or its name, not 7"),
+        ({"priority": "1"}, "a priority must be a whole number, not '1'"),
+        ({"priority": 2**70}, "a priority must lie between -2^53 and 2^53"),
+        ({"context": [1]}, "the context of a request must be a mapping, not list"),
+        ({"context": {"a": "\ud800"}}, "the context of a request cannot be written as JSON"),
+    ],
+)
+async def test_a_request_that_cannot_be_kept_is_a_fault_of_its_page_and_loses_nothing(
+    tmp_path: Path, asked: dict[str, Any], complaint: str
+) -> None:
+    class Careless(SiteSpider):
+        def parse(self, page: Page) -> Iterator[Any]:
+            yield from super().parse(page)
+            if page.url.endswith("/bad"):
+                yield Request(**{"url": page.url, **asked})
+
+    pages = {"/": page("Home", "/bad", "/good"), "/bad": page("Bad"), "/good": page("Good", "/behind")}
+    async with serve({**pages, "/behind": page("Behind")}) as site:
+        report = await crawl(tmp_path, Careless(start_urls=[f"{site.url}/"]))
+    assert report.finished
+    assert {item["title"] for item in items(tmp_path)} == {"Home", "Good", "Behind"}
+    ((error,),) = ask(tmp_path, "SELECT error FROM errors")
+    assert error.startswith("spider: ")
+    assert complaint in error
+
+
+async def test_links_of_ones_own_are_made_canonical(tmp_path: Path) -> None:
+    class Own(Spider):
+        def parse(self, page: Page) -> Iterator[Any]:
+            site = self.start_urls[0]
+            yield Links([f"{site}a#one", f"{site}x/../a", f"{site}%61"], priority=1)
+
+    async with serve({"/": page("Home"), "/a": page("A")}) as site:
+        await crawl(tmp_path, Own(start_urls=[f"{site.url}/"]))
+    assert ask(tmp_path, "SELECT url FROM pages") == [(f"{site.url}/",), (f"{site.url}/a",)]
+
+
+@pytest.mark.parametrize("urls", [["/a"], [7]])
+async def test_links_that_are_none_are_a_fault_of_their_page(tmp_path: Path, urls: list[Any]) -> None:
+    class Wrong(Spider):
+        def parse(self, page: Page) -> Any:
+            return Links(urls)
+
+    async with serve({"/": page("Home")}) as site:
+        await crawl(tmp_path, Wrong(start_urls=[f"{site.url}/"]))
+    ((error,),) = ask(tmp_path, "SELECT error FROM errors")
+    assert error.startswith("spider: ")
+
+
+@pytest.mark.parametrize("where", ["parse", "failed"])
+@pytest.mark.parametrize("raised", [asyncio.CancelledError("of a task of its own"), SystemExit(0)])
+async def test_a_spider_that_gives_up_loses_that_page_alone(tmp_path: Path, where: str, raised: BaseException) -> None:
+    """What awaiting a task that was cancelled raises must not be taken for the end of the crawl, nor `sys.exit()`."""
+
+    class Weary(SiteSpider):
+        def parse(self, page: Page) -> Iterator[Any]:
+            yield from super().parse(page)
+            if where == "parse" and page.url.endswith("/bad"):
+                raise raised
+
+        def failed(self, request: Request, error: str) -> None:
+            if where == "failed":
+                raise raised
+
+    pages = {"/": page("Home", "/bad", "/good"), "/good": page("Good", "/behind"), "/behind": page("Behind")}
+    if where == "parse":
+        pages["/bad"] = page("Bad")
+    async with serve(pages) as site:
+        report = await crawl(tmp_path, Weary(start_urls=[f"{site.url}/"]))
+    assert report.finished
+    assert (report.stats.done, report.stats.failed, report.stats.queued, report.stats.leased) == (3, 1, 0, 0)
+    ((error,),) = ask(tmp_path, "SELECT error FROM errors")
+    assert type(raised).__name__ in error
+
+
+@pytest.mark.parametrize(
     "given", ["http://h.example/", 7, {"x": object()}, Request("http://h.example/", callback="nope")]
 )
 async def test_a_wrong_yield_is_a_failure_that_says_why(tmp_path: Path, given: Any) -> None:
@@ -312,6 +398,32 @@ async def test_seeds_come_from_any_kind_of_start(tmp_path: Path) -> None:
     async with serve({path: page(path) for path in ("/", "/a", "/b")}) as site:
         report = await crawl(tmp_path, Generating(start_urls=[f"{site.url}/"]))
     assert report.stats.done == 3
+
+
+async def test_a_start_that_waits_can_be_stopped(tmp_path: Path) -> None:
+    class Waiting(SiteSpider):
+        async def start(self) -> AsyncIterator[Any]:
+            yield self.start_urls[0]
+            waiting.set()
+            await asyncio.get_running_loop().create_future()
+
+    waiting = asyncio.Event()
+    spider = Waiting(start_urls=["http://127.0.0.1:1/"])
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        one = Crawl(spider, QUICK, state=tmp_path / "s.crawl")
+        running = group.create_task(one.run())
+        await waiting.wait()
+        one.stop()
+    assert running.result().reason == "interrupted"
+
+
+async def test_a_start_that_gives_up_is_told_with_its_place(tmp_path: Path) -> None:
+    class Weary(SiteSpider):
+        def start(self) -> Any:
+            raise SystemExit(0)
+
+    with pytest.raises(SpiderError, match=r"the spider's start\(\) raised: .*SystemExit"):
+        await crawl(tmp_path, Weary())
 
 
 async def test_depth_is_limited(tmp_path: Path) -> None:

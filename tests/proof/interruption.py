@@ -27,7 +27,7 @@ class Interruptions:
     """Sends `signal` to a crawl, about every `every` requests, and resumes it with the same command.
 
     A quarter of the moments are counted from the start of the process instead, to hit also what it does before its first
-    request and after its last. `progress` counts the requests that the server has seen. No crawl is interrupted more than
+    request and after its last; not the first, for a crawl that is through by then would not be interrupted at all. `progress` counts the requests that the server has seen. No crawl is interrupted more than
     `at_most` times, so that one which makes no progress ends all the same.
     """
 
@@ -63,7 +63,7 @@ class Interruptions:
         """Wait for a moment drawn at random, or for the end of the process."""
         deadline = time.monotonic() + TIMEOUT
         target = self.progress()
-        if self.signal is signal.SIGKILL and self.random.random() < 0.25:
+        if self.moments and self.signal is signal.SIGKILL and self.random.random() < 0.25:
             deadline = time.monotonic() + self.random.uniform(0.02, 0.6)
             target = -1
         else:

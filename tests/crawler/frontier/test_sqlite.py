@@ -465,3 +465,20 @@ async def test_a_clock_set_back_between_runs_hides_nothing(path: Path, monkeypat
         assert 0 <= second.elapsed_before < 60
     finally:
         await second.close()
+
+
+async def test_half_a_settlement_is_never_written(path: Path, ask: Ask) -> None:
+    """Whatever goes wrong while what a page gave is taken in: its request waits in the file as before."""
+    frontier = await SqliteFrontier.open(path, spider="test")
+    await frontier.add([Links([url(1), url(2)])])
+    first, second = await frontier.lease([HOST], 2)
+    await frontier.settle(Settlement(lease=first, outcome=fetched(first), items=["{}"]))
+    await frontier.flush()
+    with pytest.raises(StorageError, match=r"what came of http://h\.example/2 cannot be kept"):
+        await frontier.settle(Settlement(lease=second, outcome=fetched(second), items=["{}"], found=[None]))  # type: ignore[list-item]
+    with pytest.raises(StorageError):
+        await frontier.flush()
+    await frontier.close()
+    assert ask("SELECT request, data FROM item") == [(1, "{}")]
+    assert ask("SELECT request FROM queue") == [(2,)]
+    assert ask("SELECT queued + leased, done FROM count") == [(1, 1)]

@@ -1,0 +1,43 @@
+"""`crawl diff`: what has changed from one crawl to another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from crawler.cli.console import FINISHED, say
+from crawler.cli.state import output_option, write_rows
+
+if TYPE_CHECKING:
+    from crawler.diff import Tally
+
+
+@click.command(short_help="Tell what has changed from one crawl to another.")
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+@output_option
+def diff(old: Path, new: Path, output: str) -> int:
+    """Write what has changed from the crawl file OLD to NEW, one row a page: added, gone or changed, and in what it differs.
+
+    Bodies are compared where both crawls kept them (crawl run --keep-bodies), else their sizes.
+    """
+    from crawler.diff import COLUMNS, Diff
+    from crawler.frontier.statefile import StateFile
+
+    with StateFile(old) as before, StateFile(new) as after:
+        compared = Diff(before, after)
+        code = write_rows(output, compared.rows(), COLUMNS)
+    if code == FINISHED:
+        say(_described(old, new, compared.tally))
+    return code
+
+
+def _described(old: Path, new: Path, tally: Tally) -> str:
+    text = f"from {old} to {new}: {tally.added:,} added, {tally.gone:,} gone, {tally.changed:,} changed, {tally.same:,} the same"
+    if tally.same_by_size:
+        text += f" ({tally.same_by_size:,} by their size alone: bodies are compared where both crawls kept them)"
+    if tally.waiting:
+        text += f"; {tally.waiting:,} not compared, as they still wait in one of the two"
+    return text

@@ -1,0 +1,89 @@
+"""The seeds of a crawl: what the spider's `start` gives, offered to the frontier."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterable
+from typing import TYPE_CHECKING, Any
+
+from crawler.errors import SpiderError
+from crawler.request import Links, Request
+from crawler.spider import faults_of_the_spider
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from crawler.frontier.protocol import Frontier
+    from crawler.spider import Spider
+
+_AT_ONCE = 1000
+
+
+class Seeding:
+    """Offers seeds, some at a time; those of an earlier run are known already. `start` may wait for anything, for any time, and is
+    cut short by `stop`: the next run calls it again.
+    """
+
+    def __init__(self, spider: Spider, frontier: Frontier) -> None:
+        self._spider = spider
+        self._frontier = frontier
+        self._time: asyncio.Timeout | None = None
+        self._is_stopped = False
+        self.is_complete = False
+        """Whether all that `start` gives has been offered."""
+
+    def stop(self) -> None:
+        """Have no more seeds offered."""
+        self._is_stopped = True
+        if self._time:
+            self._time.reschedule(asyncio.get_running_loop().time())
+
+    async def run(self) -> None:
+        """Offer all. Raises SpiderError when `start` raises, or gives what is no seed, or when there is nothing to crawl."""
+        if self._is_stopped:
+            return
+        try:
+            async with asyncio.timeout(None) as self._time:
+                await self._offer()
+                self.is_complete = True
+        except TimeoutError:
+            if not self._is_stopped:
+                raise
+        finally:
+            self._time = None
+        if not (self._frontier.counts.hosts or self._is_stopped):
+            raise SpiderError(
+                f"{type(self._spider).__name__} has no seeds: give it start_urls, or let start() yield some"
+            )
+
+    async def _offer(self) -> None:
+        chunk: list[Request | Links] = []
+        with faults_of_the_spider("start()"):
+            async for seed in _seeds_of(self._spider):
+                chunk.append(seed)
+                if len(chunk) == _AT_ONCE:
+                    await self._frontier.add(chunk)
+                    chunk.clear()
+        await self._frontier.add(chunk)
+
+
+async def _seeds_of(spider: Spider) -> AsyncIterator[Request | Links]:
+    """What `start` gives, however it gives it."""
+    given: Any = spider.start()
+    if inspect.isawaitable(given):
+        given = await given
+    if isinstance(given, AsyncIterable):
+        async for seed in given:
+            yield _seed(spider, seed)
+    else:
+        for seed in given:
+            yield _seed(spider, seed)
+
+
+def _seed(spider: Spider, given: Any) -> Request | Links:
+    if isinstance(given, str):
+        return Request(given)
+    if isinstance(given, Request | Links):
+        return given
+    raise SpiderError(f"start() of {type(spider).__name__} gave {given!r}; it gives requests, or URLs")
