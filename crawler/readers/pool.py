@@ -23,6 +23,8 @@ from itertools import count
 from math import inf
 from typing import TYPE_CHECKING, assert_never
 
+from msgspec import MsgspecError
+
 from crawler.callbacks import Reader
 from crawler.errors import SpiderError
 from crawler.items import Harvest
@@ -44,7 +46,7 @@ from crawler.readers.messages import (
     Unseen,
     longest_from_reader,
 )
-from crawler.readers.process import ReaderProcess
+from crawler.readers.process import GARBLED, ReaderProcess
 from crawler.spider import Spider
 
 if TYPE_CHECKING:
@@ -331,7 +333,12 @@ class Readers(Reader):
 
     def _hear(self, place: _Place, data: memoryview) -> None:
         place.was_heard = True
-        match message := messages.decode_from_reader(data):
+        try:
+            message = messages.decode_from_reader(data)
+        except MsgspecError:
+            place.kill(GARBLED)
+            return
+        match message:
             case Answer() | Seen() | Unseen():
                 place.deaths = 0
                 place.settle(message)

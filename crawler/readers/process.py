@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from crawler.readers.launch import Launched
 
+GARBLED = "it wrote into the socket to the crawl's process"
+"""Why a process is killed that sends what is no message: a callback has written into whatever was open, say."""
+
 _LAST_WORDS_SECONDS = 10.0
 """How long a process that has closed its channel may take to end."""
 
@@ -52,7 +55,7 @@ class ReaderProcess:
         """Wait until it has gone, and say how in words, as in "it was killed by SIGSEGV"."""
         await self.channel.ended.wait()
         if self.channel.is_garbled:
-            self.kill("it wrote into the socket to the crawl's process")
+            self.kill(GARBLED)
         too_late = asyncio.get_running_loop().call_later(_LAST_WORDS_SECONDS, self._process.kill)
         code = await asyncio.to_thread(self._process.wait)
         too_late.cancel()
