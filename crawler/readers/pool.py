@@ -165,7 +165,9 @@ class _Place:
             self.process.channel.send(_NUDGE)
         else:
             seconds = _SILENT_LOOKS * _LOOK_SECONDS
-            self.process.kill(f"a callback blocked it for {seconds:.0f} s, while the host waited for its next request")
+            self.process.kill(
+                f"it said nothing for {seconds:.0f} s, as if a callback blocked it, while a host waited for its next request"
+            )
 
     @property
     def is_stuck(self) -> bool:
