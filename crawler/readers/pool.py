@@ -406,7 +406,8 @@ class Readers(Reader):
         if not in_haste.is_set():
             for place in self._places:
                 if place.is_stuck:
-                    _log.warning("a reader process did not leave what it was at, and was killed")
+                    if place.is_ready:
+                        _log.warning("a reader process did not leave what it was at, and was killed")
                     place.kill("it did not leave")
             await in_haste.wait()
         await asyncio.sleep(over_since + HASTE_SECONDS - time.monotonic())
