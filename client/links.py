@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Link = MultiDictProxy[str | URL]
 
-_TARGET: Final = re.compile(r"<([^>]*)>")
+_TARGET: Final = re.compile(r"<([^<>]*)>")
 _PARAMETER: Final = re.compile(r"""\s*;\s*([^\s=;,"]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*)))?""")
 
 

@@ -24,7 +24,7 @@ class Admission:
     def __init__(self, scope: Any, max_depth: int, traps: Traps | None = None) -> None:
         self._max_depth = max_depth
         self._traps = traps
-        self._seeds: dict[HostKey, str] = {}
+        self._seeds: set[HostKey] = set()
         declared = Scope.parse(scope, ())
         self._hosts = set(declared.hosts)
         self.scope = replace(declared, hosts=self._hosts)
@@ -32,14 +32,14 @@ class Admission:
     @property
     def seed_names(self) -> frozenset[str]:
         """The host names of the seeds, without port and brackets."""
-        return frozenset(urlsplit(url).hostname or "" for url in self._seeds.values())
+        return frozenset(urlsplit(f"//{host}").hostname or "" for host in self._seeds)
 
     def extend(self, seeds: Iterable[str]) -> None:
         """Add seeds, as canonical URLs."""
         for url in seeds:
             host = host_of(url)
             if host not in self._seeds:
-                self._seeds[host] = url
+                self._seeds.add(host)
                 self._hosts.update(with_twin(host))
 
     def visited(self, url: str, digest: int, found_on: str | None) -> None:

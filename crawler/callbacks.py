@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
+from crawler.errors import TooCostly
 from crawler.items import Harvest, gather
 from crawler.request import Request, callback_name
 from crawler.spider import callback_of, explain
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from crawler.frontier.protocol import Lease
     from crawler.page import Page
     from crawler.spider import Spider
@@ -33,11 +38,17 @@ class Callbacks(Reader):
     HTML of at least `parse_thread_bytes` is parsed in a thread first, beside the loop, if the callback asked for the tree of
     the page before, or if its links cannot be found without. One such page at a time: its tree takes twelve times the memory of its body, and what
     one thread has freed, the C library keeps for that thread.
+
+    What cannot be parsed in a reasonable time is refused before (crawler/web/nesting.py). Should a page deceive that, it fails after
+    `parse_seconds`, and no other waits for it longer: nothing can end its thread, but the crawl may.
     """
 
-    def __init__(self, spider: Spider, *, parse_thread_bytes: int, canonical: bool = False) -> None:
+    def __init__(
+        self, spider: Spider, *, parse_thread_bytes: int, canonical: bool = False, parse_seconds: float = 60.0
+    ) -> None:
         self._spider = spider
         self._parse_thread_bytes = parse_thread_bytes
+        self._parse_seconds = parse_seconds
         self._canonical = canonical
         self._pid = os.getpid()
         self._parsing = asyncio.Lock()
@@ -50,7 +61,7 @@ class Callbacks(Reader):
             page.expect_dom()
         if len(page.body) >= self._parse_thread_bytes and page.is_html:
             async with self._parsing:
-                await asyncio.to_thread(page.parse_now if wants_tree else page.look_now)
+                await self._parse_beside(page, page.parse_now if wants_tree else page.look_now)
         callback = callback_of(self._spider, name)
         try:
             harvest = self._checked(await gather(callback(page)))
@@ -64,6 +75,15 @@ class Callbacks(Reader):
         if self._canonical:
             harvest.canonical = page.directives.canonical
         return harvest
+
+    async def _parse_beside(self, page: Page, parse: Callable[[], None]) -> None:
+        """Have a page parsed in a thread. One that is too costly is left to the callback: it may do without the tree."""
+        try:
+            with suppress(TooCostly):
+                async with asyncio.timeout(self._parse_seconds):
+                    await _in_thread_of_its_own(parse)
+        except TimeoutError:
+            raise TooCostly(f"size: {page.url} was not parsed within {self._parse_seconds:g} seconds") from None
 
     async def take_failure(self, lease: Lease, error: str) -> Harvest:
         request = Request(
@@ -98,3 +118,29 @@ def _leave() -> NoReturn:
         case error:
             os.write(2, f"in a fork of the crawl: {explain(error)}\n".encode("utf-8", "replace"))
             os._exit(1)
+
+
+async def _in_thread_of_its_own(work: Callable[[], None]) -> None:
+    """Do it in a thread that nobody waits for at the end: those of asyncio's pool must end before the process can."""
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+
+    def tell(error: BaseException | None) -> None:
+        if done.done():  # waited for in vain
+            return
+        if error:
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    def run() -> None:
+        error = None
+        try:
+            work()
+        except BaseException as raised:  # for whoever waits
+            error = raised
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(tell, error)
+
+    threading.Thread(target=run, name="parsing", daemon=True).start()
+    await done

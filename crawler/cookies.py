@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,8 @@ _log = logging.getLogger(__name__)
 
 
 class _Kept(msgspec.Struct):
-    """A cookie as the column `data` has it. `place`: of two equally good ones the one with the lower goes first."""
+    """A cookie as the column `data` has it, in JSON of ASCII alone: octets of a server's that are no UTF-8 are escaped. `place`: of
+    two equally good ones the one with the lower goes first."""
 
     place: int
     cookie: dict[str, object]
@@ -29,7 +31,7 @@ async def open_jar(frontier: Frontier) -> CookieJar:
     jar = CookieJar(unsafe=True)
     last = 0
     try:
-        rows = [msgspec.json.decode(row.data or "", type=_Kept) for row in await frontier.cookies()]
+        rows = [msgspec.convert(json.loads(row.data or ""), _Kept) for row in await frontier.cookies()]
         rows.sort(key=lambda kept: kept.place)
         jar.restore(kept.cookie for kept in rows)
         last = rows[-1].place if rows else 0
@@ -37,7 +39,7 @@ async def open_jar(frontier: Frontier) -> CookieJar:
         _log.warning("the crawl goes on without the cookies in its file: %s", error)
 
     def note(record: CookieRecord, place: int | None) -> None:
-        data = None if place is None else msgspec.json.encode(_Kept(last + place, dict(record))).decode()
+        data = None if place is None else json.dumps({"place": last + place, "cookie": dict(record)})
         frontier.note_cookies([_row_of(record, data)])
 
     jar.watch(note)
@@ -45,6 +47,10 @@ async def open_jar(frontier: Frontier) -> CookieJar:
 
 
 def _row_of(record: CookieRecord, data: str | None) -> CookieRow:
-    """The dot before a domain says that the hosts below it receive the cookie as well: those are cookies of their own."""
+    """The dot before a domain says that the hosts below it receive the cookie as well: those are cookies of their own. What is no
+    UTF-8 is written as Python escapes it, for this is only a key."""
     domain = record["domain"] if record["host_only"] else f".{record['domain']}"
-    return CookieRow(domain=domain, path=record["path"], name=record["name"], data=data)
+    domain, path, name = (
+        text.encode("utf-8", "backslashreplace").decode() for text in (domain, record["path"], record["name"])
+    )
+    return CookieRow(domain=domain, path=path, name=name, data=data)

@@ -10,6 +10,7 @@ CrawlError                  the root; its text says what is wrong, where, and wh
 │   ├── StateMismatch       it belongs to another spider
 │   ├── StateTooNew         a newer version wrote it
 │   └── StateDamaged        it is no crawl file, or a damaged one
+├── TooCostly               a document whose tree would take too much time or memory: its page fails, by the kind `size`
 ├── InvalidUrl              a string that is no absolute http(s) URL
 └── StorageError            the disk would not take what had to be kept (full, read-only, gone): exit code 1
 """
@@ -55,6 +56,10 @@ class StateTooNew(StateError):
 
 class StateDamaged(StateError):
     """No crawl file, or a damaged one."""
+
+
+class TooCostly(CrawlError):
+    """A document whose tree would take too much time or memory: its page fails, by the kind `size`."""
 
 
 class InvalidUrl(CrawlError, ValueError):

@@ -29,6 +29,8 @@ Middleware: TypeAlias = "Callable[[Lease, Fetch], Awaitable[Page | Unfit]]"
 """Stands around every fetch: may change the lease, call on, look at or replace what comes back."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_LONGEST_SHOWN = 200
+"""Characters of a Location that is no URL: what went wrong is kept with each page that sends one."""
 
 
 class Fetcher:
@@ -100,7 +102,8 @@ class Fetcher:
     def _redirect(self, lease: Lease, fetched: Fetched, location: str) -> Redirected | Failed:
         targets = resolve(lease.url, [location])
         if not targets:
-            failure = f"redirect: to {location!r}, which is nothing to fetch"
+            shown = location if len(location) <= _LONGEST_SHOWN else f"{location[:_LONGEST_SHOWN]}…"
+            failure = f"redirect: to {shown!r}, which is nothing to fetch"
         elif len(lease.redirects) >= self._max_redirects:
             failure = f"redirect: more than {self._max_redirects} in a row, the next to {targets[0]}"
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import AsyncIterator, Iterator
 from types import GeneratorType
@@ -26,9 +27,7 @@ class Harvest(msgspec.Struct):
         if type(given) is dict:
             self.items.append(encode(given))
         elif isinstance(given, Links | Request):
-            if given.context is not None:
-                encoded(given.context, "the context of a request")
-            self.found.append(given)
+            self.found.append(as_kept(given))
         elif isinstance(given, list | tuple) and not hasattr(given, "_fields"):
             for one in given:
                 self.take(one)
@@ -50,6 +49,16 @@ async def gather(given: Any) -> Harvest:
     else:
         harvest.take(given)
     return harvest
+
+
+def as_kept(given: Request | Links) -> Request | Links:
+    """The same with its context as it will come back: plain data, which nobody changes any more. SpiderError when it is none."""
+    if given.context is None:
+        return given
+    context = msgspec.json.decode(encoded(given.context, "the context of a request"))
+    if isinstance(given, Links):
+        return dataclasses.replace(given, context=context, are_canonical=True)
+    return msgspec.structs.replace(given, context=context)
 
 
 def encode(item: Any) -> str:

@@ -3,7 +3,8 @@
 A target is a file (`quotes.py`, `quotes.py:Quotes`), a module (`pkg.mod`, `pkg.mod:Quotes`; one of the package `spiders`
 also by its short name) or a URL, for which the ready-made site spider is found like any user's.
 
-Loading a file or a module puts its folder on `sys.path` and runs it, as Python does with a script.
+Loading a file or a module puts its folder on `sys.path` and runs it, as Python does with a script; but at the end, not first:
+a `queue.py` beside a spider is for those who cannot mean another one, and not for the libraries of the crawl.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from crawler.errors import CrawlError, TargetError
+from crawler.paths import expanded
 from crawler.spider import Spider, explain
-from crawler.web.urls import normalize
+from crawler.web.urls import host_of, normalize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,13 +65,9 @@ def is_url(target: str) -> bool:
 
 
 def crawl_name(target: str, spider: Spider) -> str:
-    """What the crawl of `target` is called where a name must do for a file: the spider's name, or of a URL its host with
-    the port if it names one; any character but letters, digits, `.`, `_` and `-` becomes `_`."""
-    if not is_url(target):
-        name = spider.crawl_name()
-    else:
-        authority = re.split(r"[/?#\\]", target.partition("://")[2], maxsplit=1)[0]
-        name = authority.rpartition("@")[2].lower().replace(":", "-")
+    """What the crawl of `target` is called where a name must do for a file: the spider's name, or of a URL its host, with
+    the port unless that is the default; any character but letters, digits, `.`, `_` and `-` becomes `_`."""
+    name = host_of(normalize(target)).replace(":", "-") if is_url(target) else spider.crawl_name()
     return re.sub(r"[^\w.-]", "_", name) or "crawl"
 
 
@@ -83,7 +81,7 @@ def _is_path(place: str) -> bool:
 
 
 def _load_file(path: Path) -> ModuleType:
-    path = path.expanduser()
+    path = expanded(path)
     if path.is_dir():
         raise TargetError(f"{path} is a folder; name a spider file in it{_list(sorted(path.glob('*.py')))}")
     if not path.is_file():
@@ -92,14 +90,23 @@ def _load_file(path: Path) -> ModuleType:
     folder, name = path.parent, path.stem
     while (folder / "__init__.py").is_file():  # a module of a package: its relative imports shall work
         folder, name = folder.parent, f"{folder.name}.{name}"
-    _search_first(folder)
-    if name in sys.stdlib_module_names or getattr(sys.modules.get(name), "__file__", str(path)) != str(path):
-        name = str(path)  # it is called like another module, such as the standard library's `queue`
+    _search_last(folder)
+    if _is_taken(name, path):
+        name = str(path)
     return sys.modules.get(name) or _run(lambda: _execute(name, path), path.name)
 
 
+def _is_taken(name: str, path: Path) -> bool:
+    """Whether another module is called so, such as the standard library's `queue`; one that is not loaded yet may be."""
+    if name in sys.modules or name in sys.stdlib_module_names:
+        return getattr(sys.modules.get(name), "__file__", None) != str(path)
+    spec = None if "." in name else importlib.util.find_spec(name)
+    return spec is not None and spec.origin != str(path)
+
+
 def _execute(name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
+    folders = [str(path.parent)] if path.name == "__init__.py" else None
+    spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=folders)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is no Python file: its name must end in .py")
     module = importlib.util.module_from_spec(spec)
@@ -118,7 +125,7 @@ def _load_module(name: str) -> ModuleType:
     # The ready-made first: they are neither the standard library's `site`, nor in a folder `spiders` of the user's.
     module = _import(f"{READY_MADE}.{name}")
     if module is None:
-        _search_first(Path.cwd())
+        _search_last(Path.cwd())
         module = _import(name)
     if module is None:
         raise TargetError(f"there is no module {name}{_near(Path(f'{name}.py'))}{_site_hint(name)}")
@@ -139,9 +146,15 @@ def _module(name: str) -> ModuleType | None:
         raise
 
 
-def _search_first(folder: Path) -> None:
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+def _search_last(folder: Path) -> None:
+    """Let what is in a folder be imported, unless another module is called so. Only a package called like the ready-made is the
+    user's, as long as none of these was asked for: many a project has one."""
+    if str(folder) in sys.path:
+        return
+    sys.path.append(str(folder))
+    package = folder / READY_MADE / "__init__.py"
+    if package.is_file() and READY_MADE not in sys.modules:
+        _run(lambda: _execute(READY_MADE, package), str(package))
 
 
 # Choosing

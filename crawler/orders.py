@@ -1,13 +1,24 @@
 """Orders: what somebody beside the crawl wants of it. They are kept in the crawl file as data, until they are carried out.
 
-Each is harmless to repeat: the second time it finds done what it asks for.
+Each is harmless to repeat: the second time it finds done what it asks for. What lies out of bounds is no order: a crawl must
+not fail of a number that its file cannot hold, nor wait for a year that somebody has mistyped.
 """
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
+from msgspec import Meta
+
+MOST_DELAY = 86_400.0
+MOST_PER_HOST = 1_000
+MOST_BUDGET = 1_000_000_000_000
+MOST_PRIORITY = 1_000_000_000
+"""And minus this is the lowest."""
+
+LONGEST_PATH = 2_048
+"""Characters: SQLite takes patterns of 50,000 bytes, in which each of these may be eight."""
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True, tag="hold"):
@@ -36,18 +47,18 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, tag="set", omit_defaults
     """
 
     host: str
-    delay: float | None = None
-    per_host: int | None = None
-    budget: int | None = None
-    priority: int | None = None
-    path: str | None = None
+    delay: Annotated[float, Meta(ge=-1, le=MOST_DELAY)] | None = None
+    per_host: Annotated[int, Meta(ge=-1, le=MOST_PER_HOST)] | None = None
+    budget: Annotated[int, Meta(ge=-1, le=MOST_BUDGET)] | None = None
+    priority: Annotated[int, Meta(ge=-MOST_PRIORITY, le=MOST_PRIORITY)] | None = None
+    path: Annotated[str, Meta(max_length=LONGEST_PATH)] | None = None
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True, tag="retry", omit_defaults=True):
     """Queue again what failed: with one of `statuses`, or an error of one of `kinds`, or whatever failed, if neither is
     given; of `host`, if that is given."""
 
-    statuses: list[int] | None = None
+    statuses: list[Annotated[int, Meta(ge=100, le=999)]] | None = None
     kinds: list[str] | None = None
     host: str | None = None
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from crawler.frontier.census import busiest
-from crawler.progress import aligned
+from crawler.wording import aligned, brief, minute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -93,9 +93,9 @@ def table_of_file(paces: Sequence[KeptPace]) -> Iterator[str]:
 
 def _notes(one: KeptPace) -> Iterator[str]:
     if one.held:
-        yield f"held since {_instant(one.held)}"
+        yield f"held since {minute(one.held)}"
     if one.resting_until:
-        yield f"left alone until {_instant(one.resting_until)}"
+        yield f"left alone until {minute(one.resting_until)}"
     if one.delay is not None:
         yield f"delay {one.delay:g} s"
     if one.crawl_delay:
@@ -110,14 +110,3 @@ def _crawl_delay(body: bytes, user_agent: str) -> float:
     from crawler.web.robots import Robots
 
     return Robots.parse(body, user_agent=user_agent).crawl_delay or 0.0
-
-
-def brief(seconds: float | None) -> str:
-    """`12 ms`, `3.25 s`; nothing for None."""
-    if seconds is None:
-        return ""
-    return f"{seconds:.2f} s" if seconds >= 1.0 else f"{seconds * 1000:.0f} ms"
-
-
-def _instant(iso: str) -> str:
-    return f"{iso[:16].replace('T', ' ')} UTC"

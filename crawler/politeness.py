@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from yarl import URL
 
-from client import ClientError, Origin, TooManyRedirects
+from client import ClientError, Origin, RedirectClientError, TooManyRedirects
 from client.resolver import is_public
 from crawler.outcome import Aside, Failed, Postponed, SetAside, Skip, Skipped
 from crawler.pace import OVERLOAD, QUOTA, STATED_QUOTA
@@ -50,7 +50,13 @@ _FRESH_SECONDS = 24 * 3600.0
 """How long a robots.txt is used before it is asked for again (RFC 9309 §2.4)."""
 
 _ORIGINS_KEPT = 20_000
-_MAX_REDIRECTS = 5
+_RULES_BYTES_KEPT = 128 << 20
+"""So much for the rules of all of them: 6 KiB each, which is a hundred lines; but those of one may take 10 MiB."""
+
+_LARGE_BYTES = 16 * 1024
+"""A robots.txt of that size takes a few milliseconds to read, and the largest a hundred."""
+
+MAX_REDIRECTS = 5
 """As many as RFC 9309 §2.3.1.2 asks for at least."""
 
 
@@ -60,6 +66,30 @@ class _Known(Struct):
     robots: Robots | None
     failure: Failure | None
     until: float
+
+    @property
+    def size_bytes(self) -> int:
+        return self.robots.size_bytes if self.robots else 0
+
+
+class _Origins(OrderedDict[str, _Known]):
+    """What is known of each origin. The ones learned first give way, but never the one that was learned last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bytes = 0
+
+    def __setitem__(self, origin: str, known: _Known) -> None:
+        if origin in self:
+            del self[origin]
+        super().__setitem__(origin, known)
+        self._bytes += known.size_bytes
+        while len(self) > 1 and (len(self) > _ORIGINS_KEPT or self._bytes > _RULES_BYTES_KEPT):
+            del self[next(iter(self))]
+
+    def __delitem__(self, origin: str) -> None:
+        self._bytes -= self[origin].size_bytes
+        super().__delitem__(origin)
 
 
 class _GivenUp(Struct):
@@ -98,7 +128,11 @@ class Politeness:
         self.answered = self._pacing.answered
         """To be told of every answer, except those that `heed` is told of: host, the instant (monotonic clock) at which the
         request was begun, seconds until it was answered."""
-        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._known = _Origins()
+        self._foretold: dict[
+            str, Skipped | None
+        ] = {}  # by URL, what large rules say of it, should they have to give way
+        self._parsing = asyncio.Lock()
         self._given_up: dict[HostKey, _GivenUp] = {}
         self._to_lay_aside: asyncio.Queue[HostKey] = asyncio.Queue()
         self._to_try_again: list[tuple[float, HostKey]] = []
@@ -111,6 +145,8 @@ class Politeness:
             if given_up.until > time.monotonic():
                 return True
             del self._given_up[lease.host]
+        if self._foretold and lease.url in self._foretold:
+            return True
         is_placed = not self._places or self._limits.is_placed(lease.host)
         if is_placed and not self._settings.robots:
             return True
@@ -119,6 +155,9 @@ class Politeness:
 
     def judge(self, lease: Lease) -> Skipped | Postponed | Failed | SetAside | None:
         """None when the request may be made; else what becomes of it."""
+        if self._foretold and lease.url in self._foretold:
+            foretold = self._foretold.pop(lease.url)
+            return self._given_up[lease.host].verdict if lease.host in self._given_up else foretold
         if self._given_up and (given_up := self._given_up.get(lease.host)):
             return given_up.verdict
         known = self._known.get(origin_of(lease.url)) if self._known else None
@@ -127,9 +166,7 @@ class Politeness:
             return None
         if known.failure:  # RFC 9309 §2.3.1.4: unreachable means that nothing is allowed
             return self._wait_for_rules(lease, known.failure, known.until)
-        if known.robots and not known.robots.allows(lease.url):
-            return Skipped(reason=Skip.ROBOTS, final_url=lease.url, detail=known.robots.rule_for(lease.url) or "")
-        return None
+        return _skipped(lease, known.robots) if known.robots else None
 
     def _wait_for_rules(self, lease: Lease, failure: Failure, until: float) -> Postponed | Failed:
         """One request has been held up by the failure; the others of its host wait until it is time to ask again."""
@@ -158,8 +195,6 @@ class Politeness:
             answer = Failure("internal", f"{type(error).__name__}: {error}", is_passing=False)
         if isinstance(answer, Failure):
             self._known[origin_of(lease.url)] = _Known(None, answer, self._try_again_at(lease, answer))
-        if len(self._known) > _ORIGINS_KEPT:
-            self._known.popitem(last=False)
 
     async def _find_out(self, lease: Lease) -> Failure | None:
         if self._places and (failure := await self._place(lease)):  # each time that rules are asked for: hosts move
@@ -204,7 +239,7 @@ class Politeness:
         else:
             try:
                 answer = await self._ask(origin, lease.host)
-            except TooManyRedirects:  # RFC 9309 §2.3.1.2: as if there were none
+            except (TooManyRedirects, RedirectClientError):  # RFC 9309 §2.3.1.2: as if there were none
                 answer = b""
             except ClientError as error:
                 answer = failure_of(error)
@@ -212,16 +247,25 @@ class Politeness:
                 return answer
             body, age = answer, 0.0
             self._frontier.note_robots(origin, self._frontier.now(), body)
-        from crawler.web.robots import Robots  # while the first request is under way, there is nothing to parse
-
-        robots = Robots.parse(body, user_agent=self._settings.user_agent)
+        robots = await self._parse(body)
+        if len(body) >= _LARGE_BYTES:
+            self._foretold[lease.url] = _skipped(lease, robots)
         self._pacing.obey_crawl_delay(lease.host, robots.crawl_delay)
         self._known[origin] = _Known(robots, None, time.monotonic() + _FRESH_SECONDS - age)
         return None
 
+    async def _parse(self, body: bytes) -> Robots:
+        """Read the rules; many in a thread, so that nothing else waits for it, and of one file at a time."""
+        from crawler.web.robots import Robots  # while the first request is under way, there is nothing to parse
+
+        if len(body) < _LARGE_BYTES:
+            return Robots.parse(body, user_agent=self._settings.user_agent)
+        async with self._parsing:
+            return await asyncio.to_thread(Robots.parse, body, user_agent=self._settings.user_agent)
+
     async def _ask(self, origin: str, host: HostKey) -> bytes | Failure:
         began_at = time.monotonic()
-        async with self._session.get(robots_url(origin), max_redirects=_MAX_REDIRECTS) as response:
+        async with self._session.get(robots_url(origin), max_redirects=MAX_REDIRECTS) as response:
             latency = time.monotonic() - began_at
             if response.status >= 500 or response.status == HTTPStatus.TOO_MANY_REQUESTS:
                 self.heed(host_key(Origin.of(response.url)), began_at, response.status, response.headers)
@@ -313,6 +357,11 @@ class Politeness:
     def paces(self, limit: int) -> list[HostPace]:
         """The paces of the hosts that were asked most often in this run, the busiest first."""
         return self._pacing.paces(limit)
+
+
+def _skipped(lease: Lease, robots: Robots) -> Skipped | None:
+    refusal = robots.refusal_of(lease.url)
+    return None if refusal is None else Skipped(reason=Skip.ROBOTS, final_url=lease.url, detail=refusal)
 
 
 async def _read_start(response: ClientResponse) -> bytes:

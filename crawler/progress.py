@@ -7,9 +7,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
 from crawler.terminal import Span, Style, View
+from crawler.wording import counted, duration, size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
 
     from crawler.stats import Stats
 
@@ -64,38 +65,6 @@ def totals(stats: Stats) -> list[str]:
         counted(stats.items, "item"),
         size(stats.bytes),
     ]
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 page`, `1,234 pages`."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
-
-
-def size(number: int) -> str:
-    """Bytes for a reader: `512 B`, `1.5 kB`, `34.0 MB` (powers of 1000)."""
-    value = float(number)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:,.1f} TB"
-
-
-def duration(seconds: float) -> str:
-    """Time for a reader: `0.8 s`, `12.5 s`, `3:07`, `26:03:07`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """A table in lines: its first and its last column are texts, those between are figures, and end below each other."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for first, *figures, last in rows:
-        right = (cell.rjust(width) for cell, width in zip(figures, widths[1:], strict=False))
-        yield "  ".join([first.ljust(widths[0]), *right, last]).rstrip()
 
 
 def _lines(stats: Stats) -> list[list[Span]]:

@@ -15,14 +15,15 @@ from crawler.web.urls import normalize
 Callback: TypeAlias = str | Callable[..., Any] | None
 """A method of the spider, or its name; None means `parse`. It is kept by name: nothing is pickled."""
 
-_METHOD: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch  # a token, RFC 9110 §9.1
+_is_token: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch  # RFC 9110 §5.6.2
 _PRIORITIES: Final = 1 << 53
 """Priorities are smaller than this: numbers that JSON, and SQL, hold exactly."""
 
 
 def callback_name(callback: Callback) -> str | None:
     """The name under which a callback is kept."""
-    return getattr(callback, "__name__", None) if callable(callback) else callback
+    name = getattr(callback, "__name__", None) if callable(callback) else callback
+    return None if name is None else str.__str__(name)
 
 
 class _Named(Struct, frozen=True):
@@ -52,14 +53,15 @@ class Request(_Named, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         force_setattr(self, "url", _canonical(self.url))
-        if not (isinstance(self.method, str) and _METHOD(self.method)):
+        if not (isinstance(self.method, str) and _is_token(self.method)):
             raise ValueError(f"the method of a request must be a word such as POST, not {self.method!r}")
+        force_setattr(self, "method", self.method.upper())
         if self.body is not None and not isinstance(self.body, bytes):
             raise TypeError(
                 f"the body of a request must be bytes, not {type(self.body).__name__}; .encode() makes them of text"
             )
         if self.headers is not None:
-            _check_headers(self.headers)
+            force_setattr(self, "headers", _checked_headers(self.headers))
         _check_handling(self.callback, self.priority, self.context)
 
 
@@ -107,18 +109,22 @@ def _canonical(url: object) -> str:
     return normalize(url)
 
 
-def _check_headers(headers: object) -> None:
+def _checked_headers(headers: object) -> dict[str, str]:
     if not isinstance(headers, Mapping):
         raise TypeError(f"the headers of a request must be a mapping, not {type(headers).__name__}")
     for name, value in headers.items():
         if not (isinstance(name, str) and isinstance(value, str)):
             raise TypeError(f"names and values of headers must be text: {name!r}: {value!r:.80}")
-        f"{name}{value}".encode()  # half a surrogate pair could not be kept
+        if not _is_token(name) or any(sign in value for sign in "\r\n\0"):
+            raise ValueError(f"this is no header that can be sent: {name!r}: {value!r:.80}")
+        value.encode()  # half a surrogate pair could not be kept
+    return {str.__str__(name): str.__str__(value) for name, value in headers.items()}
 
 
 def _check_handling(callback: object, priority: object, context: object) -> None:
     """Refuse what does not say how something found is to be treated."""
-    if callback is not None and not isinstance(callback_name(callback), str):  # type: ignore[arg-type]
+    name = getattr(callback, "__name__", None) if callable(callback) else callback
+    if callback is not None and not isinstance(name, str):
         raise TypeError(f"a callback must be a method of the spider, or its name, not {callback!r}")
     if not isinstance(priority, int):
         raise TypeError(f"a priority must be a whole number, not {priority!r}")

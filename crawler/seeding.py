@@ -8,6 +8,7 @@ from collections.abc import AsyncIterable
 from typing import TYPE_CHECKING, Any
 
 from crawler.errors import SpiderError
+from crawler.items import as_kept
 from crawler.request import Links, Request
 from crawler.spider import faults_of_the_spider
 
@@ -85,5 +86,5 @@ def _seed(spider: Spider, given: Any) -> Request | Links:
     if isinstance(given, str):
         return Request(given)
     if isinstance(given, Request | Links):
-        return given
+        return as_kept(given)
     raise SpiderError(f"start() of {type(spider).__name__} gave {given!r}; it gives requests, or URLs")

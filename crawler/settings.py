@@ -13,11 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-Count = Annotated[int, Meta(ge=1)]
-Limit = Annotated[int, Meta(ge=0)]
-Seconds = Annotated[float, Meta(ge=0)]
-PositiveSeconds = Annotated[float, Meta(gt=0)]
-Bytes = Annotated[int, Meta(ge=1)]
+_MOST = 1 << 53
+_LONGEST = 1e9
+"""Beyond such bounds lies no wish, but what clocks and SQLite cannot hold: infinity, say."""
+
+Count = Annotated[int, Meta(ge=1, le=_MOST)]
+Limit = Annotated[int, Meta(ge=0, le=_MOST)]
+Seconds = Annotated[float, Meta(ge=0, le=_LONGEST)]
+PositiveSeconds = Annotated[float, Meta(gt=0, le=_LONGEST)]
+Bytes = Annotated[int, Meta(ge=1, le=_MOST)]
 
 DEFAULT_USER_AGENT = "nephila/0.1"
 
@@ -148,11 +152,14 @@ def with_overrides(settings: Settings, values: Mapping[str, Any], *, source: str
             raise SettingError(f"{source}: there is no setting {key!r}{_suggestion(name)}")
         merged[name] = value
     try:
-        return msgspec.convert(merged, Settings, strict=False)
+        converted = msgspec.convert(merged, Settings, strict=False)
     except msgspec.ValidationError as error:
         what, _, name = str(error).partition(" - at `$.")
         name = name.rstrip("`")
         raise SettingError(f"{source}: {name} = {merged.get(name)!r}: {what}") from None
+    if not converted.user_agent.isprintable():
+        raise SettingError(f"{source}: user_agent = {converted.user_agent!r}: it is sent as one line of plain text")
+    return converted
 
 
 def from_project(settings: Settings, folder: Path) -> Settings:
@@ -163,9 +170,12 @@ def from_project(settings: Settings, folder: Path) -> Settings:
             import tomllib
 
             try:
-                table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("crawl", {})
+                tools = tomllib.loads(path.read_text(encoding="utf-8")).get("tool")
             except (OSError, ValueError) as error:
                 raise SettingError(f"{path} cannot be read: {error}") from None
+            table = tools.get("crawl", {}) if isinstance(tools, dict) else {}
+            if not isinstance(table, dict):
+                raise SettingError(f"{path}: tool.crawl = {table!r}: it is a table, [tool.crawl], of settings")
             return with_overrides(settings, table, source=f"[tool.crawl] in {path}")
     return settings
 

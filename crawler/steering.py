@@ -6,23 +6,26 @@ What is ordered of a host is kept in the crawl file, so it outlasts the run. A c
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
 from itertools import islice
 from typing import TYPE_CHECKING, assert_never
 
 from client.origin import HostKey
-from crawler.errors import UsageError
+from crawler.errors import CrawlError, StateError, StorageError, UsageError
 from crawler.frontier.protocol import HostState
 from crawler.orders import Change, Hold, Release, Retry
 from crawler.outcome import Aside
-from crawler.progress import counted
+from crawler.wording import counted
 
 if TYPE_CHECKING:
     from crawler.frontier.sqlite import SqliteFrontier
     from crawler.orders import Order
     from crawler.politeness import Politeness
     from crawler.scheduler import Scheduler
+
+_log = logging.getLogger(__name__)
 
 REFUSED = "refused: "
 """How the answer to an order begins that could not be carried out."""
@@ -88,10 +91,16 @@ class Steering:
             await self._frontier.inbox.close(number, await self._answer(order))
 
     async def _answer(self, order: Order | None) -> str:
+        """What came of an order. One that raises is over as well: left in the file, it would end this run, and each further one."""
         try:
             return await self._carry_out(order)
-        except UsageError as error:
+        except (StorageError, StateError):  # nothing can be noted in such a file, and the order is not to blame
+            raise
+        except CrawlError as error:
             return f"{REFUSED}{error}"
+        except Exception as error:
+            _log.exception("the order %r", order)
+            return f"{REFUSED}{type(error).__name__}: {error}"
 
     async def _carry_out(self, order: Order | None) -> str:
         match order:
@@ -104,7 +113,9 @@ class Steering:
             case Retry():
                 return await self._retry(order)
             case None:
-                raise UsageError("the version of the program that holds the crawl file does not know this order")
+                raise UsageError(
+                    "the program that holds the crawl file does not know this order, or not within these bounds"
+                )
             case _:
                 assert_never(order)
 

@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, OrderedDict
+from operator import eq
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from msgspec import Struct
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
 _KINDS_KEPT = 20_000
 _BODIES_KEPT = 65_536
 _SESSIONS_KEPT = 100_000
+_WIDEST_RUN = 16
+"""Segments: so that a path of thousands, of which a page may hold thousands, is not compared with itself at every distance. Of a
+wider run that grows, each segment soon stands too often by itself."""
 
 _DIGITS = re.compile(r"\d+")
 _VALUE = re.compile(r"=[^&]*")
@@ -280,13 +284,15 @@ def _grown_path(segments: list[str], most: int) -> str | None:
     """Numbers may stand side by side, as in `/list/0/0/0/0`."""
     if len(segments) - len(set(segments)) < most:
         return None
-    for width in range(1, len(segments) // (most + 1) + 1):
-        streak = 0
-        for place in range(len(segments) - width):
-            streak = streak + 1 if segments[place] == segments[place + width] else 0
+    for width in range(1, min(len(segments) // (most + 1), _WIDEST_RUN) + 1):
+        again = bytes(map(eq, segments, segments[width:]))  # 1 where a segment stands again behind so many
+        streak = b"\1" * (width * most)
+        place = again.find(streak)
+        while place >= 0:
             run = segments[place : place + width]
-            if streak >= width * most and not all(map(str.isdigit, run)):
+            if not all(map(str.isdigit, run)):
                 return f"/{'/'.join(run)} stands {most + 1} times in a row in its path"
+            place = again.find(streak, place + 1)
     for segment, times in Counter(segments).most_common():
         if times <= 2 * most:
             return None

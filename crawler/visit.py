@@ -1,4 +1,5 @@
-"""One page, asked for with all the manners of a crawl: by a crawl of one page, in a crawl file that is thrown away."""
+"""One page, asked for with all the manners of a crawl: by a crawl of one page, in a crawl file that is thrown away. Or several, each
+in a run of that crawl."""
 
 from __future__ import annotations
 
@@ -8,8 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
+from client.origin import HostKey
 from crawler.crawl import Crawl
+from crawler.frontier import SqliteFrontier
+from crawler.frontier.sqlite import discard
 from crawler.frontier.statefile import StateFile
+from crawler.politeness import MAX_REDIRECTS
+from crawler.request import Request
 from crawler.spider import Spider
 from crawler.web.product import product_token
 from crawler.web.robots import Robots
@@ -17,7 +23,9 @@ from crawler.web.urls import normalize, origin_of, robots_url
 from crawler.why import Why, why
 
 if TYPE_CHECKING:
+    from crawler.crawl import Report
     from crawler.page import Page
+    from crawler.request import Links
     from crawler.settings import Settings
 
 
@@ -34,27 +42,81 @@ class _Visitor(Spider):
     name = "visit"
 
     def __init__(self, url: str) -> None:
-        super().__init__(start_urls=[url])
+        super().__init__()
+        self.url = url
         self.page: Page | None = None
+
+    def start(self) -> list[Request | Links]:
+        return [Request(self.url, again=True)]
 
     def parse(self, page: Page) -> None:
         self.page = page
 
 
-async def visit(url: str, settings: Settings) -> Visit:
-    """Ask for a page: robots.txt first, if the settings say so; redirects, retries and waits are those of a crawl.
+class Visits:
+    """Asks for one page after the other. All visits are runs of one crawl: what is known of a host from the first (its robots.txt,
+    its cookies, that it rests) counts for the next, and the time that has to lie between two requests lies between theirs too.
 
-    Raises InvalidUrl for what is no URL.
+    To be used as a context; what is known is gone with it.
     """
-    visitor = _Visitor(normalize(url))
-    alone = replace(
-        settings, processes=1, sitemaps=False, canonical=False, max_pages=0, max_time=0.0, keep_bodies=False
-    )
-    with TemporaryDirectory(prefix="crawl-visit-") as folder:
-        state = Path(folder) / "visit.crawl"
-        await Crawl(visitor, alone, state=state).run()
-        with StateFile(state) as file:
-            return Visit(visitor.page, why(file, url))
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = replace(
+            settings,
+            processes=1,
+            sitemaps=False,
+            canonical=False,
+            redirect_aliases=False,  # where a page was asked for before, it is asked for again
+            max_pages=0,
+            max_pages_per_host=0,
+            max_time=0.0,
+            keep_bodies=False,
+        )
+        self._folder = TemporaryDirectory(prefix="crawl-visit-")
+        self._state = Path(self._folder.name) / "visit.crawl"
+
+    def __enter__(self) -> Visits:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._folder.cleanup()
+
+    async def visit(self, url: str) -> Visit:
+        """Ask for a page: robots.txt first, if the settings say so; redirects, retries and waits are those of a crawl.
+
+        Raises InvalidUrl for what is no URL.
+        """
+        visitor = _Visitor(normalize(url))
+        try:
+            report = await Crawl(visitor, self._settings, state=self._state).run()
+        except BaseException:
+            discard(self._state)  # else the next visit would go on with this one
+            raise
+        with StateFile(self._state) as file:
+            told = why(file, url)
+        await self._keep_distance(report)
+        return Visit(visitor.page, replace(told, requests=told.requests[-1:]))
+
+    async def _keep_distance(self, report: Report) -> None:
+        """Leave the hosts that were asked alone for as long as the next request to them would have to wait in one run."""
+        spaced = [pace for pace in report.paces if pace.spacing]
+        if not spaced:
+            return
+        frontier = await SqliteFrontier.open(self._state, spider=None)
+        try:
+            for pace in spaced:
+                host = HostKey(pace.host)
+                state = frontier.host_states().get(host)
+                rests_until = (state.resting_until if state else None) or 0.0
+                frontier.note_host(host, resting_until=max(rests_until, frontier.now() + pace.spacing))
+        finally:
+            await frontier.close()
+
+
+async def visit(url: str, settings: Settings) -> Visit:
+    """Ask for one page, as `Visits` does."""
+    with Visits(settings) as visits:
+        return await visits.visit(url)
 
 
 class Rules(NamedTuple):
@@ -76,15 +138,15 @@ class Rules(NamedTuple):
 
 
 async def rules_for(url: str, settings: Settings) -> Rules:
-    """What robots.txt says of a URL to the robot that the settings name (RFC 9309 §2.3.1: a 4xx allows everything, a 5xx or no
-    answer nothing). Raises InvalidUrl for what is no URL."""
+    """What robots.txt says of a URL to the robot that the settings name (RFC 9309 §2.3.1: a 4xx allows everything, as do redirects that
+    lead nowhere, a 5xx or no answer nothing). Raises InvalidUrl for what is no URL."""
     url = normalize(url)
     where = robots_url(origin_of(url))
     agent = product_token(settings.user_agent)
-    page, told = await visit(where, replace(settings, robots=False))
+    page, told = await visit(where, replace(settings, robots=False, max_redirects=MAX_REDIRECTS))
     if page is None:
         (request,) = told.requests
-        is_absent = request.status is not None and 400 <= request.status < 500 and request.status != 429
+        is_absent = request.status is not None and 300 <= request.status < 500 and request.status != 429
         error = None if is_absent else request.detail
         return Rules(where, url, agent, is_allowed=is_absent, status=request.status, error=error)
     robots = Robots.parse(page.body, user_agent=settings.user_agent)

@@ -82,5 +82,6 @@ def headers_to_keep(page: Page) -> str:
 
 
 def spoilt(fetched: Fetched, raised: str) -> Failed:
-    """What becomes of a page on which the spider raised."""
-    return failed_with(fetched, f"spider: {raised}")
+    """What becomes of a page on which the spider raised; or that is too costly to parse, which says its kind itself, in whichever
+    process it was raised (crawler.errors.TooCostly)."""
+    return failed_with(fetched, raised if raised.startswith("size: ") else f"spider: {raised}")

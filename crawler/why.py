@@ -10,10 +10,10 @@ import msgspec
 from crawler.frontier import trace
 from crawler.frontier.census import Standing, standing
 from crawler.outcome import Skip
-from crawler.progress import counted, duration, size
 from crawler.web.robots import Robots
 from crawler.web.scope import Scope
 from crawler.web.urls import host_of, normalize, origin_of, robots_url
+from crawler.wording import counted, duration, instant, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,7 +121,7 @@ def verdicts(answer: Why) -> Iterator[str]:
     for request in answer.requests:
         yield _verdict(answer, request)
         for attempt in request.attempts:
-            yield f"tried {_instant(attempt.at)}: {attempt.error}"
+            yield f"tried {instant(attempt.at)}: {attempt.error}"
 
 
 def _lines(told: Iterator[tuple[str, str]]) -> Iterator[str]:
@@ -156,7 +156,7 @@ def _told(answer: Why, request: Trace, state_file: str) -> Iterator[tuple[str, s
     if request.redirects:
         yield "redirects", " → ".join([*request.redirects, request.now_at])
     for number, attempt in enumerate(request.attempts, start=1):
-        yield f"try {number}", f"{_instant(attempt.at)}: {attempt.error}"
+        yield f"try {number}", f"{instant(attempt.at)}: {attempt.error}"
     if request.reason == Skip.DUPLICATE.value:
         for known in answer.duplicate_of:
             yield "that URL", f"{known.url}: {_verdict(answer, known)}"
@@ -172,7 +172,7 @@ def _verdict(answer: Why, request: Trace) -> str:
         case "skipped":
             return f"not fetched: {_skip(answer, request)}"
         case "aside":
-            return f"set aside on {_instant(request.at)}, because {_aside(request)}"
+            return f"set aside on {instant(request.at)}, because {_aside(request)}"
         case "queued":
             return _waiting(answer, request)
 
@@ -213,14 +213,14 @@ def _aside(request: Trace) -> str:
 
 def _obstacles(answer: Why, request: Trace) -> Iterator[tuple[str, str]]:
     if request.not_before:
-        yield "not due", f"before {_instant(request.not_before)}"
+        yield "not due", f"before {instant(request.not_before)}"
     host = answer.host
     if host is None or host.host != host_of(request.now_at):
         return
     if host.held:
-        yield "host", f"{host.host} is held since {_instant(host.held)}; crawl release lets it go"
+        yield "host", f"{host.host} is held since {instant(host.held)}; crawl release lets it go"
     if host.resting_until:
-        yield "host", f"{host.host} is left alone until {_instant(host.resting_until)}"
+        yield "host", f"{host.host} is left alone until {instant(host.resting_until)}"
     if answer.robots:
         yield "robots", f"robots.txt, as it was read last, disallows it by {answer.robots!r}"
 
@@ -239,12 +239,7 @@ def _path(request: Trace) -> str:
 def _response(request: Trace) -> str:
     parts = [str(request.status), request.content_type or "", size(request.size or 0)]
     took = f" in {duration(request.elapsed)}" if request.elapsed else ""
-    return ", ".join(filter(None, parts)) + took + (f", on {_instant(request.at)}" if request.at else "")
-
-
-def _instant(iso: str | None) -> str:
-    """`2026-01-31 12:00:00 UTC`."""
-    return f"{(iso or '')[:19].replace('T', ' ')} UTC"
+    return ", ".join(filter(None, parts)) + took + (f", on {instant(request.at)}" if request.at else "")
 
 
 def _are(number: int) -> str:

@@ -18,8 +18,10 @@ class LinksCheck(Spider):
         yield Request(self.site)
 
     def parse(self, page: Page):
-        if urlsplit(page.url).netloc == urlsplit(self.site).netloc:
-            yield page.follow_all(context={"found_on": page.url})
+        host = urlsplit(page.url).netloc
+        home = page.context.get("home", host)  # where the first page is at last, be it written or redirected otherwise
+        if host == home:
+            yield page.follow_all(context={"home": home, "found_on": page.url})
 
     def failed(self, request: Request, error: str):
         """Called where `parse` would have been, had there been a page: a missing one, an unknown host, a time-out."""

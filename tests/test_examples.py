@@ -98,5 +98,16 @@ async def test_links_check(tmp_path: Path) -> None:
     }
 
 
+async def test_links_check_knows_its_site_however_it_is_called(tmp_path: Path) -> None:
+    """In capitals, with zeros before the port, or by a name that redirects to another one."""
+    pages = {"/": page("Home", "/gone", "/a"), "/a": page("A", "/gone-too")}
+    async with serve(pages) as site, serve({"/": redirect(f"{site.url}/")}) as former:
+        for number, url in enumerate((f"HTTP://127.0.0.1:0{site.port}/", f"http://127.1:{site.port}", former.url)):
+            output = tmp_path / f"{number}.jsonl"
+            await run(tmp_path, "links_check.py", "-a", f"site={url}", "-o", output.name, "--state", f"{number}.crawl")
+            rows = [json.loads(line) for line in output.read_text().splitlines()]
+            assert sorted(row["url"] for row in rows) == [f"{site.url}/gone", f"{site.url}/gone-too"]
+
+
 def test_every_example_is_tested() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == {"quotes", "docs_index", "links_check"}

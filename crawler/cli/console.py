@@ -20,9 +20,17 @@ class StandardError:
         sys.stderr.flush()
 
 
+def open_closed_streams() -> None:
+    """Have what the user has closed (`2>&-`) lead nowhere. Else it is None to whoever writes there, and its number goes to the
+    next file that is opened, into which libraries would then write what they have to say."""
+    for name in ("stdin", "stdout", "stderr"):  # in the order of their numbers: the lowest that is free is given
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r+", encoding="utf-8"))  # noqa: SIM115, PTH123 - until the process ends
+
+
 def say(text: str) -> None:
-    """Print a line for the user; when nobody listens, that is no reason to stop."""
-    with suppress(BrokenPipeError):
+    """Print a line for the user; when nobody listens, or there is no room for it, that is no reason to stop."""
+    with suppress(OSError):
         print(text, file=sys.stderr, flush=True)
 
 
@@ -31,12 +39,12 @@ def complain(text: object) -> None:
     say(f"error: {text}")
 
 
-def flush_results() -> bool:
-    """Deliver what is left for standard output; False when its reader has gone. Python would try again at exit, and fail
-    with a message of its own, unless what is left has somewhere to go."""
+def flush_results() -> OSError | None:
+    """Deliver what is left for standard output; returns what was in the way. Python would try again at exit, and fail with a
+    message of its own, unless what is left has somewhere to go."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return False
-    return True
+        return error
+    return None

@@ -14,6 +14,7 @@ from crawler.cli.console import FINISHED, say
 from crawler.errors import UsageError
 
 if TYPE_CHECKING:
+    from crawler.cli.running import Signals
     from crawler.crawl import Report
 
 _ITEMS_SHOWN = 5
@@ -26,16 +27,14 @@ _SPACING = 0.03
 @click.option("--keep", metavar="DIR", help="Leave the crawl file and the items in the folder DIR.")
 def demo(keep: str | None) -> int:
     """Crawl a small site that comes with the program, and show what came of it. It needs no network."""
-    from crawler.cli.running import conclude, summary
+    from crawler.cli.running import Signals, conclude, summary
     from crawler.loop import run_loop
 
     folder: AbstractContextManager[str] = nullcontext(keep) if keep else TemporaryDirectory(prefix="crawl-demo-")
     with folder as place:
-        state, output = Path(place) / "demo.crawl", Path(place) / "items.jsonl"
-        if state.exists():
-            raise UsageError(f"{state} exists; name another folder")
-        state.parent.mkdir(parents=True, exist_ok=True)
-        report = run_loop(_crawl(state, output))
+        state, output = _places(Path(place))
+        with Signals() as signals:
+            report = run_loop(_crawl(state, output, signals))
         say(summary(report))
         code = conclude(report, state, before=None, quiet=True)
         if code == FINISHED:
@@ -44,7 +43,19 @@ def demo(keep: str | None) -> int:
     return code
 
 
-async def _crawl(state: Path, output: Path) -> Report:
+def _places(folder: Path) -> tuple[Path, Path]:
+    """The crawl file and the output, in a folder that is made if there is none. Raises UsageError."""
+    state, output = folder / "demo.crawl", folder / "items.jsonl"
+    try:
+        if taken := next((path for path in (state, output) if path.exists()), None):
+            raise UsageError(f"{taken} exists; name another folder")
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder} can be no folder: {error.strerror}; name another") from None
+    return state, output
+
+
+async def _crawl(state: Path, output: Path, signals: Signals) -> Report:
     from crawler.cli.running import attend
     from crawler.crawl import Crawl
     from crawler.demo.guide import site
@@ -57,7 +68,7 @@ async def _crawl(state: Path, output: Path) -> Report:
     async with serving(site()) as url:
         spider = FieldGuide(start_urls=[url])
         crawl = Crawl(spider, Settings(delay=_SPACING), state=state, exports=[open_export(str(output))])
-        return await attend(crawl, show=True, live=can_draw(sys.stderr))
+        return await attend(crawl, signals, show=True, live=can_draw(sys.stderr))
 
 
 def _show_items(output: Path) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 import click
 
-from crawler.cli.console import FAILED, FINISHED, MISUSED, STOPPED, complain, flush_results, say
+from crawler.cli.console import FAILED, FINISHED, MISUSED, STOPPED, complain, flush_results, open_closed_streams, say
 from crawler.errors import CrawlError, StorageError
 
 if TYPE_CHECKING:
@@ -45,6 +47,12 @@ _HOMES = {
 }
 """Where each command is found, the first being what most people want."""
 
+_NO_WAY_OUT = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+"""Of an error that names no file: standard output does not take any more. Whoever writes a file says which it is."""
+
+_NO_PATH = {errno.ENAMETOOLONG, errno.EACCES, errno.ELOOP, errno.ENOTDIR}
+"""Of an error that names a file: that is as far as the user's path leads."""
+
 
 class Commands(click.Group):
     """Imports a command when it is asked for, and lists all in the order above."""
@@ -76,9 +84,10 @@ def crawl() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit code; `arguments` are those of the process unless given."""
     gc.set_threshold(_COLLECT_EVERY)
+    open_closed_streams()
     code = _run(arguments)
-    if not flush_results():
-        code = code or FAILED
+    if (lost := flush_results()) and code == FINISHED:
+        code = _results_are_lost(lost)
     sys.exit(code)
 
 
@@ -87,7 +96,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         return crawl.main(arguments, prog_name="crawl", standalone_mode=False) or FINISHED
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):
+            error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         say("stopped")
@@ -95,11 +105,34 @@ def _run(arguments: Sequence[str] | None) -> int:
     except CrawlError as error:
         complain(error)
         return FAILED if isinstance(error, StorageError) else MISUSED
-    except BrokenPipeError:
-        return FAILED
+    except OSError as error:
+        return _refused_by_the_system(error)
     except Exception:
-        import traceback
+        return _unforeseen()
 
+
+def _refused_by_the_system(error: OSError) -> int:
+    if error.filename is None and error.errno in _NO_WAY_OUT:
+        return _results_are_lost(error)
+    if error.filename is not None and error.errno in _NO_PATH:
+        complain(f"{error.filename}: {error.strerror}")
+        return MISUSED
+    return _unforeseen()
+
+
+def _results_are_lost(error: OSError) -> int:
+    """Standard output would not take what was printed. A reader that has gone, like `head`, has seen enough."""
+    if not isinstance(error, BrokenPipeError):
+        from crawler.exports.files import cannot_write
+
+        complain(cannot_write("standard output", error))
+    return FAILED
+
+
+def _unforeseen() -> int:
+    import traceback
+
+    with suppress(OSError):
         traceback.print_exc()
-        complain("that was not foreseen. What a crawl has committed is safe: the same command goes on from there")
-        return FAILED
+    complain("that was not foreseen. What a crawl has committed is safe: the same command goes on from there")
+    return FAILED

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import signal
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from crawler.cli.console import StandardError, say
 from crawler.cli.options import pairs, settings_of, settings_options
+from crawler.cli.outputs import Known, known_outputs, open_outputs
 from crawler.errors import StateDamaged, StateLocked, UsageError
+from crawler.paths import expanded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
+    from pathlib import Path
 
-    from crawler.exports import Export
+    from crawler.crawl import Crawl, Report
     from crawler.frontier.statefile import Status
 
 _LEVELS = ["debug", "info", "warning", "error"]
+
+
+class _Found(NamedTuple):
+    """What there is of a crawl: how it stands, None if one begins; and the outputs that are its own."""
+
+    status: Status | None = None
+    outputs: Known = Known()
 
 
 @click.command(short_help="Crawl a site, or with a spider; or go on where that stopped.")
@@ -27,7 +36,7 @@ _LEVELS = ["debug", "info", "warning", "error"]
 @click.option("-o", "--output", "outputs", multiple=True, metavar="FILE", help="Write the items to FILE: .jsonl, .ndjson, .jl, .csv, or - for standard output; repeatable.")  # fmt: skip
 @click.option("--state", metavar="FILE", help="The crawl file; by default NAME.crawl in the current folder, with the spider's name or the URL's host.")  # fmt: skip
 @click.option("--fresh", is_flag=True, help="Begin anew; an existing crawl file is discarded only with --yes.")
-@click.option("--yes", is_flag=True, help="Yes, discard the crawl file, and overwrite the outputs.")
+@click.option("--yes", is_flag=True, help="Yes, overwrite the outputs; with --fresh, discard the crawl file too.")
 @settings_options
 @click.option("-a", "arguments", multiple=True, callback=pairs, metavar="KEY=VALUE", help="An argument for the spider; repeatable.")  # fmt: skip
 @click.option("-s", "overrides", multiple=True, callback=pairs, metavar="KEY=VALUE", help="Any setting; repeatable.")
@@ -63,24 +72,38 @@ def run(
         _log_to_stderr(log_level)
         spider = load(target, arguments)
         settings = settings_of(overrides, options, spider=spider)
-        path = Path(state or f"{crawl_name(target, spider)}.crawl").expanduser()
-        before = _check_state(path, fresh=fresh, yes=yes)
-        exports = _exports(outputs, path, as_json=as_json)
+        path = expanded(state or f"{crawl_name(target, spider)}.crawl")
+        found = _look_at(path, fresh=fresh, yes=yes)
+        exports = open_outputs(outputs, path, found.outputs, overwrite=yes, results_are_taken=as_json)
         launches.see_to(number_of_readers(settings))  # while they begin, so do we
 
-        from crawler.cli.running import attend, conclude, figures
         from crawler.crawl import Crawl
-        from crawler.loop import run_loop
         from crawler.source import Source
-        from crawler.terminal import can_draw
 
-        if before and not quiet:
-            done, waiting = before.urls.done, before.urls.queued + before.urls.leased
-            say(f"going on with {path}: {done:,} pages done, {waiting:,} waiting")
-        live = can_draw(sys.stderr) and not ("-" in outputs and sys.stdout.isatty())
         source = Source(target, arguments)
         crawl = Crawl(spider, settings, state=path, exports=exports, fresh=fresh, source=source, launches=launches)
-        report = run_loop(attend(crawl, show=not quiet, live=live))
+        report = _attended(crawl, path, found.status, quiet=quiet, prints_items="-" in outputs)
+    return _concluded(report, path, found.status, quiet=quiet, as_json=as_json)
+
+
+def _attended(crawl: Crawl, path: Path, before: Status | None, *, quiet: bool, prints_items: bool) -> Report:
+    """Run the crawl, and show how it goes."""
+    from crawler.cli.running import Signals, attend
+    from crawler.loop import run_loop
+    from crawler.terminal import can_draw
+
+    if before and not quiet:
+        done, waiting = before.urls.done, before.urls.queued + before.urls.leased
+        say(f"going on with {path}: {done:,} pages done, {waiting:,} waiting")
+    live = can_draw(sys.stderr) and not (prints_items and sys.stdout.isatty())
+    with Signals() as signals:
+        return run_loop(attend(crawl, signals, show=not quiet, live=live))
+
+
+def _concluded(report: Report, path: Path, before: Status | None, *, quiet: bool, as_json: bool) -> int:
+    """Say how it ended; the exit code."""
+    from crawler.cli.running import conclude, figures
+
     code = conclude(report, path, before=before, quiet=quiet)
     if as_json:
         click.echo(figures(report, path, code))
@@ -94,15 +117,15 @@ def _log_to_stderr(level: str) -> None:
     logging.basicConfig(stream=StandardError(), level=level.upper(), format=pattern)
 
 
-def _check_state(path: Path, *, fresh: bool, yes: bool) -> Status | None:
-    """How the crawl stands that is to be gone on with; None if one begins.
+def _look_at(path: Path, *, fresh: bool, yes: bool) -> _Found:
+    """What the crawl file has of a crawl.
 
     Raises UsageError when the user has not agreed to lose a crawl, or the file cannot be one; StateLocked when it runs.
     """
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder {path.parent} for the crawl file {path.name}; create it first")
     if not path.exists() or not path.stat().st_size:
-        return None
+        return _Found()
     if fresh and not yes:
         raise UsageError(f"{path} exists; to discard it and its outputs, and begin anew, add --yes")
     from crawler.frontier.statefile import StateFile  # most crawls begin
@@ -113,22 +136,8 @@ def _check_state(path: Path, *, fresh: bool, yes: bool) -> Status | None:
                 raise StateLocked(
                     f"another process is crawling with {path}; wait for it, stop it, or name another file"
                 )
-            return None if fresh else file.status()
+            return _Found() if fresh else _Found(file.status(), known_outputs(file))
     except StateDamaged as error:
         if not path.stat().st_size:  # killed while the file was being made: SQLite has just taken that back
-            return None
+            return _Found()
         raise StateDamaged(f"{error}; name another with --state, or delete it if nothing in it is needed") from None
-
-
-def _exports(outputs: Sequence[str], state: Path, *, as_json: bool) -> list[Export]:
-    from crawler.exports import open_export
-
-    exports = [open_export(output) for output in outputs]
-    paths = [export.path for export in exports]
-    if twice := next((path for path in paths if paths.count(path) > 1), None):
-        raise UsageError(f"-o names {twice} twice")
-    if str(state.resolve()) in paths:
-        raise UsageError(f"{state} cannot be both the crawl file and an output")
-    if as_json and "-" in paths:
-        raise UsageError("-o - and --json both want standard output; write the items to a file")
-    return exports

@@ -8,16 +8,18 @@ import signal
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
 from crawler.cli.console import FAILED, FINISHED, MISUSED, STOPPED, complain, say
 from crawler.errors import CrawlError
-from crawler.progress import counted, duration, follow, totals
+from crawler.progress import follow, totals
+from crawler.wording import counted, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import TracebackType
 
     from crawler.crawl import Crawl, Report
     from crawler.frontier.statefile import Status
@@ -35,13 +37,13 @@ _HEADLINES = {
 }
 
 
-async def attend(crawl: Crawl, *, show: bool, live: bool) -> Report:
+async def attend(crawl: Crawl, signals: Signals, *, show: bool, live: bool) -> Report:
     """Run the crawl to its end, or until the user stops it. `show` its progress, as a `live` view or in lines.
 
     Raises what `Crawl.run` raises.
     """
     failure: CrawlError
-    with _stopped_by_signals(crawl.stop):
+    with signals.telling(crawl.stop):
         async with asyncio.TaskGroup() as group:
             watcher = group.create_task(follow(crawl.stats, sys.stderr, live=live)) if show else None
             try:
@@ -54,35 +56,50 @@ async def attend(crawl: Crawl, *, show: bool, live: bool) -> Report:
         raise failure
 
 
-@contextmanager
-def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Let SIGINT and SIGTERM stop the crawl: the first drains it, the second cuts that short. A third ends the process on
-    the spot, should the spider itself be what does not end; the file is made for that.
+class Signals:
+    """SIGINT and SIGTERM, in a `with` block around the event loop. While somebody is told of them (`telling`), the first drains the
+    crawl, and the second cuts that short. A third ends the process on the spot, and so does any when nobody is told any more: a
+    thread that the spider has left behind may keep the loop from its end. The file is made for that.
 
     Python's own handlers, not the event loop's: they run between two instructions of a spider that blocks the loop.
     """
-    loop = asyncio.get_running_loop()
-    received = 0
 
-    def on_signal(_number: int, _frame: Any) -> None:
-        nonlocal received
-        received += 1
-        if received > 2:
-            os._exit(STOPPED)
-        loop.call_soon_threadsafe(on_stop, received)
+    def __init__(self) -> None:
+        self._received = 0
+        self._tell: Callable[[int], object] | None = None
+        self._before: dict[int, Any] = {}
 
-    def on_stop(time: int) -> None:
-        say(
-            "stopping: pages under way are finished first; once more stops at once" if time == 1 else "stopping at once"
-        )
-        stop()
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._hear) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    @contextmanager
+    def telling(self, stop: Callable[[], None]) -> Iterator[None]:
+        """Have `stop` called at the first signal and at the second, by the loop that runs."""
+        loop = asyncio.get_running_loop()
+
+        def told(time: int) -> None:
+            stop()  # before it is said, which may fail
+            drains = "pages under way are finished first; once more stops at once"
+            say(f"stopping: {drains}" if time == 1 else "stopping at once")
+
+        self._tell = lambda time: loop.call_soon_threadsafe(told, time)
+        try:
+            yield
+        finally:
+            self._tell = None
+
+    def _hear(self, _number: int, _frame: Any) -> None:
+        self._received += 1
+        if self._received > 2 or not self._tell:
+            os._exit(STOPPED)
+        self._tell(self._received)
 
 
 def conclude(report: Report, state: Path, *, before: Status | None, quiet: bool) -> int:
@@ -151,7 +168,9 @@ def _kinds(stats: Stats) -> str:
 def _tell_of_spider(state: Path, number: int) -> None:
     complain(f"the spider raised on {counted(number, 'page')}:")
     _list_failures(state, number, kind="spider")
-    say(f"mend it, then crawl anew: the same command with --fresh --yes (which discards {state} and its outputs)")
+    say(
+        f"mend it, then: crawl retry {state} --kind spider; the same command takes those pages up again, and all else stays"
+    )
 
 
 def _tell_of_failures(state: Path, stats: Stats) -> None:
@@ -159,7 +178,8 @@ def _tell_of_failures(state: Path, stats: Stats) -> None:
     _list_failures(state, stats.failed)
     if stats.last_error and not stats.failed:  # all of it stands aside
         say(f"  {stats.last_error}")
-    say("once that is mended, crawl anew: the same command with --fresh --yes")
+    again = "retry {}" if stats.failed else "release {} --aside any"
+    say(f"once that is mended: crawl {again.format(state)}, and then the same command")
 
 
 def _list_failures(state: Path, number: int, *, kind: str = "") -> None:

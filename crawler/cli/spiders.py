@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import keyword
 import re
+import sys
 from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +35,9 @@ class {class_name}(Spider):
         yield page.follow_all()
 '''
 
+_IMPORTED = {"Page", "Spider"}
+"""By the spider that is written."""
+
 _SEEDS_SHOWN = 3
 
 
@@ -47,6 +52,10 @@ def new(name: str, url: str) -> int:
     if not re.fullmatch(r"[a-z_]\w*", name, re.IGNORECASE | re.ASCII):
         raise UsageError(f"{name!r} cannot name a Python file: use letters, digits and _, and begin with a letter")
     class_name = "".join(part.capitalize() for part in name.split("_") if part) or "Site"
+    if name in sys.stdlib_module_names or not {name, class_name}.isdisjoint([*keyword.kwlist, *_IMPORTED]):
+        raise UsageError(
+            f"{name!r} means something to Python, or to the spider itself; name it otherwise, my_{name} say"
+        )
     text = _TEMPLATE.format(name=name, class_name=class_name, url=normalize(url))
     path = Path(f"{name}.py")
     try:
@@ -67,9 +76,11 @@ def check(target: str, arguments: Mapping[str, str]) -> int:
     """Load the spider TARGET as `crawl run` would, and say what it is: its name, seeds, scope, arguments and settings."""
     from crawler.loader import load
     from crawler.settings import Settings, with_overrides
+    from crawler.web.scope import Scope
 
     spider = load(target, arguments)
     with_overrides(Settings(), spider.settings, source=f"the settings of {type(spider).__name__}")
+    Scope.parse(spider.scope, ())
     _check_ring(spider)
     for label, value in _described(spider):
         click.echo(f"{label:<10} {value}")

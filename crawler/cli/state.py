@@ -49,7 +49,7 @@ def status(state: Path, *, as_json: bool) -> int:
 
 def _described(path: Path, now: Status, paces: Sequence[KeptPace]) -> str:
     from crawler.paces import table_of_file
-    from crawler.progress import counted, duration, size
+    from crawler.wording import counted, duration, size
 
     urls = now.urls
     aside = (

@@ -10,6 +10,7 @@ import click
 
 from crawler.cli.console import FAILED, FINISHED, MISUSED, complain, say
 from crawler.errors import UsageError
+from crawler.orders import LONGEST_PATH, MOST_BUDGET, MOST_DELAY, MOST_PER_HOST, MOST_PRIORITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,7 +46,9 @@ def release(state: str | None, host: str | None, *, aside: Any, url: str | None)
     from crawler.web.urls import normalize
 
     name: str | None
-    if (aside or url) and (host is None and (state is None or _is_file(state))):
+    if host is None and (state is None or _is_file(state)):
+        if not (aside or url):
+            raise UsageError("say what to release: HOST behind the crawl file, or --aside REASON, or --url URL")
         path, name = (Path(state) if state else only_crawl_file()), None
     else:
         path, name = state_and(state, host, "HOST")
@@ -55,10 +58,11 @@ def release(state: str | None, host: str | None, *, aside: Any, url: str | None)
 
 
 class _OrDefault(click.ParamType[float]):
-    """A number of a kind, not negative; or the word `default`."""
+    """A number of a kind, from 0 to `most`; or the word `default`."""
 
-    def __init__(self, kind: Callable[[str], float]) -> None:
+    def __init__(self, kind: Callable[[str], float], most: float) -> None:
         self._kind = kind
+        self._most = most
         self.name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
@@ -68,18 +72,23 @@ class _OrDefault(click.ParamType[float]):
             number = self._kind(value)
         except ValueError:
             number = _DEFAULT
-        if not 0 <= number < float("inf"):
-            self.fail(f"{value!r} is neither a number from 0 on nor 'default'", param, ctx)
+        if not 0 <= number <= self._most:
+            self.fail(f"{value!r} is neither a number from 0 to {self._most:,.0f} nor 'default'", param, ctx)
         return number
 
 
 @click.command("set", short_help="Treat a host otherwise: its delay, connections, budget or priority.")
 @state_option
 @click.argument("host", metavar="HOST", required=False)
-@click.option("--delay", type=_OrDefault(float), metavar="SECONDS", help="The least time between the starts of two requests.")  # fmt: skip
-@click.option("--per-host", type=_OrDefault(int), metavar="N", help="Connections at once.")
-@click.option("--budget", type=_OrDefault(int), metavar="N", help="How many of its requests are made in all; 0: any number.")  # fmt: skip
-@click.option("--priority", type=int, metavar="N", help="The priority of all its requests that wait now.")
+@click.option("--delay", type=_OrDefault(float, MOST_DELAY), metavar="SECONDS", help="The least time between the starts of two requests.")  # fmt: skip
+@click.option("--per-host", type=_OrDefault(int, MOST_PER_HOST), metavar="N", help="Connections at once.")
+@click.option("--budget", type=_OrDefault(int, MOST_BUDGET), metavar="N", help="How many of its requests are made in all; 0: any number.")  # fmt: skip
+@click.option(
+    "--priority",
+    type=click.IntRange(-MOST_PRIORITY, MOST_PRIORITY),
+    metavar="N",
+    help="The priority of all its requests that wait now.",
+)
 @click.option(
     "--path", metavar="PATTERN", help="With --priority: only of those with such a path; * stands for anything."
 )
@@ -100,6 +109,8 @@ def set_host(
 
     if path is not None and (priority is None or not path.startswith(("/", "*"))):
         raise UsageError("--path says which requests --priority is for, and begins with / or *: --path '/new/*'")
+    if path is not None and len(path) > LONGEST_PATH:
+        raise UsageError(f"--path has {len(path):,} characters; {LONGEST_PATH:,} are the most")
     if delay is per_host is budget is priority is None:
         raise UsageError("say what to set: --delay, --per-host, --budget or --priority")
     if per_host == 0:

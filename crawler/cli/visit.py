@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,13 +11,11 @@ import click
 
 from crawler.cli.console import FAILED, FINISHED, complain, say
 from crawler.cli.options import pairs, settings_of
-from crawler.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from crawler.page import Page
-    from crawler.settings import Settings
     from crawler.visit import Rules, Visit
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
@@ -42,18 +41,22 @@ def fetch(url: str, *, output: str | None, as_json: bool, overrides: Mapping[str
 
     Exit code 1 if no page came: then it is told why.
     """
-    visited = _visit(url, settings_of(overrides, options))
+    from crawler.exports.files import check_writable, disk_errors, replacing
+
+    file = None if output in (None, "-") else Path(output)
+    if file:
+        check_writable(file)
+    with _visits(overrides, options) as visit:
+        visited = visit(url)
     page = visited.page
     if page is None:
         _tell_why(visited)
         return FAILED
     if as_json:
         click.echo(_figures(page))
-    elif output:
-        try:
-            Path(output).write_bytes(page.body)
-        except OSError as error:
-            raise StorageError(f"cannot write {output}: {error.strerror}") from error
+    elif file:
+        with replacing(file) as partial, disk_errors(file):
+            partial.write_bytes(page.body)
     else:
         sys.stdout.buffer.write(page.body)
     return FINISHED
@@ -100,35 +103,38 @@ def _told(rules: Rules) -> Iterator[tuple[str, str]]:
 @_manners
 def shell(url: str, *, overrides: Mapping[str, str], **options: Any) -> int:
     """Fetch the page at URL as a crawl would, and open Python with it: `page` is what a spider's parse gets, `fetch(url)` brings
-    another one.
+    another one, no sooner than a crawl would.
     """
     import code
     from contextlib import suppress
 
-    settings = settings_of(overrides, options)
-
     def fetch_page(url: str) -> Page | None:
         """The page at `url`; None, and why, if there is none."""
-        visited = _visit(url, settings)
+        visited = visit(url)
         if visited.page is None:
             _tell_why(visited)
         return visited.page
 
     with suppress(ImportError):
         import readline  # noqa: F401 - importing it is what gives input() its line editing
-    page = fetch_page(url)
-    if page is None:
-        return FAILED
-    banner = f"{page!r}\npage.css(…), page.links(), page.json(), page.follow(…): see docs/spiders.md. fetch(url) brings another."
-    code.interact(banner, local={"page": page, "fetch": fetch_page}, exitmsg="")
+    with _visits(overrides, options) as visit:
+        page = fetch_page(url)
+        if page is None:
+            return FAILED
+        banner = f"{page!r}\npage.css(…), page.links(), page.json(), page.follow(…): see docs/spiders.md. fetch(url) brings another."
+        code.interact(banner, local={"page": page, "fetch": fetch_page}, exitmsg="")
     return FINISHED
 
 
-def _visit(url: str, settings: Settings) -> Visit:
+@contextmanager
+def _visits(overrides: Mapping[str, str], options: Mapping[str, Any]) -> Iterator[Callable[[str], Visit]]:
+    """What asks for a page: for one after the other, with the manners of one crawl."""
+    settings = settings_of(overrides, options)
     from crawler.loop import run_loop
-    from crawler.visit import visit
+    from crawler.visit import Visits
 
-    return run_loop(visit(url, settings))
+    with Visits(settings) as visits:
+        yield lambda url: run_loop(visits.visit(url))
 
 
 def _tell_why(visited: Visit) -> None:

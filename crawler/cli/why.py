@@ -8,6 +8,7 @@ import click
 
 from crawler.cli.console import FAILED, FINISHED
 from crawler.cli.steer import only_crawl_file, state_and, state_option
+from crawler.wording import aligned, brief, minute, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -69,15 +70,10 @@ _COLUMNS = ("host", "done", "failed", "skipped", "queued", "aside", "fetched", "
 
 
 def _table(rows: Iterable[HostRow]) -> Iterator[str]:
-    from crawler.progress import aligned
-
     return aligned([_COLUMNS, *map(_cells, rows)])
 
 
 def _cells(row: HostRow) -> tuple[str, ...]:
-    from crawler.paces import brief
-    from crawler.progress import size
-
     counts = (row.done, row.failed, row.skipped, row.queued, row.aside)
     return (
         row.host,
@@ -91,16 +87,12 @@ def _cells(row: HostRow) -> tuple[str, ...]:
 
 def _remarks(row: HostRow) -> Iterator[str]:
     if row.held:
-        yield f"held since {_instant(row.held)}"
+        yield f"held since {minute(row.held)}"
     if row.resting_until:
-        yield f"left alone until {_instant(row.resting_until)}"
+        yield f"left alone until {minute(row.resting_until)}"
     if row.delay is not None:
         yield f"delay {row.delay:g} s"
     if row.per_host is not None:
         yield f"per-host {row.per_host}"
     if row.budget is not None:
         yield f"budget {row.budget:,}"
-
-
-def _instant(iso: str) -> str:
-    return f"{iso[:16].replace('T', ' ')} UTC"

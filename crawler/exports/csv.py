@@ -84,6 +84,7 @@ class Csv:
 
     def close(self) -> Cursor:
         try:
+            self._file.check_in_place()
             if len(self._widths) > 1:
                 self._level()
         finally:

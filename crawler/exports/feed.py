@@ -51,15 +51,25 @@ class ExportFeed:
             raise failure
 
     async def _open(self) -> None:
-        cursors = await self._frontier.exports()
+        """Before anything is written to a file, the crawl file knows that it is ours: killed in between, the next run could not
+        tell it from one of somebody else's."""
+        known = await self._frontier.exports()
+        cursors = []
         for export in self._exports:
-            known = cursors.get(export.path)
-            cursor = await asyncio.to_thread(export.open, Cursor.from_json(known) if known else None)
-            while items := await self._frontier.items_after(cursor.item, _ITEMS_AT_ONCE):
-                cursor = await asyncio.to_thread(export.write, cursor.item + 1, items)
-            self._frontier.note_export(export.path, cursor.to_json())
+            text = known.get(export.path)
+            cursors.append(await asyncio.to_thread(export.open, Cursor.from_json(text) if text else None))
+            self._frontier.note_export(export.path, cursors[-1].to_json())
+        if any(export.path not in known for export in self._exports):
+            await self._frontier.flush()
+        for export, cursor in zip(self._exports, cursors, strict=True):
+            await self._catch_up(export, cursor)
         if self._exports:
             self._frontier.on_items = self.write
+
+    async def _catch_up(self, export: Export, cursor: Cursor) -> None:
+        while items := await self._frontier.items_after(cursor.item, _ITEMS_AT_ONCE):
+            cursor = await asyncio.to_thread(export.write, cursor.item + 1, items)
+        self._frontier.note_export(export.path, cursor.to_json())
 
     async def write(self, first_item: int, items: Sequence[str]) -> None:
         """Append items that have just been committed. Once that fails, further ones are left for the next run: it takes up

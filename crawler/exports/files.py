@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -40,8 +41,13 @@ def disk_errors(path: str | Path, kind: type[CrawlError] = StorageError) -> Iter
     try:
         yield
     except OSError as error:
-        remedy = _REMEDIES.get(error.errno or 0, "run the same command again to continue once that is mended")
-        raise kind(f"cannot write {path}: {os.strerror(error.errno or 0)}; {remedy}") from error
+        raise kind(cannot_write(path, error)) from error
+
+
+def cannot_write(path: str | Path, error: OSError) -> str:
+    """What an OSError means for what was to be written to `path`, and what can be done."""
+    remedy = _REMEDIES.get(error.errno or 0, "run the same command again to continue once that is mended")
+    return f"cannot write {path}: {os.strerror(error.errno or 0)}; {remedy}"
 
 
 def check_writable(path: Path) -> None:
@@ -57,8 +63,15 @@ def check_writable(path: Path) -> None:
             raise UsageError(f"cannot write {path}: permission denied; change its permissions or choose another file")
 
 
+def ends_line_at(path: Path, size: int) -> bool:
+    """Whether a line ends behind the first `size` bytes of a file."""
+    with path.open("rb") as file:
+        file.seek(max(size - 1, 0))
+        return file.read(1) == b"\n"
+
+
 class OutputFile:
-    """A file that only grows, and that can be cut back to where it once was."""
+    """A file that only grows, and that can be cut back to where it once was. While it is open no other process opens it like this."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -74,10 +87,35 @@ class OutputFile:
         """
         with disk_errors(self.path, UsageError):
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._lock(self._descriptor)
             is_there = size == 0 or (os.pread(self._descriptor, 1, size - 1) == b"\n" and not self._has_hole(size))
             self.size = size if is_there else 0
             os.ftruncate(self._descriptor, self.size)
         return is_there
+
+    def _lock(self, descriptor: int) -> None:
+        """A lock of POSIX's: processes that this one has started do not keep it when this one is killed."""
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            self._descriptor = None
+            os.close(descriptor)
+            raise UsageError(f"cannot write {self.path}: another process does; name another file") from None
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.EINVAL, errno.ENOTSUP):  # of file systems without locks
+                raise
+
+    def check_in_place(self) -> None:
+        """Raise StorageError when there is another file at its path by now, or none."""
+        if self._descriptor is None:
+            return
+        ours = os.fstat(self._descriptor)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(ours, self.path.stat()):
+                return
+        raise StorageError(
+            f"{self.path} was removed or replaced while it was written to; run the same command again to write it anew"
+        )
 
     def _has_hole(self, size: int) -> bool:
         """Whether a sector of zeros lies among what was written last."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from crawler.errors import UsageError
 from crawler.exports.files import check_writable, replacing
 from crawler.exports.jsonlines import JsonLines, StandardOutput
+from crawler.paths import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,7 +30,7 @@ def open_export(path: str, columns: Sequence[str] = ()) -> Export:
     """
     if path == "-":
         return StandardOutput()
-    file = Path(path).expanduser().resolve()
+    file = expanded(path).resolve()
     export: Export
     match file.suffix.lower():
         case ".jsonl" | ".ndjson" | ".jl":

@@ -33,7 +33,10 @@ class JsonLines:
         return self._cursor()
 
     def close(self) -> Cursor:
-        self._file.close()
+        try:
+            self._file.check_in_place()
+        finally:
+            self._file.close()
         return self._cursor()
 
     def _cursor(self) -> Cursor:

@@ -10,7 +10,6 @@ from msgspec.structs import replace
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from client.origin import HostKey
-from crawler.errors import SpiderError
 from crawler.exchange import fetched_of
 from crawler.frontier.protocol import Lease
 from crawler.items import Harvest, encoded
@@ -174,8 +173,6 @@ def _found(wanted: Request | Links) -> Found:
     if isinstance(wanted, Links):
         return FoundLinks(list(wanted.urls), name, wanted.priority, context)
     headers = dict(wanted.headers) if wanted.headers is not None else None
-    if headers and not all(isinstance(part, str) for part in chain.from_iterable(headers.items())):
-        raise SpiderError("headers of a request have become what is no text")
     return FoundRequest(
         wanted.url, wanted.method, headers, wanted.body, name, wanted.priority, context, again=wanted.again
     )

@@ -23,7 +23,6 @@ _FORMS = tuple(
         rf"[a-z]{{3}} (?P<month>[a-z]{{3}}) (?P<day>[ \d]\d) {_TIME} (?P<year>\d{{4}})",
     )
 )
-_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _LEAP_SECOND = 60
 
 
@@ -37,13 +36,20 @@ def parse_http_date(text: str, *, now: float) -> float | None:
         return None
     month = _MONTHS.index(found["month"].lower()) + 1
     day, hour, minute, second = (int(found[name]) for name in ("day", "hour", "minute", "second"))
-    if not 1 <= day <= _DAYS[month - 1] or hour > 23 or minute > 59 or second > _LEAP_SECOND:
+    year = int(found["year"])
+    if len(found["year"]) == 2:
+        year = _in_century(year, (month, day, hour, minute, second), now)
+    if second > _LEAP_SECOND:
         return None
-    from calendar import timegm  # hardly any crawl meets such a date
+    from datetime import UTC, datetime  # hardly any crawl meets such a date
 
-    rest = (month, day, hour, minute, second)
-    if len(found["year"]) == 4:
-        return float(timegm((int(found["year"]), *rest)))
+    try:
+        return datetime(year, month, day, hour, minute, tzinfo=UTC).timestamp() + second
+    except ValueError:  # the year 0, the 30th of February, 25 o'clock
+        return None
+
+
+def _in_century(year: int, rest: tuple[int, ...], now: float) -> int:
     in_fifty_years = (time.gmtime(now).tm_year + 50, *time.gmtime(now)[1:6])
-    year = in_fifty_years[0] - (in_fifty_years[0] - int(found["year"])) % 100
-    return float(timegm((year if (year, *rest) <= in_fifty_years else year - 100, *rest)))
+    full = in_fifty_years[0] - (in_fifty_years[0] - year) % 100
+    return full if (full, *rest) <= in_fifty_years else full - 100

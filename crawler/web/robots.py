@@ -1,45 +1,68 @@
 """robots.txt (RFC 9309): what one origin asks of one robot.
 
-Protego reads rules and matches paths. Which of the file's groups are ours is decided here, for there Protego is more
-generous than the RFC: it takes `user-agent: neph` to mean nephila, lets any unknown line end a group, and breaks lines at
-form feeds and the like. So it is handed just our lines, as one group.
+Which of the file's groups are ours, and which of their rules decides over a URL. Patterns and paths are compared as the octets
+that they stand for; only `%2F` and `%25` stay as they are, for `%2F` is no `/`, and `%2541` no `%41`.
+
+A file is anybody's: 500 KiB of it hold tens of thousands of rules, and each request to its host is held against them. So a rule
+without `*` is not tried, but looked up, at each length that there is one of; those with `*` are tried from the longest on.
 
 Beyond the RFC, because robots.txt files are written by hand: `crawl-delay`; usual misspellings of field names; a colon left
 out; product tokens of any characters (`archive.org_bot`). A line that is neither allow nor disallow does not end the list
 of user agents above it, as the RFC has it (§2.2.1), and a crawl-delay there counts for those listed so far.
-
-Departures that are left, all Protego's: a rule that ends in `$` also matches as if the `$` were a character of the path;
-a rule that allows `…/index.html` also allows `…/`; `%2F` is not `/`, which §2.2.2 leaves open.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from typing import NamedTuple
-from urllib.parse import quote
 
 from crawler.web.product import product_token
-from crawler.web.urls import origin_of, robots_url
+from crawler.web.urls import path_of
 
 MAX_BYTES = 500 * 1024
 """As much of a robots.txt as is read (RFC 9309 §2.5)."""
 
-_EVERYONE = "user-agent: *"
-
 _LINE_BREAK = re.compile("[\r\n]+")
-_FALSE_LINE_BREAK = re.compile("[\v\f\x1c-\x1e\x85\u2028\u2029]")
-"""Where `str.splitlines` breaks a line and the RFC does not."""
 
-_RECORD = re.compile(r"\s*(?P<field>user[- ]?agent|[a-z-]+)[ \t]*(?::|[ \t])\s*(?P<value>.*)", re.IGNORECASE)
+_RECORD = re.compile(
+    r"\s*(?P<field>user[- ]?agent|crawl[- ]delay|[a-z-]+)[ \t]*(?::|[ \t])\s*(?P<value>.*)", re.IGNORECASE
+)
 _AGENT_FIELD = re.compile("user[- ]?agent", re.IGNORECASE)
 _RULE_FIELD = re.compile("allow|d[a-z]*l[oa]w", re.IGNORECASE)
+_DELAY_FIELD = re.compile("crawl[- ]delay", re.IGNORECASE)
 _SITEMAP_FIELD = re.compile("site-?maps?", re.IGNORECASE)
 
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+_KEPT_ESCAPED = (b"%2F", b"%25")
 
-class _Rule(NamedTuple):
-    text: str
-    pattern: str
+_ROBOTS_BYTES = 1000
+_RULE_BYTES = 130
+_SHAPE_BYTES = 280
+_PART_BYTES = 64
+"""What a file, a rule, one with `*` and a part of that take in memory beside their text, or a bit less."""
+
+
+class _Shape(NamedTuple):
+    """A rule with `*`: how its paths start, what comes next in them, in this order, and how they end, if that is said."""
+
+    length: int
     allows: bool
+    start: str
+    inside: tuple[str, ...]
+    end: str | None
+    line: str
+
+    def fits(self, path: str) -> bool:
+        if not path.startswith(self.start):
+            return False
+        at = len(self.start)
+        for part in self.inside:
+            found = path.find(part, at)
+            if found < 0:
+                return False
+            at = found + len(part)
+        return self.end is None or (len(path) - len(self.end) >= at and path.endswith(self.end))
 
 
 class Robots:
@@ -48,13 +71,22 @@ class Robots:
     What becomes of a robots.txt that could not be had is up to whoever asked for it (RFC 9309 §2.3.1).
     """
 
-    __slots__ = ("_parser", "_rules")
+    __slots__ = ("_lengths", "_prefixes", "_shapes", "_wholes", "crawl_delay", "sitemaps", "size_bytes")
 
     def __init__(self, lines: list[str]) -> None:
-        from protego import Protego
-
-        self._parser = Protego.parse("\n".join([_EVERYONE, *lines]))
-        self._rules = [rule for line in lines if (rule := _rule_of(line))]
+        self.crawl_delay: float | None = None
+        """The seconds asked for between two requests."""
+        self.sitemaps: list[str] = []
+        """The URLs of sitemaps, as they are written; they concern every robot."""
+        self._prefixes: dict[str, str] = {}  # by what paths start with, the line
+        self._wholes: dict[str, str] = {}  # by the only path, the line
+        self._shapes: list[_Shape] = []
+        for line in lines:
+            self._take(line)
+        self._lengths = sorted(set(map(len, self._prefixes)), reverse=True)
+        self._shapes.sort(key=lambda shape: (shape.length, shape.allows), reverse=True)
+        self.size_bytes = self._size_bytes(lines)
+        """About as much memory as this takes."""
 
     @classmethod
     def parse(cls, body: bytes, *, user_agent: str) -> Robots:
@@ -68,25 +100,72 @@ class Robots:
 
     def allows(self, url: str) -> bool:
         """Whether this canonical URL of the origin may be fetched. The robots.txt itself always may."""
-        return self._parser.can_fetch(url, "*")
+        return self.refusal_of(url) is None
+
+    def refusal_of(self, url: str) -> str | None:
+        """The rule, as it is written, by which this canonical URL may not be fetched; None if it may."""
+        line = self.rule_for(url)
+        return None if line is None or _allows(line) else line
 
     def rule_for(self, url: str) -> str | None:
-        """The rule, as it is written, by which `allows` decides; None if no rule speaks of the URL. For explanations: slow."""
-        if url == robots_url(origin_of(url)):
+        """The rule by which `allows` decides; None if no rule speaks of the URL.
+
+        The longest that matches it decides; of two of one length, the one that allows (RFC 9309 §2.2.2).
+        """
+        path = path_of(url)
+        if path == "/robots.txt":
             return None
-        allowed = self.allows(url)
-        deciding = [rule for rule in self._rules if rule.allows == allowed and _matches(rule.pattern, url)]
-        return max(deciding, key=lambda rule: len(rule.pattern)).text if deciding else None
+        path = _octets(path)
+        line, length = self._longest_without_shape(path)
+        for shape in self._shapes:
+            if shape.length < length:
+                break
+            if shape.fits(path):
+                return shape.line if shape.length > length or shape.allows else line
+        return line
 
-    @property
-    def crawl_delay(self) -> float | None:
-        """The seconds asked for between two requests."""
-        return self._parser.crawl_delay("*")
+    def _longest_without_shape(self, path: str) -> tuple[str | None, int]:
+        if whole := self._wholes.get(path):
+            return whole, len(path) + 1  # no prefix of the path is as long
+        size = len(path)
+        for length in self._lengths:
+            if length <= size and (line := self._prefixes.get(path[:length])):
+                return line, length
+        return None, -1
 
-    @property
-    def sitemaps(self) -> list[str]:
-        """The URLs of sitemaps, as they are written; they concern every robot."""
-        return list(self._parser.sitemaps)
+    def _size_bytes(self, lines: list[str]) -> int:
+        looked_up = len(self._prefixes) + len(self._wholes) + len(self.sitemaps)
+        parts = sum(len(shape.inside) for shape in self._shapes)
+        tried = len(self._shapes) * _SHAPE_BYTES + parts * _PART_BYTES
+        return _ROBOTS_BYTES + looked_up * _RULE_BYTES + tried + 2 * sum(map(len, lines))
+
+    def _take(self, line: str) -> None:
+        record = _RECORD.match(line)
+        assert record, "only such lines are given"
+        field, value = record["field"], record["value"].strip()
+        if not value:
+            return
+        if _RULE_FIELD.fullmatch(field):
+            self._take_rule(line, value)
+        elif _DELAY_FIELD.fullmatch(field):
+            delay = _seconds(value)
+            self.crawl_delay = self.crawl_delay if delay is None else delay
+        elif _SITEMAP_FIELD.fullmatch(field):
+            self.sitemaps.append(value)
+
+    def _take_rule(self, line: str, value: str) -> None:
+        """RFC 9309 §2.2.3: `*` stands for any characters, `$` at the end for the end. `%2A` and `%24` are those themselves."""
+        is_whole = value.endswith("$")
+        start, *rest = map(_octets, value.removesuffix("$").split("*"))
+        if not rest:
+            rules = self._wholes if is_whole else self._prefixes
+            known = rules.get(start)
+            if known is None or (_allows(line) and not _allows(known)):
+                rules[start] = line
+            return
+        length = len(start) + len(rest) + sum(map(len, rest)) + is_whole
+        end = rest.pop() if is_whole else None
+        self._shapes.append(_Shape(length, _allows(line), start, tuple(filter(None, rest)), end, line))
 
 
 def _lines_for(token: str, text: str) -> list[str]:
@@ -107,28 +186,36 @@ def _lines_for(token: str, text: str) -> list[str]:
             names_us = names_us or product_token(value) == token != ""
             is_known = is_known or names_us
         elif _SITEMAP_FIELD.fullmatch(field):
-            sitemaps.append(_one_line(record[0]))
+            sitemaps.append(record[0].strip())
         else:
             is_heading = is_heading and not _RULE_FIELD.fullmatch(field)
             if names_us:
-                named.append(_one_line(record[0]))
+                named.append(record[0].strip())
             if names_everyone:
-                for_everyone.append(_one_line(record[0]))
+                for_everyone.append(record[0].strip())
     return [*(named if is_known else for_everyone), *sitemaps]
 
 
-def _one_line(text: str) -> str:
-    return _FALSE_LINE_BREAK.sub(lambda found: quote(found[0]), text).strip()
+def _allows(line: str) -> bool:
+    """Whether a line that is a rule begins with `allow`."""
+    return line[0] in "aA"
 
 
-def _rule_of(line: str) -> _Rule | None:
-    record = _RECORD.match(line)
-    if record is None or not _RULE_FIELD.fullmatch(record["field"]) or not record["value"]:
+def _seconds(value: str) -> float | None:
+    try:
+        seconds = float(value)
+    except ValueError:
         return None
-    return _Rule(line, record["value"], allows=record["field"].lower() == "allow")
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None
 
 
-def _matches(pattern: str, url: str) -> bool:
-    from protego import Protego
+def _octets(text: str) -> str:
+    """The octets of a path or of part of a pattern, each as one character, without the escapes that they can do without."""
+    if "%" not in text and text.isascii():
+        return text
+    return _ESCAPE.sub(_octet, text.encode()).decode("latin-1")
 
-    return not Protego.parse(f"{_EVERYONE}\ndisallow: {pattern}").can_fetch(url, "*")
+
+def _octet(escape: re.Match[bytes]) -> bytes:
+    written = escape[0].upper()
+    return written if written in _KEPT_ESCAPED else bytes.fromhex(escape[1].decode())

@@ -20,6 +20,7 @@ cdef class Scanner:
     cdef Py_ssize_t _value_end
     cdef bint _is_cut
     cdef bint _closes_itself
+    cdef Py_ssize_t _comment_end
 
     @cython.locals(kind=int)
     cpdef run(self)

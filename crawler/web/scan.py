@@ -110,6 +110,7 @@ class Scanner:
     _value_end: int
     _is_cut: bool
     _closes_itself: bool
+    _comment_end: int
 
     def __init__(self, document: bytes) -> None:
         self.links = {}
@@ -123,6 +124,7 @@ class Scanner:
         self._value_start = self._value_end = -1
         self._is_cut = False
         self._closes_itself = False
+        self._comment_end = -1  # the `-->` that was looked for last; the document's end, if there is none from there on
 
     def run(self) -> None:
         """Read the document to its end (§13.2.5.1, data state; §13.2.5.6, tag open state)."""
@@ -293,7 +295,9 @@ class Scanner:
         elif document[start + 3 : start + 5] == b"->":
             self._at = start + 5
         else:
-            end = _index(document, b"-->", start + 3, self._size)
+            if self._comment_end < start + 3:  # one that lies ahead is not looked for again, nor one that is not there
+                self._comment_end = _index(document, b"-->", start + 3, self._size)
+            end = self._comment_end
             other = _index(document, b"--!>", start + 3, end)
             self._at = other + 4 if other < end else end + 3
 

@@ -4,7 +4,8 @@ XML sitemaps and sitemap indexes, RSS and Atom are told by their elements, whate
 wrong; a file that does not start with a tag is text, one URL a line. `read` takes a whole file, packed or not.
 
 Memory is bounded whatever comes. Reading stops, and what was read stands, at the protocol's limits of 50 MiB and 50,000
-URLs, at XML that is not well formed or nested absurdly deep, and at the first entity declaration: none is ever expanded.
+URLs (those of relative references make up 50 MiB at most, too), at XML that is not well formed, nested absurdly deep or of tags
+without end, and at the first entity declaration: none is ever expanded.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ MAX_URLS = 50_000
 
 _MAX_DEPTH = 32
 _MAX_LINE = 64 * 1024
+_MAX_TOKEN = 1024 * 1024
+"""Bytes of a tag or comment. Expat reads one that is not complete from its start again with each part of the file, before 2.6."""
 
 _GZIP = b"\x1f\x8b"
 _PART_BYTES = 64 * 1024
@@ -101,6 +104,7 @@ class SitemapReader:
         self._url = url
         self._bytes = 0
         self._urls = 0
+        self._characters = 0
         self._start = b""
         self._content: _Xml | _Text | None = None
 
@@ -143,6 +147,10 @@ class SitemapReader:
         found = []
         for is_sitemap, group in groupby(references[:left], key=itemgetter(1)):
             urls = resolve(self._url, [reference for reference, _ in group if reference])
+            self._characters += sum(map(len, urls))
+            if self._characters > MAX_BYTES:
+                self.problem = f"its URLs are longer than {MAX_BYTES} bytes together"
+                break
             found += [Found(url, is_sitemap) for url in urls]
         return found
 
@@ -174,6 +182,7 @@ class _Xml:
         self._path: list[str] = []
         self._text: list[str] | None = None
         self._found: list[tuple[str, bool]] = []
+        self._bytes = 0
         self._parser = expat.ParserCreate(namespace_separator=" ")
         self._parser.buffer_text = True
         self._parser.StartElementHandler = self._on_start
@@ -183,6 +192,9 @@ class _Xml:
 
     def feed(self, data: bytes, *, is_last: bool) -> None:
         self._parser.Parse(data, is_last)
+        self._bytes += len(data)
+        if self._bytes - self._parser.CurrentByteIndex > _MAX_TOKEN:
+            raise _Refused(f"it has a tag or a comment longer than {_MAX_TOKEN} bytes")
 
     def take(self) -> list[tuple[str, bool]]:
         found, self._found = self._found, []

@@ -52,10 +52,18 @@ Punycode, which has two hyphens in a row."""
 _hangs_on_page = re.compile(r"\Z|\?|https?:(?!//)|[^\t\n\r]*[\t\n\r]", re.IGNORECASE).match
 """Matches references that may go behind the base's last segment, or take its place: the parser drops line ends and tabs."""
 
+LONGEST_URL = 8192
+"""Characters, of a URL that a page or a redirect leads to. Longer ones are no URLs that servers take (RFC 9110 §4.1 asks for 8000
+octets), but a page may have a base of any length, which each of its links would repeat."""
+
+_USUAL_BASE = 100
+_BASE_CHARACTERS = 16 << 20
+"""What the base of a page has beyond the usual may come to so much, in all URLs that it leads to."""
+
 _FOLDERS_KEPT = 128
 _REFERENCES_KEPT = 500
 _LONGEST_KEPT = 300
-"""Characters: references that are repeated are short, and memory has to be bounded."""
+"""Characters: references that are repeated are short, as are folders, and memory has to be bounded."""
 
 _AUTHORITY = len("http://") + 1
 """Where to look for the slash that ends the authority: a host has at least one character, and `https` one more letter."""
@@ -80,13 +88,17 @@ def normalize(url: str) -> str:
 def resolve(base: str, hrefs: Iterable[str]) -> list[str]:
     """The canonical URLs that the references of one page lead to, each once, in order of first occurrence.
 
-    `base` is canonical. References that lead elsewhere than to http or https, or that are invalid, are left out.
+    `base` is canonical. References that lead elsewhere than to http or https, or that are invalid, are left out; so are those that
+    lead to a URL longer than `LONGEST_URL`, and, if the base is long, relative ones beyond some thousands.
     """
     return join_all(base, list(dict.fromkeys(map(without_fragment, dict.fromkeys(hrefs)))))
 
 
 def join_all(base: str, references: Sequence[str]) -> list[str]:
     """The same for references without blanks around them and without fragment."""
+    unusual = len(base) - _USUAL_BASE
+    if unusual * len(references) > _BASE_CHARACTERS:
+        references = _affordable(references, _BASE_CHARACTERS // unusual)
     folder = _folder(base[: base.partition("?")[0].rindex("/") + 1])
     urls = list(map(folder.__getitem__, references))
     while None in urls:
@@ -95,6 +107,17 @@ def join_all(base: str, references: Sequence[str]) -> list[str]:
     found = dict.fromkeys(urls)
     found.pop("", None)
     return list(found)  # type: ignore[arg-type]  # no None is left
+
+
+def _affordable(references: Sequence[str], most: int) -> list[str]:
+    """All references but the relative ones after so many of those."""
+    kept = []
+    for reference in references:
+        is_absolute = reference.startswith(("http://", "https://", "//"))
+        most -= not is_absolute
+        if is_absolute or most >= 0:
+            kept.append(reference)
+    return kept
 
 
 def without_fragment(href: str) -> str:
@@ -143,6 +166,11 @@ def origin_of(url: str) -> str:
     return url[: url.index("/", _AUTHORITY)]
 
 
+def path_of(url: str) -> str:
+    """The path of a canonical URL, and its query."""
+    return url[url.index("/", _AUTHORITY) :]
+
+
 def robots_url(origin: str) -> str:
     """Where the robots.txt of an origin is (RFC 9309 §2.3)."""
     return f"{origin}/robots.txt"
@@ -157,17 +185,21 @@ class _Folder(dict[str, "str | None"]):
         super().__init__()
         self._url = url
         self._starts = _Starts(url)
+        self._longest_kept = _LONGEST_KEPT if len(url) <= _LONGEST_KEPT else -1
 
     def __missing__(self, reference: str) -> str | None:
         found: str | None
-        if reference and (plain := _plain(reference)):
+        if len(reference) > LONGEST_URL:
+            found = ""
+        elif reference and (plain := _plain(reference)):
             start, rest = plain.groups()
-            found = self._starts[start] + rest
+            begin = self._starts[start]
+            found = begin + rest if len(begin) + len(rest) <= LONGEST_URL else ""
         elif reference.startswith(("http://", "https://")):
             found = _absolute(reference) if len(reference) <= _LONGEST_KEPT else _absolute.__wrapped__(reference)
         else:
             found = None if _hangs_on_page(reference) else _join(self._url, reference)
-        if len(reference) <= _LONGEST_KEPT:
+        if len(reference) <= self._longest_kept:
             if len(self) == _REFERENCES_KEPT:
                 self.clear()
             self[reference] = found
@@ -193,7 +225,7 @@ _folder = lru_cache(maxsize=_FOLDERS_KEPT)(_Folder)
 def _join(base: str, reference: str) -> str:
     """Where a reference leads; empty if to nothing that can be fetched."""
     try:
-        return _canonical(join_url(base, reference)) or ""
+        return _unless_too_long(_canonical(join_url(base, reference)))
     except ValueError:
         return ""
 
@@ -204,9 +236,13 @@ def _absolute(reference: str) -> str:
     if _is_canonical(reference):
         return reference
     try:
-        return _canonical(normalize_url(reference)) or ""
+        return _unless_too_long(_canonical(normalize_url(reference)))
     except ValueError:
         return ""
+
+
+def _unless_too_long(url: str | None) -> str:
+    return url if url and len(url) <= LONGEST_URL else ""
 
 
 def _canonical(url: str) -> str | None:

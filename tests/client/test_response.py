@@ -137,6 +137,12 @@ def test_links(value: str, expected: dict[str, dict[str, str]]) -> None:
     assert found == expected
 
 
+def test_targets_that_do_not_end_are_passed_over_once() -> None:
+    """To look for the end of each of a million would take hours."""
+    links = parse_links(["<" * 1_000_000, "<a<" * 300_000 + "</b>; rel=x"], URL("http://h/"))
+    assert {relation: str(link["url"]) for relation, link in links.items()} == {"x": "http://h/b"}
+
+
 # -- the body ---------------------------------------------------------------------------------------------------------
 
 

@@ -25,6 +25,13 @@ def test_a_seed_is_always_admitted_and_widens_the_scope() -> None:
     assert admission.seed_names == {"h.example", "moved.example"}
 
 
+def test_names_of_seeds_have_no_port_and_no_brackets() -> None:
+    """They are compared with what addresses are looked up for."""
+    admission = Admission(None, 0)
+    admission.extend(["http://h.example:81/", "https://[::1]:8080/", "https://[::2]/", "http://127.0.0.1:9/", SEED])
+    assert admission.seed_names == {"h.example", "::1", "::2", "127.0.0.1"}
+
+
 def test_links_are_followed_down_to_the_depth() -> None:
     admission = Admission(None, 2)
     admission.extend([SEED])

@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from crawler import Crawl, Page, Settings, Spider
+from crawler.callbacks import Callbacks
+from crawler.errors import TooCostly
+from crawler.frontier.statefile import StateFile
 from crawler.web import scan
 from crawler.web.links import look_through
+from tests.crawler.test_page import page as page_of
 from tests.sites import page, serve
 
 if TYPE_CHECKING:
@@ -120,7 +124,7 @@ async def test_what_is_in_a_tree_that_will_be_asked_for_is_not_looked_for_before
         looks.append(document)
         return look_through(document)
 
-    monkeypatch.setattr("crawler.page.look_through", noted)
+    monkeypatch.setattr("crawler.web.document.look_through", noted)
 
     class Titles(Spider):
         def parse(self, page: Page) -> Iterator[Any]:
@@ -133,3 +137,71 @@ async def test_what_is_in_a_tree_that_will_be_asked_for_is_not_looked_for_before
         report = await Crawl(Titles(start_urls=[f"{site.url}/"]), settings, state=tmp_path / "test.crawl").run()
     assert (report.stats.done, report.stats.failed) == (5, 0)
     assert len(looks) == 1, "of the first page nothing was known"
+
+
+DEEP = {
+    "div": "<div>" * 100_000,
+    "formatting": "".join(f"<p><font id={number}>" for number in range(20_000)),
+    "attributes": f"<p {' '.join(f'a{number}' for number in range(100_000))}>",
+    "options": "<select>" + "<option>x" * 100_000 + "</select>",
+    "small": "<div>" * 8_000,
+    "doubtful": "<template></template>" + "<div>" * 100_000,
+}
+
+
+@pytest.mark.parametrize("is_wanted", [True, False], ids=["looked at", "walked"])
+async def test_pages_that_are_too_costly_to_parse_cost_only_themselves(tmp_path: Path, is_wanted: bool) -> None:
+    """They fail where the tree is asked for, or alone can tell the links; everything around them is fetched."""
+
+    class Both(Spider):
+        def parse(self, page: Page) -> Iterator[Links]:
+            if is_wanted:
+                page.css_first("p")
+            yield page.follow_all()
+
+    site = {f"/{name}": page(name, f"/from-{name}", body=body) for name, body in DEEP.items()}
+    others = {f"/{number}": page(str(number)) for number in range(10)} | {f"/from-{name}": page("x") for name in DEEP}
+    async with serve({"/": page("Home", *site, *list(others)[:10]), **site, **others}) as served, asyncio.timeout(60):
+        settings = Settings(robots=False, parse_thread_bytes=1 << 16)
+        report = await Crawl(Both(start_urls=[f"{served.url}/"]), settings, state=tmp_path / "test.crawl").run()
+    with StateFile(tmp_path / "test.crawl") as file:
+        errors: dict[str, str] = dict(file.query("SELECT url, error FROM errors"))
+    failing = set(DEEP) if is_wanted or not scan.IS_COMPILED else {"doubtful"}
+    assert set(errors) == {f"{served.url}/{name}" for name in failing}
+    assert all(error.startswith("size: no tree is built of ") for error in errors.values())
+    assert report.stats.done == 11 + 2 * (len(DEEP) - len(failing))
+
+
+class Stuck(Page):
+    """A page whose parser does not come back before it is let go."""
+
+    let_go: threading.Event
+
+    def look_now(self) -> None:
+        self.let_go.wait()
+
+
+async def test_who_waits_for_a_page_that_is_never_parsed_waits_only_so_long() -> None:
+    """Nor does the process wait for its thread at the end."""
+    callbacks = Callbacks(Walks(), parse_thread_bytes=1, parse_seconds=0.01)
+    usual = page_of("<p>")
+    stuck = Stuck(
+        usual._lease, url=usual.url, status=200, headers=usual.headers, body=b"<p>", fetched_at=0.0, elapsed=0.0
+    )
+    stuck.let_go = threading.Event()
+    try:
+        async with asyncio.timeout(60):
+            took = asyncio.gather(
+                callbacks.take(stuck._lease, stuck), callbacks.take(usual._lease, usual), return_exceptions=True
+            )
+            failed, harvest = await took
+        assert isinstance(failed, TooCostly)
+        assert not isinstance(harvest, BaseException)
+        assert {thread.daemon for thread in threading.enumerate() if thread.name == "parsing"} == {True}
+    finally:
+        stuck.let_go.set()
+
+
+class Walks(Spider):
+    def parse(self, page: Page) -> Links:
+        return page.follow_all()

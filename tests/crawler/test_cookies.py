@@ -54,6 +54,18 @@ async def test_a_crawl_that_goes_on_is_the_same_visitor(tmp_path: Path) -> None:
     assert [(visit.path, visit.headers.get("cookie")) for visit in site.log] == [("/", None), ("/next", "visitor=7")]
 
 
+async def test_octets_that_are_no_text_are_kept(tmp_path: Path) -> None:
+    """Servers set what they like (RFC 6265bis §5.6): it comes back as it was, in this run and in the next."""
+    for _ in range(2):
+        async with jar_of(tmp_path) as jar:
+            jar.store([b"na\xefve=caf\xe9; Max-Age=1000".decode("utf-8", "surrogateescape")], SITE)
+    async with jar_of(tmp_path) as jar:
+        header = jar.cookie_header(SITE)
+    assert header is not None
+    assert header.encode("utf-8", "surrogateescape") == b"na\xefve=caf\xe9"
+    assert kept(tmp_path) == [("www.site.example", "/a", "na\\udcefve", "caf\udce9")]
+
+
 async def test_what_differs_in_who_receives_it_is_kept_apart(tmp_path: Path) -> None:
     """The host's own cookie, and that of all hosts of its domain: same name, same path."""
     async with jar_of(tmp_path) as jar:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+from collections import deque
 from contextlib import closing
 from itertools import pairwise
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -100,6 +102,23 @@ async def test_redirects_end_where_they_lead(tmp_path: Path) -> None:
     assert known == {None, "duplicate"}
     assert site.paths.count("/known") == 1
     assert (report.stats.done, report.stats.failed, report.stats.skipped) == (3, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        ("/" + "x" * 60_000, "protocol: a header line of more than 8190 bytes"),
+        ("/" + "{" * 4000, f"redirect: to '/{'{' * 199}…', which is nothing to fetch"),
+    ],
+    ids=["longer than a header", "longer with its escapes"],
+)
+async def test_a_redirect_to_too_long_a_url_is_a_failure_like_others(
+    tmp_path: Path, location: str, expected: str
+) -> None:
+    async with serve({"/": redirect(location)}) as site:
+        await crawl_site(tmp_path, site)
+    ((error,),) = ask(tmp_path, "SELECT error FROM pages")
+    assert error.startswith(expected)
 
 
 async def test_a_seed_that_has_moved_takes_the_scope_along(tmp_path: Path) -> None:
@@ -273,6 +292,8 @@ async def test_a_spider_that_raises_loses_that_page_alone(tmp_path: Path) -> Non
         ({"headers": [("A", "b")]}, "the headers of a request must be a mapping, not list"),
         ({"headers": {"A": 1}}, "names and values of headers must be text: 'A': 1"),
         ({"headers": {"A": "\ud800"}}, "UnicodeEncodeError"),
+        ({"headers": {"A": "b\r\nC: d"}}, "this is no header that can be sent: 'A'"),
+        ({"headers": {"A b": "c"}}, "this is no header that can be sent: 'A b'"),
         ({"callback": 7}, "a callback must be a method of the spider, or its name, not 7"),
         ({"priority": "1"}, "a priority must be a whole number, not '1'"),
         ({"priority": 2**70}, "a priority must lie between -2^53 and 2^53"),
@@ -297,6 +318,31 @@ async def test_a_request_that_cannot_be_kept_is_a_fault_of_its_page_and_loses_no
     ((error,),) = ask(tmp_path, "SELECT error FROM errors")
     assert error.startswith("spider: ")
     assert complaint in error
+
+
+async def test_a_context_is_kept_as_it_was_when_it_was_given(tmp_path: Path) -> None:
+    """Whatever JSON can be made of, as text of any kind; and later changes are the spider's own affair."""
+
+    class Text(str):
+        __slots__ = ()
+
+    class Counting(Spider):
+        def parse(self, page: Page) -> Iterator[Any]:
+            if page.context:
+                yield {"url": page.url, **page.context}
+                return
+            context: dict[str, Any] = {"of": deque([1, 2]), "from": MappingProxyType({"a": Text("b")}).keys()}
+            for number in range(3):
+                context["number"] = number
+                yield Request(page.urljoin(str(number)), context=context, headers={Text("A"): Text("b")})
+            context["page"] = page
+
+    async with serve({"/": page("Home"), **{f"/{n}": page(str(n)) for n in range(3)}}) as site:
+        report = await crawl(tmp_path, Counting(start_urls=[f"{site.url}/"]))
+    assert report.finished
+    assert sorted(items(tmp_path), key=lambda item: item["url"]) == [
+        {"url": f"{site.url}/{number}", "of": [1, 2], "from": ["a"], "number": number} for number in range(3)
+    ]
 
 
 async def test_links_of_ones_own_are_made_canonical(tmp_path: Path) -> None:

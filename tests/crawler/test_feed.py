@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from client.origin import HostKey
 from crawler.errors import StorageError
-from crawler.exports import open_export
+from crawler.exports import Cursor, open_export
 from crawler.exports.feed import ExportFeed
+from crawler.exports.jsonlines import JsonLines
 from crawler.frontier import Settlement, SqliteFrontier
 from crawler.outcome import Fetched
 from crawler.request import Request
 from tests.crawler.test_exports import full_disk
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
 
@@ -65,6 +68,21 @@ async def test_a_file_goes_on_from_its_cursor(frontier: SqliteFrontier, tmp_path
     async with ExportFeed([open_export(str(path))], frontier):
         await bring(frontier, '{"n":2}')
     assert path.read_text() == '{"n":1}\n{"n":2}\n'
+
+
+async def test_nothing_is_in_a_file_before_it_is_known_whose_it_is(frontier: SqliteFrontier, tmp_path: Path) -> None:
+    """Killed in between, the next run could not tell it from one of somebody else's."""
+    await bring(frontier, '{"n":1}')
+    known: list[str] = []
+
+    class Watching(JsonLines):
+        def write(self, first_item: int, items: Sequence[str]) -> Cursor:
+            with closing(sqlite3.connect(tmp_path / "s.crawl")) as db:
+                known.extend(path for (path,) in db.execute("SELECT path FROM export"))
+            return super().write(first_item, items)
+
+    async with ExportFeed([Watching(tmp_path / "late.jsonl")], frontier):
+        assert known == [str(tmp_path / "late.jsonl")]
 
 
 async def test_closing_a_csv_keeps_the_cursor_of_the_file_as_it_then_is(

@@ -65,9 +65,23 @@ def test_a_file_in_a_package_may_import_relatively() -> None:
     assert load("project/crawls/quotes.py").crawl_name() == "renamed"
 
 
-@pytest.mark.parametrize("name", ["queue.py", "antigravity.py", "client.py"])
+@pytest.mark.parametrize("place", ["project/spiders", "project"])
+def test_a_package_called_like_the_ready_made_is_the_users(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many a project has one; they are imported from each other, and by spiders beside the package."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "spiders"]:
+        monkeypatch.delitem(sys.modules, name)
+    write("project/spiders/__init__.py", "AGE = 3")
+    write("project/spiders/base.py", QUOTES)
+    write(
+        f"{place}/own.py", "from spiders import AGE\nfrom spiders.base import Quotes\nclass Own(Quotes): pages = AGE\n"
+    )
+    assert vars(type(load(f"{place}/own.py")))["pages"] == 3
+
+
+@pytest.mark.parametrize("name", ["queue.py", "antigravity.py", "client.py", "tenacity.py"])
 def test_a_file_called_like_another_module_takes_nothing_from_it(name: str) -> None:
-    """`queue` is the standard library's and loaded; `antigravity` is too, but is not loaded; `client` is ours."""
+    """`queue` is the standard library's and loaded; `antigravity` is too, but is not loaded; `client` is ours, `tenacity`
+    is installed."""
     before = sys.modules.get(name.removesuffix(".py"))
     assert type(load(str(write(name)))).__name__ == "Quotes"
     assert sys.modules.get(name.removesuffix(".py")) is before
@@ -227,8 +241,10 @@ def test_seeds_of_a_spider_that_makes_its_own_are_its_own_affair() -> None:
         ("HTTP://Docs.Example:8080?q", "docs.example-8080"),
         ("http://user:secret@docs.example/#x", "docs.example"),
         ("http://[::1]:81/", "_--1_-81"),
-        ("http://bücher.example/", "bücher.example"),
-        ("http:///", "crawl"),
+        ("http://bücher.example/", "xn--bcher-kva.example"),
+        ("http:///docs.example/", "docs.example"),
+        ("http://docs.example:80", "docs.example"),
+        ("https://docs.example:80", "docs.example-80"),
     ],
 )
 def test_the_crawl_of_a_site_is_called_after_its_host(url: str, name: str) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from client.origin import HostKey
-from crawler.errors import InvalidUrl, SpiderError
+from crawler.errors import InvalidUrl, SpiderError, TooCostly
 from crawler.frontier.protocol import Lease
 from crawler.page import Page
 from crawler.web import scan
@@ -338,6 +338,15 @@ def test_the_document_may_be_built_in_a_thread() -> None:
     thread.join()
     assert one.dom is one.dom
     assert (one.title, one.links()) == ("x", ["https://example.org/dir/1"])
+
+
+def test_what_needs_no_tree_is_told_of_a_page_that_is_too_costly_to_parse() -> None:
+    one = page("<title>x</title><a href=1>" + "<div>" * 8000)
+    with pytest.raises(TooCostly, match=f"size: .*{URL}"):
+        one.css("div")
+    assert one.text.startswith("<title>")
+    if scan.IS_COMPILED:
+        assert (one.title, one.links()) == ("x", ["https://example.org/dir/1"])
 
 
 class Walk(HTMLParser):

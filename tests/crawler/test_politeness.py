@@ -23,11 +23,12 @@ from crawler.frontier import Lease, SqliteFrontier
 from crawler.outcome import Aside, Failed, Postponed, SetAside, Skip, Skipped
 from crawler.politeness import Politeness
 from crawler.retries import Failure, RetryPolicy
+from crawler.web.robots import Robots
 from crawler.web.urls import host_key, host_of
 from tests.sites import Reply, page, redirect, serve
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from crawler import Report
@@ -191,6 +192,63 @@ async def test_no_more_than_500_kib_is_read(tmp_path: Path) -> None:
         assert await polite.verdict_on(f"{site.url}/b") is None
 
 
+MANY_RULES = "User-agent: *\nDisallow: /a\n" + "".join(f"Disallow: /{number}\n" for number in range(20_000))
+
+FIVE = {f"h{number}.example": ["127.0.0.1"] for number in range(5)}
+
+
+async def test_large_rules_are_read_in_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The largest take a tenth of a second, in which nothing else would be done."""
+    in_threads: list[object] = []
+    to_thread = asyncio.to_thread
+
+    async def noted(work: Callable[..., object], *arguments: object, **named: object) -> object:
+        in_threads.append(work)
+        return await to_thread(work, *arguments, **named)
+
+    monkeypatch.setattr(asyncio, "to_thread", noted)
+    async with (
+        serve({"/robots.txt": (200, {}, MANY_RULES)}) as site,
+        serve({"/robots.txt": CLOSED}) as other,
+        manners(tmp_path) as polite,
+    ):
+        assert isinstance(await polite.verdict_on(f"{site.url}/a"), Skipped)
+        assert in_threads == [Robots.parse]
+        assert isinstance(await polite.verdict_on(f"{other.url}/a"), Skipped)
+        assert in_threads == [Robots.parse]
+
+
+async def test_rules_are_kept_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tens of megabytes of small ones, but not twenty thousand times the largest. What gave way is taken from the crawl file."""
+    size = Robots.parse(MANY_RULES.encode(), user_agent="nephila").size_bytes
+    monkeypatch.setattr("crawler.politeness._RULES_BYTES_KEPT", int(2.5 * size))
+    async with serve({"/robots.txt": (200, {}, MANY_RULES)}) as site, manners(tmp_path, addresses=FIVE) as polite:
+        origins = [site.url.replace("127.0.0.1", name) for name in FIVE]
+        for number in range(20):
+            assert isinstance(await polite.verdict_on(f"{origins[number % 5]}/{number}"), Skipped)
+            await polite.frontier.flush()
+            assert len(polite._known) <= 2
+            assert sum(known.size_bytes for known in polite._known.values()) == polite._known._bytes
+        assert site.paths == ["/robots.txt"] * 5
+        assert not polite._foretold
+
+
+async def test_hosts_of_large_rules_do_not_keep_each_other_from_their_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All have learned their rules before the first is asked for a page, as when each has a delay; then none has to learn again."""
+    monkeypatch.setattr("crawler.politeness._RULES_BYTES_KEPT", 1)
+    async with serve({"/robots.txt": (200, {}, MANY_RULES)}) as site, manners(tmp_path, addresses=FIVE) as polite:
+        origins = [site.url.replace("127.0.0.1", name) for name in FIVE]
+        for origin in origins:
+            await polite.learn(lease(f"{origin}/a"))
+            await polite.learn(lease(f"{origin}/b"))
+        assert all(polite.knows(lease(f"{origin}/{path}")) for origin in origins for path in "ab")
+        for origin in origins:
+            assert isinstance(polite.judge(lease(f"{origin}/a")), Skipped)
+            assert polite.judge(lease(f"{origin}/b")) is None
+
+
 async def test_a_crawl_delay_is_obeyed_and_cut_visibly(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     rules: Reply = (200, {}, "User-agent: *\nCrawl-delay: 7\n")
     async with serve({"/robots.txt": rules}) as site, manners(tmp_path) as polite:
@@ -241,6 +299,14 @@ async def test_retry_after_is_done_up_to_a_bound(tmp_path: Path, value: str, sec
         assert pace
         assert pace.pauses_cut == (seconds == 300.0)
         assert polite.heed(H, 1.0, 404, {"Retry-After": value}) is None
+
+
+async def test_a_retry_after_that_says_nothing_is_a_pause_all_the_same(tmp_path: Path) -> None:
+    async with manners(tmp_path) as polite:
+        assert polite.heed(H, 1.0, 503, {"Retry-After": "Sun, 06 Nov 0000 08:49:37 GMT"}) is None
+        pace = polite.pace_of(H)
+        assert pace
+        assert pace.pauses == 1
 
 
 async def test_without_retry_after_pauses_are_drawn_and_grow(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import io
 import pytest
 from msgspec.structs import replace
 
-from crawler.progress import duration, follow, line, size
+from crawler.progress import follow, line
 from crawler.stats import Stats
 from tests.terminals import shown, shown_before_the_end
 
@@ -107,25 +107,3 @@ async def test_a_reader_that_has_gone_ends_what_is_shown_and_nothing_else(live: 
 
 def test_a_line_has_everything_in_few_words() -> None:
     assert line(STATS) == ("quotes: 1,234 pages, 5,064 waiting, 3 failed, 1,200 items, 34.5 MB, 56.3 pages/s, 1:23")
-
-
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [
-        (0, "0 B"),
-        (999, "999 B"),
-        (1000, "1.0 kB"),
-        (1_500_000, "1.5 MB"),
-        (7_250_000_000, "7.2 GB"),
-        (3 * 10**15, "3,000.0 TB"),
-    ],
-)
-def test_sizes_are_for_readers(number: int, text: str) -> None:
-    assert size(number) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.04, "0.0 s"), (59.9, "59.9 s"), (60, "1:00"), (3599, "59:59"), (93787, "26:03:07")]
-)
-def test_durations_are_for_readers(seconds: float, text: str) -> None:
-    assert duration(seconds) == text

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
-from crawler.traps import Thresholds, Traps, digest_of
+from crawler.traps import Thresholds, Traps, _grown_path, digest_of
 from crawler.web.links import base_of, hrefs
 from crawler.web.urls import normalize, resolve
 
@@ -59,6 +59,33 @@ def test_urls_that_grow(path: str) -> None:
 )
 def test_urls_that_do_not(path: str) -> None:
     assert suspected(path) is None
+
+
+def test_a_run_too_wide_to_be_looked_for_grows_until_its_segments_stand_too_often() -> None:
+    run = "".join(f"/{number}x" for number in range(40))
+    assert [suspected(run * times) is not None for times in (3, 6, 7)] == [False, False, True]
+
+
+class Compared(str):
+    """Counts how often such segments are compared."""
+
+    __slots__ = ()
+    times = 0
+
+    def __eq__(self, other: object) -> bool:
+        Compared.times += 1
+        return super().__eq__(other)
+
+    __hash__ = str.__hash__
+
+
+def test_a_path_is_not_compared_with_itself_at_every_distance() -> None:
+    compared = []
+    for number in (500, 4 * 500):
+        Compared.times = 0
+        assert _grown_path([Compared(f"{place % (number // 3)}x") for place in range(number)], 3) is None
+        compared.append(Compared.times)
+    assert compared[1] < 5 * compared[0]
 
 
 def test_a_threshold_of_zero_is_never_passed() -> None:

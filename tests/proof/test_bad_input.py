@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 import trustme
 
-from tests.proof.command import BAD_USAGE, CRAWL_FAILED, complains
+from tests.proof.command import BAD_USAGE, CRAWL_FAILED, FINISHED, complains
 from tests.proof.crawlfile import check_invariants, outcome, query
 from tests.proof.site import SPIDER
 from tests.servers.web import WebServer, page
@@ -44,10 +44,17 @@ MISTAKES = (
     Mistake("unknown argument", FINE, ("-a", "colour=red"), ("colour",)),
     Mistake("unknown setting", FINE, ("-s", "concurency=5"), ("concurency", "concurrency")),
     Mistake("setting out of range", FINE, ("--concurrency", "0"), ("concurrency", "0")),
+    Mistake("setting without end", FINE, ("-s", "delay=inf"), ("-s: delay = 'inf'", "<= 1")),
+    Mistake("setting that is no number", FINE, ("--max-time", "nan"), ("max_time = nan",)),
+    Mistake("setting beyond all bounds", FINE, ("--max-pages", "9" * 20), ("max_pages", "9{20}")),
+    Mistake("user agent of two lines", FINE, ("--user-agent", "a\nb"), (r"user_agent = 'a\\nb'", "one line")),
     Mistake("unknown option", FINE, ("--fast",), ("--fast",)),
     Mistake("output without a folder", FINE, ("-o", "no/such/folder/out.jsonl"), ("no/such/folder", "create")),
     Mistake("output is a folder", FINE, ("-o", "folder.jsonl"), (r"folder\.jsonl", "folder")),
     Mistake("output of no known kind", FINE, ("-o", "out.xyz"), (r"out\.xyz", "jsonl")),
+    Mistake("output of nobody", FINE, ("-o", "~nobody-here/out.jsonl"), ("~nobody-here/out.jsonl", "no such user")),
+    Mistake("output of too long a name", FINE, ("-o", f"{'a' * 300}.jsonl"), ("a{300}.jsonl: File name too long",)),
+    Mistake("state of nobody", FINE, ("--state", "~nobody-here/a.crawl"), ("~nobody-here/a.crawl", "no such user")),
     Mistake("state without a folder", FINE, ("--state", "no/such/folder/a.crawl"), ("no/such/folder", "create")),
 )
 
@@ -62,6 +69,21 @@ def test_a_mistake_is_named_and_leaves_nothing_in_the_way(command: Command, mist
     left = {path.name for path in command.folder.iterdir()} - {"__pycache__", "folder.jsonl", "spider.py"}
     assert left <= {"fine.crawl"}
     assert not left or query(command.folder / "fine.crawl", "SELECT count(*) FROM request") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("target", "words"), [("~nobody-here/spider.py", "no such user"), (f"{'a' * 300}.py", "File name too long")]
+)
+def test_a_target_that_no_path_leads_to(command: Command, target: str, words: str) -> None:
+    complains(command.run("run", target), BAD_USAGE, target, words)
+    assert list(command.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(("text", "words"), [("crawl = 3", "tool.crawl = 3"), ("crawl = ['delay']", "it is a table")])
+def test_settings_of_a_project_that_are_no_table(command: Command, text: str, words: str) -> None:
+    (command.folder / "pyproject.toml").write_text(f"[tool]\n{text}\n")
+    complains(command.run("run", "http://127.0.0.1:9/"), BAD_USAGE, r"pyproject\.toml", words)
+    assert [path.name for path in command.folder.iterdir()] == ["pyproject.toml"]
 
 
 def test_a_host_that_does_not_exist(command: Command) -> None:
@@ -85,15 +107,25 @@ def test_a_certificate_that_nobody_vouches_for(command: Command) -> None:
 
 
 def test_a_spider_that_raises_on_a_page(command: Command, server: WebServer) -> None:
-    """The page is a failure with the place in the spider; the others are unharmed."""
+    """The page is a failure with the place in the spider; the others are unharmed, and not read again when it is mended."""
     raising = SPIDER.replace(
         "        title =", '        if page.url.endswith("/3/7"):\n            1 / 0\n        title ='
     )
     (command.folder / "notes.py").write_text(f"{raising}\n    start_urls = [{server.url!r}]\n", encoding="utf-8")
     ended = command.run("run", "notes.py", *QUICK, "-o", "out.jsonl")
-    complains(ended, BAD_USAGE, "ZeroDivisionError", r"notes\.py", "/3/7", "--fresh")
+    complains(ended, BAD_USAGE, "ZeroDivisionError", r"notes\.py", "/3/7", "crawl retry notes.crawl --kind spider")
     check_invariants(command.folder / "notes.crawl")
     after = outcome(command.folder / "notes.crawl", command.folder / "out.jsonl")
     assert f"{server.url}3/7" in after.failed
     assert len(after.done) > 250
     assert after.items == after.exported
+
+    (command.folder / "notes.py").write_text(f"{SPIDER}\n    start_urls = [{server.url!r}]\n", encoding="utf-8")
+    asked = len(server.journal())
+    assert command.run("retry", "notes.crawl", "--kind", "spider").code == FINISHED
+    assert command.run("run", "notes.py", *QUICK, "-o", "out.jsonl").code == FINISHED
+    assert {visit.target[:4] for visit in server.journal()[asked:]} == {"/3/7"}, "it, and what it alone leads to"
+    mended = outcome(command.folder / "notes.crawl", command.folder / "out.jsonl")
+    assert f"{server.url}3/7" in {url for url, _ in mended.done}
+    assert set(mended.done) > set(after.done)
+    assert mended.items == mended.exported

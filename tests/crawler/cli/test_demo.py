@@ -39,6 +39,23 @@ async def test_it_crawls_the_whole_guide_and_says_what_to_try_next(crawl: Crawl,
     assert "kept/demo.crawl exists" in again.err
 
 
+async def test_a_place_that_can_be_no_folder_is_named(crawl: Crawl, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    for place in ("mine", "mine/below", "/proc/no-such-thing"):
+        refused = await crawl("demo", "--keep", place)
+        assert (refused.code, refused.err.count("\n")) == (2, 1)
+        assert refused.err.startswith(f"error: {place} can be no folder: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+async def test_it_overwrites_nothing(crawl: Crawl, tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "items.jsonl").write_text("mine")
+    refused = await crawl("demo", "--keep", "kept")
+    assert (refused.code, refused.err) == (2, "error: kept/items.jsonl exists; name another folder\n")
+    assert [path.read_text() for path in (tmp_path / "kept").iterdir()] == ["mine"]
+
+
 async def test_without_a_folder_it_leaves_nothing(crawl: Crawl, tmp_path: Path) -> None:
     ended = await crawl("demo")
     assert ended.code == 0, ended.err

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
+from crawler.frontier import SqliteFrontier
 from tests.sites import page, redirect, serve
 
 if TYPE_CHECKING:
@@ -159,6 +160,101 @@ async def test_fresh_discards_a_crawl_only_with_yes(crawl: Crawl, tmp_path: Path
     assert len(lines(tmp_path / "out.jsonl")) == 5
 
 
+@pytest.mark.parametrize("target", ["titles.py", "titles", "queue.py", "brotli.py", "spiders/titles.py"])
+async def test_what_lies_beside_a_spider_is_not_taken_for_what_the_crawl_needs(
+    crawl: Crawl, tmp_path: Path, target: str
+) -> None:
+    """Libraries import `queue`, or `brotli` when it is needed, from where they always do, whatever the spider is called. What the
+    spider imports is found beside it all the same."""
+    (tmp_path / "spiders").mkdir()
+    for folder in (tmp_path, tmp_path / "spiders"):
+        for name in ("queue.py", "aiosqlite.py", "yarl.py", "brotli.py", "client.py", "selectolax.py", "asyncio.py"):
+            write(folder, name, "raise LookupError('nobody asked for this')")
+        write(folder, "mine.py", "PREFIX = '<'")
+    write(tmp_path, target if target.endswith(".py") else f"{target}.py", "from mine import PREFIX\n" + dedent(SPIDER))
+    async with serve(SITE) as site:
+        ended = await crawl("run", target, "-a", f"site={site.url}", "-o", "out.jsonl", "--max-pages", "1")
+    assert ended.code == 3, ended.err
+    assert [row["title"] for row in lines(tmp_path / "out.jsonl")] == ["Home"]
+
+
+REFUSED = (
+    "error: {0} is not empty, and {1} knows nothing of what is in it; name another file, or add --yes to overwrite it\n"
+)
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.csv"])
+async def test_an_output_with_something_in_it_is_overwritten_only_with_yes(
+    crawl: Crawl, tmp_path: Path, name: str
+) -> None:
+    """Whoever wrote it: nothing is lost unasked, nor is a crawl begun."""
+    (tmp_path / name).write_text("years of work\n")
+    async with serve(SITE) as site:
+        arguments = ("run", site.url, "--state", "s.crawl", "-o", name)
+        for more in ((), ("--fresh",)):
+            refused = await crawl(*arguments, *more)
+            assert (refused.code, refused.err) == (2, REFUSED.format(name, "s.crawl"))
+            assert [path.name for path in tmp_path.iterdir()] == [name]
+        assert site.paths == []
+        assert (tmp_path / name).read_text() == "years of work\n"
+        assert (await crawl(*arguments, "--yes", "--max-pages", "2")).code == 3
+        assert (await crawl(*arguments)).code == 0, "from now on it is this crawl's"
+    assert len((tmp_path / name).read_text().splitlines()) == 5 + name.endswith("csv")
+
+
+async def test_items_of_a_crawl_whose_file_has_gone_are_not_lost(crawl: Crawl, tmp_path: Path) -> None:
+    async with serve(SITE) as site:
+        arguments = ("run", site.url, "--state", "s.crawl", "-o", "out.jsonl")
+        assert (await crawl(*arguments)).code == 0
+        before = (tmp_path / "out.jsonl").read_text()
+        (tmp_path / "s.crawl").rename(tmp_path / "old.crawl")
+        assert (await crawl(*arguments)).err == REFUSED.format("out.jsonl", "s.crawl")
+        assert (tmp_path / "out.jsonl").read_text() == before
+
+
+async def test_an_output_is_refused_to_another_crawl_and_to_one_that_goes_on(crawl: Crawl, tmp_path: Path) -> None:
+    (tmp_path / "foreign.jsonl").write_text("years of work\n")
+    async with serve(SITE) as site:
+        arguments = ("run", site.url, "--state", "s.crawl")
+        assert (await crawl(*arguments, "-o", "out.jsonl", "--max-pages", "2")).code == 3
+        refused = await crawl("run", site.url, "--state", "t.crawl", "-o", "out.jsonl")
+        assert refused.err == REFUSED.format("out.jsonl", "t.crawl")
+        refused = await crawl(*arguments, "-o", "out.jsonl", "-o", "foreign.jsonl")
+        assert refused.err == REFUSED.format("foreign.jsonl", "s.crawl")
+        (tmp_path / "empty.jsonl").touch()
+        assert (await crawl(*arguments, "-o", "out.jsonl", "-o", "empty.jsonl", "-o", "new.jsonl")).code == 0
+    assert (tmp_path / "foreign.jsonl").read_text() == "years of work\n"
+    assert [len(lines(tmp_path / name)) for name in ("out.jsonl", "empty.jsonl", "new.jsonl")] == [5, 5, 5]
+
+
+async def test_a_crawl_goes_on_in_another_folder_with_the_output_that_was_moved_along(
+    crawl: Crawl, tmp_path: Path
+) -> None:
+    (tmp_path / "here").mkdir()
+    async with serve(SITE) as site:
+        stopped = await crawl("run", site.url, "--state", "here/s.crawl", "-o", "here/out.jsonl", "--max-pages", "2")
+        assert stopped.code == 3
+        (tmp_path / "here").rename(tmp_path / "there")
+        ended = await crawl("run", site.url, "--state", "there/s.crawl", "-o", "there/out.jsonl")
+        assert ended.code == 0, ended.err
+        assert len(lines(tmp_path / "there" / "out.jsonl")) == 5
+        (tmp_path / "there" / "out.jsonl").unlink()
+        (tmp_path / "out.jsonl").write_text("years of work")
+        refused = await crawl("run", site.url, "--state", "there/s.crawl", "-o", "out.jsonl")
+    assert refused.err == REFUSED.format("out.jsonl", "there/s.crawl"), "its name alone makes it no output of the crawl"
+
+
+async def test_a_crawl_that_was_cut_off_at_its_start_goes_on(crawl: Crawl, tmp_path: Path) -> None:
+    """A power cut may take the commit that knows of the output, and leave what was written there later."""
+    async with serve(SITE) as site:
+        frontier = await SqliteFrontier.open(tmp_path / "s.crawl", spider="site")
+        await frontier.close("killed")
+        (tmp_path / "out.jsonl").write_text('{"url": "torn')
+        arguments = ("run", site.url, "--state", "s.crawl", "-o", "out.jsonl")
+        assert (await crawl(*arguments)).code == 0
+    assert len(lines(tmp_path / "out.jsonl")) == 5
+
+
 async def test_fresh_never_discards_what_is_no_crawl_file(crawl: Crawl, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     ended = await crawl("run", "http://127.0.0.1/", "--state", "thesis.txt", "--fresh", "--yes")
@@ -288,7 +384,10 @@ async def test_a_spider_that_raises_costs_only_its_page(crawl: Crawl, tmp_path: 
         ended = await crawl("run", "titles.py", "-a", f"site={site.url}", "-o", "out.jsonl", "--json")
     assert ended.code == 2
     assert f"the spider raised on 1 page:\n  {site.url}/a: spider: titles.py:15: AttributeError: " in ended.err
-    assert "--fresh --yes" in ended.err
+    assert (
+        "mend it, then: crawl retry titles.crawl --kind spider; the same command takes those pages up again"
+        in ended.err
+    )
     assert "Traceback" not in ended.err
     titles = {row["title"] for row in lines(tmp_path / "out.jsonl")}
     assert titles == {"Home", "B", "New"}, "nothing of the page that failed, everything of the others"

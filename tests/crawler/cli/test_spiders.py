@@ -48,6 +48,13 @@ async def test_a_new_spider_crawls_as_it_stands(crawl: Crawl, tmp_path: Path) ->
         (("my-books",), "error: 'my-books' cannot name a Python file"),
         (("../up",), "error: '../up' cannot name a Python file"),
         (("books", "mailto:a@b.example"), "mailto:a@b.example"),
+        (
+            ("queue",),
+            "error: 'queue' means something to Python, or to the spider itself; name it otherwise, my_queue say",
+        ),
+        (("class",), "error: 'class' means something to Python"),
+        (("none",), "error: 'none' means something to Python"),
+        (("page",), "error: 'page' means something to Python, or to the spider itself"),
     ],
 )
 async def test_what_cannot_become_a_spider_is_refused(
@@ -84,6 +91,8 @@ async def test_a_check_says_what_a_spider_is(crawl: Crawl, tmp_path: Path) -> No
         ),
         (SPIDER.replace("range(5)", "[]"), "Books has no seeds"),
         (SPIDER.replace("parse", "read"), "Books takes nothing from its pages: write a method parse(self, page)"),
+        (SPIDER.replace('["h.example"]', '"h.example"'), "error: scope = 'h.example': write None"),
+        (SPIDER.replace('["h.example"]', '["h.example/a"]'), "error: domains: 'h.example/a' is more than a name"),
         ("import missing_thing", "No module named 'missing_thing'"),
     ],
 )

@@ -7,6 +7,9 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+from crawler.frontier import SqliteFrontier
+from crawler.orders import Change
+from crawler.steering import Steering
 from tests.proof.crawlfile import check_invariants
 from tests.sites import Reply, Visit, page, serve
 
@@ -190,6 +193,35 @@ async def test_orders_are_carried_out_by_the_next_run_if_nobody_did_before(crawl
         assert [answer.partition(":")[0] for answer in answers[1:]] == ["refused", "refused"]
 
 
+async def test_a_file_with_orders_that_nobody_can_carry_out_heals(crawl: Crawl, tmp_path: Path) -> None:
+    """Such as an older version has written: it had no bounds, and failed of the order in each run from then on."""
+    async with serve(Ward()) as site:
+        host = f"127.0.0.1:{site.port}"
+        await crawl(*run(site, "--max-pages", "1"))
+        with closing(sqlite3.connect(tmp_path / "s.crawl")) as db:
+            for poison in ({"priority": 10**20}, {"per_host": 10**20}, {"priority": 1, "path": "/" + "*a" * 30_000}):
+                order = json.dumps({"host": host, **poison})
+                db.execute("INSERT INTO instruction (at, what, argument) VALUES (1.0, 'set', ?)", (order,))
+            db.commit()
+        assert (await crawl("set", host, "--priority", "3")).out == f"{host}: priority 3 for 4 requests that wait\n"
+        assert (await crawl(*run(site))).code == 0
+        with closing(sqlite3.connect(tmp_path / "s.crawl")) as db:
+            answers = [answer for (answer,) in db.execute("SELECT answer FROM instruction ORDER BY id")]
+        assert [answer.split(": ")[0] for answer in answers] == ["refused", "refused", "refused", host]
+
+
+async def test_an_order_that_raises_is_refused_and_disturbs_nothing(crawl: Crawl, tmp_path: Path) -> None:
+    """Orders are checked as they are read from the file, so this one never was there."""
+    async with serve(Ward()) as site:
+        await crawl(*run(site, "--max-pages", "1"))
+        frontier = await SqliteFrontier.open(tmp_path / "s.crawl", spider=None)
+        order = Change(host=f"127.0.0.1:{site.port}", priority=10**20)
+        assert (await Steering(frontier)._answer(order)).startswith("refused: OverflowError: ")
+        await frontier.close()
+        assert (await crawl(*run(site))).code == 0
+        check_invariants(tmp_path / "s.crawl")
+
+
 async def test_an_order_at_rest_is_no_run(crawl: Crawl) -> None:
     async with serve(Ward()) as site:
         await crawl(*run(site))
@@ -208,11 +240,28 @@ async def test_a_mistake_is_one_clear_message_and_changes_nothing(crawl: Crawl) 
         mistakes = {
             ("hold",): "error: HOST is missing",
             ("hold", "s.crawl"): "error: HOST is missing",
+            ("release",): "error: say what to release: HOST behind the crawl file, or --aside REASON, or --url URL",
+            ("release", "s.crawl"): "error: say what to release: HOST",
             ("hold", "s.crawl", host[:-1]): f"error: nothing was found on a host {host[:-1]}; did you mean {host}?",
             ("hold", "t.crawl", host): "error: there is no crawl file t.crawl; there is: s.crawl",
             ("hold", "out.jsonl", host): "error: out.jsonl is no crawl file",
             ("set", "s.crawl", host): "error: say what to set: --delay, --per-host, --budget or --priority",
-            ("set", "s.crawl", host, "--delay", "-1"): "'-1' is neither a number from 0 on nor 'default'",
+            ("set", "s.crawl", host, "--delay", "-1"): "'-1' is neither a number from 0 to 86,400 nor 'default'",
+            ("set", "s.crawl", host, "--delay", "inf"): "'inf' is neither a number from 0 to 86,400 nor 'default'",
+            ("set", "s.crawl", host, "--delay", "nan"): "'nan' is neither a number from 0 to 86,400 nor 'default'",
+            ("set", "s.crawl", host, "--per-host", "1001"): "'1001' is neither a number from 0 to 1,000 nor 'default'",
+            ("set", "s.crawl", host, "--budget", "9" * 20): "is neither a number from 0 to 1,000,000,000,000",
+            ("set", "s.crawl", host, "--priority", "9" * 20): "is not in the range -1000000000<=x<=1000000000",
+            ("set", "s.crawl", host, "--priority=-" + "9" * 20): "is not in the range -1000000000<=x<=1000000000",
+            (
+                "set",
+                "s.crawl",
+                host,
+                "--priority",
+                "1",
+                "--path",
+                "/" + "a" * 2048,
+            ): "error: --path has 2,049 characters",
             ("set", "s.crawl", host, "--per-host", "0"): "to fetch nothing, hold the host",
             ("set", "s.crawl", host, "--path", "/new/*"): "error: --path says which requests --priority is for",
             ("set", "s.crawl", host, "--priority", "1", "--path", "new"): "and begins with / or *",

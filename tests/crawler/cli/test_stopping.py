@@ -97,6 +97,52 @@ async def test_a_second_signal_stops_at_once(command: Command, crawl: Crawl, tmp
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 11
 
 
+@pytest.mark.parametrize("stream", ["2>/dev/full", "2>&-"])
+async def test_a_signal_stops_a_crawl_that_cannot_say_so(command: Command, stream: str) -> None:
+    """What it has to say is worth less than that it does as it is told."""
+    is_asked = asyncio.Event()
+
+    async def endless(visit: Visit) -> Reply:
+        if visit.path == "/5":
+            is_asked.set()
+        return page(visit.path, f"/{int(visit.path[1:] or 0) + 1}")
+
+    async with serve(endless) as site:
+        wrapper = ("sh", "-c", f'exec "$@" {stream}', "sh")
+        process = command.start("run", site.url, "--no-robots", "--state", "s.crawl", wrapper=wrapper)
+        await is_asked.wait()
+        process.send_signal(signal.SIGINT)
+        assert (await ended(process)).code == 3
+
+
+@pytest.mark.parametrize(
+    "arguments", [("status", "s.crawl"), ("export", "s.crawl", "pages"), ("run", "{url}", "--json"), ("fetch", "{url}")]
+)
+async def test_results_that_cannot_be_delivered_are_one_clear_message(
+    command: Command, crawl: Crawl, arguments: tuple[str, ...]
+) -> None:
+    async with serve({"/": page("Home")}) as site:
+        assert (await crawl("run", site.url, "--state", "s.crawl")).code == 0
+        wanted = [argument.format(url=site.url) for argument in arguments]
+        process = command.start(*wanted, wrapper=("sh", "-c", 'exec "$@" >/dev/full', "sh"))
+        lost = await ended(process)
+    assert lost.code == 1
+    assert lost.err.count("error: ") == 1
+    assert "error: cannot write standard output: No space left on device; make room" in lost.err
+    assert "Traceback" not in lost.err
+    assert "Exception ignored" not in lost.err
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+async def test_a_stream_that_is_closed_leads_nowhere(command: Command, tmp_path: Path, closed: str) -> None:
+    """Not into the next file that is opened, which would get its number."""
+    async with serve({"/": page("Home")}) as site:
+        arguments = ("run", site.url, "-o", "out.jsonl", "--log-level", "debug", "--json")
+        wrapper = ("sh", "-c", f'exec "$@" {closed}', "sh")
+        assert (await ended(command.start(*arguments, wrapper=wrapper))).code == 0
+    assert [json.loads(line)["title"] for line in (tmp_path / "out.jsonl").read_text().splitlines()] == ["Home"]
+
+
 async def test_a_third_signal_ends_a_spider_that_never_returns(command: Command, crawl: Crawl, tmp_path: Path) -> None:
     stuck = """
         from crawler import Request, Spider
@@ -123,6 +169,37 @@ async def test_a_third_signal_ends_a_spider_that_never_returns(command: Command,
         assert (await ended(process)).code == 3
         status = json.loads((await crawl("status", "stuck.crawl", "--json")).out)
         assert (status["state"], status["urls"]["queued"]) == ("paused", 1), "the page is not lost"
+
+
+async def test_a_thread_that_is_left_behind_does_not_outlast_a_signal(
+    command: Command, crawl: Crawl, tmp_path: Path
+) -> None:
+    """The crawl has ended, and the loop waits for the thread: a signal finds nobody to tell, and ends the process."""
+    leaving = """
+        import asyncio
+        import threading
+
+        from crawler import Spider
+
+        class Leaving(Spider):
+            def parse(self, page):
+                yield {"title": page.title}
+                asyncio.get_running_loop().run_in_executor(None, threading.Event().wait)
+
+            async def closed(self):
+                print("closed", flush=True)
+    """
+    (tmp_path / "leaving.py").write_text(dedent(leaving))
+    async with serve({"/": page("Home")}) as site:
+        process = command.start("run", "leaving.py", "-a", f"start_urls={site.url}/", "--no-robots", "-o", "o.jsonl")
+        assert process.stdout is not None
+        assert await asyncio.to_thread(process.stdout.readline) == "closed\n"
+        while process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            await asyncio.to_thread(os.sched_yield)
+        assert (await ended(process)).code == 3
+    assert json.loads((await crawl("status", "leaving.crawl", "--json")).out)["state"] == "finished"
+    assert [json.loads(line)["title"] for line in (tmp_path / "o.jsonl").read_text().splitlines()] == ["Home"]
 
 
 async def test_a_crawl_is_seen_as_running_and_its_file_can_be_read_meanwhile(command: Command, crawl: Crawl) -> None:

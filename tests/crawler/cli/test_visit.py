@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.proof.command import complains
 from tests.sites import Reply, page, redirect, serve
 
 if TYPE_CHECKING:
@@ -103,6 +105,62 @@ async def test_a_robots_txt_that_cannot_be_had_forbids_everything_and_a_missing_
         missing = await crawl("robots", site.url)
         assert missing.code == 0
         assert f"allowed    {site.url}/" in missing.out.splitlines()
+
+
+@pytest.mark.parametrize("hops", [5, 6, 20])
+async def test_rules_behind_too_many_redirects_are_none_as_in_a_crawl(crawl: Crawl, hops: int) -> None:
+    """RFC 9309 §2.3.1.2: five are followed."""
+    chain = {f"/{hop}": redirect(f"/{hop + 1}") for hop in range(1, hops)}
+    closed: Reply = (200, {}, "User-agent: *\nDisallow: /")
+    async with serve({**SITE, "/robots.txt": redirect("/1"), **chain, f"/{hops}": closed}) as site:
+        code = (await crawl("robots", f"{site.url}/new")).code
+        assert code == (0 if hops > 5 else 1)
+        assert (await crawl("fetch", f"{site.url}/new")).code == code
+
+
+@pytest.mark.parametrize("target", ["/robots.txt", "/there", "mailto:x@y.z", "http://", ""])
+async def test_rules_that_redirects_do_not_lead_to_are_none_as_in_a_crawl(crawl: Crawl, target: str) -> None:
+    async with serve({**SITE, "/robots.txt": redirect(target), "/there": redirect("/robots.txt")}) as site:
+        told = json.loads((await crawl("robots", f"{site.url}/new", "--json")).out)
+        assert (told["is_allowed"], told["status"], told["error"]) == (True, 302, None)
+        assert (await crawl("fetch", f"{site.url}/new")).code == 0
+
+
+@pytest.mark.parametrize(("output", "remedy"), [("nowhere/x", "create it first"), (".", "name a file in it")])
+async def test_nothing_is_fetched_that_cannot_be_written(crawl: Crawl, output: str, remedy: str) -> None:
+    async with serve(SITE) as site:
+        complains(await crawl("fetch", f"{site.url}/new", "-o", output), 2, remedy)
+        assert site.paths == []
+
+
+async def test_a_page_takes_the_place_of_a_file_as_a_whole(crawl: Crawl, tmp_path: Path) -> None:
+    """Whoever has the old one open, or under another name, keeps it."""
+    (tmp_path / "new.html").write_text("old")
+    (tmp_path / "kept.html").hardlink_to(tmp_path / "new.html")
+    async with serve(SITE) as site:
+        assert (await crawl("fetch", f"{site.url}/new", "-o", "new.html")).code == 0
+        assert (await crawl("fetch", f"{site.url}/missing", "-o", "kept.html")).code == 1
+        assert (await crawl("fetch", f"{site.url}/new", "-o", "-")).out == SITE["/new"][2]
+    assert (tmp_path / "new.html").read_text() == SITE["/new"][2]
+    assert (tmp_path / "kept.html").read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+async def test_a_shell_keeps_the_manners_of_one_crawl(command: Command, tmp_path: Path) -> None:
+    """However often a page is asked for: its host's robots.txt is asked for once, and the delay lies between all requests."""
+    (tmp_path / "typed.py").write_text(
+        "print(fetch('SITE/old').url)\nprint(fetch('SITE/old').url)\nfetch('SITE/no')\nfetch('SITE/no')\n"
+    )
+    async with serve(SITE) as site:
+        (tmp_path / "typed.py").write_text((tmp_path / "typed.py").read_text().replace("SITE", site.url))
+        wrapper = ("sh", "-c", 'exec "$0" "$@" < typed.py')
+        process = command.start("shell", f"{site.url}/new", "-s", "delay=0.2", wrapper=wrapper)
+        out, err = await asyncio.to_thread(process.communicate, timeout=60)
+        starts = [visit.at for visit in site.log]
+    assert out.count(f"{site.url}/new") == 2
+    assert err.count("failed: http: 404 Not Found") == 2
+    assert site.paths == ["/robots.txt", "/new", "/old", "/new", "/old", "/new", "/no", "/no"]
+    assert all(later - earlier > 0.19 for earlier, later in pairwise(starts)), starts
 
 
 async def test_a_shell_has_the_page_and_fetches_more(command: Command, tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ class Faulty(Follower):
     def start(self) -> Iterator[Request]:
         for url in self.start_urls:
             yield Request(url)
-            yield Request(f"{url}odd", headers={"X-Odd": "two\r\nlines"})
+            yield Request(f"{url}odd", method="POST", body=b"odd", headers={"Content-Length": "abc"})
 
 
 class Patient(Spider):
@@ -184,17 +184,12 @@ class Unencodable(Follower):
     """Gives what cannot be sent from one process to another."""
 
     def parse(self, page: Page) -> Iterator[Any]:
-        class Text(str):
+        class Form(bytes):
             __slots__ = ()
 
         yield from super().parse(page)
-        name = page.url.rpartition("/")[2]
-        if name == "subclass":
-            yield Request(f"{page.url}/x", headers={"X-A": Text("b")})
-        if name == "changed":
-            headers: dict[str, Any] = {"X-A": "b"}
-            yield Request(f"{page.url}/x", headers=headers)
-            headers["X-A"] = 5
+        if page.url.endswith("/form"):
+            yield Request(page.url, method="POST", body=Form(b"x"))
 
 
 class Scribbler(Follower):

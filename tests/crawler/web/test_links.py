@@ -65,6 +65,7 @@ def test_where_a_node_leads(selector: str, expected: list[str]) -> None:
         ("<base href='data:,x'><base href=/2/>", "http://h/a/b"),
         ("<base href='http://['>", "http://h/a/b"),
         ("<body><p><base href=/late/>", "http://h/late/"),
+        (f"<base href=/{'x' * 60_000}/>", "http://h/a/b"),
     ],
 )
 def test_base(html: str, base: str) -> None:

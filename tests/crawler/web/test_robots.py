@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+import tracemalloc
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.web.product import product_token
 from crawler.web.robots import MAX_BYTES, Robots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 AGENT = "nephila/0.1 (+https://nephila.example/)"
 
@@ -205,6 +212,7 @@ def test_crawl_delay_is_that_of_our_group() -> None:
     assert robots(text, "other").crawl_delay == 5.0
     assert robots("User-agent: *\nDisallow: /").crawl_delay is None
     assert robots("User-agent: *\nCrawl-delay: soon").crawl_delay is None
+    assert robots("User-agent: *\nCrawl-delay: inf\nCrawl delay 3\ncrawl-delay: -1").crawl_delay == 3.0
     assert robots("User-agent: x\nCrawl-delay: 9\nUser-agent: nephila\nDisallow: /a").crawl_delay is None
 
 
@@ -229,10 +237,55 @@ def test_the_deciding_rule_is_told(path: str, rule: str | None) -> None:
     assert robots(text).rule_for(f"https://example.org{path}") == rule
 
 
-def test_known_departures() -> None:
-    """The parser's own; should it mend them, the module's docstring is to be mended too."""
-    assert not allows("User-agent: *\nDisallow: /a$", "/a$b")
-    assert allows("User-agent: *\nDisallow: /\nAllow: /index.html", "/")
+def test_a_dollar_is_the_end_and_no_character() -> None:
+    assert allows("User-agent: *\nDisallow: /a$", "/a$")
+    assert allows("User-agent: *\nDisallow: /a$", "/a$b")
+    assert not allows("User-agent: *\nDisallow: /a$b", "/a$b")
+    assert not allows("User-agent: *\nDisallow: /a%24", "/a$b")
+
+
+def calls_of(work: Callable[[], object]) -> int:
+    """How many functions are called, of Python or of C."""
+    calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("pattern", "most"), [("/{:x}", 50), ("/{:x}$", 50), ("/private/{:06}/", 50), ("/*/{:x}*y$", 50_000)]
+)
+def test_a_rule_is_found_among_ten_thousand(pattern: str, most: int) -> None:
+    """For each page that is refused, its rule is told: so rules without `*` are looked up, others tried once and not made anew."""
+    rules = "".join(f"Disallow: {pattern.format(number)}\n" for number in range(10_000))
+    one = robots(f"User-agent: *\n{rules}Disallow: /z")
+    assert one.rule_for("https://example.org/z/x/y") == "Disallow: /z"
+    assert calls_of(lambda: one.rule_for("https://example.org/z/x/y")) < most
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["/{:x}", "/private/of/many/{}/$", "*{:x}", "/*{:x}*y*z$", "/" + 2000 * "x" + "{}", "*ab*cd*ef*gh" * 40 + "{}"],
+)
+def test_its_size_is_about_what_it_takes(pattern: str) -> None:
+    """So that the memory of a crawl can be bounded by it."""
+    lines = (f"Disallow: {pattern.format(number)}\n" for number in range(100_000 // (len(pattern) + 14)))
+    body = f"User-agent: *\n{''.join(lines)}".encode()
+    tracemalloc.start()
+    try:
+        one = Robots.parse(body, user_agent=AGENT)
+        taken, _peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken / 2 < one.size_bytes < 3 * taken
 
 
 pieces = st.sampled_from(["/", "a", "b", "*", "$", "%61", "%2F", "?", "ü", ".gif", " ", "#"])

@@ -1,4 +1,5 @@
-"""Our reading of robots.txt beside two others: RFC 9309 taken literally, and the standard library's, where that is right."""
+"""Our reading of robots.txt beside three others: RFC 9309 taken literally, Protego's, and the standard library's, where those
+are right."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from urllib.robotparser import RobotFileParser
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from protego import Protego
 
 from crawler.web.robots import Robots
 from crawler.web.urls import normalize
@@ -80,6 +82,59 @@ ESCAPES = [
 @pytest.mark.parametrize(("pattern", "path", "is_same"), ESCAPES)
 def test_escapes_are_compared_as_the_rfc_s_table_has_it(pattern: str, path: str, is_same: bool) -> None:
     assert allows([Rule(False, pattern)], path) is not is_same
+
+
+# -- Protego ----------------------------------------------------------------------------------------------------------
+
+written = st.sampled_from(
+    ["/", "a", "b", ".gif", "?", "=", "&", ":", "%61", "%2F", "%2f", "%25", "%3D", "%3f", "ü", "%C3%BC", " ", "~", "+"]
+)  # fmt: skip
+paths_as_written = st.lists(written | st.sampled_from(["%2A", "*", "%", "%4"]), max_size=6).map(
+    lambda found: "/" + "".join(found)
+)
+patterns_as_written = st.builds(
+    "{}{}{}".format,
+    st.sampled_from(["/", "*", "/*", "", "/a"]),
+    st.lists(written | st.sampled_from(["*", "**", "%2A", "$x"]), max_size=6).map("".join),
+    st.sampled_from(["", "$", "*$"]),
+)
+
+
+def by_protego(rules: list[Rule], path: str) -> bool:
+    text = "".join(f"{'Allow' if rule.allows else 'Disallow'}: {rule.pattern}\n" for rule in rules)
+    return bool(Protego.parse(f"User-agent: *\n{text}").can_fetch(normalize(SITE + path), "nephila"))
+
+
+@given(patterns_as_written, paths_as_written)
+@example("/a*b$", "/ab/ab")
+@example("/a*ab$", "/ab")
+@example("/%2A", "/*")
+def test_protego_agrees_on_what_a_rule_matches(pattern: str, path: str) -> None:
+    assert allows([Rule(False, pattern)], path) is by_protego([Rule(False, pattern)], path)
+
+
+@given(rules, paths)
+def test_protego_agrees_on_which_rule_decides(rules: list[Rule], path: str) -> None:
+    """Of what it does not escape: see below."""
+    rules, path = [rule._replace(pattern=rule.pattern.replace("?", "c")) for rule in rules], path.replace("?", "c")
+    assert allows(rules, path) is by_protego(rules, path)
+
+
+OTHER_RULES = {
+    "a dollar at the end is the end, and a character too": ([Rule(False, "/a$")], "/a$b", True),
+    "an index file that is allowed allows its folder": ([Rule(False, "/"), Rule(True, "/index.html")], "/", False),
+    "bytes that are no UTF-8 are all alike": ([Rule(False, "/%FF")], "/%FE", True),
+    "a percent alone is the start of any escape": ([Rule(False, "/%")], "/?", True),
+    "half a character is not the start of a whole one": ([Rule(False, "/%C3")], "/ü", False),
+    "octets are counted with their escapes": ([Rule(False, "/a?"), Rule(True, "/a*b")], "/a?b", True),
+}
+"""Where Protego departs from the RFC: rules, a path, and whether the RFC allows it."""
+
+
+@pytest.mark.parametrize(("rules", "path", "allowed"), OTHER_RULES.values(), ids=OTHER_RULES)
+def test_where_protego_is_not_right(rules: list[Rule], path: str, allowed: bool) -> None:
+    assert allows(rules, path) is allowed
+    assert by_protego(rules, path) is not allowed
 
 
 # -- the standard library ---------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
@@ -372,8 +372,14 @@ class Counted(bytes):
     [
         *(("", piece) for piece in ("<", "</", "<a", "<a ", "<a/", "<!", "<!--", "<!-->", "<!-- --!", "<!--->-")),
         *(("", piece) for piece in ("<?", "</a", "</a ", "<a href='", "<p>", "&amp;")),
+        *(("", piece) for piece in ("<!--x--!>", "<!----!>", "<!--x-->", "<!--x--!", "<!--x-- >", "<![CDATA[", "<![CDATA[x]]>")),
+        *(("<!-- x --> ", piece) for piece in ("<!--x--!>", "<!--->", "<!---")),
         *(("<a ", piece) for piece in ("href ", "href=", "href='", "'", "=", "/", "rel=nofollow ", "\n")),
         *(("<script>", piece) for piece in ("<", "</", "</script", "<!--", "<script", "</script><script>", "<!-- </script><script>")),
+        *(("<svg>", piece) for piece in ("<!--x--!>", "<![CDATA[", "<path>", "</path>", "<title><!--x--!>")),
+        *(("<select>", piece) for piece in ("<!--x--!>", "<option x='")),
+        *((f"<{name}>", f"</{name[:-1]}") for name in ("script", "style", "textarea", "iframe", "xmp", "noembed", "noframes")),
+        *((f"<{name}>", "<!--x--!>") for name in ("script", "style", "textarea", "iframe", "xmp", "noembed", "noframes")),
         *(("<svg>", piece) for piece in ("<path/>", "<g></g>", "<svg/>", "<!--", "<!---->", "<title></title>", "<style>", "x")),
         *(("<select>", piece) for piece in ("<option>", "</option>", "<!-->", "x")),
         *(("<title>", piece) for piece in ("<", "</title", "&", "&amp", "</titl>")),
@@ -383,6 +389,19 @@ def test_no_document_is_read_over_and_over(start: str, piece: str) -> None:
     document = Counted((start + piece * (20_000 // len(piece))).encode())
     written.scan(document)
     assert document.reads < 10 * len(document)
+
+
+@settings(max_examples=150)
+@given(
+    start=st.lists(st.sampled_from(PIECES), max_size=2),
+    pieces=st.lists(st.sampled_from(PIECES), min_size=1, max_size=3),
+)
+def test_no_repetition_is_read_over_and_over(start: list[str], pieces: list[str]) -> None:
+    """Whatever ends nothing, and is not ended, again and again."""
+    repeated = "".join(pieces)
+    document = Counted(("".join(start) + repeated * (1 + 4_000 // len(repeated))).encode())
+    written.scan(document)
+    assert document.reads < 20 * len(document)
 
 
 def test_what_seems_to_be_a_name_may_be_of_any_length(scan: Scanning) -> None:

@@ -102,6 +102,10 @@ def test_encodings(encoding: str, codec: str) -> None:
         ("<urlset><url><loc>https://h/1</loc></url>&nbsp;</urlset>", "no XML that can be read"),
         ("<a>" * 5 + "<url><loc>https://h/1</loc></url>" + "<a>" * 100_000, "nested deeper"),
         ("https://h/1\n" + "x" * 100_000, "line longer"),
+        *(
+            (f"<urlset><url><loc>https://h/1</loc></url>{token}" + "x" * 1_100_000, "tag or a comment longer")
+            for token in ("<!--", "<a b='", "<?x ", "<")
+        ),
     ],
 )
 def test_what_was_read_before_a_problem_stands(body: str, problem: str) -> None:
@@ -109,6 +113,21 @@ def test_what_was_read_before_a_problem_stands(body: str, problem: str) -> None:
     assert found == [("https://h/1", False)]
     assert told is not None
     assert problem in told
+
+
+def test_relative_references_make_no_more_of_a_long_url_than_a_sitemap_may_hold() -> None:
+    reader = SitemapReader(f"https://h/{'x' * 8000}/")
+    part = "<url><loc>a{}</loc></url>".format
+    reader.feed(b"<urlset>")
+    found = [
+        one
+        for start in range(0, 10_000, 2000)
+        for one in reader.feed("".join(map(part, range(start, start + 2000))).encode())
+    ]
+    assert sum(len(one.url) for one in found) < MAX_BYTES
+    assert len(found) == 6000
+    assert reader.problem
+    assert "longer" in reader.problem
 
 
 def test_a_file_that_was_cut_short_is_a_problem() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from ada_url import join_url
 from hypothesis import example, given
@@ -11,6 +13,7 @@ from yarl import URL
 from client.origin import Origin
 from crawler.errors import InvalidUrl
 from crawler.web.urls import (
+    LONGEST_URL,
     fingerprint,
     fingerprints,
     host_key,
@@ -215,6 +218,47 @@ def test_references_to_nothing_fetchable_are_left_out(href: str) -> None:
 )
 def test_odd_references(href: str, url: str | None) -> None:
     assert resolve("http://example.org/dir/page?q=/1/", [href]) == ([url] if url else [])
+
+
+@pytest.mark.parametrize("start", ["", "/", "?", "./", "//h/", "http://h/", "http://H/", "é", "\t", "http:"])
+def test_what_leads_to_too_long_a_url_is_left_out(start: str) -> None:
+    """However it is written; what is as long as may be is not."""
+    (one,) = resolve("http://example.org/", [f"{start}x"])
+    fitting = "x" * (LONGEST_URL - len(one) + 1)
+    assert [len(url) for url in resolve("http://example.org/", [start + fitting, f"{start}x{fitting}"])] == [
+        LONGEST_URL
+    ]
+    assert resolve("http://example.org/", ["é" * (LONGEST_URL // 4), "x" * 60_000]) == []
+
+
+def test_a_long_base_is_not_repeated_for_each_link() -> None:
+    """A page of a megabyte has room for a hundred thousand links; their URLs take no thousand times as much."""
+    base = f"http://example.org/{'x' * (LONGEST_URL - 100)}/"
+    hrefs = [f"{number:x}" for number in range(100_000)]
+    tracemalloc.start()
+    try:
+        urls = resolve(base, hrefs)
+        _now, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert urls[:2] == [f"{base}0", f"{base}1"]
+    assert most < 40 << 20
+    assert resolve(base, [*hrefs, "http://h/", "//i/", "/late"])[-2:] == ["http://h/", "http://i/"]
+    usual = f"http://example.org/{'x' * 79}/"
+    assert len(resolve(usual, [f"{number:x}" for number in range(300_000)])) == 300_000
+
+
+def test_what_is_kept_of_long_folders_is_little() -> None:
+    """They are as many as a site likes."""
+    hrefs = [f"{number:x}" for number in range(500)]
+    tracemalloc.start()
+    try:
+        for folder in range(128):
+            resolve(f"http://example.org/{folder}/{'x' * 4000}/", hrefs)
+        now, _most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert now < 4 << 20
 
 
 def test_fingerprint_tells_requests_apart_by_method_and_body() -> None:

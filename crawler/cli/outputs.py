@@ -1,0 +1,77 @@
+"""The outputs of `crawl run`, and which of them may be written to: nothing that is there is lost unasked.
+
+A file that has something in it is gone on with only if the crawl file knows how far it has come in it. That is known before
+anything is written there (crawler/exports/feed.py), so no crawl that is killed is refused its own output.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from crawler.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from crawler.exports import Export
+    from crawler.frontier.statefile import StateFile
+
+
+class Known(NamedTuple):
+    """What a crawl file knows of outputs. `cursors`: how far it has come, by path. `was_cut_off`: it only ever was ended by
+    force, before it had found anything; then even that may be missing, after a power cut."""
+
+    cursors: Mapping[str, str] = {}
+    was_cut_off: bool = False
+
+
+def known_outputs(file: StateFile) -> Known:
+    """What the crawl file knows."""
+    cursors: dict[str, str] = dict(iter(file.query("SELECT path, cursor FROM export")))
+    has_begun = file.query(
+        "SELECT EXISTS (SELECT 1 FROM request) OR EXISTS (SELECT 1 FROM run WHERE coalesce(why, 'killed') <> 'killed')"
+    )
+    return Known(cursors, was_cut_off=not any(value for (value,) in has_begun))
+
+
+def open_outputs(
+    names: Sequence[str], state: Path, known: Known, *, overwrite: bool, results_are_taken: bool
+) -> list[Export]:
+    """The exports to the files that the user has named. Raises UsageError when one may not be written to, or is named twice;
+    nothing is created or changed yet. `results_are_taken`: standard output is for something else."""
+    from crawler.exports import open_export
+
+    exports = [open_export(name) for name in names]
+    paths = [export.path for export in exports]
+    if twice := next((path for path in paths if paths.count(path) > 1), None):
+        raise UsageError(f"-o names {twice} twice")
+    if str(state.resolve()) in paths:
+        raise UsageError(f"{state} cannot be both the crawl file and an output")
+    if results_are_taken and "-" in paths:
+        raise UsageError("-o - and --json both want standard output; write the items to a file")
+    for name, path in zip(names, paths, strict=True):
+        if not (overwrite or path == "-" or _is_empty(Path(path)) or _is_ours(path, known)):
+            raise UsageError(
+                f"{name} is not empty, and {state} knows nothing of what is in it; name another file, "
+                f"or add --yes to overwrite it"
+            )
+    return exports
+
+
+def _is_empty(path: Path) -> bool:
+    return not path.exists() or not path.stat().st_size
+
+
+def _is_ours(path: str, known: Known) -> bool:
+    return known.was_cut_off or path in known.cursors or any(_has_moved(old, path, known) for old in known.cursors)
+
+
+def _has_moved(old: str, path: str, known: Known) -> bool:
+    """Whether it seems to be an output that was moved with its crawl file, to another folder: it is made anew from that."""
+    from crawler.exports.files import ends_line_at
+    from crawler.exports.protocol import Cursor
+
+    if Path(old).name != Path(path).name or Path(old).exists():
+        return False
+    return ends_line_at(Path(path), Cursor.from_json(known.cursors[old]).bytes)
