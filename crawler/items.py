@@ -13,6 +13,9 @@ import msgspec
 from crawler.errors import SpiderError
 from crawler.request import Links, Request
 
+_MOST_CHARACTERS = 256 << 20
+"""Of the items of a page, in all. SQLite takes a thousand million bytes at once, and memory has to be bounded."""
+
 
 class Harvest(msgspec.Struct):
     """Everything one callback gave: `items` as JSON texts, `found` as the requests they stand beside; and the URL that the page
@@ -21,18 +24,29 @@ class Harvest(msgspec.Struct):
     items: list[str] = msgspec.field(default_factory=list)
     found: list[Request | Links] = msgspec.field(default_factory=list)
     canonical: str | None = None
+    weight: int = 0
+    """Characters of the items."""
 
     def take(self, given: Any) -> None:
         """Sort in one thing that was given; lists are opened, None is passed over."""
         if type(given) is dict:
-            self.items.append(encode(given))
+            self._add(given)
         elif isinstance(given, Links | Request):
             self.found.append(as_kept(given))
         elif isinstance(given, list | tuple) and not hasattr(given, "_fields"):
             for one in given:
                 self.take(one)
         elif given is not None:
-            self.items.append(encode(given))
+            self._add(given)
+
+    def _add(self, given: Any) -> None:
+        item = encode(given)
+        self.weight += len(item)
+        if self.weight > _MOST_CHARACTERS:
+            raise SpiderError(
+                f"the items of a page come to more than {_MOST_CHARACTERS >> 20} MiB; keep what is as large in a file of its own"
+            )
+        self.items.append(item)
 
 
 async def gather(given: Any) -> Harvest:

@@ -114,3 +114,13 @@ async def test_what_a_callback_raises_comes_out() -> None:
 
     with pytest.raises(LookupError):
         await gather(callback())
+
+
+async def test_items_without_end_are_a_fault() -> None:
+    def endless() -> Iterator[dict[str, str]]:
+        text = "x" * (32 << 20)
+        while True:
+            yield {"text": text}
+
+    with pytest.raises(SpiderError, match="the items of a page come to more than 256 MiB"):
+        await gather(endless())

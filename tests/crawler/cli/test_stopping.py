@@ -194,11 +194,11 @@ async def test_a_thread_that_is_left_behind_does_not_outlast_a_signal(
         process = command.start("run", "leaving.py", "-a", f"start_urls={site.url}/", "--no-robots", "-o", "o.jsonl")
         assert process.stdout is not None
         assert await asyncio.to_thread(process.stdout.readline) == "closed\n"
-        while process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            await asyncio.to_thread(os.sched_yield)
+        while (state := json.loads((await crawl("status", "leaving.crawl", "--json")).out)["state"]) == "running":
+            assert process.poll() is None
+        assert state == "finished"
+        process.send_signal(signal.SIGTERM)
         assert (await ended(process)).code == 3
-    assert json.loads((await crawl("status", "leaving.crawl", "--json")).out)["state"] == "finished"
     assert [json.loads(line)["title"] for line in (tmp_path / "o.jsonl").read_text().splitlines()] == ["Home"]
 
 
