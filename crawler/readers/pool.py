@@ -141,6 +141,8 @@ class _Place:
     def settle(self, result: Result) -> None:
         """A task is done with."""
         job = self.jobs.pop(result.number)
+        if not isinstance(job.task, FailureTask):  # which may be all that comes of pages that end whoever reads them
+            self.deaths = 0
         self.weight -= job.weight
         self.free(job)
         if not job.result.done():  # else nobody waits any more: the crawl is being cut short
@@ -342,7 +344,6 @@ class Readers(Reader):
             return
         match message:
             case Answer() | Seen() | Unseen():
-                place.deaths = 0
                 place.settle(message)
             case Started():
                 if slot := place.jobs[message.number].slot:

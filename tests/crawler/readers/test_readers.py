@@ -347,7 +347,7 @@ async def test_a_host_does_not_wait_for_a_reader_that_is_hung(
 async def test_a_spider_that_kills_every_reader_ends_the_crawl_which_can_be_resumed(tmp_path: Path) -> None:
     async with serve(SITE) as site:
         with pytest.raises(SpiderError, match=r"5 reader processes in a row died .* the last at http.*exit code 7"):
-            await crawl(tmp_path / "test", Killer(start_urls=[f"{site.url}/"], on=tuple(NAMES)), per_host=2)
+            await crawl(tmp_path / "test", Killer(start_urls=[f"{site.url}/"], on=tuple(NAMES)), per_host=1)
         report = await crawl(tmp_path / "test", Killer(start_urls=[f"{site.url}/"]))
     assert report.finished
     assert report.stats.done + report.stats.failed == len(SITE)
