@@ -11,8 +11,8 @@ https://github.com/whatwg/html/issues/3732), and cannot be stopped. With lexbor 
 * Attributes of one tag are each looked for among those before: 40,000 take 6 s. So are options of one `<select>`.
 
 So this reads the tags of a document that is large enough to matter, keeps a stack of what is open, by the rules of the HTML Standard
-(§13.2.6) so far as they bear on depth, and counts. It is meant to be right about documents as they are written, valid or not; one
-that is made to deceive it, by end tags that the parser ignores, may.
+(§13.2.6) so far as they bear on depth, and counts. It is meant to be right about documents as they are written, valid or not. One
+that is made to deceive it, by end tags that the parser ignores, may: it is given up after a minute (crawler/callbacks.py).
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ _MUCH = 64
 """Bytes of attributes that are counted."""
 _SHORT = 32_768
 """Bytes. A shorter document takes half a second and 800 MB at worst, and most are: they are not looked into."""
-_FEW_TAGS = 2000
-_MANY_TAGS = 60_000
-_SLICES = 256
+_SLICE_BYTES = 4096
+_GAPS = 3
+"""So many slices without a tag may be one tag that is long."""
 
 _TOKEN = re.compile(
     rb"<(?:(/?)([a-z][^ \t\n\r\f/>]*+)"
@@ -50,7 +50,6 @@ _TOKEN = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """Tags (§13.2.5.6 to §13.2.5.40), with all that stands in them, up to the end of the document if nothing ends them before; comments, and what is taken for one."""
-_LONG = re.compile(rb"<[^<]{%d}" % (_SHORT // 4))
 _ATTRIBUTE = re.compile(
     rb"[ \t\n\r\f/]*+(?:=[^ \t\n\r\f/>=]*+|[^ \t\n\r\f/>=]++)"
     rb"(?:[ \t\n\r\f]*+=[ \t\n\r\f]*+(?:\"[^\"]*+\"|'[^']*+'|[^ \t\n\r\f>]*+))?+"
@@ -115,32 +114,29 @@ much."""
 
 def too_costly(document: bytes) -> str | None:
     """What makes the tree of a document, in an encoding that has ASCII as it is, too costly; None if nothing does."""
-    if len(document) < _SHORT:
-        return None
-    tags = document.count(b"<")
-    is_suspect = tags >= _MANY_TAGS or (tags >= _FEW_TAGS and _may_be_deep(document)) or _has_long(document)
-    return _Reading().read(document) if is_suspect else None
+    return look_into(document) if len(document) >= _SHORT and _is_suspect(document) else None
 
 
-def _may_be_deep(document: bytes) -> bool:
-    """Whether anywhere in it many more elements have begun than have ended, at first sight: what closes nothing, and what needs no
-    end, is taken for what it looks like. Most documents that are large are wide."""
-    surplus = 0
-    step = len(document) // _SLICES + 1
-    for start in range(0, len(document), step):
-        end = start + step
+def look_into(document: bytes) -> str | None:
+    """The same, of any document, and without a first sight that may deceive."""
+    return _Reading().read(document)
+
+
+def _is_suspect(document: bytes) -> bool:
+    """Whether, at first sight, many more elements have begun somewhere than have ended, or a tag is very long. To look closer takes
+    some times as long as the parser does, and hardly any document that somebody wrote need be.
+    """
+    surplus = gaps = 0
+    for start in range(0, len(document), _SLICE_BYTES):
+        end = start + _SLICE_BYTES
         ends = document.count(b"</", start, end)
         begins = document.count(b"<", start, end) - ends
-        if surplus + begins > MAX_DEPTH // 2:
+        surplus += begins
+        gaps = 0 if begins or ends else gaps + 1
+        if surplus > MAX_DEPTH // 2 or gaps == _GAPS:
             return True
-        surplus = max(0, surplus + begins - ends)
+        surplus = max(0, surplus - ends)
     return False
-
-
-def _has_long(document: bytes) -> bool:
-    """Whether there is a tag with room for too many attributes."""
-    tokens = _TOKEN.finditer(document) if _LONG.search(document) else ()
-    return any(len(token[3] or b"") >= _SHORT / 2 for token in tokens)
 
 
 class _Reading:
