@@ -192,8 +192,8 @@ async def test_failures_are_told_apart_whoever_asks(tmp_path: Path) -> None:
     assert server.paths.count("/busy") == 2
 
 
-async def test_what_cannot_be_asked_costs_one_page_whoever_asks(tmp_path: Path) -> None:
-    async with serve(SITE) as site:
+async def test_what_was_not_foreseen_costs_one_page_wherever_it_happens(tmp_path: Path) -> None:
+    async with serve({"/": page("Home", "/odd", "/b"), "/odd": page("Odd"), "/b": page("B")}) as site:
         for processes in (1, 2):
             await crawl(tmp_path / f"{processes}", Faulty(start_urls=[f"{site.url}/"]), processes)
     assert list(failures(tmp_path / "1")) == ["odd"]
