@@ -13,8 +13,8 @@ import msgspec
 from crawler.errors import SpiderError
 from crawler.request import Links, Request
 
-_MOST_CHARACTERS = 256 << 20
-"""Of the items of a page, in all. SQLite takes a thousand million bytes at once, and memory has to be bounded."""
+_MOST_CHARACTERS = 128 << 20
+"""Of what a page gives, in all. SQLite takes a thousand million bytes at once, and memory has to be bounded."""
 
 
 class Harvest(msgspec.Struct):
@@ -25,14 +25,16 @@ class Harvest(msgspec.Struct):
     found: list[Request | Links] = msgspec.field(default_factory=list)
     canonical: str | None = None
     weight: int = 0
-    """Characters of the items."""
+    """Characters of the items, and of what the spider has made of requests: bodies, contexts, links of its own."""
 
     def take(self, given: Any) -> None:
         """Sort in one thing that was given; lists are opened, None is passed over."""
         if type(given) is dict:
             self._add(given)
         elif isinstance(given, Links | Request):
-            self.found.append(as_kept(given))
+            kept, weight = as_kept(given)
+            self._weigh(weight)
+            self.found.append(kept)
         elif isinstance(given, list | tuple) and not hasattr(given, "_fields"):
             for one in given:
                 self.take(one)
@@ -41,12 +43,14 @@ class Harvest(msgspec.Struct):
 
     def _add(self, given: Any) -> None:
         item = encode(given)
-        self.weight += len(item)
-        if self.weight > _MOST_CHARACTERS:
-            raise SpiderError(
-                f"the items of a page come to more than {_MOST_CHARACTERS >> 20} MiB; keep what is as large in a file of its own"
-            )
+        self._weigh(len(item))
         self.items.append(item)
+
+    def _weigh(self, weight: int) -> None:
+        self.weight += weight
+        if self.weight > _MOST_CHARACTERS:
+            most = f"{_MOST_CHARACTERS >> 20} MiB"
+            raise SpiderError(f"a page gave more than {most}; keep what is as large in a file of its own")
 
 
 async def gather(given: Any) -> Harvest:
@@ -65,14 +69,21 @@ async def gather(given: Any) -> Harvest:
     return harvest
 
 
-def as_kept(given: Request | Links) -> Request | Links:
-    """The same with its context as it will come back: plain data, which nobody changes any more. SpiderError when it is none."""
+def as_kept(given: Request | Links) -> tuple[Request | Links, int]:
+    """The same with its context as it will come back: plain data, which nobody changes any more; and how many characters the spider
+    has put into it. SpiderError when the context is none."""
+    weight = 0
+    if isinstance(given, Request):
+        weight = len(given.body or b"")
+    elif not given.are_canonical:
+        weight = sum(map(len, given.urls))
     if given.context is None:
-        return given
-    context = msgspec.json.decode(encoded(given.context, "the context of a request"))
+        return given, weight
+    text = encoded(given.context, "the context of a request")
+    context = msgspec.json.decode(text)
     if isinstance(given, Links):
-        return dataclasses.replace(given, context=context, are_canonical=True)
-    return msgspec.structs.replace(given, context=context)
+        return dataclasses.replace(given, context=context, are_canonical=True), weight + len(text)
+    return msgspec.structs.replace(given, context=context), weight + len(text)
 
 
 def encode(item: Any) -> str:

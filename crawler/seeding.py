@@ -86,5 +86,5 @@ def _seed(spider: Spider, given: Any) -> Request | Links:
     if isinstance(given, str):
         return Request(given)
     if isinstance(given, Request | Links):
-        return as_kept(given)
+        return as_kept(given)[0]
     raise SpiderError(f"start() of {type(spider).__name__} gave {given!r}; it gives requests, or URLs")

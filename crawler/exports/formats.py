@@ -30,6 +30,8 @@ def open_export(path: str, columns: Sequence[str] = ()) -> Export:
     """
     if path == "-":
         return StandardOutput()
+    if not _is_text(path):
+        raise UsageError(f"cannot write {path!r}: the name must be UTF-8")
     file = expanded(path).resolve()
     export: Export
     match file.suffix.lower():
@@ -44,6 +46,15 @@ def open_export(path: str, columns: Sequence[str] = ()) -> Export:
             raise UsageError(f"cannot write {path}: {problem}; formats: {FORMATS}")
     check_writable(file)
     return export
+
+
+def _is_text(path: str) -> bool:
+    """Whether the name can be kept in a crawl file: one that is no UTF-8 has surrogates."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def write_all(path: str, items: Iterable[str], columns: Sequence[str] = ()) -> int:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import field
 from msgspec.structs import astuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from crawler.frontier.protocol import Counts, HostState
     from crawler.frontier.rows import Row
 
@@ -27,8 +29,14 @@ class Batch(msgspec.Struct):
     requests: list[Row] = field(default_factory=list)
     """Runs of new requests that share all but host and URL: number of the first, depth, found_on, extra, and for each a text
     of its host's number, 0 for none, a space, and its URL. Texts are what SQLite takes out of JSON fastest."""
-    fresh: list[list[int]] = field(default_factory=list)
-    """Runs of new requests that are queued: number of the first, of the last, and rank."""
+    fresh: list[list[Any]] = field(default_factory=list)
+    """Runs of new requests that are queued: number of the first, of the last, and rank. Those between that were refused have no
+    host, by which they are passed over."""
+    refused: list[list[Any]] = field(default_factory=list)
+    """Runs of new requests that are skipped as they were found: number of the first, of the last, and why. Those between that have
+    a host are passed over."""
+    barrier: int = 0
+    """The last new request that no run goes over: it has a host and is not queued, or none and another result."""
     results: dict[Row, list[str]] = field(default_factory=dict)
     """By what they share (state, status, final_url, content_type, attempts, redirects, reason, detail): of each a text of its
     request, size, elapsed and fetched_at (`result_text`). To take a value out of JSON is most of what it costs to write it."""
@@ -42,12 +50,15 @@ class Batch(msgspec.Struct):
     attempts: list[Row] = field(default_factory=list)
     first_item: int = 0
     items: list[str] = field(default_factory=list)
-    """Numbered from `first_item` on: of each a text of its request, a space, and its JSON."""
+    """Their JSON. They are numbered from `first_item` on."""
+    owners: list[int] = field(default_factory=list)
+    """Of each item its request."""
     responses: list[str] = field(default_factory=list)
-    """Of each a text of its request, in 20 characters, the digest of its body, in 32, and its headers."""
+    """Of each a member of a JSON object: a text of its request, in 20 characters, and the digest of its body; and its headers."""
     bodies: dict[str, bytes] = field(default_factory=dict)
     """By digest; what of them is new is packed when it is written."""
-    body_bytes: int = 0
+    volume: int = 0
+    """Bytes of bodies, and characters of items and requests."""
     robots: dict[str, tuple[float, bytes]] = field(default_factory=dict)
     """Written before the rest, by a statement of their own: JSON cannot hold bytes."""
     cookies: dict[Row, str | None] = field(default_factory=dict)
@@ -72,14 +83,14 @@ class Batch(msgspec.Struct):
             or self.sifted
         )
 
-    def add_fresh(self, number: int, rank: int) -> None:
-        """Queue a new request; numbers come in order."""
-        if self.fresh:
-            run = self.fresh[-1]
-            if run[1] == number - 1 and run[2] == rank:
+    def extend(self, runs: list[list[Any]], number: int, shared: int | str) -> None:
+        """Put a new request at the end of `fresh`, with its rank, or of `refused`, with the reason; numbers come in order."""
+        if runs:
+            run = runs[-1]
+            if run[2] == shared and run[1] > self.barrier:
                 run[1] = number
                 return
-        self.fresh.append([number, number, rank])
+        runs.append([number, number, shared])
 
     @property
     def least_rank(self) -> float:
@@ -88,17 +99,18 @@ class Batch(msgspec.Struct):
 
     @property
     def weight(self) -> int:
-        """How much it is: a page counts one, and so do 256 KiB of bodies."""
-        return len(self.settled) + (self.body_bytes >> 18)
+        """How much it is: a page counts one, and so do 256 KiB of what was kept of it."""
+        return len(self.settled) + (self.volume >> 18)
 
     def parameters(self, counts: Counts, now: float) -> tuple[str | float, ...]:
         """The values of one INSERT into `settlement`, but for the bodies: JSON texts, and the time."""
-        columns = (
+        before = (
             self.hosts,
             list(self.admitted.items()),
             [(number, *astuple(state)) for number, state in self.host_states.items()],
             self.requests,
             self.fresh,
+            self.refused,
             [(*shared, rows) for shared, rows in self.results.items()],
             self.queued,
             self.aside,
@@ -107,13 +119,22 @@ class Batch(msgspec.Struct):
             self.released,
             self.retried,
             self.attempts,
-            self.first_item,
-            self.items,
-            self.responses,
+        )
+        items = [f'"{owner}":{_text(item)}' for owner, item in zip(self.owners, self.items, strict=True)]
+        behind = (
             [(*key, data) for key, data in self.cookies.items()],
             list(self.exports.items()),
             self.offered,
             self.sifted,
             astuple(counts),
         )
-        return (*(_encode(column).decode() for column in columns), now)
+        return (*map(_text, before), _object(items), _object(self.responses), *map(_text, behind), now)
+
+
+def _object(members: Sequence[str]) -> str:
+    """A JSON object, in which a key may be there several times: so SQLite gets a key and a value for the price of one."""
+    return f"{{{','.join(members)}}}"
+
+
+def _text(value: object) -> str:
+    return _encode(value).decode()

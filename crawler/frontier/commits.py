@@ -24,7 +24,10 @@ _COMMIT = "INSERT INTO settlement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
 _KNOWN_BODIES = "SELECT digest FROM body WHERE digest IN (SELECT value FROM json_each(?))"
 
 _BACKLOG_COMMITS = 4
-"""How many full batches may pend before whoever brings more has to wait."""
+"""How many full batches may pend before whoever brings more has to wait,"""
+_BACKLOG_VOLUME = 64 << 20
+"""or how much: with what one page more may bring (crawler/items.py), JSON of it stays below the thousand million bytes that SQLite takes
+at once."""
 
 
 class GroupCommit:
@@ -43,16 +46,21 @@ class GroupCommit:
         self._pages = pages
         self._interval = interval
         self._pending = asyncio.Event()
+        self._is_pending = False
         self._full = asyncio.Event()
+        self.is_behind = False
+        """Whether so much pends that more must wait for `flush`."""
         self._packer: Packer | None = None
 
-    def pend(self) -> bool:
-        """Something was taken in; whether so much pends now that more must wait for `flush`."""
-        self._pending.set()
-        weight = self._intake.batch.weight
-        if weight >= self._pages:
+    def pend(self) -> None:
+        """Something was taken in."""
+        if not self._is_pending:  # events are Python: asked once for each page, they would be noticed
+            self._is_pending = True
+            self._pending.set()
+        batch = self._intake.batch
+        if (weight := batch.weight) >= self._pages or batch.volume >= _BACKLOG_VOLUME:
             self._full.set()
-        return weight >= self._pages * _BACKLOG_COMMITS
+            self.is_behind = weight >= self._pages * _BACKLOG_COMMITS or batch.volume >= _BACKLOG_VOLUME
 
     async def keep_committing(self) -> None:
         """Commit what pends, soon after it came and at once when it is much; until cancelled."""
@@ -75,8 +83,11 @@ class GroupCommit:
         if not self._intake.batch:
             return
         # What is taken in from here on pends for the next batch: neither these counts nor these events speak of it.
+        parameters = self._intake.batch.parameters(
+            self._intake.counts, self._now()
+        )  # which, should it fail, is not cut
         batch = self._intake.cut()
-        parameters = batch.parameters(self._intake.counts, self._now())
+        self._is_pending = self.is_behind = False
         self._pending.clear()
         self._full.clear()
         await to_the_end(self._write(batch, parameters))
@@ -87,7 +98,7 @@ class GroupCommit:
             await self._file.write_rows("INSERT OR REPLACE INTO robots VALUES (?, ?, ?)", kept)
         await self._file.write(_COMMIT, (*parameters, *await self._packed(batch.bodies)))
         if batch.items and self.on_items:
-            await self.on_items(batch.first_item, [text.partition(" ")[2] for text in batch.items])
+            await self.on_items(batch.first_item, batch.items)
 
     async def _packed(self, bodies: Mapping[str, bytes]) -> tuple[str, str, bytes]:
         """Those that the file does not have yet, as the columns `packs`, `alone` and `frames` of `settlement` take them."""
@@ -123,7 +134,7 @@ def _columns(found: Sequence[Pack], number: int) -> tuple[tuple[str, str, bytes]
         if len(pack.places) == 1:
             alone.append((pack.places[0][0], *frame))
         else:
-            places = ["%-20d%-20d%s" % (start, size, digest) for digest, start, size in pack.places]  # noqa: UP031 - see rows.py
+            places = {digest: "%-12d%d" % (start, size) for digest, start, size in pack.places}  # noqa: UP031 - see rows.py
             together.append((number, pack.size, *frame, places))
             number += 1
     return (_text(together), _text(alone), b"".join([pack.data for pack in found])), number

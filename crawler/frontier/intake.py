@@ -12,7 +12,7 @@ from client.origin import HostKey
 from crawler.frontier.batch import Batch
 from crawler.frontier.marks import words_of
 from crawler.frontier.protocol import Counts, HostState, Lease, Settlement
-from crawler.frontier.rows import clean, extra_of, hop_of, priority_of, redirects_of, result_text
+from crawler.frontier.rows import clean, clean_content_type, extra_of, hop_of, priority_of, redirects_of, result_text
 from crawler.frontier.sieve import Sieve
 from crawler.outcome import Aside, Failed, Fetched, Postponed, Redirected, SetAside, Skip, Skipped
 from crawler.request import Links, Request
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from crawler.frontier.rows import Offer, Row
 
 _OVER_BUDGET = SetAside(Aside.BUDGET)
-
-_REFUSED = {reason: ("skipped", None, None, None, 0, None, reason.value, None) for reason in Skip}
-"""What results share (`Batch.results`) of requests that are skipped when they are found."""
 
 _ANY_NUMBER = 1 << 62
 
@@ -80,10 +77,10 @@ class Intake:
     def add(self, found: Iterable[Request | Links], *, depth: int, found_on: Lease | None) -> None:
         """Queue, skip or set aside for a reason, those requests that were not seen before; put by those that may have been."""
         for wanted in found:
-            extra = extra_of(wanted)
+            if isinstance(wanted, Links) and self._lately.issuperset(wanted.urls):  # as of nearly all pages of a site
+                continue
+            extra = extra_of(wanted)  # it may raise: nothing is known yet that would be lost
             if isinstance(wanted, Links):
-                if self._lately.issuperset(wanted.urls):  # as of nearly all pages of a site
-                    continue
                 urls = [url for url in wanted.urls if url not in self._lately]
                 marks = words_of(b"".join(fingerprints(urls)))
                 new, doubtful = self.sieve.sort(marks)
@@ -115,6 +112,7 @@ class Intake:
         if doubtful:
             self.batch.offered.append((self.next_offer, depth, number, is_alone, extra, [urls[at] for at in doubtful]))
             self.next_offer += 1
+            self.batch.volume += len(extra or "") + sum(len(urls[at]) for at in doubtful)
         refusals: dict[int, Skip | SetAside | None] = {}
         try:
             for at in new:
@@ -125,6 +123,7 @@ class Intake:
             rows = [self._take_in(urls[at], rank, refusals[at]) for at in (refusals if is_alone else added)]
             if rows:
                 self.batch.requests.append((first, depth, number, extra, rows))
+                self.batch.volume += len(extra or "") + sum(map(len, rows))
 
     def take_offers(self, offers: Iterable[Offer], upto: int) -> None:
         """Take in what has turned out to be new of the links that were put by, up to the one with this number."""
@@ -163,8 +162,8 @@ class Intake:
         if kept := settlement.kept:
             digest = kept.digest
             self.batch.bodies[digest] = kept.body
-            self.batch.body_bytes += len(kept.body)
-            self.batch.responses.append("%-20d%-32s%s" % (lease.id, digest, kept.headers))  # noqa: UP031 - see rows.py
+            self.batch.volume += len(kept.body)
+            self.batch.responses.append(f'"{lease.id:<20}{digest}":{kept.headers}')
         if settlement.items:
             self._keep(lease.id, settlement.items)
         if settlement.found:
@@ -189,6 +188,7 @@ class Intake:
             self.sieve.add(mark)
             number = self._next_number()
             self.batch.requests.append((number, lease.depth, lease.id, None, [f"0 {alias}"]))
+            self.batch.barrier = number
             self._skip(number, Skip.DUPLICATE, f"is the canonical URL of {lease.url}")
         elif lease.depth:
             outcome = Skipped(reason=Skip.DUPLICATE, final_url=lease.url, detail=f"names {alias} as its canonical URL")
@@ -203,18 +203,20 @@ class Intake:
     def _take_in(self, url: str, rank: int, refusal: Skip | SetAside | None) -> str:
         """Queue, skip or set aside a new request under the next number; its host's number and its URL as `Batch.requests`
         has them."""
-        number = self._next_number()
+        number, batch = self.next_request, self.batch
+        self.next_request = number + 1
         if isinstance(refusal, Skip):
             self.counts.skipped += 1
-            self.batch.results.setdefault(_REFUSED[refusal], []).append(str(number))
+            batch.extend(batch.refused, number, refusal.value)
             return f"0 {url}"
         host = host_of(url)
         host_id = self.host_ids.get(host) or self.host_id(host)
-        if aside := refusal or self._over_budget(host, host_id):
+        if aside := refusal or (None if self.room(host, host_id) else _OVER_BUDGET):
             self.put_aside((number, host_id, rank, 0, None), aside)
+            batch.barrier = number
         else:
-            self.let_in(host_id)
-            self.batch.add_fresh(number, rank)
+            self.admitted[host_id] = batch.admitted[host_id] = self.admitted[host_id] + 1
+            batch.extend(batch.fresh, number, rank)
             self.counts.queued += 1
             self.on_queued(host, 0.0)
         return f"{host_id} {url}"
@@ -231,8 +233,7 @@ class Intake:
 
     def let_in(self, host_id: int, requests: int = 1) -> None:
         """Count so many more requests of a host as let in."""
-        self.admitted[host_id] += requests
-        self.batch.admitted[host_id] = self.admitted[host_id]
+        self.admitted[host_id] = self.batch.admitted[host_id] = self.admitted[host_id] + requests
 
     def put_aside(self, row: Row, why: SetAside) -> None:
         """`row`: request, host, rank, attempts, hop."""
@@ -240,25 +241,30 @@ class Intake:
         self.counts.aside += 1
 
     def _finish(self, lease: Lease, outcome: Fetched | Failed) -> None:
+        counts = self.counts
         if isinstance(outcome, Fetched):
             state, error = "done", None
-            self.counts.done += 1
+            counts.done += 1
         else:
             state, error = "failed", clean(outcome.error)
-            self.counts.failed += 1
-        self.counts.bytes += outcome.size
+            counts.failed += 1
+        counts.bytes += outcome.size
         shared = (
             state,
             outcome.status,
             outcome.final_url if outcome.final_url != lease.requested_url else None,
-            clean(outcome.content_type),
+            clean_content_type(outcome.content_type),
             lease.attempts,
-            redirects_of(lease.redirects),
+            redirects_of(lease.redirects) if lease.redirects else None,
             None,
             error,
         )
         text = result_text(lease.id, outcome.size, outcome.elapsed, outcome.fetched_at)
-        self.batch.results.setdefault(shared, []).append(text)
+        results = self.batch.results
+        if shared in results:
+            results[shared].append(text)
+        else:
+            results[shared] = [text]
 
     def _skip(self, number: int, reason: Skip, detail: str = "", *, lease: Lease | None = None) -> None:
         final_url = redirects = None
@@ -309,11 +315,14 @@ class Intake:
         self.on_queued(host, row[3])
 
     def _keep(self, request: int, items: Sequence[str]) -> None:
-        if not self.batch.items:
-            self.batch.first_item = self.next_item
-        self.next_item += len(items)
-        self.counts.items += len(items)
-        self.batch.items += [f"{request} {data}" for data in items]
+        batch, number = self.batch, len(items)
+        if not batch.items:
+            batch.first_item = self.next_item
+        self.next_item += number
+        self.counts.items += number
+        batch.items += items
+        batch.volume += sum(map(len, items))
+        batch.owners += [request] * number
 
     def host_id(self, host: HostKey) -> int:
         """The number of a host, which may be new."""

@@ -17,16 +17,21 @@ if TYPE_CHECKING:
 
     from crawler.frontier.file import CrawlFile
 
+_FIRST = """
+FROM queue AS {0} WHERE {0}.host = {1} AND not_before <= ? AND NOT EXISTS (SELECT 1 FROM lease WHERE lease.request = {0}.request)
+ORDER BY rank, request LIMIT ?"""
+
 _DUE = """
 SELECT json_group_array(json_array(queue.request, queue.host, queue.rank, attempts, hop, request.url, request.depth,
                                    referrer.url, request.extra))
-FROM json_each(?) AS wanted CROSS JOIN queue
-ON queue.host = wanted.value AND (queue.rank, queue.request) IN (
-    SELECT rank, request FROM queue AS inner_queue
-    WHERE inner_queue.host = wanted.value AND not_before <= ?
-    AND NOT EXISTS (SELECT 1 FROM lease WHERE lease.request = inner_queue.request)
-    ORDER BY rank, request LIMIT ?)
-CROSS JOIN request ON request.id = queue.request LEFT JOIN request AS referrer ON referrer.id = request.found_on"""
+FROM {0} CROSS JOIN request ON request.id = queue.request LEFT JOIN request AS referrer ON referrer.id = request.found_on"""
+
+_DUE_OF_ONE = _DUE.format(f"(SELECT * {_FIRST.format('one', '?')}) AS queue")
+
+_DUE_OF_MANY = _DUE.format(f"""
+json_each(?) AS wanted CROSS JOIN queue ON queue.host = wanted.value AND (queue.rank, queue.request) IN (
+    SELECT rank, request {_FIRST.format("inner_queue", "wanted.value")})""")
+"""What is first of each host is looked up twice, which for one host takes half as long again."""
 
 _LEASE = """
 INSERT INTO lease SELECT request.value, run.host, run.rank
@@ -39,7 +44,10 @@ _decode = msgspec.json.Decoder(list[Due]).decode
 
 async def due(file: CrawlFile, hosts: Sequence[int], *, limit: int, now: float) -> list[Due]:
     """Of each host, given by number, the first `limit` in its order that are due `now` and not leased, all in that order."""
-    ((found,),) = await file.read(_DUE, (_encode(hosts).decode(), now, limit))
+    if len(hosts) == 1:
+        ((found,),) = await file.read(_DUE_OF_ONE, (hosts[0], now, limit))
+    else:
+        ((found,),) = await file.read(_DUE_OF_MANY, (_encode(hosts).decode(), now, limit))
     rows = _decode(found)
     rows.sort(key=itemgetter(2, 0))
     return rows

@@ -1,6 +1,8 @@
 -- A group commit is one INSERT into this view: SQLite runs all of it as one statement and so as one transaction, in one
 -- call into its thread, and without Python's lock. Each column is a JSON array of arrays, in the order of the columns
--- that its table takes, or of numbers of requests; `requests`, `fresh`, `results` and `items` are told in another way (crawler/frontier/batch.py).
+-- that its table takes, or of numbers of requests; `requests`, `fresh`, `refused`, `results`, `items` and `responses` are told in
+-- another way (crawler/frontier/batch.py). Where arrays are within arrays, `LIMIT -1` has SQLite take each apart only once, and ask for its
+-- text only once: for each `value` that is read, it is written anew.
 
 -- What is being fetched stays in `queue`; which requests these are, and how they stand there, is in a table of this connection's
 -- own. So to lease a request writes nothing, and a process that is killed leaves nothing leased.
@@ -11,11 +13,14 @@ CREATE TEMP TABLE lease (
     rank    INTEGER NOT NULL
 );
 
+CREATE TEMP TRIGGER over AFTER DELETE ON lease BEGIN
+    DELETE FROM queue WHERE host = OLD.host AND rank = OLD.rank AND request = OLD.request;
+END;
+
 CREATE TEMP VIEW settlement AS
-SELECT NULL AS hosts, NULL AS admitted, NULL AS host_states, NULL AS requests, NULL AS fresh, NULL AS results, NULL AS queued,
-       NULL AS aside, NULL AS settled, NULL AS unqueued, NULL AS released, NULL AS retried, NULL AS attempts, NULL AS first_item,
-       NULL AS items,
-       NULL AS responses, NULL AS cookies, NULL AS exports, NULL AS offered, NULL AS sifted, NULL AS counts, NULL AS seen,
+SELECT NULL AS hosts, NULL AS admitted, NULL AS host_states, NULL AS requests, NULL AS fresh, NULL AS refused, NULL AS results,
+       NULL AS queued, NULL AS aside, NULL AS settled, NULL AS unqueued, NULL AS released, NULL AS retried, NULL AS attempts,
+       NULL AS items, NULL AS responses, NULL AS cookies, NULL AS exports, NULL AS offered, NULL AS sifted, NULL AS counts, NULL AS seen,
        NULL AS packs, NULL AS alone, NULL AS frames;
 
 CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlement BEGIN
@@ -31,27 +36,31 @@ CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlement BEGIN
                json_extract(value, '$[6]'), json_extract(value, '$[7]'), json_extract(value, '$[8]')
         FROM json_each(NEW.host_states);
 
-    INSERT INTO request  -- id, host, url, depth, found_on, extra; `LIMIT -1` has SQLite take each run apart only once
+    INSERT INTO request  -- id, host, url, depth, found_on, extra
         SELECT run.first + new.key, nullif(CAST(new.value AS INTEGER), 0), substr(new.value, instr(new.value, ' ') + 1),
                run.depth, run.found_on, run.extra
         FROM (SELECT json_extract(value, '$[0]') AS first, json_extract(value, '$[1]') AS depth,
                      json_extract(value, '$[2]') AS found_on, json_extract(value, '$[3]') AS extra,
                      json_extract(value, '$[4]') AS texts
-              FROM json_each(NEW.requests) LIMIT -1) AS run CROSS JOIN json_each(run.texts) AS new;
+              FROM (SELECT value FROM json_each(NEW.requests) LIMIT -1) LIMIT -1) AS run CROSS JOIN json_each(run.texts) AS new;
 
     INSERT INTO queue  -- host, rank, request, not_before, attempts, hop
-        SELECT request.host, json_extract(run.value, '$[2]'), request.id, 0.0, 0, NULL
-        FROM json_each(NEW.fresh) AS run CROSS JOIN request
-        ON request.id BETWEEN json_extract(run.value, '$[0]') AND json_extract(run.value, '$[1]');
+        SELECT request.host, run.rank, request.id, 0.0, 0, NULL
+        FROM (SELECT json_extract(value, '$[0]') AS first, json_extract(value, '$[1]') AS last, json_extract(value, '$[2]') AS rank
+              FROM json_each(NEW.fresh) LIMIT -1) AS run CROSS JOIN request
+        ON request.id BETWEEN run.first AND run.last WHERE request.host IS NOT NULL;
+
+    INSERT INTO result (request, state, attempts, reason)
+        SELECT request.id, 'skipped', 0, run.reason
+        FROM (SELECT json_extract(value, '$[0]') AS first, json_extract(value, '$[1]') AS last, json_extract(value, '$[2]') AS reason
+              FROM json_each(NEW.refused) LIMIT -1) AS run CROSS JOIN request
+        ON request.id BETWEEN run.first AND run.last WHERE request.host IS NULL;
 
     DELETE FROM queue WHERE (host, rank, request) IN (
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
         FROM json_each(NEW.unqueued));
 
-    DELETE FROM queue WHERE (host, rank, request) IN (
-        SELECT host, rank, request FROM lease WHERE request IN (SELECT value FROM json_each(NEW.settled)));
-
-    DELETE FROM lease WHERE request IN (SELECT value FROM json_each(NEW.settled));
+    DELETE FROM lease WHERE request IN (SELECT value FROM json_each(NEW.settled));  -- and with it from `queue`
 
     DELETE FROM aside WHERE request IN (SELECT value FROM json_each(NEW.released));
 
@@ -70,22 +79,20 @@ CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlement BEGIN
 
     INSERT INTO result  -- request, state, status, final_url, content_type, size, elapsed, fetched_at, attempts, redirects, reason, detail
         SELECT CAST(new.value AS INTEGER), run.state, run.status, run.final_url, run.content_type,
-               CAST(nullif(substr(new.value, 21, 20), '') AS INTEGER), CAST(nullif(substr(new.value, 41, 20), '') AS INTEGER) / 1e6,
-               nullif(CAST(substr(new.value, 61) AS INTEGER), 0) / 1e6, run.attempts, run.redirects, run.reason, run.detail
+               CAST(nullif(substr(new.value, 13, 12), '') AS INTEGER), CAST(nullif(substr(new.value, 25, 12), '') AS INTEGER) / 1e6,
+               nullif(CAST(substr(new.value, 37) AS INTEGER), 0) / 1e6, run.attempts, run.redirects, run.reason, run.detail
         FROM (SELECT json_extract(value, '$[0]') AS state, json_extract(value, '$[1]') AS status,
                      json_extract(value, '$[2]') AS final_url, json_extract(value, '$[3]') AS content_type,
                      json_extract(value, '$[4]') AS attempts, json_extract(value, '$[5]') AS redirects,
                      json_extract(value, '$[6]') AS reason, json_extract(value, '$[7]') AS detail,
                      json_extract(value, '$[8]') AS rows
-              FROM json_each(NEW.results) LIMIT -1) AS run CROSS JOIN json_each(run.rows) AS new;
+              FROM (SELECT value FROM json_each(NEW.results) LIMIT -1) LIMIT -1) AS run CROSS JOIN json_each(run.rows) AS new;
 
     INSERT INTO attempt (request, at, error)
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
         FROM json_each(NEW.attempts);
 
-    INSERT INTO item  -- id, request, data
-        SELECT NEW.first_item + key, CAST(value AS INTEGER), substr(value, instr(value, ' ') + 1)
-        FROM json_each(NEW.items);
+    INSERT INTO item (request, data) SELECT key, value FROM json_each(NEW.items);  -- each gets the number after the last
 
     INSERT INTO pack  -- id, size, data: what lies in `frames` at [2], as long as [3]
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'),
@@ -93,9 +100,9 @@ CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlement BEGIN
         FROM json_each(NEW.packs);
 
     INSERT INTO body  -- digest, data, pack, start, size: those that lie in packs
-        SELECT substr(place.value, 41), x'', run.pack, CAST(place.value AS INTEGER), CAST(substr(place.value, 21, 20) AS INTEGER)
+        SELECT place.key, x'', run.pack, CAST(place.value AS INTEGER), CAST(substr(place.value, 13) AS INTEGER)
         FROM (SELECT json_extract(value, '$[0]') AS pack, json_extract(value, '$[4]') AS places
-              FROM json_each(NEW.packs) LIMIT -1) AS run CROSS JOIN json_each(run.places) AS place;
+              FROM (SELECT value FROM json_each(NEW.packs) LIMIT -1) LIMIT -1) AS run CROSS JOIN json_each(run.places) AS place;
 
     INSERT INTO body  -- digest, data: those that lie alone, as above, at [1]
         SELECT json_extract(value, '$[0]'), substr(NEW.frames, json_extract(value, '$[1]'), json_extract(value, '$[2]')),
@@ -103,7 +110,7 @@ CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlement BEGIN
         FROM json_each(NEW.alone);
 
     INSERT OR REPLACE INTO response  -- request, headers, body
-        SELECT CAST(value AS INTEGER), substr(value, 53), trim(substr(value, 21, 32)) FROM json_each(NEW.responses);
+        SELECT CAST(key AS INTEGER), value, substr(key, 21) FROM json_each(NEW.responses);
 
     DELETE FROM cookie WHERE (domain, path, name) IN (
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')

@@ -214,8 +214,11 @@ class SqliteFrontier:
 
     async def settle(self, settlement: Settlement) -> None:
         """Take in what came of a lease, for the next group commit; waits while too much is uncommitted."""
-        if self.intake.sieve.bits:
+        sieve = self.intake.sieve
+        if sieve.bits:
             await self._resolve(settlement)
+        while self._commits.is_behind:
+            await self.flush()
         if self._file.broken:
             raise self._file.broken
         try:
@@ -224,9 +227,8 @@ class SqliteFrontier:
             why = f"what came of {settlement.lease.url} cannot be kept ({error!r}), and is as if it had not come"
             self._file.broken = StorageError(f"{why}; the same command goes on from the last commit")
             raise self._file.broken from error
-        if self._commits.pend():
-            await self.flush()
-        if not self.intake.sieve.is_quiet and self._runs.pend():
+        self._commits.pend()
+        if not sieve.is_quiet and self._runs.pend():
             await self._runs.tend()
 
     async def _resolve(self, settlement: Settlement) -> None:

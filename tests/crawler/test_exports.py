@@ -274,6 +274,11 @@ def test_an_output_that_cannot_be_written_is_refused_before_anything_is_created(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_name_that_no_crawl_file_can_keep_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the name must be UTF-8"):
+        open_export(f"{tmp_path}/caf\udce9.jsonl")
+
+
 def test_a_folder_that_goes_away_after_the_check_is_the_same_clear_error(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()

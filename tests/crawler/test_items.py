@@ -15,7 +15,7 @@ from crawler.items import encode, gather
 from crawler.request import Links, Request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 REQUEST = Request("http://h.example/")
 LINKS = Links(["http://h.example/1"])
@@ -116,11 +116,23 @@ async def test_what_a_callback_raises_comes_out() -> None:
         await gather(callback())
 
 
-async def test_items_without_end_are_a_fault() -> None:
-    def endless() -> Iterator[dict[str, str]]:
-        text = "x" * (32 << 20)
-        while True:
-            yield {"text": text}
+TEXT = "x" * (32 << 20)
 
-    with pytest.raises(SpiderError, match="the items of a page come to more than 256 MiB"):
+
+@pytest.mark.parametrize(
+    "give",
+    [
+        lambda: {"text": TEXT},
+        lambda: Request("http://h.example/", context={"text": TEXT}),
+        lambda: Request("http://h.example/", method="POST", body=TEXT.encode()),
+        lambda: Links([f"http://h.example/{TEXT[: 1 << 20]}{number}" for number in range(32)]),
+    ],
+    ids=["items", "contexts", "bodies", "links"],
+)
+async def test_a_callback_that_gives_without_end_is_a_fault(give: Callable[[], Any]) -> None:
+    def endless() -> Iterator[Any]:
+        while True:
+            yield give()
+
+    with pytest.raises(SpiderError, match="a page gave more than 128 MiB"):
         await gather(endless())

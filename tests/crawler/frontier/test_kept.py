@@ -8,6 +8,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from client.origin import HostKey
 from crawler.errors import StateDamaged, StorageError
@@ -18,7 +19,7 @@ from crawler.frontier.repair import repair
 from crawler.frontier.statefile import StateFile
 from crawler.outcome import Fetched
 from crawler.request import Links
-from crawler.store import PACK_BYTES, Keeper
+from crawler.store import PACK_BYTES, Keeper, text_of
 from crawler.traps import digest_of
 from tests.crawler.frontier.test_full_disk import file_size_limit
 from tests.crawler.frontier.test_migrations import kept
@@ -41,14 +42,16 @@ def page(number: int) -> bytes:
     return f"<title>{number}</title>".encode() + b"<p>the same on each</p>" * 100
 
 
-async def put(frontier: SqliteFrontier, bodies: Sequence[bytes], keeper: Keeper | None = None) -> list[str]:
+async def put(
+    frontier: SqliteFrontier, bodies: Sequence[bytes], keeper: Keeper | None = None, headers: str = '[["A","b"]]'
+) -> list[str]:
     """Settle as many pages as there are bodies, and commit; their URLs."""
     keeper = keeper or Keeper()
     await frontier.add([Links([url(frontier.intake.next_request + number) for number in range(len(bodies))])])
     leases = await frontier.lease([HOST], len(bodies))
     for lease, body in zip(leases, bodies, strict=True):
         outcome = Fetched(status=200, final_url=lease.url, content_type="", size=len(body), elapsed=0.1, fetched_at=1.0)
-        kept = keeper.keep('[["A","b"]]', body, digest_of(body))
+        kept = keeper.keep(headers, body, digest_of(body))
         await frontier.settle(Settlement(lease=lease, outcome=outcome, kept=kept))
     await frontier.flush()
     return [lease.url for lease in leases]
@@ -170,3 +173,22 @@ async def test_a_place_that_cannot_be_is_a_fault(path: Path) -> None:
         list(kept_pages(file))
     assert repair(path) is not None
     assert list(kept(path)) == [url(1)]
+
+
+async def test_headers_are_kept_letter_by_letter(frontier: SqliteFrontier, ask: Ask) -> None:
+    """They go to SQLite as JSON within JSON, and come out of it as a text."""
+    values = [
+        "",
+        '"quoted"',
+        "back\\slash/",
+        "ü\u2028😀",
+        "".join(map(chr, range(32))),
+        "\x7f",
+        "1e400",
+        "null",
+        "{}[],:",
+    ]
+    for pairs in ([], [(value, value) for value in values]):
+        headers = text_of(CIMultiDictProxy(CIMultiDict(pairs)))
+        (asked,) = await put(frontier, [b"a page"], headers=headers)
+        assert ask(f"SELECT headers FROM response JOIN request ON id = request WHERE url = '{asked}'") == [(headers,)]

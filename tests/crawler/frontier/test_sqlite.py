@@ -16,7 +16,7 @@ from crawler.errors import StateDamaged, StateLocked, StateMismatch, StateTooNew
 from crawler.frontier import Counts, Lease, Settlement, SqliteFrontier
 from crawler.frontier.lock import is_locked
 from crawler.frontier.sqlite import discard
-from crawler.outcome import Failed, Fetched, Postponed, Redirected, Skip, Skipped
+from crawler.outcome import Aside, Failed, Fetched, Postponed, Redirected, SetAside, Skip, Skipped
 from crawler.request import Links, Request
 
 if TYPE_CHECKING:
@@ -267,6 +267,36 @@ async def test_what_is_not_admitted_is_kept_with_its_reason(frontier: SqliteFron
     assert frontier.counts.skipped == 2
 
 
+async def test_what_is_found_together_goes_each_its_own_way(frontier: SqliteFrontier, ask: Ask) -> None:
+    """Those that are queued, and those that are refused, are written as runs of their numbers, which go over one another."""
+    verdicts = {"a": None, "b": Skip.SCOPE, "c": SetAside(Aside.TRAP), "d": Skip.DEPTH}
+    frontier.attach(admit=lambda url, *_: verdicts[url[-1]], on_queued=lambda _host, _not_before: None)
+    found = [url(f"{number}{verdict}") for number, verdict in enumerate("aabbacbbaddbacaabcb")]
+    await frontier.add([Request(url("seed-a"))])
+    lease = await one(frontier)
+    alias = url("alias")
+    await frontier.settle(Settlement(lease=lease, outcome=fetched(lease), found=[Links(found[:4])]))
+    await frontier.add([Request(url("other-a"), priority=1)])
+    lease = await one(frontier)
+    settlement = Settlement(lease=lease, outcome=fetched(lease), alias=alias, found=[Links(found[4:])])
+    frontier.intake.add([Links([url("before-b"), url("before-a")])], depth=1, found_on=None)
+    await frontier.settle(settlement)
+    await frontier.flush()
+    told = {
+        "a": ("queued", None, None),
+        "b": ("skipped", "scope", None),
+        "c": ("aside", None, "trap"),
+        "d": ("skipped", "depth", None),
+    }
+    seen = {link: state for link, *state in ask("SELECT url, state, skipped, aside FROM links")}
+    for link in [*found, url("before-a"), url("before-b")]:
+        assert tuple(seen[link]) == told[link[-1]]
+    assert seen[alias] == ["skipped", "duplicate", None]
+    assert seen[url("seed-a")] == seen[url("other-a")] == ["done", None, None]
+    assert frontier.counts.skipped == 1 + sum(seen[link][0] == "skipped" for link in found) + 1
+    assert frontier.counts.queued == 1 + sum(seen[link][0] == "queued" for link in found)
+
+
 async def test_the_scheduler_hears_of_what_waits(frontier: SqliteFrontier) -> None:
     heard: list[tuple[HostKey, float]] = []
     frontier.attach(admit=lambda *_: None, on_queued=lambda host, at: heard.append((host, at)))
@@ -482,3 +512,17 @@ async def test_half_a_settlement_is_never_written(path: Path, ask: Ask) -> None:
     assert ask("SELECT request, data FROM item") == [(1, "{}")]
     assert ask("SELECT request FROM queue") == [(2,)]
     assert ask("SELECT queued + leased, done FROM count") == [(1, 1)]
+
+
+async def test_what_is_large_does_not_gather(path: Path, ask: Ask) -> None:
+    """SQLite takes no statement of a thousand million bytes, and memory has an end as well."""
+    frontier = await SqliteFrontier.open(path, spider="test", commit_pages=1000, commit_interval=3600.0)
+    await frontier.add([Links([url(n) for n in range(40)])])
+    large = f'{{"text":"{"x" * (8 << 20)}"}}'
+    most = 0
+    for lease in await frontier.lease([HOST], 40):
+        await frontier.settle(Settlement(lease=lease, outcome=fetched(lease), items=[large]))
+        most = max(most, frontier.intake.batch.volume)
+    await frontier.close()
+    assert most <= 80 << 20
+    assert ask("SELECT count(*), min(length(data)) FROM item") == [(40, len(large))]
