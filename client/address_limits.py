@@ -7,6 +7,7 @@ One server may go by a thousand names, and politeness to each name would be none
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class AddressLimits(Generic[H]):
         self.starting = 0
         """Slots whose requests have not gone out yet; counted where there is a spacing."""
         self.next_at = 0.0
-        self.turned_away: dict[H, None] = {}
+        self.turned_away: OrderedDict[H, None] | None = None  # until somebody is
 
     @property
     def room(self) -> float:
@@ -52,6 +53,8 @@ class AddressLimits(Generic[H]):
         if ready_at == math.inf:
             if at > self._clock():
                 return at  # when it is ready, the address is asked again
+            if self.turned_away is None:
+                self.turned_away = OrderedDict()
             self.turned_away[host] = None
         return max(at, ready_at)
 

@@ -198,6 +198,7 @@ class Call(Plan, Awaited[ClientResponse]):
             either = (exchange.may_continue, exchange.answered)
             await asyncio.wait(either, timeout=_CONTINUE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             if exchange.answered.done():
+                connection.protocol.withhold(exchange)
                 return
         connection.upload = asyncio.ensure_future(self._upload(connection.protocol, exchange, request))
 
@@ -214,7 +215,10 @@ class Call(Plan, Awaited[ClientResponse]):
             protocol.end(exchange)
         except ClientConnectionResetError:
             return  # the connection was closed, with the response or without; the exchange knows
-        except Exception as error:  # whatever the caller's file or generator raises
+        except (Exception, asyncio.CancelledError) as error:  # whatever the caller's file or generator raises
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise  # it is this task that is cancelled, with the use of the connection
             failure = ClientConnectionError(f"the request's body could not be sent: {error!r}")
             failure.__cause__ = error
             protocol.fail(failure)

@@ -190,14 +190,17 @@ class Coding(NamedTuple):
     """Bytes needed to see whether another stream follows one that has ended."""
     begins: Callable[[bytes], bool]
     """Whether such a head begins another stream."""
+    min_stream_bytes: int = 1
+    """How many bytes a stream has to take, on average, where there are very many. Where each record of a file is a stream of its
+    own, as in WARC, it takes a few hundred."""
 
 
 CODINGS: Final = {
     coding.name: coding
     for coding in (
-        Coding("gzip", lambda: _ZlibStream(16 + zlib.MAX_WBITS), 3, _begins_gzip),
+        Coding("gzip", lambda: _ZlibStream(16 + zlib.MAX_WBITS), 3, _begins_gzip, 16),
         Coding("deflate", _DeflateStream, 1, _begins_nothing),
         Coding("br", _BrotliStream, 1, _refuse_more),
-        Coding("zstd", _ZstdStream, 4, _begins_zstd),
+        Coding("zstd", _ZstdStream, 4, _begins_zstd, 128),  # each costs ten times as much as one of gzip
     )
 }

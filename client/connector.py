@@ -20,7 +20,7 @@ from client.deprecation import deprecated
 from client.errors import ClientConnectionError, ConnectionTimeoutError, ServerDisconnectedError, ServerTimeoutError
 from client.limits import HostLimits
 from client.pool import IdlePool
-from client.timeouts import DEFAULT_TIMEOUT, ClientTimeout, fail_at
+from client.timeouts import DEFAULT_TIMEOUT, ClientTimeout
 from client.timings import Opening
 from client.tracing import (
     Trace,
@@ -77,6 +77,8 @@ class BaseConnector(ABC):
         self._force_close = force_close or keepalive_timeout == 0
         self._idle = IdlePool(inf if keepalive_timeout is None else keepalive_timeout)
         self._in_use: set[Http1Protocol] = set()
+        self._opening = 0  # connections on their way
+        self._connecting: set[asyncio.Timeout] = set()  # the deadlines of those in `connect`
         self._factory = protocol_factory(self._loop)
         """What a transport is to be connected to, for `_create_connection`."""
         self._is_closed = False
@@ -168,11 +170,23 @@ class BaseConnector(ABC):
             error: ServerTimeoutError = ConnectionTimeoutError(f"no connection within {timeout.connect:g} s")
         else:
             error = ServerTimeoutError("the total time allowed has passed before there was a connection")
-        async with fail_at(min(connect_at, deadline_at), error):
-            if slot is None:
-                slot = await self._wait_for_slot(host, traces)
-            queued = self._loop.time() - now
-            connection = await self._connect_with(slot, request, key, traces, timeout)
+        end_at = min(connect_at, deadline_at)
+        end = asyncio.timeout_at(None if end_at == inf else end_at)
+        self._connecting.add(end)
+        try:
+            async with end:
+                if slot is None:
+                    slot = await self._wait_for_slot(host, traces)
+                queued = self._loop.time() - now
+                connection = await self._connect_with(slot, request, key, traces, timeout)
+        except TimeoutError as cause:
+            if not end.expired():
+                raise
+            if self._is_closed:
+                raise ClientConnectionError("the connector was closed while it was connecting") from cause
+            raise error from cause
+        finally:
+            self._connecting.discard(end)
         connection.queued = queued
         return connection
 
@@ -221,11 +235,7 @@ class BaseConnector(ABC):
                 connection = self._lend(key, protocol, slot)
                 await self._tell_reuse(connection, traces)
                 return connection
-            self._make_room()
-            await emit(traces, TraceConnectionCreateStartParams())
-            started_at = self._loop.time()
-            protocol = await self._create_connection(req, traces, timeout)
-            protocol.opening = protocol.opening or Opening(connect=self._loop.time() - started_at)
+            protocol = await self._open_connection(req, traces, timeout)
         except BaseException:
             slot.release()
             raise
@@ -239,6 +249,21 @@ class BaseConnector(ABC):
             connection.close()
             raise
         return connection
+
+    async def _open_connection(
+        self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
+    ) -> Http1Protocol:
+        """Open a connection, for which room is made."""
+        self._make_room()
+        self._opening += 1
+        try:
+            await emit(traces, TraceConnectionCreateStartParams())
+            started_at = self._loop.time()
+            protocol = await self._create_connection(req, traces, timeout)
+            protocol.opening = protocol.opening or Opening(connect=self._loop.time() - started_at)
+        finally:
+            self._opening -= 1
+        return protocol
 
     async def _tell_reuse(self, connection: Connection, traces: Sequence[Trace]) -> None:
         try:
@@ -272,20 +297,28 @@ class BaseConnector(ABC):
 
     def _make_room(self) -> None:
         limit = self._limits.limit
-        while limit and self._idle and len(self._idle) + len(self._in_use) >= limit:
+        while limit and self._idle and len(self._idle) + len(self._in_use) + self._opening >= limit:
             self._idle.drop_oldest()
 
     # -- closing --------------------------------------------------------------------------------------------------
 
     def close(self) -> Closing:
-        """Close all connections, in use or not, at once. The result may be awaited, to see their sockets closed too."""
+        """Close all connections, in use, idle or being opened, at once. The result may be awaited, to see their sockets closed too."""
         self._is_closed = True
         if self._owns_limits:
             self._limits.close(ClientConnectionError("the connector is closed"))
+        if self._connecting and not self._loop.is_closed():
+            self._loop.call_soon(self._call_off)
         in_use = list(self._in_use)
         for protocol in in_use:
             protocol.close()
         return Closing(in_use + self._idle.clear())
+
+    def _call_off(self) -> None:
+        """Let the deadlines of those who connect pass."""
+        for end in self._connecting:
+            if not end.expired():
+                end.reschedule(self._loop.time())
 
     async def __aenter__(self) -> Self:
         return self

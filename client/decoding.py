@@ -6,8 +6,10 @@ stage takes one window of input only when its decompressor has no output left to
 more output than its own reader wants. So at every moment a chain holds what the caller fed, plus one window and one
 decompressor for each coding, whatever the body would expand to, nested bombs included.
 
-Two more bounds concern what bounded steps add up to. The output of *every* stage is measured against the bytes that
-came from the network (see `MAX_RATIO`), and a chain has at most `MAX_CODINGS` stages.
+Three more bounds concern what bounded steps add up to. The output of *every* stage is measured against the bytes that
+came from the network (see `MAX_RATIO`, and `MAX_INNER_RATIO` for what another stage has still to decode), so are the
+streams that a stage opens (`FREE_STREAMS`, `MAX_EMPTY_STREAMS`), and a chain has at most `MAX_CODINGS` stages. So the work that a body makes
+is proportional to its bytes on the wire, even if nothing comes out.
 
 Lenient where browsers are:
 
@@ -39,8 +41,19 @@ Deflate cannot exceed 1032:1 and bombs come close to it, since that is their poi
 and sitemaps 100:1, the emptiest of real pages a few hundred; half of deflate's ceiling leaves both sides room.
 """
 
+MAX_INNER_RATIO: Final = 20.0
+"""The same for what is still encoded: hardly anything can be compressed twice. A blank page can, but fits below the floor."""
+
 RATIO_FLOOR_BYTES: Final = 1024 * 1024
 """Output below which the ratio is not looked at: small bodies are harmless, and may well be blank."""
+
+FREE_STREAMS: Final = 1000
+"""Gzip members, or zstd frames, that a stage decodes whatever their size; for each one more `Coding.min_stream_bytes` must have
+come from the network. To open one costs as much as to decode kilobytes, but it need not be longer than a few bytes, nor
+yield any; within another coding it takes next to none."""
+
+MAX_EMPTY_STREAMS: Final = 1000
+"""Those of them that yield nothing, as skippable zstd frames and the last block of BGZF. Who means well sends few."""
 
 MAX_CODINGS: Final = 5
 """Codings in one Content-Encoding header. Honest servers stack two at most; curl and urllib3 also stop at five."""
@@ -88,10 +101,13 @@ class _Stage:
     __slots__ = (
         "_begun",
         "_coding",
+        "_empty_streams",
+        "_is_empty",
         "_max_ratio",
         "_produced_bytes",
         "_source",
         "_stream",
+        "_streams",
         "_surplus",
         "_wire",
         "is_over",
@@ -103,6 +119,9 @@ class _Stage:
         self._wire = wire
         self._max_ratio = max_ratio
         self._stream = coding.open()
+        self._streams = 1
+        self._is_empty = True  # the stream, so far
+        self._empty_streams = 0
         self._begun = False
         self._surplus = b""  # taken from the source, past the end of a stream, too short to judge
         self.is_over = False  # what follows the last stream is not another one: nothing more is read
@@ -143,8 +162,11 @@ class _Stage:
             chunk = self._stream.decode(data, min(limit, allowed_bytes + 1))
         except self._stream.error as error:
             raise ContentEncodingError(f"{self._coding.name}: invalid data ({error})") from error
+        if chunk:
+            self._is_empty = False
         if self._stream.eof:
             self._surplus = self._stream.unused
+            self._empty_streams += self._is_empty
         self._produced_bytes += len(chunk)
         if len(chunk) > allowed_bytes:
             raise BodyTooLarge(f"{self._coding.name}: the body expands beyond {self._max_ratio:g}:1")
@@ -165,7 +187,13 @@ class _Stage:
         if not self._coding.begins(data[:head_bytes]):
             self.is_over = True
             return b""
+        self._streams += 1
+        if self._empty_streams > MAX_EMPTY_STREAMS:
+            raise ContentEncodingError(f"{self._coding.name}: more than {MAX_EMPTY_STREAMS} empty streams")
+        if self._streams > FREE_STREAMS + self._wire.received_bytes // self._coding.min_stream_bytes:
+            raise ContentEncodingError(f"{self._coding.name}: more than {self._streams - 1} streams in so small a body")
         self._stream = self._coding.open()
+        self._is_empty = True
         return data
 
 
@@ -177,9 +205,11 @@ class Decoder:
     def __init__(self, codings: list[Coding], max_ratio: float) -> None:
         self._wire = _Wire()
         self._stages: list[_Stage] = []
+        inner_ratio = min(max_ratio, MAX_INNER_RATIO)
         for coding in reversed(codings):  # the header lists them in the order they were applied
             source = self._stages[-1] if self._stages else self._wire
-            self._stages.append(_Stage(coding, source, self._wire, max_ratio))
+            ratio = inner_ratio if len(self._stages) + 1 < len(codings) else max_ratio
+            self._stages.append(_Stage(coding, source, self._wire, ratio))
         self._last = self._stages[-1]
 
     @property

@@ -121,7 +121,8 @@ class Exchange:
         self.is_complete = False
         """Whether the response has arrived completely."""
         self.may_continue: asyncio.Future[None] | None = None if is_sent else loop.create_future()
-        """Done as soon as the peer asks for the body (RFC 9110 §10.1.1); None where it went with the head."""
+        """Done as soon as the peer asks for the body (RFC 9110 §10.1.1); None where it went with the head, has been sent
+        since, or will not be sent."""
         self.first_byte_at = 0.0
         self.done_at = 0.0
         self._interims = 0
@@ -154,8 +155,11 @@ class Exchange:
         self.status = status
         self.head = head
         self.keeps_alive = _persists(head) and not request.asks_close()
-        if request.method == "HEAD" or (request.method == "CONNECT" and 200 <= status < 300):
+        if request.method == "HEAD":
             self.ends_at_head = self.is_complete = True
+        elif request.method == "CONNECT" and 200 <= status < 300:
+            self.ends_at_head = self.is_complete = True
+            self.keeps_alive = False  # what follows is no HTTP (RFC 9110 §9.3.6)
         elif not policy.read_until_eof and self.ends_with_connection:
             self.ends_at_head = self.is_complete = True
             self.keeps_alive = False

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import asyncio
+    from collections import OrderedDict
 
     from client.address_limits import AddressLimits
     from client.origin import HostKey
@@ -42,7 +43,7 @@ class Gate:
         self.address: AddressLimits[Gate] | None = None
         self.is_placed = False
         self.listed_at = math.inf
-        self.waiters: dict[asyncio.Future[Any], None] | None = None
+        self.waiters: OrderedDict[asyncio.Future[Any], None] | None = None
         """Those who wait for a slot, first come first; None until there is one: most hosts never have any."""
         self.watcher: Any = None
 

@@ -133,7 +133,7 @@ class Http1Protocol(asyncio.Protocol):
         self.exchanges += 1
         self._uncounted = 0
         self._deadline_at = deadline_at
-        self._silence_at = now + silence if silence else inf
+        self._silence_at = now + silence if silence and is_whole else inf
         if silence or deadline_at < self._timer_at:
             self._set_timer()
         transport.write(data)
@@ -147,13 +147,20 @@ class Http1Protocol(asyncio.Protocol):
         if self._exchange is not exchange or self.transport is None:
             raise ClientConnectionResetError("the exchange ended while the request was being sent")
         self.transport.write(data)
-        self._put_off_silence(exchange, self._loop.time())
         if self._drained is not None:
-            await self._drained
+            drained = self._drained
+            self._await_peer(exchange)
+            await drained
 
     def end(self, exchange: Exchange) -> None:
         """The request has been sent completely."""
         exchange.is_sent = True
+        self.withhold(exchange)
+
+    def withhold(self, exchange: Exchange) -> None:
+        """No more of the request will be sent: from now on it is the peer's turn."""
+        exchange.may_continue = None
+        self._await_peer(exchange)
 
     def fail(self, error: Exception) -> None:
         """Close the connection at once; the exchange, if there is one, ends with `error`."""
@@ -171,7 +178,7 @@ class Http1Protocol(asyncio.Protocol):
 
     async def wait_lost(self) -> None:
         """Wait until the transport has let go of the connection that was closed."""
-        if not self._is_lost:
+        if not self._is_lost and asyncio.get_running_loop() is self._loop:  # else its loop has ended, or stands still
             self._lost = self._lost or self._loop.create_future()
             await asyncio.shield(self._lost)
 
@@ -215,7 +222,7 @@ class Http1Protocol(asyncio.Protocol):
             if not self._head_at:  # else it was a 1xx, and the head behind it is refused too
                 break
         if exchange.is_complete:
-            if error is not None or (exchange.ends_at_head and data[-1:] != b"\n"):
+            if error is not None:
                 exchange.keeps_alive = False  # bytes after the response
             self._end(exchange, None, now)
         elif error is not None:
@@ -296,6 +303,8 @@ class Http1Protocol(asyncio.Protocol):
         drained, self._drained = self._drained, None
         if drained is not None and not drained.done():
             drained.set_result(None)
+        if self._exchange is not None and self._exchange.may_continue is not None:
+            self._silence_at = inf  # it is we who have more to say
 
     # -- what the parser calls ------------------------------------------------------------------------------------
 
@@ -316,6 +325,8 @@ class Http1Protocol(asyncio.Protocol):
         else:
             self._pieces, self._head_at = [], 0
             exchange.take_head(status, head, self)
+            if exchange.ends_at_head and len(data) > head.end:
+                exchange.keeps_alive = False  # bytes after the response
 
     def on_body(self, data: bytes) -> None:
         exchange = self._exchange
@@ -373,11 +384,17 @@ class Http1Protocol(asyncio.Protocol):
     def _abort(self) -> None:
         self.is_closed = True
         self.is_idle = False
-        if self.transport is not None:
+        if self.transport is not None and not self._loop.is_closed():
             self.transport.abort()
 
+    def _await_peer(self, exchange: Exchange) -> None:
+        """The peer is to act, unless it is held back by us."""
+        if self._exchange is exchange and self.transport is not None and self.transport.is_reading():
+            self._put_off_silence(exchange, self._loop.time())
+
     def _put_off_silence(self, exchange: Exchange, now: float) -> None:
-        if exchange.sock_read:
+        """Count the peer's silence from now on; it may be silent while we have more to say and it takes what we say."""
+        if exchange.sock_read and (exchange.may_continue is None or self._drained is not None):
             self._silence_at = now + exchange.sock_read
             self._set_timer()
 

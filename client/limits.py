@@ -23,6 +23,7 @@ import asyncio
 import heapq
 import math
 import time
+from collections import OrderedDict
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -192,7 +193,8 @@ class HostLimits:
         if gate.address:
             gate.address.enter(gate.active, gate.starting)
         if former:
-            former.turned_away.pop(gate, None)
+            if former.turned_away:
+                former.turned_away.pop(gate, None)
             former.leave(gate.active, gate.starting)
             self._pass_on(former)
 
@@ -241,7 +243,7 @@ class HostLimits:
             return slot
         gate = self._gate(host)
         waiter: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
-        waiters = gate.waiters = gate.waiters or {}
+        waiters = gate.waiters = gate.waiters or OrderedDict()  # a dict takes ever longer to find the first of
         waiters[waiter] = None
         self._enlist(gate)
         self._arm()
@@ -309,8 +311,7 @@ class HostLimits:
     def _pass_on(self, shared: AddressLimits[Gate]) -> None:
         """Tell the first of those turned away who has a use for it that there is room at the address, if there is."""
         while shared.turned_away and shared.ready_at() < math.inf:
-            gate = next(iter(shared.turned_away))
-            del shared.turned_away[gate]
+            gate, _ = shared.turned_away.popitem(last=False)
             is_wanted = bool(gate.waiters)
             if is_wanted:
                 self._enlist(gate)
@@ -342,8 +343,7 @@ class HostLimits:
 
     def _grant(self, gate: Gate) -> bool:
         while gate.waiters:
-            waiter = next(iter(gate.waiters))
-            del gate.waiters[waiter]
+            waiter, _ = gate.waiters.popitem(last=False)
             if not waiter.done():
                 waiter.set_result(Slot(self, gate))
                 return True

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import codecs
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+from client.disposition import split_parameters
+
+_MAX_NAME_LENGTH: Final = 64
+"""Longer than the name of any codec. Python remembers every name that it was ever asked for."""
+
+_NOT_CHARSETS: Final = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"}
+"""Codecs of text that no document is written in. The first two take quadratic time."""
 
 
 class MediaType(NamedTuple):
@@ -21,16 +29,22 @@ class MediaType(NamedTuple):
 
 @lru_cache(maxsize=256)  # a site has a handful
 def parse_media_type(value: str) -> MediaType:
-    """Read a Content-Type value as generously as browsers do; the name is empty when there is none."""
-    from email.message import Message  # loads much, and no request needs it
+    """Read a Content-Type value as generously as browsers do; the name is empty when there is none. Never fails."""
+    name, _, parameters = value.partition(";")
+    for parameter, label in split_parameters(parameters):
+        if parameter == "charset":  # the first one counts
+            return MediaType(name.strip().lower(), known_charset(label), label)
+    return MediaType(name.strip().lower(), None)
 
-    message = Message()
-    message["Content-Type"] = value.replace("\n", " ").replace("\r", " ")
-    name = value.partition(";")[0].strip().lower()
-    charset = message.get_param("charset", failobj=None)
-    if not isinstance(charset, str):
-        return MediaType(name, None)
+
+def known_charset(label: str) -> str | None:
+    """Return the codec that a label means, for `bytes.decode`; None for what is no encoding of text."""
+    label = label.strip(" '\"")
+    if len(label) > _MAX_NAME_LENGTH:
+        return None
     try:
-        return MediaType(name, codecs.lookup(charset.strip(" '\"")).name, charset)
-    except (LookupError, ValueError):  # ValueError: NUL in the name
-        return MediaType(name, None, charset)
+        name = codecs.lookup(label).name
+        "".encode(name)  # fails for codecs from bytes to bytes, such as zlib
+    except (LookupError, ValueError):  # ValueError: NUL in the name, or the codec `undefined`
+        return None
+    return None if name in _NOT_CHARSETS else name

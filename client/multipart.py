@@ -8,7 +8,6 @@ A body that ends without its closing delimiter is an error: half a part must not
 
 import base64
 import binascii
-import codecs
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -21,7 +20,7 @@ from client.decoding import decode_whole
 from client.delimiters import PIECE_BYTES, ByteSource, Content, Scanner
 from client.disposition import content_disposition_filename, parse_content_disposition, split_parameters
 from client.errors import BodyTooLarge, ClientPayloadError
-from client.media_type import parse_media_type
+from client.media_type import known_charset, parse_media_type
 
 __all__ = ["BodyPartReader", "MultipartReader"]
 
@@ -184,7 +183,8 @@ class MultipartReader:
         """Return the next part, None after the last one."""
         part = await self._next_part()
         while isinstance(part, BodyPartReader) and self._subtype == "form-data" and part.name == "_charset_":
-            self._default_charset = _known_charset(await part.read_chunk(64))  # RFC 7578 §4.6
+            label = (await part.read_chunk(64)).decode("latin-1")
+            self._default_charset = known_charset(label.strip())  # RFC 7578 §4.6
             part = await self._next_part()
         return part
 
@@ -258,13 +258,6 @@ def _parse_multipart_type(content_type: str) -> tuple[str, bytes]:
     if not boundary:
         raise ClientPayloadError(f"a multipart body without a boundary: {content_type!r}")
     return subtype, boundary.encode("utf-8", "surrogateescape")
-
-
-def _known_charset(name: bytes) -> str | None:
-    try:
-        return codecs.lookup(name.decode("ascii").strip()).name
-    except (LookupError, ValueError):
-        return None
 
 
 def _decode_base64(data: bytes) -> bytes:

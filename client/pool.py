@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import takewhile
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -88,9 +89,8 @@ class IdlePool:
     def _sweep(self) -> None:
         """Close what has been idle for too long, and sleep until the next one is due."""
         self._timer = None
-        while self._by_age:
-            due_at = next(iter(self._by_age)).idle_since + self._timeout
-            if due_at > self._loop.time():
-                self._timer = self._loop.call_at(due_at, self._sweep)
-                return
-            self.drop_oldest()
+        used_until = self._loop.time() - self._timeout
+        for protocol in list(takewhile(lambda protocol: protocol.idle_since <= used_until, self._by_age)):
+            self._drop(protocol)
+        if self._by_age:
+            self._timer = self._loop.call_at(next(iter(self._by_age)).idle_since + self._timeout, self._sweep)

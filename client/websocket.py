@@ -232,7 +232,7 @@ class ClientWebSocketResponse:
         self._note(error)
         if isinstance(error, WebSocketError):
             self._close_code = error.code
-            await self._close(error.code)
+            await self._close(error.code, fails=True)
             return WSMessage(WSMsgType.ERROR, error, None)
         self._is_closed = True
         self._close_code = WSCloseCode.ABNORMAL_CLOSURE
@@ -263,13 +263,16 @@ class ClientWebSocketResponse:
         await self._close(code, reason)
         return True
 
-    async def _close(self, code: int, reason: str = "") -> None:
+    async def _close(self, code: int, reason: str = "", *, fails: bool = False) -> None:
         with suppress(ClientConnectionResetError):  # the server's Close frame may have come before the end
             self._wire.send_close(code, reason)
         self._is_closed = True
         self._wire.wake()
         try:
-            await self._finish()
+            if fails:  # nothing the server says or does can be relied on: it is not waited for (RFC 6455 §7.1.7)
+                await asyncio.sleep(0)  # uvloop sends at the end of its turn
+            else:
+                await self._finish()
         except (ClientError, TimeoutError) as error:
             self._note(error)
             self._close_code = WSCloseCode.ABNORMAL_CLOSURE

@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import math
 import random
+import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import count, pairwise
@@ -94,6 +95,27 @@ def test_those_turned_away_are_told_one_at_a_time() -> None:
     assert told == [B]
     limits.decline(B)
     assert told == [B, C]
+
+
+def test_to_tell_one_takes_as_long_however_many_have_been_told() -> None:
+    """A server may go by any number of names."""
+    hosts = [HostKey(str(number)) for number in range(15_000)]
+    limits = placed(HostLimits(limit_per_address=1), A, *hosts)
+    told: list[HostKey] = []
+    limits.on_ready = told.append
+    slot = limits.acquire_nowait(A)
+    assert slot
+    for host in hosts:
+        assert limits.ready_at(host) == math.inf
+    slot.release()
+    seconds = []
+    for begin in range(0, len(hosts), 1000):
+        began_at = time.thread_time()
+        for host in hosts[begin : begin + 1000]:
+            limits.decline(host)
+        seconds.append(time.thread_time() - began_at)
+    assert told == hosts
+    assert min(seconds[-5:]) < 3 * min(seconds[:5])
 
 
 def test_who_has_no_use_for_its_turn_passes_it_on() -> None:

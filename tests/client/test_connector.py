@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ import pytest
 import uvloop
 
 from client import (
+    AbstractResolver,
     BaseConnector,
     ClientConnectionError,
     ClientConnectorError,
@@ -30,6 +33,7 @@ from client import (
     UnixClientConnectorError,
     UnixConnector,
 )
+from client.origin import HostKey
 from tests.client.peer import repeating, serving, until
 
 if TYPE_CHECKING:
@@ -201,6 +205,21 @@ async def test_the_limit_counts_idle_connections_too(serve: Serve) -> None:
         await get(session, servers[1].url)
         await get(session, servers[2].url)
     assert [server.connections for server in servers] == [1, 1, 1]
+
+
+async def test_the_limit_counts_connections_on_their_way(serve: Serve) -> None:
+    """Those that make room for each other must not each find the other's."""
+    gates = [Gate(), Gate()]
+    servers = [await serve(gate) for gate in gates]
+    async with ClientSession(connector=TCPConnector(limit=4)) as session:
+        for gate, server in zip(gates, servers, strict=True):
+            tasks = [asyncio.create_task(get(session, server.url)) for _ in range(4)]
+            for _ in range(4):
+                await gate.asked.acquire()
+            await until(lambda: sum(server.open_connections for server in servers) <= 4)
+            for _ in range(4):
+                gate.answers.release()
+            await asyncio.gather(*tasks)
 
 
 async def test_the_pool_forgets_where_connections_once_led(serve: Serve) -> None:
@@ -597,6 +616,70 @@ async def test_close_fails_those_who_wait(serve: Serve) -> None:
         with pytest.raises(ClientConnectionError):
             await session.get(server.url)
     assert connector.in_use_count == connector.limits.active == 0
+
+
+async def test_close_fails_those_who_connect(serve: Serve) -> None:
+    """Whatever they wait for: a look-up, a handshake, a proxy, or a slot that is somebody else's to give back."""
+
+    class NeverResolver(AbstractResolver):
+        async def resolve(self, *_args: Any, **_options: Any) -> list[Any]:
+            waiting.release()
+            await asyncio.Event().wait()
+            return []
+
+        async def close(self) -> None:
+            pass
+
+    async def script(peer: Peer) -> None:
+        await peer.reader.read(1)
+        waiting.release()
+        await peer.closed()
+
+    waiting = asyncio.Semaphore(0)
+    server = await serve(script)
+    limits = HostLimits(limit=4)
+    other = limits.acquire_nowait(HostKey("other"))
+    assert other is not None
+    connector = TCPConnector(resolver=NeverResolver(), limits=limits)
+    async with ClientSession(connector=connector) as session:
+        calls = [
+            session.get("http://example.com/"),
+            session.get(server.url.with_scheme("https")),
+            session.get("https://127.0.0.1:1/", proxy=server.url),
+            session.get(server.url),  # the fourth slot is out
+        ]
+        tasks = [asyncio.ensure_future(call) for call in calls]
+        for _ in range(3):
+            await waiting.acquire()
+        await session.close()
+        async with asyncio.timeout(10):
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(result) for result in results] == [ClientConnectionError] * 4
+    assert limits.active == 1
+    other.release()
+
+
+async def test_a_session_may_be_closed_in_another_loop(serve: Serve) -> None:
+    """In one that comes after, whether the first still is there or not."""
+
+    async def used() -> ClientSession:
+        session = ClientSession()
+        await get(session, server.url)
+        return session
+
+    def close_elsewhere() -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # a loop that is closed can close no transports
+            asyncio.run(asyncio.run(used()).close())
+            loop = asyncio.new_event_loop()
+            asyncio.run(loop.run_until_complete(used()).close())
+            loop.run_until_complete(asyncio.sleep(0))
+            loop.close()
+            gc.collect()
+
+    server = await serve(repeating(HI))
+    await asyncio.to_thread(close_elsewhere)
+    await until(lambda: server.open_connections == 0)
 
 
 async def test_close_without_await(serve: Serve) -> None:

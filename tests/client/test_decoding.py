@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from client.decoding import MAX_CODINGS, MAX_RATIO, Decoder, decode_whole, make_compressor, make_decoder
+from client.codings import CODINGS, Coding, Stream
+from client.decoding import FREE_STREAMS, MAX_CODINGS, MAX_RATIO, Decoder, decode_whole, make_compressor, make_decoder
 from client.errors import BodyTooLarge, ClientPayloadError, ContentEncodingError
 
 if sys.version_info >= (3, 14):
@@ -284,10 +285,61 @@ def test_a_bomb_is_stopped_early_and_in_bounded_memory(name: str) -> None:
 
 
 def test_a_bomb_within_the_chain_is_stopped_though_nothing_comes_out() -> None:
-    """The outer coding inflates to endless empty members of the inner one."""
-    body = zstd.compress(gzip.compress(b"") * (2 * MEBIBYTE // 20))
-    with pytest.raises(BodyTooLarge, match="zstd: the body expands beyond"):
-        decoder_for("gzip, zstd").feed(body, 1000)
+    """The outer coding inflates to endless empty blocks of the inner one. It may inflate to less than the last coding may."""
+    body = zstd.compress(b"\0\0\0\xff\xff" * (2 * MEBIBYTE // 5))
+    with pytest.raises(BodyTooLarge, match="zstd: the body expands beyond 20:1"):
+        decoder_for("deflate, zstd").feed(body, 1000)
+
+
+SKIPPABLE = b"\x50\x2a\x4d\x18\0\0\0\0"
+
+
+@pytest.mark.parametrize(
+    ("header", "stream", "wrap"),
+    [
+        ("zstd", SKIPPABLE, bytes),
+        ("zstd", zstd.compress(b""), bytes),
+        ("zstd", zstd.compress(b"x"), bytes),
+        ("gzip", gzip.compress(b"", mtime=0), bytes),
+        ("zstd, gzip", SKIPPABLE, gzip.compress),
+        ("gzip, gzip", gzip.compress(b"", mtime=0), gzip.compress),
+        ("gzip, zstd", gzip.compress(b"", mtime=0), zstd.compress),
+    ],
+)
+def test_streams_are_counted(
+    header: str, stream: bytes, wrap: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To open a stream is dear, and endless empty ones yield nothing that a bound of the size would notice."""
+    opened = 0
+
+    def counted(coding: Coding) -> Coding:
+        def open_stream() -> Stream:
+            nonlocal opened
+            opened += 1
+            return coding.open()
+
+        return coding._replace(open=open_stream)
+
+    for name, coding in CODINGS.items():
+        monkeypatch.setitem(CODINGS, name, counted(coding))
+    body = wrap(stream * 100_000)
+    runs: list[Callable[[], bytes]] = [
+        lambda: decode_whole(header, body, UNBOUNDED),
+        lambda: decoder_for(header).feed(body, UNBOUNDED),
+    ]
+    for decode in runs:
+        opened = 0
+        with pytest.raises(ContentEncodingError, match=r"empty streams|streams in so small a body"):
+            decode()
+        assert opened < 2 * FREE_STREAMS + len(body) // 128
+
+
+@pytest.mark.parametrize(("header", "encode"), [("gzip", gzip.compress), ("zstd", zstd.compress)])
+def test_records_may_be_streams_of_their_own(header: str, encode: Callable[[bytes], bytes]) -> None:
+    """As those of a WARC file are."""
+    record = random.Random(0).randbytes(200)
+    count = 2 * FREE_STREAMS
+    assert decode_whole(header, encode(record) * count, UNBOUNDED) == record * count
 
 
 @pytest.mark.parametrize("name", ENCODERS)

@@ -115,6 +115,13 @@ GOOD = {
     "part of a chunk size after HEAD": Good(
         OK + b"Transfer-Encoding: chunked\r\n\r\n2", b"", method="HEAD", keeps_alive=False
     ),
+    "a chunk size after HEAD": Good(
+        OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\n", b"", method="HEAD", keeps_alive=False
+    ),
+    "a body after HEAD that ends its line": Good(
+        OK + b"Content-Length: 2\r\n\r\nh\n", b"", method="HEAD", keeps_alive=False
+    ),
+    "a tunnel": Good(OK + b"Connection: keep-alive\r\n\r\n", b"", method="CONNECT", keeps_alive=False),
     "a body after 204": Good(b"HTTP/1.1 204 No Content\r\n\r\nhi", b"", 204, keeps_alive=False),
     "a body after 304": Good(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\nhi", b"", 304, keeps_alive=False),
 }
@@ -428,6 +435,24 @@ async def test_read_until_eof_off(serve: Serve, session: ClientSession) -> None:
     server = await serve(saying(OK + b"\r\nbody"))
     async with session.get(server.url, read_until_eof=False) as response:
         assert await response.read() == b""
+
+
+async def test_the_body_of_a_head_answers_nothing(serve: Serve, session: ClientSession) -> None:
+    """Part of a body came with the head: the rest, which comes late, must not be taken for the next answer."""
+    evil = OK + b"Content-Length: 4\r\n\r\nevil"
+
+    async def script(peer: Peer) -> None:
+        if (await peer.request()).method == "HEAD":
+            await peer.send(OK + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(evil))
+            await peer.request()
+            await peer.send(evil + b"\r\n0\r\n\r\n")
+        await peer.answer(b"good")
+
+    server = await serve(script)
+    async with session.head(server.url):
+        pass
+    async with session.get(server.url) as response:
+        assert await response.read() == b"good"
 
 
 async def test_silence_before_the_head(serve: Serve, session: ClientSession) -> None:

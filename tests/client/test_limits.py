@@ -84,6 +84,25 @@ async def test_waiters_are_served_in_their_order() -> None:
     assert limits.active == 0
 
 
+async def test_to_serve_a_waiter_takes_as_long_however_many_have_been_served() -> None:
+    """The first of those who wait must not be looked for behind those who did: a plain dict would."""
+    limits = HostLimits(limit=1)
+    slot = await limits.acquire(A)
+    calls = [limits.acquire(A) for _ in range(40_000)]
+    waiters = [call.send(None) for call in calls]
+    seconds = []
+    for begin in range(0, len(waiters), 1000):
+        began_at = time.thread_time()
+        for waiter in waiters[begin : begin + 1000]:
+            slot.release()
+            slot = waiter.result()
+        seconds.append(time.thread_time() - began_at)
+    slot.release()
+    for call in calls:
+        call.close()
+    assert min(seconds[-10:]) < 3 * min(seconds[:10])
+
+
 async def test_hosts_that_wait_for_the_overall_limit_take_turns() -> None:
     """One host with many waiters must not keep another from its first slot."""
     limits = HostLimits(limit=1)

@@ -243,6 +243,21 @@ async def test_a_form_names_its_charset() -> None:
     assert await reader.next() is None
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'--b\r\nContent-Disposition: form-data; name="_charset_"\r\n\r\nzlib\r\n'
+        b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nhi\r\n--b--',
+        b"--b\r\nContent-Type: text/plain; charset=punycode\r\n\r\nhi\r\n--b--",
+        b"--b\r\nContent-Type: text/plain; charset*=a''b; charset*0=c\r\n\r\nhi\r\n--b--",
+    ],
+)
+async def test_what_is_no_charset_is_as_none(body: bytes) -> None:
+    part = await reader_of(body, FORM).next()
+    assert isinstance(part, BodyPartReader)
+    assert await part.text() == "hi"
+
+
 # ---- what is refused
 
 

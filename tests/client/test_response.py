@@ -6,6 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from yarl import URL
 
 from client import (
@@ -99,6 +101,11 @@ async def test_cookies_that_do_not_parse_are_left_out(serve: Serve, session: Cli
         ("text/html; charset=nonsense", "text/html", None),
         ("text/html; charset=", "text/html", None),
         ("text/html; charset=a\0b", "text/html", None),
+        ("text/html; charset=" + "a" * 1000, "text/html", None),
+        ("text/html; charset=utf-8; charset=latin-1", "text/html", "utf-8"),
+        ('text/html; x="; charset=latin-1"; CHARSET = "utf-8"', "text/html", "utf-8"),
+        ("text/html; charset*=a''b; charset*0=c", "text/html", None),
+        ("text/html; charset*" + "1" * 5000 + "=x", "text/html", None),
         ("; charset=utf-8", "", "utf-8"),
         ("", "", None),
     ],
@@ -106,6 +113,32 @@ async def test_cookies_that_do_not_parse_are_left_out(serve: Serve, session: Cli
 def test_media_types(value: str, name: str, charset: str | None) -> None:
     """As generously as browsers."""
     assert parse_media_type(value)[:2] == (name, charset)
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        *("zlib", "hex", "base64", "rot13", "bz2", "uu", "quopri"),
+        *("undefined", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "Raw-Unicode-Escape", "PunyCode"),
+    ],
+)
+def test_codecs_that_are_no_charsets(label: str) -> None:
+    """Python has codecs that are not of text, and some that take ages or make something else of it: as if none were named."""
+    assert parse_media_type(f"text/html; charset={label}") == ("text/html", None, label)
+
+
+@given(
+    st.one_of(
+        st.text(),
+        st.lists(
+            st.sampled_from(["text/html", ";", " ", "charset", "*", "0", "1", "=", '"', "\\", "'", "utf-8", "é"])
+        ).map("".join),
+    )
+)
+def test_no_content_type_is_an_error(value: str) -> None:
+    """Whatever a server writes there; and what is found can be decoded with."""
+    media_type = parse_media_type(value)
+    b"a".decode(media_type.charset or "utf-8", "replace")
 
 
 def test_json_types() -> None:

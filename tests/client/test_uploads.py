@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from client import BasicAuth, ClientConnectionError, ClientResponseError, ClientSession, FormData, HttpVersion10
+from client import (
+    BasicAuth,
+    ClientConnectionError,
+    ClientResponseError,
+    ClientSession,
+    ClientTimeout,
+    FormData,
+    HttpVersion10,
+    SocketTimeoutError,
+)
 from client.body import BodyConsumedError, BytesBody, FileBody, IterableBody, make_body
 from tests.client.peer import repeating, until
 
@@ -271,6 +280,93 @@ async def test_expect100_ignored(serve: Serve, session: ClientSession, monkeypat
     assert (await sent(session, server, b"12345", expect100=True)).body == b"12345"
 
 
+async def test_the_servers_silence_does_not_count_while_we_are_slow(serve: Serve, session: ClientSession) -> None:
+    """It waits for the rest of the request, as it should."""
+
+    async def slow() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b"x"
+            await asyncio.sleep(0.05)
+
+    server = await serve(repeating(HI))
+    timeout = ClientTimeout(sock_read=0.02)
+    async with session.post(server.url, data=slow(), timeout=timeout):
+        assert server.received[-1].body == b"xxx"
+
+
+async def test_the_servers_silence_counts_once_everything_is_sent(serve: Serve, session: ClientSession) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.closed()
+
+    server = await serve(script)
+    with pytest.raises(SocketTimeoutError):
+        await session.post(server.url, data=parts_of(b"12345"), timeout=ClientTimeout(sock_read=0.02))
+
+
+async def test_a_server_that_takes_nothing_is_silent(serve: Serve, session: ClientSession) -> None:
+    """It is not we who are slow when the transport's buffer is full."""
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(100_000)
+
+    async def script(peer: Peer) -> None:
+        peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await never.wait()
+
+    never = asyncio.Event()
+    server = await serve(script)
+    with pytest.raises(SocketTimeoutError):
+        await session.post(server.url, data=endless(), timeout=ClientTimeout(sock_read=0.02))
+
+
+async def test_silence_counts_when_a_body_is_declined(serve: Serve, session: ClientSession) -> None:
+    """Nothing more will be sent: it is the server's turn."""
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(b"HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\n\r\n")
+        await peer.closed()
+
+    server = await serve(script)
+    timeout = ClientTimeout(sock_read=0.02)
+    async with session.post(server.url, data=b"12345", expect100=True, timeout=timeout) as response:
+        with pytest.raises(SocketTimeoutError):
+            await response.read()
+
+
+async def test_a_server_that_is_held_back_is_not_silent(serve: Serve, session: ClientSession) -> None:
+    """Its answer came early, and its reader takes it late; meanwhile the rest of the request is sent."""
+    held_back = asyncio.Event()
+    sent_all = asyncio.Event()
+    size = 1_000_000
+
+    async def late() -> AsyncIterator[bytes]:
+        yield b"x"
+        await held_back.wait()
+        yield b"y"
+
+    async def script(peer: Peer) -> None:
+        head = await peer.head()
+        peer.writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + bytes(size))
+        assert await peer.body(head) == b"xy"
+        sent_all.set()
+        await peer.closed()
+
+    server = await serve(script)
+    timeout = ClientTimeout(sock_read=0.02)
+    async with session.post(server.url, data=late(), timeout=timeout, read_bufsize=1000) as response:
+        assert response.connection is not None
+        transport = response.connection.transport
+        assert transport is not None
+        await until(lambda: not transport.is_reading())
+        held_back.set()
+        await sent_all.wait()
+        await asyncio.sleep(0.05)  # as long as it takes to read what is there; silence would have been enough by now
+        assert len(await response.read()) == size
+
+
 async def test_early_answer(serve: Serve, session: ClientSession) -> None:
     """A server may decline an upload in the middle; its answer counts, and sending stops."""
     stopped = asyncio.Event()
@@ -340,6 +436,26 @@ async def test_a_body_that_fails(serve: Serve, session: ClientSession) -> None:
         await session.post(server.url, data=failing())
     assert isinstance(caught.value.__cause__, LookupError)
     assert caught.value.url == server.url
+
+
+async def test_a_body_that_is_cancelled(serve: Serve, session: ClientSession) -> None:
+    """What a caller's generator waited for was cancelled, not the request, which cannot go on."""
+
+    async def cancelled() -> AsyncIterator[bytes]:
+        yield b"x"
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.closed()
+
+    server = await serve(script)
+    async with asyncio.timeout(10):
+        with pytest.raises(ClientConnectionError, match="could not be sent") as caught:
+            await session.post(server.url, data=cancelled())
+    assert isinstance(caught.value.__cause__, asyncio.CancelledError)
 
 
 async def test_the_server_goes_away(serve: Serve, session: ClientSession) -> None:

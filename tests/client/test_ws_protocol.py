@@ -241,11 +241,27 @@ async def test_a_server_at_fault_is_told_so_and_left(
         assert message.type is WSMsgType.ERROR
         assert isinstance(message.data, WebSocketError)
         assert (await websocket.receive()).type is WSMsgType.CLOSED
+    await until(lambda: bool(told))
     assert [frame.close_code for frame in told] == [code]
     assert (websocket.close_code, websocket.exception()) == (code, message.data)
     assert message.data.code == code
     assert str(server.url) in str(message.data)
     assert connector.in_use_count == 0
+
+
+async def test_a_server_at_fault_is_not_waited_for(
+    session: ClientSession, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 6455 §7.1.7: what it does with the connection cannot be relied on."""
+    monkeypatch.setattr("client.ws_protocol._LINGER_SECONDS", 3600)
+
+    async def script(peer: Peer) -> None:
+        await open_websocket(peer, first=frame(0x3))
+        await peer.closed()
+
+    server = await serve(script)
+    async with asyncio.timeout(10), session.ws_connect(server.url) as websocket:
+        assert (await websocket.receive()).type is WSMsgType.ERROR
 
 
 async def test_a_server_at_fault_is_left_although_it_goes_on(
