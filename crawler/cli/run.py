@@ -128,8 +128,10 @@ def _look_at(path: Path, *, fresh: bool, yes: bool) -> _Found:
         return _Found()
     if fresh and not yes:
         raise UsageError(f"{path} exists; to discard it and its outputs, and begin anew, add --yes")
+    from crawler.frontier.lock import await_rest
     from crawler.frontier.statefile import StateFile  # most crawls begin
 
+    await_rest(path)
     try:
         with StateFile(path) as file:
             if file.is_running:

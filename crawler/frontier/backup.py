@@ -6,11 +6,10 @@ import os
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from crawler.errors import StorageError, UsageError
 from crawler.frontier.integrity import damaged, is_damage
-from crawler.frontier.statefile import StateFile
+from crawler.frontier.statefile import StateFile, uri_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +30,7 @@ def back_up(state: Path, copy: Path) -> int:
         mode = "ro" if file.is_running or not os.access(state, os.W_OK) else "rw"
         partial = copy.with_name(f".{copy.name}.{os.getpid()}")
         try:
-            _copy(f"file:{quote(str(state.absolute()))}?mode={mode}", partial)
+            _copy(uri_of(state, f"mode={mode}"), partial)
             partial.rename(copy)
         except sqlite3.Error as error:
             if is_damage(error):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from crawler.errors import CrawlError, StorageError
 from crawler.frontier.integrity import damaged, is_damage
+from crawler.frontier.placing import clear_beside
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     import aiosqlite
 
+    from crawler.frontier.lock import CrawlLock
     from crawler.frontier.rows import Row
 
 T = TypeVar("T")
@@ -27,14 +29,16 @@ _LOCKED = re.compile("database is locked")
 class CrawlFile:
     """One connection. Whoever writes, or reads what must not change meanwhile, holds `turn`.
 
-    What SQLite cannot do breaks the file: StorageError or StateDamaged is raised, then and from there on.
+    What SQLite cannot do breaks the file: StorageError or StateDamaged is raised, then and from there on. So does whoever moves
+    or removes it meanwhile: SQLite would write on, into what nobody finds any more.
     """
 
-    def __init__(self, db: aiosqlite.Connection, path: Path) -> None:
+    def __init__(self, db: aiosqlite.Connection, path: Path, lock: CrawlLock) -> None:
         self.path = path
         self.turn = asyncio.Lock()
         self.broken: CrawlError | None = None
         self._db = db
+        self._lock = lock
 
     async def read(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
         """All rows that a query gives."""
@@ -51,6 +55,7 @@ class CrawlFile:
         """Carry a statement out, again if a reader of the file kept it busy for longer than SQLite itself waits; what it
         returns."""
         with self.translated():
+            await self._check_place()
             try:
                 return list(await self._db.execute_fetchall(sql, parameters))  # type: ignore[arg-type]
             except sqlite3.OperationalError as error:
@@ -106,7 +111,44 @@ class CrawlFile:
         return done
 
     async def close(self) -> None:
-        await self._db.close()
+        """Close it. Raises StorageError when it was moved or removed since something was written last."""
+        try:
+            if not self.broken:
+                with self.translated():
+                    await self._check_place()
+        finally:
+            await self._db.close()
+
+    async def _check_place(self) -> None:
+        """Break the file if its name does not lead to it any more. Then all is put into the one file that there is of it: SQLite
+        does not do that when it is closed, since another might lie beside the log."""
+        if self._lock.is_in_place() or self._db.in_transaction:
+            return
+        is_free = not self._lock.path.exists()
+        try:
+            # Another log may follow under the same name; one beside a file that is there must be empty, or it counts for that.
+            how = "FULL" if is_free else "TRUNCATE"
+            ((is_busy, *_),) = await self._db.execute_fetchall(f"PRAGMA wal_checkpoint({how})")
+        except sqlite3.Error:
+            is_busy = True
+        if is_free and not is_busy:
+            clear_beside(self._lock.path)
+        self.broken = StorageError(self._what_became_of_it(is_whole=not is_busy))
+        raise self.broken
+
+    def _what_became_of_it(self, *, is_whole: bool) -> str:
+        is_removed, now = self._lock.whereabouts()
+        if is_removed:
+            return (
+                f"the crawl file {self.path} was removed or replaced while the crawl ran, and all that was kept is gone with "
+                f"it; the same command begins anew, or goes on with a copy that is put in its place"
+            )
+        where = f"is in {now} now" if now else "is in it, wherever it is now"
+        log = "" if is_whole else f", the last of it in {self.path.name}-wal, which belongs beside it"
+        return (
+            f"the crawl file {self.path} was moved while the crawl ran. What was committed {where}{log}. Move it back, then run "
+            f"the same command again"
+        )
 
     @contextmanager
     def translated(self) -> Iterator[None]:

@@ -11,11 +11,11 @@ import sqlite3
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote
 
 import msgspec
 
 from crawler.errors import StateLocked, StorageError
+from crawler.frontier.statefile import uri_of
 from crawler.orders import Order
 
 if TYPE_CHECKING:
@@ -105,8 +105,7 @@ def answer_to(path: Path, number: int) -> str | None:
 
 
 def _open(path: Path, mode: str) -> sqlite3.Connection:
-    url = f"file:{quote(str(path.absolute()))}?mode={mode}"
-    return sqlite3.connect(url, uri=True, timeout=_PATIENCE, isolation_level=None)
+    return sqlite3.connect(uri_of(path, f"mode={mode}"), uri=True, timeout=_PATIENCE, isolation_level=None)
 
 
 def _encode(order: Order) -> tuple[float, str, str]:

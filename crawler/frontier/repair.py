@@ -12,18 +12,19 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from crawler.errors import StateDamaged, StateTooNew, StorageError, UsageError
 from crawler.frontier.integrity import faults
 from crawler.frontier.lock import CrawlLock
 from crawler.frontier.migrations import APPLICATION_ID, VERSION, script
 from crawler.frontier.pages import Pages
+from crawler.frontier.placing import damaged_names, replace, take_back
 from crawler.frontier.salvage import fill
+from crawler.frontier.statefile import uri_of
 from crawler.web.urls import host_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
 _BODILESS = """
@@ -53,14 +54,17 @@ def repair(path: Path) -> Repair | None:
         raise UsageError(f"there is no crawl file {path}")
     lock = CrawlLock(path)
     try:
+        take_back(path)
         found = _faults_of(path)
         if not found:
             return None
-        done = Repair(damaged=_free_name(path), faults=found)
+        free = next(name for name in damaged_names(path) if not name.exists())
+        done = Repair(damaged=free, faults=found)
         fresh = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             _write(path, fresh, done)
-            _swap(path, fresh, done.damaged)
+            for _ in replace(path, fresh, done.damaged):
+                continue
         finally:
             fresh.unlink(missing_ok=True)
     except OSError as error:
@@ -77,7 +81,7 @@ def _host_of(url: str) -> str:
 
 def _faults_of(path: Path) -> list[str]:
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)) as db:
+        with closing(sqlite3.connect(uri_of(path, "mode=ro"), uri=True)) as db:
             ((application,),) = db.execute("PRAGMA application_id")
             return ["its header is not that of a crawl file"] if application != APPLICATION_ID else list(faults(db))
     except (sqlite3.Error, UnicodeDecodeError) as error:
@@ -139,19 +143,3 @@ def _tell_losses(db: sqlite3.Connection, known: Mapping[str, int], done: Repair)
         done.saved["response"] -= bodiless
     if not db.execute("SELECT 1 FROM meta WHERE key = 'spider'").fetchone():
         done.lost.append("the name of the spider: the next to crawl with the file owns it")
-
-
-def _free_name(path: Path) -> Path:
-    """A name beside `path` that nothing has yet."""
-    names: Iterable[str] = (f"{path.name}.damaged{f'-{n}' if n else ''}" for n in range(10_000))
-    return next(free for name in names if not (free := path.with_name(name)).exists())
-
-
-def _swap(path: Path, fresh: Path, damaged: Path) -> None:
-    """Put the damaged file and its log out of the way, then the new one in its place."""
-    path.rename(damaged)
-    for suffix in ("-wal", "-shm"):
-        beside = path.with_name(path.name + suffix)
-        if beside.exists():
-            beside.rename(damaged.with_name(damaged.name + suffix))
-    fresh.rename(path)

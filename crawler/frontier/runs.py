@@ -96,6 +96,8 @@ class Runs:
             await self._file.run_script("DELETE FROM seen; DELETE FROM sketch;")
         if self._runs:
             await self._load_bits()
+            if len(self._sieve.bits) < self._sieve.wanted_bytes:
+                await self._enlarge_bits()
         for first in range(self._upto + 1, last + 1, _ROWS_AT_ONCE):
             until = min(first + _ROWS_AT_ONCE - 1, last)
             urls = await self._file.read("SELECT url, extra FROM request WHERE id BETWEEN ? AND ?", (first, until))
@@ -120,6 +122,15 @@ class Runs:
         if rest or not blocks or blocks & (blocks - 1):
             raise ValueError("the filter over the seen-set is damaged")
         self._sieve.bits = bits
+
+    async def _enlarge_bits(self) -> None:
+        """Make the filter anew from the runs: it was made for a process that remembered less, and would be full too soon."""
+        self._sieve.begin_bits()
+        for first in range(0, self._runs * PARTS, _PARTS_AT_ONCE):
+            for _, marks in await self._file.read(_PARTS, (first, first + _PARTS_AT_ONCE - 1)):
+                self._sieve.note(words_of(marks))
+        async with self._file.transaction():
+            await self._write_bits()
 
     async def put_away(self) -> None:
         """Write what memory holds, if making it again from the requests would take long; nothing pends."""
@@ -182,13 +193,16 @@ class Runs:
             for some in _portions():
                 parts = [(first + number, bytes_of(self._sieve.leaving(number)), upto) for number in some]
                 await self._file.write_each(_PUT_PART, parts)
-            bits, width = self._sieve.bits, len(self._sieve.bits) // PARTS
-            for some in _portions():
-                sketch = [(number, bytes(bits[number * width : (number + 1) * width])) for number in some]
-                await self._file.write_each(_PUT_BITS, sketch)
+            await self._write_bits()
         self._sieve.end_leaving()
         self._runs += 1
         self._upto = upto
+
+    async def _write_bits(self) -> None:
+        bits, width = self._sieve.bits, len(self._sieve.bits) // PARTS
+        for some in _portions():
+            sketch = [(number, bytes(bits[number * width : (number + 1) * width])) for number in some]
+            await self._file.write_each(_PUT_BITS, sketch)
 
     # ------------------------------------------------------------------ doubts
 

@@ -48,6 +48,11 @@ class Sieve:
         self._asked, self._sifted = _ASKED_ABOUT
 
     @property
+    def wanted_bytes(self) -> int:
+        """How large the filter is to be, for this `capacity`."""
+        return 1 << (max(PARTS, self.capacity * _FILTER_BYTES_A_MARK) - 1).bit_length()
+
+    @property
     def is_full(self) -> bool:
         """Whether it is time to write a run."""
         return self.recent >= self.capacity
@@ -119,18 +124,25 @@ class Sieve:
         """Take up doubts of an earlier run."""
         self._ask(marks, list(range(len(marks) // 2)))
 
+    def begin_bits(self) -> None:
+        """Make the filter anew, larger: it knows nothing until it has noted all runs."""
+        self.bits = bytearray(self.wanted_bytes)
+
+    def note(self, marks: array[int]) -> None:
+        """Have the filter know marks of a run."""
+        note(self.bits, marks)
+
     def begin_leaving(self) -> None:
         """What is recent is to be written as a run."""
         self._recent, self._leaving = self._leaving, self._recent
         self.recent = 0
         if not self.bits:
-            wanted = max(PARTS, self.capacity * _FILTER_BYTES_A_MARK)
-            self.bits = bytearray(1 << (wanted - 1).bit_length())
+            self.begin_bits()
 
     def leaving(self, part: int) -> array[int]:
         """The marks that leave and begin with this byte, sorted. The filter knows them from here on."""
         marks = self._table.part(part, self._leaving)
-        note(self.bits, marks)
+        self.note(marks)
         return marks
 
     def end_leaving(self) -> None:

@@ -31,6 +31,7 @@ from crawler.frontier.lock import CrawlLock
 from crawler.frontier.migrations import script
 from crawler.frontier.opening import NOTHING_LEASED, PRAGMAS, Past, check_spider, load, prepare
 from crawler.frontier.orders import Orders
+from crawler.frontier.placing import check_log, clear, take_back
 from crawler.frontier.protocol import CookieRow, HostQueue
 from crawler.frontier.rows import lease_of
 from crawler.frontier.runs import Runs
@@ -69,7 +70,7 @@ class SqliteFrontier:
         self._ahead = self.started - time.monotonic()
         self._past = Past(None, 0.0, 0.0)
         self._lock = lock
-        self._file = CrawlFile(db, path)
+        self._file = CrawlFile(db, path, lock)
         self._commits = GroupCommit(self.intake, self._file, now=self.now, pages=commit_pages, interval=commit_interval)
         self._runs = Runs(self.intake, self._file, self._commits)
         self._orders = Orders(self.intake, self._file, self._commits)
@@ -131,10 +132,12 @@ class SqliteFrontier:
         `spider`, whose it is does not matter, and this is no run: it is to be changed by order only. `remembered`:
         so many requests are known exactly in memory, older ones by what is in the file.
 
-        Raises StateLocked, StateMismatch, StateTooNew, StateDamaged, StorageError (crawler/errors.py says when).
+        Raises StateError, StateLocked, StateMismatch, StateTooNew, StateDamaged, StorageError (crawler/errors.py says when).
         """
-        lock = CrawlLock(path)
+        check_log(path)
+        lock = await CrawlLock.take(path)
         try:
+            take_back(path)
             db = await aiosqlite.connect(path, isolation_level=None)
             try:
                 frontier = cls(
@@ -178,8 +181,10 @@ class SqliteFrontier:
                     "UPDATE run SET ended = ?, seen = ?, why = ? WHERE ended IS NULL", (ended, ended, why)
                 )
         finally:
-            await self._file.close()
-            self._lock.release()
+            try:
+                await self._file.close()
+            finally:
+                self._lock.release()
 
     # ------------------------------------------------------------------ add, lease, settle
 
@@ -363,10 +368,10 @@ class SqliteFrontier:
 
 
 def discard(path: Path) -> None:
-    """Remove a crawl file, with what SQLite keeps beside it. Raises StateLocked when a process crawls with it."""
+    """Put an empty file in the place of a crawl file, and remove what SQLite keeps beside it. Raises StateLocked when a process
+    crawls with it."""
     lock = CrawlLock(path)
     try:
-        for suffix in ("", "-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        clear(path)
     finally:
         lock.release()

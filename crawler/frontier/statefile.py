@@ -104,7 +104,7 @@ class StateFile:
         self.path = path
         self.is_running = is_locked(path)
         with _translated(path):
-            self._db = sqlite3.connect(f"file:{quote(str(path.absolute()))}?{self._mode()}", uri=True, timeout=patience)
+            self._db = sqlite3.connect(uri_of(path, self._mode()), uri=True, timeout=patience)
             try:
                 self._check()
             except BaseException:
@@ -200,6 +200,11 @@ class StateFile:
                 return Rows(self._db.execute(sql, parameters), self.path)
         finally:
             self._db.set_authorizer(None)
+
+
+def uri_of(path: Path, parameters: str) -> str:
+    """What opens a file in SQLite, as https://www.sqlite.org/uri.html has it; its name need be no text."""
+    return f"file:{quote(os.fsencode(path.absolute()))}?{parameters}"
 
 
 def _allow_reading(action: int, table: str | None, *_: str | None) -> int:

@@ -14,6 +14,7 @@ from client.origin import HostKey
 from crawler import Crawl, Settings
 from crawler.errors import StateDamaged
 from crawler.frontier import Lease, Settlement, SqliteFrontier
+from crawler.frontier.marks import words_of
 from crawler.outcome import Fetched, Redirected, Skip
 from crawler.request import Links, Request
 from crawler.web.urls import fingerprint
@@ -303,6 +304,25 @@ async def test_an_older_crawl_that_no_longer_fits_goes_on(path: Path) -> None:
         await frontier.decide()
     assert len(requested(path)) == 510
     assert ask(path, "SELECT max(upto) >= 500 FROM seen") == [(1,)]
+
+
+async def test_the_filter_grows_with_what_is_remembered(path: Path) -> None:
+    """It was made for little memory, and would soon take every link for known; it is made anew once."""
+    await grown(path, 3 * FEW)
+    for _ in range(2):
+        async with opened(path, remembered=100 * FEW) as frontier:
+            sieve = frontier.intake.sieve
+            assert len(sieve.bits) == sieve.wanted_bytes == 1 << 17
+            assert sieve.sort(words_of(b"".join(fingerprint(url(n)) for n in range(6 * FEW)))) == (
+                list(range(3 * FEW, 6 * FEW)),
+                list(range(3 * FEW)),
+            )
+        assert ask(path, "SELECT count(*), sum(length(bits)) FROM sketch") == [(256, 1 << 17)]
+    async with opened(path) as frontier:
+        assert len(frontier.intake.sieve.bits) == 1 << 17
+        await frontier.add([Links([url(n) for n in range(4 * FEW)])])
+        await frontier.decide()
+    assert sorted(requested(path)) == sorted(url(n) for n in range(4 * FEW))
 
 
 async def test_a_large_crawl_is_written_when_it_is_closed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import time
 from contextlib import closing
@@ -12,9 +13,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crawler.errors import StateDamaged, StateError, StateTooNew, UsageError
+from crawler.frontier.backup import back_up
+from crawler.frontier.instructions import answer_to, give
 from crawler.frontier.lock import CrawlLock
 from crawler.frontier.migrations import APPLICATION_ID, VERSION, script
+from crawler.frontier.repair import repair
 from crawler.frontier.statefile import StateFile
+from crawler.orders import Hold
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -241,3 +246,16 @@ def test_a_file_that_another_program_keeps_to_itself_is_said_to_be_busy(state: P
         db.execute("BEGIN EXCLUSIVE")
         with pytest.raises(StateError, match="cannot be read: database is locked"):
             StateFile(state, patience=0)
+
+
+def test_a_name_that_is_no_text_is_a_name(tmp_path: Path) -> None:
+    """Of a file that was made where names are in Latin-1."""
+    state = make(tmp_path / os.fsdecode(b"st\xe9 #1?.crawl"))
+    copy = tmp_path / os.fsdecode(b"copy\xe9.crawl")
+    assert back_up(state, copy) == copy.stat().st_size
+    assert repair(copy) is None
+    number = give(copy, Hold(host="h.example"))
+    assert answer_to(copy, number) is None
+    for path in (state, copy):
+        with StateFile(path) as file:
+            assert file.status().items == 2

@@ -1,0 +1,93 @@
+"""Crawl files that take the place of others, with what SQLite keeps beside them.
+
+A write-ahead log counts for whatever file lies beside it, so the two must never be parted or mixed; but no system moves two
+files at once. What is done here is in an order in which a kill between any two steps leaves a whole crawl under one of its
+names, and never the log of one beside another.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from crawler.errors import StateError
+from crawler.frontier.lock import CrawlLock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_DAMAGED = "damaged"
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """What SQLite keeps beside a file, under the same name with a suffix."""
+    return path.with_name(path.name + suffix)
+
+
+def damaged_names(path: Path) -> Iterator[Path]:
+    """The names under which damaged crawl files of this name are kept, one after the other."""
+    return (beside(path, f".{_DAMAGED}{f'-{n}' if n else ''}") for n in range(10_000))
+
+
+def replace(path: Path, fresh: Path, damaged: Path) -> Iterator[None]:
+    """Put a whole file in the place of a damaged one, which is kept under another name; one step each time it is asked for.
+
+    Between the second last and the last, the damaged file has two names and its log the new one: `take_back` puts it back.
+    """
+    try:
+        os.link(path, damaged)
+    except OSError:  # not every file system has links
+        shutil.copy2(path, damaged)
+    yield
+    beside(path, "-shm").unlink(missing_ok=True)  # SQLite makes it again from the log
+    yield
+    if beside(path, "-wal").exists():
+        beside(path, "-wal").rename(beside(damaged, "-wal"))
+    yield
+    fresh.rename(path)
+
+
+def take_back(path: Path) -> None:
+    """Undo what a process has left half done that was killed while it replaced the file. The lock of the file is held."""
+    if path.stat().st_nlink == 1:
+        return
+    for damaged in damaged_names(path):
+        if not damaged.exists():
+            return
+        if damaged.samefile(path):
+            log = beside(damaged, "-wal")
+            if log.exists() and not beside(path, "-wal").exists():
+                log.rename(beside(path, "-wal"))
+            damaged.unlink()
+            return
+
+
+def clear(path: Path) -> None:
+    """Put an empty file in the place of one whose lock is held. Nobody can crawl with it before all is done."""
+    empty = path.with_name(f".{path.name}.{os.getpid()}")
+    lock = CrawlLock(empty)
+    try:
+        empty.rename(path)
+        clear_beside(path)
+    finally:
+        empty.unlink(missing_ok=True)
+        lock.release()
+
+
+def clear_beside(path: Path) -> None:
+    """Remove what SQLite keeps beside a file. The log goes last: while it is there, nobody begins a crawl (`check_log`)."""
+    for suffix in ("-shm", "-wal"):
+        beside(path, suffix).unlink(missing_ok=True)
+
+
+def check_log(path: Path) -> None:
+    """Raise StateError where there is a log without its file. SQLite would drop it, and with it the last that a crawl kept
+    whose file was moved, while it ran or after it was killed."""
+    log = beside(path, "-wal")
+    if not path.exists() and log.exists() and log.stat().st_size:
+        raise StateError(
+            f"there is no crawl file {path}, but {log.name}, which holds the last that was written to it: the file was moved "
+            f"or removed. Move it back; or, if it is not needed any more, delete {log.name}"
+        )
