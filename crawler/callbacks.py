@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from crawler.errors import TooCostly
 from crawler.items import Harvest, gather
 from crawler.request import Request, callback_name
-from crawler.spider import callback_of
+from crawler.spider import callback_of, explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +50,7 @@ class Callbacks(Reader):
         self._parse_thread_bytes = parse_thread_bytes
         self._parse_seconds = parse_seconds
         self._canonical = canonical
+        self._pid = os.getpid()
         self._parsing = asyncio.Lock()
         self._want_trees: set[str | None] = set()
 
@@ -60,7 +63,11 @@ class Callbacks(Reader):
             async with self._parsing:
                 await self._parse_beside(page, page.parse_now if wants_tree else page.look_now)
         callback = callback_of(self._spider, name)
-        harvest = self._checked(await gather(callback(page)))
+        try:
+            harvest = self._checked(await gather(callback(page)))
+        finally:
+            if os.getpid() != self._pid:
+                _leave()
         if page.dom_was_asked_for:
             self._want_trees.add(name)
         else:
@@ -88,12 +95,29 @@ class Callbacks(Reader):
             priority=lease.priority,
             context=lease.context,
         )
-        return self._checked(await gather(self._spider.failed(request, error)))
+        try:
+            return self._checked(await gather(self._spider.failed(request, error)))
+        finally:
+            if os.getpid() != self._pid:
+                _leave()
 
     def _checked(self, harvest: Harvest) -> Harvest:
         for found in harvest.found:
             callback_of(self._spider, callback_name(found.callback))
         return harvest
+
+
+def _leave() -> NoReturn:
+    """End a fork that a callback has made, and that comes back from it: here, nothing of the crawl is to go on. What others have
+    left in buffers is not written once more."""
+    match sys.exc_info()[1]:
+        case None | SystemExit(code=None):
+            os._exit(0)
+        case SystemExit(code=int(code)):
+            os._exit(code)
+        case error:
+            os.write(2, f"in a fork of the crawl: {explain(error)}\n".encode("utf-8", "replace"))
+            os._exit(1)
 
 
 async def _in_thread_of_its_own(work: Callable[[], None]) -> None:

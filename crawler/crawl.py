@@ -25,6 +25,7 @@ from crawler.exports.feed import ExportFeed
 from crawler.fetcher import Fetcher
 from crawler.frontier import Counts, SqliteFrontier
 from crawler.frontier.sqlite import discard
+from crawler.opening import close_spider, open_spider
 from crawler.politeness import Politeness
 from crawler.readers.launch import Launches, number_of_readers
 from crawler.retries import RetryPolicy
@@ -32,7 +33,6 @@ from crawler.scheduler import Scheduler
 from crawler.seeding import Seeding
 from crawler.settings import Settings, with_overrides
 from crawler.source import Source
-from crawler.spider import faults_of_the_spider
 from crawler.stats import Stats, Tally
 from crawler.steering import Harness, Steering
 from crawler.traps import Thresholds, Traps
@@ -124,12 +124,13 @@ class Crawl:
         self._engine: Engine | None = None
         self._admission = Admission(spider.scope, self._settings.max_depth, _traps(self._settings))
         self._reason = ""
-        self._is_asked_to_stop = False
+        self._stopping = asyncio.Event()
+        self._in_haste = asyncio.Event()
 
     def stop(self) -> None:
         """Begin nothing new, end what is under way within `drain_timeout`, commit; the second time, at once."""
-        at_once, self._is_asked_to_stop = self._is_asked_to_stop, True
-        self._end("interrupted", at_once=at_once)
+        (self._in_haste if self._stopping.is_set() else self._stopping).set()
+        self._end("interrupted", at_once=self._in_haste.is_set())
 
     def _end(self, reason: str, *, at_once: bool = False) -> None:
         self._reason = self._reason or reason
@@ -275,7 +276,13 @@ class Crawl:
 
             trusted = self._admission.seed_names
             async with Readers.reading(
-                self._spider, self._source, settings, launches, trusted_hosts=trusted
+                self._spider,
+                self._source,
+                settings,
+                launches,
+                stopping=self._stopping,
+                in_haste=self._in_haste,
+                trusted_hosts=trusted,
             ) as readers:
                 if self._middlewares:
                     yield OwnVisitor(fetcher, readers, keeps_bodies=settings.keep_bodies)
@@ -289,16 +296,15 @@ class Crawl:
                         keeps_bodies=settings.keep_bodies,
                     )
             return
-        with faults_of_the_spider("opened()"):
-            await self._spider.opened()
+        is_open = await open_spider(self._spider, self._stopping)
         try:
             reader = Callbacks(
                 self._spider, parse_thread_bytes=settings.parse_thread_bytes, canonical=settings.canonical
             )
             yield OwnVisitor(fetcher, reader, keeps_bodies=settings.keep_bodies)
         finally:
-            with faults_of_the_spider("closed()"):
-                await self._spider.closed()
+            if is_open:
+                await close_spider(self._spider, self._in_haste)
 
     async def _describe(self, frontier: SqliteFrontier) -> None:
         """Keep the rules of this crawl in its file, for those who ask it why."""

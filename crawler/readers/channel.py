@@ -15,33 +15,54 @@ if TYPE_CHECKING:
 
 _LENGTH = struct.Struct("<I")
 
+MAX_LENGTH = 2**32 - 1
+"""Of any message."""
+
 
 class Channel(asyncio.Protocol):
     """One end of the socket. `hear` is called with each message, which is gone when it returns; `ended` is set when the other
     end has gone, or `close` was called and everything is sent. Messages of one turn of the loop go out by one system call, but
-    one that comes `at_once_after` so many seconds behind another does so at once."""
+    one that comes `at_once_after` so many seconds behind another does so at once. An end that is about to send more than
+    `longest` bytes in one message is not listened to any more: somebody else writes into its socket."""
 
-    def __init__(self, hear: Callable[[memoryview], None], *, at_once_after: float = inf) -> None:
+    def __init__(
+        self, hear: Callable[[memoryview], None], *, at_once_after: float = inf, longest: int = MAX_LENGTH
+    ) -> None:
         self._hear = hear
+        self._longest = longest
         self._pending = bytearray()
         self._outgoing: list[bytes] = []
         self._gathering = Gathering(self._flush, at_once_after=at_once_after)
         self._transport: asyncio.WriteTransport | None = None
         self.ended = asyncio.Event()
+        self.is_garbled = False
+        """Whether what came was no message."""
 
     @classmethod
     async def over(
-        cls, ours: socket.socket, hear: Callable[[memoryview], None], *, at_once_after: float = inf
+        cls,
+        ours: socket.socket,
+        hear: Callable[[memoryview], None],
+        *,
+        at_once_after: float = inf,
+        longest: int = MAX_LENGTH,
     ) -> Channel:
         """Take over a connected Unix socket."""
         loop = asyncio.get_running_loop()
-        _, channel = await loop.create_unix_connection(lambda: cls(hear, at_once_after=at_once_after), sock=ours)
+        _, channel = await loop.create_unix_connection(
+            lambda: cls(hear, at_once_after=at_once_after, longest=longest), sock=ours
+        )
         return channel
 
     def send(self, message: bytes) -> None:
         """Send a message; to an end that has gone, nothing is sent."""
         self._outgoing += (_LENGTH.pack(len(message)), message)
         self._gathering.put_by()
+
+    async def flush(self) -> None:
+        """See that all is with the system, whatever keeps the loop from its next turn."""
+        self._gathering.end()
+        await asyncio.sleep(0)  # uvloop writes at the end of a turn
 
     def _flush(self) -> None:
         if self._transport and self._outgoing and not self._transport.is_closing():
@@ -53,6 +74,11 @@ class Channel(asyncio.Protocol):
         self._flush()
         if self._transport:
             self._transport.close()
+
+    def abort(self) -> None:
+        """Hear nothing more, and send nothing more."""
+        if self._transport:
+            self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.WriteTransport", transport)
@@ -71,6 +97,10 @@ class Channel(asyncio.Protocol):
         with memoryview(data) as view:
             while len(data) - start >= _LENGTH.size:
                 (length,) = _LENGTH.unpack_from(data, start)
+                if length > self._longest:
+                    self.is_garbled = True
+                    self.abort()
+                    return len(data)
                 end = start + _LENGTH.size + length
                 if end > len(data):
                     break

@@ -15,11 +15,23 @@ from typing import TYPE_CHECKING, assert_never
 from crawler.callbacks import Callbacks
 from crawler.errors import CrawlError
 from crawler.loop import run_loop
+from crawler.opening import open_spider
 from crawler.readers import messages
 from crawler.readers.channel import Channel
 from crawler.readers.gathering import LONG
 from crawler.readers.hands import Hands
-from crawler.readers.messages import FailureTask, Farewell, Hello, PageTask, Ready, Trouble, VisitTask
+from crawler.readers.messages import (
+    Awake,
+    FailureTask,
+    Farewell,
+    Hello,
+    Leaving,
+    Nudge,
+    PageTask,
+    Ready,
+    Trouble,
+    VisitTask,
+)
 from crawler.readers.signals import heed_none
 from crawler.source import load_encoded
 from crawler.spider import faults_of_the_spider
@@ -81,6 +93,7 @@ class Duty:
         self._workers: set[asyncio.Task[None]] = set()
         self._idle: list[asyncio.Future[Task]] = []
         self._hands: Hands | None = None
+        self._channel: Channel | None = None
         self._pause_at = 0.0
 
     def hear(self, data: memoryview) -> None:
@@ -92,6 +105,9 @@ class Duty:
                 self._greeting.set_result(message)
             case Farewell():
                 self._is_over.set()
+            case Nudge():
+                if self._channel:
+                    self._channel.send(messages.encode(Awake()))
             case _:
                 assert_never(message)
 
@@ -104,12 +120,13 @@ class Duty:
 
     async def carry_out(self, channel: Channel) -> None:
         """Open the spider, let it read until it is over, and close it. Raises what is wrong with it."""
+        self._channel = channel
         hello = await self._greeting
         spider = _load(hello)
         settings = hello.settings
         callbacks = Callbacks(spider, parse_thread_bytes=settings.parse_thread_bytes, canonical=settings.canonical)
-        with faults_of_the_spider("opened()"):
-            await spider.opened()
+        if not await open_spider(spider, self._is_over):
+            return
         try:
             async with Hands.with_sessions(channel, callbacks, hello) as hands, self._group:
                 self._hands = hands
@@ -120,6 +137,8 @@ class Duty:
                 for worker in self._workers:
                     worker.cancel()
         finally:
+            channel.send(messages.encode(Leaving()))
+            await channel.flush()
             with faults_of_the_spider("closed()"):
                 await spider.closed()
 

@@ -8,14 +8,16 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from client import AddressGuard, ClientSession, DummyCookieJar, TraceConfig
 from client.limits import HostLimits
 from crawler.exchange import NoResponse, exchange, open_session
 from crawler.readers import messages, translation
 from crawler.readers.gathering import GatheringConnector
-from crawler.readers.messages import Answer, FailureTask, Freed, PageTask, Started, Unseen
+from crawler.readers.messages import Answer, FailureTask, Freed, PageTask, Seen, Started, Unseen, longest_from_reader
 from crawler.retries import failure_of_status
-from crawler.spider import explain
+from crawler.spider import RAISED, explain, is_cancellation
 from crawler.web.directives import Obedience
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class Hands:
         self._reading: set[int] = set()
         self._freeing: asyncio.TimerHandle | None = None
         self._settings = settings
+        self._longest = longest_from_reader(settings)
         self._obedience = Obedience.of(
             user_agent=settings.user_agent, robots=settings.robots, nofollow=settings.nofollow
         )
@@ -88,16 +91,23 @@ class Hands:
 
     async def carry_out(self, task: Task) -> None:
         """See to a task, and send what came of it."""
+        try:
+            told = encoded(await self._result_of(task), self._longest)
+        except RAISED as error:  # a fault of ours: it may cost this page, not the process
+            if is_cancellation(error):
+                raise
+            _log.exception("fetching %s", task.lease.url)
+            told = messages.encode(_lost(task, error))
+        self._channel.send(told)
+
+    async def _result_of(self, task: Task) -> Result:
         if isinstance(task, PageTask):
-            result: Result = await self._answer(
-                task.number, self._callbacks.take(*translation.page_of(task, self._obedience))
-            )
-        elif isinstance(task, FailureTask):
-            told = self._callbacks.take_failure(translation.lease_of(task), task.error)
-            result = await self._answer(task.number, told)
-        else:
-            result = await self._visit(task)
-        self._send(result)
+            reading = self._callbacks.take(*translation.page_of(task, self._obedience))
+            return await self._answer(task.number, reading)
+        if isinstance(task, FailureTask):
+            reading = self._callbacks.take_failure(translation.lease_of(task), task.error)
+            return await self._answer(task.number, reading)
+        return await self._visit(task)
 
     def _send(self, message: FromReader) -> None:
         self._channel.send(messages.encode(message))
@@ -107,12 +117,7 @@ class Hands:
             self._guard.open()
         lease = translation.lease_of(task)
         session = self._telling_session if task.tells_start else self._session
-        try:
-            came = await exchange(session, lease, self._obedience, cookies=task.cookies, trace_request_ctx=task.number)
-        except Exception as error:  # a fault of ours: it may cost this page, not the process
-            _log.exception("fetching %s", lease.url)
-            text = translation.sendable(f"{type(error).__name__}: {error}")
-            return Unseen(task.number, "internal", text, is_passing=False, began_at=time.monotonic())
+        came = await exchange(session, lease, self._obedience, cookies=task.cookies, trace_request_ctx=task.number)
         if isinstance(came, NoResponse):
             kind, text, is_passing = came.failure
             return Unseen(task.number, kind, translation.sendable(text), is_passing, came.began_at)
@@ -138,9 +143,28 @@ class Hands:
         """What the spider makes of a task, or that it raised."""
         try:
             return translation.answer(number, await reading)
-        except asyncio.CancelledError as error:
-            if (me := asyncio.current_task()) and me.cancelling():
+        except RAISED as error:
+            if is_cancellation(error):
                 raise
-            return Answer(number, error=explain(error))  # the spider's own, of a task it had
-        except Exception as error:  # a spider may raise anything
             return Answer(number, error=translation.sendable(explain(error)))
+
+
+def encoded(result: Result, longest: int) -> bytes:
+    """What came of a task as it is sent, in so many bytes at most. What cannot be sent is a fault of its page."""
+    try:
+        data = messages.encode(result)
+        if len(data) <= longest:
+            return data
+        fault = f"what it gives for the page takes {len(data):,} bytes; at most {longest:,} are taken"
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        fault = f"what it gives for the page cannot be sent: {error}"
+    spoilt = Answer(result.number, error=translation.sendable(fault))
+    return messages.encode(replace(result, kept=None, answer=spoilt) if isinstance(result, Seen) else spoilt)
+
+
+def _lost(task: Task, error: BaseException) -> Result:
+    """What is told of a task of which nothing else can be told."""
+    text = translation.sendable(f"{type(error).__name__}: {error}")
+    if isinstance(task, PageTask | FailureTask):
+        return Answer(task.number, error=text)
+    return Unseen(task.number, "internal", text, is_passing=False, began_at=time.monotonic())

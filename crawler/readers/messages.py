@@ -11,7 +11,11 @@ from typing import TypeAlias
 import msgspec
 
 from crawler.outcome import Fetched  # noqa: TC001 - msgspec reads the annotations
+from crawler.readers.channel import MAX_LENGTH
 from crawler.settings import Settings  # noqa: TC001
+
+_LONGEST_ANSWER = 1 << 30
+"""More than SQLite keeps in one value, and than any page gives that is no mistake."""
 
 # ---------------------------------------------------------------------- to a reader
 
@@ -78,8 +82,12 @@ class Farewell(msgspec.Struct, array_like=True, tag=4):
     """Drop what you are at, close the spider and leave."""
 
 
+class Nudge(msgspec.Struct, array_like=True, tag=5):
+    """Say that you are awake."""
+
+
 Task: TypeAlias = VisitTask | PageTask | FailureTask
-ToReader: TypeAlias = Hello | VisitTask | PageTask | FailureTask | Farewell
+ToReader: TypeAlias = Hello | VisitTask | PageTask | FailureTask | Farewell | Nudge
 
 # ---------------------------------------------------------------------- from a reader
 
@@ -135,6 +143,14 @@ class Started(msgspec.Struct, array_like=True, tag=3):
     number: int
 
 
+class Awake(msgspec.Struct, array_like=True, tag=7):
+    """No callback keeps the reader from hearing what it is told."""
+
+
+class Leaving(msgspec.Struct, array_like=True, tag=8):
+    """Everything is dropped; what is left is to close the spider."""
+
+
 class Freed(msgspec.Struct, array_like=True, tag=6):
     """The host of a visit has answered; the spider takes its time with the page."""
 
@@ -170,7 +186,13 @@ class Unseen(msgspec.Struct, array_like=True, tag=5):
 
 
 Result: TypeAlias = Answer | Seen | Unseen
-FromReader: TypeAlias = Ready | Answer | Trouble | Started | Freed | Seen | Unseen
+FromReader: TypeAlias = Ready | Answer | Trouble | Started | Freed | Awake | Leaving | Seen | Unseen
+
+
+def longest_from_reader(settings: Settings) -> int:
+    """How long a message from a reader may be: an answer, and beside it the body, if that is to be kept."""
+    return min(_LONGEST_ANSWER + settings.max_body_bytes, MAX_LENGTH)
+
 
 encode = msgspec.msgpack.Encoder().encode
 decode_to_reader = msgspec.msgpack.Decoder(ToReader).decode

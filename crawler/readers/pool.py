@@ -14,20 +14,39 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import time
 from collections import deque
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import count
 from math import inf
 from typing import TYPE_CHECKING, assert_never
 
+from msgspec import MsgspecError
+
 from crawler.callbacks import Reader
 from crawler.errors import SpiderError
 from crawler.items import Harvest
+from crawler.opening import HASTE_SECONDS
 from crawler.readers import messages, translation
-from crawler.readers.messages import Answer, FailureTask, Farewell, Freed, Hello, Ready, Seen, Started, Trouble, Unseen
-from crawler.readers.process import ReaderProcess
+from crawler.readers.messages import (
+    Answer,
+    Awake,
+    FailureTask,
+    Farewell,
+    Freed,
+    Hello,
+    Leaving,
+    Nudge,
+    Ready,
+    Seen,
+    Started,
+    Trouble,
+    Unseen,
+    longest_from_reader,
+)
+from crawler.readers.process import GARBLED, ReaderProcess
 from crawler.spider import Spider
 
 if TYPE_CHECKING:
@@ -51,9 +70,22 @@ _TASK_BYTES = 1000
 """What a task weighs beside the body."""
 
 _DEATHS_IN_A_ROW = 5
-"""After so many without an answer between them, a place is given up, and the crawl with it."""
+"""After so many without an answer between them, a place is given up, and the crawl with it. One that is blamed on a page is none of
+them: that page has failed, and so the crawl goes on."""
+
+_LEAVE_SECONDS = 5.0
+"""How long a process may take to drop what it is at when it is over. One that does not is in a callback that never returns, or
+that does not let itself be cancelled: whatever could end in its time had `drain_timeout` for it."""
+
+_LOOK_SECONDS = 5.0
+_SILENT_LOOKS = 6
+"""A process that has said nothing at so many looks in a row is hung, if requests to a host wait for one to go out there. However
+long it takes to connect, a process that is asked says at once that it is awake, unless a callback blocks it: half a minute is
+long for that, and a page that takes longer is only read once more, by a process that nobody waits for. Looks are counted, not
+seconds: if all processes were stopped for a while, that is no silence."""
 
 _FAREWELL = messages.encode(Farewell())
+_NUDGE = messages.encode(Nudge())
 
 
 class Orphaned(Exception):
@@ -85,6 +117,9 @@ class _Place:
         self.deaths = 0
         self.is_ready = False
         self.has_suspect = False
+        self.is_leaving = False
+        self.was_heard = False
+        self.silent_looks = 0
         self.trouble: str | None = None
 
     def has_room(self, job: _Job) -> bool:
@@ -106,6 +141,8 @@ class _Place:
     def settle(self, result: Result) -> None:
         """A task is done with."""
         job = self.jobs.pop(result.number)
+        if not isinstance(job.task, FailureTask):  # which may be all that comes of pages that end whoever reads them
+            self.deaths = 0
         self.weight -= job.weight
         self.free(job)
         if not job.result.done():  # else nobody waits any more: the crawl is being cut short
@@ -119,6 +156,31 @@ class _Place:
                 self.asking[job.host] = asking
             slot.release()
 
+    def look(self) -> None:
+        """See to it that no host waits for a process that is hung."""
+        is_waited_for = any(job.slot and job.slot.is_starting for job in self.jobs.values())
+        self.silent_looks = self.silent_looks + 1 if is_waited_for and not self.was_heard else 0
+        self.was_heard = False
+        if not (self.process and is_waited_for):
+            return
+        if self.silent_looks < _SILENT_LOOKS:
+            self.process.channel.send(_NUDGE)
+        else:
+            seconds = _SILENT_LOOKS * _LOOK_SECONDS
+            self.process.kill(
+                f"it said nothing for {seconds:.0f} s, as if a callback blocked it, while a host waited for its next request"
+            )
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a process that has been told to leave is still at something else."""
+        return self.process is not None and not self.is_leaving and not self.process.channel.ended.is_set()
+
+    def kill(self, why: str) -> None:
+        """End the process, if there is one."""
+        if self.process:
+            self.process.kill(why)
+
     def take_back(self) -> list[_Job]:
         """What the process had not answered, as far as somebody still waits for it."""
         left = [job for job in self.jobs.values() if not job.result.done()]
@@ -126,6 +188,8 @@ class _Place:
         self.asking.clear()
         self.weight = 0
         self.is_ready = False
+        self.is_leaving = False
+        self.silent_looks = 0
         self.process = None
         return left
 
@@ -135,13 +199,14 @@ class Readers(Reader):
 
     def __init__(self, hello: Hello, launches: Launches, *, processes: int, tells_of_failures: bool) -> None:
         self._hello = messages.encode(hello)
+        self._longest = longest_from_reader(hello.settings)
         self._launches = launches
         self._places = [_Place() for _ in range(processes)]
         self._waiting: deque[_Job] = deque()
         self._numbers = count()
         self._tells_of_failures = tells_of_failures
         self._can_begin = asyncio.Event()
-        self._is_over = False
+        self._over = asyncio.Event()
 
     @classmethod
     @asynccontextmanager
@@ -152,10 +217,12 @@ class Readers(Reader):
         settings: Settings,
         launches: Launches,
         *,
+        stopping: asyncio.Event,
+        in_haste: asyncio.Event,
         trusted_hosts: Collection[str] = (),
     ) -> AsyncIterator[Readers]:
-        """`settings.processes` processes, from when the first spider is open until all are closed. `trusted_hosts` may be at
-        private addresses.
+        """`settings.processes` processes, from when the first spider is open, or the crawl is `stopping`, until all are closed, or
+        it is over and `in_haste`. `trusted_hosts` may be at private addresses.
 
         Raises SpiderError when a spider cannot be loaded, opened or closed, or kills whoever reads for it.
         """
@@ -165,12 +232,16 @@ class Readers(Reader):
         readers = cls(hello, launches, processes=settings.processes, tells_of_failures=tells)
         async with asyncio.TaskGroup() as group:
             keepers = [group.create_task(readers._keep(place)) for place in readers._places]
+            helps = readers._begin_anyway(stopping), readers._keep_looking(), readers._see_off(in_haste)
+            helpers = [group.create_task(help_) for help_ in helps]
             await readers._can_begin.wait()
             try:
                 yield readers
             finally:
                 readers._dismiss()
                 await asyncio.wait(keepers)
+                for helper in helpers:
+                    helper.cancel()
 
     async def visit(
         self, lease: Lease, slot: Slot, cookies: str | None, *, may_be_private: bool, is_suspect: bool
@@ -250,23 +321,29 @@ class Readers(Reader):
 
     async def _keep(self, place: _Place) -> None:
         """Have a process at this place, and another one whenever it dies, until all are dismissed."""
-        while not self._is_over:
-            async with ReaderProcess.of(self._launches.take(), partial(self._hear, place)) as process:
+        while not self._over.is_set():
+            hear = partial(self._hear, place)
+            async with ReaderProcess.of(self._launches.take(), hear, longest=self._longest) as process:
                 place.process = process
                 process.channel.send(self._hello)
-                if self._is_over:
+                if self._over.is_set():
                     process.channel.send(_FAREWELL)
                 how = await process.end()
             left = place.take_back()
             if place.trouble:
                 raise SpiderError(place.trouble)
-            if not self._is_over:
+            if not self._over.is_set():
                 self._mourn(place, left, how)
 
     def _hear(self, place: _Place, data: memoryview) -> None:
-        match message := messages.decode_from_reader(data):
+        place.was_heard = True
+        try:
+            message = messages.decode_from_reader(data)
+        except MsgspecError:
+            place.kill(GARBLED)
+            return
+        match message:
             case Answer() | Seen() | Unseen():
-                place.deaths = 0
                 place.settle(message)
             case Started():
                 if slot := place.jobs[message.number].slot:
@@ -278,6 +355,10 @@ class Readers(Reader):
                 self._can_begin.set()
             case Trouble():
                 place.trouble = message.error
+            case Leaving():
+                place.is_leaving = True
+            case Awake():
+                pass
             case _:
                 assert_never(message)
         if self._waiting:
@@ -285,7 +366,7 @@ class Readers(Reader):
 
     def _mourn(self, place: _Place, left: list[_Job], how: str) -> None:
         """A process has died: find out for what, and let nothing be lost."""
-        place.deaths += 1
+        place.deaths += not any(job.is_suspect for job in left)
         at = f" at {left[0].task.lease.url}" if len(left) == 1 else ""
         if place.deaths >= _DEATHS_IN_A_ROW:
             raise SpiderError(
@@ -300,10 +381,39 @@ class Readers(Reader):
                 job.result.set_exception(Orphaned())
 
     def _dismiss(self) -> None:
-        self._is_over = True
+        self._over.set()
         for place in self._places:
             if place.process:
                 place.process.channel.send(_FAREWELL)
+
+    async def _begin_anyway(self, stopping: asyncio.Event) -> None:
+        """Have nobody wait for a spider to be open when there is nothing to read for it."""
+        await stopping.wait()
+        self._can_begin.set()
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            for place in self._places:
+                place.look()
+
+    async def _see_off(self, in_haste: asyncio.Event) -> None:
+        """Once it is over, end those who do not leave. A spider may take its time to close, unless it is to be `in_haste`."""
+        await self._over.wait()
+        over_since = time.monotonic()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                await in_haste.wait()
+        if not in_haste.is_set():
+            for place in self._places:
+                if place.is_stuck:
+                    if place.is_ready:
+                        _log.warning("a reader process did not leave what it was at, and was killed")
+                    place.kill("it did not leave")
+            await in_haste.wait()
+        await asyncio.sleep(over_since + HASTE_SECONDS - time.monotonic())
+        for place in self._places:
+            place.kill("it did not leave at once")
 
 
 def shares_of(host: HostKey | None, connections: int, places: int) -> Sequence[float]:

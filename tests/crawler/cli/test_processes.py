@@ -97,6 +97,27 @@ async def test_a_second_signal_stops_at_once(command: Command, crawl: Crawl) -> 
         assert (await crawl(*arguments)).code == 0
 
 
+async def test_a_second_signal_ends_a_reader_that_never_returns(command: Command, crawl: Crawl, tmp_path: Path) -> None:
+    (tmp_path / "stuck.py").write_text(dedent(STUCK))
+    async with serve({"/": page("Home")}) as site:
+        arguments = ("run", "stuck.py", "-a", f"site={site.url}/", "--no-robots", "--processes", "2")
+        process = command.start(*arguments, wrapper=IN_A_GROUP)
+        assert process.stdout is not None
+        assert await asyncio.to_thread(process.stdout.readline) == "stuck\n"
+        readers = readers_of(process)
+        os.killpg(process.pid, signal.SIGTERM)
+        await said(process, "stopping: ")
+        os.killpg(process.pid, signal.SIGTERM)
+        stopped = await ended(process)
+        assert stopped.code == 3
+        assert "stopped: 0 pages" in stopped.err
+        for reader in readers:
+            with pytest.raises(ProcessLookupError):
+                os.kill(reader, 0)
+        status = json.loads((await crawl("status", "stuck.crawl", "--json")).out)
+        assert (status["state"], status["urls"]["queued"]) == ("paused", 1), "the page is not lost"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 async def test_no_reader_outlives_the_crawl_not_even_one_that_never_returns(
     command: Command, crawl: Crawl, tmp_path: Path, number: signal.Signals

@@ -6,8 +6,12 @@ import asyncio
 import ctypes
 import os
 import signal
+import stat
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
 
 import client
 from crawler import Links, Request, Spider
@@ -126,12 +130,12 @@ class Follower(Spider):
 
 
 class Faulty(Follower):
-    """Asks for something in a way in which nothing can be asked for."""
+    """Makes of a page what nothing can be made of."""
 
-    def start(self) -> Iterator[Request]:
-        for url in self.start_urls:
-            yield Request(url)
-            yield Request(f"{url}odd", method="POST", body=b"odd", headers={"Content-Length": "abc"})
+    def parse(self, page: Page) -> Iterator[Any]:
+        yield from super().parse(page)
+        if page.url.endswith("/odd"):
+            page.body = None  # type: ignore[assignment]
 
 
 class Patient(Spider):
@@ -145,6 +149,77 @@ class Patient(Spider):
             return
         async with client.request("GET", self.meeting):
             yield {"url": page.url}
+
+
+class Held(Spider):
+    """Is held up at `where` until `gate`, the URL of another site, answers: by waiting, or, if it `blocks`, with its process."""
+
+    where: str = "parse"
+    gate: str = ""
+    blocks: bool = True
+
+    async def _come_to(self, where: str) -> None:
+        if where != self.where:
+            return
+        if self.blocks:
+            with urlopen(self.gate):  # noqa: ASYNC210 - that is the point
+                pass
+        else:
+            async with client.request("GET", self.gate):
+                pass
+
+    async def opened(self) -> None:
+        await self._come_to("opened")
+
+    async def parse(self, page: Page) -> AsyncIterator[Any]:
+        yield {"url": page.url}
+        yield page.follow_all()
+        await self._come_to(page.url.rpartition("/")[2] or "parse")
+
+    async def closed(self) -> None:
+        await self._come_to("closed")
+
+
+class Unencodable(Follower):
+    """Gives what cannot be sent from one process to another."""
+
+    def parse(self, page: Page) -> Iterator[Any]:
+        class Form(bytes):
+            __slots__ = ()
+
+        yield from super().parse(page)
+        if page.url.endswith("/form"):
+            yield Request(page.url, method="POST", body=Form(b"x"))
+
+
+class Scribbler(Follower):
+    """Writes into every socket that it finds."""
+
+    junk: str = ""
+
+    def parse(self, page: Page) -> Iterator[Any]:
+        yield from super().parse(page)
+        if page.url.endswith("/junk"):
+            for number in range(3, 100):
+                with suppress(OSError):
+                    if stat.S_ISSOCK(os.fstat(number).st_mode):
+                        os.write(number, bytes.fromhex(self.junk))
+            os.kill(os.getpid(), signal.SIGSTOP)  # whatever else it would say, it does not
+
+
+class Forking(Follower):
+    """Forks on some pages, and has the child come back, or leave."""
+
+    def parse(self, page: Page) -> Iterator[Any]:
+        yield from super().parse(page)
+        name = page.url.rpartition("/")[2]
+        if not name or (child := os.fork()):
+            if name:
+                yield {"code": os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), "of": name}
+        elif name == "leaves":
+            sys.exit(5)
+        elif name == "raises":
+            raise LookupError("lost")
 
 
 class Unopened(Spider):

@@ -38,6 +38,17 @@ def test_half_a_message_is_not_heard(messages: list[bytes], last: bytes, data: s
     assert heard == messages
 
 
+async def test_what_would_be_too_long_is_not_waited_for() -> None:
+    ours, theirs = socket.socketpair()
+    heard: list[bytes] = []
+    with theirs:
+        channel = await Channel.over(ours, lambda message: heard.append(bytes(message)), longest=5)
+        theirs.sendall(wire([b"short", b"longer", b"after"])[:-9])
+        async with asyncio.timeout(30):
+            await channel.ended.wait()
+    assert (heard, channel.is_garbled) == ([b"short"], True)
+
+
 async def test_what_was_sent_before_the_end_is_heard() -> None:
     """More than the socket's buffers take."""
     ours, theirs = socket.socketpair()

@@ -8,6 +8,7 @@ import logging
 import os
 import sqlite3
 from contextlib import closing
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +20,8 @@ from crawler import Crawl, Report, Request, Settings, Spider
 from crawler.errors import SpiderError, UsageError
 from crawler.frontier.kept import kept_pages
 from crawler.frontier.statefile import StateFile
+from crawler.readers.hands import encoded
+from crawler.readers.messages import Answer, decode_from_reader, encode
 from crawler.readers.pool import shares_of
 from crawler.source import Source
 from tests.crawler.readers.spiders import (
@@ -26,11 +29,15 @@ from tests.crawler.readers.spiders import (
     Everything,
     Faulty,
     Follower,
+    Forking,
+    Held,
     KilledByFailure,
     Killer,
     Particular,
     Patient,
+    Scribbler,
     Unclosed,
+    Unencodable,
     Unopened,
     Whereabouts,
 )
@@ -48,13 +55,15 @@ NAMES = [f"page-{number}" for number in range(30)]
 SITE = {"/": page("Home", *NAMES), **{f"/{name}": page(name) for name in NAMES}}
 
 
+def settings(processes: int = 2, **changed: Any) -> Settings:
+    return Settings(processes=processes, **{**QUICK, **changed})
+
+
 async def crawl(
-    state: Path, spider: Spider, processes: int = 2, source: Source | None = None, **settings: Any
+    state: Path, spider: Spider, processes: int = 2, source: Source | None = None, **changed: Any
 ) -> Report:
     async with asyncio.timeout(60):
-        return await Crawl(
-            spider, Settings(processes=processes, **{**QUICK, **settings}), state=state, source=source
-        ).run()
+        return await Crawl(spider, settings(processes, **changed), state=state, source=source).run()
 
 
 def ask(state: Path, sql: str) -> list[tuple[Any, ...]]:
@@ -122,11 +131,12 @@ async def test_who_does_what(tmp_path: Path) -> None:
     done = [line.split() for line in log.read_text().splitlines()]
     assert [what for what, _ in done[:2]] == ["start", "opened"]
     assert [what for what, _ in done if what in ("parse", "failed")] == ["parse", "failed"]
-    assert sorted(what for what, _ in done[2:]) == ["closed", "closed", "failed", "opened", "parse"]
     assert done[-1][0] == "closed"
     assert int(done[0][1]) == os.getpid()
-    readers = {int(number) for what, number in done if what == "opened"}
-    assert len(readers) == 2
+    opened = [int(number) for what, number in done if what == "opened"]
+    closed = [int(number) for what, number in done if what == "closed"]
+    readers = set(opened)
+    assert sorted(opened) == sorted(closed) == sorted(readers), "the second one, if it was there in time"
     assert {int(number) for _, number in done[1:]} == readers
     for reader in readers:
         with pytest.raises(ProcessLookupError):
@@ -182,8 +192,8 @@ async def test_failures_are_told_apart_whoever_asks(tmp_path: Path) -> None:
     assert server.paths.count("/busy") == 2
 
 
-async def test_what_cannot_be_asked_costs_one_page_whoever_asks(tmp_path: Path) -> None:
-    async with serve(SITE) as site:
+async def test_what_was_not_foreseen_costs_one_page_wherever_it_happens(tmp_path: Path) -> None:
+    async with serve({"/": page("Home", "/odd", "/b"), "/odd": page("Odd"), "/b": page("B")}) as site:
         for processes in (1, 2):
             await crawl(tmp_path / f"{processes}", Faulty(start_urls=[f"{site.url}/"]), processes)
     assert list(failures(tmp_path / "1")) == ["odd"]
@@ -258,7 +268,6 @@ def test_all_connections_of_a_host_are_shared_evenly(host: str, connections: int
     ("how", "told"),
     [
         ("exit", "it left with exit code 7"),
-        ("leave", "it left with exit code 9"),
         ("crash", "it was killed by SIGSEGV"),
         ("kill", "it was killed by SIGKILL"),
     ],
@@ -297,16 +306,173 @@ async def test_a_reader_that_dies_of_a_failure_costs_nothing_else(tmp_path: Path
     }
 
 
+@pytest.mark.parametrize("junk", ["ff ff ff 7f", "03 00 00 00 61 62 63"], ids=["long", "no message"])
+async def test_a_callback_that_writes_into_sockets_costs_its_page(tmp_path: Path, junk: str) -> None:
+    async with serve({"/": page("Home", "/junk", "/b"), "/junk": page("Junk"), "/b": page("B")}) as site:
+        report = await crawl(tmp_path / "test", Scribbler(start_urls=[f"{site.url}/"], junk=junk))
+    assert report.finished
+    assert failures(tmp_path / "test") == {
+        "junk": "spider: parse() ended the process that ran it, twice: it wrote into the socket to the crawl's process, and was killed"
+    }
+
+
+async def test_a_host_does_not_wait_for_a_reader_that_is_hung(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where starts are to be apart, the next one waits until a reader says that its request has gone out."""
+    monkeypatch.setattr("crawler.readers.pool._LOOK_SECONDS", 0.05)
+    gate = Gate(answers=2)
+
+    async def site(visit: Visit) -> Reply:
+        match visit.path:
+            case "/":
+                return page("Home", "/held", "/b")
+            case "/b":
+                await gate.asked(1)
+                return page("One reader is hung", "/c", "/d")
+            case "/c" | "/d":
+                await gate.asked(2)  # both readers have something to do, and so either may be given more
+        return page("")
+
+    async with serve(site) as server, serve(gate) as held:
+        spider = Held(start_urls=[f"{server.url}/"], where="held", gate=held.url)
+        with caplog.at_level(logging.WARNING):
+            report = await crawl(tmp_path / "test", spider, delay=0.01)
+    assert report.finished
+    assert (report.stats.done, report.stats.items, report.stats.failed) == (5, 5, 0)
+    (told,) = caplog.messages
+    assert "as if a callback blocked it, while a host waited for its next request, and was killed" in told
+
+
 async def test_a_spider_that_kills_every_reader_ends_the_crawl_which_can_be_resumed(tmp_path: Path) -> None:
     async with serve(SITE) as site:
         with pytest.raises(SpiderError, match=r"5 reader processes in a row died .* the last at http.*exit code 7"):
-            await crawl(tmp_path / "test", Killer(start_urls=[f"{site.url}/"], on=tuple(NAMES)))
+            await crawl(tmp_path / "test", Killer(start_urls=[f"{site.url}/"], on=tuple(NAMES)), per_host=1)
         report = await crawl(tmp_path / "test", Killer(start_urls=[f"{site.url}/"]))
     assert report.finished
     assert report.stats.done + report.stats.failed == len(SITE)
 
 
+async def test_pages_that_kill_their_readers_do_not_end_the_crawl(tmp_path: Path) -> None:
+    """Deaths that are blamed on a page do not count: that page is done with."""
+    names = NAMES[:6]
+    async with serve({"/": page("Home", *names), **{f"/{name}": page(name) for name in names}}) as site:
+        report = await crawl(tmp_path / "test", Killer(start_urls=[f"{site.url}/"], on=tuple(names)))
+    assert report.finished
+    assert sorted(failures(tmp_path / "test")) == names
+
+
+# Stops
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_a_stop_cuts_opened_short(tmp_path: Path, processes: int) -> None:
+    report = await stopped(tmp_path / "test", processes, "opened", blocks=False, times=1)
+    assert report.stats.done == 0
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("where", ["parse", "closed"])
+async def test_a_second_stop_cuts_short_what_waits(tmp_path: Path, where: str, processes: int) -> None:
+    report = await stopped(tmp_path / "test", processes, where, blocks=False, times=2)
+    assert report.stats.done == (where == "closed")
+
+
+@pytest.mark.parametrize("where", ["opened", "parse", "closed"])
+async def test_a_second_stop_ends_readers_that_are_blocked(tmp_path: Path, where: str) -> None:
+    report = await stopped(tmp_path / "test", 2, where, blocks=True, times=2)
+    assert report.stats.done == (where == "closed")
+
+
+@pytest.mark.parametrize("where", ["opened", "parse"])
+async def test_a_stop_ends_readers_that_are_blocked(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    monkeypatch.setattr("crawler.readers.pool._LEAVE_SECONDS", 0.05)
+    report = await stopped(tmp_path / "test", 2, where, blocks=True, times=1)
+    assert report.stats.done == 0
+    assert bool(caplog.records) == (where == "parse"), "where nothing was read, nothing is lost"
+    assert all("did not leave what it was at, and was killed" in record.message for record in caplog.records)
+
+
+async def stopped(state: Path, processes: int, where: str, *, blocks: bool, times: int) -> Report:
+    """What comes of a crawl that is told so many times to stop while its spider is held up; then, it is resumed."""
+    gate = Gate()
+    async with serve({"/": page("Home")}) as site, serve(gate) as held:
+        spider = Held(start_urls=[f"{site.url}/"], where=where, gate=held.url, blocks=blocks)
+        crawling = Crawl(spider, settings(processes, drain_timeout=0.05), state=state)
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+            running = group.create_task(crawling.run())
+            await gate.asked(1)
+            for _ in range(times):
+                crawling.stop()
+        assert running.result().reason == ("finished" if where == "closed" else "interrupted")
+        resumed = await crawl(state, Held(start_urls=[f"{site.url}/"], where="nowhere"))
+        assert (resumed.finished, resumed.stats.done, resumed.stats.items) == (True, 1, 1)
+    return running.result()
+
+
+class Gate:
+    """A site that answers once it is asked `answers` times, or never."""
+
+    def __init__(self, answers: float = inf) -> None:
+        self._answers = answers
+        self._number = 0
+        self._is_asked = asyncio.Condition()
+
+    async def __call__(self, _: Visit) -> Reply:
+        async with self._is_asked:
+            self._number += 1
+            self._is_asked.notify_all()
+        if self._number >= self._answers:
+            return page("Open")
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
+
+    async def asked(self, times: int) -> None:
+        """Wait until it has been asked so many times."""
+        async with self._is_asked:
+            await self._is_asked.wait_for(lambda: self._number >= times)
+
+
 # What a spider's own faults become
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_in_a_fork_that_comes_back_from_a_callback_nothing_goes_on(tmp_path: Path, processes: int) -> None:
+    names = ["returns", "leaves", "raises"]
+    async with serve({"/": page("Home", *names), **{f"/{name}": page(name) for name in names}}) as site:
+        report = await crawl(tmp_path / "test", Forking(start_urls=[f"{site.url}/"]), processes)
+    assert report.finished
+    assert sorted(site.paths) == sorted(["/", *(f"/{name}" for name in names)])
+    codes = {item["of"]: item["code"] for item in items(tmp_path / "test") if "of" in item}
+    assert codes == {"returns": 0, "leaves": 5, "raises": 1}
+
+
+async def test_an_answer_that_cannot_be_sent_fails_its_page(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with serve({"/": page("Home", "/form", "/b"), "/form": page("Form"), "/b": page("B")}) as site:
+        report = await crawl(tmp_path / "test", Unencodable(start_urls=[f"{site.url}/"]))
+    assert report.finished
+    assert failures(tmp_path / "test") == {
+        "form": "spider: what it gives for the page cannot be sent: Encoding objects of type Form is unsupported"
+    }
+    assert not caplog.records
+
+
+def test_an_answer_that_is_too_long_fails_its_page() -> None:
+    answer = Answer(3, ["x" * 1000])
+    assert encoded(answer, 2000) == encode(answer)
+    told = decode_from_reader(encoded(answer, 1000))
+    assert told == Answer(3, error="what it gives for the page takes 1,010 bytes; at most 1,000 are taken")
+
+
+async def test_to_leave_the_program_fails_the_page(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with serve(SITE) as site:
+        spider = Killer(start_urls=[f"{site.url}/"], on=("page-5",), how="leave")
+        report = await crawl(tmp_path / "test", spider)
+    assert report.finished
+    assert failures(tmp_path / "test")["page-5"].endswith("SystemExit: 9 (in _end)")
+    assert not caplog.records
 
 
 async def test_a_spider_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
