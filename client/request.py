@@ -58,6 +58,13 @@ class RequestInfo(NamedTuple):
     real_url: URL
     """With the fragment."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _request_info, (self.url, self.method, self.headers.copy(), self.real_url)  # a proxy is not pickled
+
+
+def _request_info(url: URL, method: str, headers: CIMultiDict[str], real_url: URL) -> RequestInfo:
+    return RequestInfo(url, method, CIMultiDictProxy(headers), real_url)
+
 
 def merge_cookies(*headers: str | None) -> str | None:
     """Join values of the Cookie header. The last one that has cookies of a name says which: several, if their paths differ."""
