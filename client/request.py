@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -351,7 +351,8 @@ class ClientRequest:
         """Iterate over the body; `ValueError` when it is not as long as its Content-Length."""
         assert self._body is not None
         left = None if self.chunked else int(self.headers["Content-Length"])
-        async for part in self._body.parts():
+        async for given in self._body.parts():
+            part = _flat(given)
             if left is not None:
                 left -= len(part)
                 if left < 0:
@@ -365,7 +366,10 @@ class ClientRequest:
         if not self.chunked:
             yield part
             return
-        step = self.policy.chunk_bytes or len(part) or 1
+        step = self.policy.chunk_bytes
+        if not step or step >= len(part):
+            yield _chunk(part)
+            return
         for start in range(0, len(part), step):
             yield _chunk(part[start : start + step])
 
@@ -432,6 +436,15 @@ def body_of(data: Any) -> Body:
     if isinstance(data, FormData):
         return data.body()
     return FormData(data).body() if isinstance(data, Mapping | list | tuple) else make_body(data)
+
+
+def _flat(part: bytes | bytearray | memoryview) -> bytes:
+    """Return the same bytes, and of memory with elements of another size or order a copy, so that `len` counts bytes."""
+    if not isinstance(part, bytes | bytearray):
+        part = memoryview(part)
+        if part.ndim != 1 or part.itemsize != 1 or not part.c_contiguous:
+            return part.tobytes()
+    return cast("bytes", part)
 
 
 def _chunk(data: bytes) -> bytes:
