@@ -325,15 +325,15 @@ class ClientRequest:
         place = f"{host}{target}"
         if not (host and place.isascii() and place.isprintable()) or " " in place:
             raise InvalidUrlClientError(url, "the URL has no host, or characters that must be quoted")
-        if self._headers is None and self.method in _BODILESS_METHODS:  # a middleware may have set another
+        method = self.method
+        if self._headers is None and method in _BODILESS_METHODS:  # a middleware may have set another
             cookie = ""
             if self._cookie:
                 check_value("Cookie", self._cookie)
                 cookie = f"Cookie: {self._cookie}\r\n"
-            written = f"{self.method} {target} HTTP/1.1\r\nHost: {host}\r\n{self.policy.defaults.block}{cookie}\r\n"
-        else:
-            written = self._write_head(self.headers, target, host)
-        head = written.encode() if written.isascii() else written.encode("utf-8", "surrogateescape")
+            written = f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n{self.policy.defaults.block}{cookie}\r\n"
+            return written.encode() if written.isascii() else _encoded(written), True
+        head = _encoded(self._write_head(self.headers, target, host))
         if self._body is None:
             return head, True
         if self.expects_continue or self.policy.chunk_bytes or (data := self._body.in_memory()) is None:
@@ -437,6 +437,13 @@ class ClientRequest:
         self._frame(headers, body.size)
 
     def _frame(self, headers: CIMultiDict[str], size: int | None) -> None:
+        if (
+            size is not None
+            and not self.chunked
+            and not ("Content-Length" in headers or "Transfer-Encoding" in headers)
+        ):
+            headers["Content-Length"] = str(size)
+            return
         says_chunked = is_chunked(headers)
         if self.chunked and (says_chunked or "Content-Length" in headers):
             raise ValueError("chunked cannot be given together with a Transfer-Encoding or Content-Length header")
@@ -457,6 +464,10 @@ def body_of(data: Any) -> Body:
     if isinstance(data, FormData):
         return data.body()
     return FormData(data).body() if isinstance(data, Mapping | list | tuple) else make_body(data)
+
+
+def _encoded(head: str) -> bytes:
+    return head.encode("utf-8", "surrogateescape")
 
 
 def _flat(part: bytes | bytearray | memoryview) -> bytes:

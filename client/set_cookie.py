@@ -172,7 +172,8 @@ _NUMBER: Final = re.compile("[0-9]+|0x[0-9a-f]*")
 
 def is_ip_address(host: str) -> bool:
     """Whether a canonical host is an address: no name's last label is a number (WHATWG URL, "ends in a number")."""
-    return ":" in host or _NUMBER.fullmatch(host.removesuffix(".").rpartition(".")[2]) is not None
+    last = host.removesuffix(".").rpartition(".")[2]
+    return ":" in host or (last[:1].isdigit() and _NUMBER.fullmatch(last) is not None)
 
 
 def domain_matches(host: str, domain: str) -> bool:
