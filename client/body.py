@@ -133,8 +133,15 @@ class FileBody(Body):
             part = self._file.read(size)
         else:
             self._reading = asyncio.ensure_future(asyncio.to_thread(self._file.read, size))
+            self._reading.add_done_callback(_note)
             part = await asyncio.shield(self._reading)
         return part.encode() if isinstance(part, str) else part
+
+
+def _note(reading: asyncio.Future[Any]) -> None:
+    """Take notice of what a read raised: one that was given up for a closed file is nobody's concern."""
+    if not reading.cancelled():
+        reading.exception()
 
 
 class IterableBody(Body):

@@ -80,7 +80,7 @@ def read_cookie_file(path: Path) -> list[object]:
     """Return the records of a file, unchecked. ValueError: it is not one of ours, or of a newer version."""
     try:
         content = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not a cookie file: {error}") from error
     match content:
         case {"version": 1, "cookies": list(records)}:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from yarl import URL
 
 from client.challenges import Challenge
+from client.urls import parse_url
 
 _HASHES: Final = {
     "MD5": "md5",
@@ -96,15 +97,17 @@ def choose_challenge(challenges: Iterable[Challenge]) -> DigestChallenge | None:
 
 def protects(challenge: DigestChallenge, challenged: URL, url: URL) -> bool:
     """Whether an answer to the challenge that `challenged` gave is good for `url` (RFC 7616 §3.3, domain)."""
-    spaces = [challenged.join(URL(uri)) for uri in challenge.domain if _is_url(uri)]
+    spaces = [space for uri in challenge.domain if (space := _space(challenged, uri)) is not None]
     return any(_is_within(url, space) for space in spaces or [challenged.origin()])
 
 
-def _is_url(text: str) -> bool:
+def _space(challenged: URL, uri: str) -> URL | None:
+    """Return the place that a URI of a challenge names; None when it names none."""
     try:
-        return bool(URL(text).path)
+        relative = parse_url(uri)
+        return challenged.join(relative) if relative.path else None
     except ValueError:
-        return False
+        return None
 
 
 def _is_within(url: URL, space: URL) -> bool:

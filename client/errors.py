@@ -42,13 +42,16 @@ Names and bases are those of the aiohttp client, so that handlers written for it
 Every error has `method` and `url`: those of the request it ended, or None while no request is known; and `history`: the
 `ClientResponse` of every redirect before that request, the last of them the one that could not be followed, if that is what
 went wrong.
+
+Every error can be copied, and pickled for another process. What belongs to this one is not pickled along: `history`, and a
+connection's TLS context, in place of which there is True.
 """
 
 import ssl
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, Self, TypeVar
 
-from multidict import MultiMapping
+from multidict import MultiDictProxy, MultiMapping
 from yarl import URL
 
 from client.deprecation import deprecated
@@ -93,6 +96,9 @@ __all__ = [
 ]
 
 
+_AnError = TypeVar("_AnError", bound="ClientError")
+
+
 class Endpoint(Protocol):
     """What a connection error says about where it was going; a connector's `ConnectionKey` is one."""
 
@@ -123,6 +129,19 @@ class ClientError(Exception):
     url: URL | str | None = None
     history: Sequence[Any] = ()
 
+    def __copy__(self) -> Self:
+        return _made_again(type(self), self._made_of(), self.__dict__)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        made_of = tuple(() if given is self.history else _portable(given) for given in self._made_of())
+        state = {name: _portable(value) for name, value in self.__dict__.items() if name != "history"}
+        return _made_again, (type(self), made_of, state)
+
+    def _made_of(self) -> tuple[Any, ...]:
+        """What the error was made of, besides what can be set again."""
+        made_of: tuple[Any, ...] = super().__reduce__()[1]  # type: ignore[assignment]  # with what a system's error hides
+        return made_of
+
     def __str__(self) -> str:
         text = self._reason()
         return text if self.url is None else f"{text} ({self.method or 'URL'} {self.url})"
@@ -130,6 +149,21 @@ class ClientError(Exception):
     def _reason(self) -> str:
         """What went wrong, without the request."""
         return super().__str__() or type(self).__name__
+
+
+def _made_again(kind: type[_AnError], made_of: tuple[Any, ...], state: Mapping[str, Any]) -> _AnError:
+    error = kind(*made_of)
+    error.__dict__.update(state)
+    return error
+
+
+def _portable(value: Any) -> Any:
+    """Return the same without what cannot leave the process."""
+    if isinstance(value, MultiDictProxy):
+        return value.copy()
+    if isinstance(getattr(value, "ssl", None), ssl.SSLContext) and hasattr(value, "_replace"):
+        return value._replace(ssl=True)
+    return value
 
 
 class ClientConnectionError(ClientError):
@@ -188,6 +222,9 @@ class UnixClientConnectorError(ClientConnectorError):
     def __init__(self, path: str, connection_key: Endpoint, os_error: OSError) -> None:
         super().__init__(connection_key, os_error)
         self.path = path
+
+    def _made_of(self) -> tuple[Any, ...]:
+        return (self.path, *self.args)
 
     def _reason(self) -> str:
         return f"cannot connect to Unix socket {self.path}: {self.os_error.strerror or self.os_error}"
@@ -391,4 +428,8 @@ class MissingPackage(ClientError, ImportError, RuntimeError):
 
     def __init__(self, what: str, name: str, extra: str) -> None:
         super().__init__(f"{what} needs the package {name}: pip install 'nephila[{extra}]'", name=name)
+        self.what = what
         self.extra = extra
+
+    def _made_of(self) -> tuple[Any, ...]:
+        return self.what, self.name, self.extra

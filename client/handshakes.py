@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Generator
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 
 class Ask(NamedTuple):
@@ -25,14 +25,19 @@ class Ask(NamedTuple):
 Handshake: TypeAlias = Generator[Ask, bytes, None]
 
 
-class ProxyFault(OSError):
+class _Fault(OSError):
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.strerror, self.errno)  # as our own are made, not as the system's
+
+
+class ProxyFault(_Fault):
     """The proxy broke the protocol or refused our credentials."""
 
     def __init__(self, reason: str, code: int = errno.EPROTO) -> None:
         super().__init__(code, reason)
 
 
-class TargetFault(OSError):
+class TargetFault(_Fault):
     """The proxy could not connect to the target; `errno` is what connecting without it would have raised."""
 
     def __init__(self, reason: str, code: int) -> None:

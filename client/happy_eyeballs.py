@@ -14,7 +14,7 @@ from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from client.abc import ResolveResult
 
@@ -41,25 +41,40 @@ async def open_socket(
     """
     if len(addresses) == 1:
         return await _connect(addresses[0], local_addr)
-    waiting = list(reversed(addresses))
     attempts: set[asyncio.Task[socket.socket]] = set()
-    errors: list[OSError] = []
     try:
-        while waiting or attempts:
-            if waiting:
-                attempts.add(asyncio.ensure_future(_connect(waiting.pop(), local_addr)))
-            done, _ = await asyncio.wait(
-                attempts, timeout=delay if waiting else None, return_when=asyncio.FIRST_COMPLETED
-            )
-            for attempt in done:
-                attempts.discard(attempt)
-                if (error := attempt.exception()) is None:
-                    return attempt.result()
-                if not isinstance(error, OSError):
-                    raise error
-                errors.append(error)
-    finally:
+        winner = await _race(addresses, attempts, delay, local_addr)
+    except BaseException:
         await _call_off(attempts)
+        raise
+    try:
+        await _call_off(attempts)
+    except BaseException:
+        winner.close()
+        raise
+    return winner
+
+
+async def _race(
+    addresses: Sequence[ResolveResult],
+    attempts: set[asyncio.Task[socket.socket]],
+    delay: float | None,
+    local_addr: tuple[str, int] | None,
+) -> socket.socket:
+    """Return the first socket to connect; other attempts are left in `attempts`."""
+    waiting = list(reversed(addresses))
+    errors: list[OSError] = []
+    while waiting or attempts:
+        if waiting:
+            attempts.add(asyncio.ensure_future(_connect(waiting.pop(), local_addr)))
+        done, _ = await asyncio.wait(attempts, timeout=delay if waiting else None, return_when=asyncio.FIRST_COMPLETED)
+        for attempt in done:
+            attempts.discard(attempt)
+            if (error := attempt.exception()) is None:
+                return attempt.result()
+            if not isinstance(error, OSError):
+                raise error
+            errors.append(error)
     raise _sum_up(errors)
 
 
@@ -107,13 +122,18 @@ def _socket_address(address: ResolveResult) -> tuple[bytes | int, ...]:
     return host.encode(), address["port"], 0, scope_id
 
 
-async def _call_off(attempts: Iterable[asyncio.Task[socket.socket]]) -> None:
-    """Cancel attempts, and close the socket of one that connected meanwhile."""
+async def _call_off(attempts: set[asyncio.Task[socket.socket]]) -> None:
+    """Cancel attempts, and close the socket of one that connected meanwhile: cancelled as well, we need not be there."""
     for attempt in attempts:
         attempt.cancel()
-    for outcome in await asyncio.gather(*attempts, return_exceptions=True):
-        if isinstance(outcome, socket.socket):
-            outcome.close()
+        attempt.add_done_callback(_drop)
+    if attempts:
+        await asyncio.wait(attempts)
+
+
+def _drop(attempt: asyncio.Task[socket.socket]) -> None:
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().close()
 
 
 def _sum_up(errors: list[OSError]) -> OSError:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 from multidict import MultiDict, MultiDictProxy
 from yarl import URL
 
+from client.urls import parse_url
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -33,7 +35,7 @@ def parse_links(values: Iterable[str], base: URL) -> MultiDictProxy[Link]:
                 name, quoted, plain = parameter.groups()
                 link.add(name.lower(), re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else plain or "")
             try:
-                link.add("url", base.join(URL(target[1])))
+                link.add("url", base.join(parse_url(target[1])))
             except ValueError:
                 continue
             links.add(str(link.get("rel", target[1])), MultiDictProxy(link))

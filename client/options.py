@@ -8,6 +8,7 @@ from http.cookies import BaseCookie, SimpleCookie
 from typing import TYPE_CHECKING, Any, Final, SupportsInt, TypedDict
 
 from client.deprecation import deprecated
+from client.fields import check_value
 from client.proxies import Proxy, always, telling
 from client.timeouts import DEFAULT_TIMEOUT, ClientTimeout
 from client.tls import merge_verification
@@ -212,14 +213,16 @@ def _proxy_choice(options: RequestOptions, default: ProxyChoice | None) -> Proxy
 
 
 def cookie_header(cookies: LooseCookies | None) -> str | None:
-    """Write cookies out as a Cookie header has them; values that need it are quoted."""
+    """Write cookies out as a Cookie header has them; values that need it are quoted. `ValueError` for what would break it."""
     if not cookies:
         return None
     parsed: BaseCookie[str] = SimpleCookie()
     pairs: Iterable[tuple[str, Any]] = cookies.items() if isinstance(cookies, Mapping) else cookies
     for name, value in pairs:
         parsed[name] = value
-    return "; ".join(f"{name}={morsel.coded_value}" for name, morsel in parsed.items())
+    header = "; ".join(f"{name}={morsel.coded_value}" for name, morsel in parsed.items())
+    check_value("Cookie", header)  # a Morsel may say anything
+    return header
 
 
 def _as_timeout(given: ClientTimeout | float | EllipsisType | None, default: ClientTimeout) -> ClientTimeout:

@@ -8,6 +8,7 @@ from multidict import CIMultiDict
 
 from client.auth import BasicAuth
 from client.errors import ClientPayloadError
+from client.fields import check_value
 from client.redirects import ORIGIN_HEADERS, redirect_headers, redirect_method, redirect_url
 from client.request import ClientRequest, merge_cookies
 
@@ -39,7 +40,10 @@ class Plan:
         cookie = jar.cookie_header(self.url)
         given = self.policy.defaults.cookie
         if self.headers is not None and "Cookie" in self.headers:
-            given = merge_cookies(*self.headers.getall("Cookie"))
+            said = self.headers.getall("Cookie")
+            for value in said:
+                check_value("Cookie", value)
+            given = merge_cookies(*said)
         if given is not None or self.cookies is not None:
             cookie = merge_cookies(given, cookie, self.cookies)
         headers = self.headers if self.policy.credentials_for is None else self._with_known_credentials()

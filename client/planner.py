@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -13,9 +12,11 @@ from yarl import URL
 from client.auth import BasicAuth
 from client.body import Body, BytesBody
 from client.errors import InvalidUrlClientError, NonHttpUrlClientError
+from client.fields import is_token
 from client.options import cookie_header
 from client.plan import split_credentials
 from client.request import body_of
+from client.urls import parse_url, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from client.request import SendPolicy
 
 _METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
-_METHOD: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # a token, RFC 9110 §9.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +52,11 @@ class Planner:
                 target = self.base_url.join(target)
             if options and (params := options.get("params")):
                 target = _with_params(target, params)
-        except ValueError as error:
-            raise InvalidUrlClientError(url, str(error)) from error
-        if target.scheme not in self.schemes or not target.raw_host:
+            host = target.raw_host  # of a URL that was not to be encoded, yarl reads the authority no sooner
+        except (ValueError, IndexError) as error:  # yarl has the latter where `parse_url` has a reason
+            reason = "the host cannot be read" if isinstance(error, IndexError) else str(error)
+            raise InvalidUrlClientError(shown(url), reason) from error
+        if target.scheme not in self.schemes or not host:
             raise self._refusal(url, target)
         credentials = None
         if target.raw_user is not None or target.raw_password is not None:
@@ -101,7 +103,7 @@ class Planner:
 
 def absolute(base_url: str | URL) -> URL:
     """Return a base URL; `ValueError` for one that is relative, or whose path is not a folder."""
-    url = URL(base_url)
+    url = parse_url(base_url)
     if not url.absolute or url.path[-1:] != "/":
         raise ValueError(f"base_url must be absolute and its path end with a slash: {url}")
     return url
@@ -121,6 +123,6 @@ def _with_ready_query(url: URL, query: str) -> URL:
 
 def _checked_method(method: str) -> str:
     method = method.upper()
-    if not _METHOD.fullmatch(method):
+    if not is_token(method):
         raise ValueError(f"not a method: {method!r}")
     return method

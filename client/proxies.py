@@ -21,9 +21,10 @@ from yarl import URL
 
 from client.auth import BasicAuth
 from client.errors import InvalidURL
-from client.fields import write_headers
+from client.fields import FRAMING_NAMES, write_headers
 from client.http_connect import http_connect
 from client.socks import MAX_FIELD_BYTES, socks4, socks5
+from client.urls import parse_url, shown
 
 if TYPE_CHECKING:
     from client.handshakes import Handshake
@@ -32,6 +33,8 @@ Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "socks4": 1080, "socks4a": 1080, "socks5": 1080, "socks5h": 1080}
 _SCHEMES: Final = frozenset({"all", "http", "https", "ws", "wss"})
+_UNTOLD: Final = frozenset({"Host", *FRAMING_NAMES})
+"""Headers that a proxy goes by in reading our request, which says them itself."""
 _CREDENTIALS: Final = re.compile(r"(?:(?<=//)|^(?!.*//)).*@", re.DOTALL)  # a password may hold an unquoted slash or @
 
 
@@ -52,12 +55,12 @@ class Proxy(NamedTuple):
         Raises `InvalidURL` when there can be no such proxy, `ValueError` for what it cannot be told.
         """
         try:
-            parsed = URL(url)
+            parsed = parse_url(url)
             auth = auth or BasicAuth.from_url(parsed, encoding="utf-8")
             default_port = _DEFAULT_PORTS[parsed.scheme]
         except (ValueError, KeyError) as error:
             expected = ", ".join(_DEFAULT_PORTS)
-            raise InvalidURL(without_credentials(str(url)), f"not the URL of a proxy ({expected})") from error
+            raise InvalidURL(without_credentials(str(shown(url))), f"not the URL of a proxy ({expected})") from error
         if not parsed.raw_host:
             raise InvalidURL(without_credentials(str(url)), "the URL of a proxy has a host")
         proxy = cls(parsed.scheme, parsed.raw_host, parsed.explicit_port or default_port, None, ())
@@ -74,6 +77,9 @@ class Proxy(NamedTuple):
     def _check(self) -> None:
         if not self.is_socks:
             self.header_lines()
+            for name, _value in self.headers:
+                if name.title() in _UNTOLD:
+                    raise ValueError(f"{name} is not for the proxy alone: leave it out of its headers")
         elif self.headers:
             raise ValueError("a SOCKS proxy takes no headers")
         elif self.auth is not None:

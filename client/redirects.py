@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from yarl import URL
-
 from client.errors import InvalidUrlRedirectClientError, NonHttpUrlRedirectClientError
+from client.urls import parse_url
 
 if TYPE_CHECKING:
     from multidict import CIMultiDict
+    from yarl import URL
 
 REDIRECT_STATUSES: Final = frozenset({301, 302, 303, 307, 308})
 
@@ -46,7 +46,7 @@ def redirect_url(url: URL, location: bytes, *, requote: bool = True) -> URL:
     """
     text = _decode(location).strip("\0\t\n\f\r ")
     try:
-        relative = URL(text, encoded=not requote)
+        relative = parse_url(text, encoded=not requote)
         target = url.join(relative)
     except ValueError as error:
         raise InvalidUrlRedirectClientError(text, f"redirected to what is no URL: {error}") from error

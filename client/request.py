@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from client.body import Body, compress_body, make_body
 from client.connection import ConnectionKey
 from client.errors import InvalidUrlClientError
-from client.fields import write_headers
+from client.fields import FRAMING_NAMES, check_framing, check_value, is_chunked, is_token, write_headers
 from client.origin import Origin
-from client.version import HttpVersion, HttpVersion11
+from client.version import HttpVersion, HttpVersion11, checked_version
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterator
@@ -58,6 +58,13 @@ class RequestInfo(NamedTuple):
     real_url: URL
     """With the fragment."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _request_info, (self.url, self.method, self.headers.copy(), self.real_url)  # a proxy is not pickled
+
+
+def _request_info(url: URL, method: str, headers: CIMultiDict[str], real_url: URL) -> RequestInfo:
+    return RequestInfo(url, method, CIMultiDictProxy(headers), real_url)
+
 
 def merge_cookies(*headers: str | None) -> str | None:
     """Join values of the Cookie header. The last one that has cookies of a name says which: several, if their paths differ."""
@@ -78,7 +85,7 @@ def _asks_close(headers: CIMultiDict[str]) -> bool:
 class HeaderDefaults:
     """The headers that every request of a session has, as a mapping and written out."""
 
-    __slots__ = ("asks_close", "block", "cookie", "headers", "skipped")
+    __slots__ = ("asks_close", "block", "bodiless", "cookie", "headers", "is_plain", "skipped")
 
     def __init__(self, headers: CIMultiDict[str], skipped: Collection[str] = (), *, keeps_alive: bool = True) -> None:
         self.skipped: frozenset[str] = frozenset(name.lower() for name in skipped)
@@ -90,9 +97,16 @@ class HeaderDefaults:
         if not keeps_alive:
             self.headers["Connection"] = "close"
         self.headers.extend(headers)
+        write_headers(self.headers)  # while the cookies are among them, to have these checked as well
         self.cookie = merge_cookies(*self.headers.popall("Cookie", ()))
         """Cookies of the session's own; they go in one field with those of the jar and the call (RFC 6265bis §5.8)."""
-        self.block = write_headers(self.headers)
+        self.bodiless = self.headers.copy()
+        """Those of a request without a body."""
+        for name in FRAMING_NAMES:
+            self.bodiless.popall(name, None)
+        self.block = write_headers(self.bodiless)
+        self.is_plain = "Host" not in self.headers and "Upgrade" not in self.headers
+        """Whether nothing but those lines depends on the headers."""
         self.asks_close = _asks_close(self.headers)
 
     def without(self, names: Collection[str]) -> HeaderDefaults:
@@ -138,10 +152,10 @@ class SendPolicy:
     """Whether the head of a request without a body and headers of its own is the one that `defaults` wrote out."""
 
     def __post_init__(self) -> None:
-        leaves_head = not (self.skipped or self.expect100) and self.version == HttpVersion11
-        object.__setattr__(self, "leaves_head", leaves_head)
-        if not isinstance(self.version, HttpVersion):
-            object.__setattr__(self, "version", HttpVersion(*self.version))  # callers may give a plain tuple
+        if self.version is not HttpVersion11:
+            object.__setattr__(self, "version", checked_version(self.version))
+        is_usual = self.version == HttpVersion11 and self.defaults.is_plain
+        object.__setattr__(self, "leaves_head", is_usual and not (self.skipped or self.expect100))
 
     def without_body(self) -> SendPolicy:
         """Return the same without what concerns a body."""
@@ -311,22 +325,31 @@ class ClientRequest:
         place = f"{host}{target}"
         if not (host and place.isascii() and place.isprintable()) or " " in place:
             raise InvalidUrlClientError(url, "the URL has no host, or characters that must be quoted")
-        if self._headers is None:
-            cookie = f"Cookie: {self._cookie}\r\n" if self._cookie else ""
-            written = f"{self.method} {target} HTTP/1.1\r\nHost: {host}\r\n{self.policy.defaults.block}{cookie}\r\n"
-        else:
-            written = self._write_head(self._headers, target, host)
-        head = written.encode() if written.isascii() else written.encode("utf-8", "surrogateescape")
+        method = self.method
+        if self._headers is None and method in _BODILESS_METHODS:  # a middleware may have set another
+            cookie = ""
+            if self._cookie:
+                check_value("Cookie", self._cookie)
+                cookie = f"Cookie: {self._cookie}\r\n"
+            written = f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n{self.policy.defaults.block}{cookie}\r\n"
+            return written.encode() if written.isascii() else _encoded(written), True
+        head = _encoded(self._write_head(self.headers, target, host))
         if self._body is None:
             return head, True
         if self.expects_continue or self.policy.chunk_bytes or (data := self._body.in_memory()) is None:
+            check_framing(self.headers, None, in_chunks=self.chunked)  # `parts` counts what is sent
             return head, False
+        check_framing(self.headers, len(data), in_chunks=self.chunked)
         if self.chunked:
             data = _chunk(data) + LAST_CHUNK
         return head + data, True
 
     def _write_head(self, headers: CIMultiDict[str], target: str, host: str) -> str:
         """Write out a head that is not the usual one."""
+        if not is_token(self.method):
+            raise ValueError(f"not a method: {self.method!r}")
+        if self._body is None and ("Content-Length" in headers or "Transfer-Encoding" in headers):
+            check_framing(headers, 0, in_chunks=False)
         proxy_lines = ""
         if self.proxy is not None:
             if self.is_forwarded:
@@ -338,13 +361,16 @@ class ClientRequest:
         start = f"{self.method} {target} HTTP/{version.major}.{version.minor}\r\n"
         if "Host" not in headers:
             start += f"Host: {host}\r\n"
+        elif len(headers.getall("Host")) > 1:
+            raise ValueError("more than one Host header")  # servers differ in which they believe (RFC 9112 §3.2)
         return f"{start}{proxy_lines}{write_headers(headers)}\r\n"
 
     async def parts(self) -> AsyncIterator[bytes]:
         """Iterate over the body; `ValueError` when it is not as long as its Content-Length."""
         assert self._body is not None
         left = None if self.chunked else int(self.headers["Content-Length"])
-        async for part in self._body.parts():
+        async for given in self._body.parts():
+            part = _flat(given)
             if left is not None:
                 left -= len(part)
                 if left < 0:
@@ -358,14 +384,18 @@ class ClientRequest:
         if not self.chunked:
             yield part
             return
-        step = self.policy.chunk_bytes or len(part) or 1
+        step = self.policy.chunk_bytes
+        if not step or step >= len(part):
+            yield _chunk(part)
+            return
         for start in range(0, len(part), step):
             yield _chunk(part[start : start + step])
 
     # -- how its headers come about -------------------------------------------------------------------------------
 
     def _make_headers(self) -> CIMultiDict[str]:
-        headers = self.policy.defaults.headers.copy()
+        defaults = self.policy.defaults
+        headers = (defaults.bodiless if self._body is None else defaults.headers).copy()
         for name in self.policy.skipped & _AUTO_NAMES:
             headers.popall(name, None)
         if self._given is not None:
@@ -388,8 +418,10 @@ class ClientRequest:
             headers.popall("Expect", None)
         if body is None:
             headers.popall("Transfer-Encoding", None)  # else what follows would be taken for chunks
-            if self.method not in _BODILESS_METHODS:
-                headers.setdefault("Content-Length", "0")
+            if "Content-Length" in headers:
+                check_framing(headers, 0, in_chunks=False)
+            elif self.method not in _BODILESS_METHODS:
+                headers["Content-Length"] = "0"
             return
         for name, value in body.headers.items():
             headers.setdefault(name, value)
@@ -398,24 +430,31 @@ class ClientRequest:
         if self.policy.compress and body.size != 0:
             if "Content-Encoding" in headers:
                 raise ValueError("compress cannot be given together with a Content-Encoding header")
+            if "Content-Length" in headers:
+                raise ValueError("compress changes how long the body is: leave the Content-Length header out")
             headers["Content-Encoding"] = self.policy.compress
             self._body = body = compress_body(body, self.policy.compress)
         self._frame(headers, body.size)
 
     def _frame(self, headers: CIMultiDict[str], size: int | None) -> None:
-        is_chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
-        if self.chunked and (is_chunked or "Content-Length" in headers):
-            raise ValueError("chunked cannot be given together with a Transfer-Encoding or Content-Length header")
-        self.chunked = self.chunked or is_chunked
-        if "Content-Length" in headers or is_chunked:
-            return
-        if size is not None and not self.chunked:
+        if (
+            size is not None
+            and not self.chunked
+            and not ("Content-Length" in headers or "Transfer-Encoding" in headers)
+        ):
             headers["Content-Length"] = str(size)
-        elif self.policy.version < HttpVersion11:
-            raise ValueError("HTTP/1.0 cannot send a body of unknown size")
+            return
+        says_chunked = is_chunked(headers)
+        if self.chunked and (says_chunked or "Content-Length" in headers):
+            raise ValueError("chunked cannot be given together with a Transfer-Encoding or Content-Length header")
+        self.chunked = self.chunked or says_chunked or (size is None and "Content-Length" not in headers)
+        if self.chunked:
+            if self.policy.version < HttpVersion11:
+                raise ValueError("HTTP/1.0 cannot send a body in chunks, or of unknown size")
+            headers.setdefault("Transfer-Encoding", "chunked")
         else:
-            self.chunked = True
-            headers["Transfer-Encoding"] = "chunked"
+            headers.setdefault("Content-Length", str(size))
+        check_framing(headers, size, in_chunks=self.chunked)
 
 
 def body_of(data: Any) -> Body:
@@ -425,6 +464,19 @@ def body_of(data: Any) -> Body:
     if isinstance(data, FormData):
         return data.body()
     return FormData(data).body() if isinstance(data, Mapping | list | tuple) else make_body(data)
+
+
+def _encoded(head: str) -> bytes:
+    return head.encode("utf-8", "surrogateescape")
+
+
+def _flat(part: bytes | bytearray | memoryview) -> bytes:
+    """Return the same bytes, and of memory with elements of another size or order a copy, so that `len` counts bytes."""
+    if not isinstance(part, bytes | bytearray):
+        part = memoryview(part)
+        if part.ndim != 1 or part.itemsize != 1 or not part.c_contiguous:
+            return part.tobytes()
+    return cast("bytes", part)
 
 
 def _chunk(data: bytes) -> bytes:

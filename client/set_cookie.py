@@ -166,9 +166,14 @@ def parse_cookie_date(text: str) -> float | None:
 # ---- hosts and paths, §5.1.3 and §5.1.4
 
 
+_NUMBER: Final = re.compile("[0-9]+|0x[0-9a-f]*")
+"""What the standard's "IPv4 number parser" takes, or is spared as all digits. Without digits, 0x is 0."""
+
+
 def is_ip_address(host: str) -> bool:
     """Whether a canonical host is an address: no name's last label is a number (WHATWG URL, "ends in a number")."""
-    return ":" in host or host.rstrip(".").rpartition(".")[2].isdigit()
+    last = host.removesuffix(".").rpartition(".")[2]
+    return ":" in host or (last[:1].isdigit() and _NUMBER.fullmatch(last) is not None)
 
 
 def domain_matches(host: str, domain: str) -> bool:

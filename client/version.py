@@ -12,3 +12,11 @@ class HttpVersion(NamedTuple):
 
 HttpVersion10: Final = HttpVersion(1, 0)
 HttpVersion11: Final = HttpVersion(1, 1)
+
+
+def checked_version(given: tuple[int, int]) -> HttpVersion:
+    """Return the version that a caller gave, maybe as a plain tuple; `ValueError` for what is none (RFC 9112 §2.3)."""
+    version = HttpVersion(*given)
+    if not all(type(number) is int and 0 <= number <= 9 for number in version):
+        raise ValueError(f"not a version of HTTP: {version}")
+    return version

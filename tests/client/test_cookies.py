@@ -545,6 +545,8 @@ RECORD = {
         (b"", "Expecting value"),
         (pickle.dumps({"a": "1"}), "is not a cookie file"),
         (b"[]", "no list of cookies"),
+        (b"[" * 100_000, "recursion"),
+        (b'{"version": 1, "cookies": ' + b"[" * 100_000, "recursion"),
         (b'{"version": 2, "cookies": []}', "version 2"),
         (b'{"version": 1, "cookies": {}}', "no list of cookies"),
         *(

@@ -208,6 +208,8 @@ def test_flags() -> None:
         ("https://other.example/a", "https://other.example/a/b", True),
         ("https://other.example/a", "https://example.com/a/b", False),
         ("http://[", "https://example.com/", True),
+        ("//[]]@/", "https://example.com/", True),
+        ("//[v1.x]@ /a", "https://example.com/a/b", True),
         ("mailto:x", "https://example.com/", False),
     ],
 )

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import pickle
 import ssl
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from client import errors
+from client.connection import ConnectionKey
+from client.handshakes import ProxyFault
+from client.origin import Origin
+from client.proxies import Proxy
 from client.request import RequestInfo
 from client.timeouts import ClientTimeout, fail_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 URL_ = URL("http://a.example/path")
 INFO = RequestInfo(URL_, "GET", CIMultiDictProxy(CIMultiDict()), URL_)
@@ -165,6 +174,74 @@ def test_os_errors_are_os_errors() -> None:
         443,
         True,
     )
+
+
+# -- copies -----------------------------------------------------------------------------------------------------------
+
+KEY = ConnectionKey(
+    Origin("https", "a.example", 443), ssl.create_default_context(), None, Proxy.of("http://p", headers={"X": "y"})
+)
+REFUSED = OSError(111, "Connection refused")
+MADE: dict[str, Callable[[], errors.ClientError]] = {
+    "ClientConnectorCertificateError": lambda: errors.ClientConnectorCertificateError(KEY, ValueError("odd")),
+    "ClientConnectorSSLError": lambda: errors.ClientConnectorSSLError(KEY, ssl.SSLError(1, "odd")),
+    "ClientOSError": lambda: errors.ClientOSError(2, "No such file", "/file"),
+    "ClientProxyConnectionError": lambda: errors.ClientProxyConnectionError(KEY, ProxyFault("no SOCKS")),
+    "MissingPackage": lambda: errors.MissingPackage("a thing", "name", "extra"),
+    "ServerDisconnectedError": lambda: errors.ServerDisconnectedError("gone"),
+    "ServerFingerprintMismatch": lambda: errors.ServerFingerprintMismatch(b"1", b"2", "a.example", 443),
+    "UnixClientConnectorError": lambda: errors.UnixClientConnectorError("/socket", KEY, REFUSED),
+    "WebSocketError": lambda: errors.WebSocketError(1002, "odd"),
+}
+
+
+def made(name: str) -> errors.ClientError:
+    """One of each, with all that it may have."""
+    kind = getattr(errors, name)
+    if name in MADE:
+        error = MADE[name]()
+    elif issubclass(kind, errors.ClientConnectorError):
+        error = kind(KEY, REFUSED)
+    elif issubclass(kind, errors.ClientResponseError):
+        headers = CIMultiDictProxy(CIMultiDict([("X", "y"), ("x", "z")]))
+        info = INFO._replace(headers=headers)
+        error = kind(info, (object(),), status=404, message="Not Found", headers=headers)
+    elif issubclass(kind, errors.InvalidURL | errors.NonHttpUrlClientError):
+        error = kind("nonsense", "odd")
+    else:
+        error = kind("odd")
+    if not isinstance(error, errors.ClientResponseError):
+        error.method, error.url, error.history = "GET", URL_, (lambda: "what cannot be pickled",)
+    error.add_note("a note")
+    return error
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_copies(name: str, again: Callable[[errors.ClientError], errors.ClientError]) -> None:
+    """Every error can be copied, and sent to another process, as it is with pools of them."""
+    error = made(name)
+    twin = again(error)
+    assert (type(twin), str(twin), repr(twin)) == (type(error), str(error), repr(error).replace(*_context(twin)))
+    assert twin.history == (error.history if again is copy.copy else ())
+    kept = vars(error).keys() - {"history", "headers", "request_info", "os_error", "certificate_error", "_endpoint"}
+    assert {key: vars(twin)[key] for key in kept} == {key: vars(error)[key] for key in kept}
+    if isinstance(error, OSError) and isinstance(twin, OSError):
+        assert (twin.errno, twin.strerror, twin.filename) == (error.errno, error.strerror, error.filename)
+    if isinstance(error, errors.ClientConnectorError) and isinstance(twin, errors.ClientConnectorError):
+        assert str(twin.os_error) == str(error.os_error)
+        assert (twin.host, twin.port, twin.ssl) == ("a.example", 443, error.ssl if again is copy.copy else True)
+    if isinstance(error, errors.ClientResponseError) and isinstance(twin, errors.ClientResponseError):
+        assert error.headers is not None
+        assert twin.headers is not None
+        assert list(twin.headers.items()) == list(error.headers.items())
+        assert twin.request_info == error.request_info
+
+
+def _context(twin: errors.ClientError) -> tuple[str, str]:
+    """What a representation has of the TLS context, and what it has in place of that in another process."""
+    left_out = isinstance(twin, errors.ClientConnectorError) and twin.ssl is True
+    return (f"ssl={KEY.ssl!r}", "ssl=True") if left_out else ("", "")
 
 
 # -- deadlines --------------------------------------------------------------------------------------------------------

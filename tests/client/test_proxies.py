@@ -86,7 +86,14 @@ def test_secrets_are_not_shown() -> None:
     """Errors quote keys of connections, and those hold proxies."""
     proxy = Proxy.of("http://me:secret@p", headers={"X-Token": "hidden"})
     assert repr(proxy) == "<Proxy http://p:80>"
-    for url in ("http://me:secret@p:port", "me:secret@p", "ftp://me:secret@p", "http://me:sec/ret@p:x"):
+    for url in (
+        URL("http://me:secret@p:port", encoded=True),
+        "http://me:secret@[]]@",
+        "http://me:secret@p:port",
+        "me:secret@p",
+        "ftp://me:secret@p",
+        "http://me:sec/ret@p:x",
+    ):
         with pytest.raises(InvalidURL) as caught:
             Proxy.of(url)
         assert "ret" not in f"{caught.value} {caught.value!r} {caught.value.args}", url

@@ -103,13 +103,19 @@ def test_fragment_is_inherited() -> None:
     assert redirect_url(BASE.with_fragment("old"), b"/x#new").fragment == "new"
 
 
+@pytest.mark.parametrize("requote", [True, False])
 @pytest.mark.parametrize(
-    "location", [b"http://", b"http://[::1", b"http:///x", b"http://host:99999/", b"//", b"http://a b.example/"]
+    "location",
+    [
+        *(b"http://", b"http://[::1", b"http:///x", b"http://host:99999/", b"//", b"http://a b.example/"),
+        *(b"//[v1.x]@", b"//[]]@/", b"//::1", b"//mailto:-1", b"http://[]]@"),
+    ],
 )
-def test_url_that_is_none(location: bytes) -> None:
+def test_url_that_is_none(location: bytes, requote: bool) -> None:
     """What leads nowhere is an error that says so."""
-    with pytest.raises(InvalidUrlRedirectClientError):
-        redirect_url(BASE, location)
+    with pytest.raises(InvalidUrlRedirectClientError) as caught:
+        redirect_url(BASE, location, requote=requote)
+    assert location.decode() in str(caught.value)
 
 
 @pytest.mark.parametrize("location", [b"/a b", b"/\xe9", b"/\x7f"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -391,6 +393,30 @@ async def test_the_next_address_is_tried_when_one_is_slow() -> None:
                 await task
         for knocking in waiting:
             knocking.close()
+
+
+async def test_cancelled_at_any_turn() -> None:
+    """No socket is left open, the one that won included, while the others are called off."""
+
+    async def script(peer: Peer) -> None:
+        await peer.closed()
+
+    async with serving(script) as server:
+        addresses = [address("127.0.0.1", server.port)] * 3
+        for turns in range(1, 20):
+            for again in range(3):
+                task = asyncio.create_task(open_socket(addresses, delay=1e-5))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                task.cancel()
+                for _ in range(again):
+                    await asyncio.sleep(0)
+                    task.cancel()
+                with suppress(asyncio.CancelledError):
+                    (await task).close()
+                del task
+        await until(lambda: server.connections > 0 and server.open_connections == 0)
+        gc.collect()
 
 
 async def test_all_refuse() -> None:

@@ -157,6 +157,7 @@ def test_json_types() -> None:
         ("</a>; crossorigin; rel=preload", {"preload": {"url": "http://h/a", "crossorigin": ""}}),
         ("nonsense, </a>; rel=x", {"x": {"url": "http://h/a"}}),
         ("<http://[::1>; rel=bad, </a>; rel=x", {"x": {"url": "http://h/a"}}),
+        ("<//[]]@/>; rel=bad, <//[v1.x]@>; rel=worse, </a>; rel=x", {"x": {"url": "http://h/a"}}),
         ("<a", {}),
         ("", {}),
     ],

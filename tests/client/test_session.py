@@ -355,7 +355,11 @@ async def test_base_url_that_is_none(base_url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "/path", "example.com", "http://", "http:///path", "https://?q", "http://[::1", "http://host:99999/"]
+    "url",
+    [
+        *("", "/path", "example.com", "http://", "http:///path", "https://?q", "http://[::1", "http://host:99999/"),
+        *("http://[]]@", "http://[v1.x]@/"),
+    ],
 )
 async def test_urls_that_are_none(url: str, session: ClientSession) -> None:
     """They are errors of ours and ValueErrors, and say what they are about."""
@@ -364,6 +368,14 @@ async def test_urls_that_are_none(url: str, session: ClientSession) -> None:
     assert caught.value.url == url
     assert isinstance(caught.value, InvalidURL)
     assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize("url", ["http://host:-1/a?b", "http://::1"])
+async def test_urls_that_yarl_has_not_looked_at(url: str, session: ClientSession) -> None:
+    """One that is said to be encoded is not read before it is used; the error has its text, for it cannot be shown."""
+    with pytest.raises(InvalidUrlClientError) as caught:
+        await session.get(URL(url, encoded=True))
+    assert url in str(caught.value)
 
 
 @pytest.mark.parametrize(

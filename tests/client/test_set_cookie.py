@@ -216,6 +216,7 @@ def test_every_instant_in_every_standard_form(instant: datetime, form: str) -> N
         ("example.com", "", False),
         ("1.2.3.4", "1.2.3.4", True),
         ("1.2.3.4", "2.3.4", False),
+        ("127.0.0.0x1", "0.0x1", False),
         ("::1", "::1", True),
     ],
 )
@@ -225,7 +226,26 @@ def test_domain_matching(host: str, domain: str, matches: bool) -> None:
 
 @pytest.mark.parametrize(
     ("host", "is_address"),
-    [("1.2.3.4", True), ("::1", True), ("1.2.3.4.", True), ("a.1", True), ("1.a", False), ("a", False), ("", False)],
+    [
+        ("1.2.3.4", True),
+        ("::1", True),
+        ("1.2.3.4.", True),
+        ("1.2.3.4..", False),
+        ("a.1", True),
+        ("a.09", True),
+        ("1.a", False),
+        ("127.0.0.0x1", True),
+        ("0x7f000001", True),
+        ("a.0xbeef.", True),
+        ("a.0x", True),
+        ("a.0xg", False),
+        ("a.x1", False),
+        ("a.1f", False),
+        ("0x1.a", False),
+        ("a", False),
+        (".", False),
+        ("", False),
+    ],
 )
 def test_addresses_are_told_from_names(host: str, is_address: bool) -> None:
     assert is_ip_address(host) is is_address

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import io
 import json
 import tempfile
 import threading
 import zlib
+from array import array
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from multidict import CIMultiDict
+from yarl import URL
 
 from client import (
     BasicAuth,
     ClientConnectionError,
+    ClientRequest,
     ClientResponseError,
     ClientSession,
     ClientTimeout,
@@ -124,6 +129,45 @@ async def test_async_iterables(serve: Serve, session: ClientSession) -> None:
     assert received.body == b"onetwo"
     assert received.headers["transfer-encoding"] == "chunked"
     assert "content-length" not in received.headers
+
+
+@pytest.mark.parametrize(
+    ("part", "body"),
+    [
+        (memoryview(array("I", [1, 2])), array("I", [1, 2]).tobytes()),
+        (memoryview(b"abcdef")[::2], b"ace"),
+        (memoryview(b"abcd").cast("B", (2, 2)), b"abcd"),
+        (array("H", [1]), array("H", [1]).tobytes()),
+        (memoryview(b"abc"), b"abc"),
+        (bytearray(b"abc"), b"abc"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:a chunk size")
+async def test_parts_of_other_kinds(part: Any, body: bytes, serve: Serve, session: ClientSession) -> None:
+    """Their bytes are counted, not their elements: whole, in smaller chunks, and under a length."""
+    server = await serve(repeating(HI))
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield part
+
+    for options in ({}, {"chunked": 2}, {"headers": {"Content-Length": str(len(body))}}):
+        assert (await sent(session, server, parts(), **options)).body == body
+    assert server.connections == 1
+
+
+async def test_parts_are_not_copied_without_need() -> None:
+    """What counts bytes already is passed on."""
+    for part in (b"abc", bytearray(b"abc"), memoryview(b"abc")):
+
+        async def parts(part: Any = part) -> AsyncIterator[bytes]:
+            yield part
+
+        headers = CIMultiDict({"Content-Length": "3"})
+        request = ClientRequest("POST", URL("http://a.example/"), headers=headers, body=make_body(parts()))
+        given = [given async for given in request.parts()]
+        assert [bytes(each) for each in given] == [b"abc"]
+        assert type(given[0]) is type(part)
+        assert isinstance(part, memoryview) or given[0] is part
 
 
 async def test_another_response_as_data(serve: Serve, session: ClientSession) -> None:
@@ -561,6 +605,34 @@ async def test_a_read_that_was_called_off(tmp_path: Path) -> None:
         assert await second == b"file"
         with pytest.raises(asyncio.CancelledError):
             await first
+
+
+async def test_a_read_that_was_called_off_and_fails(tmp_path: Path) -> None:
+    """Whoever gave it up has closed the file; nobody is told of that."""
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context))
+    may_read = threading.Event()
+
+    class Slow(io.FileIO):
+        def read(self, size: int | None = -1) -> bytes:
+            may_read.wait()
+            return super().read(size) or b""
+
+    path = tmp_path / "file"
+    path.write_bytes(b"file")
+    with Slow(path) as file:
+        body = FileBody(file)
+        task = asyncio.create_task(read(body))
+        await until(lambda: body._reading is not None)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    may_read.set()
+    assert body._reading is not None
+    await asyncio.wait([body._reading])
+    body._reading = None
+    gc.collect()
+    assert told == []
 
 
 async def test_what_reads_from_a_file_is_not_as_long_as_the_file(tmp_path: Path) -> None:
