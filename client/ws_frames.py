@@ -207,6 +207,8 @@ class FrameWriter:
         `compress` is a window in bits for this message, at most the one agreed on; 0 sends it as it is; None is as agreed.
         Where no compression has been agreed on there is none. Raises `ValueError` for what cannot be sent.
         """
+        if isinstance(data, memoryview):
+            data = bytes(data)  # its length is that of its elements, of whatever size they are
         if kind >= WSMsgType.CLOSE and len(data) > MAX_CONTROL_BYTES:
             raise ValueError(f"a {kind.name} frame holds {MAX_CONTROL_BYTES} bytes, not {len(data)}")
         if compress is not None:

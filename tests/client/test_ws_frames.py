@@ -6,6 +6,7 @@ import json
 import random
 import tracemalloc
 import zlib
+from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -387,3 +388,12 @@ def test_a_control_frame_has_its_bound() -> None:
         writer.frame(WSMsgType.PING, b"p" * 126)
     with pytest.raises(ValueError, match="125"):
         writer.close_frame(1000, "r" * 124)
+
+
+@pytest.mark.parametrize("kind", [WSMsgType.BINARY, WSMsgType.PING])
+def test_a_view_is_sent_by_its_bytes_whatever_its_elements_are(kind: WSMsgType) -> None:
+    numbers = memoryview(array("I", range(20)))
+    written = FrameWriter().frame(kind, numbers)
+    assert written[1] & 0x7F == numbers.nbytes
+    mask = written[2:6]
+    assert bytes(byte ^ mask[at % 4] for at, byte in enumerate(written[6:])) == bytes(numbers)
