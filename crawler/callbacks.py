@@ -13,6 +13,7 @@ from crawler.errors import TooCostly
 from crawler.items import Harvest, gather
 from crawler.request import Request, callback_name
 from crawler.spider import callback_of, explain
+from crawler.web import costs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,8 +40,8 @@ class Callbacks(Reader):
     the page before, or if its links cannot be found without. One such page at a time: its tree takes twelve times the memory of its body, and what
     one thread has freed, the C library keeps for that thread.
 
-    What cannot be parsed in a reasonable time is refused before (crawler/web/nesting.py). Should a page deceive that, it fails after
-    `parse_seconds`, and no other waits for it longer: nothing can end its thread, but the crawl may.
+    So is a smaller one that looks as if it took long (crawler/web/costs.py), if the tree of the page before was asked for. What is
+    not parsed in `parse_seconds` fails, and nobody waits for it longer: nothing can end its thread, but the crawl may.
     """
 
     def __init__(
@@ -59,9 +60,12 @@ class Callbacks(Reader):
         wants_tree = name in self._want_trees
         if wants_tree:
             page.expect_dom()
-        if len(page.body) >= self._parse_thread_bytes and page.is_html:
-            async with self._parsing:
-                await self._parse_beside(page, page.parse_now if wants_tree else page.look_now)
+        is_large = len(page.body) >= self._parse_thread_bytes
+        if (is_large or wants_tree) and page.is_html:
+            is_slow = costs.is_slow(page.body)
+            if is_large or is_slow:
+                async with self._parsing:
+                    await self._parse_beside(page, page.parse_now if wants_tree or is_slow else page.look_now)
         callback = callback_of(self._spider, name)
         try:
             harvest = self._checked(await gather(callback(page)))
@@ -77,7 +81,7 @@ class Callbacks(Reader):
         return harvest
 
     async def _parse_beside(self, page: Page, parse: Callable[[], None]) -> None:
-        """Have a page parsed in a thread. One that is too costly is left to the callback: it may do without the tree."""
+        """Have a page parsed in a thread. One whose tree is refused is left to the callback: it may do without."""
         try:
             with suppress(TooCostly):
                 async with asyncio.timeout(self._parse_seconds):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from crawler.spider import Spider
 
 _AT_ONCE = 1000
+_WEIGHT_AT_ONCE = 16 << 20
+"""Characters of what the spider has put into seeds (`as_kept`)."""
 
 
 class Seeding:
@@ -35,7 +37,9 @@ class Seeding:
         """Whether all that `start` gives has been offered."""
 
     def stop(self) -> None:
-        """Have no more seeds offered."""
+        """Have no more seeds offered; to say so again changes nothing."""
+        if self._is_stopped:
+            return
         self._is_stopped = True
         if self._time:
             self._time.reschedule(asyncio.get_running_loop().time())
@@ -60,17 +64,20 @@ class Seeding:
 
     async def _offer(self) -> None:
         chunk: list[Request | Links] = []
+        weight = 0
         with faults_of_the_spider("start()"):
-            async for seed in _seeds_of(self._spider):
+            async for seed, its_weight in _seeds_of(self._spider):
                 chunk.append(seed)
-                if len(chunk) == _AT_ONCE:
+                weight += its_weight
+                if len(chunk) == _AT_ONCE or weight >= _WEIGHT_AT_ONCE:
                     await self._frontier.add(chunk)
                     chunk.clear()
+                    weight = 0
         await self._frontier.add(chunk)
 
 
-async def _seeds_of(spider: Spider) -> AsyncIterator[Request | Links]:
-    """What `start` gives, however it gives it."""
+async def _seeds_of(spider: Spider) -> AsyncIterator[tuple[Request | Links, int]]:
+    """What `start` gives, however it gives it, and how much each is."""
     given: Any = spider.start()
     if inspect.isawaitable(given):
         given = await given
@@ -82,9 +89,9 @@ async def _seeds_of(spider: Spider) -> AsyncIterator[Request | Links]:
             yield _seed(spider, seed)
 
 
-def _seed(spider: Spider, given: Any) -> Request | Links:
+def _seed(spider: Spider, given: Any) -> tuple[Request | Links, int]:
     if isinstance(given, str):
-        return Request(given)
+        return Request(given), len(given)
     if isinstance(given, Request | Links):
-        return as_kept(given)[0]
+        return as_kept(given)
     raise SpiderError(f"start() of {type(spider).__name__} gave {given!r}; it gives requests, or URLs")

@@ -64,7 +64,9 @@ def _is_empty(path: Path) -> bool:
 
 
 def _is_ours(path: str, known: Known) -> bool:
-    return known.was_cut_off or path in known.cursors or any(_has_moved(old, path, known) for old in known.cursors)
+    if not known.cursors:
+        return known.was_cut_off
+    return path in known.cursors or any(_has_moved(old, path, known) for old in known.cursors)
 
 
 def _has_moved(old: str, path: str, known: Known) -> bool:

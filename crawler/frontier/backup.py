@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from crawler.errors import StorageError, UsageError
 from crawler.frontier.integrity import damaged, is_damage
-from crawler.frontier.statefile import StateFile, uri_of
+from crawler.frontier.placing import uri_of
+from crawler.frontier.statefile import StateFile
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from crawler.errors import StateLocked, StorageError
-from crawler.frontier.statefile import uri_of
+from crawler.frontier.placing import uri_of
 from crawler.orders import Order
 
 if TYPE_CHECKING:

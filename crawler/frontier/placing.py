@@ -8,8 +8,8 @@ names, and never the log of one beside another.
 from __future__ import annotations
 
 import os
-import shutil
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from crawler.errors import StateError
 from crawler.frontier.lock import CrawlLock
@@ -26,6 +26,11 @@ def beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
+def uri_of(path: Path, parameters: str) -> str:
+    """What opens a file in SQLite, as https://www.sqlite.org/uri.html has it; its name need be no text."""
+    return f"file:{quote(os.fsencode(path.absolute()))}?{parameters}"
+
+
 def damaged_names(path: Path) -> Iterator[Path]:
     """The names under which damaged crawl files of this name are kept, one after the other."""
     return (beside(path, f".{_DAMAGED}{f'-{n}' if n else ''}") for n in range(10_000))
@@ -39,6 +44,8 @@ def replace(path: Path, fresh: Path, damaged: Path) -> Iterator[None]:
     try:
         os.link(path, damaged)
     except OSError:  # not every file system has links
+        import shutil
+
         shutil.copy2(path, damaged)
     yield
     beside(path, "-shm").unlink(missing_ok=True)  # SQLite makes it again from the log

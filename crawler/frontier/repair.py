@@ -18,9 +18,8 @@ from crawler.frontier.integrity import faults
 from crawler.frontier.lock import CrawlLock
 from crawler.frontier.migrations import APPLICATION_ID, VERSION, script
 from crawler.frontier.pages import Pages
-from crawler.frontier.placing import damaged_names, replace, take_back
+from crawler.frontier.placing import damaged_names, replace, take_back, uri_of
 from crawler.frontier.salvage import fill
-from crawler.frontier.statefile import uri_of
 from crawler.web.urls import host_of
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
-from urllib.parse import quote
 
 import msgspec
 
@@ -20,6 +19,7 @@ from crawler.errors import StateDamaged, StateError, StateTooNew, UsageError
 from crawler.frontier.integrity import damaged
 from crawler.frontier.lock import is_locked
 from crawler.frontier.migrations import APPLICATION_ID, VERSION, script
+from crawler.frontier.placing import uri_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -200,11 +200,6 @@ class StateFile:
                 return Rows(self._db.execute(sql, parameters), self.path)
         finally:
             self._db.set_authorizer(None)
-
-
-def uri_of(path: Path, parameters: str) -> str:
-    """What opens a file in SQLite, as https://www.sqlite.org/uri.html has it; its name need be no text."""
-    return f"file:{quote(os.fsencode(path.absolute()))}?{parameters}"
 
 
 def _allow_reading(action: int, table: str | None, *_: str | None) -> int:

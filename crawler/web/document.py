@@ -12,6 +12,7 @@ import msgspec
 
 from crawler.errors import InvalidUrl, SpiderError, TooCostly
 from crawler.web import encoding, media_type
+from crawler.web.costs import multiplies
 from crawler.web.directives import (
     OBEDIENT,
     Directives,
@@ -22,7 +23,6 @@ from crawler.web.directives import (
     may_speak,
 )
 from crawler.web.links import base_by, base_of, by_rel, hrefs, hrefs_by_rel, look_through, may_have_base
-from crawler.web.nesting import too_costly
 from crawler.web.urls import join_all, resolve
 
 if TYPE_CHECKING:
@@ -110,8 +110,8 @@ class Document:
 
     @property
     def dom(self) -> LexborHTMLParser:
-        """The parsed document, whatever the media type says; XHTML is parsed by the rules of HTML. TooCostly if that would take too
-        long, as for thousands of elements within each other."""
+        """The parsed document, whatever the media type says; XHTML is parsed by the rules of HTML. TooCostly if that would
+        fill all memory (crawler/web/costs.py)."""
         self.dom_was_asked_for = True
         return self._tree()
 
@@ -268,14 +268,16 @@ class Document:
         return self.body if self.encoding == encoding.DEFAULT and self.body.isascii() else self.text
 
     def _tree_of(self, document: bytes | str) -> LexborHTMLParser:
-        """The tree of a document. One that is too costly fails as a whole, like a body that is too large: read up to where it gets
-        too deep, it would give items that lack something, and nobody would know."""
+        """The tree of a document. One that would fill all memory is refused as a whole, like a body that is too large: read in part,
+        it would give items that lack something, and nobody would know."""
         from selectolax.lexbor import (
             LexborHTMLParser,
         )  # takes 2 MB, and many a crawl asks for nothing but links and titles
 
-        if reason := too_costly(document if isinstance(document, bytes) else document.encode("utf-8", "replace")):
-            raise TooCostly(f"size: no tree is built of {self.url}, which holds {reason}")
+        if multiplies(document if isinstance(document, bytes) else document.encode("utf-8", "replace")):
+            raise TooCostly(
+                f"size: no tree is built of {self.url}: its formatting, never closed, would be repeated without end"
+            )
         return LexborHTMLParser(document)
 
     def _no_selector(self, selector: str) -> SpiderError:

@@ -139,19 +139,16 @@ async def test_what_is_in_a_tree_that_will_be_asked_for_is_not_looked_for_before
     assert len(looks) == 1, "of the first page nothing was known"
 
 
-DEEP = {
-    "div": "<div>" * 100_000,
+COSTLY = {
     "formatting": "".join(f"<p><font id={number}>" for number in range(20_000)),
-    "attributes": f"<p {' '.join(f'a{number}' for number in range(100_000))}>",
-    "options": "<select>" + "<option>x" * 100_000 + "</select>",
-    "small": "<div>" * 8_000,
-    "doubtful": "<template></template>" + "<div>" * 100_000,
+    "doubtful": "<template></template>" + "".join(f"<p><b id={number}>" for number in range(20_000)),
 }
+DEEP = {"small": "<div>" * 8_000, "attributes": f"<p {' '.join(f'a{number}' for number in range(9_000))}>"}
 
 
 @pytest.mark.parametrize("is_wanted", [True, False], ids=["looked at", "walked"])
-async def test_pages_that_are_too_costly_to_parse_cost_only_themselves(tmp_path: Path, is_wanted: bool) -> None:
-    """They fail where the tree is asked for, or alone can tell the links; everything around them is fetched."""
+async def test_pages_that_are_costly_to_parse_cost_only_themselves(tmp_path: Path, is_wanted: bool) -> None:
+    """What would fill all memory fails where the tree is asked for, or alone can tell the links; everything around is fetched."""
 
     class Both(Spider):
         def parse(self, page: Page) -> Iterator[Links]:
@@ -159,17 +156,43 @@ async def test_pages_that_are_too_costly_to_parse_cost_only_themselves(tmp_path:
                 page.css_first("p")
             yield page.follow_all()
 
-    site = {f"/{name}": page(name, f"/from-{name}", body=body) for name, body in DEEP.items()}
-    others = {f"/{number}": page(str(number)) for number in range(10)} | {f"/from-{name}": page("x") for name in DEEP}
+    bodies = {**COSTLY, **DEEP}
+    site = {f"/{name}": page(name, f"/from-{name}", body=body) for name, body in bodies.items()}
+    others = {f"/{number}": page(str(number)) for number in range(10)} | {f"/from-{name}": page("x") for name in bodies}
     async with serve({"/": page("Home", *site, *list(others)[:10]), **site, **others}) as served, asyncio.timeout(60):
         settings = Settings(robots=False, parse_thread_bytes=1 << 16)
         report = await Crawl(Both(start_urls=[f"{served.url}/"]), settings, state=tmp_path / "test.crawl").run()
     with StateFile(tmp_path / "test.crawl") as file:
         errors: dict[str, str] = dict(file.query("SELECT url, error FROM errors"))
-    failing = set(DEEP) if is_wanted or not scan.IS_COMPILED else {"doubtful"}
+    failing = set(COSTLY) if is_wanted or not scan.IS_COMPILED else {"doubtful"}
     assert set(errors) == {f"{served.url}/{name}" for name in failing}
     assert all(error.startswith("size: no tree is built of ") for error in errors.values())
-    assert report.stats.done == 11 + 2 * (len(DEEP) - len(failing))
+    assert report.stats.done == 11 + 2 * (len(bodies) - len(failing))
+
+
+@pytest.mark.parametrize("name", DEEP)
+async def test_a_page_that_may_take_long_is_parsed_in_a_thread_however_small(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    threads = []
+    parse_now = Page.parse_now
+
+    def noted(page: Page) -> None:
+        threads.append(threading.get_ident())
+        parse_now(page)
+
+    monkeypatch.setattr(Page, "parse_now", noted)
+
+    class Looking(Spider):
+        def parse(self, page: Page) -> dict[str, int]:
+            return {"paragraphs": len(page.css("p"))}
+
+    callbacks = Callbacks(Looking(), parse_thread_bytes=1 << 20)
+    for body in ("<p>", DEEP[name], "<p>"):
+        one = page_of(body)
+        await callbacks.take(one._lease, one)
+    (thread,) = threads
+    assert thread != threading.get_ident()
 
 
 class Stuck(Page):

@@ -460,6 +460,7 @@ async def test_a_start_that_waits_can_be_stopped(tmp_path: Path) -> None:
         running = group.create_task(one.run())
         await waiting.wait()
         one.stop()
+        one.stop()
     assert running.result().reason == "interrupted"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crawler.web import encoding
-from crawler.web.nesting import too_costly
+from crawler.web.costs import multiplies
 from crawler.web.scan import scan
 from tests.servers import corpus
 from tests.trees import by_scan, by_tree
@@ -29,7 +29,7 @@ def test_a_scan_finds_what_the_tree_holds(section: corpus.Section) -> None:
     doubtful: list[Path] = []
     for file in _pages(section.folder):
         document = _utf_8(file.read_bytes())
-        assert too_costly(document) is None, file
+        assert not multiplies(document), file
         found = scan(document)
         pages += 1
         if found is None:
