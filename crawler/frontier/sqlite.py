@@ -220,10 +220,10 @@ class SqliteFrontier:
     async def settle(self, settlement: Settlement) -> None:
         """Take in what came of a lease, for the next group commit; waits while too much is uncommitted."""
         sieve = self.intake.sieve
-        if sieve.bits:
-            await self._resolve(settlement)
         while self._commits.is_behind:
             await self.flush()
+        if sieve.bits:  # what it learns is taken in at once, before it may leave memory again
+            await self._resolve(settlement)
         if self._file.broken:
             raise self._file.broken
         try:
