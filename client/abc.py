@@ -3,13 +3,13 @@
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
-from http.cookies import BaseCookie, CookieError, Morsel, SimpleCookie
+from http.cookies import BaseCookie, Morsel, SimpleCookie
 from typing import Any, TypedDict
 
 from yarl import URL
 
 from client.deprecation import deprecated
+from client.set_cookie import parse_morsel
 
 CookieValue = str | BaseCookie[str] | Morsel[Any]
 LooseCookies = Mapping[str, CookieValue] | Iterable[tuple[str, CookieValue]] | BaseCookie[str]
@@ -86,15 +86,17 @@ class AbstractCookieJar(ABC):
     def cookie_header(self, url: URL) -> str | None:
         """Return the Cookie header's value for a request to this URL, or None when no cookie matches."""
         cookies = self.filter_cookies(url)
-        return "; ".join(f"{m.key}={m.coded_value}" for m in cookies.values()) or None
+        return "; ".join(f"{m.key}={m.coded_value}" if m.key else m.coded_value for m in cookies.values()) or None
 
     def update_cookies_from_headers(self, headers: Iterable[str], response_url: URL) -> None:
-        """Store the cookies of a response's Set-Cookie headers; values that are no cookie are passed over."""
+        """Store the cookies of a response's Set-Cookie headers; values that are no cookie are passed over.
+
+        Each is given to `update_cookies` by itself: headers may set one name for several paths.
+        """
         for value in headers:
-            cookies = SimpleCookie()
-            with suppress(CookieError):
-                cookies.load(value)
-            if cookies:
+            if (morsel := parse_morsel(value)) is not None:
+                cookies = SimpleCookie()
+                cookies[morsel.key] = morsel
                 self.update_cookies(cookies, response_url)
 
     def store(self, set_cookie_values: Iterable[str], url: URL) -> None:

@@ -10,7 +10,7 @@ Departures from the standard, each on purpose:
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from http.cookies import BaseCookie, CookieError, Morsel, SimpleCookie
+from http.cookies import BaseCookie, Morsel, SimpleCookie
 from os import PathLike
 from pathlib import Path
 from typing import Final
@@ -21,7 +21,7 @@ from client.abc import AbstractCookieJar, ClearCookiePredicate, CookieValue, Loo
 from client.cookie_file import CookieRecord, from_record, read_cookie_file, to_record, write_cookie_file
 from client.cookie_policy import accept_cookie, cookie_for
 from client.cookie_store import Cookie, CookieStore
-from client.set_cookie import SetCookie, is_ip_address, is_unfit, octets, parse_set_cookie
+from client.set_cookie import SetCookie, is_ip_address, is_unfit, morsel_with, octets, parse_set_cookie
 
 __all__ = ["CookieJar", "DummyCookieJar"]
 
@@ -76,12 +76,12 @@ class CookieJar(AbstractCookieJar):
     def treat_as_secure_origin(self) -> frozenset[URL]:
         return self._secure_origins
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, **options: object) -> None:
         """Have sessions ask what a subclass overrides of aiohttp's methods, in place of what is faster here."""
-        own = vars(cls)
-        if "filter_cookies" in own and "cookie_header" not in own:
+        super().__init_subclass__(**options)
+        if _is_overridden(cls, "filter_cookies", since="cookie_header"):
             cls.cookie_header = AbstractCookieJar.cookie_header  # type: ignore[method-assign]
-        if "update_cookies" in own and "update_cookies_from_headers" not in own:
+        if _is_overridden(cls, "update_cookies", since="update_cookies_from_headers"):
             cls.update_cookies_from_headers = AbstractCookieJar.update_cookies_from_headers  # type: ignore[method-assign]
 
     # ---- cookies out
@@ -140,11 +140,8 @@ class CookieJar(AbstractCookieJar):
         from email.utils import formatdate
 
         value = _CODER.value_decode(cookie.value)[0] if self._quote_cookie else cookie.value
-        morsel: Morsel[str] = Morsel()
-        try:
-            # What pickle would call: the only way to a name like "path", which servers do use.
-            morsel.__setstate__({"key": cookie.name, "value": value, "coded_value": cookie.value})  # type: ignore[attr-defined]
-        except CookieError:  # pragma: no cover  only in versions that refuse tabs
+        morsel = morsel_with(cookie.name, value, cookie.value)
+        if morsel is None:  # pragma: no cover  only in versions that refuse tabs
             return None
         morsel["domain"] = cookie.domain
         morsel["path"] = cookie.path
@@ -287,6 +284,12 @@ class DummyCookieJar(AbstractCookieJar):
 
     def __len__(self) -> int:
         return 0
+
+
+def _is_overridden(jar: type, method: str, *, since: str) -> bool:
+    """Whether a jar has a method from a class, maybe a mixin, that comes before the one that it has another from."""
+    first = next(base for base in jar.__mro__ if method in vars(base) or since in vars(base))
+    return since not in vars(first)
 
 
 def _origins(given: str | URL | Iterable[str | URL] | None) -> frozenset[URL]:

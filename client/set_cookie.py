@@ -6,8 +6,10 @@ arrive as the characters (or surrogate escapes) that the header was decoded to, 
 
 import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.cookies import CookieError, Morsel, SimpleCookie
 from typing import Final, Literal
 
 SameSite = Literal["", "None", "Lax", "Strict"]
@@ -23,6 +25,8 @@ _UNFIT: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udc7f\udd00-\udfff]"
 """Control characters but for HTAB, and surrogates that escape no octet (PEP 383)."""
 
 _SECONDS: Final = re.compile(r"-?[0-9]+")
+_FLAGS: Final = {"secure", "httponly", "partitioned"}
+_CODER: Final[SimpleCookie] = SimpleCookie()
 _SAME_SITES: Final[dict[str, SameSite]] = {"none": "None", "lax": "Lax", "strict": "Strict"}
 
 
@@ -50,6 +54,53 @@ def parse_set_cookie(header: str, *, now: float) -> SetCookie | None:
 
     `now` is the UTC epoch time in seconds that Max-Age and the limit on lifetimes count from.
     """
+    if (parts := _parts(header)) is None:
+        return None
+    name, value, attributes = parts
+    if not attributes:
+        return SetCookie(name=name, value=value)
+    return _with_attributes(name, value, attributes.split(";"), now)
+
+
+def parse_morsel(header: str) -> Morsel[str] | None:
+    """Parse the same as far as the standard library has a place for it, attributes as they were sent; None as above.
+
+    An attribute that says nothing is left out, so that an earlier one of its name counts.
+    """
+    if (parts := _parts(header)) is None:
+        return None
+    name, value, attributes = parts
+    morsel = morsel_with(name, _CODER.value_decode(value)[0], value)
+    if morsel is None:  # pragma: no cover  only in versions that refuse tabs
+        return None
+    for attribute in attributes.split(";"):
+        key, _, text = attribute.partition("=")
+        key, text = key.strip(_WSP).lower(), text.strip(_WSP)
+        if key in morsel and octets(text) <= MAX_ATTRIBUTE_BYTES and _says_something(key, text):
+            with suppress(CookieError):  # as above
+                morsel[key] = key in _FLAGS or text
+    return morsel
+
+
+def _says_something(key: str, text: str) -> bool:
+    if key == "max-age":
+        return _SECONDS.fullmatch(text) is not None
+    return key != "expires" or parse_cookie_date(text) is not None
+
+
+def morsel_with(name: str, value: str, coded_value: str) -> Morsel[str] | None:
+    """Return a cookie as the standard library has it, or None when that refuses it (a tab, in some versions)."""
+    morsel: Morsel[str] = Morsel()
+    try:
+        # What pickle would call: the only way to a name like "path" or "a[b]", which servers do use.
+        morsel.__setstate__({"key": name, "value": value, "coded_value": coded_value})  # type: ignore[attr-defined]
+    except CookieError:  # pragma: no cover  only in versions that refuse tabs
+        return None
+    return morsel
+
+
+def _parts(header: str) -> tuple[str, str, str] | None:
+    """Name, value and attributes of a header; None when it is to be ignored."""
     if is_unfit(header):  # step 1
         return None
     pair, _, attributes = header.partition(";")  # step 2
@@ -61,9 +112,7 @@ def parse_set_cookie(header: str, *, now: float) -> SetCookie | None:
         return None
     if not name and not value:  # §5.7 step 2
         return None
-    if not attributes:
-        return SetCookie(name=name, value=value)
-    return _with_attributes(name, value, attributes.split(";"), now)
+    return name, value, attributes
 
 
 def _with_attributes(name: str, value: str, attributes: list[str], now: float) -> SetCookie:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from yarl import URL
 
@@ -461,6 +461,111 @@ def test_set_cookie_headers_by_the_name_that_aiohttp_has_for_them() -> None:
     jar.update_cookies_from_headers(['a="1'], SITE)
     AbstractCookieJar.update_cookies_from_headers(jar, ["b=2", ""], SITE)
     assert jar.cookie_header(SITE) == 'a="1; b=2'
+
+
+class AskedWhatIsKept(CookieJar):
+    """A jar whose override changes nothing."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock=clock)
+        self.given: list[Morsel[str]] = []
+
+    def update_cookies(self, cookies: LooseCookies, response_url: URL = URL()) -> None:  # noqa: B008
+        assert isinstance(cookies, SimpleCookie)
+        self.given += cookies.values()
+        super().update_cookies(cookies, response_url)
+
+
+attributes = [
+    *("Path=/", "path=x", "Max-Age=100", "Max-Age=x", "Max-Age=0", "Domain=example.com", "Domain=com", "Secure"),
+    *("Expires=Wed, 09-Jun-2027 10:18:14 GMT", "Expires=never", "HttpOnly", "SameSite=None", "SameSite=odd"),
+    *("Partitioned", "Priority=High", "Comment=a", f"Path=/{'p' * 1024}"),
+]
+odd_headers = st.lists(
+    st.sampled_from(
+        [*'ab=;, "\\[]{}:\t\u00e4\udcff', "a=b", "__Host-", *(f"; {attribute}" for attribute in attributes)]
+    ),
+    max_size=10,
+).map("".join)
+
+
+@given(odd_headers)
+@example("a=b; Path=/; Partitioned; Priority=High")
+@example('a={"x": 1}')
+@example("a[b]=c")
+@example("path=1; path=/")
+@example("nameless")
+@example("na\u00efve=\u00e9\udcff")
+def test_an_override_gets_each_cookie_that_is_kept_without_it(header: str) -> None:
+    clock = Clock()
+    plain = CookieJar(clock=clock)
+    plain.store([header], SITE)
+    asked = AskedWhatIsKept(clock)
+    asked.store([header], SITE)
+    assert asked.dump() == plain.dump()
+    assert asked.given or not plain.dump()
+
+
+def test_an_override_gets_the_attributes_as_they_were_sent() -> None:
+    jar = AskedWhatIsKept(Clock())
+    jar.store(
+        ['a="q w"; Path=/; Max-Age=60; Max-Age=soon; Secure; SameSite=Odd; Priority=High', "b=; HttpOnly=1"], SITE
+    )
+    first, second = jar.given
+    assert (first.key, first.value, first.coded_value) == ("a", "q w", '"q w"')
+    given = {"path": "/", "max-age": "60", "secure": True, "samesite": "Odd"}
+    assert {key: value for key, value in first.items() if value} == given
+    assert {key: value for key, value in second.items() if value} == {"httponly": True}
+
+
+def test_one_name_for_several_paths_reaches_an_override_each_time() -> None:
+    jar = AskedWhatIsKept(Clock())
+    jar.store(["a=1; Path=/", "a=2; Path=/dir"], SITE)
+    assert jar.cookie_header(SITE) == "a=2; a=1"
+
+
+def test_what_a_mixin_overrides_is_asked() -> None:
+    """But not before what is still closer to the jar's own class."""
+
+    class Mixin:
+        def update_cookies(self, cookies: LooseCookies, response_url: URL) -> None:
+            kept = {name: value for name, value in dict(cookies).items() if name != "tracking"}
+            super().update_cookies(kept, response_url)  # type: ignore[misc]
+
+        def filter_cookies(self, request_url: URL) -> SimpleCookie:
+            return SimpleCookie({**super().filter_cookies(request_url), "added": "1"})  # type: ignore[misc]
+
+    class Jar(Mixin, CookieJar):  # type: ignore[misc]
+        pass
+
+    class Faster(Jar):
+        def cookie_header(self, url: URL) -> str:
+            return "fast=1"
+
+    class Slower(Faster):
+        def filter_cookies(self, request_url: URL = URL()) -> SimpleCookie:  # noqa: B008
+            return SimpleCookie({"slow": "1"})
+
+    expected: dict[type[CookieJar], str] = {Jar: "set=1; added=1", Faster: "fast=1", Slower: "slow=1"}
+    for kind, header in expected.items():
+        jar = kind()
+        jar.store(["set=1", "tracking=1"], SITE)
+        assert jar.cookie_header(SITE) == header
+        assert [morsel.key for morsel in jar] == ["set"]
+
+
+def test_options_of_a_subclass_reach_its_mixins() -> None:
+    class Named:
+        name = ""
+
+        def __init_subclass__(cls, name: str = "", **options: object) -> None:
+            super().__init_subclass__(**options)
+            cls.name = name
+
+    class Jar(CookieJar, Named, name="mine"):
+        pass
+
+    assert Jar.name == "mine"
 
 
 def test_a_url_may_be_text_or_none() -> None:
