@@ -25,13 +25,13 @@ LONG = 0.005
 
 class Gathering:
     """Calls `send_all` at the end of a turn in which something was put by; or at once, if that comes `at_once_after` so many seconds
-    behind what was put by before."""
+    behind what was put by before. What is put by first comes behind nothing, and waits."""
 
     def __init__(self, send_all: Callable[[], object], *, at_once_after: float = inf) -> None:
         self._send_all = send_all
         self._at_once_after = at_once_after
         self._is_waiting = False
-        self._due_at = 0.0
+        self._due_at = inf
 
     def put_by(self) -> None:
         """There is something to send."""

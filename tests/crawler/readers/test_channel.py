@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 from itertools import pairwise
 
@@ -65,15 +66,25 @@ async def test_what_was_sent_before_the_end_is_heard() -> None:
     other.send(b"into the void")
 
 
-async def test_the_first_message_is_sent_at_once_and_those_of_one_turn_together() -> None:
-    """What comes of a page is not kept waiting for a callback that blocks the loop."""
+async def test_messages_of_one_turn_are_sent_together() -> None:
     ours, theirs = socket.socketpair()
     with theirs:
         channel = await Channel.over(ours, lambda _: None)
-        channel.send(b"first")
-        assert theirs.recv(100) == wire([b"first"])
-        for message in (b"second", b"third"):
+        for message in (b"first", b"second", b"third"):
             channel.send(message)
+        assert not select.select([theirs], [], [], 0.0)[0]
         channel.close()
         await channel.ended.wait()
-        assert theirs.recv(100) == wire([b"second", b"third"])
+        assert theirs.recv(100) == wire([b"first", b"second", b"third"])
+
+
+async def test_a_message_long_behind_another_is_sent_at_once() -> None:
+    """What comes of a page is not kept waiting for a callback that blocks the loop."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        channel = await Channel.over(ours, lambda _: None, at_once_after=0.0)  # any is long
+        channel.send(b"first")
+        channel.send(b"second")
+        assert theirs.recv(100) == wire([b"first", b"second"])
+        channel.close()
+        await channel.ended.wait()

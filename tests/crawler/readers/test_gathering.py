@@ -10,7 +10,7 @@ from crawler.readers.gathering import Gathering, GatheringConnector
 from tests.sites import page, serve
 
 
-async def test_the_first_goes_out_at_once_and_the_next_together() -> None:
+async def test_what_is_put_by_in_one_turn_goes_out_together() -> None:
     unsent: list[str] = []
     sent: list[list[str]] = []
 
@@ -22,22 +22,24 @@ async def test_the_first_goes_out_at_once_and_the_next_together() -> None:
     for what in ("first", "second", "third"):
         unsent.append(what)
         gathering.put_by()
-    assert sent == [["first"]]
+    assert not sent
     await asyncio.sleep(0)
-    assert sent == [["first"], ["second", "third"]]
+    assert sent == [["first", "second", "third"]]
     unsent.append("fourth")
     gathering.put_by()
     gathering.end()
     await asyncio.sleep(0)
-    assert sent == [["first"], ["second", "third"], ["fourth"]]
+    assert sent == [["first", "second", "third"], ["fourth"]]
 
 
 async def test_what_comes_of_a_long_callback_goes_out_at_once() -> None:
     sent: list[None] = []
     gathering = Gathering(lambda: sent.append(None), at_once_after=0.0)  # any is long
-    for number in range(3):
-        assert len(sent) == number
+    gathering.put_by()  # behind nothing, so that nobody can say how long it took
+    assert not sent
+    for number in range(1, 4):
         gathering.put_by()
+        assert len(sent) == number
     await asyncio.sleep(0)
     assert len(sent) == 3
 
@@ -62,7 +64,6 @@ async def test_what_was_for_a_connection_that_has_ended_is_dropped() -> None:
     connector = GatheringConnector(limits=HostLimits(), address_guard=AddressGuard(allow_private=True))
     async with serve({"/": page("Home")}) as site, connector:
         transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, "127.0.0.1", site.port)
-        connector.send_all()  # or the next would not wait
         connector.write(transport, b"GET / HTTP/1.1\r\n\r\n")
         transport.abort()
         connector.send_all()
