@@ -129,9 +129,8 @@ class Politeness:
         """To be told of every answer, except those that `heed` is told of: host, the instant (monotonic clock) at which the
         request was begun, seconds until it was answered."""
         self._known = _Origins()
-        self._foretold: dict[
-            str, Skipped | None
-        ] = {}  # by URL, what large rules say of it, should they have to give way
+        self._foretold = OrderedDict[str, Skipped | None]()
+        """By URL, what large rules say of it, should they have to give way before its turn."""
         self._parsing = asyncio.Lock()
         self._given_up: dict[HostKey, _GivenUp] = {}
         self._to_lay_aside: asyncio.Queue[HostKey] = asyncio.Queue()
@@ -249,10 +248,16 @@ class Politeness:
             self._frontier.note_robots(origin, self._frontier.now(), body)
         robots = await self._parse(body)
         if len(body) >= _LARGE_BYTES:
-            self._foretold[lease.url] = _skipped(lease, robots)
+            self._foretell(lease, robots)
         self._pacing.obey_crawl_delay(lease.host, robots.crawl_delay)
         self._known[origin] = _Known(robots, None, time.monotonic() + _FRESH_SECONDS - age)
         return None
+
+    def _foretell(self, lease: Lease, robots: Robots) -> None:
+        """Not every turn comes: a lease may be set aside before. So the verdicts that were found first give way, too."""
+        self._foretold[lease.url] = _skipped(lease, robots)
+        if len(self._foretold) > _ORIGINS_KEPT:
+            self._foretold.popitem(last=False)
 
     async def _parse(self, body: bytes) -> Robots:
         """Read the rules; many in a thread, so that nothing else waits for it, and of one file at a time."""

@@ -233,6 +233,22 @@ async def test_rules_are_kept_within_bounds(tmp_path: Path, monkeypatch: pytest.
         assert not polite._foretold
 
 
+async def test_what_large_rules_say_of_urls_whose_turn_never_comes_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What gave way is learned again, should its turn come after all."""
+    monkeypatch.setattr("crawler.politeness._ORIGINS_KEPT", 2)
+    async with serve({"/robots.txt": (200, {}, MANY_RULES)}) as site, manners(tmp_path, addresses=FIVE) as polite:
+        urls = [f"{site.url.replace('127.0.0.1', name)}/a" for name in FIVE]
+        for url in urls:
+            await polite.learn(lease(url))
+        assert list(polite._foretold) == urls[-2:]
+        assert not polite.knows(lease(urls[0]))
+        await polite.frontier.flush()
+        assert isinstance(await polite.verdict_on(urls[0]), Skipped)
+        assert site.paths == ["/robots.txt"] * 5
+
+
 async def test_hosts_of_large_rules_do_not_keep_each_other_from_their_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
