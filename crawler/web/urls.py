@@ -15,6 +15,7 @@ slash, a trailing dot of the host. A canonical URL is ASCII, without white space
 
 from __future__ import annotations
 
+import logging
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ from crawler.errors import InvalidUrl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+_log = logging.getLogger(__name__)
 
 _BLANK = "".join(map(chr, range(0x21)))
 """C0 controls and space, which the URL parser strips from both ends."""
@@ -54,11 +57,11 @@ _hangs_on_page = re.compile(r"\Z|\?|https?:(?!//)|[^\t\n\r]*[\t\n\r]", re.IGNORE
 
 LONGEST_URL = 8192
 """Characters, of a URL that a page or a redirect leads to. Longer ones are no URLs that servers take (RFC 9110 §4.1 asks for 8000
-octets), but a page may have a base of any length, which each of its links would repeat."""
+octets), but a page may have a base of any length, whose folder each of its links would repeat."""
 
 _USUAL_BASE = 100
 _BASE_CHARACTERS = 16 << 20
-"""What the base of a page has beyond the usual may come to so much, in all URLs that it leads to."""
+"""What references repeat of the base of a page, beyond the usual, may come to so much in all URLs that it leads to."""
 
 _FOLDERS_KEPT = 128
 _REFERENCES_KEPT = 500
@@ -89,17 +92,17 @@ def resolve(base: str, hrefs: Iterable[str]) -> list[str]:
     """The canonical URLs that the references of one page lead to, each once, in order of first occurrence.
 
     `base` is canonical. References that lead elsewhere than to http or https, or that are invalid, are left out; so are those that
-    lead to a URL longer than `LONGEST_URL`, and, if the base is long, relative ones beyond some thousands.
+    lead to a URL longer than `LONGEST_URL`, and, if the base's folder is long, relative ones beyond some thousands.
     """
     return join_all(base, list(dict.fromkeys(map(without_fragment, dict.fromkeys(hrefs)))))
 
 
 def join_all(base: str, references: Sequence[str]) -> list[str]:
     """The same for references without blanks around them and without fragment."""
-    unusual = len(base) - _USUAL_BASE
-    if unusual * len(references) > _BASE_CHARACTERS:
-        references = _affordable(references, _BASE_CHARACTERS // unusual)
-    folder = _folder(base[: base.partition("?")[0].rindex("/") + 1])
+    page = base.partition("?")[0]
+    if (len(page) - _USUAL_BASE) * len(references) > _BASE_CHARACTERS:
+        references = _affordable(page, references)
+    folder = _folder(page[: page.rindex("/") + 1])
     urls = list(map(folder.__getitem__, references))
     while None in urls:
         at = urls.index(None)
@@ -109,14 +112,24 @@ def join_all(base: str, references: Sequence[str]) -> list[str]:
     return list(found)  # type: ignore[arg-type]  # no None is left
 
 
-def _affordable(references: Sequence[str], most: int) -> list[str]:
-    """All references but the relative ones after so many of those."""
+def _affordable(page: str, references: Sequence[str]) -> list[str]:
+    """All references but those that repeat more of the base, which is given without its query, than there is room for then."""
+    origin, folder = len(origin_of(page)), page.rindex("/") + 1
+    room = _BASE_CHARACTERS
     kept = []
     for reference in references:
-        is_absolute = reference.startswith(("http://", "https://", "//"))
-        most -= not is_absolute
-        if is_absolute or most >= 0:
+        if reference.startswith(("http://", "https://", "//")):
+            repeated = 0
+        elif reference.startswith("/"):
+            repeated = origin
+        else:
+            repeated = len(page) if _hangs_on_page(reference) else folder
+        unusual = max(repeated - _USUAL_BASE, 0)
+        if unusual <= room:
+            room -= unusual
             kept.append(reference)
+    if len(kept) < len(references):
+        _log.info("%d links of %.100s… are left out: its URL is too long to repeat", len(references) - len(kept), page)
     return kept
 
 

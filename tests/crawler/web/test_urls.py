@@ -243,9 +243,43 @@ def test_a_long_base_is_not_repeated_for_each_link() -> None:
         tracemalloc.stop()
     assert urls[:2] == [f"{base}0", f"{base}1"]
     assert most < 40 << 20
-    assert resolve(base, [*hrefs, "http://h/", "//i/", "/late"])[-2:] == ["http://h/", "http://i/"]
+    late = ["http://h/", "//i/", "late", "/late"]
+    assert resolve(base, [*hrefs, *late])[-3:] == ["http://h/", "http://i/", "http://example.org/late"]
     usual = f"http://example.org/{'x' * 79}/"
     assert len(resolve(usual, [f"{number:x}" for number in range(300_000)])) == 300_000
+
+
+@pytest.mark.parametrize(
+    ("base", "link"),
+    [
+        ("https://example.org/search?" + "q" * 2100, "/item/{}"),
+        ("https://example.org/search?" + "q" * 2100, "item/{}"),
+        ("https://example.org/search?" + "q" * 2100, "?page={}"),
+        (f"https://example.org/{'x' * 2100}/", "/item/{}"),
+        (f"https://example.org/{'x' * 2100}", "item/{}"),
+        (f"https://example.org/{'x' * 2100}/", "//example.org/item/{}"),
+    ],
+)
+def test_what_links_do_not_repeat_of_a_long_base_costs_none(base: str, link: str) -> None:
+    assert len(resolve(base, [link.format(number) for number in range(12_000)])) == 12_000
+
+
+@pytest.mark.parametrize(
+    ("base", "link"),
+    [
+        (f"https://example.org/{'x' * 2100}/", "item/{}"),
+        (f"https://example.org/{'x' * 2100}/", "{}"),
+        (f"https://example.org/{'x' * 2100}", "?page={}"),
+        (f"https://{'x.' * 1050}org/", "/item/{}"),
+    ],
+)
+def test_what_is_left_out_is_said_once(base: str, link: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "crawler.web.urls"):
+        kept = resolve(base, [link.format(number) for number in range(12_000)])
+    assert 8000 < len(kept) < 9000
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"{12_000 - len(kept)} links of https://")
+    assert len(record.getMessage()) < 200
 
 
 def test_what_is_kept_of_long_folders_is_little() -> None:
