@@ -4,7 +4,8 @@ Which of the file's groups are ours, and which of their rules decides over a URL
 that they stand for; only `%2F` and `%25` stay as they are, for `%2F` is no `/`, and `%2541` no `%41`.
 
 A file is anybody's: 500 KiB of it hold tens of thousands of rules, and each request to its host is held against them. So a rule
-without `*` is not tried, but looked up, at each length that there is one of; those with `*` are tried from the longest on.
+without `*` is not tried, but looked up, at each length that there is one of; those with `*` are tried from the longest on. So that not
+each of many goes through a long path from end to end, what stands in that is looked up as well.
 
 Beyond the RFC, because robots.txt files are written by hand: `crawl-delay`; usual misspellings of field names; a colon left
 out; product tokens of any characters (`archive.org_bot`). A line that is neither allow nor disallow does not end the list
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left
 from typing import NamedTuple
 
 from crawler.web.product import product_token
@@ -42,6 +44,10 @@ _SHAPE_BYTES = 280
 _PART_BYTES = 64
 """What a file, a rule, one with `*` and a part of that take in memory beside their text, or a bit less."""
 
+_MANY_SHAPES = 500
+_STRETCH = 256
+"""Characters: of a longer path it is looked up what stands in it, if there are many rules to ask that."""
+
 
 class _Shape(NamedTuple):
     """A rule with `*`: how its paths start, what comes next in them, in this order, and how they end, if that is said."""
@@ -53,9 +59,13 @@ class _Shape(NamedTuple):
     end: str | None
     line: str
 
-    def fits(self, path: str) -> bool:
+    def fits(self, path: str, holdings: _Holdings | None) -> bool:
         if not path.startswith(self.start):
             return False
+        if holdings is not None:
+            for part in self.inside:
+                if not holdings[part]:
+                    return False
         at = len(self.start)
         for part in self.inside:
             found = path.find(part, at)
@@ -117,10 +127,11 @@ class Robots:
             return None
         path = _octets(path)
         line, length = self._longest_without_shape(path)
+        holdings = _Holdings(path) if len(self._shapes) > _MANY_SHAPES and len(path) > _STRETCH else None
         for shape in self._shapes:
             if shape.length < length:
                 break
-            if shape.fits(path):
+            if shape.fits(path, holdings):
                 return shape.line if shape.length > length or shape.allows else line
         return line
 
@@ -166,6 +177,20 @@ class Robots:
         length = len(start) + len(rest) + sum(map(len, rest)) + is_whole
         end = rest.pop() if is_whole else None
         self._shapes.append(_Shape(length, _allows(line), start, tuple(filter(None, rest)), end, line))
+
+
+class _Holdings(dict[str, bool]):
+    """By part of a rule, whether a path holds it, or the start of a very long one. Some parts are in many rules."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._stretches = sorted({path[at : at + _STRETCH] for at in range(len(path))})
+
+    def __missing__(self, part: str) -> bool:
+        start = part[:_STRETCH]
+        at = bisect_left(self._stretches, start)
+        self[part] = holds = at < len(self._stretches) and self._stretches[at].startswith(start)
+        return holds
 
 
 def _lines_for(token: str, text: str) -> list[str]:

@@ -271,6 +271,38 @@ def test_a_rule_is_found_among_ten_thousand(pattern: str, most: int) -> None:
     assert calls_of(lambda: one.rule_for("https://example.org/z/x/y")) < most
 
 
+@pytest.mark.parametrize("pattern", ["/*zq{}", "/*zz*y{}z*z"])
+def test_a_long_path_is_not_searched_for_each_rule(pattern: str) -> None:
+    """That takes microseconds each; a host that has such rules may have long URLs that go with them."""
+    rules = "".join(f"Disallow: {pattern.format(number)}\n" for number in range(700))
+    one = robots(f"User-agent: *\n{rules}Disallow: /*zy")
+    url = f"https://example.org/{2000 * 'z'}y"
+    searched = 0
+
+    def count(_frame: object, event: str, argument: object) -> None:
+        nonlocal searched
+        searched += event == "c_call" and getattr(argument, "__name__", "") == "find"
+
+    sys.setprofile(count)
+    try:
+        rule = one.rule_for(url)
+    finally:
+        sys.setprofile(None)
+    assert rule == "Disallow: /*zy"
+    assert searched < 10
+
+
+@given(st.lists(st.text("ab*$", max_size=12), max_size=8), st.text("ab", max_size=20))
+def test_a_rule_is_the_same_whether_a_path_is_long_or_not(patterns: list[str], path: str) -> None:
+    one = robots("User-agent: *\n" + "".join(f"Disallow: /{pattern}\n" for pattern in patterns))
+    url = f"https://example.org/{path}"
+    expected = one.rule_for(url)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("crawler.web.robots._MANY_SHAPES", 0)
+        patch.setattr("crawler.web.robots._STRETCH", 3)
+        assert one.rule_for(url) == expected
+
+
 @pytest.mark.parametrize(
     "pattern",
     ["/{:x}", "/private/of/many/{}/$", "*{:x}", "/*{:x}*y*z$", "/" + 2000 * "x" + "{}", "*ab*cd*ef*gh" * 40 + "{}"],
