@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from client.exchange import ReadPolicy
     from client.middleware import Middleware, StatusCheck
     from client.proxies import ProxyChoice
-    from client.request import SendPolicy
     from client.response import ClientResponse
+    from client.send_policy import SendPolicy
     from client.tls import Verification
 
 LooseHeaders = Mapping[str, str] | Iterable[tuple[str, str]]

@@ -10,14 +10,15 @@ from client.auth import BasicAuth
 from client.errors import ClientPayloadError
 from client.fields import check_value
 from client.redirects import ORIGIN_HEADERS, redirect_headers, redirect_method, redirect_url
-from client.request import ClientRequest, merge_cookies
+from client.request import ClientRequest
+from client.send_policy import merge_cookies
 
 if TYPE_CHECKING:
     from yarl import URL
 
     from client.abc import AbstractCookieJar
     from client.body import Body
-    from client.request import SendPolicy
+    from client.send_policy import SendPolicy
 
 
 class Plan:

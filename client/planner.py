@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from client.options import LooseHeaders, Params, RequestOptions
     from client.plan import Plan
-    from client.request import SendPolicy
+    from client.send_policy import SendPolicy
 
 _METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 

@@ -28,7 +28,7 @@ from client.options import (
 from client.planner import Planner, absolute
 from client.proxies import Proxy, always, by_scheme, first_of, telling
 from client.redirects import REDIRECT_STATUSES
-from client.request import HeaderDefaults, SendPolicy
+from client.send_policy import HeaderDefaults, SendPolicy
 from client.signatures import listing
 from client.tcp_connector import TCPConnector
 from client.timeouts import fail_at

@@ -9,7 +9,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from client import ClientError, ClientSession, ClientTimeout
-from client.request import merge_cookies
+from client.send_policy import merge_cookies
 from crawler.outcome import Fetched
 from crawler.retries import Failure, failure_of
 from crawler.spider import SITEMAP

@@ -21,7 +21,7 @@ from client import (
 from client.auth import BasicAuth
 from client.body import make_body
 from client.fields import check_framing
-from client.request import HeaderDefaults, SendPolicy
+from client.send_policy import HeaderDefaults, SendPolicy
 from tests.client.peer import repeating
 
 if TYPE_CHECKING:

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from client.abc import ClearCookiePredicate, LooseCookies
     from client.middleware import Handler, Middleware
-    from client.request import SendPolicy
+    from client.send_policy import SendPolicy
     from tests.client.conftest import Serve
     from tests.client.peer import Peer
 

@@ -39,7 +39,8 @@ from client import (
 )
 from client.origin import Origin, origin_key
 from client.proxies import Proxy, always
-from client.request import ClientRequest, HeaderDefaults, SendPolicy
+from client.request import ClientRequest
+from client.send_policy import HeaderDefaults, SendPolicy
 from tests.servers.proxy import http_proxy, scripted, socks_proxy
 from tests.servers.websocket import aiohttp_server
 from tests.sites import page, redirect, serve
