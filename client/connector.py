@@ -1,8 +1,8 @@
 """Connectors: where connections are opened, lent, and bounded.
 
 A request first takes its host's slot (`HostLimits`), then an idle connection with the same key, or else has one opened.
-What is idle holds no slot. `limit` bounds connections in use; when idle ones would bring the sum above it, the one unused
-longest is closed.
+What is idle holds no slot. `limit` bounds connections in use, and as many may be idle: before another one is opened, those unused
+longest are closed.
 """
 
 from __future__ import annotations
@@ -77,7 +77,6 @@ class BaseConnector(ABC):
         self._force_close = force_close or keepalive_timeout == 0
         self._idle = IdlePool(inf if keepalive_timeout is None else keepalive_timeout)
         self._in_use: set[Http1Protocol] = set()
-        self._opening = 0  # connections on their way
         self._connecting: set[asyncio.Timeout] = set()  # the deadlines of those in `connect`
         self._factory = protocol_factory(self._loop)
         """What a transport is to be connected to, for `_create_connection`."""
@@ -255,14 +254,10 @@ class BaseConnector(ABC):
     ) -> Http1Protocol:
         """Open a connection, for which room is made."""
         self._make_room()
-        self._opening += 1
-        try:
-            await emit(traces, TraceConnectionCreateStartParams())
-            started_at = self._loop.time()
-            protocol = await self._create_connection(req, traces, timeout)
-            protocol.opening = protocol.opening or Opening(connect=self._loop.time() - started_at)
-        finally:
-            self._opening -= 1
+        await emit(traces, TraceConnectionCreateStartParams())
+        started_at = self._loop.time()
+        protocol = await self._create_connection(req, traces, timeout)
+        protocol.opening = protocol.opening or Opening(connect=self._loop.time() - started_at)
         return protocol
 
     async def _tell_reuse(self, connection: Connection, traces: Sequence[Trace]) -> None:
@@ -297,7 +292,7 @@ class BaseConnector(ABC):
 
     def _make_room(self) -> None:
         limit = self._limits.limit
-        while limit and self._idle and len(self._idle) + len(self._in_use) + self._opening >= limit:
+        while limit and len(self._idle) >= limit:
             self._idle.drop_oldest()
 
     # -- closing --------------------------------------------------------------------------------------------------

@@ -194,32 +194,34 @@ async def test_one_dead_connection_condemns_its_like(serve: Serve, session: Clie
     assert (server.connections, session.connector.idle_count) == (4, 1)
 
 
-async def test_the_limit_counts_idle_connections_too(serve: Serve) -> None:
+async def test_as_many_connections_may_be_idle_as_in_use(serve: Serve) -> None:
     """A crawl over many hosts must not pile up idle sockets: the one unused longest makes room."""
     servers = [await serve(repeating(HI)) for _ in range(3)]
     async with ClientSession(connector=TCPConnector(limit=2)) as session:
         for server in servers:
             await get(session, server.url)
-        assert session.connector is not None
-        assert session.connector.idle_count == 2
+            assert session.connector is not None
+            assert session.connector.idle_count <= 2
         await get(session, servers[1].url)
         await get(session, servers[2].url)
     assert [server.connections for server in servers] == [1, 1, 1]
 
 
-async def test_the_limit_counts_connections_on_their_way(serve: Serve) -> None:
-    """Those that make room for each other must not each find the other's."""
+async def test_connections_being_opened_cost_no_others(serve: Serve) -> None:
+    """Those who open connections at once make room for one, or hosts that take turns would all be connected to anew."""
     gates = [Gate(), Gate()]
     servers = [await serve(gate) for gate in gates]
     async with ClientSession(connector=TCPConnector(limit=4)) as session:
-        for gate, server in zip(gates, servers, strict=True):
-            tasks = [asyncio.create_task(get(session, server.url)) for _ in range(4)]
-            for _ in range(4):
-                await gate.asked.acquire()
-            await until(lambda: sum(server.open_connections for server in servers) <= 4)
-            for _ in range(4):
-                gate.answers.release()
-            await asyncio.gather(*tasks)
+        for _ in range(2):
+            for gate, server in zip(gates, servers, strict=True):
+                tasks = [asyncio.create_task(get(session, server.url)) for _ in range(4)]
+                for _ in range(4):
+                    await gate.asked.acquire()
+                assert sum(server.open_connections for server in servers) <= 8
+                for _ in range(4):
+                    gate.answers.release()
+                await asyncio.gather(*tasks)
+        assert [server.connections for server in servers] == [5, 5]
 
 
 async def test_the_pool_forgets_where_connections_once_led(serve: Serve) -> None:
