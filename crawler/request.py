@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, Final, TypeAlias
@@ -10,12 +9,12 @@ from typing import Any, Final, TypeAlias
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
+from client.fields import is_token
 from crawler.web.urls import normalize
 
 Callback: TypeAlias = str | Callable[..., Any] | None
 """A method of the spider, or its name; None means `parse`. It is kept by name: nothing is pickled."""
 
-_is_token: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch  # RFC 9110 §5.6.2
 _PRIORITIES: Final = 1 << 53
 """Priorities are smaller than this: numbers that JSON, and SQL, hold exactly."""
 
@@ -53,7 +52,7 @@ class Request(_Named, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         force_setattr(self, "url", _canonical(self.url))
-        if not (isinstance(self.method, str) and _is_token(self.method)):
+        if not (isinstance(self.method, str) and is_token(self.method)):
             raise ValueError(f"the method of a request must be a word such as POST, not {self.method!r}")
         force_setattr(self, "method", self.method.upper())
         if self.body is not None and not isinstance(self.body, bytes):
@@ -115,7 +114,7 @@ def _checked_headers(headers: object) -> dict[str, str]:
     for name, value in headers.items():
         if not (isinstance(name, str) and isinstance(value, str)):
             raise TypeError(f"names and values of headers must be text: {name!r}: {value!r:.80}")
-        if not _is_token(name) or any(sign in value for sign in "\r\n\0"):
+        if not is_token(name) or any(sign in value for sign in "\r\n\0"):
             raise ValueError(f"this is no header that can be sent: {name!r}: {value!r:.80}")
         value.encode()  # half a surrogate pair could not be kept
     return {str.__str__(name): str.__str__(value) for name, value in headers.items()}

@@ -583,15 +583,20 @@ async def test_replaying() -> None:
     assert [await read(again), await read(again)] == [b"again", b"again"]
 
 
+class Slow(io.FileIO):
+    """A file that is read no sooner than `may_read` says."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.may_read = threading.Event()
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.may_read.wait()
+        return super().read(size) or b""
+
+
 async def test_a_read_that_was_called_off(tmp_path: Path) -> None:
     """It goes on in its thread; sending again waits for it instead of reading the same file beside it."""
-    may_read = threading.Event()
-
-    class Slow(io.FileIO):
-        def read(self, size: int | None = -1) -> bytes:
-            may_read.wait()
-            return super().read(size) or b""
-
     path = tmp_path / "file"
     path.write_bytes(b"file")
     with Slow(path) as file:
@@ -601,7 +606,7 @@ async def test_a_read_that_was_called_off(tmp_path: Path) -> None:
         first.cancel()
         second = asyncio.create_task(read(body))
         await asyncio.sleep(0)
-        may_read.set()
+        file.may_read.set()
         assert await second == b"file"
         with pytest.raises(asyncio.CancelledError):
             await first
@@ -611,13 +616,6 @@ async def test_a_read_that_was_called_off_and_fails(tmp_path: Path) -> None:
     """Whoever gave it up has closed the file; nobody is told of that."""
     told: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context))
-    may_read = threading.Event()
-
-    class Slow(io.FileIO):
-        def read(self, size: int | None = -1) -> bytes:
-            may_read.wait()
-            return super().read(size) or b""
-
     path = tmp_path / "file"
     path.write_bytes(b"file")
     with Slow(path) as file:
@@ -627,7 +625,7 @@ async def test_a_read_that_was_called_off_and_fails(tmp_path: Path) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-    may_read.set()
+    file.may_read.set()
     assert body._reading is not None
     await asyncio.wait([body._reading])
     body._reading = None

@@ -70,19 +70,25 @@ async def crawl(path: Path, body: str) -> dict[str, list[bool]]:
     return spider.parsed
 
 
+def threads_of(monkeypatch: pytest.MonkeyPatch, method: str) -> list[int]:
+    """The threads in which a method of pages will be called."""
+    threads: list[int] = []
+    called = getattr(Page, method)
+
+    def noted(page: Page) -> None:
+        threads.append(threading.get_ident())
+        called(page)
+
+    monkeypatch.setattr(Page, method, noted)
+    return threads
+
+
 @pytest.mark.skipif(not scan.IS_COMPILED, reason="crawler/web/scan.py is not compiled here, so that links take a tree")
 async def test_large_pages_are_parsed_in_a_thread_for_callbacks_that_ask_for_the_tree(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the page before was asked for says what the next one will be."""
-    threads = []
-    parse_now = Page.parse_now
-
-    def noted(page: Page) -> None:
-        threads.append(threading.get_ident())
-        parse_now(page)
-
-    monkeypatch.setattr(Page, "parse_now", noted)
+    threads = threads_of(monkeypatch, "parse_now")
     assert await crawl(tmp_path, LARGE) == {
         "looking": [False, True, True, True],
         "walking": [False] * 4,
@@ -100,14 +106,7 @@ async def test_small_pages_are_not(tmp_path: Path) -> None:
 async def test_large_pages_whose_links_take_a_tree_are_parsed_in_a_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    threads = []
-    look_now = Page.look_now
-
-    def noted(page: Page) -> None:
-        threads.append(threading.get_ident())
-        look_now(page)
-
-    monkeypatch.setattr(Page, "look_now", noted)
+    threads = threads_of(monkeypatch, "look_now")
     parsed = await crawl(tmp_path, f"<template></template>{LARGE}")
     assert parsed["walking"] == [True] * 4
     assert len(threads) >= 4
@@ -174,14 +173,7 @@ async def test_pages_that_are_costly_to_parse_cost_only_themselves(tmp_path: Pat
 async def test_a_page_that_may_take_long_is_parsed_in_a_thread_however_small(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    threads = []
-    parse_now = Page.parse_now
-
-    def noted(page: Page) -> None:
-        threads.append(threading.get_ident())
-        parse_now(page)
-
-    monkeypatch.setattr(Page, "parse_now", noted)
+    threads = threads_of(monkeypatch, "parse_now")
 
     class Looking(Spider):
         def parse(self, page: Page) -> dict[str, int]:
