@@ -12,11 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
-from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
-
-import msgspec
-from multidict import CIMultiDict, CIMultiDictProxy
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -41,8 +37,6 @@ _MARKS: Final = 1 << 24
 """Of so many bits, 2 MiB, one is set for each body that has come. Of a million bodies three in a hundred are hashed by SHA-256 for
 nothing, because another one has set their bit; of ten million, a quarter."""
 
-_encode = msgspec.json.Encoder().encode
-
 
 class Kept(NamedTuple):
     """A response as it is kept: its headers as a JSON list of pairs, its decoded body, and what that is stored under."""
@@ -61,10 +55,12 @@ class Keeper:
         self._met = bytearray(_MARKS >> 3)
 
     def keep(self, headers: str, body: bytes, mark: int) -> Kept:
-        """By its headers as `text_of` has them, its body, and what tells that from most others (crawler/traps.py)."""
+        """By its headers as crawler/headers.py has them, its body, and what tells that from most others (crawler/traps.py)."""
         place, bit = mark % _MARKS >> 3, 1 << (mark & 7)
         met = self._met[place]
         if met & bit:
+            from hashlib import sha256  # and with it OpenSSL: many crawls meet no body twice
+
             return Kept(headers, body, sha256(body).hexdigest()[:DIGEST_LETTERS])
         self._met[place] = met | bit
         self._number += 1
@@ -80,26 +76,14 @@ class Pack(NamedTuple):
     data: bytes
 
 
-def text_of(headers: CIMultiDictProxy[str]) -> str:
-    """Headers as they are kept; bytes in them that are no text become question marks."""
-    pairs = [(str(name), value) for name, value in headers.items()]
-    try:
-        return _encode(pairs).decode()
-    except UnicodeEncodeError:
-        return _encode([(name, value.encode("utf-8", "replace").decode()) for name, value in pairs]).decode()
-
-
-def headers_of(kept: str) -> CIMultiDictProxy[str]:
-    """The headers again."""
-    return CIMultiDictProxy(CIMultiDict(msgspec.json.decode(kept, type=list[tuple[str, str]])))
-
-
 class Packer:
     """Makes packs, in memory that it keeps: what is asked of the system for each is paid for page by page."""
 
     def __init__(self) -> None:
         self._compressor = zstd.ZstdCompressor(options=_OPTIONS)
-        self._room = bytearray(PACK_BYTES)
+        self._room = memoryview(
+            bytearray(PACK_BYTES)
+        )  # into which bytes are copied once; a bytearray copies them twice
 
     def pack(self, bodies: Mapping[str, bytes]) -> list[Pack]:
         """Pack bodies, given by their digests, in their order."""
@@ -115,7 +99,7 @@ class Packer:
             start, end = end, end + len(body)
             self._room[start:end] = body
             places.append((digest, start, len(body)))
-        return Pack(places, end, self._compress(memoryview(self._room)[:end]))
+        return Pack(places, end, self._compress(self._room[:end]))
 
     def _compress(self, data: bytes | memoryview) -> bytes:
         return self._compressor.compress(data, self._compressor.FLUSH_FRAME)

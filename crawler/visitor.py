@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from crawler.exchange import fetched_of
 from crawler.fetcher import Unfit, failed_with
+from crawler.headers import text_of
 from crawler.spider import RAISED, explain, is_cancellation
 from crawler.traps import digest_of
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from crawler.frontier.protocol import Lease
     from crawler.items import Harvest
     from crawler.outcome import Failed, Fetched
-    from crawler.page import Page
     from crawler.store import Keeper, Kept
 
 
@@ -60,7 +60,7 @@ class OwnVisitor(Visitor):
                 raise
             return spoilt(fetched_of(page), explain(error))
         digest = digest_of(page.body)
-        kept = self._keeper.keep(headers_to_keep(page), page.body, digest) if self._keeper else None
+        kept = self._keeper.keep(text_of(page.headers), page.body, digest) if self._keeper else None
         return Visited(fetched_of(page), harvest, digest, kept)
 
     async def tell(self, lease: Lease, error: str) -> Harvest:
@@ -69,16 +69,9 @@ class OwnVisitor(Visitor):
 
 def new_keeper() -> Keeper:
     """What makes pages ready to be kept."""
-    from crawler.store import Keeper  # and with it zstd and hashlib: most crawls keep no bodies
+    from crawler.store import Keeper  # and with it zstd: most crawls keep no bodies
 
     return Keeper()
-
-
-def headers_to_keep(page: Page) -> str:
-    """The headers of a page as they are kept."""
-    from crawler.store import text_of  # as above
-
-    return text_of(page.headers)
 
 
 def spoilt(fetched: Fetched, raised: str) -> Failed:

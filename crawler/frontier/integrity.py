@@ -133,7 +133,7 @@ def faults(db: sqlite3.Connection) -> Iterator[str]:
 
 def is_frame(data: bytes, size: int | None = None) -> bool:
     """Whether a frame can be read, and holds what it should."""
-    from crawler.store import decompress  # and with it zstd and hashlib: most crawls keep no bodies
+    from crawler.store import decompress  # and with it zstd: most crawls keep no bodies
 
     try:
         return len(decompress(data)) == size or size is None

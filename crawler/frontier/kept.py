@@ -9,8 +9,9 @@ import msgspec
 
 from crawler.frontier.integrity import damaged
 from crawler.frontier.rows import lease_of
+from crawler.headers import headers_of
 from crawler.page import Page
-from crawler.store import decompress, headers_of
+from crawler.store import decompress
 from crawler.web.directives import OBEDIENT, Obedience
 from crawler.web.urls import host_of
 

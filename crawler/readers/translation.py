@@ -12,12 +12,13 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from client.origin import HostKey
 from crawler.exchange import fetched_of
 from crawler.frontier.protocol import Lease
+from crawler.headers import text_of
 from crawler.items import Harvest, encoded
 from crawler.page import Page
 from crawler.readers.messages import Answer, FailureTask, FoundLinks, FoundRequest, PageTask, Seen, SentLease, VisitTask
 from crawler.request import Links, Request, callback_name
 from crawler.traps import digest_of
-from crawler.visitor import Visited, headers_to_keep
+from crawler.visitor import Visited
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,7 +116,7 @@ def seen(number: int, response: Response, answer: Answer | None, *, is_private: 
     told = (number, fetched, response.began_at, response.latency)
     if answer is None:
         return Seen(*told, _field(page, "Location"), _field(page, "Retry-After"), cookies, is_private)
-    kept = (headers_to_keep(page), page.body) if keeps_body and answer.error is None else None
+    kept = (text_of(page.headers), page.body) if keeps_body and answer.error is None else None
     return Seen(*told, None, None, cookies, is_private, digest_of(page.body), kept, answer)
 
 

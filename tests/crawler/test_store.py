@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from multidict import CIMultiDict, CIMultiDictProxy
 
-from crawler.store import PACK_BYTES, Keeper, Packer, decompress, headers_of, text_of
+from crawler.store import PACK_BYTES, Keeper, Packer, decompress
 from crawler.traps import digest_of
 
 if TYPE_CHECKING:
@@ -50,17 +49,6 @@ def test_a_damaged_pack_is_refused(damage: Callable[[bytes], bytes]) -> None:
     (pack,) = Packer().pack(numbered([b"x" * 1000, b"a"]))
     with pytest.raises(ValueError, match=r"."):
         decompress(damage(pack.data))
-
-
-def test_headers_come_back_in_order_with_their_repetitions() -> None:
-    headers = CIMultiDictProxy(CIMultiDict([("Set-Cookie", "a=1"), ("X-A", "ü\udc80"), ("Set-Cookie", "b=2")]))
-    again = headers_of(text_of(headers))
-    assert list(again.items()) == [("Set-Cookie", "a=1"), ("X-A", "ü?"), ("Set-Cookie", "b=2")]
-
-
-def test_headers_that_are_text_come_back_as_they_were() -> None:
-    headers = CIMultiDictProxy(CIMultiDict([("X-A", "ü"), ("x-a", 'quoted "so"')]))
-    assert list(headers_of(text_of(headers)).items()) == list(headers.items())
 
 
 def test_what_comes_once_is_numbered_and_what_comes_again_is_hashed() -> None:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from crawler.frontier import Lease, Settlement, SqliteFrontier
+from crawler.headers import text_of
 from crawler.outcome import Aside, Failed, Fetched, Postponed, Redirected, SetAside, Skip, Skipped
 from crawler.request import Links, Request
-from crawler.store import Kept, text_of
+from crawler.store import Kept
 
 if TYPE_CHECKING:
     from pathlib import Path

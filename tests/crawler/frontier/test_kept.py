@@ -17,9 +17,10 @@ from crawler.frontier.integrity import faults
 from crawler.frontier.kept import kept_pages
 from crawler.frontier.repair import repair
 from crawler.frontier.statefile import StateFile
+from crawler.headers import text_of
 from crawler.outcome import Fetched
 from crawler.request import Links
-from crawler.store import PACK_BYTES, Keeper, text_of
+from crawler.store import PACK_BYTES, Keeper
 from crawler.traps import digest_of
 from tests.crawler.frontier.test_full_disk import file_size_limit
 from tests.crawler.frontier.test_migrations import kept
