@@ -227,25 +227,25 @@ class Document:
 
     def _found_links(self) -> list[str]:
         if self._links is None:
+            scan = self._scanned() if self.is_html else None
             if not self.is_html:
                 self._links = []
-            elif self._obedience.nofollow and self._may_forbid_links():
-                self._links, self._nofollow = self._links_by_rel()
+            elif self._obedience.nofollow and self._may_forbid_links(scan):
+                self._links, self._nofollow = self._links_by_rel(scan)
+            elif scan:
+                self._links = join_all(self.base_url, list(scan.references))
             else:
-                scan = self._scanned()
-                self._links = (
-                    join_all(self.base_url, list(scan.references))
-                    if scan
-                    else resolve(self.base_url, hrefs(self._tree()))
-                )
+                self._links = resolve(self.base_url, hrefs(self._tree()))
         return self._links
 
-    def _may_forbid_links(self) -> bool:
-        return may_forbid_links(self.body) or self._hides_ascii() or self.directives.nofollow
+    def _may_forbid_links(self, scan: Scan | None) -> bool:
+        """Whether some of them may not be to be followed; without a scan it is cheap to ask the bytes before the tree."""
+        if self.directives.nofollow:
+            return True
+        return not all(scan.references.values()) if scan else may_forbid_links(self.body) or self._hides_ascii()
 
-    def _links_by_rel(self) -> tuple[list[str], list[str]]:
+    def _links_by_rel(self, scan: Scan | None) -> tuple[list[str], list[str]]:
         """The links to follow, and those not to follow. One link that may be followed is enough for a URL."""
-        scan = self._scanned()
         followed, forbidden = by_rel(scan) if scan else hrefs_by_rel(self._tree())
         if self.directives.nofollow:
             return [], resolve(self.base_url, followed + forbidden)
