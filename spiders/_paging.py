@@ -27,11 +27,11 @@ def seen_before(page: Page) -> list[list[int]]:
 
 def context_of_next(page: Page, digests: list[int], *, most: int) -> dict[str, Any] | None:
     """What the request for the next page has to know, if `digests` are of what is on this one. None where the list ends: at a
-    page like the first or the last one, or at page number `most`."""
+    page like the first or the last one, or at page number `most`, unless that is 0."""
     seen, number = seen_before(page), number_of(page)
     if digests in seen:
         return None
-    if number >= most:
+    if 0 < most <= number:
         _log.warning("%s is page %d of its list, and no further one is asked for", page.url, number)
         return None
     return {"number": number + 1, "first": seen[0] if seen else digests, "last": digests}

@@ -18,7 +18,7 @@ from spiders._paging import context_of_next, number_of, seen_before
 from spiders._selectors import check_selector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from selectolax.lexbor import LexborNode
 
@@ -60,10 +60,13 @@ class Field:
 
     def read(self, node: LexborNode, base: str) -> Any:
         """The value in an entry, on a page whose references are relative to `base`."""
-        nodes = [node] if self.selector is None else node.css(self.selector)
-        texts = filter(None, (self._text(one, base) for one in (nodes if self.many else nodes[:1])))
+        nodes = [node] if self.selector is None else self._found_in(node, self.selector)
+        texts = filter(None, (self._text(one, base) for one in nodes))
         values = [self.convert(text) if self.convert else text for text in texts]
         return values if self.many else next(iter(values), None)
+
+    def _found_in(self, node: LexborNode, selector: str) -> Iterable[LexborNode]:
+        return node.css(selector) if self.many else filter(None, [node.css_first(selector)])
 
     def _text(self, node: LexborNode, base: str) -> str:
         if self.attribute is None:
@@ -136,8 +139,9 @@ class ListingSpider(Spider, ABC):
             return
         for entry in entries:
             yield self._taken(entry, page)
-        if context := context_of_next(page, digests, most=self.max_listing_pages):
-            yield from (Request(url, context=context) for url in self._next_pages(page))
+        following = self._next_pages(page)
+        if following and (context := context_of_next(page, digests, most=self.max_listing_pages)):
+            yield [Request(url, context=context) for url in following]
 
     def item(self, entry: LexborNode, page: Page) -> dict[str, Any] | None:
         """The item that an entry on a page makes; None for one that is not wanted."""
@@ -154,7 +158,7 @@ class ListingSpider(Spider, ABC):
         link = entry.css_first(self.details) if self.details and item is not None else None
         return page.follow(link, callback="detail", context={"item": item}) or item
 
-    def _next_pages(self, page: Page) -> Iterable[str]:
+    def _next_pages(self, page: Page) -> Sequence[str]:
         """The URLs of the pages that follow one."""
         if self.next_page is None:
             return ()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from crawler.page import Page
+
+_DECISIONS_KEPT = 1024
+"""URLs, for each rule: pages of a site have many links in common."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Rule:
     follow: bool | None = None
     """Whether their links are looked at by the rules, too; None: if there is no `callback`. With neither, the links are left."""
     priority: int = 0
-    _patterns: Scope = field(init=False, repr=False, compare=False)
+    _admits: Callable[[str], bool] = field(init=False, repr=False, compare=False)
     _links: Links | None = field(
         init=False, repr=False, compare=False
     )  # what its requests have in common; None: there are none
@@ -59,14 +63,15 @@ class Rule:
             links = Links((), callback=None if goes_on else self.callback, priority=self.priority, context=context)
         except (SettingError, AttributeError, TypeError, ValueError) as error:
             raise SpiderError(f"{self!r}: {error}") from None
-        object.__setattr__(self, "_patterns", patterns)
+        object.__setattr__(self, "allow", tuple(self.allow))
+        object.__setattr__(self, "deny", tuple(self.deny))
+        object.__setattr__(self, "_admits", lru_cache(_DECISIONS_KEPT)(patterns.admits))
         object.__setattr__(self, "_links", links if goes_on or self.callback else None)
 
     def urls(self, page: Page) -> list[str]:
         """The links of a page that are meant, but for those that say `nofollow`."""
         urls = page.links() if self.within is None else _links_within(page, self.within)
-        admits = self._patterns.admits
-        return [url for url in urls if admits(url)]
+        return list(filter(self._admits, urls))
 
 
 def _links_within(page: Page, selector: str) -> list[str]:

@@ -114,7 +114,7 @@ class Articles(FeedSpider):
         return None if entry.title == "Entry 8" else {"title": entry.title, "feed": page.url}
 
     def parse_entry(self, page: Page) -> Iterator[dict[str, Any]]:
-        yield {**page.context["entry"], "heading": page.title}
+        yield {**super().parse_entry(page), "heading": page.title}
 
 
 ARTICLES = {f"/entry/{number}": page(f"Article {number}", "/further") for number in range(4, 10)}

@@ -190,6 +190,14 @@ async def test_a_list_without_end_is_left(tmp_path: Path, caplog: pytest.LogCapt
     assert "is page 7 of its list" in caplog.text
 
 
+async def test_the_last_page_may_be_the_last_that_is_asked_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serve(SHELVES) as site:
+        assert await crawled(Books(start_urls=[f"{site.url}/"], max_listing_pages=3), tmp_path) == BOOKS
+    assert caplog.text == ""
+
+
 async def test_a_page_that_is_no_list_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with serve({"/": page("Home")}) as site:
         assert await crawled(Numbered(start_urls=[f"{site.url}/"]), tmp_path) == []

@@ -169,7 +169,9 @@ def test_what_would_not_work_is_refused_before_anything_is_asked_for() -> None:
 
 
 def test_a_rule_cannot_change() -> None:
-    rule = Rule(["/a"], within="ul")
-    assert rule == Rule(["/a"], within="ul")
+    patterns = ["/a"]
+    rule = Rule(patterns, within="ul")
+    patterns.append("/b")
+    assert {rule} == {Rule(["/a"], within="ul")}
     with pytest.raises(AttributeError):
         rule.within = "ol"  # type: ignore[misc]
