@@ -4,7 +4,8 @@ A feed is told by what it is, whatever its media type says. Elements are known b
 and the modules that feeds use (Dublin Core, `content:encoded`, Atom in RSS); all others are passed over, so that `media:title` is
 nobody's title. What makes many a feed no XML is mended first: characters that XML forbids, `&` alone, `&nbsp;` and its like.
 
-Memory is bounded by the text that is given; `crawler.web.elements` says what makes reading stop. Entries that were complete stand.
+Memory is bounded by the text that is given. Reading stops at 50,000 entries, at 50 MiB of their URLs, each of which may repeat a long
+base, and at what `crawler.web.elements` says; entries that were complete stand. Of one entry, 100 things of a kind are read.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from html.entities import html5
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from crawler.web.elements import Elements, Refused
 from crawler.web.feed_dates import iso_8601
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 MAX_ENTRIES = 50_000
+_MAX_URLS = 50 * 1024 * 1024
+"""Characters."""
+_MAX_OF_A_KIND = 100
 _MAX_DEPTH = 256
 """Atom may hold XHTML, which is nested as pages are."""
 
@@ -83,6 +88,28 @@ def _listed(texts: Iterable[str | None]) -> list[str]:
     return list(dict.fromkeys(filter(None, (text.strip() for text in texts if text))))
 
 
+def _urls(references: Iterable[tuple[str, str]]) -> list[str]:
+    """Where references lead from their bases."""
+    return _listed(url for reference, base in references if reference.strip() for url in resolve(base, [reference]))
+
+
+class _Entries:
+    """Entries, as many as may be kept."""
+
+    def __init__(self) -> None:
+        self.kept: list[Entry] = []
+        self._characters = 0
+
+    def add(self, entry: Entry) -> None:
+        """Raises Refused when there are too many."""
+        self._characters += len(entry.url or "") + sum(map(len, entry.enclosures))
+        if self._characters > _MAX_URLS:
+            raise Refused(f"its URLs are longer than {_MAX_URLS} characters together")
+        if len(self.kept) == MAX_ENTRIES:
+            raise Refused(f"it has more than {MAX_ENTRIES} entries")
+        self.kept.append(entry)
+
+
 # XML: the elements of an entry are gathered by their names, then asked for by those that all formats have for one thing
 
 _MODULES = {
@@ -101,10 +128,9 @@ _ABOUT = "http://www.w3.org/1999/02/22-rdf-syntax-ns# about"
 
 _FEEDS = frozenset({"rss", "rdf", "feed"})
 _ENTRIES = frozenset({"item", "entry"})
-_PERSONS = frozenset({"author", "atom:author"})
 
 _LINKS = ("link", "atom:link")
-_AUTHORS = (("author/name", "atom:author/name"), ("author",), ("dc:creator",))
+_AUTHORS = (("author/name", "atom:author/atom:name"), ("author",), ("dc:creator",))
 _PUBLISHED = ("pubdate", "published", "issued", "created", "dc:issued", "dc:created", "dc:date")
 _UPDATED = ("updated", "modified", "atom:updated", "dc:modified")
 _SUMMARIES = ("description", "summary")
@@ -180,11 +206,6 @@ def _name_in(author: str) -> str:
     return found[1] if found else author
 
 
-def _urls(references: Iterable[tuple[str, str]]) -> list[str]:
-    """Where references lead from their bases."""
-    return _listed(url for reference, base in references if reference.strip() for url in resolve(base, [reference]))
-
-
 class _Reading(NamedTuple):
     """An element that is read: its place below the entry or the feed, its depth, its attributes, and its text so far."""
 
@@ -202,12 +223,17 @@ class _Xml(Elements):
         self.kind = ""
         """The root of a feed."""
         self.feed = _Parts()
-        self.entries: list[_Parts] = []
+        self.entries = _Entries()
         self._prefixes: dict[str, str] = {}
         self._bases = [url]
         self._parts = self.feed  # what elements are parts of now, and its depth
         self._depth = 1
         self._reading: _Reading | None = None
+
+    @property
+    def text_type(self) -> str:
+        """What a text is that does not say so."""
+        return "text" if self.kind == "feed" else "html"
 
     def named(self, name: str) -> str:
         namespace, _, name = name.rpartition(" ")
@@ -220,7 +246,7 @@ class _Xml(Elements):
             raise Refused("it is no feed")
         self.kind = self.path[0]
         self._bases.append(_joined(self._bases[-1], attributes.get(_BASE)))
-        if self._reading and self.path[-2] not in _PERSONS:
+        if self._reading and self.path[-2] != "author":
             self._reading.text.append(_start_tag(name, attributes))
         elif name in _ENTRIES and depth <= 3:
             self._parts, self._depth = _Parts(), depth
@@ -241,12 +267,12 @@ class _Xml(Elements):
             if depth > reading.depth:
                 reading.text.append(_end_tag(name))
                 return
-            self._parts[reading.place].append(_Element("".join(reading.text), reading.attributes, base))
+            alike = self._parts[reading.place]
+            if len(alike) < _MAX_OF_A_KIND:
+                alike.append(_Element("".join(reading.text), reading.attributes, base))
             self._reading = None
         elif depth == self._depth and name in _ENTRIES:
-            if len(self.entries) == MAX_ENTRIES:
-                raise Refused(f"it has more than {MAX_ENTRIES} entries")
-            self.entries.append(self._parts)
+            self.entries.add(_entry(self._parts, self.text_type))
             self._parts, self._depth = self.feed, depth - 1
 
 
@@ -272,19 +298,19 @@ def _read_xml(url: str, text: str) -> Feed | None:
         problem = str(refusal)
     if not xml.kind:
         return None
-    text_type = "text" if xml.kind == "feed" else "html"
-    author = xml.feed.author() if xml.kind == "feed" else None
-    entries = [_entry(parts, text_type, author) for parts in xml.entries]
+    entries = xml.entries.kept
+    if xml.kind == "feed" and (author := xml.feed.author()):
+        entries = [entry if entry.author else replace(entry, author=author) for entry in entries]
     following = xml.feed.linked("next") or xml.feed.linked("prev-archive")
-    return Feed(xml.feed.title(text_type), entries, next(iter(following), None), problem)
+    return Feed(xml.feed.title(xml.text_type), entries, next(iter(following), None), problem)
 
 
-def _entry(parts: _Parts, text_type: str, author: str | None) -> Entry:
+def _entry(parts: _Parts, text_type: str) -> Entry:
     return Entry(
         id=parts.first("guid", "id"),
         url=next(iter(parts.linked("alternate") or parts.permalinks()), None),
         title=parts.title(text_type),
-        author=parts.author() or author,
+        author=parts.author(),
         published=parts.date(_PUBLISHED),
         updated=parts.date(_UPDATED),
         summary=parts.first(*_SUMMARIES),
@@ -319,11 +345,17 @@ def _read_json(url: str, text: str) -> Feed | None:
         isinstance(feed, dict) and isinstance(feed.get("items"), list) and "jsonfeed.org/" in str(feed.get("version"))
     ):
         return None
-    items = [item for item in feed["items"] if isinstance(item, dict)]
-    problem = f"it has more than {MAX_ENTRIES} entries" if len(items) > MAX_ENTRIES else None
+    entries, problem = _Entries(), None
     author = _json_author(feed)
-    entries = [_json_entry(url, item, author) for item in items[:MAX_ENTRIES]]
-    return Feed(_in_line(_text(feed, "title")), entries, next(iter(_json_urls(url, feed, "next_url")), None), problem)
+    try:
+        for item in feed["items"]:
+            if isinstance(item, dict):
+                entries.add(_json_entry(url, item, author))
+    except Refused as refusal:
+        problem = str(refusal)
+    return Feed(
+        _in_line(_text(feed, "title")), entries.kept, next(iter(_json_urls(url, feed, "next_url")), None), problem
+    )
 
 
 def _json_entry(url: str, item: dict[str, Any], author: str | None) -> Entry:
@@ -358,4 +390,4 @@ def _text(told: Any, key: str) -> str:
 
 def _list(told: dict[str, Any], key: str) -> list[Any]:
     value = told.get(key)
-    return value if isinstance(value, list) else []
+    return value[:_MAX_OF_A_KIND] if isinstance(value, list) else []

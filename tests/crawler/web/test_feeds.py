@@ -27,8 +27,8 @@ RSS = """<?xml version="1.0" encoding="gb2312"?>
   <category> One </category><category>Two</category><category>One</category>
   <enclosure url="a.mp3" type="audio/mpeg" length="1"/>
 </item>
-<item><guid>https://example.org/2</guid><author>lawyer@boyer.net (Lawyer Boyer)</author></item>
-<item><guid>no-url</guid><link/></item>
+<item><guid>https://example.org/2</guid><dc:creator>Not he</dc:creator><author>lawyer@boyer.net (Lawyer Boyer)</author></item>
+<item><guid>no-url</guid><link/><atom:author><atom:uri>/</atom:uri><atom:name>Eve</atom:name></atom:author></item>
 </channel></rss>"""
 
 RSS_ENTRIES = [
@@ -44,7 +44,7 @@ RSS_ENTRIES = [
         enclosures=["https://example.org/blog/a.mp3"],
     ),
     Entry(id="https://example.org/2", url="https://example.org/2", author="Lawyer Boyer"),
-    Entry(id="no-url"),
+    Entry(id="no-url", author="Eve"),
 ]
 
 RDF = """<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns="http://purl.org/rss/1.0/"
@@ -207,6 +207,17 @@ def test_entries_before_a_problem_stand(rest: str, problem: str) -> None:
     assert len(found) in (1, MAX_ENTRIES)
     assert told
     assert problem in told
+
+
+def test_urls_make_no_more_of_a_long_base_than_a_sitemap_may_hold() -> None:
+    """And no entry more of one kind than anybody has."""
+    base = f"https://h/{'x' * 8000}/"
+    files = "".join(f"<enclosure url='{number}'/>" for number in range(200))
+    found = feeds.read(base, f"<rss>{f'<item>{files}</item>' * 100}</rss>")
+    assert found
+    assert {len(entry.enclosures) for entry in found.entries} == {100}
+    assert sum(len(url) for entry in found.entries for url in entry.enclosures) < 50 << 20
+    assert found.problem == "its URLs are longer than 52428800 characters together"
 
 
 def test_json_has_no_more_entries_either() -> None:
