@@ -30,6 +30,10 @@ MAX_ENTRIES = 50_000
 _MAX_URLS = 50 * 1024 * 1024
 """Characters."""
 _MAX_OF_A_KIND = 100
+_MAX_PARTS = 100_000
+"""Of one element: tags in it, and the texts between."""
+_MAX_MENDED = 500_000
+"""Places; a CDATA section is one, too."""
 _MAX_DEPTH = 256
 """Atom may hold XHTML, which is nested as pages are."""
 
@@ -141,7 +145,8 @@ _WANTED = frozenset({"guid", "id", "title", "enclosure"}).union(
 )
 _VOID = frozenset({"area", "br", "col", "embed", "hr", "img", "input", "source", "track", "wbr"})
 
-_CANNOT_BE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+_CANNOT_BE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]").search
+_LEAVE_OUT = dict.fromkeys([*range(9), 0xB, 0xC, *range(0xE, 0x20), 0xFFFE, 0xFFFF, *range(0xD800, 0xE000)])
 _AMPERSAND = re.compile(
     r"<!\[CDATA\[.*?(?:\]\]>|\Z) | &(?!(?:amp|lt|gt|quot|apos|\#\d+|\#x[0-9a-fA-F]+);)(\w{1,40};)?",
     re.DOTALL | re.VERBOSE | re.ASCII,
@@ -247,6 +252,8 @@ class _Xml(Elements):
         self.kind = self.path[0]
         self._bases.append(_joined(self._bases[-1], attributes.get(_BASE)))
         if self._reading and self.path[-2] != "author":
+            if len(self._reading.text) > _MAX_PARTS:
+                raise Refused(f"an element of it has more than {_MAX_PARTS} parts")
             self._reading.text.append(_start_tag(name, attributes))
         elif name in _ENTRIES and depth <= 3:
             self._parts, self._depth = _Parts(), depth
@@ -322,7 +329,9 @@ def _entry(parts: _Parts, text_type: str) -> Entry:
 
 
 def _mended(text: str) -> str:
-    return _AMPERSAND.sub(_escaped, _CANNOT_BE.sub("", text))
+    if _CANNOT_BE(text):
+        text = text.translate(_LEAVE_OUT)
+    return _AMPERSAND.sub(_escaped, text, count=_MAX_MENDED)
 
 
 def _escaped(found: re.Match[str]) -> str:

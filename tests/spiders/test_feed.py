@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from crawler import Links, Request
 from crawler.loader import load
 from spiders.feed import FeedSpider
 from tests.sites import Visit, page, redirect, serve
@@ -133,6 +134,20 @@ async def test_the_page_of_each_entry_is_read_where_a_spider_wants_it(tmp_path: 
         {"title": "Entry 9", "feed": where, "heading": "Article 9"},
         {"title": "No page", "feed": where},
     ]
+
+
+async def test_a_feed_that_is_asked_for_again_brings_what_is_new(tmp_path: Path) -> None:
+    class Watching(Articles):
+        def start(self) -> list[Request | Links]:
+            return [Request(url, again=True) for url in self.start_urls]
+
+    pages = ARTICLES | {"/feed": atom(5, 4)}
+    async with serve(pages) as site:
+        for numbers in ((5, 4), (6, 5), (6, 5)):
+            pages["/feed"] = atom(*numbers)
+            found = await crawled(Watching(start_urls=[f"{site.url}/feed"]), tmp_path)
+    assert [item["title"] for item in found] == ["Entry 4", "Entry 5", "Entry 6"]
+    assert sorted(site.paths) == ["/entry/4", "/entry/5", "/entry/6", *["/feed"] * 3]
 
 
 @pytest.mark.parametrize("kind", [FeedSpider, Articles])

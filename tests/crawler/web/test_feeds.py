@@ -198,6 +198,8 @@ def test_what_is_no_xml_is_mended_where_it_is_clear_what_was_meant(title: str, e
         ("<item><title>2", "no XML that can be read"),
         ("<x:item/>", "no XML that can be read"),
         ("<a>" * 1000, "nested deeper"),
+        (f"<item><title>{'<b/>' * 100_000}</title></item>", "an element of it has more than 100000 parts"),
+        ("&" * 600_000, "no XML that can be read"),
         ("<item/>" * (MAX_ENTRIES + 1), f"more than {MAX_ENTRIES} entries"),
     ],
 )
