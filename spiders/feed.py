@@ -53,8 +53,7 @@ class FeedSpider(Spider):
         for entry, digest in zip(feed.entries, digests, strict=True):
             if digest not in seen:
                 yield self._taken(entry, page)
-        context = context_of_next(page, digests, most=self.max_feed_pages) if feed.following else None
-        if feed.following and context:
+        if feed.following and (context := context_of_next(page, digests, most=self.max_feed_pages)):
             yield Request(feed.following, context=context)
 
     def item(self, entry: Entry, page: Page) -> dict[str, Any] | None:
