@@ -25,6 +25,10 @@ from crawler.frontier.statefile import StateFile
 from crawler.loader import load
 from crawler.outcome import Skip
 from crawler.settings import with_overrides
+from crawler.web.feeds import Entry
+from spiders.feed import FeedSpider
+from spiders.listing import Field, ListingSpider
+from spiders.rules import Rule, RulesSpider
 from spiders.site import SiteSpider
 from tests.sites import Handler, Reply, Visit, page, serve
 
@@ -140,6 +144,16 @@ def test_the_schema_is_the_documented_one() -> None:
 def test_every_public_member_is_listed(kind: type, heading: str) -> None:
     rows = _rows(_section(DOCS / "spiders.md", heading))
     assert {_code(row[0])[0].partition("(")[0] for row in rows} == {name for name in dir(kind) if name[0] != "_"}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "heading"),
+    [((RulesSpider, Rule), "Rules"), ((ListingSpider, Field), "Listings"), ((FeedSpider, Entry), "Feeds")],
+)
+def test_every_public_member_of_ready_made_spiders_is_listed(kinds: tuple[type, type], heading: str) -> None:
+    listed = {code.partition("(")[0] for row in _rows(_section(DOCS / "spiders.md", heading)) for code in _code(row[0])}
+    names = {name for kind in kinds for name in dir(kind) if name[0] != "_"} - set(dir(Spider))
+    assert listed == names | {kind.__name__ for kind in kinds}
 
 
 def test_every_part_of_links_is_named() -> None:
@@ -268,9 +282,19 @@ EXPECTED: dict[str, list[Item]] = {
     "FromFile": [{"url": "SITE/amber-1.html", "bytes": len(str(LIBRARY["/amber-1.html"][2]))}],
     "Members": [{"title": "Amber Tales 1", "due": "2026-02-01"}],
     "BrokenLinks": [{"link": "SITE/shelf-3.html", "on": "SITE/shelf-2.html", "error": "http: 404 Not Found"}],
+    "ByRule": [{"title": book["title"], "year": book["year"]} for book in BOOKS],
+    "Catalogue": [
+        {**book, "url": f"SITE/{path}.html"}
+        for book, path in zip(BOOKS, ["amber-1", "amber-2", "black-1"], strict=True)
+    ],
+    "Arrivals": [{"title": "Black Tales 1", "published": "2024-05-31T18:30:00Z", "year": "1958"}],
     "Mirror": [{"saved": path.removeprefix("/") or "index.html"} for path in TITLES],
 }
 """What each spider of the documentation takes from the library."""
+
+
+FEED = """<rss><channel><item><title>Black Tales 1</title><link>/black-1.html</link>
+<pubDate>Fri, 31 May 2024 18:30:00 GMT</pubDate></item></channel></rss>"""
 
 
 def _library() -> Handler:
@@ -281,6 +305,8 @@ def _library() -> Handler:
         if visit.path == "/amber-2.html" and visit.path not in was_busy:
             was_busy.add(visit.path)
             return 503, {"Retry-After": "0"}, ""
+        if visit.path == "/feed.xml":
+            return 200, {"Content-Type": "application/rss+xml"}, FEED
         if visit.path == "/session" and (visit.method, visit.body) == ("POST", b"user=reader&password=secret"):
             return 200, {"Set-Cookie": "member=1"}, ""
         if visit.path == "/loans.json" and visit.headers.get("cookie") == "member=1":
@@ -291,7 +317,7 @@ def _library() -> Handler:
 
 
 def _spider_of(block: Block) -> str | None:
-    return found[1] if (found := re.search(r"^class (\w+)\(Spider\)", block.text, re.MULTILINE)) else None
+    return found[1] if (found := re.search(r"^class (\w+)\(\w*Spider\)", block.text, re.MULTILINE)) else None
 
 
 SPIDERS = [block for block in _blocks("python") if _spider_of(block)]

@@ -125,7 +125,8 @@ def _described(spider: Spider) -> Iterator[tuple[str, str]]:
 def list_spiders() -> int:
     """List the spiders that come along, by the name that `crawl run` takes, and those in files of this folder.
 
-    Nothing is run for that: a class counts if one of its bases is called Spider, or ends so.
+    Nothing is run for that: a class counts if one of its bases is called Spider, or ends so, and none is ABC, which says that it is
+    there to be derived from.
     """
     package = util.find_spec("spiders")
     for folder in package.submodule_search_locations or () if package else ():
@@ -144,8 +145,13 @@ def _spiders_in(folder: Path) -> Iterator[tuple[Path, str]]:
         except (OSError, SyntaxError, ValueError):
             continue
         for node in tree.body:
-            if isinstance(node, ast.ClassDef) and any(_name_of(base).endswith("Spider") for base in node.bases):
+            if isinstance(node, ast.ClassDef) and _is_spider(node):
                 yield path, node.name
+
+
+def _is_spider(node: ast.ClassDef) -> bool:
+    bases = [_name_of(base) for base in node.bases]
+    return "ABC" not in bases and any(base.endswith("Spider") for base in bases)
 
 
 def _name_of(base: ast.expr) -> Any:

@@ -107,10 +107,23 @@ async def test_a_check_finds_what_a_crawl_would_stumble_over(
 
 
 async def test_the_list_has_spiders_that_come_along_and_those_of_the_folder(crawl: Crawl, tmp_path: Path) -> None:
-    (tmp_path / "books.py").write_text(f"{SPIDER}\nclass Own(crawler.Spider): ...\nclass Page(Base): ...\n")
+    (tmp_path / "books.py").write_text(
+        f"{SPIDER}\nclass Own(crawler.Spider): ...\nclass Page(Base): ...\nclass Half(Spider, ABC): ...\n"
+    )
     (tmp_path / "danger.py").write_text("raise SystemExit('it was run')\n")
     (tmp_path / "broken.py").write_text("class (Spider):\n")
     ended = await crawl("list")
     assert ended.code == 0
-    assert ended.out.splitlines() == ["site", "sitemap", "books.py:Books", "books.py:Own"]
-    assert (await crawl("check", "site", "-a", "start_urls=http://h.example/")).code == 0
+    assert ended.out.splitlines() == ["feed", "site", "sitemap", "books.py:Books", "books.py:Own"]
+    for name in ("feed", "site", "sitemap"):
+        assert (await crawl("check", name, "-a", "start_urls=http://h.example/")).code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("rules", "RulesSpider has no rules: write a class"), ("listing", "ListingSpider has no entries")],
+)
+async def test_a_spider_that_is_there_to_be_derived_from_says_so(crawl: Crawl, name: str, message: str) -> None:
+    ended = await crawl("run", name, "-a", "start_urls=http://h.example/")
+    assert ended.code == 2
+    assert message in ended.err
