@@ -23,7 +23,7 @@ output_option = click.option(
     "--output",
     default="-",
     metavar="FILE",
-    help="Where to write: .jsonl, .ndjson, .jl or .csv, replaced at once when complete; by default JSON Lines on standard output.",
+    help="Where to write: .jsonl, .ndjson, .jl, .csv, .sqlite, .sqlite3, .db or .parquet, replaced at once when complete; by default JSON Lines on standard output.",
 )
 
 
@@ -84,9 +84,9 @@ def export(state: Path, table: Any, output: str) -> int:
 
     with StateFile(state) as file:
         if table == "items":
-            return write_rows(output, file.items())
+            return write_rows(output, file.items(), table=table)
         rows = file.rows(table)
-        return write_rows(output, rows.as_json(), rows.columns)
+        return write_rows(output, rows.as_json(), rows.columns, table=table)
 
 
 @click.command(short_help="Answer an SQL query about a crawl.")
@@ -105,12 +105,12 @@ def sql(state: Path, query: str, output: str) -> int:
         return write_rows(output, rows.as_json(), rows.columns)
 
 
-def write_rows(output: str, rows: Iterable[str], columns: Sequence[str] = ()) -> int:
-    """Write JSON texts where the user wants them; the exit code."""
+def write_rows(output: str, rows: Iterable[str], columns: Sequence[str] = (), *, table: str = "rows") -> int:
+    """Write JSON texts where the user wants them; the exit code. `table`: what they are called, where that has a name."""
     from crawler.exports import write_all
 
     try:
-        write_all(output, rows, columns)
+        write_all(output, rows, columns, table=table)
     except StorageError as error:
         if isinstance(error.__cause__, BrokenPipeError):
             return FAILED  # as every tool does whose reader, like `head`, has seen enough

@@ -289,7 +289,7 @@ def test_a_folder_that_goes_away_after_the_check_is_the_same_clear_error(tmp_pat
     export.close()
 
 
-@pytest.mark.parametrize("extension", ["jsonl", "csv"])
+@pytest.mark.parametrize("extension", ["jsonl", "csv", "sqlite"])
 @pytest.mark.parametrize("successor", [None, "somebody else's\n"])
 def test_a_file_that_is_taken_away_meanwhile_is_missed_and_written_anew(
     tmp_path: Path, extension: str, successor: str | None
@@ -312,7 +312,7 @@ def test_a_file_that_is_taken_away_meanwhile_is_missed_and_written_anew(
     again.close()
 
 
-@pytest.mark.parametrize("extension", ["jsonl", "csv"])
+@pytest.mark.parametrize("extension", ["jsonl", "csv", "sqlite"])
 def test_a_file_that_another_process_writes_is_refused(tmp_path: Path, extension: str) -> None:
     path = tmp_path / f"out.{extension}"
     program = (

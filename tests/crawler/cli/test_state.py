@@ -6,8 +6,11 @@ import asyncio
 import csv
 import json
 import os
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+import pyarrow.parquet as pq
 import pytest
 
 from tests.proof.command import COMMAND
@@ -84,6 +87,20 @@ async def test_every_table_can_be_exported(crawl: Crawl, state: str, tmp_path: P
         header, *rest = csv.reader(file)
     assert len(rest) == rows
     assert header, "the columns are there even without rows"
+
+
+@pytest.mark.parametrize("table", ["pages", "items", "links", "errors", "hosts"])
+async def test_every_table_can_be_written_to_every_kind_of_table(
+    crawl: Crawl, state: str, tmp_path: Path, table: str
+) -> None:
+    rows = [json.loads(line) for line in (await crawl("export", state, table)).out.splitlines()]
+    for name in ("t.sqlite", "t.parquet"):
+        ended = await crawl("export", state, table, "-o", name)
+        assert (ended.code, ended.out, ended.err) == (0, "", "")
+    with closing(sqlite3.connect(tmp_path / "t.sqlite")) as db:
+        db.row_factory = sqlite3.Row
+        assert [dict(row) for row in db.execute(f"SELECT * FROM {table}")] == rows
+    assert pq.read_table(tmp_path / "t.parquet").to_pylist() == rows
 
 
 async def test_sql_answers_queries(crawl: Crawl, state: str) -> None:
