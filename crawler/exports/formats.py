@@ -39,6 +39,8 @@ def open_export(path: str, columns: Sequence[str] = (), *, table: str = "items")
         return StandardOutput()
     if not _is_text(path):
         raise UsageError(f"cannot write {path!r}: the name must be UTF-8")
+    if is_warc(path):
+        raise UsageError(f"cannot write {path}: WARC is for pages that were kept: crawl export STATE pages -o {path}")
     file = expanded(path).resolve()
     check_writable(file)
     export: Export
@@ -61,6 +63,11 @@ def open_export(path: str, columns: Sequence[str] = (), *, table: str = "items")
             problem = f"no format is called {extension}" if extension else "the name has no extension"
             raise UsageError(f"cannot write {path}: {problem}; formats: {FORMATS}")
     return export
+
+
+def is_warc(path: str) -> bool:
+    """Whether a name asks for WARC (crawler/exports/warc.py)."""
+    return path.lower().endswith((".warc", ".warc.gz"))
 
 
 def _is_text(path: str) -> bool:
