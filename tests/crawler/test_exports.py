@@ -280,10 +280,11 @@ def test_a_name_that_no_crawl_file_can_keep_is_refused(tmp_path: Path) -> None:
         open_export(f"{tmp_path}/caf\udce9.jsonl")
 
 
-def test_a_folder_that_goes_away_after_the_check_is_the_same_clear_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("extension", ["jsonl", "csv", "sqlite", "parquet"])
+def test_a_folder_that_goes_away_after_the_check_is_the_same_clear_error(tmp_path: Path, extension: str) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
-    export = open_export(str(folder / "out.jsonl"))
+    export = open_export(str(folder / f"out.{extension}"))
     folder.rmdir()
     with pytest.raises(UsageError, match="No such file or directory; create its folder first"):
         export.open(None)
