@@ -41,7 +41,7 @@ def replay(state: Path, target: str, output: str, arguments: Mapping[str, str]) 
     spider = load(target, arguments)
     with StateFile(state) as file:
         again = Replay(spider, file)
-        code = write_rows(output, again.items())
+        code = write_rows(output, again.items(), table="items")
     for error in again.errors[:_ERRORS_SHOWN]:
         complain(error)
     say(

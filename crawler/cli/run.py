@@ -33,7 +33,7 @@ class _Found(NamedTuple):
 
 @click.command(short_help="Crawl a site, or with a spider; or go on where that stopped.")
 @click.argument("target")
-@click.option("-o", "--output", "outputs", multiple=True, metavar="FILE", help="Write the items to FILE: .jsonl, .ndjson, .jl, .csv, or - for standard output; repeatable.")  # fmt: skip
+@click.option("-o", "--output", "outputs", multiple=True, metavar="FILE", help="Write the items to FILE: .jsonl, .ndjson, .jl, .csv, .sqlite, .sqlite3, .db, .parquet, or - for standard output; repeatable.")  # fmt: skip
 @click.option("--state", metavar="FILE", help="The crawl file; by default NAME.crawl in the current folder, with the spider's name or the URL's host.")  # fmt: skip
 @click.option("--fresh", is_flag=True, help="Begin anew; an existing crawl file is discarded only with --yes.")
 @click.option("--yes", is_flag=True, help="Yes, overwrite the outputs; with --fresh, discard the crawl file too.")

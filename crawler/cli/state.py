@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crawler.cli.console import FAILED, FINISHED
+from crawler.cli.console import FAILED, FINISHED, say
 from crawler.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from crawler.frontier.statefile import Status
+    from crawler.frontier.statefile import StateFile, Status
     from crawler.paces import KeptPace
 
 state_argument = click.argument("state", type=click.Path(path_type=Path))
@@ -23,7 +23,7 @@ output_option = click.option(
     "--output",
     default="-",
     metavar="FILE",
-    help="Where to write: .jsonl, .ndjson, .jl or .csv, replaced at once when complete; by default JSON Lines on standard output.",
+    help="Where to write: .jsonl, .ndjson, .jl, .csv, .sqlite, .sqlite3, .db or .parquet, replaced at once when complete; by default JSON Lines on standard output.",
 )
 
 
@@ -79,14 +79,36 @@ def _described(path: Path, now: Status, paces: Sequence[KeptPace]) -> str:
 @click.argument("table", type=click.Choice(["pages", "items", "links", "errors", "hosts"]))
 @output_option
 def export(state: Path, table: Any, output: str) -> int:
-    """Write a TABLE of the crawl file STATE: its pages, links, errors or hosts, or the items just as the spider gave them."""
+    """Write a TABLE of the crawl file STATE: its pages, links, errors or hosts, or the items just as the spider gave them.
+
+    To a .warc or .warc.gz file, pages are written with their bodies, as far as they were kept (crawl run --keep-bodies).
+    """
+    from crawler.exports.formats import is_warc
     from crawler.frontier.statefile import StateFile
 
     with StateFile(state) as file:
+        if table == "pages" and is_warc(output):
+            return _archive(output, file)
         if table == "items":
-            return write_rows(output, file.items())
+            return write_rows(output, file.items(), table=table)
         rows = file.rows(table)
-        return write_rows(output, rows.as_json(), rows.columns)
+        return write_rows(output, rows.as_json(), rows.columns, table=table)
+
+
+def _archive(output: str, file: StateFile) -> int:
+    """Write the pages that were kept; the exit code."""
+    import msgspec
+
+    from crawler.exports.warc import write_warc
+    from crawler.frontier.kept import kept_pages
+    from crawler.wording import counted
+
+    done = file.status().urls.done
+    rules = msgspec.json.decode(file.meta("rules") or "{}")
+    written = write_warc(output, (page for _, page in kept_pages(file)), rules)
+    if written < done:
+        say(f"{done - written:,} of {counted(done, 'page')} were not kept, and are left out")
+    return FINISHED
 
 
 @click.command(short_help="Answer an SQL query about a crawl.")
@@ -105,12 +127,12 @@ def sql(state: Path, query: str, output: str) -> int:
         return write_rows(output, rows.as_json(), rows.columns)
 
 
-def write_rows(output: str, rows: Iterable[str], columns: Sequence[str] = ()) -> int:
-    """Write JSON texts where the user wants them; the exit code."""
+def write_rows(output: str, rows: Iterable[str], columns: Sequence[str] = (), *, table: str = "rows") -> int:
+    """Write JSON texts where the user wants them; the exit code. `table`: what they are called, where that has a name."""
     from crawler.exports import write_all
 
     try:
-        write_all(output, rows, columns)
+        write_all(output, rows, columns, table=table)
     except StorageError as error:
         if isinstance(error.__cause__, BrokenPipeError):
             return FAILED  # as every tool does whose reader, like `head`, has seen enough

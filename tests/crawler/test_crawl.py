@@ -20,6 +20,7 @@ from crawler.exports import open_export
 from crawler.frontier.statefile import StateFile
 from crawler.replay import Replay
 from spiders.site import SiteSpider
+from tests.proof.crawlfile import read_items
 from tests.sites import Reply, Site, Visit, page, redirect, serve
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crawler.fetcher import Fetch
+
+OUTPUTS = ("out.jsonl", "out.csv", "out.sqlite", "out.parquet")
 
 QUICK = Settings(robots=False, retry_wait=0.01, commit_interval=0.01)
 
@@ -560,12 +563,14 @@ async def test_exports_follow_the_items(tmp_path: Path) -> None:
     pages = {"/": page("Home", *(f"/{n}" for n in range(20)))} | {f"/{n}": page(str(n)) for n in range(20)}
     async with serve(pages) as site:
         for limit in (7, 0):
-            exports = [open_export(str(tmp_path / name)) for name in ("out.jsonl", "out.csv")]
+            exports = [open_export(str(tmp_path / name)) for name in OUTPUTS]
             await crawl_site(tmp_path, site, Settings(robots=False, max_pages=limit), exports=exports)
     lines = (tmp_path / "out.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == items(tmp_path)
     assert len(lines) == 21
     assert len((tmp_path / "out.csv").read_text().splitlines()) == 22
+    for name in ("out.sqlite", "out.parquet"):
+        assert read_items(tmp_path / name) == items(tmp_path)
 
 
 async def test_an_export_that_is_added_later_gets_everything(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 import trustme
 
 from crawler.frontier import SqliteFrontier
+from tests.proof.crawlfile import read_items
 from tests.sites import page, redirect, serve
 
 if TYPE_CHECKING:
@@ -227,21 +228,22 @@ async def test_an_output_is_refused_to_another_crawl_and_to_one_that_goes_on(cra
     assert [len(lines(tmp_path / name)) for name in ("out.jsonl", "empty.jsonl", "new.jsonl")] == [5, 5, 5]
 
 
+@pytest.mark.parametrize("name", ["out.jsonl", "out.sqlite", "out.parquet"])
 async def test_a_crawl_goes_on_in_another_folder_with_the_output_that_was_moved_along(
-    crawl: Crawl, tmp_path: Path
+    crawl: Crawl, tmp_path: Path, name: str
 ) -> None:
     (tmp_path / "here").mkdir()
     async with serve(SITE) as site:
-        stopped = await crawl("run", site.url, "--state", "here/s.crawl", "-o", "here/out.jsonl", "--max-pages", "2")
+        stopped = await crawl("run", site.url, "--state", "here/s.crawl", "-o", f"here/{name}", "--max-pages", "2")
         assert stopped.code == 3
         (tmp_path / "here").rename(tmp_path / "there")
-        ended = await crawl("run", site.url, "--state", "there/s.crawl", "-o", "there/out.jsonl")
+        ended = await crawl("run", site.url, "--state", "there/s.crawl", "-o", f"there/{name}")
         assert ended.code == 0, ended.err
-        assert len(lines(tmp_path / "there" / "out.jsonl")) == 5
-        (tmp_path / "there" / "out.jsonl").unlink()
-        (tmp_path / "out.jsonl").write_text("years of work")
-        refused = await crawl("run", site.url, "--state", "there/s.crawl", "-o", "out.jsonl")
-    assert refused.err == REFUSED.format("out.jsonl", "there/s.crawl"), "its name alone makes it no output of the crawl"
+        assert len(read_items(tmp_path / "there" / name)) == 5
+        (tmp_path / "there" / name).unlink()
+        (tmp_path / name).write_text("years of work")
+        refused = await crawl("run", site.url, "--state", "there/s.crawl", "-o", name)
+    assert refused.err == REFUSED.format(name, "there/s.crawl"), "its name alone makes it no output of the crawl"
 
 
 async def test_a_crawl_that_was_cut_off_at_its_start_goes_on(crawl: Crawl, tmp_path: Path) -> None:
