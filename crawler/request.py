@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import force_setattr
 
 from client.fields import is_token
+from crawler.errors import InvalidUrl
 from crawler.web.urls import normalize
 
 Callback: TypeAlias = str | Callable[..., Any] | None
@@ -105,7 +106,12 @@ class Links(Sequence[Request]):
 def _canonical(url: object) -> str:
     if not isinstance(url, str):
         raise TypeError(f"a URL must be text, not {type(url).__name__}: {url!r:.80}")
-    return normalize(url)
+    try:
+        return normalize(url)
+    except InvalidUrl as error:
+        if ":" in url:
+            raise
+        raise InvalidUrl(f"{error}; page.follow(url=…) and page.urljoin(…) take what is relative to a page") from None
 
 
 def _checked_headers(headers: object) -> dict[str, str]:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from selectolax.lexbor import LexborHTMLParser
 
 from crawler.errors import SpiderError
+from crawler.request import Request
 from crawler.spider import Spider, arguments_of, callback_of, explain
 
 
@@ -25,6 +27,15 @@ class Shop(Spider):
 
     def detail(self, page: Any) -> None:
         json.loads("no json")
+
+    def price(self, page: Any) -> Any:
+        return {"title": "“Amber”", "price": page.css_first(".price").text(), "year": 1}
+
+    def relative(self, page: Any) -> Any:
+        return Request("/list?page=2")
+
+    def compiled(self, page: Any) -> Any:
+        return LexborHTMLParser("<p>").css("p::text")
 
 
 def test_arguments_are_the_declared_attributes() -> None:
@@ -94,6 +105,26 @@ def test_an_exception_below_the_spider_is_told_with_the_place_in_the_spider() ->
     assert text.startswith(__file__)
     assert "JSONDecodeError" in text
     assert text.endswith("(in detail)")
+
+
+def test_of_a_line_with_several_expressions_the_one_that_raised_is_shown() -> None:
+    text = explain(raised_by(Shop().price))
+    assert text.endswith("'NoneType' object has no attribute 'css_first', at `page.css_first` (in price)")
+
+
+def test_what_says_itself_what_is_wrong_is_told_with_its_place_too() -> None:
+    text = explain(raised_by(Shop().relative))
+    assert text.startswith(__file__)
+    assert (
+        "'/list?page=2' is no URL that can be fetched: it does not start with http:// or https://; page.follow" in text
+    )
+    assert text.endswith("(in relative)")
+
+
+def test_compiled_code_is_not_the_users() -> None:
+    text = explain(raised_by(Shop().compiled))
+    assert text.startswith(__file__)
+    assert text.endswith("""Can't parse CSS selector, at `LexborHTMLParser("<p>").css("p::text")` (in compiled)""")
 
 
 def test_texts_stand_for_lists_and_paths() -> None:
