@@ -154,12 +154,36 @@ def with_overrides(settings: Settings, values: Mapping[str, Any], *, source: str
     try:
         converted = msgspec.convert(merged, Settings, strict=False)
     except msgspec.ValidationError as error:
-        what, _, name = str(error).partition(" - at `$.")
-        name = name.rstrip("`")
-        raise SettingError(f"{source}: {name} = {merged.get(name)!r}: {what}") from None
+        name = str(error).rpartition("$.")[2].rstrip("`")
+        raise SettingError(f"{source}: {name} = {merged.get(name)!r}: it takes {_taken(name)}") from None
     if not converted.user_agent.isprintable():
         raise SettingError(f"{source}: user_agent = {converted.user_agent!r}: it is sent as one line of plain text")
     return converted
+
+
+def checked(settings: Settings) -> Settings:
+    """Settings that somebody has made from Python, which checks nothing. SettingError as above."""
+    values = {name: getattr(settings, name) for name in NAMES}
+    return with_overrides(Settings(), values, source="Settings")
+
+
+def _taken(name: str) -> str:
+    """What a setting takes, in words."""
+    from msgspec import inspect  # whoever makes no mistake does without
+
+    described = inspect.type_info(Settings)
+    assert isinstance(described, inspect.StructType)
+    (kind,) = (field.type for field in described.fields if field.name == name)
+    match kind:
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.IntType(ge=least):
+            return f"a whole number from {least}"
+        case inspect.FloatType(ge=None):
+            return f"a number above 0, {_LONGEST:,.0f} at most"
+        case inspect.FloatType():
+            return f"a number from 0 to {_LONGEST:,.0f}"
+    return "a text that is not empty"
 
 
 def from_project(settings: Settings, folder: Path) -> Settings:
@@ -189,5 +213,7 @@ def from_environment(settings: Settings, environment: Mapping[str, str]) -> Sett
 def _suggestion(name: str) -> str:
     from difflib import get_close_matches
 
-    close = get_close_matches(name, NAMES, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    name = name.lower()
+    within = [one for one in sorted(NAMES, key=len) if one in name]  # other crawlers' `DOWNLOAD_DELAY`, say
+    close = within[-1:] or get_close_matches(name, NAMES, n=1)
+    return f"; did you mean {close[0]!r}?" if close else "; docs/settings.md lists them all"

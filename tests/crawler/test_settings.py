@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from crawler.errors import SettingError
-from crawler.settings import Settings, from_environment, from_project, with_overrides
+from crawler.settings import Settings, checked, from_environment, from_project, with_overrides
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,15 +29,25 @@ def test_what_is_not_named_stays() -> None:
     ("values", "complaint"),
     [
         ({"concurency": 1}, r"here: there is no setting 'concurency'; did you mean 'concurrency'\?"),
-        ({"delay": "-1"}, "here: delay = '-1': .*>= 0"),
-        ({"concurrency": 0}, "here: concurrency = 0: .*>= 1"),
-        ({"concurrency": "many"}, "here: concurrency = 'many': Expected `int`"),
-        ({"robots": "maybe"}, "here: robots = 'maybe': Expected `bool`"),
+        ({"DOWNLOAD_DELAY": 1}, r"here: there is no setting 'DOWNLOAD_DELAY'; did you mean 'delay'\?"),
+        ({"cookies": 1}, "here: there is no setting 'cookies'; docs/settings.md lists them all"),
+        ({"delay": "-1"}, "here: delay = '-1': it takes a number from 0 to 1,000,000,000"),
+        ({"retry_wait": 0}, "here: retry_wait = 0: it takes a number above 0"),
+        ({"concurrency": 0}, "here: concurrency = 0: it takes a whole number from 1"),
+        ({"concurrency": "many"}, "here: concurrency = 'many': it takes a whole number from 1"),
+        ({"robots": "maybe"}, "here: robots = 'maybe': it takes true or false"),
+        ({"user_agent": ""}, "here: user_agent = '': it takes a text that is not empty"),
     ],
 )
 def test_mistakes_are_named(values: dict[str, Any], complaint: str) -> None:
     with pytest.raises(SettingError, match=complaint):
         with_overrides(Settings(), values, source="here")
+
+
+def test_settings_made_from_python_can_be_checked() -> None:
+    assert checked(Settings(delay=1)) == Settings(delay=1.0)
+    with pytest.raises(SettingError, match="Settings: delay = 'x': it takes a number"):
+        checked(Settings(delay="x"))  # type: ignore[arg-type]
 
 
 def test_the_project_file_is_found_above(tmp_path: Path) -> None:
