@@ -20,6 +20,7 @@ import pytest
 from crawler import Crawl, Links, Page, Request, Settings, Spider, retries
 from crawler.cli import console
 from crawler.cli.main import crawl as command
+from crawler.cli.steer import KINDS
 from crawler.frontier.migrations import VERSION, script
 from crawler.frontier.statefile import StateFile
 from crawler.loader import load
@@ -150,7 +151,7 @@ def test_every_part_of_links_is_named() -> None:
 def test_every_reason_and_kind_of_failure_is_listed() -> None:
     reasons, kinds = (_rows(_section(DOCS / "crawl-file.md", heading)) for heading in ("A request's way", "Failures"))
     assert {reason.value for reason in Skip} <= {_code(row[0])[0] for row in reasons}
-    assert {kind for _, kind, _ in retries._ERRORS} <= {_code(row[0])[0] for row in kinds}
+    assert {kind for _, kind, _ in retries._ERRORS} <= set(KINDS) == {_code(row[0])[0] for row in kinds}
     assert ["`http`", "A status other than 2xx", ", ".join(map(str, sorted(retries._PASSING_STATUSES)))] in kinds
 
 

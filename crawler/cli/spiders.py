@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.cli.console import FINISHED, say
-from crawler.cli.options import pairs
+from crawler.cli.options import files, pairs
 from crawler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,6 +39,14 @@ _IMPORTED = {"Page", "Spider"}
 """By the spider that is written."""
 
 _SEEDS_SHOWN = 3
+
+_SCRAPYS = {
+    "allowed_domains": "scope",
+    "custom_settings": "settings",
+    "rules": "page.follow_all(…), and scope",
+    "start_requests": "start()",
+}
+"""What many a spider has had before it came here, and what says the same."""
 
 
 @click.command(short_help="Begin a spider of your own.")
@@ -70,7 +78,7 @@ def new(name: str, url: str) -> int:
 
 
 @click.command(short_help="Look a spider over, without crawling.")
-@click.argument("target")
+@click.argument("target", shell_complete=files)
 @click.option("-a", "arguments", multiple=True, callback=pairs, metavar="KEY=VALUE", help="An argument for the spider; repeatable.")  # fmt: skip
 def check(target: str, arguments: Mapping[str, str]) -> int:
     """Load the spider TARGET as `crawl run` would, and say what it is: its name, seeds, scope, arguments and settings."""
@@ -116,9 +124,15 @@ def _described(spider: Spider) -> Iterator[tuple[str, str]]:
     yield "follows", "links to the hosts of its seeds" if spider.scope is None else repr(spider.scope)
     for name, hint in arguments_of(kind).items():
         if name != "start_urls":
-            yield "argument", f"{name}: {getattr(hint, '__name__', hint)} = {getattr(spider, name, '(none)')!r}"
+            value = (
+                f" = {getattr(spider, name)!r}" if hasattr(spider, name) else f" (has no value; -a {name}=… gives one)"
+            )
+            yield "argument", f"{name}: {getattr(hint, '__name__', hint)}{value}"
     for name, value in spider.settings.items():
         yield "setting", f"{name} = {value!r}"
+    for name, ours in _SCRAPYS.items():
+        if hasattr(spider, name):
+            yield "no effect", f"{name}, which is Scrapy's; here it is {ours}"
 
 
 @click.command("list", short_help="List the spiders that there are.")

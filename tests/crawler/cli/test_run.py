@@ -403,3 +403,50 @@ async def test_a_module_runs_as_the_command_does(tmp_path: Path) -> None:
         out, _ = await process.communicate()
     assert process.returncode == 0
     assert len(out.splitlines()) == 5
+
+
+async def test_the_log_tells_of_each_page_and_of_each_line_that_led_to_an_error(crawl: Crawl, tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "broken.py",
+        """
+        from crawler import Spider
+
+        class Broken(Spider):
+            start_urls = ["SITE"]
+
+            def parse(self, page):
+                self.helper()
+
+            def helper(self):
+                raise LookupError("no price")
+        """,
+    )
+    async with serve(SITE) as site:
+        source = (tmp_path / "broken.py").read_text()
+        (tmp_path / "broken.py").write_text(source.replace("SITE", site.url))
+        for processes in ("1", "2"):
+            options = ("--processes", processes, "--fresh", "--yes", "--log-level", "debug", "--log-file", "crawl.log")
+            ended = await crawl("run", "broken.py", *options)
+            assert ended.code == 2
+            assert "DEBUG" not in ended.err
+            log = (tmp_path / "crawl.log").read_text()
+            assert f"DEBUG crawler.engine: GET {site.url}/: failed: spider: " in log
+            assert "in parse\n    self.helper()" in log
+            assert "aiosqlite" not in log
+            (tmp_path / "crawl.log").unlink()
+        complaint = await crawl("run", "broken.py", "--log-file", "nowhere/crawl.log")
+        assert (complaint.code, complaint.err) == (
+            2,
+            "error: cannot log to nowhere/crawl.log: No such file or directory\n",
+        )
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [("rn", "Did you mean run?"), ("titles.py", "crawl run titles.py"), ("http://h.example/", "crawl run http://h.")],
+)
+async def test_a_command_that_there_is_not_is_told_with_what_was_meant(crawl: Crawl, typed: str, hint: str) -> None:
+    ended = await crawl(typed)
+    assert ended.code == 2
+    assert hint in ended.err
