@@ -61,7 +61,7 @@ class Request(_Named, frozen=True, kw_only=True):
                 f"the body of a request must be bytes, not {type(self.body).__name__}; .encode() makes them of text"
             )
         if self.headers is not None:
-            force_setattr(self, "headers", _checked_headers(self.headers))
+            force_setattr(self, "headers", checked_headers(self.headers))
         _check_handling(self.callback, self.priority, self.context)
 
 
@@ -114,7 +114,8 @@ def _canonical(url: object) -> str:
         raise InvalidUrl(f"{error}; page.follow(url=…) and page.urljoin(…) take what is relative to a page") from None
 
 
-def _checked_headers(headers: object) -> dict[str, str]:
+def checked_headers(headers: object) -> dict[str, str]:
+    """Headers as plain texts. Raises TypeError and ValueError for what could not be sent or kept."""
     if not isinstance(headers, Mapping):
         raise TypeError(f"the headers of a request must be a mapping, not {type(headers).__name__}")
     for name, value in headers.items():

@@ -84,6 +84,8 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     # manners
     user_agent: Annotated[str, Meta(min_length=1)] = DEFAULT_USER_AGENT
+    headers: dict[str, str] = {}
+    """Sent with every request, to every host; those of a request itself go before them."""
     robots: bool = True
     """Ask for robots.txt and obey it (RFC 9309)."""
     nofollow: bool = True
@@ -150,15 +152,36 @@ def with_overrides(settings: Settings, values: Mapping[str, Any], *, source: str
         name = key.replace("-", "_")
         if name not in NAMES:
             raise SettingError(f"{source}: there is no setting {key!r}{_suggestion(name)}")
-        merged[name] = value
+        merged[name] = _decoded(value) if name == "headers" else value
     try:
         converted = msgspec.convert(merged, Settings, strict=False)
     except msgspec.ValidationError as error:
-        name = str(error).rpartition("$.")[2].rstrip("`")
+        name = str(error).rpartition("$.")[2].rstrip("`").partition("[")[0]
         raise SettingError(f"{source}: {name} = {merged.get(name)!r}: it takes {_taken(name)}") from None
+    if converted.headers:
+        _check_headers(converted.headers, source)
     if not converted.user_agent.isprintable():
         raise SettingError(f"{source}: user_agent = {converted.user_agent!r}: it is sent as one line of plain text")
     return converted
+
+
+def _decoded(value: object) -> object:
+    """A table, which on the command line and in the environment is written as JSON."""
+    try:
+        return msgspec.json.decode(value) if isinstance(value, str) else value
+    except msgspec.DecodeError:
+        return value  # nor is it a table
+
+
+def _check_headers(headers: Mapping[str, str], source: str) -> None:
+    from crawler.request import checked_headers
+
+    try:
+        checked_headers(headers)
+    except ValueError as error:
+        raise SettingError(f"{source}: headers = {headers!r}: {error}") from None
+    if any(name.lower() == "user-agent" for name in headers):
+        raise SettingError(f"{source}: headers = {headers!r}: who we are is the setting user_agent, for robots.txt too")
 
 
 def checked(settings: Settings) -> Settings:
@@ -177,6 +200,8 @@ def _taken(name: str) -> str:
     match kind:
         case inspect.BoolType():
             return "true or false"
+        case inspect.DictType():
+            return """a table of texts, such as {"Accept-Language": "de"}"""
         case inspect.IntType(ge=least):
             return f"a whole number from {least}"
         case inspect.FloatType(ge=None):

@@ -101,7 +101,9 @@ def _check_ring(spider: Spider) -> None:
 
     kind = type(spider)
     if kind.start is Contract.start and not spider.start_urls:
-        raise UsageError(f"{kind.__name__} has no seeds: give it start_urls, or let start() yield some")
+        raise UsageError(
+            f"{kind.__name__} has no seeds: give it start_urls (as arguments: -a start_urls=URL), or let start() yield some"
+        )
     if kind.start is Contract.start and kind.parse is Contract.parse:
         raise UsageError(f"{kind.__name__} takes nothing from its pages: write a method parse(self, page)")
 

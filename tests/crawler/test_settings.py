@@ -20,6 +20,11 @@ def test_texts_become_what_the_setting_is() -> None:
     assert (settings.concurrency, settings.robots, settings.delay, settings.max_pages) == (12, False, 0.5, 3)
 
 
+def test_headers_are_a_table_or_its_json() -> None:
+    for value in ({"Accept-Language": "de"}, '{"Accept-Language": "de"}'):
+        assert with_overrides(Settings(), {"headers": value}, source="here").headers == {"Accept-Language": "de"}
+
+
 def test_what_is_not_named_stays() -> None:
     settings = with_overrides(Settings(concurrency=7), {"delay": 1}, source="here")
     assert settings == Settings(concurrency=7, delay=1.0)
@@ -36,6 +41,10 @@ def test_what_is_not_named_stays() -> None:
         ({"concurrency": 0}, "here: concurrency = 0: it takes a whole number from 1"),
         ({"concurrency": "many"}, "here: concurrency = 'many': it takes a whole number from 1"),
         ({"robots": "maybe"}, "here: robots = 'maybe': it takes true or false"),
+        ({"headers": {"a": 1}}, r"here: headers = \{'a': 1\}: it takes a table of texts"),
+        ({"headers": "Accept: x"}, "here: headers = 'Accept: x': it takes a table of texts"),
+        ({"headers": {"a b": "x"}}, "this is no header that can be sent"),
+        ({"headers": {"user-agent": "x"}}, "who we are is the setting user_agent"),
         ({"user_agent": ""}, "here: user_agent = '': it takes a text that is not empty"),
     ],
 )
