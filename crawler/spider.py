@@ -8,6 +8,8 @@ import linecache
 import logging
 import typing
 from contextlib import contextmanager
+from datetime import date, datetime
+from enum import Enum
 from functools import cache
 from pathlib import Path
 from traceback import extract_tb
@@ -31,6 +33,15 @@ SITEMAP = "sitemap"
 
 _LONGEST_CODE = 80
 """Characters of a line that raised; errors are kept with each page that has one."""
+
+_WORDS = (
+    (bool, "it takes true or false"),
+    (int, "it takes a whole number"),
+    (float, "it takes a number"),
+    (date, "it takes a date, such as 2026-01-31"),
+    (datetime, "it takes a date and a time, such as 2026-01-31T12:00:00"),
+)
+"""What an argument of these types takes."""
 
 _TYPED_IN = ("<stdin>", "<string>", "<console>", "<ipython")
 """How Python names code that is in no file."""
@@ -68,7 +79,8 @@ class Spider:
             try:
                 setattr(self, key, _converted(value, declared[key]))
             except msgspec.ValidationError as error:
-                raise SpiderError(f"argument {key}={value!r} of {type(self).__name__}: {error}") from None
+                wanted = _in_words(declared[key]) or error
+                raise SpiderError(f"argument {key}={value!r} of {type(self).__name__}: {wanted}") from None
 
     def start(self) -> Iterable[Request | Links] | AsyncIterator[Request | Links]:
         """The seeds: by default one request for each of `start_urls`."""
@@ -131,6 +143,13 @@ def _converted(value: Any, declared: Any) -> Any:
     if isinstance(value, str) and (typing.get_origin(declared) or declared) in (list, tuple, set, frozenset):
         value = value.split(",") if value else []
     return msgspec.convert(value, declared, strict=False, dec_hook=lambda kind, text: kind(text))
+
+
+def _in_words(declared: Any) -> str:
+    """What an argument takes, for who has given something else; empty where msgspec says it as well."""
+    if isinstance(declared, type) and issubclass(declared, Enum):
+        return f"it takes {' or '.join(str(one.value) for one in declared)}"
+    return next((words for kind, words in _WORDS if declared is kind), "")
 
 
 def callback_of(spider: Spider, name: str | None) -> Any:

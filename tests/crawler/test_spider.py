@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import date
+from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -38,6 +40,19 @@ class Shop(Spider):
         return LexborHTMLParser("<p>").css("p::text")
 
 
+class Order(Enum):
+    RISING = "rising"
+    FALLING = "falling"
+
+
+class Sorted(Spider):
+    order: Order = Order.RISING
+    since: date = date.min
+    fast: bool = False
+    least: float = 0.0
+    most: int | None = None
+
+
 def test_arguments_are_the_declared_attributes() -> None:
     assert set(arguments_of(Shop)) == {"start_urls", "category", "pages", "tags"}
     assert set(arguments_of(Spider)) == {"start_urls"}
@@ -53,13 +68,29 @@ def test_arguments_are_converted_to_their_type() -> None:
     ("arguments", "complaint"),
     [
         ({"page": 1}, "Shop takes no argument 'page'; it takes: category, pages, start_urls, tags"),
-        ({"pages": "many"}, "argument pages='many' of Shop: Expected `int`"),
+        ({"pages": "many"}, "argument pages='many' of Shop: it takes a whole number"),
         ({"_secret": 1}, "takes no argument"),
     ],
 )
 def test_wrong_arguments_are_named(arguments: dict[str, Any], complaint: str) -> None:
     with pytest.raises(SpiderError, match=complaint):
         Shop(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "wanted"),
+    [
+        ("order", "up", "it takes rising or falling"),
+        ("since", "1/2/2026", "it takes a date, such as 2026-01-31"),
+        ("fast", "yes", "it takes true or false"),
+        ("least", "many", "it takes a number"),
+        ("most", "many", "Expected `int | null`"),
+    ],
+)
+def test_what_an_argument_takes_is_said_in_words(argument: str, value: str, wanted: str) -> None:
+    with pytest.raises(SpiderError) as caught:
+        Sorted(**{argument: value})
+    assert wanted in str(caught.value)
 
 
 def test_the_name_is_the_class_name_unless_given() -> None:
