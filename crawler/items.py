@@ -105,9 +105,10 @@ def encoded(value: Any, what: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """What msgspec does not know: models (`model_dump`), and mappings and sets by their protocols."""
-    if callable(dump := getattr(value, "model_dump", None)):
-        return dump()
+    """What msgspec does not know: pydantic's models and the URLs in them, paths, and mappings and sets by their protocols."""
+    for name in ("model_dump", "unicode_string", "__fspath__"):
+        if callable(plain := getattr(value, name, None)):
+            return plain()
     if hasattr(value, "keys"):
         return dict(value)
     if hasattr(value, "__iter__"):

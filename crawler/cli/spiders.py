@@ -30,7 +30,7 @@ from crawler import Page, Spider
 class {class_name}(Spider):
     start_urls = ["{url}"]
 
-    async def parse(self, page: Page):
+    def parse(self, page: Page):
         yield {{"url": page.url, "title": page.title}}
         yield page.follow_all()
 '''
@@ -73,7 +73,8 @@ def new(name: str, url: str) -> int:
         raise UsageError(f"{path} exists; name another, or delete it first") from None
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None
-    say(f"{path} is written; try it with: crawl run {path} -o {name}.jsonl --max-pages 20")
+    say(f"{path} is written; what it takes from one page: crawl try {path} {normalize(url)}")
+    say(f"then try it with: crawl run {path} -o {name}.jsonl --max-pages 20")
     return FINISHED
 
 
@@ -138,16 +139,17 @@ def _described(spider: Spider) -> Iterator[tuple[str, str]]:
 
 
 @click.command("list", short_help="List the spiders that there are.")
-def list_spiders() -> int:
-    """List the spiders that come along, by the name that `crawl run` takes, and those in files of this folder.
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".")
+def list_spiders(folder: Path) -> int:
+    """List the spiders that come along, by the name that `crawl run` takes, and those in the files of FOLDER, by default this one.
 
     Nothing is run for that: a class counts if one of its bases is called Spider, or ends so.
     """
     package = util.find_spec("spiders")
-    for folder in package.submodule_search_locations or () if package else ():
-        for path, _ in _spiders_in(Path(folder)):
+    for home in package.submodule_search_locations or () if package else ():
+        for path, _ in _spiders_in(Path(home)):
             click.echo(path.stem)
-    for path, name in _spiders_in(Path()):
+    for path, name in _spiders_in(folder):
         click.echo(f"{path}:{name}")
     return FINISHED
 

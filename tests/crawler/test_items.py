@@ -6,6 +6,7 @@ import json
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -71,6 +72,7 @@ async def test_nothing_gives_nothing() -> None:
         ({"tags": {"x"}}, {"tags": ["x"]}),
         ({"gen": (n for n in (1, 2))}, {"gen": [1, 2]}),
         ({1: "number"}, {"1": "number"}),
+        ({"file": PurePosixPath("a/b")}, {"file": "a/b"}),
     ],
 )
 def test_items_are_anything_json_can_hold(item: Any, expected: Any) -> None:
@@ -80,11 +82,17 @@ def test_items_are_anything_json_can_hold(item: Any, expected: Any) -> None:
 
 
 def test_models_are_items() -> None:
-    class Model:
-        def model_dump(self) -> dict[str, int]:
-            return {"n": 1}
+    """As pydantic has them."""
 
-    assert encode(Model()) == '{"n":1}'
+    class HttpUrl:
+        def unicode_string(self) -> str:
+            return "http://h.example/"
+
+    class Model:
+        def model_dump(self) -> dict[str, object]:
+            return {"n": 1, "url": HttpUrl()}
+
+    assert encode(Model()) == '{"n":1,"url":"http://h.example/"}'
 
 
 @pytest.mark.parametrize(

@@ -119,4 +119,7 @@ async def test_the_list_has_spiders_that_come_along_and_those_of_the_folder(craw
     ended = await crawl("list")
     assert ended.code == 0
     assert ended.out.splitlines() == ["site", "sitemap", "books.py:Books", "books.py:Own"]
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "films.py").write_text(SPIDER)
+    assert (await crawl("list", "more")).out.splitlines() == ["site", "sitemap", "more/films.py:Books"]
     assert (await crawl("check", "site", "-a", "start_urls=http://h.example/")).code == 0
