@@ -450,3 +450,32 @@ async def test_a_command_that_there_is_not_is_told_with_what_was_meant(crawl: Cr
     ended = await crawl(typed)
     assert ended.code == 2
     assert hint in ended.err
+
+
+async def test_a_run_that_asked_for_something_again_does_not_say_that_nothing_was_new(
+    crawl: Crawl, tmp_path: Path
+) -> None:
+    """Not even if all that came of it is another failure."""
+    write(
+        tmp_path,
+        "again.py",
+        """
+        from crawler import Request, Spider
+
+        class Again(Spider):
+            url: str = ""
+
+            def start(self):
+                yield Request(self.url, again=True)
+
+            def parse(self, page):
+                pass
+        """,
+    )
+    async with serve({}) as site:
+        first = await crawl("run", "again.py", "-a", f"url={site.url}")
+        again = await crawl("run", "again.py", "-a", f"url={site.url}")
+    assert (first.code, again.code) == (1, 1)
+    assert "going on with again.crawl: 0 pages done, 0 waiting" in again.err
+    assert "finished: 0 pages, 2 failed" in again.err
+    assert "nothing new" not in again.err
