@@ -17,6 +17,8 @@ _MOST = 1 << 53
 _LONGEST = 1e9
 """Beyond such bounds lies no wish, but what clocks and SQLite cannot hold: infinity, say."""
 
+_OF_ONE_REQUEST = {"connection", "content-length", "content-type", "host", "transfer-encoding"}
+
 Count = Annotated[int, Meta(ge=1, le=_MOST)]
 Limit = Annotated[int, Meta(ge=0, le=_MOST)]
 Seconds = Annotated[float, Meta(ge=0, le=_LONGEST)]
@@ -180,8 +182,11 @@ def _check_headers(headers: Mapping[str, str], source: str) -> None:
         checked_headers(headers)
     except ValueError as error:
         raise SettingError(f"{source}: headers = {headers!r}: {error}") from None
-    if any(name.lower() == "user-agent" for name in headers):
+    names = {name.lower() for name in headers}
+    if "user-agent" in names:
         raise SettingError(f"{source}: headers = {headers!r}: who we are is the setting user_agent, for robots.txt too")
+    if wrong := sorted(names & _OF_ONE_REQUEST):
+        raise SettingError(f"{source}: headers = {headers!r}: {wrong[0]} is another one with each request")
 
 
 def checked(settings: Settings) -> Settings:

@@ -44,6 +44,7 @@ def test_what_is_not_named_stays() -> None:
         ({"headers": {"a": 1}}, r"here: headers = \{'a': 1\}: it takes a table of texts"),
         ({"headers": "Accept: x"}, "here: headers = 'Accept: x': it takes a table of texts"),
         ({"headers": {"a b": "x"}}, "this is no header that can be sent"),
+        ({"headers": {"Host": "x"}}, "host is another one with each request"),
         ({"headers": {"user-agent": "x"}}, "who we are is the setting user_agent"),
         ({"user_agent": ""}, "here: user_agent = '': it takes a text that is not empty"),
     ],
