@@ -125,7 +125,8 @@ def conclude(report: Report, state: Path, *, before: Status | None, quiet: bool)
         _tell_of_spider(state, number)
     if not report.finished:
         if not quiet:
-            say(f"the crawl is kept in {state}; the same command goes on from here")
+            way = "with a larger --max-pages, or none, the" if report.reason == "max_pages" else "the"
+            say(f"the crawl is kept in {state}; {way} same command goes on from here")
         return STOPPED
     if number:
         return MISUSED

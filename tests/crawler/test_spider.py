@@ -105,6 +105,14 @@ def test_the_seeds_are_the_start_urls() -> None:
     assert [seed.url for seed in Shop().start()] == ["http://shop.example/"]  # type: ignore[union-attr]
 
 
+def test_one_text_is_no_list_of_start_urls() -> None:
+    class Single(Spider):
+        start_urls = "http://shop.example/"
+
+    with pytest.raises(SpiderError, match=r"it is a list: \['http://shop\.example/'\]"):
+        Single().start()
+
+
 def test_callbacks_are_found_by_name() -> None:
     spider = Shop()
     assert callback_of(spider, None) == spider.parse

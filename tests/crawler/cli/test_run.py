@@ -121,7 +121,7 @@ async def test_a_crawl_stopped_by_a_limit_goes_on_where_it_stopped(crawl: Crawl,
         first = await crawl("run", site.url, "-o", "out.jsonl", "--state", "s.crawl", "--max-pages", "2")
         assert first.code == 3
         assert "stopped at the limit of pages (--max-pages): 2 pages" in first.err
-        assert "the same command goes on from here" in first.err
+        assert "with a larger --max-pages, or none, the same command goes on from here" in first.err
         assert len(lines(tmp_path / "out.jsonl")) == 2
         second = await crawl("run", site.url, "-o", "out.jsonl", "--state", "s.crawl")
         assert second.code == 0, second.err
