@@ -110,6 +110,32 @@ def test_what_is_no_item_is_explained(item: Any, complaint: str) -> None:
         encode(item)
 
 
+async def test_what_is_no_item_is_told_with_the_line_that_yielded_it() -> None:
+    def plain() -> Iterator[Any]:
+        yield {"a": 1}
+        yield "a text"
+
+    async def asynchronous() -> AsyncIterator[Any]:
+        yield "a text"
+
+    for callback in plain, asynchronous:
+        line = callback.__code__.co_firstlineno + (2 if callback is plain else 1)
+        with pytest.raises(SpiderError) as caught:
+            await gather(callback())
+        assert str(caught.value).startswith(f"{__file__}:{line}: an item must be a mapping")
+        assert str(caught.value).endswith(f"(in {callback.__name__})")
+
+
+async def test_what_the_spider_raises_itself_keeps_its_place() -> None:
+    def callback() -> Iterator[Any]:
+        raise SpiderError("a selector that is none")
+        yield
+
+    with pytest.raises(SpiderError, match=r"^a selector that is none$") as caught:
+        await gather(callback())
+    assert caught.traceback[-1].name == "callback"
+
+
 async def test_a_context_that_cannot_be_kept_is_refused() -> None:
     with pytest.raises(SpiderError, match="the context of a request"):
         await gather(Request("http://h.example/", context={"f": object()}))
