@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.cli.console import FAILED, FINISHED, say
+from crawler.cli.options import files
 from crawler.errors import StorageError
 
 if TYPE_CHECKING:
@@ -27,22 +28,25 @@ output_option = click.option(
 )
 
 
+_optional_state = click.argument("state", metavar="[STATE]", required=False, shell_complete=files)
+
+
 @click.command(short_help="Show how a crawl stands.")
-@state_argument
+@_optional_state
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def status(state: Path, *, as_json: bool) -> int:
+def status(state: str | None, *, as_json: bool) -> int:
     """Show how the crawl in the file STATE stands."""
     import msgspec
 
+    from crawler.cli.steer import only_crawl_file
     from crawler.frontier.statefile import StateFile
     from crawler.paces import kept_paces
 
-    with StateFile(state) as file:
+    path = Path(state) if state else only_crawl_file()
+    with StateFile(path) as file:
         now, paces = file.status(), kept_paces(file)
     click.echo(
-        msgspec.json.encode(msgspec.structs.asdict(now) | {"paces": paces})
-        if as_json
-        else _described(state, now, paces)
+        msgspec.json.encode(msgspec.structs.asdict(now) | {"paces": paces}) if as_json else _described(path, now, paces)
     )
     return FINISHED
 
@@ -112,18 +116,20 @@ def _archive(output: str, file: StateFile) -> int:
 
 
 @click.command(short_help="Answer an SQL query about a crawl.")
-@state_argument
-@click.argument("query")
+@_optional_state
+@click.argument("query", metavar="QUERY", required=False)
 @output_option
-def sql(state: Path, query: str, output: str) -> int:
+def sql(state: str | None, query: str | None, output: str) -> int:
     """Answer an SQL QUERY about the crawl file STATE, which it cannot change.
 
     For example: crawl sql site.crawl "select status, count(*) as pages from pages group by status"
     """
+    from crawler.cli.steer import state_and
     from crawler.frontier.statefile import StateFile
 
-    with StateFile(state) as file:
-        rows = file.query(query)
+    path, asked = state_and(state, query, "QUERY")
+    with StateFile(path) as file:
+        rows = file.query(asked)
         return write_rows(output, rows.as_json(), rows.columns)
 
 

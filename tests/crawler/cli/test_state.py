@@ -166,3 +166,13 @@ async def test_a_reader_that_has_seen_enough_is_no_error(
     os.close(writing)
     _, err = await process.communicate()
     assert (process.returncode, err) == (1, b"")
+
+
+async def test_the_only_crawl_file_of_a_folder_need_not_be_named(crawl: Crawl, state: str) -> None:
+    assert (await crawl("status")).out == (await crawl("status", state)).out
+    query = "SELECT count(*) AS pages FROM pages"
+    assert (await crawl("sql", query)).out == (await crawl("sql", state, query)).out == '{"pages":4}\n'
+    assert "QUERY is missing" in (await crawl("sql", state)).err
+    await crawl("backup", state, "copy.crawl")
+    several = await crawl("status")
+    assert (several.code, several.err) == (2, "error: name the crawl file: there are copy.crawl, s.crawl\n")
