@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 import threading
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from crawler.frontier.protocol import Lease
     from crawler.page import Page
     from crawler.spider import Spider
+
+_log = logging.getLogger(__name__)
 
 
 class Reader(Protocol):
@@ -69,6 +72,9 @@ class Callbacks(Reader):
         callback = callback_of(self._spider, name)
         try:
             harvest = self._checked(await gather(callback(page)))
+        except (Exception, SystemExit):
+            _log.info("the spider raised on %s", page.url, exc_info=True)
+            raise
         finally:
             if os.getpid() != self._pid:
                 _leave()

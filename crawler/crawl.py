@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -19,8 +20,9 @@ from crawler.cookies import open_jar
 from crawler.crew import Crew
 from crawler.discovery import Discovery
 from crawler.engine import Engine
-from crawler.errors import CrawlError
+from crawler.errors import CrawlError, UsageError
 from crawler.exchange import open_session
+from crawler.exports import open_export
 from crawler.exports.feed import ExportFeed
 from crawler.fetcher import Fetcher
 from crawler.frontier import Counts, SqliteFrontier
@@ -31,7 +33,7 @@ from crawler.readers.launch import Launches, number_of_readers
 from crawler.retries import RetryPolicy
 from crawler.scheduler import Scheduler
 from crawler.seeding import Seeding
-from crawler.settings import Settings, with_overrides
+from crawler.settings import Settings, checked, with_overrides
 from crawler.source import Source
 from crawler.stats import Stats, Tally
 from crawler.steering import Harness, Steering
@@ -42,7 +44,6 @@ from crawler.web.urls import host_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
-    from pathlib import Path
 
     from client import ClientSession, CookieJar
     from crawler.exports.protocol import Export
@@ -89,9 +90,9 @@ class _Network(NamedTuple):
 class Crawl:
     """A spider, its settings and its crawl file. `run` starts the crawl, or goes on where an earlier run stopped.
 
-    Without `settings`, the defaults and the spider's own hold. `source` says how other processes make the same spider; it is
-    needed where `processes` is more than 1 and the spider alone does not tell, which raises UsageError. `launches`: those
-    processes, if they have been begun already.
+    Without `settings`, the defaults and the spider's own hold. `exports` are where items go, each a file name such as `-o` takes,
+    or an `Export`. `source` says how other processes make the same spider; it is needed where `processes` is more than 1 and the
+    spider alone does not tell, which raises UsageError. `launches`: those processes, if they have been begun already.
     """
 
     def __init__(
@@ -99,21 +100,25 @@ class Crawl:
         spider: Spider,
         settings: Settings | None = None,
         *,
-        state: Path,
-        exports: Sequence[Export] = (),
+        state: Path | str,
+        exports: Sequence[Export | Path | str] = (),
         fresh: bool = False,
         middlewares: Sequence[Middleware] = (),
         source: Source | None = None,
         launches: Launches | None = None,
     ) -> None:
+        if isinstance(spider, type):
+            raise UsageError(f"a crawl takes a spider, not its class: write {spider.__name__}()")
         self._spider = spider
-        self._settings = settings or with_overrides(
-            Settings(), spider.settings, source=f"settings of {type(spider).__name__}"
+        self._settings = (
+            checked(settings)
+            if settings
+            else with_overrides(Settings(), spider.settings, source=f"settings of {type(spider).__name__}")
         )
         self._source = source or (Source.of(spider) if self._settings.processes > 1 else None)
         self._launches = launches
-        self._state = state
-        self._exports = exports
+        self._state = Path(state)
+        self._exports = [open_export(str(one)) if isinstance(one, Path | str) else one for one in exports]
         self._fresh = fresh
         self._middlewares = middlewares
         self._tally = Tally()

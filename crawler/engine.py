@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from crawler.discovery import depth_of_found
 from crawler.frontier.protocol import Settlement
-from crawler.outcome import Failed
+from crawler.outcome import Failed, in_short
 from crawler.spider import RAISED, explain, is_cancellation
 from crawler.visitor import Visited
 
@@ -92,6 +92,8 @@ class Engine:
     async def _go_round(self, lease: Lease) -> None:
         """The journey of one page. What came of it is not kept here any longer than it takes: there are many workers."""
         settlement = await self._visit(lease)
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("%s %s: %s", lease.method, lease.url, in_short(settlement.outcome))
         self._tally.count(lease.url, settlement.outcome)
         await self._frontier.settle(settlement)
         self._scheduler.done(lease)

@@ -59,7 +59,7 @@ def open_session(
         connector=connector,
         connector_owner=connector_owner,
         cookie_jar=jar,
-        headers={"User-Agent": settings.user_agent, **_HEADERS},
+        headers=_headers_of_all(settings),
         timeout=ClientTimeout(
             total=settings.total_timeout, sock_connect=settings.connect_timeout, sock_read=settings.read_timeout
         ),
@@ -134,6 +134,14 @@ async def _read_sitemap(response: ClientResponse) -> bytes:
             response.close()
             break
     return bytes(body)
+
+
+def _headers_of_all(settings: Settings) -> CIMultiDict[str]:
+    """What each request is sent with, unless it says otherwise itself."""
+    headers = CIMultiDict({"User-Agent": settings.user_agent, **_HEADERS})
+    for name, value in settings.headers.items():
+        headers[name] = value
+    return headers
 
 
 def _headers_of(lease: Lease, cookies: str | None) -> Mapping[str, str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import AsyncIterator, Iterator
-from types import GeneratorType
+from types import FrameType, GeneratorType
 from typing import Any
 
 import msgspec
@@ -58,15 +58,26 @@ async def gather(given: Any) -> Harvest:
     harvest = Harvest()
     if not isinstance(given, GeneratorType) and inspect.isawaitable(given):
         given = await given
-    if isinstance(given, GeneratorType | Iterator):
-        for one in given:
-            harvest.take(one)
-    elif isinstance(given, AsyncIterator):
-        async for one in given:
-            harvest.take(one)
-    else:
-        harvest.take(given)
+    try:
+        if isinstance(given, GeneratorType | Iterator):
+            for one in given:
+                harvest.take(one)
+        elif isinstance(given, AsyncIterator):
+            async for one in given:
+                harvest.take(one)
+        else:
+            harvest.take(given)
+    except SpiderError as error:
+        if frame := _waiting_at(given):
+            code = frame.f_code
+            raise SpiderError(f"{code.co_filename}:{frame.f_lineno}: {error} (in {code.co_name})") from None
+        raise
     return harvest
+
+
+def _waiting_at(given: Any) -> FrameType | None:
+    """Where a generator waits at what it has yielded, which was wrong; None if there is none, or it raised: that has ended it."""
+    return getattr(given, "gi_frame", None) or getattr(given, "ag_frame", None)
 
 
 def as_kept(given: Request | Links) -> tuple[Request | Links, int]:
@@ -105,9 +116,10 @@ def encoded(value: Any, what: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """What msgspec does not know: models (`model_dump`), and mappings and sets by their protocols."""
-    if callable(dump := getattr(value, "model_dump", None)):
-        return dump()
+    """What msgspec does not know: pydantic's models and the URLs in them, paths, and mappings and sets by their protocols."""
+    for name in ("model_dump", "unicode_string", "__fspath__"):
+        if callable(plain := getattr(value, name, None)):
+            return plain()
     if hasattr(value, "keys"):
         return dict(value)
     if hasattr(value, "__iter__"):

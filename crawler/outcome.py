@@ -10,7 +10,7 @@ They are msgspec's structs: made in a seventh of the time that a frozen dataclas
 from __future__ import annotations
 
 from enum import Enum
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from msgspec import Struct
 
@@ -92,3 +92,21 @@ class SetAside(Struct, frozen=True):
 
 
 Outcome: TypeAlias = Fetched | Failed | Skipped | Postponed | Redirected | SetAside
+
+
+def in_short(outcome: Outcome) -> str:
+    """What became of a request, for the log."""
+    match outcome:
+        case Fetched():
+            return f"{outcome.status}, {outcome.content_type}, {outcome.size:,} bytes in {outcome.elapsed:.3f} s"
+        case Failed():
+            return f"failed: {outcome.error}"
+        case Postponed():
+            return f"to be tried again: {outcome.error}"
+        case Redirected():
+            return f"{outcome.status}, to {outcome.url}"
+        case Skipped():
+            return f"skipped: {outcome.reason.value} {outcome.detail}".rstrip()
+        case SetAside():
+            return f"set aside: {outcome.reason.value} {outcome.detail}".rstrip()
+    assert_never(outcome)

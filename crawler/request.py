@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import force_setattr
 
 from client.fields import is_token
+from crawler.errors import InvalidUrl
 from crawler.web.urls import normalize
 
 Callback: TypeAlias = str | Callable[..., Any] | None
@@ -60,7 +61,7 @@ class Request(_Named, frozen=True, kw_only=True):
                 f"the body of a request must be bytes, not {type(self.body).__name__}; .encode() makes them of text"
             )
         if self.headers is not None:
-            force_setattr(self, "headers", _checked_headers(self.headers))
+            force_setattr(self, "headers", checked_headers(self.headers))
         _check_handling(self.callback, self.priority, self.context)
 
 
@@ -105,10 +106,16 @@ class Links(Sequence[Request]):
 def _canonical(url: object) -> str:
     if not isinstance(url, str):
         raise TypeError(f"a URL must be text, not {type(url).__name__}: {url!r:.80}")
-    return normalize(url)
+    try:
+        return normalize(url)
+    except InvalidUrl as error:
+        if ":" in url:
+            raise
+        raise InvalidUrl(f"{error}; page.follow(url=…) and page.urljoin(…) take what is relative to a page") from None
 
 
-def _checked_headers(headers: object) -> dict[str, str]:
+def checked_headers(headers: object) -> dict[str, str]:
+    """Headers as plain texts. Raises TypeError and ValueError for what could not be sent or kept."""
     if not isinstance(headers, Mapping):
         raise TypeError(f"the headers of a request must be a mapping, not {type(headers).__name__}")
     for name, value in headers.items():

@@ -59,7 +59,7 @@ class Seeding:
             self._time = None
         if not (self._frontier.counts.hosts or self._is_stopped):
             raise SpiderError(
-                f"{type(self._spider).__name__} has no seeds: give it start_urls, or let start() yield some"
+                f"{type(self._spider).__name__} has no seeds: give it start_urls (as arguments: -a start_urls=URL), or let start() yield some"
             )
 
     async def _offer(self) -> None:

@@ -17,6 +17,8 @@ _MOST = 1 << 53
 _LONGEST = 1e9
 """Beyond such bounds lies no wish, but what clocks and SQLite cannot hold: infinity, say."""
 
+_OF_ONE_REQUEST = {"connection", "content-length", "content-type", "host", "transfer-encoding"}
+
 Count = Annotated[int, Meta(ge=1, le=_MOST)]
 Limit = Annotated[int, Meta(ge=0, le=_MOST)]
 Seconds = Annotated[float, Meta(ge=0, le=_LONGEST)]
@@ -84,6 +86,8 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     # manners
     user_agent: Annotated[str, Meta(min_length=1)] = DEFAULT_USER_AGENT
+    headers: dict[str, str] = {}
+    """Sent with every request, to every host; those of a request itself go before them."""
     robots: bool = True
     """Ask for robots.txt and obey it (RFC 9309)."""
     nofollow: bool = True
@@ -150,16 +154,66 @@ def with_overrides(settings: Settings, values: Mapping[str, Any], *, source: str
         name = key.replace("-", "_")
         if name not in NAMES:
             raise SettingError(f"{source}: there is no setting {key!r}{_suggestion(name)}")
-        merged[name] = value
+        merged[name] = _decoded(value) if name == "headers" else value
     try:
         converted = msgspec.convert(merged, Settings, strict=False)
     except msgspec.ValidationError as error:
-        what, _, name = str(error).partition(" - at `$.")
-        name = name.rstrip("`")
-        raise SettingError(f"{source}: {name} = {merged.get(name)!r}: {what}") from None
+        name = str(error).rpartition("$.")[2].rstrip("`").partition("[")[0]
+        raise SettingError(f"{source}: {name} = {merged.get(name)!r}: it takes {_taken(name)}") from None
+    if converted.headers:
+        _check_headers(converted.headers, source)
     if not converted.user_agent.isprintable():
         raise SettingError(f"{source}: user_agent = {converted.user_agent!r}: it is sent as one line of plain text")
     return converted
+
+
+def _decoded(value: object) -> object:
+    """A table, which on the command line and in the environment is written as JSON."""
+    try:
+        return msgspec.json.decode(value) if isinstance(value, str) else value
+    except msgspec.DecodeError:
+        return value  # nor is it a table
+
+
+def _check_headers(headers: Mapping[str, str], source: str) -> None:
+    from crawler.request import checked_headers
+
+    try:
+        checked_headers(headers)
+    except ValueError as error:
+        raise SettingError(f"{source}: headers = {headers!r}: {error}") from None
+    names = {name.lower() for name in headers}
+    if "user-agent" in names:
+        raise SettingError(f"{source}: headers = {headers!r}: who we are is the setting user_agent, for robots.txt too")
+    if wrong := sorted(names & _OF_ONE_REQUEST):
+        raise SettingError(f"{source}: headers = {headers!r}: {wrong[0]} is another one with each request")
+
+
+def checked(settings: Settings) -> Settings:
+    """Settings that somebody has made from Python, which checks nothing. SettingError as above."""
+    values = {name: getattr(settings, name) for name in NAMES}
+    return with_overrides(Settings(), values, source="Settings")
+
+
+def _taken(name: str) -> str:
+    """What a setting takes, in words."""
+    from msgspec import inspect  # whoever makes no mistake does without
+
+    described = inspect.type_info(Settings)
+    assert isinstance(described, inspect.StructType)
+    (kind,) = (field.type for field in described.fields if field.name == name)
+    match kind:
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.DictType():
+            return """a table of texts, such as {"Accept-Language": "de"}"""
+        case inspect.IntType(ge=least):
+            return f"a whole number from {least}"
+        case inspect.FloatType(ge=None):
+            return f"a number above 0, {_LONGEST:,.0f} at most"
+        case inspect.FloatType():
+            return f"a number from 0 to {_LONGEST:,.0f}"
+    return "a text that is not empty"
 
 
 def from_project(settings: Settings, folder: Path) -> Settings:
@@ -189,5 +243,7 @@ def from_environment(settings: Settings, environment: Mapping[str, str]) -> Sett
 def _suggestion(name: str) -> str:
     from difflib import get_close_matches
 
-    close = get_close_matches(name, NAMES, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    name = name.lower()
+    within = [one for one in sorted(NAMES, key=len) if one in name]  # other crawlers' `DOWNLOAD_DELAY`, say
+    close = within[-1:] or get_close_matches(name, NAMES, n=1)
+    return f"; did you mean {close[0]!r}?" if close else "; docs/settings.md lists them all"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import linecache
 import logging
 import typing
 from contextlib import contextmanager
+from datetime import date, datetime
+from enum import Enum
 from functools import cache
 from pathlib import Path
 from traceback import extract_tb
@@ -14,11 +17,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 
-from crawler.errors import CrawlError, SpiderError
+from crawler.errors import CrawlError, SpiderError, TooCostly
 from crawler.request import Links, Request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+    from traceback import FrameSummary
 
     from crawler.page import Page
 
@@ -26,6 +30,21 @@ _log = logging.getLogger(__name__)
 
 SITEMAP = "sitemap"
 """The name of the callback of sitemaps."""
+
+_LONGEST_CODE = 80
+"""Characters of a line that raised; errors are kept with each page that has one."""
+
+_WORDS = (
+    (bool, "it takes true or false"),
+    (int, "it takes a whole number"),
+    (float, "it takes a number"),
+    (date, "it takes a date, such as 2026-01-31"),
+    (datetime, "it takes a date and a time, such as 2026-01-31T12:00:00"),
+)
+"""What an argument of these types takes."""
+
+_TYPED_IN = ("<stdin>", "<string>", "<console>", "<ipython")
+"""How Python names code that is in no file."""
 
 _NESTED_SITEMAPS = 2
 """An index may list sitemaps, which the protocol calls the end of it; some sites list indexes in an index."""
@@ -60,10 +79,13 @@ class Spider:
             try:
                 setattr(self, key, _converted(value, declared[key]))
             except msgspec.ValidationError as error:
-                raise SpiderError(f"argument {key}={value!r} of {type(self).__name__}: {error}") from None
+                wanted = _in_words(declared[key]) or error
+                raise SpiderError(f"argument {key}={value!r} of {type(self).__name__}: {wanted}") from None
 
     def start(self) -> Iterable[Request | Links] | AsyncIterator[Request | Links]:
         """The seeds: by default one request for each of `start_urls`."""
+        if isinstance(self.start_urls, str):
+            raise SpiderError(f"start_urls of {type(self).__name__} is one text; it is a list: [{self.start_urls!r}]")
         return [Request(url) for url in self.start_urls]
 
     def parse(self, page: Page) -> Any:
@@ -125,6 +147,13 @@ def _converted(value: Any, declared: Any) -> Any:
     return msgspec.convert(value, declared, strict=False, dec_hook=lambda kind, text: kind(text))
 
 
+def _in_words(declared: Any) -> str:
+    """What an argument takes, for who has given something else; empty where msgspec says it as well."""
+    if isinstance(declared, type) and issubclass(declared, Enum):
+        return f"it takes {' or '.join(str(one.value) for one in declared)}"
+    return next((words for kind, words in _WORDS if declared is kind), "")
+
+
 def callback_of(spider: Spider, name: str | None) -> Any:
     """The bound method called `name` (None: `parse`); raises SpiderError when the spider has no such method."""
     method = getattr(spider, name or "parse", None)
@@ -158,15 +187,35 @@ def faults_of_the_spider(where: str) -> Iterator[None]:
 
 
 def explain(error: BaseException) -> str:
-    """An exception of a spider in one line: where in the user's code, what, and why."""
+    """An exception of a spider in one line: where in the user's code, what, and at which of its expressions."""
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, CrawlError):  # says itself what is wrong
-        return str(error)
+        text = str(error)
+    if isinstance(error, TooCostly):  # a fault of the page's, wherever it shows
+        return text
     for frame in reversed(extract_tb(error.__traceback__)):
-        if not frame.filename.startswith(_not_the_users()):
+        if _is_the_users(frame.filename):
             function = "" if frame.name == "<module>" else f" (in {frame.name})"
-            return f"{frame.filename}:{frame.lineno}: {text}{function}"
+            code = "" if isinstance(error, CrawlError | ImportError) else _culprit(frame)
+            return f"{frame.filename}:{frame.lineno}: {text.rstrip('.') if code else text}{code}{function}"
     return text
+
+
+def _culprit(frame: FrameSummary) -> str:
+    """The expression that raised, if it says more than that: in a line with several, nobody could tell which it was."""
+    line = linecache.getline(frame.filename, frame.lineno or 0).encode()  # positions count bytes
+    is_one_line = frame.end_lineno == frame.lineno
+    code = line[frame.colno : frame.end_colno if is_one_line else None].decode("utf-8", "replace").strip()
+    if not code or code.startswith("raise"):
+        return ""
+    return f", at `{code if len(code) <= _LONGEST_CODE else code[:_LONGEST_CODE] + '…'}`"
+
+
+def _is_the_users(filename: str) -> bool:
+    """Code that was compiled is known by the relative names of its sources, and is not the user's; what was typed in is."""
+    return filename.startswith(_TYPED_IN) or (
+        Path(filename).is_absolute() and not filename.startswith(_not_the_users())
+    )
 
 
 @cache

@@ -179,7 +179,8 @@ class Steering:
         host = self._known(order.host) if order.host else None
         moved = await self._frontier.retry(statuses=order.statuses, kinds=order.kinds, host=host)
         if not moved:
-            return "nothing of that kind has failed"
+            is_any = not (order.statuses or order.kinds or order.host)
+            return "nothing has failed" if is_any else "nothing of that kind has failed"
         then = "" if self._harness else "; crawl run goes on with them"
         return f"{counted(moved, 'failed request')} queued again{then}"
 

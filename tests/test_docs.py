@@ -20,11 +20,16 @@ import pytest
 from crawler import Crawl, Links, Page, Request, Settings, Spider, retries
 from crawler.cli import console
 from crawler.cli.main import crawl as command
+from crawler.cli.steer import KINDS
 from crawler.frontier.migrations import VERSION, script
 from crawler.frontier.statefile import StateFile
 from crawler.loader import load
 from crawler.outcome import Skip
 from crawler.settings import with_overrides
+from crawler.web.feeds import Entry
+from spiders.feed import FeedSpider
+from spiders.listing import Field, ListingSpider
+from spiders.rules import Rule, RulesSpider
 from spiders.site import SiteSpider
 from tests.sites import Handler, Reply, Visit, page, serve
 
@@ -96,7 +101,7 @@ def _code(cell: str) -> list[str]:
 def test_every_setting_is_listed_with_its_default() -> None:
     text = _prose(DOCS / "settings.md")
     listed = {_code(name)[0]: json.loads(_code(default)[0]) for name, default, _unit, _meaning in _rows(text)}
-    assert listed == {field.name: field.default for field in msgspec.structs.fields(Settings)}
+    assert listed == msgspec.structs.asdict(Settings())
 
 
 def _command(name: str) -> click.Command:
@@ -142,6 +147,16 @@ def test_every_public_member_is_listed(kind: type, heading: str) -> None:
     assert {_code(row[0])[0].partition("(")[0] for row in rows} == {name for name in dir(kind) if name[0] != "_"}
 
 
+@pytest.mark.parametrize(
+    ("kinds", "heading"),
+    [((RulesSpider, Rule), "Rules"), ((ListingSpider, Field), "Listings"), ((FeedSpider, Entry), "Feeds")],
+)
+def test_every_public_member_of_ready_made_spiders_is_listed(kinds: tuple[type, type], heading: str) -> None:
+    listed = {code.partition("(")[0] for row in _rows(_section(DOCS / "spiders.md", heading)) for code in _code(row[0])}
+    names = {name for kind in kinds for name in dir(kind) if name[0] != "_"} - set(dir(Spider))
+    assert listed == names | {kind.__name__ for kind in kinds}
+
+
 def test_every_part_of_links_is_named() -> None:
     named = _code(_section(DOCS / "spiders.md", "Links"))
     assert {field.name for field in fields(Links)} - {"_"} <= set(named)
@@ -150,7 +165,7 @@ def test_every_part_of_links_is_named() -> None:
 def test_every_reason_and_kind_of_failure_is_listed() -> None:
     reasons, kinds = (_rows(_section(DOCS / "crawl-file.md", heading)) for heading in ("A request's way", "Failures"))
     assert {reason.value for reason in Skip} <= {_code(row[0])[0] for row in reasons}
-    assert {kind for _, kind, _ in retries._ERRORS} <= {_code(row[0])[0] for row in kinds}
+    assert {kind for _, kind, _ in retries._ERRORS} <= set(KINDS) == {_code(row[0])[0] for row in kinds}
     assert ["`http`", "A status other than 2xx", ", ".join(map(str, sorted(retries._PASSING_STATUSES)))] in kinds
 
 
@@ -244,11 +259,25 @@ LIBRARY: dict[str, Reply] = {
     "/amber-1.html": _book("Amber Tales 1", "Jon Tide", 1954),
     "/amber-2.html": _book("Amber Tales 2", "Ada Marsh", 1955),
     "/black-1.html": _book("Black Tales 1", "Ada Marsh", 1958, "https://elsewhere.example/"),
-    "/login": page("Login", body="<form></form>"),
 }
 
 TITLES = {path: re.findall("<title>(.*)</title>", str(body))[0] for path, (_, _, body) in LIBRARY.items()}
-TITLES.pop("/login")  # to which no link leads
+
+SIGN_IN = """<form action="/signin" method="post"><input type="hidden" name="token" value="x y">
+<input name="user"><input type="password" name="password"></form>"""
+LINKED_DATA = """<script type="application/ld+json">{"@type": "Book", "name": "Amber Tales", "isbn": "978-3"}</script>
+<script type="application/ld+json">{"@type": "Organization", "name": "The library"}</script>"""
+
+BESIDES: dict[str, Reply] = {
+    "/login": page("Login", body="<form></form>"),
+    "/signin": page("Sign in", body=SIGN_IN),
+    "/described.html": page("Amber Tales", body=LINKED_DATA),
+    "/covers.html": page("Covers", body="<img src=/covers/1.png><img src=covers/2.jpg>"),
+    "/covers/1.png": (200, {"Content-Type": "image/png"}, b"PNG"),
+    "/covers/2.jpg": (200, {"Content-Type": "image/jpeg"}, b"JPEG"),
+}
+"""To which no link leads."""
+
 BOOKS = [
     {"title": "Amber Tales 1", "author": "Jon Tide", "year": 1954},
     {"title": "Amber Tales 2", "author": "Ada Marsh", "year": 1955},
@@ -268,30 +297,72 @@ EXPECTED: dict[str, list[Item]] = {
     "FromFile": [{"url": "SITE/amber-1.html", "bytes": len(str(LIBRARY["/amber-1.html"][2]))}],
     "Members": [{"title": "Amber Tales 1", "due": "2026-02-01"}],
     "BrokenLinks": [{"link": "SITE/shelf-3.html", "on": "SITE/shelf-2.html", "error": "http: 404 Not Found"}],
+    "ByRule": [{"title": book["title"], "year": book["year"]} for book in BOOKS],
+    "Catalogue": [
+        {**book, "url": f"SITE/{path}.html"}
+        for book, path in zip(BOOKS, ["amber-1", "amber-2", "black-1"], strict=True)
+    ],
+    "Arrivals": [{"title": "Black Tales 1", "published": "2024-05-31T18:30:00Z", "year": "1958"}],
     "Mirror": [{"saved": path.removeprefix("/") or "index.html"} for path in TITLES],
+    "Described": [{"name": "Amber Tales", "isbn": "978-3"}],
+    "Prices": [{"author": "Jon Tide", "price": None}],
+    "Checked": [{"title": "Amber Tales 2", "year": 1955}, {"title": "Black Tales 1", "year": 1958}],
+    "Covers": [
+        {"url": "SITE/covers/1.png", "on": "SITE/covers.html", "bytes": 3},
+        {"url": "SITE/covers/2.jpg", "on": "SITE/covers.html", "bytes": 4},
+    ],
+    "SignedIn": [{"title": "Amber Tales 1", "due": "2026-02-01"}],
+    "Search": [{"title": "tales 1"}, {"title": "tales 2"}],
+    "German": [{"language": "de", "theme": "theme=dark"}],
+    "Persistent": [{"title": "Welcome"}],
 }
 """What each spider of the documentation takes from the library."""
 
 
+FEED = """<rss><channel><item><title>Black Tales 1</title><link>/black-1.html</link>
+<pubDate>Fri, 31 May 2024 18:30:00 GMT</pubDate></item></channel></rss>"""
+
+
 def _library() -> Handler:
-    """The library as a server has it: one page is busy at first, and loans are for members."""
+    """The library as a server has it: one page is busy at first, one looks for robots, and loans are for members."""
     was_busy: set[str] = set()
 
+    def is_busy(path: str) -> bool:
+        is_first = path not in was_busy
+        was_busy.add(path)
+        return is_first
+
     async def reply(visit: Visit) -> Reply:
-        if visit.path == "/amber-2.html" and visit.path not in was_busy:
-            was_busy.add(visit.path)
-            return 503, {"Retry-After": "0"}, ""
-        if visit.path == "/session" and (visit.method, visit.body) == ("POST", b"user=reader&password=secret"):
-            return 200, {"Set-Cookie": "member=1"}, ""
-        if visit.path == "/loans.json" and visit.headers.get("cookie") == "member=1":
-            return 200, {"Content-Type": "application/json"}, json.dumps({"loans": EXPECTED["Members"]})
-        return LIBRARY.get(visit.path, (404, {}, ""))
+        match visit.method, visit.path, visit.body:
+            case "GET", "/amber-2.html", _ if is_busy(visit.path):
+                return 503, {"Retry-After": "0"}, ""
+            case "GET", "/check", _:
+                return page("Are you a robot?" if is_busy(visit.path) else "Welcome")
+            case "GET", "/feed.xml", _:
+                return 200, {"Content-Type": "application/rss+xml"}, FEED
+            case "GET", "/hello", _:
+                return _json({"language": visit.headers["accept-language"], "theme": visit.headers["cookie"]})
+            case "GET", "/loans.json", _ if visit.headers.get("cookie") == "member=1":
+                return _json({"loans": EXPECTED["Members"]})
+            case "POST", "/session", b"user=reader&password=secret":
+                return 200, {"Set-Cookie": "member=1"}, ""
+            case "POST", "/signin", b"token=x+y&user=reader&password=secret":
+                return 303, {"Set-Cookie": "member=1", "Location": "/shelf-1.html"}, ""
+            case "POST", "/search", body:
+                asked = json.loads(body)
+                number = asked["page"]
+                return _json({"books": [{"title": f"{asked['q']} {number}"}], "next": number % 2 * 2})
+        return (LIBRARY | BESIDES).get(visit.path, (404, {}, ""))
 
     return reply
 
 
+def _json(value: object) -> Reply:
+    return 200, {"Content-Type": "application/json"}, json.dumps(value)
+
+
 def _spider_of(block: Block) -> str | None:
-    return found[1] if (found := re.search(r"^class (\w+)\(Spider\)", block.text, re.MULTILINE)) else None
+    return found[1] if (found := re.search(r"^class (\w+)\(\w*Spider\)", block.text, re.MULTILINE)) else None
 
 
 SPIDERS = [block for block in _blocks("python") if _spider_of(block)]
@@ -341,12 +412,55 @@ def test_every_expectation_is_a_spiders() -> None:
 
 
 async def test_a_crawl_runs_from_python_as_shown(folder: Path) -> None:
-    (block,) = [block for block in _blocks("python") if "from crawler import Crawl" in block.text]
+    (block,) = [block for block in _blocks_of(DOCS / "spiders.md") if "from crawler import Crawl" in block.text]
     async with serve(_library()) as site:
         namespace: dict[str, Any] = {"__name__": "example"}
         exec(compile(_at(site.url, block.text), str(block), "exec"), namespace)
         await namespace["main"]()
     assert len((folder / "pages.jsonl").read_text(encoding="utf-8").splitlines()) == len(TITLES)
+
+
+PRINTED = {
+    "spiders = [Books()": "books 6 3\nsite 6 6\n",
+    "class Database": "3 1958\n",
+    "async def keyed": "finished 6 []\n",
+}
+"""What each program of the recipes says, by something that is in it."""
+
+PROGRAMS = [block for block in _blocks_of(DOCS / "recipes.md") if "def main" in block.text]
+
+
+def _books(folder: Path, url: str) -> None:
+    """The spider that recipes are for."""
+    (block,) = [one for one in _blocks_of(DOCS / "getting-started.md") if _spider_of(one) == "Books"]
+    (folder / "books.py").write_text(_at(url, block.text), encoding="utf-8")
+    sys.path.append(str(folder))
+    sys.modules.pop("books", None)
+
+
+@pytest.mark.parametrize("block", PROGRAMS, ids=str)
+async def test_every_program_says_what_it_should(
+    block: Block, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with serve(_library()) as site:
+        _books(folder, site.url)
+        namespace: dict[str, Any] = {"__name__": "example"}
+        exec(compile(_at(site.url, block.text), str(block), "exec"), namespace)
+        for run in "first", "second":
+            await namespace["main"]()
+            (printed,) = [printed for part, printed in PRINTED.items() if part in block.text]
+            assert capsys.readouterr().out == printed, f"{run} run"
+
+
+def test_every_test_of_a_spider_passes(folder: Path) -> None:
+    (block,) = [block for block in _blocks_of(DOCS / "recipes.md") if "def test_" in block.text]
+    _books(folder, LIBRARY_SITES[0])
+    namespace: dict[str, Any] = {"__name__": "example"}
+    exec(compile(block.text, str(block), "exec"), namespace)
+    tests = [value for name, value in namespace.items() if name.startswith("test_")]
+    assert len(tests) == 2
+    for test in tests:
+        test()
 
 
 def test_the_site_to_begin_with_is_made_as_shown(folder: Path) -> None:

@@ -109,5 +109,55 @@ async def test_links_check_knows_its_site_however_it_is_called(tmp_path: Path) -
             assert sorted(row["url"] for row in rows) == [f"{site.url}/gone", f"{site.url}/gone-too"]
 
 
+async def test_catalogue(tmp_path: Path) -> None:
+    def shelf(*numbers: int, further: str = "") -> Reply:
+        entries = "".join(
+            f"""<article class=product_pod><p class="star-rating Three"></p><h3><a href=book-{number}.html title="The book {number}">
+            The b…</a></h3><p class=price_color>£{number}.50</p></article>"""
+            for number in numbers
+        )
+        return page("All", body=f"{entries}<ul><li class=next>{further}</ul>")
+
+    book = """<ul class=breadcrumb><li><a href=/>Home</a><li><a href=/poems.html>Poems</a></ul>
+        <div id=product_description>About</div><p>All of it."""
+    pages = {"/": shelf(1, 2, further="<a href=page-2.html>next</a>"), "/page-2.html": shelf(3)}
+    pages |= {f"/book-{number}.html": page("Book", body=book) for number in (1, 2)}
+    pages["/book-3.html"] = page("Book")
+    async with serve(pages) as site:
+        await run(tmp_path, "catalogue.py", "-a", f"start_urls={site.url}/", "-o", "books.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "books.jsonl").read_text().splitlines()]
+    rows.sort(key=lambda row: row["price"])
+    assert rows[0] == {
+        "title": "The book 1",
+        "url": f"{site.url}/book-1.html",
+        "price": 1.5,
+        "stars": "Three",
+        "about": "All of it.",
+        "shelves": ["Home", "Poems"],
+    }
+    assert [row["about"] for row in rows] == ["All of it.", "All of it.", None]
+
+
+async def test_news(tmp_path: Path) -> None:
+    def feed(number: int, further: str = "") -> Reply:
+        entry = f"<entry><link href='/{number}'/><title>No. {number}</title><published>2024-05-0{number}</published></entry>"
+        return 200, {}, f'<feed xmlns="http://www.w3.org/2005/Atom">{further}{entry}</feed>'
+
+    pages = {
+        "/": page("Blog", body='<link rel="alternate" type="application/atom+xml" href="/feed">'),
+        "/feed": feed(2, '<link rel="next" href="/feed?page=2"/>'),
+        "/feed?page=2": feed(1),
+        "/1": page("One", "/", body="<div class=post-body>So it begins.</div>"),
+        "/2": page("Two", "/", body="<article>It goes on.</article>"),
+    }
+    async with serve(pages) as site:
+        await run(tmp_path, "news.py", "-a", f"start_urls={site.url}/", "-o", "articles.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "articles.jsonl").read_text().splitlines()]
+    assert sorted(rows, key=lambda row: str(row["url"])) == [
+        {"title": f"No. {number}", "published": f"2024-05-0{number}", "url": f"{site.url}/{number}", "words": 3}
+        for number in (1, 2)
+    ]
+
+
 def test_every_example_is_tested() -> None:
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == {"quotes", "docs_index", "links_check"}
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {"quotes", "docs_index", "links_check", "catalogue", "news"}

@@ -28,7 +28,7 @@ def diff(old: Path, new: Path, output: str) -> int:
 
     with StateFile(old) as before, StateFile(new) as after:
         compared = Diff(before, after)
-        code = write_rows(output, compared.rows(), COLUMNS)
+        code = write_rows(output, compared.rows(), COLUMNS, table="changes")
     if code == FINISHED:
         say(_described(old, new, compared.tally))
     return code

@@ -39,7 +39,8 @@ _HOMES = {
     "repair": "crawler.cli.repair:repair",
     "fetch": "crawler.cli.visit:fetch",
     "robots": "crawler.cli.visit:robots",
-    "shell": "crawler.cli.visit:shell",
+    "shell": "crawler.cli.shell:shell",
+    "try": "crawler.cli.trying:try_out",
     "new": "crawler.cli.spiders:new",
     "check": "crawler.cli.spiders:check",
     "list": "crawler.cli.spiders:list_spiders",
@@ -66,6 +67,25 @@ class Commands(click.Group):
         module, _, name = _HOMES[cmd_name].partition(":")
         command: click.Command = getattr(import_module(module), name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            raise click.UsageError(f"{error.message}{_suggestion(args[0])}", ctx) from None
+
+
+def _suggestion(name: str) -> str:
+    """What to do about a command that there is not."""
+    from difflib import get_close_matches
+
+    if close := get_close_matches(name, _HOMES):
+        return f" Did you mean {' or '.join(close)}?"
+    if name.endswith(".py") or name.startswith(("http://", "https://")):
+        return f" To crawl with it: crawl run {name}"
+    return ""
 
 
 @click.group(

@@ -11,6 +11,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from click.shell_completion import CompletionItem
+
     from crawler.settings import Settings
     from crawler.spider import Spider
 
@@ -66,6 +68,22 @@ def settings_of(overrides: Mapping[str, str], options: Mapping[str, Any], spider
     settings = with_overrides(settings, overrides, source="-s")
     given = {name: value for name, value in options.items() if value is not None}
     return with_overrides(settings, given, source="the command line")
+
+
+def files(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The completion, by the shell, of what names a file, or may."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
+def setting_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The completion of `-s`."""
+    from click.shell_completion import CompletionItem
+
+    from crawler.settings import NAMES
+
+    return [CompletionItem(f"{name}=") for name in sorted(NAMES) if name.startswith(incomplete.replace("-", "_"))]
 
 
 def pairs(_context: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, str]:

@@ -76,4 +76,5 @@ def _has_moved(old: str, path: str, known: Known) -> bool:
 
     if Path(old).name != Path(path).name or Path(old).exists():
         return False
-    return ends_line_at(Path(path), Cursor.from_json(known.cursors[old]).bytes)
+    size = Cursor.from_json(known.cursors[old]).bytes
+    return Path(path).stat().st_size == size or ends_line_at(Path(path), size)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from crawler.cli.console import FINISHED, MISUSED, complain, say
-from crawler.cli.options import pairs
+from crawler.cli.options import files, pairs
 from crawler.cli.state import output_option, state_argument, write_rows
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _ERRORS_SHOWN = 5
 
 @click.command(short_help="Run a spider again over the pages a crawl kept.")
 @state_argument
-@click.argument("target")
+@click.argument("target", shell_complete=files)
 @output_option
 @click.option(
     "-a",
@@ -41,7 +41,7 @@ def replay(state: Path, target: str, output: str, arguments: Mapping[str, str]) 
     spider = load(target, arguments)
     with StateFile(state) as file:
         again = Replay(spider, file)
-        code = write_rows(output, again.items())
+        code = write_rows(output, again.items(), table="items")
     for error in again.errors[:_ERRORS_SHOWN]:
         complain(error)
     say(

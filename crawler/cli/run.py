@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from crawler.cli.console import StandardError, say
-from crawler.cli.options import pairs, settings_of, settings_options
+from crawler.cli.options import files, pairs, setting_names, settings_of, settings_options
 from crawler.cli.outputs import Known, known_outputs, open_outputs
 from crawler.errors import StateDamaged, StateLocked, UsageError
 from crawler.paths import expanded
+from crawler.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,16 +33,17 @@ class _Found(NamedTuple):
 
 
 @click.command(short_help="Crawl a site, or with a spider; or go on where that stopped.")
-@click.argument("target")
-@click.option("-o", "--output", "outputs", multiple=True, metavar="FILE", help="Write the items to FILE: .jsonl, .ndjson, .jl, .csv, or - for standard output; repeatable.")  # fmt: skip
-@click.option("--state", metavar="FILE", help="The crawl file; by default NAME.crawl in the current folder, with the spider's name or the URL's host.")  # fmt: skip
+@click.argument("target", shell_complete=files)
+@click.option("-o", "--output", "outputs", multiple=True, metavar="FILE", shell_complete=files, help="Write the items to FILE: .jsonl, .ndjson, .jl, .csv, .sqlite, .sqlite3, .db, .parquet, or - for standard output; repeatable.")  # fmt: skip
+@click.option("--state", metavar="FILE", shell_complete=files, help="The crawl file; by default NAME.crawl in the current folder, with the spider's name or the URL's host.")  # fmt: skip
 @click.option("--fresh", is_flag=True, help="Begin anew; an existing crawl file is discarded only with --yes.")
 @click.option("--yes", is_flag=True, help="Yes, overwrite the outputs; with --fresh, discard the crawl file too.")
 @settings_options
 @click.option("-a", "arguments", multiple=True, callback=pairs, metavar="KEY=VALUE", help="An argument for the spider; repeatable.")  # fmt: skip
-@click.option("-s", "overrides", multiple=True, callback=pairs, metavar="KEY=VALUE", help="Any setting; repeatable.")
+@click.option("-s", "overrides", multiple=True, callback=pairs, shell_complete=setting_names, metavar="KEY=VALUE", help="Any setting; repeatable.")  # fmt: skip
 @click.option("--quiet", is_flag=True, help="Say nothing but what went wrong.")
 @click.option("--log-level", type=click.Choice(_LEVELS, case_sensitive=False), default="warning", help="What to log; by default warnings.")  # fmt: skip
+@click.option("--log-file", metavar="FILE", shell_complete=files, help="Append the log to FILE, in place of standard error.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the final figures as one JSON object.")
 def run(
     target: str,
@@ -54,6 +56,7 @@ def run(
     overrides: Mapping[str, str],
     quiet: bool,
     log_level: str,
+    log_file: str | None,
     as_json: bool,
     **options: Any,
 ) -> int:
@@ -69,7 +72,7 @@ def run(
         launches.fork(number_of_readers(settings_of(overrides, options)))  # before the spider: each loads its own
         from crawler.loader import crawl_name, load
 
-        _log_to_stderr(log_level)
+        _log(log_level, log_file)
         spider = load(target, arguments)
         settings = settings_of(overrides, options, spider=spider)
         path = expanded(state or f"{crawl_name(target, spider)}.crawl")
@@ -93,8 +96,8 @@ def _attended(crawl: Crawl, path: Path, before: Status | None, *, quiet: bool, p
     from crawler.terminal import can_draw
 
     if before and not quiet:
-        done, waiting = before.urls.done, before.urls.queued + before.urls.leased
-        say(f"going on with {path}: {done:,} pages done, {waiting:,} waiting")
+        done, waiting = counted(before.urls.done, "page"), before.urls.queued + before.urls.leased
+        say(f"going on with {path}: {done} done, {waiting:,} waiting")
     live = can_draw(sys.stderr) and not (prints_items and sys.stdout.isatty())
     with Signals() as signals:
         return run_loop(attend(crawl, signals, show=not quiet, live=live))
@@ -110,11 +113,17 @@ def _concluded(report: Report, path: Path, before: Status | None, *, quiet: bool
     return code
 
 
-def _log_to_stderr(level: str) -> None:
+def _log(level: str, file: str | None) -> None:
+    """Log to a file, or to standard error. Raises UsageError when the file cannot be written."""
     import logging
 
+    try:
+        handler = logging.FileHandler(expanded(file)) if file else logging.StreamHandler(StandardError())
+    except OSError as error:
+        raise UsageError(f"cannot log to {file}: {error.strerror}") from None
     pattern = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(stream=StandardError(), level=level.upper(), format=pattern)
+    logging.basicConfig(handlers=[handler], level=level.upper(), format=pattern)
+    logging.getLogger("aiosqlite").setLevel(logging.WARNING)  # it would tell of each statement, in full
 
 
 def _look_at(path: Path, *, fresh: bool, yes: bool) -> _Found:

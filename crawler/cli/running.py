@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from crawler.crawl import Crawl, Report
-    from crawler.frontier.statefile import Status
+    from crawler.frontier.statefile import Status, Urls
     from crawler.stats import Stats
 
 _HOSTS_SHOWN = 5
@@ -106,7 +106,7 @@ def conclude(report: Report, state: Path, *, before: Status | None, quiet: bool)
     """Say how a crawl ended, as far as that is wanted or needed, and return the exit code. `before`: how it stood."""
     stats = report.stats
     if not quiet:
-        was_over = before is not None and before.state == "finished" and before.urls.done == stats.done
+        was_over = before is not None and before.state == "finished" and _ended(before.urls) == _ended(stats)
         say(summary(report, "had finished already; nothing new" if was_over else None))
         _tell_of_paces(report)
         if was_over:
@@ -125,7 +125,8 @@ def conclude(report: Report, state: Path, *, before: Status | None, quiet: bool)
         _tell_of_spider(state, number)
     if not report.finished:
         if not quiet:
-            say(f"the crawl is kept in {state}; the same command goes on from here")
+            way = "with a larger --max-pages, or none, the" if report.reason == "max_pages" else "the"
+            say(f"the crawl is kept in {state}; {way} same command goes on from here")
         return STOPPED
     if number:
         return MISUSED
@@ -133,6 +134,10 @@ def conclude(report: Report, state: Path, *, before: Status | None, quiet: bool)
         _tell_of_failures(state, stats)
         return FAILED
     return FINISHED
+
+
+def _ended(counts: Urls | Stats) -> int:
+    return counts.done + counts.failed
 
 
 def summary(report: Report, headline: str | None = None) -> str:

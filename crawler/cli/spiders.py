@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.cli.console import FINISHED, say
-from crawler.cli.options import pairs
+from crawler.cli.options import files, pairs
 from crawler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ from crawler import Page, Spider
 class {class_name}(Spider):
     start_urls = ["{url}"]
 
-    async def parse(self, page: Page):
+    def parse(self, page: Page):
         yield {{"url": page.url, "title": page.title}}
         yield page.follow_all()
 '''
@@ -39,6 +39,14 @@ _IMPORTED = {"Page", "Spider"}
 """By the spider that is written."""
 
 _SEEDS_SHOWN = 3
+
+_SCRAPYS = {
+    "allowed_domains": "scope",
+    "custom_settings": "settings",
+    "rules": "page.follow_all(…), and scope",
+    "start_requests": "start()",
+}
+"""What many a spider has had before it came here, and what says the same."""
 
 
 @click.command(short_help="Begin a spider of your own.")
@@ -65,12 +73,13 @@ def new(name: str, url: str) -> int:
         raise UsageError(f"{path} exists; name another, or delete it first") from None
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None
-    say(f"{path} is written; try it with: crawl run {path} -o {name}.jsonl --max-pages 20")
+    say(f"{path} is written; what it takes from one page: crawl try {path} {normalize(url)}")
+    say(f"then try it with: crawl run {path} -o {name}.jsonl --max-pages 20")
     return FINISHED
 
 
 @click.command(short_help="Look a spider over, without crawling.")
-@click.argument("target")
+@click.argument("target", shell_complete=files)
 @click.option("-a", "arguments", multiple=True, callback=pairs, metavar="KEY=VALUE", help="An argument for the spider; repeatable.")  # fmt: skip
 def check(target: str, arguments: Mapping[str, str]) -> int:
     """Load the spider TARGET as `crawl run` would, and say what it is: its name, seeds, scope, arguments and settings."""
@@ -93,7 +102,9 @@ def _check_ring(spider: Spider) -> None:
 
     kind = type(spider)
     if kind.start is Contract.start and not spider.start_urls:
-        raise UsageError(f"{kind.__name__} has no seeds: give it start_urls, or let start() yield some")
+        raise UsageError(
+            f"{kind.__name__} has no seeds: give it start_urls (as arguments: -a start_urls=URL), or let start() yield some"
+        )
     if kind.start is Contract.start and kind.parse is Contract.parse:
         raise UsageError(f"{kind.__name__} takes nothing from its pages: write a method parse(self, page)")
 
@@ -116,22 +127,30 @@ def _described(spider: Spider) -> Iterator[tuple[str, str]]:
     yield "follows", "links to the hosts of its seeds" if spider.scope is None else repr(spider.scope)
     for name, hint in arguments_of(kind).items():
         if name != "start_urls":
-            yield "argument", f"{name}: {getattr(hint, '__name__', hint)} = {getattr(spider, name, '(none)')!r}"
+            value = (
+                f" = {getattr(spider, name)!r}" if hasattr(spider, name) else f" (has no value; -a {name}=… gives one)"
+            )
+            yield "argument", f"{name}: {getattr(hint, '__name__', hint)}{value}"
     for name, value in spider.settings.items():
         yield "setting", f"{name} = {value!r}"
+    for name, ours in _SCRAPYS.items():
+        if hasattr(spider, name):
+            yield "no effect", f"{name}, which is Scrapy's; here it is {ours}"
 
 
 @click.command("list", short_help="List the spiders that there are.")
-def list_spiders() -> int:
-    """List the spiders that come along, by the name that `crawl run` takes, and those in files of this folder.
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".")
+def list_spiders(folder: Path) -> int:
+    """List the spiders that come along, by the name that `crawl run` takes, and those in the files of FOLDER, by default this one.
 
-    Nothing is run for that: a class counts if one of its bases is called Spider, or ends so.
+    Nothing is run for that: a class counts if one of its bases is called Spider, or ends so, and none is ABC, which says that it is
+    there to be derived from.
     """
     package = util.find_spec("spiders")
-    for folder in package.submodule_search_locations or () if package else ():
-        for path, _ in _spiders_in(Path(folder)):
+    for home in package.submodule_search_locations or () if package else ():
+        for path, _ in _spiders_in(Path(home)):
             click.echo(path.stem)
-    for path, name in _spiders_in(Path()):
+    for path, name in _spiders_in(folder):
         click.echo(f"{path}:{name}")
     return FINISHED
 
@@ -144,8 +163,13 @@ def _spiders_in(folder: Path) -> Iterator[tuple[Path, str]]:
         except (OSError, SyntaxError, ValueError):
             continue
         for node in tree.body:
-            if isinstance(node, ast.ClassDef) and any(_name_of(base).endswith("Spider") for base in node.bases):
+            if isinstance(node, ast.ClassDef) and _is_spider(node):
                 yield path, node.name
+
+
+def _is_spider(node: ast.ClassDef) -> bool:
+    bases = [_name_of(base) for base in node.bases]
+    return "ABC" not in bases and any(base.endswith("Spider") for base in bases)
 
 
 def _name_of(base: ast.expr) -> Any:

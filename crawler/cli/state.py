@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crawler.cli.console import FAILED, FINISHED
+from crawler.cli.console import FAILED, FINISHED, say
+from crawler.cli.options import files
 from crawler.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from crawler.frontier.statefile import Status
+    from crawler.frontier.statefile import StateFile, Status
     from crawler.paces import KeptPace
 
 state_argument = click.argument("state", type=click.Path(path_type=Path))
@@ -23,26 +24,29 @@ output_option = click.option(
     "--output",
     default="-",
     metavar="FILE",
-    help="Where to write: .jsonl, .ndjson, .jl or .csv, replaced at once when complete; by default JSON Lines on standard output.",
+    help="Where to write: .jsonl, .ndjson, .jl, .csv, .sqlite, .sqlite3, .db or .parquet, replaced at once when complete; by default JSON Lines on standard output.",
 )
 
 
+_optional_state = click.argument("state", metavar="[STATE]", required=False, shell_complete=files)
+
+
 @click.command(short_help="Show how a crawl stands.")
-@state_argument
+@_optional_state
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def status(state: Path, *, as_json: bool) -> int:
+def status(state: str | None, *, as_json: bool) -> int:
     """Show how the crawl in the file STATE stands."""
     import msgspec
 
+    from crawler.cli.steer import only_crawl_file
     from crawler.frontier.statefile import StateFile
     from crawler.paces import kept_paces
 
-    with StateFile(state) as file:
+    path = Path(state) if state else only_crawl_file()
+    with StateFile(path) as file:
         now, paces = file.status(), kept_paces(file)
     click.echo(
-        msgspec.json.encode(msgspec.structs.asdict(now) | {"paces": paces})
-        if as_json
-        else _described(state, now, paces)
+        msgspec.json.encode(msgspec.structs.asdict(now) | {"paces": paces}) if as_json else _described(path, now, paces)
     )
     return FINISHED
 
@@ -79,38 +83,62 @@ def _described(path: Path, now: Status, paces: Sequence[KeptPace]) -> str:
 @click.argument("table", type=click.Choice(["pages", "items", "links", "errors", "hosts"]))
 @output_option
 def export(state: Path, table: Any, output: str) -> int:
-    """Write a TABLE of the crawl file STATE: its pages, links, errors or hosts, or the items just as the spider gave them."""
+    """Write a TABLE of the crawl file STATE: its pages, links, errors or hosts, or the items just as the spider gave them.
+
+    To a .warc or .warc.gz file, pages are written with their bodies, as far as they were kept (crawl run --keep-bodies).
+    """
+    from crawler.exports.formats import is_warc
     from crawler.frontier.statefile import StateFile
 
     with StateFile(state) as file:
+        if table == "pages" and is_warc(output):
+            return _archive(output, file)
         if table == "items":
-            return write_rows(output, file.items())
+            return write_rows(output, file.items(), table=table)
         rows = file.rows(table)
-        return write_rows(output, rows.as_json(), rows.columns)
+        return write_rows(output, rows.as_json(), rows.columns, table=table)
+
+
+def _archive(output: str, file: StateFile) -> int:
+    """Write the pages that were kept; the exit code."""
+    import msgspec
+
+    from crawler.exports.warc import write_warc
+    from crawler.frontier.kept import kept_pages
+    from crawler.wording import counted
+
+    done = file.status().urls.done
+    rules = msgspec.json.decode(file.meta("rules") or "{}")
+    written = write_warc(output, (page for _, page in kept_pages(file)), rules)
+    if written < done:
+        say(f"{done - written:,} of {counted(done, 'page')} were not kept, and are left out")
+    return FINISHED
 
 
 @click.command(short_help="Answer an SQL query about a crawl.")
-@state_argument
-@click.argument("query")
+@_optional_state
+@click.argument("query", metavar="QUERY", required=False)
 @output_option
-def sql(state: Path, query: str, output: str) -> int:
+def sql(state: str | None, query: str | None, output: str) -> int:
     """Answer an SQL QUERY about the crawl file STATE, which it cannot change.
 
     For example: crawl sql site.crawl "select status, count(*) as pages from pages group by status"
     """
+    from crawler.cli.steer import state_and
     from crawler.frontier.statefile import StateFile
 
-    with StateFile(state) as file:
-        rows = file.query(query)
+    path, asked = state_and(state, query, "QUERY")
+    with StateFile(path) as file:
+        rows = file.query(asked)
         return write_rows(output, rows.as_json(), rows.columns)
 
 
-def write_rows(output: str, rows: Iterable[str], columns: Sequence[str] = ()) -> int:
-    """Write JSON texts where the user wants them; the exit code."""
+def write_rows(output: str, rows: Iterable[str], columns: Sequence[str] = (), *, table: str = "rows") -> int:
+    """Write JSON texts where the user wants them; the exit code. `table`: what they are called, where that has a name."""
     from crawler.exports import write_all
 
     try:
-        write_all(output, rows, columns)
+        write_all(output, rows, columns, table=table)
     except StorageError as error:
         if isinstance(error.__cause__, BrokenPipeError):
             return FAILED  # as every tool does whose reader, like `head`, has seen enough

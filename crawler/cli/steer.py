@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.cli.console import FAILED, FINISHED, MISUSED, complain, say
+from crawler.cli.options import files
 from crawler.errors import UsageError
 from crawler.orders import LONGEST_PATH, MOST_BUDGET, MOST_DELAY, MOST_PER_HOST, MOST_PRIORITY
 
@@ -17,8 +18,14 @@ if TYPE_CHECKING:
 
     from crawler.orders import Order
 
-state_option = click.argument("state", metavar="[STATE]", required=False)
+state_option = click.argument("state", metavar="[STATE]", required=False, shell_complete=files)
 """The crawl file, which need not be named where it is the only one in the current folder: see `state_and`."""
+
+KINDS = (
+    *("http", "redirect", "dns", "address", "connect", "tls", "timeout", "connection", "protocol", "payload"),
+    *("encoding", "size", "url", "robots", "spider", "internal"),
+)
+"""How an error may begin (docs/crawl-file.md)."""
 
 _DEFAULT = -1.0
 """Takes an order back."""
@@ -124,7 +131,7 @@ def set_host(
 @state_option
 @click.option("--failed", is_flag=True, help="Whatever failed; the default.")
 @click.option("--status", "statuses", multiple=True, metavar="STATUS", help="What failed with this status: 503, or 5xx. Repeatable.")  # fmt: skip
-@click.option("--kind", "kinds", multiple=True, metavar="KIND", help="What failed with this kind of error: timeout, connect, dns, … Repeatable.")  # fmt: skip
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), metavar="KIND", help="What failed with this kind of error: timeout, connect, dns, … Repeatable.")  # fmt: skip
 @click.option("--host", metavar="HOST", help="Only requests of this host.")
 def retry(
     state: str | None, *, failed: bool, statuses: tuple[str, ...], kinds: tuple[str, ...], host: str | None

@@ -1,4 +1,4 @@
-"""Asking for one page: `crawl fetch`, `crawl robots` and `crawl shell`."""
+"""Asking for one page: `crawl fetch` and `crawl robots`, and what others that ask for one share with them."""
 
 from __future__ import annotations
 
@@ -10,32 +10,39 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from crawler.cli.console import FAILED, FINISHED, complain, say
-from crawler.cli.options import pairs, settings_of
+from crawler.cli.options import files, pairs, setting_names, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from crawler.page import Page
+    from crawler.spider import Spider
     from crawler.visit import Rules, Visit
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
 
-def _manners(command: Command) -> Command:
+def manners(command: Command) -> Command:
     """The options that say how one page is asked for."""
-    command = click.option("-s", "overrides", multiple=True, callback=pairs, metavar="KEY=VALUE", help="Any setting; repeatable.")(command)  # fmt: skip
+    command = click.option("-s", "overrides", multiple=True, callback=pairs, shell_complete=setting_names, metavar="KEY=VALUE", help="Any setting; repeatable.")(command)  # fmt: skip
     return click.option("--user-agent", metavar="TEXT", help="How the crawler calls itself.")(command)
 
 
-_no_robots = click.option("--no-robots", "robots", flag_value=False, default=None, help="Do not ask for robots.txt, nor obey it.")  # fmt: skip
+no_robots = click.option("--no-robots", "robots", flag_value=False, default=None, help="Do not ask for robots.txt, nor obey it.")  # fmt: skip
 
 
 @click.command(short_help="Fetch one page, as a crawl would.")
 @click.argument("url")
-@click.option("-o", "--output", metavar="FILE", help="Write the body to FILE; by default to standard output.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    shell_complete=files,
+    help="Write the body to FILE; by default to standard output.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what is known of the page as one JSON object, in place of its body.")  # fmt: skip
-@_no_robots
-@_manners
+@no_robots
+@manners
 def fetch(url: str, *, output: str | None, as_json: bool, overrides: Mapping[str, str], **options: Any) -> int:
     """Fetch the page at URL with the settings and the manners of a crawl, and print its body, decompressed, as it came.
 
@@ -46,11 +53,11 @@ def fetch(url: str, *, output: str | None, as_json: bool, overrides: Mapping[str
     file = None if output in (None, "-") else Path(output)
     if file:
         check_writable(file)
-    with _visits(overrides, options) as visit:
+    with visits(overrides, options) as visit:
         visited = visit(url)
     page = visited.page
     if page is None:
-        _tell_why(visited)
+        tell_why(visited)
         return FAILED
     if as_json:
         click.echo(_figures(page))
@@ -65,7 +72,7 @@ def fetch(url: str, *, output: str | None, as_json: bool, overrides: Mapping[str
 @click.command(short_help="Tell what robots.txt says of a URL.")
 @click.argument("url")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@_manners
+@manners
 def robots(url: str, *, as_json: bool, overrides: Mapping[str, str], **options: Any) -> int:
     """Fetch the robots.txt of the site that URL is on, and tell whether the crawler may fetch URL, by which line, how fast, and
     which sitemaps there are. Exit code 1 if it may not.
@@ -97,39 +104,12 @@ def _told(rules: Rules) -> Iterator[tuple[str, str]]:
         yield "sitemap", sitemap
 
 
-@click.command(short_help="Try out selectors on a page, in Python.")
-@click.argument("url")
-@_no_robots
-@_manners
-def shell(url: str, *, overrides: Mapping[str, str], **options: Any) -> int:
-    """Fetch the page at URL as a crawl would, and open Python with it: `page` is what a spider's parse gets, `fetch(url)` brings
-    another one, no sooner than a crawl would.
-    """
-    import code
-    from contextlib import suppress
-
-    def fetch_page(url: str) -> Page | None:
-        """The page at `url`; None, and why, if there is none."""
-        visited = visit(url)
-        if visited.page is None:
-            _tell_why(visited)
-        return visited.page
-
-    with suppress(ImportError):
-        import readline  # noqa: F401 - importing it is what gives input() its line editing
-    with _visits(overrides, options) as visit:
-        page = fetch_page(url)
-        if page is None:
-            return FAILED
-        banner = f"{page!r}\npage.css(…), page.links(), page.json(), page.follow(…): see docs/spiders.md. fetch(url) brings another."
-        code.interact(banner, local={"page": page, "fetch": fetch_page}, exitmsg="")
-    return FINISHED
-
-
 @contextmanager
-def _visits(overrides: Mapping[str, str], options: Mapping[str, Any]) -> Iterator[Callable[[str], Visit]]:
-    """What asks for a page: for one after the other, with the manners of one crawl."""
-    settings = settings_of(overrides, options)
+def visits(
+    overrides: Mapping[str, str], options: Mapping[str, Any], *, spider: Spider | None = None
+) -> Iterator[Callable[[str], Visit]]:
+    """What asks for a page: for one after the other, with the manners of one crawl, that of a `spider` if it is for one."""
+    settings = settings_of(overrides, options, spider=spider)
     from crawler.loop import run_loop
     from crawler.visit import Visits
 
@@ -137,7 +117,7 @@ def _visits(overrides: Mapping[str, str], options: Mapping[str, Any]) -> Iterato
         yield lambda url: run_loop(visits.visit(url))
 
 
-def _tell_why(visited: Visit) -> None:
+def tell_why(visited: Visit) -> None:
     from crawler.why import verdicts
 
     complain(f"no page came from {visited.why.url}")

@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from crawler.exports.files import OutputFile, disk_errors, replacing
+from crawler.exports.files import OutputFile, replacement
 from crawler.exports.protocol import Cursor
 
 if TYPE_CHECKING:
@@ -91,14 +90,15 @@ class Csv:
             self._file.close()
         return self._cursor()
 
+    def abandon(self) -> None:
+        self._file.close()
+
     def _level(self) -> None:
         """Rewrite the file with one header of all columns and every row as long."""
         path = Path(self.path)
-        with replacing(path) as partial, disk_errors(path), partial.open("wb") as target, path.open("rb") as source:
+        with replacement(path) as target, path.open("rb") as source:
             target.write(_encode([self._columns]))
             target.writelines(_filled(source, self._widths, len(self._columns)))
-            target.flush()
-            os.fsync(target.fileno())
             self._file.size = target.tell()
         self._widths = [(0, len(self._columns))]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from crawler.errors import StorageError
@@ -33,7 +34,9 @@ class ExportFeed:
         try:
             await self._open()
         except BaseException:
-            await self._close_all()
+            for export in self._exports:
+                with suppress(StorageError):
+                    await asyncio.to_thread(export.abandon)
             raise
         return self
 

@@ -6,7 +6,7 @@ import errno
 import fcntl
 import os
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from crawler.errors import CrawlError, StorageError, UsageError
 
@@ -70,6 +70,58 @@ def ends_line_at(path: Path, size: int) -> bool:
         return file.read(1) == b"\n"
 
 
+def size_of(path: Path) -> int:
+    """The bytes in a file; 0 if there is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def open_locked(path: Path) -> int:
+    """A descriptor of a file, made if it is missing, that no other process opens like this while it is open. Raises OSError, and
+    UsageError if another does.
+
+    A lock of POSIX's: processes that this one has started do not keep it when this one is killed. It is on the first byte alone,
+    so that it is none to whoever reads the file with SQLite.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)
+    except (BlockingIOError, PermissionError):
+        os.close(descriptor)
+        raise UsageError(f"cannot write {path}: another process does; name another file") from None
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.EINVAL, errno.ENOTSUP):  # of file systems without locks
+            os.close(descriptor)
+            raise
+    return descriptor
+
+
+def check_in_place(path: Path, opened: os.stat_result) -> None:
+    """Raise StorageError when what was opened is not the file at `path` any more."""
+    with suppress(FileNotFoundError):
+        if os.path.samestat(opened, path.stat()):
+            return
+    raise was_replaced(path)
+
+
+def was_replaced(path: Path) -> StorageError:
+    """The error that says so."""
+    return StorageError(
+        f"{path} was removed or replaced while it was written to; run the same command again to write it anew"
+    )
+
+
+def append_whole(descriptor: int, data: bytes, size: int) -> None:
+    """Write `data` behind the first `size` bytes of a file, all or nothing. Raises OSError."""
+    try:
+        _write(descriptor, data, size)
+    except OSError:
+        os.ftruncate(descriptor, size)
+        raise
+
+
 class OutputFile:
     """A file that only grows, and that can be cut back to where it once was. While it is open no other process opens it like this."""
 
@@ -86,36 +138,16 @@ class OutputFile:
         UsageError.
         """
         with disk_errors(self.path, UsageError):
-            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            self._lock(self._descriptor)
+            self._descriptor = open_locked(self.path)
             is_there = size == 0 or (os.pread(self._descriptor, 1, size - 1) == b"\n" and not self._has_hole(size))
             self.size = size if is_there else 0
             os.ftruncate(self._descriptor, self.size)
         return is_there
 
-    def _lock(self, descriptor: int) -> None:
-        """A lock of POSIX's: processes that this one has started do not keep it when this one is killed."""
-        try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            self._descriptor = None
-            os.close(descriptor)
-            raise UsageError(f"cannot write {self.path}: another process does; name another file") from None
-        except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.EINVAL, errno.ENOTSUP):  # of file systems without locks
-                raise
-
     def check_in_place(self) -> None:
         """Raise StorageError when there is another file at its path by now, or none."""
-        if self._descriptor is None:
-            return
-        ours = os.fstat(self._descriptor)
-        with suppress(FileNotFoundError):
-            if os.path.samestat(ours, self.path.stat()):
-                return
-        raise StorageError(
-            f"{self.path} was removed or replaced while it was written to; run the same command again to write it anew"
-        )
+        if self._descriptor is not None:
+            check_in_place(self.path, os.fstat(self._descriptor))
 
     def _has_hole(self, size: int) -> bool:
         """Whether a sector of zeros lies among what was written last."""
@@ -128,11 +160,7 @@ class OutputFile:
         """Write `data` at the end, all or nothing. Raises StorageError."""
         assert self._descriptor is not None
         with disk_errors(self.path):
-            try:
-                _write(self._descriptor, data, self.size)
-            except OSError:
-                os.ftruncate(self._descriptor, self.size)
-                raise
+            append_whole(self._descriptor, data, self.size)
         self.size += len(data)
 
     def head(self, size: int) -> bytes:
@@ -165,8 +193,22 @@ def replacing(path: Path) -> Iterator[Path]:
                 shutil.copymode(path, partial)
             partial.replace(path)
     finally:
-        with suppress(FileNotFoundError):
-            partial.unlink()
+        for leftover in (partial, *beside(partial)):
+            leftover.unlink(missing_ok=True)
+
+
+def beside(path: Path) -> list[Path]:
+    """Where SQLite keeps what it has not put into a file yet. It would count for another file that takes that one's place."""
+    return [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal")]
+
+
+@contextmanager
+def replacement(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write to, which takes the place of `path` as in `replacing`, and is on the disk by then. Raises StorageError."""
+    with replacing(path) as partial, disk_errors(path), partial.open("wb") as target:
+        yield target
+        target.flush()
+        os.fsync(target.fileno())
 
 
 def _write(descriptor: int, data: bytes, position: int) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crawler.errors import UsageError
-from crawler.exports.files import check_writable, replacing
+from crawler.errors import StorageError, UsageError
+from crawler.exports.files import beside, check_writable, replacing
 from crawler.exports.jsonlines import JsonLines, StandardOutput
 from crawler.paths import expanded
 
@@ -16,23 +17,32 @@ if TYPE_CHECKING:
 
     from crawler.exports.protocol import Export
 
-FORMATS = "JSON Lines (.jsonl, .ndjson, .jl), CSV (.csv), or - for JSON Lines on standard output"
+FORMATS = (
+    "JSON Lines (.jsonl, .ndjson, .jl), CSV (.csv), SQLite (.sqlite, .sqlite3, .db), Parquet (.parquet), "
+    "or - for JSON Lines on standard output"
+)
+
+_SQLITE = {".sqlite", ".sqlite3", ".db"}
 
 _BATCH = 1000
 """Rows written at once: enough to make the cost of a write vanish, few enough to be nothing in memory."""
 
 
-def open_export(path: str, columns: Sequence[str] = ()) -> Export:
-    """The export that `path` asks for by its extension. `columns`: those known beforehand, in their order.
+def open_export(path: str, columns: Sequence[str] = (), *, table: str = "items") -> Export:
+    """The export that `path` asks for by its extension. `columns`: those known beforehand, in their order; `table`: what they
+    are called, where that has a name.
 
-    Nothing is created or changed before the export's own `open`. Raises UsageError when no format has that extension, or
-    when the file could not be written.
+    Nothing is created or changed before the export's own `open`. Raises UsageError when no format has that extension, or needs
+    what is not installed, or when the file could not be written.
     """
     if path == "-":
         return StandardOutput()
     if not _is_text(path):
         raise UsageError(f"cannot write {path!r}: the name must be UTF-8")
+    if is_warc(path):
+        raise UsageError(f"cannot write {path}: WARC is for pages that were kept: crawl export STATE pages -o {path}")
     file = expanded(path).resolve()
+    check_writable(file)
     export: Export
     match file.suffix.lower():
         case ".jsonl" | ".ndjson" | ".jl":
@@ -41,11 +51,23 @@ def open_export(path: str, columns: Sequence[str] = ()) -> Export:
             from crawler.exports.csv import Csv
 
             export = Csv(file, columns)
+        case extension if extension in _SQLITE:
+            from crawler.exports.sqlite import Sqlite
+
+            export = Sqlite(file, table, columns)
+        case ".parquet":
+            from crawler.exports.parquet import Parquet
+
+            export = Parquet(file, columns)
         case extension:
             problem = f"no format is called {extension}" if extension else "the name has no extension"
             raise UsageError(f"cannot write {path}: {problem}; formats: {FORMATS}")
-    check_writable(file)
     return export
+
+
+def is_warc(path: str) -> bool:
+    """Whether a name asks for WARC (crawler/exports/warc.py)."""
+    return path.lower().endswith((".warc", ".warc.gz"))
 
 
 def _is_text(path: str) -> bool:
@@ -57,26 +79,33 @@ def _is_text(path: str) -> bool:
     return True
 
 
-def write_all(path: str, items: Iterable[str], columns: Sequence[str] = ()) -> int:
+def write_all(path: str, items: Iterable[str], columns: Sequence[str] = (), *, table: str = "items") -> int:
     """Write texts of JSON objects to `path`, streaming; returns how many.
 
     A file that exists is replaced at once, when everything is written. Raises what `open_export` and `Export` raise.
     """
-    target = open_export(path, columns)
+    target = open_export(path, columns, table=table)
     if target.path == "-":
         return _pour(target, items)
     with replacing(Path(target.path)) as partial:
-        return _pour(open_export(str(partial), columns), items)
+        written = _pour(open_export(str(partial), columns, table=table), items)
+        if partial.suffix.lower() in _SQLITE:
+            for leftover in beside(Path(target.path)):
+                leftover.unlink(missing_ok=True)
+    return written
 
 
 def _pour(export: Export, items: Iterable[str]) -> int:
-    export.open(None)
     source = iter(items)
     written = 0
     try:
+        export.open(None)
         while batch := list(islice(source, _BATCH)):
             export.write(written + 1, batch)
             written += len(batch)
-    finally:
-        export.close()
+    except BaseException:
+        with suppress(StorageError):
+            export.abandon()
+        raise
+    export.close()
     return written

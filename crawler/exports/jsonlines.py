@@ -28,7 +28,7 @@ class JsonLines:
 
     def write(self, first_item: int, items: Sequence[str]) -> Cursor:
         assert first_item == self._item + 1, "items come without gaps"
-        self._file.append(_lines(items))
+        self._file.append(lines_of(items))
         self._item += len(items)
         return self._cursor()
 
@@ -38,6 +38,9 @@ class JsonLines:
         finally:
             self._file.close()
         return self._cursor()
+
+    def abandon(self) -> None:
+        self._file.close()
 
     def _cursor(self) -> Cursor:
         return Cursor(item=self._item, bytes=self._file.size)
@@ -58,7 +61,7 @@ class StandardOutput:
 
     def write(self, first_item: int, items: Sequence[str]) -> Cursor:
         assert first_item == self._cursor.item + 1, "items come without gaps"
-        data = _lines(items)
+        data = lines_of(items)
         with disk_errors("standard output"):
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
@@ -68,6 +71,10 @@ class StandardOutput:
     def close(self) -> Cursor:
         return self._cursor
 
+    def abandon(self) -> None:
+        """There is nothing to close."""
 
-def _lines(items: Sequence[str]) -> bytes:
+
+def lines_of(items: Sequence[str]) -> bytes:
+    """Items as they stand in a file."""
     return ("\n".join(items) + "\n").encode() if items else b""

@@ -4,8 +4,9 @@ The crawl file is the truth, an export follows it. Items are written only after 
 cursor that `write` returns is kept in the crawl file by the next one. Killed in between, the file is longer than its
 cursor says; the next run opens it with that cursor, cuts the surplus off and writes those items again.
 
-Nothing is synced to the disk before `close`, since all of it can be written again. After a power cut a file may be
-shorter than its cursor, or the user may have moved it: then it begins anew, which the cursor that `open` returns says.
+Nothing need be on the disk before `close`, since all of it can be written again. After a power cut a file may be shorter than
+its cursor, or the user may have moved it: then it begins anew, which the cursor that `open` returns says. What cannot be gone
+on with, such as a Parquet file, always does.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Export(Protocol):
-    """One output. The crawler calls `open` once, `write` any number of times, and `close` once, never two at a time.
+    """One output. The crawler calls `open` once, `write` any number of times, and `close` or `abandon` once, never two at
+    a time.
 
     They block on the disk, so they are called in a thread.
     """
@@ -59,3 +61,7 @@ class Export(Protocol):
 
         Raises StorageError. It may be called when `open` has failed.
         """
+
+    def abandon(self) -> None:
+        """Close it as it is, since not all that it should hold has come: what is made whole only by `close` stays as it was before
+        `open`. It may be called when `open` has failed."""

@@ -156,6 +156,8 @@ class Duty:
 
 
 def _load(hello: Hello) -> Spider:
-    logging.basicConfig(level=hello.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        filename=hello.log_file, level=hello.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
     sys.path[:] = hello.path
     return load_encoded(hello.source)

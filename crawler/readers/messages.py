@@ -21,13 +21,14 @@ _LONGEST_ANSWER = 1 << 30
 
 
 class Hello(msgspec.Struct, array_like=True, tag=0):
-    """The first message. `source` is that of the spider, `path` where modules are found, `log_level` what is to be logged;
-    `trusted_hosts` may be at private addresses."""
+    """The first message. `source` is that of the spider, `path` where modules are found, `log_level` what is to be logged,
+    and `log_file` where, if not on standard error; `trusted_hosts` may be at private addresses."""
 
     source: bytes
     settings: Settings
     path: list[str]
     log_level: int
+    log_file: str | None
     trusted_hosts: frozenset[str]
 
 

@@ -226,8 +226,10 @@ class Readers(Reader):
 
         Raises SpiderError when a spider cannot be loaded, opened or closed, or kills whoever reads for it.
         """
-        level = logging.getLogger().getEffectiveLevel()
-        hello = Hello(source.encoded(), settings, sys.path, level, frozenset(trusted_hosts))
+        log = logging.getLogger()
+        file = next((one.baseFilename for one in log.handlers if isinstance(one, logging.FileHandler)), None)
+        level = log.getEffectiveLevel()
+        hello = Hello(source.encoded(), settings, sys.path, level, file, frozenset(trusted_hosts))
         tells = type(spider).failed is not Spider.failed
         readers = cls(hello, launches, processes=settings.processes, tells_of_failures=tells)
         async with asyncio.TaskGroup() as group:

@@ -281,9 +281,11 @@ class Document:
         return LexborHTMLParser(document)
 
     def _no_selector(self, selector: str) -> SpiderError:
-        return SpiderError(
-            f"{selector!r}, asked of {self.url}, is no CSS selector; to follow a reference, write url={selector!r}"
-        )
+        if "::" in selector:
+            hint = "CSS selects elements: node.text() and node.attributes say what is in them"
+        else:
+            hint = f"to follow a reference, write url={selector!r}"
+        return SpiderError(f"{selector!r}, asked of {self.url}, is no CSS selector; {hint}")
 
 
 def _selector_error() -> type[Exception]:

@@ -16,8 +16,8 @@ import zlib
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
-from xml.parsers import expat
 
+from crawler.web.elements import Elements, Refused
 from crawler.web.urls import resolve
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ MAX_URLS = 50_000
 
 _MAX_DEPTH = 32
 _MAX_LINE = 64 * 1024
-_MAX_TOKEN = 1024 * 1024
-"""Bytes of a tag or comment. Expat reads one that is not complete from its start again with each part of the file, before 2.6."""
 
 _GZIP = b"\x1f\x8b"
 _PART_BYTES = 64 * 1024
@@ -91,10 +89,6 @@ def _unpacked(body: bytes) -> Iterator[bytes]:
     yield member.flush()
 
 
-class _Refused(Exception):
-    """Reading has to stop; the text says why."""
-
-
 class SitemapReader:
     """Reads one sitemap that was found at `url` (canonical): `feed` as it arrives, then `close`."""
 
@@ -132,11 +126,9 @@ class SitemapReader:
                 return []
             self._content = _Xml() if data.startswith((b"<", codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else _Text()
         try:
-            self._content.feed(data, is_last=is_last)
-        except _Refused as refusal:
+            self._content.parse(data, is_last=is_last)
+        except Refused as refusal:
             self.problem = str(refusal)
-        except (expat.ExpatError, LookupError, ValueError) as error:  # the latter two for encodings expat cannot read
-            self.problem = f"it is no XML that can be read: {error}"
         return self._resolved(self._content.take())
 
     def _resolved(self, references: list[tuple[str, bool]]) -> list[Found]:
@@ -162,65 +154,44 @@ class _Text:
         self._rest = b""
         self._found: list[tuple[str, bool]] = []
 
-    def feed(self, data: bytes, *, is_last: bool) -> None:
+    def parse(self, data: bytes, *, is_last: bool) -> None:
         *lines, self._rest = _LINE_BREAK.split(self._rest + data)
         if is_last:
             lines.append(self._rest)
         self._found += [(line.decode("utf-8", "replace"), False) for line in lines if _ABSOLUTE.match(line)]
         if len(self._rest) > _MAX_LINE:
-            raise _Refused(f"it has a line longer than {_MAX_LINE} bytes")
+            raise Refused(f"it has a line longer than {_MAX_LINE} bytes")
 
     def take(self) -> list[tuple[str, bool]]:
         found, self._found = self._found, []
         return found
 
 
-class _Xml:
+class _Xml(Elements):
     """The references of XML sitemaps, RSS and Atom."""
 
     def __init__(self) -> None:
-        self._path: list[str] = []
+        super().__init__(max_depth=_MAX_DEPTH)
         self._text: list[str] | None = None
         self._found: list[tuple[str, bool]] = []
-        self._bytes = 0
-        self._parser = expat.ParserCreate(namespace_separator=" ")
-        self._parser.buffer_text = True
-        self._parser.StartElementHandler = self._on_start
-        self._parser.EndElementHandler = self._on_end
-        self._parser.CharacterDataHandler = self._on_text
-        self._parser.EntityDeclHandler = self._on_entity
-
-    def feed(self, data: bytes, *, is_last: bool) -> None:
-        self._parser.Parse(data, is_last)
-        self._bytes += len(data)
-        if self._bytes - self._parser.CurrentByteIndex > _MAX_TOKEN:
-            raise _Refused(f"it has a tag or a comment longer than {_MAX_TOKEN} bytes")
 
     def take(self) -> list[tuple[str, bool]]:
         found, self._found = self._found, []
         return found
 
-    def _on_start(self, name: str, attributes: dict[str, str]) -> None:
-        parent = self._path[-1] if self._path else ""
-        name = name.rpartition(" ")[2]
-        self._path.append(name)
-        if len(self._path) > _MAX_DEPTH:
-            raise _Refused(f"its elements are nested deeper than {_MAX_DEPTH}")
+    def began(self, name: str, attributes: dict[str, str]) -> None:
+        parent = self.path[-2] if len(self.path) > 1 else ""
         if (parent, name) in _LOCATIONS:
             self._text = []
         elif (parent, name) == ("entry", "link") and attributes.get("rel", "alternate") == "alternate":
             self._found.append((attributes.get("href", "").strip(), False))
 
-    def _on_end(self, _name: str) -> None:
-        name = self._path.pop()
-        parent = self._path[-1] if self._path else ""
+    def ended(self, name: str) -> None:
+        parent = self.path[-1] if self.path else ""
         if self._text is not None and (parent, name) in _LOCATIONS:
             self._found.append(("".join(self._text).strip(), parent == "sitemap"))
             self._text = None
 
-    def _on_text(self, text: str) -> None:
+    def text(self, text: str) -> None:
         if self._text is not None:
             self._text.append(text)
-
-    def _on_entity(self, name: str, *_declaration: object) -> None:
-        raise _Refused(f"it declares an entity, {name!r}")

@@ -20,6 +20,7 @@ from crawler.exports import open_export
 from crawler.frontier.statefile import StateFile
 from crawler.replay import Replay
 from spiders.site import SiteSpider
+from tests.proof.crawlfile import read_items
 from tests.sites import Reply, Site, Visit, page, redirect, serve
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crawler.fetcher import Fetch
+
+OUTPUTS = ("out.jsonl", "out.csv", "out.sqlite", "out.parquet")
 
 QUICK = Settings(robots=False, retry_wait=0.01, commit_interval=0.01)
 
@@ -560,12 +563,14 @@ async def test_exports_follow_the_items(tmp_path: Path) -> None:
     pages = {"/": page("Home", *(f"/{n}" for n in range(20)))} | {f"/{n}": page(str(n)) for n in range(20)}
     async with serve(pages) as site:
         for limit in (7, 0):
-            exports = [open_export(str(tmp_path / name)) for name in ("out.jsonl", "out.csv")]
+            exports = [open_export(str(tmp_path / name)) for name in OUTPUTS]
             await crawl_site(tmp_path, site, Settings(robots=False, max_pages=limit), exports=exports)
     lines = (tmp_path / "out.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == items(tmp_path)
     assert len(lines) == 21
     assert len((tmp_path / "out.csv").read_text().splitlines()) == 22
+    for name in ("out.sqlite", "out.parquet"):
+        assert read_items(tmp_path / name) == items(tmp_path)
 
 
 async def test_an_export_that_is_added_later_gets_everything(tmp_path: Path) -> None:
@@ -784,3 +789,40 @@ async def test_without_kept_pages_there_is_nothing_to_replay(tmp_path: Path) -> 
 
     with pytest.raises(UsageError, match="--keep-bodies"):
         await asyncio.to_thread(replayed)
+
+
+async def test_headers_of_the_settings_go_with_every_request_below_its_own(tmp_path: Path) -> None:
+    class German(Spider):
+        def start(self) -> Any:
+            yield Request(f"{site.url}/", headers={"accept": "text/plain"})
+
+        def parse(self, page: Page) -> Any:
+            yield page.follow(url="/a")
+
+    settings = replace(QUICK, robots=True, headers={"Accept-Language": "de", "Accept": "text/html"})
+    async with serve({"/": page("Home"), "/a": page("A")}) as site:
+        await crawl(tmp_path, German(), settings)
+    assert [(visit.path, visit.headers["accept-language"], visit.headers["accept"]) for visit in site.log] == [
+        ("/robots.txt", "de", "text/html"),
+        ("/", "de", "text/plain"),
+        ("/a", "de", "text/html"),
+    ]
+
+
+async def test_files_may_be_given_by_name(tmp_path: Path) -> None:
+    async with serve({"/": page("Home")}) as site:
+        spider = SiteSpider(start_urls=[site.url])
+        outputs: list[Path | str] = [str(tmp_path / "a.jsonl"), tmp_path / "b.csv"]
+        await Crawl(spider, QUICK, state=str(tmp_path / "s.crawl"), exports=outputs).run()
+    assert (tmp_path / "s.crawl").exists()
+    assert json.loads((tmp_path / "a.jsonl").read_text())["title"] == "Home"
+    assert (tmp_path / "b.csv").read_text().startswith("url,status,title,depth\n")
+
+
+def test_what_no_crawl_can_be_made_of_is_refused_before_it_runs(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"takes a spider, not its class: write SiteSpider\(\)"):
+        Crawl(SiteSpider, state=tmp_path / "s.crawl")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="Settings: delay = 'x': it takes a number"):
+        Crawl(SiteSpider(), Settings(delay="x"), state=tmp_path / "s.crawl")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="no format is called"):
+        Crawl(SiteSpider(), state=tmp_path / "s.crawl", exports=["a.xlsx"])

@@ -256,6 +256,7 @@ def test_a_disk_that_is_full_when_a_csv_is_levelled_leaves_it_as_it_was(tmp_path
     [
         ("out", "no extension; formats: JSON Lines"),
         ("out.xlsx", r"no format is called \.xlsx; formats: .*\.csv"),
+        ("out.warc.gz", r"WARC is for pages that were kept: crawl export STATE pages -o .*out\.warc\.gz"),
         ("missing/out.jsonl", "there is no folder .*missing; create it"),
         ("folder.jsonl", "it is a folder"),
         ("pipe.csv", "no regular file"),
@@ -279,17 +280,18 @@ def test_a_name_that_no_crawl_file_can_keep_is_refused(tmp_path: Path) -> None:
         open_export(f"{tmp_path}/caf\udce9.jsonl")
 
 
-def test_a_folder_that_goes_away_after_the_check_is_the_same_clear_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("extension", ["jsonl", "csv", "sqlite", "parquet"])
+def test_a_folder_that_goes_away_after_the_check_is_the_same_clear_error(tmp_path: Path, extension: str) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
-    export = open_export(str(folder / "out.jsonl"))
+    export = open_export(str(folder / f"out.{extension}"))
     folder.rmdir()
     with pytest.raises(UsageError, match="No such file or directory; create its folder first"):
         export.open(None)
     export.close()
 
 
-@pytest.mark.parametrize("extension", ["jsonl", "csv"])
+@pytest.mark.parametrize("extension", ["jsonl", "csv", "sqlite"])
 @pytest.mark.parametrize("successor", [None, "somebody else's\n"])
 def test_a_file_that_is_taken_away_meanwhile_is_missed_and_written_anew(
     tmp_path: Path, extension: str, successor: str | None
@@ -312,7 +314,7 @@ def test_a_file_that_is_taken_away_meanwhile_is_missed_and_written_anew(
     again.close()
 
 
-@pytest.mark.parametrize("extension", ["jsonl", "csv"])
+@pytest.mark.parametrize("extension", ["jsonl", "csv", "sqlite"])
 def test_a_file_that_another_process_writes_is_refused(tmp_path: Path, extension: str) -> None:
     path = tmp_path / f"out.{extension}"
     program = (

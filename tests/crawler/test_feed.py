@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from client.origin import HostKey
-from crawler.errors import StorageError
+from crawler.errors import StorageError, UsageError
 from crawler.exports import Cursor, open_export
 from crawler.exports.feed import ExportFeed
 from crawler.exports.jsonlines import JsonLines
@@ -18,6 +18,7 @@ from crawler.frontier import Settlement, SqliteFrontier
 from crawler.outcome import Fetched
 from crawler.request import Request
 from tests.crawler.test_exports import full_disk
+from tests.proof.crawlfile import read_items
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -116,6 +117,23 @@ async def test_after_a_failed_write_nothing_more_is_written_and_the_end_says_why
 
     async with ExportFeed([open_export(str(path))], frontier):
         assert path.read_text() == f'{{"n":1}}\n{long}\n{{"n":3}}\n'
+
+
+async def test_a_file_that_is_made_whole_at_the_end_stays_as_it_was_if_not_all_of_it_comes(
+    frontier: SqliteFrontier, tmp_path: Path
+) -> None:
+    """Each run feeds it from the first item on: ended before all that is known has come, there would be less than there was."""
+    path, folder = tmp_path / "out.parquet", tmp_path / "folder"
+    await bring(frontier, '{"n":1}')
+    async with ExportFeed([open_export(str(path))], frontier):
+        await bring(frontier, '{"n":2}')
+    folder.mkdir()
+    exports = [open_export(str(path)), open_export(str(folder / "out.jsonl"))]
+    folder.rmdir()
+    with pytest.raises(UsageError, match="create its folder first"):
+        async with ExportFeed(exports, frontier):
+            pass
+    assert read_items(path) == [{"n": 1}, {"n": 2}]
 
 
 async def test_after_an_error_the_files_are_closed_and_the_error_is_told(

@@ -6,6 +6,7 @@ import json
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -71,6 +72,7 @@ async def test_nothing_gives_nothing() -> None:
         ({"tags": {"x"}}, {"tags": ["x"]}),
         ({"gen": (n for n in (1, 2))}, {"gen": [1, 2]}),
         ({1: "number"}, {"1": "number"}),
+        ({"file": PurePosixPath("a/b")}, {"file": "a/b"}),
     ],
 )
 def test_items_are_anything_json_can_hold(item: Any, expected: Any) -> None:
@@ -80,11 +82,17 @@ def test_items_are_anything_json_can_hold(item: Any, expected: Any) -> None:
 
 
 def test_models_are_items() -> None:
-    class Model:
-        def model_dump(self) -> dict[str, int]:
-            return {"n": 1}
+    """As pydantic has them."""
 
-    assert encode(Model()) == '{"n":1}'
+    class HttpUrl:
+        def unicode_string(self) -> str:
+            return "http://h.example/"
+
+    class Model:
+        def model_dump(self) -> dict[str, object]:
+            return {"n": 1, "url": HttpUrl()}
+
+    assert encode(Model()) == '{"n":1,"url":"http://h.example/"}'
 
 
 @pytest.mark.parametrize(
@@ -100,6 +108,32 @@ def test_models_are_items() -> None:
 def test_what_is_no_item_is_explained(item: Any, complaint: str) -> None:
     with pytest.raises(SpiderError, match=complaint):
         encode(item)
+
+
+async def test_what_is_no_item_is_told_with_the_line_that_yielded_it() -> None:
+    def plain() -> Iterator[Any]:
+        yield {"a": 1}
+        yield "a text"
+
+    async def asynchronous() -> AsyncIterator[Any]:
+        yield "a text"
+
+    for callback in plain, asynchronous:
+        line = callback.__code__.co_firstlineno + (2 if callback is plain else 1)
+        with pytest.raises(SpiderError) as caught:
+            await gather(callback())
+        assert str(caught.value).startswith(f"{__file__}:{line}: an item must be a mapping")
+        assert str(caught.value).endswith(f"(in {callback.__name__})")
+
+
+async def test_what_the_spider_raises_itself_keeps_its_place() -> None:
+    def callback() -> Iterator[Any]:
+        raise SpiderError("a selector that is none")
+        yield
+
+    with pytest.raises(SpiderError, match=r"^a selector that is none$") as caught:
+        await gather(callback())
+    assert caught.traceback[-1].name == "callback"
 
 
 async def test_a_context_that_cannot_be_kept_is_refused() -> None:

@@ -208,7 +208,7 @@ def test_arguments_a_spider_does_not_take_are_refused_by_name() -> None:
     write("quotes.py")
     with pytest.raises(SpiderError, match="Quotes takes no argument 'tags'; it takes: pages, start_urls, tag"):
         load("quotes.py", {"tags": "x"})
-    with pytest.raises(SpiderError, match="argument pages='x' of Quotes: Expected `int`"):
+    with pytest.raises(SpiderError, match="argument pages='x' of Quotes: it takes a whole number"):
         load("quotes.py", {"pages": "x"})
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import date
+from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from selectolax.lexbor import LexborHTMLParser
 
 from crawler.errors import SpiderError
+from crawler.request import Request
 from crawler.spider import Spider, arguments_of, callback_of, explain
 
 
@@ -26,6 +30,28 @@ class Shop(Spider):
     def detail(self, page: Any) -> None:
         json.loads("no json")
 
+    def price(self, page: Any) -> Any:
+        return {"title": "“Amber”", "price": page.css_first(".price").text(), "year": 1}
+
+    def relative(self, page: Any) -> Any:
+        return Request("/list?page=2")
+
+    def compiled(self, page: Any) -> Any:
+        return LexborHTMLParser("<p>").css("p::text")
+
+
+class Order(Enum):
+    RISING = "rising"
+    FALLING = "falling"
+
+
+class Sorted(Spider):
+    order: Order = Order.RISING
+    since: date = date.min
+    fast: bool = False
+    least: float = 0.0
+    most: int | None = None
+
 
 def test_arguments_are_the_declared_attributes() -> None:
     assert set(arguments_of(Shop)) == {"start_urls", "category", "pages", "tags"}
@@ -42,13 +68,29 @@ def test_arguments_are_converted_to_their_type() -> None:
     ("arguments", "complaint"),
     [
         ({"page": 1}, "Shop takes no argument 'page'; it takes: category, pages, start_urls, tags"),
-        ({"pages": "many"}, "argument pages='many' of Shop: Expected `int`"),
+        ({"pages": "many"}, "argument pages='many' of Shop: it takes a whole number"),
         ({"_secret": 1}, "takes no argument"),
     ],
 )
 def test_wrong_arguments_are_named(arguments: dict[str, Any], complaint: str) -> None:
     with pytest.raises(SpiderError, match=complaint):
         Shop(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "wanted"),
+    [
+        ("order", "up", "it takes rising or falling"),
+        ("since", "1/2/2026", "it takes a date, such as 2026-01-31"),
+        ("fast", "yes", "it takes true or false"),
+        ("least", "many", "it takes a number"),
+        ("most", "many", "Expected `int | null`"),
+    ],
+)
+def test_what_an_argument_takes_is_said_in_words(argument: str, value: str, wanted: str) -> None:
+    with pytest.raises(SpiderError) as caught:
+        Sorted(**{argument: value})
+    assert wanted in str(caught.value)
 
 
 def test_the_name_is_the_class_name_unless_given() -> None:
@@ -61,6 +103,14 @@ def test_the_name_is_the_class_name_unless_given() -> None:
 
 def test_the_seeds_are_the_start_urls() -> None:
     assert [seed.url for seed in Shop().start()] == ["http://shop.example/"]  # type: ignore[union-attr]
+
+
+def test_one_text_is_no_list_of_start_urls() -> None:
+    class Single(Spider):
+        start_urls = "http://shop.example/"
+
+    with pytest.raises(SpiderError, match=r"it is a list: \['http://shop\.example/'\]"):
+        Single().start()
 
 
 def test_callbacks_are_found_by_name() -> None:
@@ -94,6 +144,26 @@ def test_an_exception_below_the_spider_is_told_with_the_place_in_the_spider() ->
     assert text.startswith(__file__)
     assert "JSONDecodeError" in text
     assert text.endswith("(in detail)")
+
+
+def test_of_a_line_with_several_expressions_the_one_that_raised_is_shown() -> None:
+    text = explain(raised_by(Shop().price))
+    assert text.endswith("'NoneType' object has no attribute 'css_first', at `page.css_first` (in price)")
+
+
+def test_what_says_itself_what_is_wrong_is_told_with_its_place_too() -> None:
+    text = explain(raised_by(Shop().relative))
+    assert text.startswith(__file__)
+    assert (
+        "'/list?page=2' is no URL that can be fetched: it does not start with http:// or https://; page.follow" in text
+    )
+    assert text.endswith("(in relative)")
+
+
+def test_compiled_code_is_not_the_users() -> None:
+    text = explain(raised_by(Shop().compiled))
+    assert text.startswith(__file__)
+    assert text.endswith("""Can't parse CSS selector, at `LexborHTMLParser("<p>").css("p::text")` (in compiled)""")
 
 
 def test_texts_stand_for_lists_and_paths() -> None:

@@ -1,4 +1,4 @@
-"""What a crawl left behind, read with nothing but sqlite3, json and csv."""
+"""What a crawl left behind, read with nothing but sqlite3, json, csv and pyarrow."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import json
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,12 +90,24 @@ def outcome(state: Path, output: Path, *, ignoring: Iterable[str] = ()) -> Outco
 
 
 def read_items(output: Path) -> list[Item]:
-    """The rows of an exported file, by its ending; every line must be whole."""
+    """The rows of an exported file, by its ending; it must be whole."""
+    if output.suffix == ".parquet":
+        rows: list[Item] = pq.read_table(output).to_pylist()
+        return rows
+    if output.suffix == ".sqlite":
+        return _items_of_table(output)
     text = output.read_bytes().decode("utf-8")
     assert not text or text.endswith("\n"), "the last line is torn"
     if output.suffix == ".csv":
         return list(csv.DictReader(text.splitlines(keepends=True), strict=True))
     return [json.loads(line) for line in text.split("\n")[:-1]]
+
+
+def _items_of_table(output: Path) -> list[Item]:
+    with closing(sqlite3.connect(output)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        db.row_factory = sqlite3.Row
+        return [dict(row) for row in db.execute("SELECT * FROM items ORDER BY _rowid_")]
 
 
 def _sorted(items: Iterable[Item], ignoring: Iterable[str]) -> list[str]:

@@ -44,7 +44,7 @@ MISTAKES = (
     Mistake("unknown argument", FINE, ("-a", "colour=red"), ("colour",)),
     Mistake("unknown setting", FINE, ("-s", "concurency=5"), ("concurency", "concurrency")),
     Mistake("setting out of range", FINE, ("--concurrency", "0"), ("concurrency", "0")),
-    Mistake("setting without end", FINE, ("-s", "delay=inf"), ("-s: delay = 'inf'", "<= 1")),
+    Mistake("setting without end", FINE, ("-s", "delay=inf"), ("-s: delay = 'inf'", "from 0 to 1,000,000,000")),
     Mistake("setting that is no number", FINE, ("--max-time", "nan"), ("max_time = nan",)),
     Mistake("setting beyond all bounds", FINE, ("--max-pages", "9" * 20), ("max_pages", "9{20}")),
     Mistake("user agent of two lines", FINE, ("--user-agent", "a\nb"), (r"user_agent = 'a\\nb'", "one line")),

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from crawler import Crawl, Settings
-from crawler.exports import open_export
 from crawler.loader import load
 from tests.sites import page, redirect, serve
+from tests.spiders.crawling import crawled
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-async def crawled(url: str, folder: Path) -> list[dict[str, Any]]:
-    out = folder / "out.jsonl"
-    report = await Crawl(
-        load(url), Settings(robots=False), state=folder / "s.crawl", exports=[open_export(str(out))]
-    ).run()
-    assert report.finished
-    return sorted((json.loads(line) for line in out.read_text().splitlines()), key=lambda row: str(row["url"]))
 
 
 async def test_each_html_page_within_the_site_is_one_item(tmp_path: Path) -> None:
@@ -34,7 +23,7 @@ async def test_each_html_page_within_the_site_is_one_item(tmp_path: Path) -> Non
             "/text": (200, plain, '<a href="/hidden">no HTML, no link</a>'),
         }
         async with serve(pages) as site:
-            rows = await crawled(f"{site.url}/", tmp_path)
+            rows = await crawled(load(f"{site.url}/"), tmp_path)
             assert sorted(site.paths) == ["/", "/a", "/deep", "/old", "/text"]
         assert other.log == []
     assert rows == [

@@ -16,6 +16,7 @@ import pytest
 import trustme
 
 from crawler.frontier import SqliteFrontier
+from tests.proof.crawlfile import read_items
 from tests.sites import page, redirect, serve
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ async def test_a_crawl_stopped_by_a_limit_goes_on_where_it_stopped(crawl: Crawl,
         first = await crawl("run", site.url, "-o", "out.jsonl", "--state", "s.crawl", "--max-pages", "2")
         assert first.code == 3
         assert "stopped at the limit of pages (--max-pages): 2 pages" in first.err
-        assert "the same command goes on from here" in first.err
+        assert "with a larger --max-pages, or none, the same command goes on from here" in first.err
         assert len(lines(tmp_path / "out.jsonl")) == 2
         second = await crawl("run", site.url, "-o", "out.jsonl", "--state", "s.crawl")
         assert second.code == 0, second.err
@@ -227,21 +228,22 @@ async def test_an_output_is_refused_to_another_crawl_and_to_one_that_goes_on(cra
     assert [len(lines(tmp_path / name)) for name in ("out.jsonl", "empty.jsonl", "new.jsonl")] == [5, 5, 5]
 
 
+@pytest.mark.parametrize("name", ["out.jsonl", "out.sqlite", "out.parquet"])
 async def test_a_crawl_goes_on_in_another_folder_with_the_output_that_was_moved_along(
-    crawl: Crawl, tmp_path: Path
+    crawl: Crawl, tmp_path: Path, name: str
 ) -> None:
     (tmp_path / "here").mkdir()
     async with serve(SITE) as site:
-        stopped = await crawl("run", site.url, "--state", "here/s.crawl", "-o", "here/out.jsonl", "--max-pages", "2")
+        stopped = await crawl("run", site.url, "--state", "here/s.crawl", "-o", f"here/{name}", "--max-pages", "2")
         assert stopped.code == 3
         (tmp_path / "here").rename(tmp_path / "there")
-        ended = await crawl("run", site.url, "--state", "there/s.crawl", "-o", "there/out.jsonl")
+        ended = await crawl("run", site.url, "--state", "there/s.crawl", "-o", f"there/{name}")
         assert ended.code == 0, ended.err
-        assert len(lines(tmp_path / "there" / "out.jsonl")) == 5
-        (tmp_path / "there" / "out.jsonl").unlink()
-        (tmp_path / "out.jsonl").write_text("years of work")
-        refused = await crawl("run", site.url, "--state", "there/s.crawl", "-o", "out.jsonl")
-    assert refused.err == REFUSED.format("out.jsonl", "there/s.crawl"), "its name alone makes it no output of the crawl"
+        assert len(read_items(tmp_path / "there" / name)) == 5
+        (tmp_path / "there" / name).unlink()
+        (tmp_path / name).write_text("years of work")
+        refused = await crawl("run", site.url, "--state", "there/s.crawl", "-o", name)
+    assert refused.err == REFUSED.format(name, "there/s.crawl"), "its name alone makes it no output of the crawl"
 
 
 async def test_a_crawl_that_was_cut_off_at_its_start_goes_on(crawl: Crawl, tmp_path: Path) -> None:
@@ -403,3 +405,79 @@ async def test_a_module_runs_as_the_command_does(tmp_path: Path) -> None:
         out, _ = await process.communicate()
     assert process.returncode == 0
     assert len(out.splitlines()) == 5
+
+
+async def test_the_log_tells_of_each_page_and_of_each_line_that_led_to_an_error(crawl: Crawl, tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "broken.py",
+        """
+        from crawler import Spider
+
+        class Broken(Spider):
+            start_urls = ["SITE"]
+
+            def parse(self, page):
+                self.helper()
+
+            def helper(self):
+                raise LookupError("no price")
+        """,
+    )
+    async with serve(SITE) as site:
+        source = (tmp_path / "broken.py").read_text()
+        (tmp_path / "broken.py").write_text(source.replace("SITE", site.url))
+        for processes in ("1", "2"):
+            options = ("--processes", processes, "--fresh", "--yes", "--log-level", "debug", "--log-file", "crawl.log")
+            ended = await crawl("run", "broken.py", *options)
+            assert ended.code == 2
+            assert "DEBUG" not in ended.err
+            log = (tmp_path / "crawl.log").read_text()
+            assert f"DEBUG crawler.engine: GET {site.url}/: failed: spider: " in log
+            assert "in parse\n    self.helper()" in log
+            assert "aiosqlite" not in log
+            (tmp_path / "crawl.log").unlink()
+        complaint = await crawl("run", "broken.py", "--log-file", "nowhere/crawl.log")
+        assert (complaint.code, complaint.err) == (
+            2,
+            "error: cannot log to nowhere/crawl.log: No such file or directory\n",
+        )
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [("rn", "Did you mean run?"), ("titles.py", "crawl run titles.py"), ("http://h.example/", "crawl run http://h.")],
+)
+async def test_a_command_that_there_is_not_is_told_with_what_was_meant(crawl: Crawl, typed: str, hint: str) -> None:
+    ended = await crawl(typed)
+    assert ended.code == 2
+    assert hint in ended.err
+
+
+async def test_a_run_that_asked_for_something_again_does_not_say_that_nothing_was_new(
+    crawl: Crawl, tmp_path: Path
+) -> None:
+    """Not even if all that came of it is another failure."""
+    write(
+        tmp_path,
+        "again.py",
+        """
+        from crawler import Request, Spider
+
+        class Again(Spider):
+            url: str = ""
+
+            def start(self):
+                yield Request(self.url, again=True)
+
+            def parse(self, page):
+                pass
+        """,
+    )
+    async with serve({}) as site:
+        first = await crawl("run", "again.py", "-a", f"url={site.url}")
+        again = await crawl("run", "again.py", "-a", f"url={site.url}")
+    assert (first.code, again.code) == (1, 1)
+    assert "going on with again.crawl: 0 pages done, 0 waiting" in again.err
+    assert "finished: 0 pages, 2 failed" in again.err
+    assert "nothing new" not in again.err

@@ -77,9 +77,15 @@ async def test_a_check_says_what_a_spider_is(crawl: Crawl, tmp_path: Path) -> No
         "starts at  http://h.example/0, http://h.example/1, http://h.example/2 and 2 more",
         "follows    ['h.example']",
         "argument   shelf: str = 'b'",
-        "argument   most: int = '(none)'",
+        "argument   most: int (has no value; -a most=… gives one)",
         "setting    delay = 1.5",
     ]
+
+
+async def test_a_check_says_what_has_no_effect_here(crawl: Crawl, tmp_path: Path) -> None:
+    (tmp_path / "books.py").write_text(f"{SPIDER}\n    allowed_domains = ['h.example']\n")
+    ended = await crawl("check", "books.py")
+    assert ended.out.splitlines()[-1] == "no effect  allowed_domains, which is Scrapy's; here it is scope"
 
 
 @pytest.mark.parametrize(
@@ -107,10 +113,26 @@ async def test_a_check_finds_what_a_crawl_would_stumble_over(
 
 
 async def test_the_list_has_spiders_that_come_along_and_those_of_the_folder(crawl: Crawl, tmp_path: Path) -> None:
-    (tmp_path / "books.py").write_text(f"{SPIDER}\nclass Own(crawler.Spider): ...\nclass Page(Base): ...\n")
+    (tmp_path / "books.py").write_text(
+        f"{SPIDER}\nclass Own(crawler.Spider): ...\nclass Page(Base): ...\nclass Half(Spider, ABC): ...\n"
+    )
     (tmp_path / "danger.py").write_text("raise SystemExit('it was run')\n")
     (tmp_path / "broken.py").write_text("class (Spider):\n")
     ended = await crawl("list")
     assert ended.code == 0
-    assert ended.out.splitlines() == ["site", "sitemap", "books.py:Books", "books.py:Own"]
-    assert (await crawl("check", "site", "-a", "start_urls=http://h.example/")).code == 0
+    assert ended.out.splitlines() == ["feed", "site", "sitemap", "books.py:Books", "books.py:Own"]
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "films.py").write_text(SPIDER)
+    assert (await crawl("list", "more")).out.splitlines() == ["feed", "site", "sitemap", "more/films.py:Books"]
+    for name in ("feed", "site", "sitemap"):
+        assert (await crawl("check", name, "-a", "start_urls=http://h.example/")).code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("rules", "RulesSpider has no rules: write a class"), ("listing", "ListingSpider has no entries")],
+)
+async def test_a_spider_that_is_there_to_be_derived_from_says_so(crawl: Crawl, name: str, message: str) -> None:
+    ended = await crawl("run", name, "-a", "start_urls=http://h.example/")
+    assert ended.code == 2
+    assert message in ended.err

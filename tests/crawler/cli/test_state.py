@@ -6,9 +6,13 @@ import asyncio
 import csv
 import json
 import os
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+import pyarrow.parquet as pq
 import pytest
+from warcio.archiveiterator import ArchiveIterator
 
 from tests.proof.command import COMMAND
 from tests.sites import page, redirect, serve
@@ -86,6 +90,36 @@ async def test_every_table_can_be_exported(crawl: Crawl, state: str, tmp_path: P
     assert header, "the columns are there even without rows"
 
 
+@pytest.mark.parametrize("table", ["pages", "items", "links", "errors", "hosts"])
+async def test_every_table_can_be_written_to_every_kind_of_table(
+    crawl: Crawl, state: str, tmp_path: Path, table: str
+) -> None:
+    rows = [json.loads(line) for line in (await crawl("export", state, table)).out.splitlines()]
+    for name in ("t.sqlite", "t.parquet"):
+        ended = await crawl("export", state, table, "-o", name)
+        assert (ended.code, ended.out, ended.err) == (0, "", "")
+    with closing(sqlite3.connect(tmp_path / "t.sqlite")) as db:
+        db.row_factory = sqlite3.Row
+        assert [dict(row) for row in db.execute(f"SELECT * FROM {table}")] == rows
+    assert pq.read_table(tmp_path / "t.parquet").to_pylist() == rows
+
+
+async def test_pages_that_were_kept_can_be_archived(crawl: Crawl, tmp_path: Path) -> None:
+    async with serve(SITE) as site:
+        run = ("run", site.url, "--no-robots", "--state", "k.crawl")
+        assert (await crawl(*run, "--max-pages", "1")).code == 3
+        ended = await crawl("export", "k.crawl", "pages", "-o", "k.warc.gz")
+        assert (ended.code, list(tmp_path.glob("*k.*warc*"))) == (2, [])
+        assert "no page was kept; crawl run --keep-bodies keeps them" in ended.err
+        assert (await crawl(*run, "--keep-bodies")).code == 0
+    ended = await crawl("export", "k.crawl", "pages", "-o", "k.warc.gz")
+    assert (ended.code, ended.out) == (0, "")
+    assert "1 of 3 pages were not kept, and are left out" in ended.err
+    with (tmp_path / "k.warc.gz").open("rb") as file:
+        urls = [record.rec_headers.get_header("WARC-Target-URI") for record in ArchiveIterator(file)]
+    assert urls == [None, f"{site.url}/a", f"{site.url}/b"]
+
+
 async def test_sql_answers_queries(crawl: Crawl, state: str) -> None:
     ended = await crawl(
         "sql", state, "select status, count(*) as pages from pages where skipped is null group by status"
@@ -101,6 +135,10 @@ async def test_sql_answers_queries(crawl: Crawl, state: str) -> None:
         (("status", "out.jsonl"), "error: out.jsonl is no crawl file"),
         (("export", "s.crawl", "nothing"), "'nothing' is not one of 'pages', 'items', 'links', 'errors', 'hosts'"),
         (("export", "s.crawl", "pages", "-o", "pages.txt"), "error: cannot write pages.txt: no format is called .txt"),
+        (
+            ("export", "s.crawl", "items", "-o", "x.warc"),
+            "WARC is for pages that were kept: crawl export STATE pages -o x.warc",
+        ),
         (("sql", "s.crawl", "delete from item"), "not authorized (only queries are allowed, one at a time)"),
         (("sql", "s.crawl", "selct"), 'near "selct": syntax error'),
     ],
@@ -128,3 +166,13 @@ async def test_a_reader_that_has_seen_enough_is_no_error(
     os.close(writing)
     _, err = await process.communicate()
     assert (process.returncode, err) == (1, b"")
+
+
+async def test_the_only_crawl_file_of_a_folder_need_not_be_named(crawl: Crawl, state: str) -> None:
+    assert (await crawl("status")).out == (await crawl("status", state)).out
+    query = "SELECT count(*) AS pages FROM pages"
+    assert (await crawl("sql", query)).out == (await crawl("sql", state, query)).out == '{"pages":4}\n'
+    assert "QUERY is missing" in (await crawl("sql", state)).err
+    await crawl("backup", state, "copy.crawl")
+    several = await crawl("status")
+    assert (several.code, several.err) == (2, "error: name the crawl file: there are copy.crawl, s.crawl\n")

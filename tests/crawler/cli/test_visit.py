@@ -172,3 +172,14 @@ async def test_a_shell_has_the_page_and_fetches_more(command: Command, tmp_path:
     assert "New 2" in out
     assert "failed: http: 404 Not Found" in err
     assert "None" in out
+
+
+async def test_a_shell_takes_relative_urls_and_tells_mistakes_in_a_line(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "typed.py").write_text("print(fetch('/new').title)\nfetch('x:y')\npage.css('p::text')\n1 / 0\n")
+    async with serve(SITE) as site:
+        process = command.start("shell", f"{site.url}/old", wrapper=("sh", "-c", 'exec "$0" "$@" < typed.py'))
+        out, err = await asyncio.to_thread(process.communicate, timeout=60)
+    assert "New" in out
+    assert "error: 'x:y'" in err
+    assert "error: 'p::text'" in err
+    assert err.count("Traceback") == 1, "only what nobody foresaw has one"

@@ -1,0 +1,73 @@
+"""Tables of items, which have no fixed columns: these are learned from the items, in the order in which their keys appear.
+
+Not every key can be a column. Names that differ in case alone are one to SQLite, as to many that read Parquet; no table takes
+columns without end, or a NUL in a name. So what has no column of its own stands in one more, `_more`, as a JSON object.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MORE: Final = "_more"
+
+ROW_ID: Final = "_rowid_"
+"""What SQLite calls a row's number, unless a column is called so."""
+
+_MOST_COLUMNS = 1000
+"""SQLite takes 2,000, unless it was built otherwise."""
+
+_MOST_LETTERS = 255
+
+_decode_item = msgspec.json.Decoder(dict[str, Any]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Columns:
+    """The columns there are so far, apart from `_more`."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._names: dict[str, None] = {}
+        self._taken = {MORE, ROW_ID}
+        self._has_more = False
+        for name in names:
+            if name == MORE:
+                self._has_more = True
+            else:
+                self._is_column(name)
+
+    @property
+    def names(self) -> list[str]:
+        """All columns; `_more` is the last, if it is needed."""
+        return [*self._names, *([MORE] if self._has_more else [])]
+
+    def row(self, item: str | bytes) -> dict[str, Any]:
+        """The values of an item, a text of JSON, by column; those that are missing are left out."""
+        values = _decode_item(item)
+        if values.keys() <= self._names.keys():
+            return values
+        more = {key: value for key, value in values.items() if not self._is_column(key)}
+        if not more:
+            return values
+        self._has_more = True
+        return {key: value for key, value in values.items() if key not in more} | {MORE: more}
+
+    def _is_column(self, key: str) -> bool:
+        """Whether a key is a column, now that it is known."""
+        if key in self._names:
+            return True
+        folded = key.lower()
+        if folded in self._taken or len(self._names) >= _MOST_COLUMNS or len(key) > _MOST_LETTERS or "\0" in key:
+            return False
+        self._names[key] = None
+        self._taken.add(folded)
+        return True
+
+
+def as_text(value: Any) -> str | None:
+    """A value as text: a text as it is, what is no text as JSON."""
+    return value if value is None or isinstance(value, str) else _encode(value).decode()

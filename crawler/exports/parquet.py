@@ -1,0 +1,143 @@
+"""Parquet: an item a row, its keys the columns; written whole, when the export is closed (docs/decisions/0020-parquet-is-written-at-the-end.md).
+
+What type a column has is known when the last item is: of one kind of value in all items it has the type of these, else it is text,
+with everything that is none as JSON. Until then the items lie, as JSON Lines, in a file without a name beside the output.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from importlib.util import find_spec
+from typing import IO, TYPE_CHECKING, Any
+
+from crawler.errors import UsageError
+from crawler.exports.columns import MORE, Columns, as_text
+from crawler.exports.files import append_whole, disk_errors, replacement, size_of, was_replaced
+from crawler.exports.jsonlines import lines_of
+from crawler.exports.protocol import Cursor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+_GROUP_BYTES = 4 << 20
+"""Of JSON in a row group: thousands of rows, and all that is in memory at once."""
+
+_EXACT = 1 << 53
+"""Up to here every integer is a float, too."""
+
+
+class Parquet:
+    """An export to a Parquet file. `columns` are known beforehand. Raises UsageError where pyarrow is not installed."""
+
+    def __init__(self, path: Path, columns: Sequence[str] = ()) -> None:
+        if not find_spec("pyarrow"):
+            raise UsageError(
+                f"cannot write {path}: Parquet needs pyarrow, which is not installed: pip install 'nephila[parquet]'"
+            )
+        self.path = str(path)
+        self._file = path
+        self._known = columns
+        self._spool: IO[bytes] | None = None
+        self._before: tuple[int, ...] | None = None
+        self._item = self._size = 0
+
+    def open(self, cursor: Cursor | None) -> Cursor:
+        """From the first item on, wherever it has been: what is in the file stays there until it is replaced."""
+        del cursor
+        with disk_errors(self._file, UsageError):
+            self._before = _stamp(self._file)
+            self._spool = tempfile.TemporaryFile(dir=self._file.parent)  # noqa: SIM115 - `abandon` closes it
+        self._item = self._size = 0
+        return self._cursor()
+
+    def write(self, first_item: int, items: Sequence[str]) -> Cursor:
+        assert first_item == self._item + 1, "items come without gaps"
+        assert self._spool
+        data = lines_of(items)
+        with disk_errors(self._file):
+            append_whole(self._spool.fileno(), data, self._size)
+        self._size += len(data)
+        self._item += len(items)
+        return self._cursor()
+
+    def close(self) -> Cursor:
+        try:
+            if self._spool:
+                self._replace(self._spool)
+        finally:
+            self.abandon()
+        return self._cursor()
+
+    def _replace(self, spool: IO[bytes]) -> None:
+        if (now := _stamp(self._file)) and now != self._before:
+            raise was_replaced(self._file)
+        with replacement(self._file) as target:
+            self._convert(spool, target)
+
+    def abandon(self) -> None:
+        if self._spool:
+            self._spool.close()
+            self._spool = None
+
+    def _cursor(self) -> Cursor:
+        return Cursor(item=self._item, bytes=size_of(self._file))
+
+    def _convert(self, spool: IO[bytes], target: IO[bytes]) -> None:
+        import pyarrow as pa
+        from pyarrow.parquet import ParquetWriter
+
+        columns = Columns(self._known)
+        spool.seek(0)
+        schema = pa.schema(_types(spool, columns))
+        spool.seek(0)
+        with ParquetWriter(target, schema, compression="zstd") as writer:
+            while lines := spool.readlines(_GROUP_BYTES):
+                rows = [columns.row(line) for line in lines]
+                writer.write_table(pa.table([_cells(rows, field) for field in schema], schema=schema))
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    """What tells a file from another one at its place; None if there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns
+
+
+def _types(items: Iterable[bytes], columns: Columns) -> list[tuple[str, str]]:
+    """The names and types of all columns."""
+    kinds: dict[str, set[str]] = {}
+    for item in items:
+        for name, value in columns.row(item).items():
+            if value is not None:
+                kinds.setdefault(name, set()).add(_kind(value))
+    return [(name, _type(kinds.get(name, set()))) for name in columns.names or [MORE]]
+
+
+def _type(kinds: set[str]) -> str:
+    """That of a column, by what is in it."""
+    if kinds == {"bool"}:
+        return "bool"
+    if kinds and kinds <= {"int", "long"}:
+        return "int64"
+    if kinds and kinds <= {"int", "float"}:
+        return "float64"
+    return "string"
+
+
+def _kind(value: Any) -> str:
+    """Integers of more than 53 bits may be none as floats, and those of more than 64 are text."""
+    if type(value) is int and not -_EXACT <= value <= _EXACT:
+        return "long" if -(1 << 63) <= value < 1 << 63 else "text"
+    return type(value).__name__
+
+
+def _cells(rows: Sequence[dict[str, Any]], field: pa.Field) -> pa.Array:
+    import pyarrow as pa
+
+    values = (row.get(field.name) for row in rows)
+    return pa.array(map(as_text, values) if field.type == pa.string() else values, field.type)

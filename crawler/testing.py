@@ -1,0 +1,89 @@
+"""For tests of spiders: a page made by hand, and what a spider takes from it. Nothing is fetched, and there is no crawl file.
+
+taken = asyncio.run(take(Books(), page_of("https://library.example/1.html", "<h1>Amber Tales</h1>"), "book"))
+assert taken.items == [{"title": "Amber Tales"}]
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from crawler.callbacks import Callbacks
+from crawler.frontier.protocol import Lease
+from crawler.items import as_kept
+from crawler.page import Page
+from crawler.request import Links, Request, callback_name
+from crawler.web.urls import host_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from crawler.request import Callback
+    from crawler.spider import Spider
+
+_HTML = {"Content-Type": "text/html; charset=utf-8"}
+
+
+class Taken(NamedTuple):
+    """What a callback gave, in its order: items as an output has them, read back from JSON, and requests one by one."""
+
+    items: list[Any]
+    requests: list[Request]
+
+
+def page_of(
+    url: str,
+    body: str | bytes = "",
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] = _HTML,
+    context: Mapping[str, Any] | None = None,
+) -> Page:
+    """A page as a spider would get it. `body` as text is sent in UTF-8; `context` is that of the request for it.
+
+    Raises InvalidUrl when `url` is no absolute http or https URL, SpiderError when JSON cannot hold `context`.
+    """
+    request, _ = as_kept(Request(url, context=context))
+    assert isinstance(request, Request)
+    lease = Lease(
+        id=0,
+        host=host_of(request.url),
+        url=request.url,
+        method="GET",
+        depth=0,
+        requested_url=request.url,
+        context=request.context,
+    )
+    return Page(
+        lease,
+        url=request.url,
+        status=status,
+        headers=CIMultiDictProxy(CIMultiDict(headers)),
+        body=body if isinstance(body, bytes) else body.encode(),
+        fetched_at=time.time(),
+        elapsed=0.0,
+    )
+
+
+async def take(spider: Spider, page: Page, callback: Callback = None) -> Taken:
+    """What a callback of the spider, by default `parse`, gives for a page. Raises whatever the spider raises, and SpiderError
+    for what a crawl would not take either."""
+    host = host_of(page.url)
+    lease = Lease(
+        id=0,
+        host=host,
+        url=page.url,
+        method="GET",
+        depth=page.depth,
+        requested_url=page.requested_url,
+        callback=callback_name(callback),
+    )
+    harvest = await Callbacks(spider, parse_thread_bytes=sys.maxsize).take(lease, page)
+    requests = chain.from_iterable(found if isinstance(found, Links) else [found] for found in harvest.found)
+    return Taken([msgspec.json.decode(item) for item in harvest.items], list(requests))

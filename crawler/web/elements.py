@@ -1,0 +1,69 @@
+"""XML of strangers, read as a stream of elements and text, in bounded memory.
+
+Reading stops at XML that is not well formed, nested absurdly deep or of tags without end, and at the first entity declaration:
+none is ever expanded, and nothing is fetched for a document. What was told before stands.
+"""
+
+from __future__ import annotations
+
+from xml.parsers import expat
+
+_MAX_TOKEN = 1024 * 1024
+"""Bytes of a tag or comment. Expat reads one that is not complete from its start again with each part of the file, before 2.6."""
+
+
+class Refused(Exception):
+    """Reading has to stop; the text says why."""
+
+
+class Elements:
+    """Reads one document. Subclasses are told what is in it: `began`, `ended` and `text`."""
+
+    def __init__(self, *, max_depth: int, encoding: str | None = None) -> None:
+        """With `encoding`, whatever the document says of its own."""
+        self.path: list[str] = []
+        """The elements that are open, by the names that `named` gives them."""
+        self._max_depth = max_depth
+        self._bytes = 0
+        self._parser = parser = expat.ParserCreate(encoding, namespace_separator=" ")
+        parser.buffer_text = True
+        parser.StartElementHandler = self._on_start
+        parser.EndElementHandler = self._on_end
+        parser.CharacterDataHandler = self.text
+        parser.EntityDeclHandler = self._on_entity
+
+    def parse(self, data: bytes, *, is_last: bool) -> None:
+        """Read a part of the document. Raises Refused."""
+        try:
+            self._parser.Parse(data, is_last)
+        except (expat.ExpatError, LookupError, ValueError) as error:  # the latter two for encodings expat cannot read
+            raise Refused(f"it is no XML that can be read: {error}") from None
+        self._bytes += len(data)
+        if self._bytes - self._parser.CurrentByteIndex > _MAX_TOKEN:
+            raise Refused(f"it has a tag or a comment longer than {_MAX_TOKEN} bytes")
+
+    def named(self, name: str) -> str:
+        """What an element is called, whose name is given behind its namespace and a space: by default without these."""
+        return name.rpartition(" ")[2]
+
+    def began(self, name: str, attributes: dict[str, str]) -> None:
+        """An element begins; it is the last of `path`."""
+
+    def ended(self, name: str) -> None:
+        """It has ended; its parent is the last of `path`."""
+
+    def text(self, text: str) -> None:
+        """Text, perhaps a part of what there is."""
+
+    def _on_start(self, name: str, attributes: dict[str, str]) -> None:
+        name = self.named(name)
+        self.path.append(name)
+        if len(self.path) > self._max_depth:
+            raise Refused(f"its elements are nested deeper than {self._max_depth}")
+        self.began(name, attributes)
+
+    def _on_end(self, _name: str) -> None:
+        self.ended(self.path.pop())
+
+    def _on_entity(self, name: str, *_declaration: object) -> None:
+        raise Refused(f"it declares an entity, {name!r}")

@@ -1,0 +1,17 @@
+"""CSS selectors, checked where a spider is written."""
+
+from __future__ import annotations
+
+from crawler.errors import SpiderError
+
+
+def check_selector(selector: object, what: str) -> None:
+    """Raises SpiderError, which calls it `what`, for what is no CSS selector."""
+    from selectolax.lexbor import LexborHTMLParser, SelectolaxError  # takes 2 MB, and not every rule has a selector
+
+    if not isinstance(selector, str):
+        raise SpiderError(f"{what} = {selector!r} is no CSS selector, but {type(selector).__name__}")
+    try:
+        LexborHTMLParser("").css(selector)
+    except SelectolaxError:
+        raise SpiderError(f"{what} = {selector!r} is no CSS selector") from None

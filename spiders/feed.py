@@ -1,0 +1,85 @@
+"""A spider for sites that tell what is new on them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from crawler.errors import SpiderError
+from crawler.request import Request
+from crawler.spider import Spider
+from crawler.traps import digest_of
+from crawler.web import feeds, media_type
+from spiders._paging import context_of_next, seen_before
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from crawler.page import Page
+    from crawler.web.feeds import Entry
+
+_log = logging.getLogger(__name__)
+
+_FEED_TYPES = frozenset({"application/rss+xml", "application/atom+xml", "application/feed+json", "application/rdf+xml"})
+
+
+class FeedSpider(Spider):
+    """The entries of feeds (RSS, Atom, JSON Feed), each an item: `id`, `url`, `title`, `author`, `published`, `updated`, `summary`,
+    `content`, `categories`, `enclosures` (as `crawler.web.feeds.Entry` has them), and `feed`, where it was found.
+
+    A seed is a feed, or a page that names its feed; of several, the first. A feed in several documents (RFC 5005) is followed to
+    its oldest, `max_feed_pages` at most. What stands in the first document, or in the last one, is not taken again.
+
+    In a subclass that has a method `parse_entry`, this takes the page of each entry instead, on whatever host: what the feed told
+    is `page.context["entry"]`. An entry without a page is an item still.
+    """
+
+    name = "feed"
+    scope = "any"
+    max_feed_pages: int = 1000
+
+    async def parse(self, page: Page) -> AsyncIterator[Any]:
+        feed = await asyncio.to_thread(lambda: feeds.read(page.url, page.text))
+        if feed is None:
+            yield _feed_named_by(page)
+            return
+        if feed.problem:
+            _log.warning("the feed %s was read in part: %s", page.url, feed.problem)
+        digests = [_digest(entry) for entry in feed.entries]
+        seen = set().union(*seen_before(page))
+        for entry, digest in zip(feed.entries, digests, strict=True):
+            if digest not in seen:
+                yield self._taken(entry, page)
+        if feed.following and (context := context_of_next(page, digests, most=self.max_feed_pages)):
+            yield Request(feed.following, context=context)
+
+    def item(self, entry: Entry, page: Page) -> dict[str, Any] | None:
+        """The item that an entry in the feed `page` makes; None for one that is not wanted."""
+        return {**msgspec.structs.asdict(entry), "feed": page.url}
+
+    def parse_entry(self, page: Page) -> Any:
+        """The callback of the pages of entries, which are asked for if a subclass has one of its own."""
+        return page.context["entry"]
+
+    def _taken(self, entry: Entry, page: Page) -> Request | dict[str, Any] | None:
+        item = self.item(entry, page)
+        if item is None or entry.url is None or type(self).parse_entry is FeedSpider.parse_entry:
+            return item
+        return Request(entry.url, callback="parse_entry", context={"entry": item})
+
+
+def _digest(entry: Entry) -> int:
+    """What tells an entry from others: an entry that was changed is the same still."""
+    return digest_of((entry.id or entry.url or repr(entry)).encode())
+
+
+def _feed_named_by(page: Page) -> Request:
+    """The request for the feed that a page names first (`<link rel=alternate>`), which is its main one."""
+    for link in page.css("link[rel~=alternate]") if page.is_html and page.depth == 0 else ():
+        is_feed = media_type.essence(link.attributes.get("type") or "") in _FEED_TYPES
+        if is_feed and (request := page.follow(link)):
+            return request
+    raise SpiderError(f"{page.url} is no feed, and names none")

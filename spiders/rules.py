@@ -1,0 +1,124 @@
+"""A spider for sites whose URLs, or whose layout, tell what a link leads to."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, field, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+
+from crawler.errors import SettingError, SpiderError
+from crawler.items import gather
+from crawler.request import Links
+from crawler.spider import Spider, callback_of
+from crawler.web.scope import Pattern, Scope
+from spiders._selectors import check_selector
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from crawler.page import Page
+
+_DECISIONS_KEPT = 1024
+"""URLs, for each rule: pages of a site have many links in common."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Which links are meant, and what becomes of them.
+
+    Raises SpiderError for patterns, selectors and names that are none.
+    """
+
+    allow: Sequence[Pattern] = ()
+    """Patterns as `Scope.of` takes them: a text that begins with `/` is the start of the path, any other a regular expression, to be
+    found anywhere in the URL. Without any, every link is meant."""
+    deny: Sequence[Pattern] = ()
+    """What is not meant, whatever `allow` says."""
+    _: KW_ONLY
+    within: str | None = None
+    """A CSS selector of the links, or of the parts of the page that they stand in; None for all of it, which needs no tree."""
+    callback: str | None = None
+    """The name of the method that takes the pages."""
+    follow: bool | None = None
+    """Whether their links are looked at by the rules, too; None: if there is no `callback`. With neither, the links are left."""
+    priority: int = 0
+    _admits: Callable[[str], bool] = field(init=False, repr=False, compare=False)
+    _links: Links | None = field(
+        init=False, repr=False, compare=False
+    )  # what its requests have in common; None: there are none
+
+    def __post_init__(self) -> None:
+        if self.callback == "parse" or not isinstance(self.callback, str | None):
+            raise SpiderError(f"callback = {self.callback!r}: name a method other than parse, which follows the rules")
+        if self.within is not None:
+            check_selector(self.within, "within")
+        goes_on = self.callback is None if self.follow is None else self.follow
+        context = {"callback": self.callback} if goes_on and self.callback else None
+        try:
+            patterns = Scope.of(anywhere=True, allow=self.allow, deny=self.deny)
+            links = Links((), callback=None if goes_on else self.callback, priority=self.priority, context=context)
+        except (SettingError, AttributeError, TypeError, ValueError) as error:
+            raise SpiderError(f"{self!r}: {error}") from None
+        object.__setattr__(self, "allow", tuple(self.allow))
+        object.__setattr__(self, "deny", tuple(self.deny))
+        object.__setattr__(self, "_admits", lru_cache(_DECISIONS_KEPT)(patterns.admits))
+        object.__setattr__(self, "_links", links if goes_on or self.callback else None)
+
+    def urls(self, page: Page) -> list[str]:
+        """The links of a page that are meant, but for those that say `nofollow`."""
+        urls = page.links() if self.within is None else _links_within(page, self.within)
+        return list(filter(self._admits, urls))
+
+
+def _links_within(page: Page, selector: str) -> list[str]:
+    forbidden = set(page.nofollow)
+    return [url for url in page.follow_all(page.css(selector)).urls if url not in forbidden]
+
+
+class RulesSpider(Spider, ABC):
+    """Follows the links that its `rules` mean, and has what they lead to taken by the callbacks that they name.
+
+    Of each link on a page, the first rule that means it decides, and a link that no rule means is left. Seeds are there to be
+    followed from: a `start` that names a callback has them taken, too. What a rule wants with a page is kept with its request.
+    """
+
+    rules: ClassVar[Sequence[Rule]] = ()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "parse" in vars(cls):
+            raise SpiderError(f"{cls.__name__}.parse would take the place of the rules: name another method in a rule")
+        if not isinstance(cls.rules, Sequence) or not all(isinstance(rule, Rule) for rule in cls.rules):
+            raise SpiderError(f"the rules of {cls.__name__} are no list of Rule: {cls.rules!r}")
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        if not self.rules:
+            raise SpiderError(f"{type(self).__name__} has no rules: write a class that derives from it, and has some")
+        for rule in self.rules:
+            callback_of(self, rule.callback)
+
+    async def parse(self, page: Page) -> AsyncIterator[Any]:
+        """What the callback of the rule gives that led here, if it names one, and the links that the rules mean."""
+        if name := page.context.get("callback"):
+            harvest = await gather(callback_of(self, name)(page))
+            yield [msgspec.Raw(item.encode()) for item in harvest.items]
+            yield harvest.found
+        yield self.links(page)
+
+    def links(self, page: Page) -> list[Links]:
+        """The links of a page that the rules mean, for callbacks that go on from some of their pages only."""
+        if not page.is_html:
+            return []
+        decided: set[str] = set()
+        found = []
+        for rule in self.rules:
+            urls = [url for url in rule.urls(page) if url not in decided]
+            decided.update(urls)
+            if urls and rule._links is not None:
+                found.append(replace(rule._links, urls=urls, are_canonical=True))
+        return found
