@@ -111,6 +111,7 @@ async def test_awaited_or_entered(serve: Serve, session: ClientSession) -> None:
         ([("a", "1"), ("a", "2")], "x=0&a=1&a=2"),
         (MultiDict([("a", "1"), ("a", "2")]), "x=0&a=1&a=2"),
         ("a=%20&b", "x=0&a=%20&b"),
+        ("a=b#c&d", "x=0&a=b%23c&d"),
         ({"a": ["1", "2"]}, "x=0&a=1&a=2"),
         ({"a": "1"}.items(), "x=0&a=1"),
         (iter([("a", "1"), ("a", "2")]), "x=0&a=1&a=2"),
@@ -125,6 +126,16 @@ async def test_params(params: Any, query: str, serve: Serve, session: ClientSess
     async with session.get(server.url.with_query("x=0"), params=params):
         pass
     assert URL("http://a" + server.received[0].target).query == URL(f"http://a/?{query}").query
+
+
+@pytest.mark.parametrize("params", ["a=%7e", {"a": "~"}])
+async def test_params_leave_a_url_as_it_is(params: Any, serve: Serve, session: ClientSession) -> None:
+    """A URL that was given as it is to be sent keeps its quoting."""
+    server = await serve(repeating(HI))
+    url = URL(f"{server.url}%7ex?b=%7e#%7e", encoded=True)
+    async with session.get(url, params=params) as response:
+        assert response.real_url.raw_fragment == "%7e"
+    assert server.received[0].target == "/%7ex?b=%7e&a=~"
 
 
 async def test_headers(serve: Serve, connector: TCPConnector) -> None:
