@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import gzip
+import io
 import quopri
 from collections.abc import AsyncIterator, Iterable, Mapping
 from email import message_from_bytes, policy
@@ -454,6 +455,17 @@ async def test_what_an_independent_writer_writes_is_understood() -> None:
     assert data.filename == "\u00e4 b.bin"
     assert await data.read(decode=True) == b"\0\xff" * 100
     assert await reader.next() is None
+
+
+@pytest.mark.parametrize(("subtype", "kind"), [("mixed", "attachment"), ("form-data", "form-data")])
+async def test_files_are_called_by_their_names(subtype: str, kind: str, tmp_path: Path) -> None:
+    """What a file is called goes along, unless the headers say something else; what has no name is called nothing."""
+    writer = MultipartWriter(subtype, "b")
+    with (tmp_path / "\u00e4.csv").open("w+b") as file:
+        part = writer.append(file)
+        assert (part.filename, part.headers["Content-Disposition"].partition(";")[0]) == ("\u00e4.csv", kind)
+        assert writer.append(file, {"Content-Disposition": "inline"}).filename is None
+    assert writer.append(io.BytesIO(b"")).filename is None
 
 
 async def test_a_form_has_names_and_no_lengths() -> None:
