@@ -607,6 +607,37 @@ async def test_a_middleware_may_send_a_form(serve: Serve, session: ClientSession
     assert b"\r\n\r\nfile\r\n" in multipart.body
 
 
+@pytest.mark.parametrize(
+    ("options", "body", "content_type"),
+    [
+        ({"json": {"a": 1}}, b'{"b":2}', "application/json"),
+        ({"json": {"a": 1}}, '{"b":2}', "application/json"),
+        ({"json": {"a": 1}}, FormData({"b": "2"}), "application/x-www-form-urlencoded"),
+        ({"data": b"1", "headers": {"Content-Type": "a/b"}}, b"2", "a/b"),
+        ({"data": b"1", "headers": {"Content-Type": "a/b"}}, {"b": "2"}, "a/b"),
+        ({"data": b"1"}, "2", "application/octet-stream"),
+        ({}, "2", "text/plain; charset=utf-8"),
+        ({"json": {"a": 1}}, None, None),
+    ],
+)
+async def test_the_type_of_a_body_that_a_middleware_changes(
+    options: dict[str, Any], body: Any, content_type: str | None, serve: Serve, session: ClientSession
+) -> None:
+    """What was JSON is JSON still when it is written anew; what the caller said counts; so does what only a form can be."""
+    server = await serve(repeating(HI))
+
+    async def rewrite(request: ClientRequest, send: Handler) -> ClientResponse:
+        request.headers["Content-Encoding"] = "identity"
+        await request.update_body(body)
+        return await send(request)
+
+    async with session.post(server.url, middlewares=[rewrite], **options):
+        pass
+    headers = server.received[0].headers
+    assert headers.get("content-type") == content_type
+    assert headers.get("content-encoding") == (None if body is None else "identity")
+
+
 async def test_what_a_middleware_can_tell_of_a_request(serve: Serve, session: ClientSession) -> None:
     """How it will be sent, by aiohttp's names."""
     server = await serve(repeating(HI))
