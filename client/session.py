@@ -26,7 +26,7 @@ from client.options import (
     settings_for,
 )
 from client.planner import Planner, absolute
-from client.proxies import Proxy, always, by_scheme, first_of, telling
+from client.proxies import always_at, by_scheme, first_of, telling
 from client.redirects import REDIRECT_STATUSES
 from client.send_policy import HeaderDefaults, SendPolicy
 from client.signatures import listing
@@ -321,7 +321,7 @@ class ClientSession:
         self, proxy: str | URL | None, auth: BasicAuth | None, proxies: Mapping[str, str | URL] | None
     ) -> ProxyChoice | None:
         if proxy is not None:
-            return always(Proxy.of(proxy, auth))
+            return always_at(proxy, auth)
         choices = [by_scheme(proxies)] if proxies else []
         if self._environment is not None:
             choices.append(self._environment.proxy_for)
