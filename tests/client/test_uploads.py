@@ -506,6 +506,23 @@ async def test_early_answer(serve: Serve, session: ClientSession) -> None:
     await stopped.wait()
 
 
+async def test_an_early_answer_to_a_body_in_memory(serve: Serve, session: ClientSession) -> None:
+    """What is still to be sent is not, rather than have the next request wait behind it."""
+
+    async def script(peer: Peer) -> None:
+        received = await peer.head()
+        await peer.answer(received.method.encode())
+        await peer.closed()
+
+    server = await serve(script)
+    async with session.post(server.url, data=bytes(20_000_000)) as response:
+        assert await response.text() == "POST"
+    async with session.get(server.url) as response:
+        assert await response.text() == "GET"
+    assert server.connections == 2
+    await until(lambda: server.open_connections == 1)
+
+
 async def test_both_ways_at_once(serve: Serve, session: ClientSession) -> None:
     """A server may answer each part of a body as it comes."""
     answers: asyncio.Queue[bytes] = asyncio.Queue()
