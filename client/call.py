@@ -109,7 +109,7 @@ class Call(Plan, Awaited[ClientResponse]):
     async def follow(self, request: ClientRequest, response: ClientResponse, send: Handler) -> ClientResponse:
         """Make the requests that redirects ask for, the first of them `response`; return the response that asks for none.
 
-        A redirect without a Location, or with an empty one, is such a response, as browsers have it. Raises `TooManyRedirects`, `RedirectClientError`s, and what
+        A redirect without a Location, or with an empty one, is such a response, as Chromium has it. Raises `TooManyRedirects`, `RedirectClientError`s, and what
         `exchange` does, all with the history of redirects.
         """
         history: list[ClientResponse] = []

@@ -203,7 +203,7 @@ async def test_not_followed(serve: Serve, session: ClientSession) -> None:
 
 @pytest.mark.parametrize("headers", [(), ("Location:",), ("Location:  ",)])
 async def test_redirect_without_a_location(headers: tuple[str, ...], serve: Serve, session: ClientSession) -> None:
-    """It is a response like any other; so is one whose Location is empty, which leads browsers nowhere."""
+    """It is a response like any other; so is one whose Location is empty: it would lead to itself, over and over."""
 
     async def script(peer: Peer) -> None:
         await peer.request()
