@@ -57,6 +57,10 @@ class Body(ABC):
         """The whole body if it is in memory anyway, so that it can be sent with the head; else None."""
         return None
 
+    async def as_bytes(self) -> bytes:
+        """Return the whole body. Files are read for it; what can be read only once cannot be sent any more."""
+        return b"".join([part async for part in self.parts()])
+
 
 class BytesBody(Body):
     """Bytes in memory."""

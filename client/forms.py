@@ -92,6 +92,10 @@ class FormData:
             else:
                 raise TypeError(f"a form takes mappings, pairs of name and value, and files, not {field!r}")
 
+    def __call__(self) -> Body:
+        """Do what `body` does, as aiohttp's forms do."""
+        return self.body()
+
     def body(self) -> Body:
         """Return the form as a request body: the same one until a field is added, so that a redirect can send it again."""
         if self._body is None:

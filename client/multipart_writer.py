@@ -214,10 +214,6 @@ class MultipartWriter(Body):
             chunks += [self._start(), data, b"\r\n"]
         return b"".join([*chunks, self._end()])
 
-    async def as_bytes(self) -> bytes:
-        """Return the whole body; files are read for it."""
-        return b"".join([chunk async for chunk in self.parts()])
-
     async def write(self, writer: Writer) -> None:
         """Write the body to something with an asynchronous `write`."""
         async for chunk in self.parts():

@@ -101,6 +101,11 @@ class ClientRequest:
             self._headers = self._make_headers()
         return self._headers
 
+    @headers.setter
+    def headers(self, headers: CIMultiDict[str]) -> None:
+        """Send these in place of all others."""
+        self._headers = CIMultiDict(headers)
+
     @property
     def body(self) -> Body | None:
         """What follows the head, as it will be sent."""

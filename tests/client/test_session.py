@@ -583,6 +583,27 @@ async def test_a_middleware_may_change_the_body(serve: Serve, session: ClientSes
     assert [received.body for received in server.received] == [b"LOUDER", b""]
 
 
+async def test_a_middleware_may_read_what_it_changes(serve: Serve, session: ClientSession) -> None:
+    """All of a body, wherever it comes from, and all headers in place of the others."""
+    server = await serve(repeating(HI))
+
+    async def sign(request: ClientRequest, send: Handler) -> ClientResponse:
+        assert request.body is not None
+        body = await request.body.as_bytes()
+        request.headers = CIMultiDict({"Content-Type": "a/b", "X-Signed": str(len(body))})
+        await request.update_body(body[::-1])
+        return await send(request)
+
+    for data in (b"abc", io.BytesIO(b"abc"), {"abc": ""}):
+        async with session.post(server.url, data=data, headers={"X-Own": "1"}, middlewares=[sign]):
+            pass
+    assert [received.body for received in server.received] == [b"cba", b"cba", b"=cba"]
+    for received in server.received:
+        assert "x-own" not in received.headers
+        assert received.headers["content-type"] == "a/b"
+        assert received.headers["x-signed"] == received.headers["content-length"]
+
+
 async def test_a_middleware_may_send_a_form(serve: Serve, session: ClientSession) -> None:
     """As `data=` takes it; type and length follow."""
     server = await serve(repeating(HI))
