@@ -6,14 +6,14 @@ the web's legacy default, is preferred to guesses that are no better.
 
 Encodings go by the name of the Python codec that comes closest to the standard's decoder. It departs in this: bytes that
 windows-125x leaves undefined become U+FFFD, not C1 controls; ISO-2022-KR and HZ are decoded, though browsers refuse to
-for the sake of scripts, which we do not run; ISO-2022-CN, for which there is no codec, and x-user-defined are passed over.
+for the sake of scripts, which we do not run; ISO-2022-CN, for which there is no codec, is passed over, as is x-user-defined in
+a header (in a `<meta>`, the standard has it mean windows-1252).
 """
 
 from __future__ import annotations
 
 import codecs
 import re
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from crawler.web.media_type import charset, essence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 UTF_8 = "utf-8"
 DEFAULT = "windows-1252"
 
+_UTF_16_STARTS = ((b"<\0?\0x\0", "utf-16-le"), (b"\0<\0?\0x", "utf-16-be"))
 _BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, UTF_8), (codecs.BOM_UTF16_BE, "utf-16-be"), (codecs.BOM_UTF16_LE, "utf-16-le"))
 
 _LABELS = {
@@ -84,10 +85,39 @@ _GUESSES = (
 _PRESCAN_BYTES = 1024
 _GUESS_BYTES = 4096
 
-_COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
-_XML = re.compile(rb"""\A<\?xml\s[^>]*?encoding\s*=\s*["']([^"']+)""")
-_META = re.compile(rb"""<meta[\s/][^>]*?charset\s*=\s*["']?\s*([^\s"'/>;]+)""")
-"""`<meta charset=…>` or `<meta http-equiv=content-type content="…; charset=…">`; both patterns are for lower case."""
+_ATTRIBUTE = rb"""
+    [\t\n\f\r\x20/]*+
+    (?P<name>[^\t\n\f\r\x20/>][^\t\n\f\r\x20/>=]*+)
+    (?: (?=[/>])
+      | [\t\n\f\r\x20]*+
+        (?: = [\t\n\f\r\x20]*+
+            (?: "(?P<quoted>[^"]*+)" | '(?P<apart>[^']*+)' | (?=>) | (?P<plain>[^\t\n\f\r\x20>"'][^\t\n\f\r\x20>]*+)(?=[\t\n\f\r\x20>]) )
+          | (?=[^=])
+        )
+    )
+"""
+_TAG_END = rb"[\t\n\f\r\x20/]*+>"
+_attribute = re.compile(_ATTRIBUTE, re.VERBOSE).match
+_tag_end = re.compile(_TAG_END).match
+_to_meta = re.compile(
+    rb"""
+    (?: [^<]++
+      | <!(?=--).*?-->
+      | <(?!meta[\t\n\f\r\x20/])/?[A-Za-z][^\t\n\f\r\x20>]*+(?:%b)*+%b
+      | <(?:!(?!--)|/(?![A-Za-z])|\?)[^>]*+>
+      | <(?![A-Za-z!/?])
+    )*+
+    <meta(?=[\t\n\f\r\x20/])
+    """
+    % (re.sub(rb"\?P<\w+>", b"?:", _ATTRIBUTE), _TAG_END),
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
+).match
+"""Over comments, other tags with their attributes, and whatever begins like a tag. Nothing that is cut off is passed over."""
+
+_CHARSET = re.compile(
+    rb"""charset[\t\n\f\r ]*=[\t\n\f\r ]*(?:"([^"]*)"|'([^']*)'|([^\t\n\f\r ;"'][^\t\n\f\r ;]*))?""", re.IGNORECASE
+)
+_XML = re.compile(rb"""<\?xml(?:(?!encoding)[^>])*+encoding[\0-\x20]*=[\0-\x20]*(["'])([^\0-\x20>]*?)\1[^>]*>""")
 
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
@@ -118,18 +148,57 @@ def _of_label(label: str | None) -> str | None:
 
 
 def _declared(body: bytes, content_type: str) -> str | None:
-    """What a markup document says of itself (HTML Standard §13.2.3.2, prescan)."""
+    """What a markup document says of itself (HTML Standard §13.2.3.2, prescan). HTML has it in a `<meta>` or, without one, in
+    an XML declaration; XML has it there first.
+    """
     kind = essence(content_type)
     if kind and not kind.endswith(("html", "xml")):
         return None
-    head = body[:_PRESCAN_BYTES].lower()
-    if b"<!--" in head:
-        head = _COMMENT.sub(b"", head)
-    for found in chain(_XML.finditer(head), _META.finditer(head)):
-        if encoding := _of_label(found[1].decode("latin-1")):
-            # a declaration that can be read as ASCII is not written in UTF-16
-            return UTF_8 if encoding.startswith("utf-16") else encoding
+    head = body[:_PRESCAN_BYTES]
+    for start, encoding in _UTF_16_STARTS:
+        if head.startswith(start):
+            return encoding
+    in_xml = _in_xml(head) if head.startswith(b"<?xml") else None
+    return (in_xml if kind.endswith("xml") else None) or _in_meta(head) or in_xml
+
+
+def _in_meta(head: bytes) -> str | None:
+    """What the first `<meta>` says that names an encoding, other than in a comment or in another tag's attribute."""
+    at = 0
+    while found := _to_meta(head, at):
+        attributes: dict[bytes, bytes] = {}
+        at = found.end()
+        while attribute := _attribute(head, at):
+            name, *values = attribute.groups()
+            attributes.setdefault(name.lower(), next(filter(None, values), b""))
+            at = attribute.end()
+        if not _tag_end(head, at):
+            break
+        if encoding := _of_meta(attributes):
+            return encoding
     return None
+
+
+def _of_meta(attributes: dict[bytes, bytes]) -> str | None:
+    """A `charset` counts, whatever else there is; a charset in `content` if it is said to be a Content-Type."""
+    label = attributes.get(b"charset")
+    if label is None and attributes.get(b"http-equiv", b"").lower() == b"content-type":
+        found = _CHARSET.search(attributes.get(b"content", b""))
+        label = found and next(filter(None, found.groups()), None)
+    return _of_ascii(label) if label else None
+
+
+def _in_xml(head: bytes) -> str | None:
+    found = _XML.match(head)
+    return _of_ascii(found[2]) if found else None
+
+
+def _of_ascii(label: bytes) -> str | None:
+    """The encoding by which a document that can be read as ASCII calls its own: that is no UTF-16, whatever it says."""
+    encoding = _of_label(label.decode("latin-1"))
+    if encoding is None and label.strip().lower() == b"x-user-defined":
+        return DEFAULT
+    return UTF_8 if encoding in ("utf-16-le", "utf-16-be") else encoding
 
 
 def _guessed(body: bytes) -> str:

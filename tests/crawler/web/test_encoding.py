@@ -73,11 +73,25 @@ def test_what_says_most_wins() -> None:
         (b'<META http-equiv="Content-Type" content="text/html; charset=Windows-1251">', "windows-1251"),
         (b"<meta content='text/html;charset=koi8-r' http-equiv=content-type />", "koi8-r"),
         (b'<meta\ncharset = "gbk" >', "gb18030"),
-        (b"<meta/charset=big5/>", "big5hkscs"),
+        (b"<meta/charset=big5 />", "big5hkscs"),
+        (b"<meta charset=big5/>", "utf-8"),
         (b'<meta name=viewport content=x><meta charset="euc-kr">', "cp949"),
         (b"<!-- <meta charset=koi8-r> --><meta charset=cp866>", "cp866"),
         (b"<!-- <meta charset=koi8-r>", "utf-8"),
+        (b"<!--><meta charset=koi8-r>", "koi8-r"),
+        (b"<a title='<meta charset=koi8-r>'><meta charset=cp866>", "cp866"),
+        (b"<meta name=keywords content='charset=koi8-r'><meta charset=cp866>", "cp866"),
+        (b"<meta http-equiv=refresh content='0;?charset=koi8-r'>", "utf-8"),
+        (b"<meta data-charset=koi8-r>", "utf-8"),
+        (b"<meta name='>' charset=koi8-r>", "koi8-r"),
+        (b"<meta charset=nonsense http-equiv=content-type content='charset=koi8-r'><meta charset=cp866>", "cp866"),
+        (b"<meta charset=koi8-r", "utf-8"),
         (b'<meta charset="utf-16">', "utf-8"),
+        (b"<meta charset=x-user-defined>", "windows-1252"),
+        (b"<?xml version='1.0' encoding='koi8-r'?><meta charset=cp866>", "cp866"),
+        (b"<?xml version='1.0' encoding='utf-16'?>", "utf-8"),
+        ("<?xml version='1.0'?>".encode("utf-16-le"), "utf-16-le"),
+        ("<?xml version='1.0'?>".encode("utf-16-be"), "utf-16-be"),
         (b'<?xml version="1.0" encoding="ISO-8859-2"?><html>', "iso-8859-2"),
         (b" <?xml version='1.0' encoding='iso-8859-2'?>", "utf-8"),
         (b" " * 1010 + b"<meta charset=koi8-r>", "utf-8"),
@@ -92,6 +106,7 @@ def test_declarations_count_in_markup_only() -> None:
     body = b"<meta charset=koi8-r>"
     assert encoding_of(body, "text/plain") == "utf-8"
     assert encoding_of(body, "application/xhtml+xml") == "koi8-r"
+    assert encoding_of(b"<?xml version='1.0' encoding='cp866'?>" + body, "application/xhtml+xml") == "cp866"
 
 
 @pytest.mark.parametrize(
