@@ -67,7 +67,7 @@ _LABELS = {
     "hz": "hz-gb-2312",
     "big5hkscs": "big5 big5-hkscs cn-big5 csbig5 x-x-big5",
     "euc-jp": "cseucpkdfmtjapanese euc-jp x-euc-jp",
-    "iso-2022-jp": "csiso2022jp iso-2022-jp",
+    "iso2022_jp_ext": "csiso2022jp iso-2022-jp",
     "cp932": "csshiftjis ms932 ms_kanji shift-jis shift_jis sjis windows-31j x-sjis",
     "cp949": "cseuckr csksc56011987 euc-kr iso-ir-149 korean ks_c_5601-1987 ks_c_5601-1989 ksc5601 ksc_5601 windows-949",
     "iso-2022-kr": "csiso2022kr iso-2022-kr",
@@ -81,6 +81,12 @@ _GUESSES = (
     *("cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258"),
 )
 """What is worth guessing: the encodings that pages without any declaration are written in. A guess costs up to 1.5 ms."""
+
+_JIS = frozenset({"euc-jp", "euc_jp", "iso2022_jp_ext"})
+_JIS_PAIRS = {"euc_jp": re.compile(rb"[\xa1-\xfe]{2}"), "iso2022_jp_ext": re.compile(rb"[!-~]{2}")}
+_VENDORS = "crawler.web.encoding: jis"
+_AS_VENDORS_HAVE_IT = str.maketrans("\u301c\u2016\u2212\xa2\xa3\xac", "\uff5e\u2225\uff0d\uffe0\uffe1\uffe2")
+"""What Python's codecs take from the standards of JIS, and the web from Windows: circled and Roman numbers, and some signs."""
 
 _PRESCAN_BYTES = 1024
 _GUESS_BYTES = 4096
@@ -132,6 +138,8 @@ def encoding_of(body: bytes, content_type: str | None) -> str:
 
 def decode(body: bytes, encoding: str) -> str:
     """The text of a body, without byte order mark. Never fails: bytes that do not fit become U+FFFD."""
+    if encoding in _JIS:
+        return body.decode(encoding, _VENDORS).translate(_AS_VENDORS_HAVE_IT)
     return without_mark(body, encoding).decode(encoding, "replace")
 
 
@@ -141,6 +149,23 @@ def without_mark(body: bytes, encoding: str) -> bytes:
         if encoding == marked:
             return body.removeprefix(mark)
     return body
+
+
+def _of_vendors(error: UnicodeError) -> tuple[str, int]:
+    """What stands where JIS X 0208 has nothing: by the Encoding Standard, the same as in Shift_JIS, which has the pairs in another
+    order. An error handler for `bytes.decode`.
+    """
+    assert isinstance(error, UnicodeDecodeError), "it is named in `decode` alone"
+    pair = error.object[error.start : error.start + 2]
+    if not _JIS_PAIRS[error.encoding].fullmatch(pair):
+        return "\ufffd", error.end
+    row, cell = ((byte & 0x7F) - 0x20 for byte in pair)
+    lead = (row + 1) // 2 + (0x80 if row <= 62 else 0xC0)
+    trail = cell + 0x3F + (cell > 63) if row % 2 else cell + 0x9E
+    return bytes([lead, trail]).decode("cp932", "replace")[:1], error.start + 2
+
+
+codecs.register_error(_VENDORS, _of_vendors)
 
 
 def _of_label(label: str | None) -> str | None:

@@ -55,6 +55,23 @@ def test_labels_mean_what_the_encoding_standard_says(label: str, encoding: str) 
     assert encoding_of(b"", f"text/html; charset={label}") == encoding
 
 
+@pytest.mark.parametrize(
+    ("label", "body", "text"),
+    [
+        ("euc-jp", b"a\xad\xa1\xad\xea\xa4\xa2\xf9\xa1", "a①㈱あ纊"),
+        ("euc-jp", b"\xa1\xc1\xa1\xdd", "\uff5e\uff0d"),
+        ("euc-jp", b"\x8e\xb1\x8f\xb0\xa1", "ｱ丂"),
+        ("euc-jp", b"a\xadb\xff\xad", "a\ufffdb\ufffd\ufffd"),
+        ("iso-2022-jp", b'a\x1b$B-!$"y!\x1b(Ba', "a①あ纊a"),
+        ("iso-2022-jp", b"\x1b(I1\x1b(J\\\x1b(B\xad\xa1", "ｱ¥\ufffd\ufffd"),
+        ("shift_jis", b"\x87\x40\xb1\x81\x60", "①ｱ\uff5e"),
+    ],
+)  # fmt: skip
+def test_japanese_as_browsers_read_it(label: str, body: bytes, text: str) -> None:
+    """With the vendors' characters, in each of its encodings; Python's codecs have them in Shift_JIS alone."""
+    assert decode(body, encoding_of(b"", f"text/html; charset={label}")) == text
+
+
 def test_what_says_most_wins() -> None:
     meta = b"<meta charset=koi8-r>"
     header = "text/html; charset=windows-1251"
