@@ -16,7 +16,7 @@ import codecs
 import re
 from typing import TYPE_CHECKING
 
-from crawler.web.media_type import charset, essence
+from crawler.web.media_type import charset, essence, is_unknown
 
 if TYPE_CHECKING:
     from charset_normalizer import CharsetMatches
@@ -177,7 +177,7 @@ def _declared(body: bytes, content_type: str) -> str | None:
     an XML declaration; XML has it there first.
     """
     kind = essence(content_type)
-    if kind and not kind.endswith(("html", "xml")):
+    if not kind.endswith(("html", "xml")) and not is_unknown(kind):
         return None
     head = body[:_PRESCAN_BYTES]
     for start, encoding in _UTF_16_STARTS:

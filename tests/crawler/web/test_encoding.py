@@ -122,6 +122,7 @@ def test_declarations_in_the_first_1024_bytes(head: bytes, encoding: str) -> Non
 def test_declarations_count_in_markup_only() -> None:
     body = b"<meta charset=koi8-r>"
     assert encoding_of(body, "text/plain") == "utf-8"
+    assert encoding_of(body, "text") == "koi8-r"
     assert encoding_of(body, "application/xhtml+xml") == "koi8-r"
     assert encoding_of(b"<?xml version='1.0' encoding='cp866'?>" + body, "application/xhtml+xml") == "cp866"
 
