@@ -82,7 +82,7 @@ class Document:
 
     @property
     def is_html(self) -> bool:
-        """Whether it is HTML or XHTML, by its header or, if that is missing, by how it starts."""
+        """Whether it is HTML or XHTML, by its header or, if that names no type, by how it starts."""
         if self._is_html is None:
             self._is_html = media_type.is_html(self.headers.get("Content-Type", ""), self.body)
         return self._is_html
@@ -102,10 +102,10 @@ class Document:
         return self._text
 
     def json(self) -> Any:
-        """The body read as JSON; ValueError, naming the URL, if it is none."""
+        """The body read as JSON; ValueError, naming the URL, if it is none, or nests deeper than can be read."""
         try:
             return msgspec.json.decode(self._utf_8())
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise ValueError(f"{self.url} holds no JSON: {error}") from error
 
     @property

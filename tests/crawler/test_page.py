@@ -155,8 +155,11 @@ def test_json() -> None:
     assert page('{"a": [1, "é"]}', content_type="application/json").json() == {"a": [1, "é"]}
     assert page(b"\xef\xbb\xbf[]", content_type="application/json").json() == []
     assert page('"Ж"'.encode("utf-16"), content_type="application/json").json() == "Ж"
+    for body in (b"<html>", b"", b"[NaN]", b"[1e999]", b"{}\n{}", b'"\\ud800"', b"[" * 100_000, b'{"a":' * 100_000):
+        with pytest.raises(ValueError, match=URL):
+            page(body).json()
     with pytest.raises(ValueError, match=URL):
-        page("<html>").json()
+        page(b'"\xff"', content_type="application/json; charset=utf-8").json()
 
 
 def test_links_are_canonical_and_each_is_there_once() -> None:
