@@ -24,6 +24,7 @@ from msgspec import Struct
 from yarl import URL
 
 from client.links import parse_links
+from crawler.web.encoding import UTF_8, in_query
 from crawler.web.product import product_token
 from crawler.web.urls import host_of, resolve
 
@@ -91,10 +92,16 @@ _NUMBER = re.compile(r"(?:[^=]*+=)?[.:_-]*+\d[\d.:_-]*+")
 
 
 def directives_of(
-    url: str, headers: CIMultiDictProxy[str], head: LexborNode | None = None, *, base: str = "", agent: str = ""
+    url: str,
+    headers: CIMultiDictProxy[str],
+    head: LexborNode | None = None,
+    *,
+    base: str = "",
+    encoding: str = UTF_8,
+    agent: str = "",
 ) -> Directives:
     """What the page that was found at `url` says to the robot `agent` in its headers, and in its `head`, whose references
-    start from `base`. Both URLs are canonical.
+    start from `base`, and which was written in `encoding`. Both URLs are canonical.
     """
     tags, links = headers.getall("X-Robots-Tag", ()), headers.getall("Link", ())
     if head is None and not tags and not links:
@@ -105,7 +112,7 @@ def directives_of(
         if node.tag == "meta":
             said |= _said_in(node, agent)
         elif node.tag == "link":
-            canonical |= _canonical_in(node, base)
+            canonical |= _canonical_in(node, base, encoding)
     named = canonical.pop() if len(canonical) == 1 else None
     return Directives("noindex" in said, "nofollow" in said, named)
 
@@ -186,12 +193,12 @@ def _canonical_in_headers(values: Iterable[str], url: str) -> set[str]:
     return set(resolve(url, targets))
 
 
-def _canonical_in(link: LexborNode, base: str) -> set[str]:
+def _canonical_in(link: LexborNode, base: str, encoding: str) -> set[str]:
     attributes = link.attributes
     href = attributes.get("href")
     if href is None or "canonical" not in _words(attributes.get("rel")):
         return set()
-    return set(resolve(base, [href]))
+    return set(resolve(base, [in_query(href, encoding)]))
 
 
 def _words(value: object) -> list[str]:

@@ -26,7 +26,7 @@ from crawler.web.links import base_by, base_of, by_rel, hrefs, hrefs_by_rel, loo
 from crawler.web.urls import join_all, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from multidict import CIMultiDictProxy
     from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -192,7 +192,9 @@ class Document:
             agent = self._obedience.agent
             head = self._head(agent) if self.is_html else None
             base = self.base_url if head else ""
-            self._directives = directives_of(self.url, self.headers, head, base=base, agent=agent)
+            self._directives = directives_of(
+                self.url, self.headers, head, base=base, encoding=self.encoding if head else "", agent=agent
+            )
         return self._directives
 
     def _head(self, agent: str) -> LexborNode | None:
@@ -208,7 +210,7 @@ class Document:
 
     def urljoin(self, href: str) -> str:
         """The canonical URL that a reference on this page leads to; InvalidUrl if it is not to be had by http or https."""
-        for url in resolve(self.base_url, [href]):
+        for url in self._resolved([href]):
             return url
         raise InvalidUrl(f"{href!r}, on {self.url}, leads to nothing that can be fetched")
 
@@ -234,9 +236,9 @@ class Document:
             else:
                 scan = self._scanned()
                 self._links = (
-                    join_all(self.base_url, list(scan.references))
+                    join_all(self.base_url, self._as_meant(scan.references))
                     if scan
-                    else resolve(self.base_url, hrefs(self._tree()))
+                    else self._resolved(hrefs(self._tree()))
                 )
         return self._links
 
@@ -248,10 +250,19 @@ class Document:
         scan = self._scanned()
         followed, forbidden = by_rel(scan) if scan else hrefs_by_rel(self._tree())
         if self.directives.nofollow:
-            return [], resolve(self.base_url, followed + forbidden)
-        links = resolve(self.base_url, followed)
+            return [], self._resolved(followed + forbidden)
+        links = self._resolved(followed)
         known = set(links)
-        return links, [url for url in resolve(self.base_url, forbidden) if url not in known]
+        return links, [url for url in self._resolved(forbidden) if url not in known]
+
+    def _resolved(self, references: Iterable[str]) -> list[str]:
+        """The canonical URLs that references on this page lead to."""
+        return resolve(self.base_url, self._as_meant(references))
+
+    def _as_meant(self, references: Iterable[str]) -> list[str]:
+        if self.encoding == encoding.UTF_8:
+            return list(references)
+        return [encoding.in_query(reference, self.encoding) for reference in references]
 
     def _scanned(self) -> Scan | None:
         """What a look at the bytes tells; None where it takes the tree, or the tree is there already."""

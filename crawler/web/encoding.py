@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 UTF_8 = "utf-8"
 DEFAULT = "windows-1252"
 
+_UTF_16 = frozenset({"utf-16-le", "utf-16-be"})
 _UTF_16_STARTS = ((b"<\0?\0x\0", "utf-16-le"), (b"\0<\0?\0x", "utf-16-be"))
 _BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, UTF_8), (codecs.BOM_UTF16_BE, "utf-16-be"), (codecs.BOM_UTF16_LE, "utf-16-le"))
 
@@ -84,8 +85,10 @@ _GUESSES = (
 
 _JIS = frozenset({"euc-jp", "euc_jp", "iso2022_jp_ext"})
 _JIS_PAIRS = {"euc_jp": re.compile(rb"[\xa1-\xfe]{2}"), "iso2022_jp_ext": re.compile(rb"[!-~]{2}")}
+_NUMBERED = "crawler.web.encoding: numbered"
 _VENDORS = "crawler.web.encoding: jis"
 _AS_VENDORS_HAVE_IT = str.maketrans("\u301c\u2016\u2212\xa2\xa3\xac", "\uff5e\u2225\uff0d\uffe0\uffe1\uffe2")
+_AS_PYTHON_HAS_IT = {vendors: python for python, vendors in _AS_VENDORS_HAVE_IT.items()}
 """What Python's codecs take from the standards of JIS, and the web from Windows: circled and Roman numbers, and some signs."""
 
 _PRESCAN_BYTES = 1024
@@ -126,6 +129,8 @@ _CHARSET = re.compile(
 _XML = re.compile(rb"""<\?xml(?:(?!encoding)[^>])*+encoding[\0-\x20]*=[\0-\x20]*(["'])([^\0-\x20>]*?)\1[^>]*>""")
 
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
+_NOT_ASCII_TEXT = re.compile(r"[^\0-\x7f]+")
+_NOT_IN_QUERY = re.compile(rb"""[^!-~]|["#'<>]""")
 
 
 def encoding_of(body: bytes, content_type: str | None) -> str:
@@ -149,6 +154,34 @@ def without_mark(body: bytes, encoding: str) -> bytes:
         if encoding == marked:
             return body.removeprefix(mark)
     return body
+
+
+def in_query(reference: str, encoding: str) -> str:
+    """A reference as it stands in a document of this encoding, for those who resolve it without: what its query holds beyond
+    ASCII is meant in that encoding, and written so here (URL Standard §4.4, query state). All else is meant in UTF-8.
+    """
+    if reference.isascii() or encoding == UTF_8 or encoding in _UTF_16:
+        return reference
+    before, mark, fragment = reference.partition("#")
+    path, question, query = before.partition("?")
+    return path + question + _NOT_ASCII_TEXT.sub(lambda found: _escaped(found[0], encoding), query) + mark + fragment
+
+
+def _escaped(text: str, encoding: str) -> str:
+    """Percent-encode after encoding (URL Standard §1.3), with the query percent-encode set of http."""
+    if encoding in _JIS:
+        text = text.translate(_AS_PYTHON_HAS_IT)
+    octets = text.encode(encoding, _NUMBERED)
+    return _NOT_IN_QUERY.sub(lambda found: b"%%%02X" % found[0][0], octets).decode("ascii")
+
+
+def _numbered(error: UnicodeError) -> tuple[str, int]:
+    """What stands for characters that an encoding lacks: their numbers, as in forms. An error handler for `str.encode`."""
+    assert isinstance(error, UnicodeEncodeError), "it is named in `_escaped` alone"
+    return "".join(f"%26%23{ord(one)}%3B" for one in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(_NUMBERED, _numbered)
 
 
 def _of_vendors(error: UnicodeError) -> tuple[str, int]:
@@ -223,7 +256,7 @@ def _of_ascii(label: bytes) -> str | None:
     encoding = _of_label(label.decode("latin-1"))
     if encoding is None and label.strip().lower() == b"x-user-defined":
         return DEFAULT
-    return UTF_8 if encoding in ("utf-16-le", "utf-16-be") else encoding
+    return UTF_8 if encoding in _UTF_16 else encoding
 
 
 def _guessed(body: bytes) -> str:

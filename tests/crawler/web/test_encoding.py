@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.web.encoding import _CODECS, decode, encoding_of
+from crawler.web.encoding import _CODECS, decode, encoding_of, in_query
 
 GERMAN = "Über die Größe der Wälder und die Bäche: schöne Grüße aus München. "
 
@@ -164,3 +164,34 @@ def test_a_wrong_declaration_is_believed_and_survived() -> None:
     body = b"caf\xe9"
     assert encoding_of(body, "text/html; charset=utf-8") == "utf-8"
     assert decode(body, "utf-8") == "caf\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("reference", "encoding", "expected"),
+    [
+        ("é?é#é", "utf-8", "é?é#é"),
+        ("é?é#é", "utf-16-le", "é?é#é"),
+        ("é?é#é", "windows-1252", "é?%E9#é"),
+        ("é", "windows-1252", "é"),
+        ("é#?é", "windows-1252", "é#?é"),
+        ("?a é%?€ж&☃☃", "windows-1252", "?a %E9%?%80%26%231078%3B&%26%239731%3B%26%239731%3B"),
+        ("?\x80\x9d", "windows-1252", "?%26%23128%3B%26%23157%3B"),
+        ("?表", "cp932", "?%95\\"),
+        ("?あ\uff5e①x", "euc-jp", "?%A4%A2%A1%C1%26%239312%3Bx"),
+        ("?前x", "iso2022_jp_ext", "?%1B$BA0%1B(Bx"),
+        ("?\uff0c", "iso2022_jp_ext", "?%1B$B!$%1B(B"),
+        ("?△", "iso2022_jp_ext", "?%1B$B%22$%1B(B"),
+        ("?中€", "gb18030", "?%D6%D0%A2%E3"),
+    ],
+)  # fmt: skip
+def test_queries_are_written_in_the_encoding_of_their_document(reference: str, encoding: str, expected: str) -> None:
+    assert in_query(reference, encoding) == expected
+
+
+@given(st.text(), st.sampled_from(sorted(set(_CODECS.values()))))
+def test_any_reference_has_its_query_written_so(reference: str, encoding: str) -> None:
+    text = reference.encode("utf-8", "replace").decode()
+    written = in_query(text, encoding)
+    assert in_query(written, encoding) == written
+    before, _, _ = written.partition("#")
+    assert encoding in ("utf-8", "utf-16-le", "utf-16-be") or before.partition("?")[2].isascii()
