@@ -141,6 +141,14 @@ def encoding_of(body: bytes, content_type: str | None) -> str:
     return _of_label(charset(content_type or "")) or _declared(body, content_type or "") or _guessed(body)
 
 
+def declared_by_xml(start: bytes) -> str:
+    """The encoding of a document that starts so, and is XML; by its mark or its declaration, else UTF-8."""
+    for mark, encoding in (*_BYTE_ORDER_MARKS, *_UTF_16_STARTS):
+        if start.startswith(mark):
+            return encoding
+    return (start.startswith(b"<?xml") and _in_xml(start)) or UTF_8
+
+
 def decode(body: bytes, encoding: str) -> str:
     """The text of a body, without byte order mark. Never fails: bytes that do not fit become U+FFFD."""
     if encoding in _JIS:
