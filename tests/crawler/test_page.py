@@ -414,7 +414,7 @@ def test_links_are_those_an_independent_parser_finds(tree: str) -> None:
 
 def test_links_that_say_nofollow_are_left_out_but_not_lost() -> None:
     one = page(
-        "<a href=1>x</a><a rel='ugc NOFOLLOW' href=2>x</a><a rel='nofollow' href=3><a rel=ugc href=4><a href=3#x>"
+        "<a href=1>x</a><a rel='ugc,NOFOLLOW' href=2>x</a><a rel='nofollow' href=3><a rel=ugc href=4><a href=3#x>"
     )
     assert one.links() == [f"https://example.org/dir/{number}" for number in (1, 4, 3)]
     assert one.nofollow == ["https://example.org/dir/2"]
