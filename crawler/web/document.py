@@ -24,6 +24,7 @@ from crawler.web.directives import (
 )
 from crawler.web.links import base_by, base_of, by_rel, hrefs, hrefs_by_rel, look_through, may_have_base
 from crawler.web.urls import join_all, resolve
+from crawler.web.xhtml import as_html
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -110,8 +111,8 @@ class Document:
 
     @property
     def dom(self) -> LexborHTMLParser:
-        """The parsed document, whatever the media type says; XHTML is parsed by the rules of HTML. TooCostly if that would
-        fill all memory (crawler/web/costs.py)."""
+        """The parsed document, whatever the media type says; XHTML is parsed by the rules of HTML, but with an end to what
+        closes itself. TooCostly if that would fill all memory (crawler/web/costs.py)."""
         self.dom_was_asked_for = True
         return self._tree()
 
@@ -199,7 +200,7 @@ class Document:
 
     def _head(self, agent: str) -> LexborNode | None:
         """The document's head, if it may say something to robots; parsed alone, if nobody has asked for the rest."""
-        if self._hides_ascii():
+        if self._hides_ascii() or self.content_type == media_type.XHTML:
             return self._tree().head
         head = head_of(self.body)
         if not may_speak(head, agent):
@@ -274,6 +275,8 @@ class Document:
     def _utf_8(self) -> bytes | str:
         """The body for those who read UTF-8, and decoded only if it is anything else: most of what says that it is in Latin 1
         or ASCII is in both."""
+        if self.content_type == media_type.XHTML:
+            return as_html(self.text)
         if self.encoding == encoding.UTF_8:
             return encoding.without_mark(self.body, self.encoding)
         return self.body if self.encoding == encoding.DEFAULT and self.body.isascii() else self.text

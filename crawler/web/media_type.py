@@ -13,7 +13,8 @@ _WORD = r"[!#$%&'*+.^_`|~0-9a-z-]+"
 _is_type = re.compile(f"{_WORD}/{_WORD}").fullmatch
 
 _UNKNOWN_TYPES = frozenset({"unknown/unknown", "application/unknown", "*/*"})
-_HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
+XHTML = "application/xhtml+xml"
+_HTML_TYPES = frozenset({"text/html", XHTML})
 
 _looks_like_html = re.compile(
     rb"""

@@ -133,6 +133,21 @@ def test_what_is_not_html_has_neither_title_nor_links() -> None:
     assert one.css_first("a") is not None
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "latin-1"])
+@pytest.mark.parametrize("is_parsed", [True, False])
+def test_xhtml_is_not_lost_behind_what_closes_itself(encoding: str, is_parsed: bool) -> None:
+    xhtml = (
+        "<html><head><script src='s'/><title>é</title><link rel='canonical' href='/c'/></head>"
+        "<body><textarea/><a href='1'>x</a></body></html>"
+    )
+    one = page(xhtml.encode(encoding), content_type=f"application/xhtml+xml; charset={encoding}")
+    if is_parsed:
+        assert len(one.css("a")) == 1
+    assert (one.title, one.links()) == ("é", ["https://example.org/dir/1"])
+    assert one.directives.canonical == "https://example.org/c"
+    assert "<textarea/>" in one.text
+
+
 def test_css() -> None:
     one = page("<p>1<p class=x>2")
     assert [node.text() for node in one.css("p")] == ["1", "2"]
