@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-_CHARSET = re.compile(r""";\s*charset\s*=\s*(?:"([^"]*)"|([^\s;,"]+))""", re.IGNORECASE)
+_CHARSET = re.compile(r""";\s*charset\s*=\s*(?:"([^"]*)"?|([^\s;,"]+))""", re.IGNORECASE)
 
 _WORD = r"[!#$%&'*+.^_`|~0-9a-z-]+"
 _is_type = re.compile(f"{_WORD}/{_WORD}").fullmatch

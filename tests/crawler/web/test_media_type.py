@@ -16,6 +16,7 @@ from crawler.web.media_type import charset, essence, is_html
         ("text/html; boundary=x; charset = koi8-r ; q=1", "text/html", "koi8-r"),
         ("text/html; charset=", "text/html", None),
         ('text/html; charset=""', "text/html", None),
+        ('text/html; charset="utf-8', "text/html", "utf-8"),
         ("text/html; charset", "text/html", None),
         ("text/html; xcharset=utf-8", "text/html", None),
         ("", "", None),
