@@ -78,7 +78,7 @@ _HELD = rb"|".join(
     for name in (b"title", b"script", b"style", b"noframes", b"template")
 )
 _HEAD = re.compile(
-    rb"(?:[^<]++|<!--.*?-->|<[!?/][^>]*+>|<(?:html|head|meta|link|base|basefont|bgsound|noscript)%b%b|%b)*+"
+    rb"(?:[^<]++|<!--(?:-?>|.*?--!?>)|<(?:[/?]|!(?!--))[^>]*+>|<(?:html|head|meta|link|base|basefont|bgsound|noscript)%b%b|%b)*+"
     % (_NAME_END, _TAG_END, _HELD),
     re.IGNORECASE | re.DOTALL,
 )

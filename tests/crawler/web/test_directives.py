@@ -170,7 +170,20 @@ def test_a_head_without_the_rest_says_the_same(html: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["<", "<!--", "<meta ", '<meta x="', '<meta x="">', "<script></scrip", "<title>", "</", "<!"]
+    "piece",
+    [
+        "<",
+        "<!--",
+        "<!-- >",
+        "<!-- --!>",
+        "<meta ",
+        '<meta x="',
+        '<meta x="">',
+        "<script></scrip",
+        "<title>",
+        "</",
+        "<!",
+    ],
 )
 def test_no_head_takes_long_to_find(piece: str) -> None:
     """A megabyte takes milliseconds, of whatever it is made; if some of it were looked at again and again, hours."""
