@@ -24,7 +24,6 @@ from msgspec import Struct
 from yarl import URL
 
 from client.links import parse_links
-from crawler.web.encoding import UTF_8, in_query
 from crawler.web.product import product_token
 from crawler.web.urls import host_of, resolve
 
@@ -97,7 +96,7 @@ def directives_of(
     head: LexborNode | None = None,
     *,
     base: str = "",
-    encoding: str = UTF_8,
+    encoding: str = "utf-8",
     agent: str = "",
 ) -> Directives:
     """What the page that was found at `url` says to the robot `agent` in its headers, and in its `head`, whose references
@@ -198,6 +197,8 @@ def _canonical_in(link: LexborNode, base: str, encoding: str) -> set[str]:
     href = attributes.get("href")
     if href is None or "canonical" not in _words(attributes.get("rel")):
         return set()
+    from crawler.web.encoding import in_query  # a crawl starts without, and has it by its first document
+
     return set(resolve(base, [in_query(href, encoding)]))
 
 
