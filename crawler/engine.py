@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from crawler.cancellation import disown, is_cancelled
 from crawler.discovery import depth_of_found
 from crawler.frontier.protocol import Settlement
 from crawler.outcome import Failed
-from crawler.spider import RAISED, explain, is_cancellation
+from crawler.spider import RAISED, explain, is_cancellation, text_of
 from crawler.visitor import Visited
 
 if TYPE_CHECKING:
@@ -117,10 +118,12 @@ class Engine:
         try:
             return await self._visitor.visit(lease)
         except RAISED as error:  # a fault of ours, or of a middleware: it may cost this page, not the crawl
+            if is_cancelled():
+                await disown()
             if is_cancellation(error):
                 raise
             _log.exception("fetching %s", lease.url)
-            return Failed(error=f"internal: {type(error).__name__}: {error}", final_url=lease.url)
+            return Failed(error=f"internal: {text_of(error)}", final_url=lease.url)
 
     async def _come_to_nothing(self, lease: Lease, outcome: Outcome) -> Settlement:
         """Tell the spider of a failure that is final; what it gives in return is kept like a page's."""

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from crawler.fetcher import Fetch
+    from crawler.fetcher import Fetch, Unfit
+    from crawler.frontier.protocol import Lease
 
 QUICK = Settings(robots=False, retry_wait=0.01, commit_interval=0.01)
 
@@ -392,6 +393,69 @@ async def test_a_spider_that_gives_up_loses_that_page_alone(tmp_path: Path, wher
     assert (report.stats.done, report.stats.failed, report.stats.queued, report.stats.leased) == (3, 1, 0, 0)
     ((error,),) = ask(tmp_path, "SELECT error FROM errors")
     assert type(raised).__name__ in error
+
+
+class Panic(BaseException):
+    """As libraries in Rust raise it: no Exception."""
+
+
+@pytest.mark.parametrize("concurrency", [1, 64])
+@pytest.mark.parametrize("how", ["awaits", "returns", "panics", "told"])
+async def test_what_a_spider_does_to_its_own_task_costs_that_page_alone(
+    tmp_path: Path, concurrency: int, how: str
+) -> None:
+    """A worker that goes would take what it has in hand along, and with the last one the crawl would wait forever."""
+
+    class Selfish(Spider):
+        async def parse(self, page: Page) -> Any:
+            task = asyncio.current_task()
+            assert task
+            if "/bad" in page.url:
+                if how == "panics":
+                    raise Panic("index out of bounds")
+                task.cancel()
+                task.cancel()
+                if how == "awaits":
+                    await asyncio.sleep(0)
+            return page.follow_all()
+
+        async def failed(self, request: Request, error: str) -> None:
+            task = asyncio.current_task()
+            assert task
+            task.cancel()
+
+    bad = {f"/bad{number}": page("Bad") for number in range(2 * concurrency)}
+    pages = {"/": page("Home", *bad, "/good"), **bad, "/good": page("Good", "/behind"), "/behind": page("Behind")}
+    if how == "told":
+        pages = {path: page for path, page in pages.items() if path not in bad}
+    async with serve(pages) as site, asyncio.timeout(60):
+        settings = Settings(robots=False, concurrency=concurrency, max_attempts=1)
+        spider = Selfish(start_urls=[f"{site.url}/"])
+        report = await Crawl(spider, settings, state=tmp_path / "test.crawl").run()
+    assert report.finished
+    fail = 0 if how == "returns" else len(bad)
+    assert (report.stats.done, report.stats.failed) == (3 + 2 * concurrency - fail, fail)
+
+
+async def test_a_middleware_that_cancels_its_own_task_loses_that_page_alone(tmp_path: Path) -> None:
+    async def selfish(lease: Lease, fetch: Fetch) -> Page | Unfit:
+        task = asyncio.current_task()
+        assert task
+        if lease.url.endswith("/bad"):
+            task.cancel()
+            await asyncio.sleep(0)
+        return await fetch(lease)
+
+    async with serve({"/": page("Home", "/bad", "/good"), "/bad": page("Bad"), "/good": page("Good")}) as site:
+        async with asyncio.timeout(60):
+            crawl = Crawl(
+                SiteSpider(start_urls=[f"{site.url}/"]),
+                Settings(robots=False, concurrency=1),
+                state=tmp_path / "test.crawl",
+                middlewares=[selfish],
+            )
+            report = await crawl.run()
+    assert (report.finished, report.stats.done, report.stats.failed) == (True, 2, 1)
 
 
 @pytest.mark.parametrize(

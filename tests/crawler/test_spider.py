@@ -96,6 +96,22 @@ def test_an_exception_below_the_spider_is_told_with_the_place_in_the_spider() ->
     assert text.endswith("(in detail)")
 
 
+def test_what_an_exception_says_is_told_in_short() -> None:
+    """It may quote all of a page that could not be read."""
+    told = explain(ValueError("x" * 1_000_000))
+    assert told.startswith("ValueError: xxx")
+    assert len(told) < 2000
+    assert len(explain(SpiderError("x" * 1_000_000))) < 2000
+
+
+def test_an_exception_that_cannot_be_told_is_told_as_such() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise LookupError
+
+    assert explain(Mute()) == "Mute, which cannot be told: its text raises LookupError"
+
+
 def test_texts_stand_for_lists_and_paths() -> None:
     class Reader(Spider):
         folder: Path = Path()

@@ -475,6 +475,13 @@ async def test_to_leave_the_program_fails_the_page(tmp_path: Path, caplog: pytes
     assert not caplog.records
 
 
+async def test_a_callback_that_cancels_its_own_task_takes_no_other_along(tmp_path: Path) -> None:
+    async with serve(SITE) as site:
+        spider = Killer(start_urls=[f"{site.url}/"], on=tuple(NAMES), how="cancel")
+        report = await crawl(tmp_path / "test", spider)
+    assert (report.finished, report.stats.done, report.stats.failed) == (True, 31, 0)
+
+
 async def test_a_spider_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
     async with serve(SITE) as site:
         with pytest.raises(SpiderError, match=r"^the spider's opened\(\) raised: .*LookupError: no model"):
