@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_LEAVE_SECONDS = 2.0
+"""What is cut short has so long to put away what it had in hand, before it is cut short again."""
+
 
 class Engine:
     """Moves pages round the ring with a crew of workers. Put together by `crawler.crawl.Crawl`."""
@@ -139,10 +142,13 @@ class Engine:
         return Settlement(lease=lease, outcome=outcome, items=harvest.items, found=harvest.found)
 
     async def _drain(self) -> None:
-        """Once told to stop: let what is under way end, within its time, then cut it short."""
+        """Once told to stop: let what is under way end, within its time, then cut it short; and again, should a callback take
+        that for one more error to get over."""
         await self._stopping.wait()
         self._scheduler.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(self._drain_timeout):
                 await self._cutting_short.wait()
-        self._crew.cancel()
+        while True:
+            self._crew.cancel()
+            await asyncio.sleep(_LEAVE_SECONDS)

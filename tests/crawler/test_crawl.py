@@ -437,6 +437,33 @@ async def test_what_a_spider_does_to_its_own_task_costs_that_page_alone(
     assert (report.stats.done, report.stats.failed) == (3 + 2 * concurrency - fail, fail)
 
 
+async def test_a_callback_that_goes_on_after_any_error_is_cut_short_until_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crawler.engine._LEAVE_SECONDS", 0.01)
+    is_there = asyncio.Event()
+    tries = 0
+
+    class Stubborn(Spider):
+        async def parse(self, page: Page) -> Any:
+            nonlocal tries
+            for tries in range(1, 6):  # noqa: B007 - looked at afterwards
+                try:
+                    is_there.set()
+                    await asyncio.Event().wait()
+                except BaseException:
+                    continue
+            return {"tries": tries}
+
+    async with serve({"/": page("Home")}) as site, asyncio.timeout(60), asyncio.TaskGroup() as group:
+        crawl = Crawl(Stubborn(start_urls=[f"{site.url}/"]), QUICK, state=tmp_path / "test.crawl")
+        running = group.create_task(crawl.run())
+        await is_there.wait()
+        crawl.stop()
+        crawl.stop()
+    assert (running.result().stats.done, tries) == (1, 5)
+
+
 async def test_a_middleware_that_cancels_its_own_task_loses_that_page_alone(tmp_path: Path) -> None:
     async def selfish(lease: Lease, fetch: Fetch) -> Page | Unfit:
         task = asyncio.current_task()
