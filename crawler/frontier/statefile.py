@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import msgspec
 
-from crawler.errors import StateDamaged, StateError, StateTooNew, UsageError
+from crawler.errors import StateDamaged, StateError, UsageError
 from crawler.frontier.integrity import damaged
 from crawler.frontier.lock import is_locked
-from crawler.frontier.migrations import APPLICATION_ID, VERSION, script
+from crawler.frontier.migrations import APPLICATION_ID, VERSION, check_version, script
 from crawler.frontier.placing import uri_of
 
 if TYPE_CHECKING:
@@ -125,11 +125,7 @@ class StateFile:
         ((version,),) = self._db.execute("PRAGMA user_version")
         if application != APPLICATION_ID:
             raise StateDamaged(f"{self.path} is no crawl file")
-        if version > VERSION:
-            raise StateTooNew(
-                f"{self.path} has schema {version}, which a newer version of the program wrote; this one knows {VERSION} "
-                f"at most: update the program"
-            )
+        check_version(version, self.path)
         for older in range(version, VERSION):
             self._db.executescript(script(f"reading{older}.sql"))
         self._db.execute("PRAGMA query_only = ON")
@@ -213,7 +209,7 @@ def _translated(path: Path, *, is_users: bool = False) -> Iterator[None]:
     """SQLite's errors as ours. What is wrong with a query is the user's, if they wrote it; else the file lacks what it names."""
     try:
         yield
-    except (sqlite3.Error, sqlite3.Warning, UnicodeDecodeError) as error:
+    except (sqlite3.Error, sqlite3.Warning, UnicodeError) as error:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         if code in _OF_THE_SYSTEM:
             raise StateError(f"{path} cannot be read: {error}") from error

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crawler.errors import StateDamaged, StateError, StateTooNew, UsageError
+from crawler.frontier import SqliteFrontier
 from crawler.frontier.backup import back_up
 from crawler.frontier.instructions import answer_to, give
 from crawler.frontier.lock import CrawlLock
@@ -220,6 +221,21 @@ def test_another_programs_database_is_refused(tmp_path: Path) -> None:
 def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StateTooNew, match=f"has schema {VERSION + 1}, .* knows {VERSION} at most: update the program"):
         StateFile(make(tmp_path / "x.crawl", version=VERSION + 1))
+
+
+@pytest.mark.parametrize("version", [0, -1])
+async def test_a_file_of_a_version_that_never_was_is_a_damaged_one(tmp_path: Path, version: int) -> None:
+    path = make(tmp_path / "x.crawl", version=version)
+    with pytest.raises(StateDamaged, match=f"schema {version}, which there never was"):
+        StateFile(path)
+    with pytest.raises(StateDamaged, match=f"schema {version}, which there never was"):
+        await SqliteFrontier.open(path, spider=None)
+
+
+def test_a_query_that_is_no_text_is_the_users_mistake(state: Path) -> None:
+    """Bytes of the command line that mean nothing in its locale are halves of surrogate pairs."""
+    with StateFile(state) as file, pytest.raises(UsageError, match="SQLite does not answer that"):
+        file.query("select '\udcff'")
 
 
 def test_a_damaged_file_is_refused_when_the_damage_shows(state: Path) -> None:
