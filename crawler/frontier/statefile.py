@@ -44,6 +44,9 @@ _OF_THE_SYSTEM = {
     sqlite3.SQLITE_PROTOCOL,
     sqlite3.SQLITE_READONLY,
 }
+_NO_ROOM = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+_ALONE = "mode=ro&immutable=1"
+
 _OF_THE_FILE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -104,21 +107,39 @@ class StateFile:
         self.path = path
         self.is_running = is_locked(path)
         with _translated(path):
-            self._db = sqlite3.connect(uri_of(path, self._mode()), uri=True, timeout=patience)
+            mode = self._mode()
             try:
-                self._check()
-            except BaseException:
-                self._db.close()
-                raise
+                self._open(mode, patience)
+            except sqlite3.OperationalError as error:
+                if _code_of(error) not in _NO_ROOM or mode == _ALONE or not self._is_whole():
+                    raise
+                self._open(_ALONE, patience)
+
+    def _open(self, mode: str, patience: float) -> None:
+        self.uri = uri_of(self.path, mode)
+        """How SQLite can open it, too."""
+        self._db = sqlite3.connect(self.uri, uri=True, timeout=patience)
+        try:
+            self._check()
+        except BaseException:
+            self._db.close()
+            raise
 
     def _mode(self) -> str:
         """Opened read-only, SQLite would leave its two side files behind, unless a crawl is there to remove them. So a file
-        at rest is opened for writing, where that can be; that nothing is written `query_only` sees to. Where it cannot,
-        SQLite could not make those files either, and opens the one alone if it is told that nobody will change it."""
+        at rest is opened for writing, where that can be; that nothing is written `query_only` sees to. Where it cannot, or the
+        disk is full, SQLite could not make those files either, and opens the one alone if it is told that nobody will change it."""
         if not self.is_running and os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK):
             return "mode=rw"
-        is_whole = not (self.is_running or self.path.with_name(f"{self.path.name}-wal").exists())
-        return "mode=ro&immutable=1" if is_whole else "mode=ro"
+        return _ALONE if self._is_whole() else "mode=ro"
+
+    def _is_whole(self) -> bool:
+        """Whether all of the crawl is in the one file, and nobody is there to change it."""
+        try:
+            is_logged = self.path.with_name(f"{self.path.name}-wal").stat().st_size > 0
+        except FileNotFoundError:
+            is_logged = False
+        return not (self.is_running or is_logged)
 
     def _check(self) -> None:
         ((application,),) = self._db.execute("PRAGMA application_id")
@@ -204,13 +225,18 @@ def _allow_reading(action: int, table: str | None, *_: str | None) -> int:
     return sqlite3.SQLITE_OK if action in _READING or declares else sqlite3.SQLITE_DENY
 
 
+def _code_of(error: Exception) -> int:
+    """SQLite's primary code (https://www.sqlite.org/rescode.html)."""
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
+
+
 @contextmanager
 def _translated(path: Path, *, is_users: bool = False) -> Iterator[None]:
     """SQLite's errors as ours. What is wrong with a query is the user's, if they wrote it; else the file lacks what it names."""
     try:
         yield
     except (sqlite3.Error, sqlite3.Warning, UnicodeError) as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        code = _code_of(error)
         if code in _OF_THE_SYSTEM:
             raise StateError(f"{path} cannot be read: {error}") from error
         if is_users and code not in _OF_THE_FILE:
