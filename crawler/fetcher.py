@@ -100,7 +100,7 @@ class Fetcher:
         return failed_with(fetched, outcome.error) if isinstance(outcome, Failed) else outcome
 
     def _redirect(self, lease: Lease, fetched: Fetched, location: str) -> Redirected | Failed:
-        targets = resolve(lease.url, [location])
+        targets = resolve(lease.url, [_as_text(location)])
         if not targets:
             shown = location if len(location) <= _LONGEST_SHOWN else f"{location[:_LONGEST_SHOWN]}…"
             failure = f"redirect: to {shown!r}, which is nothing to fetch"
@@ -110,6 +110,13 @@ class Fetcher:
             method = _method_after(fetched.status, lease.method)
             return Redirected(status=fetched.status, url=targets[0], method=method, is_alias=self._redirect_aliases)
         return failed_with(fetched, failure)
+
+
+def _as_text(location: str) -> str:
+    """A URL of a header, with those of its bytes written as such that are no UTF-8; so do browsers."""
+    if location.isascii():
+        return location
+    return "".join(f"%{ord(sign) - 0xDC00:02X}" if "\udc80" <= sign <= "\udcff" else sign for sign in location)
 
 
 def failed_with(fetched: Fetched, error: str) -> Failed:
