@@ -19,7 +19,7 @@ from crawler.errors import StateDamaged, StateError, UsageError
 from crawler.frontier.integrity import damaged
 from crawler.frontier.lock import is_locked
 from crawler.frontier.migrations import APPLICATION_ID, VERSION, check_version, script
-from crawler.frontier.placing import uri_of
+from crawler.frontier.placing import beside, uri_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -135,11 +135,9 @@ class StateFile:
 
     def _is_whole(self) -> bool:
         """Whether all of the crawl is in the one file, and nobody is there to change it."""
-        try:
-            is_logged = self.path.with_name(f"{self.path.name}-wal").stat().st_size > 0
-        except FileNotFoundError:
-            is_logged = False
-        return not (self.is_running or is_logged)
+        return not (
+            self.is_running or any(map(_has_content, (beside(self.path, "-wal"), beside(self.path, "-journal"))))
+        )
 
     def _check(self) -> None:
         ((application,),) = self._db.execute("PRAGMA application_id")
@@ -223,6 +221,13 @@ def _allow_reading(action: int, table: str | None, *_: str | None) -> int:
     # SQLite declares functions such as json_each, at first use, by what looks to it like a change of its schema.
     declares = action == sqlite3.SQLITE_UPDATE and table == "sqlite_master"
     return sqlite3.SQLITE_OK if action in _READING or declares else sqlite3.SQLITE_DENY
+
+
+def _has_content(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _code_of(error: Exception) -> int:

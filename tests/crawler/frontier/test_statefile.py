@@ -6,7 +6,7 @@ import json
 import os
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -132,6 +132,19 @@ def test_what_is_read_is_one_snapshot_while_the_crawl_goes_on(state: Path) -> No
         assert len(list(file.items())) == 2
         with StateFile(state) as later:
             assert later.status().items == 3
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-journal"])
+def test_a_file_is_not_read_alone_while_some_of_it_lies_beside(
+    state: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """A journal lies there when a process was killed that brought a copy (crawl backup) up to date."""
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with StateFile(state) as file:
+        assert "immutable" in file.uri
+    state.with_name(f"{state.name}{suffix}").write_bytes(b"x")
+    with suppress(StateError), StateFile(state) as file:
+        assert "immutable" not in file.uri
 
 
 def test_looking_leaves_nothing_behind(state: Path) -> None:
