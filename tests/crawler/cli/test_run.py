@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import os
 import sqlite3
 import ssl
 import sys
@@ -308,6 +309,9 @@ async def test_the_time_limit_stops_a_crawl_that_waits(crawl: Crawl) -> None:
         (["titles.py", "-o", "-", "--json"], "error: -o - and --json both want standard output"),
         (["titles.py", "--state", "missing/s.crawl"], "error: there is no folder missing for the crawl file s.crawl"),
         (["titles.py", "--state", "titles.py"], "error: titles.py is no crawl file"),
+        (["titles.py", "--state", "pipe.crawl"], "error: pipe.crawl is no file"),
+        (["titles.py", "--state", "."], "error: . is no file"),
+        (["titles.py", "--state", "loop.crawl"], "error: loop.crawl: Too many levels of symbolic links"),
         (["titles.py", "-a", "site=/relative"], "/relative"),
         (["http://"], "error: "),
         (["empty.py"], "error: Empty has no seeds"),
@@ -319,6 +323,8 @@ async def test_a_users_mistake_is_one_clear_message(
     write(tmp_path, "titles.py", SPIDER)
     write(tmp_path, "broken.py", "class = 1\n")
     write(tmp_path, "empty.py", "from crawler import Spider\nclass Empty(Spider): ...\n")
+    os.mkfifo(tmp_path / "pipe.crawl")
+    (tmp_path / "loop.crawl").symlink_to("loop.crawl")
     ended = await crawl("run", *arguments)
     assert ended.code == 2
     assert message in ended.err
