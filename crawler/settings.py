@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -10,7 +11,6 @@ from msgspec import Meta, Struct
 from crawler.errors import SettingError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 _MOST = 1 << 53
@@ -145,6 +145,8 @@ def with_overrides(settings: Settings, values: Mapping[str, Any], *, source: str
     """`settings` with `values` over them; texts are converted. SettingError names the setting, its value and `source`."""
     if not values:
         return settings
+    if not isinstance(values, Mapping):
+        raise SettingError(f"{source} are {values!r}; they are a mapping of names to values")
     merged = {name: getattr(settings, name) for name in NAMES}
     for key, value in values.items():
         name = f"{key}".replace("-", "_")

@@ -117,7 +117,7 @@ def _described(spider: Spider) -> Iterator[tuple[str, str]]:
     for name, hint in arguments_of(kind).items():
         if name != "start_urls":
             yield "argument", f"{name}: {getattr(hint, '__name__', hint)} = {getattr(spider, name, '(none)')!r}"
-    for name, value in spider.settings.items():
+    for name, value in (spider.settings or {}).items():
         yield "setting", f"{name} = {value!r}"
 
 

@@ -43,6 +43,11 @@ def test_mistakes_are_named(values: dict[Any, Any], complaint: str) -> None:
         with_overrides(Settings(), values, source="here")
 
 
+def test_settings_that_are_no_mapping_are_a_mistake() -> None:
+    with pytest.raises(SettingError, match=r"here are \[\('delay', 1\)\]; they are a mapping"):
+        with_overrides(Settings(), [("delay", 1)], source="here")  # type: ignore[arg-type]
+
+
 def test_the_project_file_is_found_above(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.crawl]\ndelay = 2\nuser-agent = 'x/1'\n")
     folder = tmp_path / "deep" / "below"

@@ -380,6 +380,13 @@ async def test_a_certificate_nobody_vouches_for_is_a_failure_that_says_so(crawl:
     assert "Traceback" not in ended.err
 
 
+async def test_a_spider_may_close_standard_output(crawl: Crawl, tmp_path: Path) -> None:
+    async with serve(SITE) as site:
+        write(tmp_path, "titles.py", f"{SPIDER}\n    import sys\n    sys.stdout.close()\n")
+        ended = await crawl("run", "titles.py", "-a", f"site={site.url}/", "--quiet")
+    assert (ended.code, ended.out, ended.err) == (0, "", "")
+
+
 async def test_a_spider_that_raises_costs_only_its_page(crawl: Crawl, tmp_path: Path) -> None:
     write(
         tmp_path,
