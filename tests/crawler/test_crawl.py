@@ -77,6 +77,28 @@ async def test_a_finished_crawl_asks_nothing_again(tmp_path: Path) -> None:
     assert site.paths == ["/"]
 
 
+@pytest.mark.parametrize("stations", [["/a", "/b"], ["/a", "/b", "/c"]], ids=["two", "three"])
+@pytest.mark.parametrize("per_host", [1, 4])
+async def test_a_page_behind_a_detour_is_read_though_each_station_was_found(
+    tmp_path: Path, stations: list[str], per_host: int
+) -> None:
+    """They redirect to each other, so that each might be left out for the next: until the cookie that they set is known."""
+    onwards = dict(zip(stations, [*stations[1:], stations[0]], strict=True))
+
+    async def reply(visit: Visit) -> Reply:
+        if visit.path not in onwards:
+            return page(visit.path, *(stations if visit.path == "/" else ()))
+        if visit.path == "/a" and "seen=1" in visit.headers.get("cookie", ""):
+            return page("A", "/behind")
+        return 302, {"Location": onwards[visit.path], "Set-Cookie": "seen=1"}, ""
+
+    async with serve(reply) as site:
+        report = await crawl_site(tmp_path, site, replace(QUICK, per_host=per_host))
+    assert report.finished
+    assert "/behind" in site.paths
+    assert site.paths.count("/a") <= 1 + len(stations)
+
+
 async def test_redirects_end_where_they_lead(tmp_path: Path) -> None:
     pages = {
         "/": page("Home", "/old", "/to-known", "/loop", "/out", "/nowhere", "/known"),
