@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING, TypeAlias
 
+from crawler.detours import Detours
 from crawler.exchange import NoResponse, exchange, fetched_of
 from crawler.outcome import Failed, Postponed, Redirected, SetAside
 from crawler.retries import HOLDING_STATUSES, failure_of_status
@@ -34,11 +34,6 @@ _LONGEST_SHOWN = 200
 """Characters of a Location that is no URL: what went wrong is kept with each page that sends one."""
 
 
-_REDIRECTS_KEPT = 4096
-_LONGEST_KEPT = 2048
-"""Of so many redirects, between URLs of so many characters, it is remembered where they led: 16 MiB at the most."""
-
-
 class Fetcher:
     """Carries requests out. Redirects are not followed here: they go back to the frontier, and wait there for their host.
 
@@ -54,6 +49,7 @@ class Fetcher:
         max_redirects: int,
         redirect_aliases: bool = True,
         obedience: Obedience = OBEDIENT,
+        detours: Detours | None = None,
         middlewares: Sequence[Middleware] = (),
     ) -> None:
         self._session = session
@@ -62,7 +58,7 @@ class Fetcher:
         self._max_redirects = max_redirects
         self._redirect_aliases = redirect_aliases
         self._obedience = obedience
-        self._led_to: OrderedDict[str, str] = OrderedDict()
+        self._detours = detours or Detours()
         self.fetch: Fetch = self._fetch
         for middleware in reversed(middlewares):
             self.fetch = _around(middleware, self.fetch)
@@ -115,24 +111,9 @@ class Fetcher:
             failure = f"redirect: more than {self._max_redirects} in a row, the next to {targets[0]}"
         else:
             method = _method_after(fetched.status, lease.method)
-            is_alias = self._redirect_aliases and not self._leads_back(lease.url, targets[0])
+            is_alias = self._redirect_aliases and not self._detours.leads_back(lease.url, targets[0])
             return Redirected(status=fetched.status, url=targets[0], method=method, is_alias=is_alias)
         return failed_with(fetched, failure)
-
-    def _leads_back(self, url: str, target: str) -> bool:
-        """Whether what a URL redirects to has redirected to it. Then neither may be left out for the other: it is a site that
-        sets a cookie on the way, and has a page for whoever comes back with it."""
-        if len(url) <= _LONGEST_KEPT and len(target) <= _LONGEST_KEPT:
-            self._led_to[url] = target
-            self._led_to.move_to_end(url)
-            if len(self._led_to) > _REDIRECTS_KEPT:
-                self._led_to.popitem(last=False)
-        at: str | None = target
-        for _ in range(self._max_redirects):
-            if at is None or at == url:
-                break
-            at = self._led_to.get(at)
-        return at == url and target != url
 
 
 def _as_text(location: str) -> str:
