@@ -261,9 +261,10 @@ class Document:
         return resolve(self.base_url, self._as_meant(references))
 
     def _as_meant(self, references: Iterable[str]) -> list[str]:
-        if self.encoding == encoding.UTF_8:
-            return list(references)
-        return [encoding.in_query(reference, self.encoding) for reference in references]
+        meant = list(references)
+        if self.encoding == encoding.UTF_8 or "".join(meant).isascii():
+            return meant
+        return [encoding.in_query(reference, self.encoding) for reference in meant]
 
     def _scanned(self) -> Scan | None:
         """What a look at the bytes tells; None where it takes the tree, or the tree is there already."""

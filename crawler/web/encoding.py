@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from crawler.web.media_type import charset, essence, is_unknown
@@ -106,8 +107,9 @@ _ATTRIBUTE = rb"""
     )
 """
 _TAG_END = rb"[\t\n\f\r\x20/]*+>"
+_ANY_ATTRIBUTE = re.sub(rb"\?P<\w+>", b"?:", _ATTRIBUTE)
 _attribute = re.compile(_ATTRIBUTE, re.VERBOSE).match
-_tag_end = re.compile(_TAG_END).match
+_rest_of_tag = re.compile(rb"(?:%b)*+%b" % (_ANY_ATTRIBUTE, _TAG_END), re.VERBOSE).match
 _to_meta = re.compile(
     rb"""
     (?: [^<]++
@@ -118,7 +120,7 @@ _to_meta = re.compile(
     )*+
     <meta(?=[\t\n\f\r\x20/])
     """
-    % (re.sub(rb"\?P<\w+>", b"?:", _ATTRIBUTE), _TAG_END),
+    % (_ANY_ATTRIBUTE, _TAG_END),
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 ).match
 """Over comments, other tags with their attributes, and whatever begins like a tag. Nothing that is cut off is passed over."""
@@ -231,22 +233,24 @@ def _declared(body: bytes, content_type: str) -> str | None:
 def _in_meta(head: bytes) -> str | None:
     """What the first `<meta>` says that names an encoding, other than in a comment or in another tag's attribute."""
     at = 0
-    while found := _to_meta(head, at):
-        attributes: dict[bytes, bytes] = {}
-        at = found.end()
-        while attribute := _attribute(head, at):
-            name, *values = attribute.groups()
-            attributes.setdefault(name.lower(), next(filter(None, values), b""))
-            at = attribute.end()
-        if not _tag_end(head, at):
-            break
-        if encoding := _of_meta(attributes):
+    while (found := _to_meta(head, at)) and (tag := _rest_of_tag(head, found.end())):
+        if encoding := _of_meta(tag[0]):
             return encoding
+        at = tag.end()
     return None
 
 
-def _of_meta(attributes: dict[bytes, bytes]) -> str | None:
-    """A `charset` counts, whatever else there is; a charset in `content` if it is said to be a Content-Type."""
+@lru_cache(64)  # pages of a site say it alike
+def _of_meta(tag: bytes) -> str | None:
+    """What a tag says from behind its name on. A `charset` counts, whatever else there is; a charset in `content` if it is said
+    to be a Content-Type.
+    """
+    attributes: dict[bytes, bytes] = {}
+    at = 0
+    while attribute := _attribute(tag, at):
+        name, *values = attribute.groups()
+        attributes.setdefault(name.lower(), next(filter(None, values), b""))
+        at = attribute.end()
     label = attributes.get(b"charset")
     if label is None and attributes.get(b"http-equiv", b"").lower() == b"content-type":
         found = _CHARSET.search(attributes.get(b"content", b""))

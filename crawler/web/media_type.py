@@ -6,8 +6,12 @@ Servers say it twice in one header, too: the last of what it lists counts (Fetch
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _CHARSET = re.compile(r""";\s*charset\s*=\s*(?:"([^"]*)"?|([^\s;,"]+))""", re.IGNORECASE)
+
+_KEPT = 64
+"""Content-Types: a site has few."""
 
 _WORD = r"[!#$%&'*+.^_`|~0-9a-z-]+"
 _is_type = re.compile(f"{_WORD}/{_WORD}").fullmatch
@@ -27,6 +31,7 @@ _looks_like_html = re.compile(
 ).match
 
 
+@lru_cache(_KEPT)
 def essence(content_type: str) -> str:
     """`type/subtype` in lower case, without parameters; empty when the header is."""
     if "," in content_type:
@@ -37,6 +42,7 @@ def essence(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
+@lru_cache(_KEPT)
 def charset(content_type: str) -> str | None:
     """The charset parameter as it is written, without quotes."""
     for one in reversed(content_type.split(",")):
