@@ -10,6 +10,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
+from crawler.cancellation import disown, is_cancelled
 from crawler.errors import TooCostly
 from crawler.items import Harvest, gather
 from crawler.request import Request, callback_name
@@ -76,8 +77,7 @@ class Callbacks(Reader):
             _log.info("the spider raised on %s", page.url, exc_info=True)
             raise
         finally:
-            if os.getpid() != self._pid:
-                _leave()
+            await self._come_back()
         if page.dom_was_asked_for:
             self._want_trees.add(name)
         else:
@@ -108,8 +108,14 @@ class Callbacks(Reader):
         try:
             return self._checked(await gather(self._spider.failed(request, error)))
         finally:
-            if os.getpid() != self._pid:
-                _leave()
+            await self._come_back()
+
+    async def _come_back(self) -> None:
+        """The spider is through: what it has done to the process or the task that it was called in is not to last."""
+        if os.getpid() != self._pid:
+            _leave()
+        if is_cancelled():
+            await disown()
 
     def _checked(self, harvest: Harvest) -> Harvest:
         for found in harvest.found:

@@ -17,7 +17,7 @@ from yarl import URL
 from client.environment import NoProxy
 from client.proxies import Proxy
 from client.resolver import literal_address
-from crawler.retries import Failure, back_off
+from crawler.retries import PROXY, Failure, back_off
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 _UNREACHED = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
 """What a forwarding proxy answers when it does not reach the host (RFC 9110 §15.6; 503 is Squid's)."""
 
-_UNTOLD = frozenset({"address", "dns", "timeout", "url"})
+_UNTOLD = frozenset({"address", "dns", "internal", "timeout", "url"})
 """Kinds of failure of a host that do not show that the proxy is well."""
 
 _STRANGERS = 3
@@ -82,7 +82,7 @@ class Passage:
         if status != HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             asks = status == HTTPStatus.SERVICE_UNAVAILABLE and "Retry-After" in headers  # a proxy would not know
             return None if asks else Failure("connect", f"{status}, from the proxy or behind it", is_passing=True)
-        kind = "connect" if self._has_passed else "proxy"
+        kind = "connect" if self._has_passed else PROXY
         return Failure(kind, "407, the proxy asks for other credentials", is_passing=self._has_passed)
 
     # ------------------------------------------------------------------ how it is

@@ -49,11 +49,15 @@ def test_what_is_not_named_stays() -> None:
         ({"proxy": "ftp://me:s3cret@h:1"}, "here: proxy = 'ftp://h:1': not the URL of a proxy"),
         ({"proxy": "me:s3cret@h:1"}, "here: proxy = 'h:1': not the URL of a proxy"),
         ({"proxy": "socks4://me:s3cret@h:1"}, "here: proxy = 'socks4://h:1': a SOCKS 4 proxy takes a user name"),
+        ({"proxy": "http://me:s3cret@h:1/\udcff"}, r"here: proxy = 'http://h:1/\\udcff': it is no text"),
         ({"proxy": ["http://me:s3cret@h"]}, r"here: proxy = .*//h'.*: it takes a text"),
         ({"user_agent": ""}, "here: user_agent = '': it takes a text that is not empty"),
+        ({"delay": "\udcff"}, r"here: delay = '\\udcff': it is no text"),
+        ({"user_agent": "bot \udcff"}, r"here: user_agent = 'bot \\udcff': it is no text"),
+        ({1: 2}, "here: there is no setting 1"),
     ],
 )
-def test_mistakes_are_named(values: dict[str, Any], complaint: str) -> None:
+def test_mistakes_are_named(values: dict[Any, Any], complaint: str) -> None:
     with pytest.raises(SettingError, match=complaint) as error:
         with_overrides(Settings(), values, source="here")
     assert "s3cret" not in str(error.value)
@@ -73,6 +77,11 @@ def test_settings_made_from_python_can_be_checked() -> None:
         checked(Settings(delay="x"))  # type: ignore[arg-type]
 
 
+def test_settings_that_are_no_mapping_are_a_mistake() -> None:
+    with pytest.raises(SettingError, match=r"here are \[\('delay', 1\)\]; they are a mapping"):
+        with_overrides(Settings(), [("delay", 1)], source="here")  # type: ignore[arg-type]
+
+
 def test_the_project_file_is_found_above(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.crawl]\ndelay = 2\nuser-agent = 'x/1'\n")
     folder = tmp_path / "deep" / "below"
@@ -80,8 +89,9 @@ def test_the_project_file_is_found_above(tmp_path: Path) -> None:
     assert from_project(Settings(), folder) == Settings(delay=2.0, user_agent="x/1")
 
 
-def test_a_project_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").write_text("[tool.crawl\n")
+@pytest.mark.parametrize("text", ["[tool.crawl\n", f"x = {'[' * 5000}{']' * 5000}"], ids=["no TOML", "nested"])
+def test_a_project_file_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
     with pytest.raises(SettingError, match=r"pyproject\.toml cannot be read"):
         from_project(Settings(), tmp_path)
 
