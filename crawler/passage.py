@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from yarl import URL
 
 from client.environment import NoProxy
-from client.proxies import Proxy
+from client.proxies import Proxy, without_credentials
 from client.resolver import literal_address
 from crawler.retries import PROXY, Failure, back_off
 
@@ -43,6 +43,7 @@ class Passage:
     def __init__(self, settings: Settings, *, open_again: Callable[[], object], give_up: Callable[[], object]) -> None:
         assert settings.proxy
         self._proxy = Proxy.of(settings.proxy)
+        self._shown = without_credentials(settings.proxy)
         self._exceptions = NoProxy(settings.no_proxy)
         self._settings = settings
         self._open_again = open_again
@@ -96,7 +97,7 @@ class Passage:
         """Somebody has answered a request for a URL; during a rest, over an old connection, which says nothing of new ones."""
         if (self._rests or not self._has_passed) and not self._resting and self.leads_to(url):
             if self._rests:
-                _log.warning("the proxy %s is back", _shown(self._proxy))
+                _log.warning("the proxy %s is back", self._shown)
             self._has_passed, self._rests = True, 0
 
     def failed(self, url: str, failure: Failure) -> None:
@@ -120,9 +121,7 @@ class Passage:
     def _rest(self, now: float, failure: Failure) -> None:
         rest = back_off(self._rests, first=self._settings.rest_wait, most=self._settings.max_retry_wait)
         level = logging.WARNING if self._rests == 1 else logging.INFO
-        _log.log(
-            level, "the proxy %s is out of reach, and the crawl waits for it: %s", _shown(self._proxy), failure.text
-        )
+        _log.log(level, "the proxy %s is out of reach, and the crawl waits for it: %s", self._shown, failure.text)
         self._rests_until = now + rest
         self._resting = asyncio.get_running_loop().call_later(rest, self._end_rest)
 
@@ -133,7 +132,7 @@ class Passage:
 
     def _end(self, failure: Failure) -> None:
         self.verdict = (
-            f"the proxy {_shown(self._proxy)} is of no use: {failure.text}; see that it runs and takes the credentials of the"
+            f"the proxy {self._shown} is of no use: {failure.text}; see that it runs and takes the credentials of the"
             " setting proxy; the same command then goes on"
         )
         self._give_up()
@@ -143,7 +142,3 @@ class Passage:
         if self._resting:
             self._resting.cancel()
             self._resting = None
-
-
-def _shown(proxy: Proxy) -> str:
-    return f"{proxy.scheme}://{proxy.host}:{proxy.port}"
