@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from netrc import netrc
 
     from client.auth import BasicAuth
+    from client.proxies import ProxyChoice
 
 _SEPARATORS: Final = re.compile(r"[\s,]+")
 _ENTRY: Final = re.compile(r"(?:\[(?P<bracketed>[^]]*)\]|(?P<host>[^:]*|.*:.*:.*))(?::(?P<port>[0-9]+))?")
@@ -87,6 +88,14 @@ class Environment:
         if proxy.auth is None and not proxy.scheme.startswith("socks4"):  # which has no passwords
             return proxy.told(self.credentials_for(proxy.host))
         return proxy
+
+
+def excepting(no_proxy: str, choose: ProxyChoice) -> ProxyChoice:
+    """Choose the same, but no proxy for the hosts that `NoProxy` makes of a text."""
+    if not no_proxy:
+        return choose
+    exceptions = NoProxy(no_proxy)
+    return lambda url: None if exceptions.matches(url.raw_host or "", url.port) else choose(url)
 
 
 class _Rule(NamedTuple):

@@ -167,7 +167,10 @@ def _portable(value: Any) -> Any:
 
 
 class ClientConnectionError(ClientError):
-    """The connection could not be made or did not last."""
+    """The connection could not be made or did not last. `is_of_proxy`: the proxy alone is to blame, which was not reached, refused
+    our credentials, or is no such proxy; of what lies behind it nothing is known."""
+
+    is_of_proxy = False
 
 
 class ClientOSError(ClientConnectionError, OSError):
@@ -214,6 +217,8 @@ class AddressRefused(ClientConnectorError):
 
 class ClientProxyConnectionError(ClientConnectorError):
     """The proxy could not be reached."""
+
+    is_of_proxy = True
 
 
 class UnixClientConnectorError(ClientConnectorError):

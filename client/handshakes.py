@@ -3,7 +3,8 @@
 A `Handshake` is a generator. It yields an `Ask` for each thing it waits for, is sent the bytes that arrived, and returns
 when whatever arrives next comes from the target. It raises one of three errors, divided by whose fault it is:
 
-- `ProxyFault`: the proxy's, or ours with it. It does not speak the protocol, or does not let us in.
+- `ProxyFault`: the proxy's, or ours with it. It does not speak the protocol, or does not let us in. Of the kind
+  `UnclearFault` it may be the target's, too.
 - `TargetFault`: the target's. The proxy says that it cannot be reached.
 - `ConnectDeclined`: an HTTP proxy answered CONNECT with another status than 2xx, which may mean either.
 """
@@ -35,6 +36,10 @@ class ProxyFault(_Fault):
 
     def __init__(self, reason: str, code: int = errno.EPROTO) -> None:
         super().__init__(code, reason)
+
+
+class UnclearFault(ProxyFault):
+    """The proxy failed, perhaps for what the target did: proxies differ in what they say then, and some hang up."""
 
 
 class TargetFault(_Fault):

@@ -11,7 +11,7 @@ import errno
 import re
 from typing import TYPE_CHECKING, Final
 
-from client.handshakes import Ask, ConnectDeclined, ProxyFault, TargetFault
+from client.handshakes import Ask, ConnectDeclined, ProxyFault, TargetFault, UnclearFault
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -47,7 +47,7 @@ def http_connect(host: str, port: int, header_lines: str = "") -> Handshake:
     if status >= 300:
         raise ConnectDeclined(status, reason, headers)
     if len(received) > start:
-        raise ProxyFault("the proxy sent bytes behind its answer to CONNECT")
+        raise UnclearFault("the proxy sent bytes behind its answer to CONNECT")
 
 
 def _receive_head(received: bytearray, start: int, request: bytes) -> Generator[Ask, bytes, re.Match[bytes]]:

@@ -14,7 +14,7 @@ from multidict import CIMultiDict, getversion
 from client.call import Call
 from client.cookies import CookieJar
 from client.deprecation import deprecated
-from client.environment import Environment
+from client.environment import Environment, excepting
 from client.errors import ClientError, ServerTimeoutError
 from client.exchange import ReadPolicy
 from client.options import (
@@ -67,7 +67,7 @@ class ClientSession:
     """Makes requests that share connections, cookies, headers and settings. Close it, or use it in `async with`.
 
     Proxies, for requests that name none: one `proxy` for all, or `proxies` by scheme (``http``, ``https``, ``ws``, ``wss``, ``all``);
-    `proxy_auth` is for them. With `trust_env`, the environment is asked next, and netrc for credentials (see
+    `proxy_auth` is for them, and `no_proxy` lists hosts that are asked without them. With `trust_env`, the environment is asked next, and netrc for credentials (see
     `client.environment`); a mapping is read in its place.
 
     `base_url` is what relative URLs are resolved against. A `connector` is closed with the session unless `connector_owner`
@@ -113,6 +113,7 @@ class ClientSession:
         proxy: str | URL | None = None,
         proxy_auth: BasicAuth | None = None,
         proxies: Mapping[str, str | URL] | None = None,
+        no_proxy: str = "",
         trust_env: bool | Mapping[str, str] = False,
     ) -> None:
         if loop is not None:
@@ -137,7 +138,7 @@ class ClientSession:
             send_policy=SendPolicy(
                 defaults,
                 version=version,
-                proxy_for=self._proxy_choice(proxy, proxy_auth, proxies),
+                proxy_for=self._proxy_choice(proxy, proxy_auth, proxies, no_proxy),
                 credentials_for=None if self._environment is None else self._environment.credentials_for,
             ),
             read_policy=ReadPolicy(
@@ -318,11 +319,12 @@ class ClientSession:
     # -- what a call is made of -----------------------------------------------------------------------------------
 
     def _proxy_choice(
-        self, proxy: str | URL | None, auth: BasicAuth | None, proxies: Mapping[str, str | URL] | None
+        self, proxy: str | URL | None, auth: BasicAuth | None, proxies: Mapping[str, str | URL] | None, no_proxy: str
     ) -> ProxyChoice | None:
         if proxy is not None:
-            return always_at(proxy, auth)
-        choices = [by_scheme(proxies)] if proxies else []
+            chosen = always_at(proxy, auth)
+            return chosen and excepting(no_proxy, chosen)
+        choices = [excepting(no_proxy, by_scheme(proxies))] if proxies else []
         if self._environment is not None:
             choices.append(self._environment.proxy_for)
         return telling(first_of(choices), auth, None)

@@ -13,7 +13,7 @@ import errno
 from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING, Final
 
-from client.handshakes import ProxyFault, TargetFault, exactly
+from client.handshakes import ProxyFault, TargetFault, UnclearFault, exactly
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -73,7 +73,7 @@ def socks5(host: str, port: int, auth: BasicAuth | None = None) -> Handshake:
     if code in _TARGET_FAULTS_5:
         raise TargetFault(*_TARGET_FAULTS_5[code])
     if code:
-        raise ProxyFault(_FAULTS_5.get(code, f"SOCKS 5: unassigned reply {code}"))
+        raise UnclearFault(_FAULTS_5.get(code, f"SOCKS 5: unassigned reply {code}"))
     _reserved, kind = yield from exactly(2)
     if kind == _NAME:
         (length,) = yield from exactly(1)

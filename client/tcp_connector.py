@@ -182,7 +182,7 @@ class TCPConnector(BaseConnector):
         error = ConnectionTimeoutError(f"{key.host}:{key.port} did not connect within {timeout.sock_connect} s")
         async with fail_at(deadline_at, error):
             if key.proxy is not None:
-                return await self._connect_through(key.proxy, req, traces)
+                return await self._connect_through(key.proxy, req, traces, error)
             instants = [self._loop.time()]
             addresses = await self._addresses(key, traces)
             instants.append(self._loop.time())
@@ -193,8 +193,11 @@ class TCPConnector(BaseConnector):
         protocol.opening = Opening(*(later - earlier for earlier, later in pairwise(instants)))
         return protocol
 
-    async def _connect_through(self, proxy: Proxy, req: ClientRequest, traces: Sequence[Trace]) -> Http1Protocol:
-        """Open a connection to a request's origin, or one to a proxy that forwards the request."""
+    async def _connect_through(
+        self, proxy: Proxy, req: ClientRequest, traces: Sequence[Trace], late: ConnectionTimeoutError
+    ) -> Http1Protocol:
+        """Open a connection to a request's origin, or one to a proxy that forwards the request. `late`, raised when time is up, is
+        told whether that is the proxy's fault."""
         key = req.connection_key
         verification = self._verification(key)
         hop = hop_to(proxy, verification)
@@ -202,11 +205,15 @@ class TCPConnector(BaseConnector):
         hosts = await self._hosts_for(proxy, key, traces)
 
         async def connect() -> Wire:
+            late.is_of_proxy = True
             with blaming_proxy(hop):
                 wire = await self._reach(hop, traces)
-                return await self._start(hop, wire, hop.ssl, TlsWire) if hop.is_ssl else wire
+                wire = await self._start(hop, wire, hop.ssl, TlsWire) if hop.is_ssl else wire
+            late.is_of_proxy = False
+            return wire
 
         if key.is_forwarded:
+            late.is_of_proxy = True
             with blaming_proxy(hop):
                 wire = await self._reach(hop, traces)
                 connected_at = self._loop.time()

@@ -9,7 +9,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from client.connection import ConnectionKey
 from client.errors import ClientConnectorError, ClientHttpProxyError, ClientProxyConnectionError, ClientSSLError
-from client.handshakes import ConnectDeclined, TargetFault
+from client.handshakes import ConnectDeclined, ProxyFault, TargetFault, UnclearFault
 from client.origin import Origin
 from client.tls import Fingerprint
 from client.wires import negotiate
@@ -31,10 +31,11 @@ def hop_to(proxy: Proxy, verification: Verification) -> ConnectionKey:
 
 @contextmanager
 def blaming_proxy(hop: ConnectionKey) -> Iterator[None]:
-    """Turn what fails on the way to a proxy into `ClientProxyConnectionError`; failures of TLS keep their kind."""
+    """Turn what fails on the way to a proxy into `ClientProxyConnectionError`; failures of TLS keep their kind, marked."""
     try:
         yield
-    except ClientSSLError:
+    except ClientSSLError as error:
+        error.is_of_proxy = True
         raise
     except ClientConnectorError as error:
         raise ClientProxyConnectionError(hop, error.os_error) from error
@@ -61,7 +62,9 @@ async def open_tunnel(
                 faults.append(error)
                 continue
             if isinstance(error, OSError):
-                raise ClientProxyConnectionError(hop, error) from error
+                failure = ClientProxyConnectionError(hop, error)
+                failure.is_of_proxy = isinstance(error, ProxyFault) and not isinstance(error, UnclearFault)
+                raise failure from error
             if isinstance(error, ConnectDeclined):
                 raise _declined(req, error) from error
             raise

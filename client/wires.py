@@ -12,7 +12,7 @@ import sys
 from asyncio import sslproto
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar, cast
 
-from client.handshakes import ProxyFault
+from client.handshakes import UnclearFault
 
 if TYPE_CHECKING:
     import socket
@@ -137,7 +137,7 @@ async def negotiate(wire: Wire, handshake: Handshake) -> None:
             await wire.send(ask.data)
         received = await wire.receive(ask.limit)
         if not received:
-            raise ProxyFault("the proxy closed the connection during the handshake", errno.ECONNRESET)
+            raise UnclearFault("the proxy closed the connection during the handshake", errno.ECONNRESET)
         try:
             ask = handshake.send(received)
         except StopIteration:

@@ -21,7 +21,7 @@ from crawler.crew import Crew
 from crawler.detours import Detours
 from crawler.discovery import Discovery
 from crawler.engine import Engine
-from crawler.errors import CrawlError, UsageError
+from crawler.errors import CrawlError, ProxyError, UsageError
 from crawler.exchange import open_session
 from crawler.exports import open_export
 from crawler.exports.feed import ExportFeed
@@ -44,12 +44,13 @@ from crawler.web.directives import Obedience
 from crawler.web.urls import host_key
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from client import ClientSession, CookieJar
     from crawler.exports.protocol import Export
     from crawler.fetcher import Middleware
     from crawler.pace import HostPace
+    from crawler.passage import Passage
     from crawler.spider import Spider
     from crawler.visitor import Visitor
 
@@ -188,8 +189,9 @@ class Crawl:
         await self._describe(frontier)
         async with self._network(frontier) as network:
             limits, session = network.limits, network.session
+            passage = self._passage()
             self._scheduler = scheduler = Scheduler(
-                frontier, limits, active_hosts=settings.active_hosts, may_start=self._may_start
+                frontier, limits, active_hosts=settings.active_hosts, may_start=self._gate(passage)
             )
             frontier.attach(
                 admit=self._admission.refuse,
@@ -202,20 +204,25 @@ class Crawl:
                 max_wait=settings.max_retry_wait,
                 now=frontier.now,
             )
+            locate = network.connector.addresses_of
             self._politeness = politeness = Politeness(
-                session, limits, retries, settings, frontier, locate=network.connector.addresses_of
+                session, limits, retries, settings, frontier, locate=locate, passage=passage
             )
             politeness.resume()
             steering = Steering(frontier, Harness(scheduler, politeness))
             steering.take_up()
-            fetcher = self._fetcher(session, politeness, retries)
+            fetcher = self._fetcher(session, politeness, retries, passage)
             async with self._visiting(fetcher, network, launches) as visitor:
                 self._engine = self._ring(visitor, frontier, scheduler, politeness, limits)
                 try:
                     await self._go_round(self._engine, frontier, steering, politeness)
                 finally:
                     politeness.save()
+                    if passage:
+                        passage.close()
         await self._describe(frontier)
+        if passage and passage.verdict:
+            raise ProxyError(passage.verdict)
         is_left = frontier.counts.queued or frontier.counts.leased or frontier.is_undecided
         return "finished" if is_seeded and not is_left else self._reason or "held"
 
@@ -238,7 +245,27 @@ class Crawl:
         async with open_session(settings, connector, jar) as session:
             yield _Network(limits, guard, connector, jar, session)
 
-    def _fetcher(self, session: ClientSession, politeness: Politeness, retries: RetryPolicy) -> Fetcher:
+    def _passage(self) -> Passage | None:
+        """The proxy that all goes through, if there is one."""
+        if not self._settings.proxy:
+            return None
+        from crawler.passage import Passage
+
+        def open_again() -> None:
+            if self._scheduler:
+                self._scheduler.reopen()
+
+        return Passage(self._settings, open_again=open_again, give_up=lambda: self._end("failed"))
+
+    def _gate(self, passage: Passage | None) -> Callable[[int], bool]:
+        """Says whether another page may be begun."""
+        if passage is None:
+            return self._may_start
+        return lambda under_way: passage.is_open and self._may_start(under_way)
+
+    def _fetcher(
+        self, session: ClientSession, politeness: Politeness, retries: RetryPolicy, passage: Passage | None
+    ) -> Fetcher:
         settings = self._settings
         return Fetcher(
             session,
@@ -249,6 +276,7 @@ class Crawl:
             detours=self._detours,
             obedience=Obedience.of(user_agent=settings.user_agent, robots=settings.robots, nofollow=settings.nofollow),
             middlewares=self._middlewares,
+            passage=passage,
         )
 
     def _ring(

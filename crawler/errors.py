@@ -12,6 +12,7 @@ CrawlError                  the root; its text says what is wrong, where, and wh
 │   └── StateDamaged        it is no crawl file, or a damaged one
 ├── TooCostly               a document whose tree would take too much time or memory: its page fails, by the kind `size`
 ├── InvalidUrl              a string that is no absolute http(s) URL
+├── ProxyError              the proxy stays out of reach, or will not have us: exit code 1
 └── StorageError            the disk would not take what had to be kept (full, read-only, gone): exit code 1
 """
 
@@ -64,6 +65,10 @@ class TooCostly(CrawlError):
 
 class InvalidUrl(CrawlError, ValueError):
     """A string that is no absolute http or https URL."""
+
+
+class ProxyError(CrawlError):
+    """The proxy stays out of reach, or will not have us."""
 
 
 class StorageError(CrawlError):

@@ -54,7 +54,7 @@ def open_session(
     connector_owner: bool = True,
     trace_configs: Sequence[TraceConfig] = (),
 ) -> ClientSession:
-    """A session that asks as the settings have it."""
+    """A session that asks as the settings have it, through their proxy too: there is no other way out of a crawl."""
     return ClientSession(
         connector=connector,
         connector_owner=connector_owner,
@@ -65,6 +65,8 @@ def open_session(
         ),
         max_body_bytes=settings.max_body_bytes,
         trace_configs=trace_configs,
+        proxy=settings.proxy or None,
+        no_proxy=settings.no_proxy,
     )
 
 

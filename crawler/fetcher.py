@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from crawler.frontier.protocol import Lease
     from crawler.outcome import Fetched
     from crawler.page import Page
+    from crawler.passage import Passage
     from crawler.politeness import Politeness
     from crawler.retries import Failure, RetryPolicy
     from crawler.web.directives import Obedience
@@ -51,6 +52,7 @@ class Fetcher:
         obedience: Obedience = OBEDIENT,
         detours: Detours | None = None,
         middlewares: Sequence[Middleware] = (),
+        passage: Passage | None = None,
     ) -> None:
         self._session = session
         self._politeness = politeness
@@ -58,6 +60,7 @@ class Fetcher:
         self._max_redirects = max_redirects
         self._redirect_aliases = redirect_aliases
         self._obedience = obedience
+        self._passage = passage
         self._detours = detours or Detours()
         self.fetch: Fetch = self._fetch
         for middleware in reversed(middlewares):
@@ -79,14 +82,19 @@ class Fetcher:
 
     def met(self, lease: Lease, began_at: float, latency: float) -> None:
         """There was a page."""
+        if self._passage:
+            self._passage.passed(lease.url)
         self._politeness.answered(lease.host, began_at, latency)
 
     def turned_away(
         self, lease: Lease, fetched: Fetched, headers: Mapping[str, str], began_at: float, latency: float
-    ) -> Redirected | Postponed | Failed:
+    ) -> Unfit:
         """There was a response that is none for the spider: what becomes of the request."""
         failure = failure_of_status(fetched.status)
         assert failure
+        if unreached := self._politeness.failure_on_the_way(lease.url, fetched.status, headers):
+            outcome = self._politeness.failed(lease, began_at, unreached)
+            return failed_with(fetched, outcome.error) if isinstance(outcome, Failed) else outcome
         if fetched.status in HOLDING_STATUSES:  # another try, not before the host's pause is over; or the end
             asked = self._politeness.heed(lease.host, began_at, fetched.status, headers)
             return self._fail(lease, fetched, failure, retry_after=asked)

@@ -24,6 +24,7 @@ from crawler.pace import OVERLOAD, QUOTA, STATED_QUOTA
 from crawler.pacing import Pacing
 from crawler.retries import (
     HOLDING_STATUSES,
+    PROXY,
     UNREACHABLE,
     Failure,
     failure_of,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from client.origin import HostKey
     from crawler.frontier.protocol import Frontier, HostState, Lease
     from crawler.pace import HostPace
+    from crawler.passage import Passage
     from crawler.retries import RetryPolicy
     from crawler.settings import Settings
     from crawler.web.robots import Robots
@@ -102,7 +104,8 @@ class _GivenUp(Struct):
 class Politeness:
     """Keeps the manners of one crawl. `robots` in the settings says whether robots.txt is asked for at all.
 
-    `locate` tells the addresses of a host and port; those that `is_shared` says so of have limits of their own.
+    `locate` tells the addresses of a host and port; those that `is_shared` says so of have limits of their own. `passage`: the
+    proxy, if all goes through one.
     """
 
     def __init__(
@@ -115,13 +118,15 @@ class Politeness:
         *,
         locate: Callable[[str, int], Awaitable[list[str]]],
         is_shared: Callable[[str], bool] = is_public,
+        passage: Passage | None = None,
     ) -> None:
         self._session = session
         self._limits = limits
         self._retries = retries
         self._settings = settings
         self._frontier = frontier
-        self._locate = locate
+        self._locate = passage.place_with(locate) if passage else locate
+        self._passage = passage
         self._is_shared = is_shared
         self._places = bool(settings.per_ip or settings.ip_delay)
         self._pacing = Pacing(limits, frontier, settings)
@@ -184,16 +189,28 @@ class Politeness:
     async def learn(self, lease: Lease) -> None:
         """Find out what `judge` has to know of the lease's host: where it is, and the rules in its robots.txt.
 
-        May return without, when others at the host's address come first. What cannot be had is known as such.
+        May return without, when others at the host's address come first, or the proxy is out of reach. What cannot be had is known
+        as such.
         """
+        began_at = time.monotonic()
         answer: bytes | Failure | None
         try:
             answer = await self._find_out(lease)
         except Exception as error:  # a fault of ours: it may cost this host, not the crawl
             _log.exception("asking for the robots.txt of %s", lease.host)
             answer = Failure("internal", f"{type(error).__name__}: {error}", is_passing=False)
-        if isinstance(answer, Failure):
+        if isinstance(answer, Failure) and not self._is_on_the_way(lease, began_at, answer):
             self._known[origin_of(lease.url)] = _Known(None, answer, self._try_again_at(lease, answer))
+
+    def _is_on_the_way(self, lease: Lease, began_at: float, failure: Failure) -> bool:
+        """Whether a failure tells nothing of the host; the proxy, if there is one, is told of every one."""
+        if not self._passage:
+            return False
+        if failure.kind == PROXY:
+            self._passage.missed(began_at, failure)
+            return True
+        self._passage.failed(lease.url, failure)
+        return False
 
     async def _find_out(self, lease: Lease) -> Failure | None:
         if self._places and (failure := await self._place(lease)):  # each time that rules are asked for: hosts move
@@ -273,6 +290,10 @@ class Politeness:
         began_at = time.monotonic()
         async with self._session.get(robots_url(origin), max_redirects=MAX_REDIRECTS) as response:
             latency = time.monotonic() - began_at
+            if self._passage:
+                failure = self.failure_on_the_way(f"{response.url}", response.status, response.headers)
+                if failure:
+                    return failure
             if response.status >= 500 or response.status == HTTPStatus.TOO_MANY_REQUESTS:
                 self.heed(host_key(Origin.of(response.url)), began_at, response.status, response.headers)
                 return Failure("robots", f"{robots_url(origin)} answered {response.status}", is_passing=True)
@@ -294,9 +315,25 @@ class Politeness:
         pause = self._pacing.refused(host, began_at, trouble, asked=asked)
         return None if asked is None else pause
 
+    def failure_on_the_way(self, url: str, status: int, headers: Mapping[str, str]) -> Failure | None:
+        """What went wrong between us and the host, where the answer to a request tells that; `failed` is to be told of it. None for an
+        answer of the host."""
+        if not self._passage:
+            return None
+        if failure := self._passage.failure_of(url, status, headers):
+            return failure
+        self._passage.passed(url)
+        return None
+
     def failed(self, lease: Lease, began_at: float, failure: Failure) -> Postponed | Failed | SetAside:
-        """What becomes of a request to which no answer came, or none of use. It may be the host's fault: then the host rests,
-        and its requests are not given up for it."""
+        """What becomes of a request to which no answer came, or none of use. It may be the host's fault, or the proxy's: then that
+        rests, and its requests are not given up for it."""
+        if self._passage:
+            if failure.kind == PROXY:
+                wait = self._passage.missed(began_at, failure)
+                passing = failure._replace(is_passing=True)  # for this request: the crawl goes on some time
+                return self._retries.decide(lease, passing, retry_after=wait, is_patient=True)
+            self._passage.failed(lease.url, failure)
         if failure.kind not in UNREACHABLE:
             return self._retries.decide(lease, failure)
         standing = self._pacing.unreachable(lease.host, began_at, failure)

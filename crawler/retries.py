@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from client import (
     AddressRefused,
     BodyTooLarge,
+    ClientConnectionError,
     ClientConnectorCertificateError,
     ClientConnectorDNSError,
     ClientConnectorError,
     ClientError,
+    ClientHttpProxyError,
     ClientPayloadError,
     ClientResponseError,
     ClientSSLError,
@@ -59,6 +61,9 @@ _ERRORS: tuple[tuple[type[ClientError], str, bool], ...] = (
 _PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 522, 524})
 """Request Timeout, Too Early, Too Many Requests; what servers and the proxies before them answer while in trouble."""
 
+PROXY = "proxy"
+"""The kind of failure that tells of the proxy, and of no host."""
+
 HOLDING_STATUSES = frozenset({429, 503})
 """Answers that ask for a pause of the whole host (RFC 6585 §4, RFC 9110 §15.6.4)."""
 
@@ -73,10 +78,23 @@ _HOPELESS_LOOKUPS = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", 
 
 def failure_of(error: ClientError) -> Failure:
     """What an error of the client means for the request that met it."""
+    if isinstance(error, ClientHttpProxyError):
+        return _failure_of_tunnel(error)
     kind, is_passing = next((kind, passing) for type_, kind, passing in _ERRORS if isinstance(error, type_))
+    if isinstance(error, ClientConnectionError) and error.is_of_proxy:
+        return Failure(PROXY, str(error), is_passing)
     if kind == "dns" and getattr(error, "errno", None) in _HOPELESS_LOOKUPS:
         is_passing = False  # the name does not exist, as opposed to: nobody could be asked
     return Failure(kind, str(error) or type(error).__name__, is_passing)
+
+
+def _failure_of_tunnel(error: ClientHttpProxyError) -> Failure:
+    """What it means that a proxy was reached, and would not connect us to a host: that it does not know us, that it cannot, or
+    that it does not let us."""
+    text = f"the proxy answered {error}"
+    if error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return Failure(PROXY, text, is_passing=False)
+    return Failure("connect", text, is_passing=error.status >= 500 or error.status in _PASSING_STATUSES)
 
 
 def failure_of_lookup(host: str, error: OSError) -> Failure:

@@ -50,7 +50,7 @@ _REST_SECONDS = 5.0
 
 
 class Scheduler:
-    """Gives each worker its next lease. `may_start` says whether another page may be begun at all (a page limit).
+    """Gives each worker its next lease. `may_start` says whether another page may be begun at all (a page limit, a proxy).
 
     At most `active_hosts` hosts take turns at once; `clock` is the one of `limits`.
     """
@@ -167,6 +167,11 @@ class Scheduler:
         if host := self._window.release(key):
             self._list(host)
             self._wake()
+
+    def reopen(self) -> None:
+        """Ask `may_start` again, which says otherwise by now."""
+        self._is_gated = False
+        self._wake(len(self._idle))
 
     def stop(self) -> None:
         """Give out nothing more."""

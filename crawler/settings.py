@@ -103,6 +103,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     allow_private: bool = False
     """Let pages of public hosts lead to private, loopback and link-local addresses."""
 
+    # the way out
+    proxy: str | None = None
+    """The URL of a proxy for all requests (http, https, socks5h, socks5, socks4a, socks4); None, or an empty text: there is none."""
+    no_proxy: str = ""
+    """Hosts that are asked without it, between commas: names with all below them, addresses, networks; each with a port or without."""
+
     # patience
     connect_timeout: PositiveSeconds = 15.0
     read_timeout: PositiveSeconds = 30.0
@@ -141,6 +147,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     keep_bodies: bool = False
     """Keep the headers and the body of each page in the crawl file, compressed, to replay the crawl."""
 
+    def __repr__(self) -> str:
+        """Without the proxy's password."""
+        values = ((name, getattr(self, name)) for name in self.__struct_fields__)
+        return f"Settings({', '.join(f'{name}={_shown(name, value)!r}' for name, value in values)})"
+
 
 NAMES = frozenset(Settings.__struct_fields__)
 
@@ -158,14 +169,18 @@ def with_overrides(settings: Settings, values: Mapping[str, Any], *, source: str
             raise SettingError(f"{source}: there is no setting {key!r}{_suggestion(name)}")
         merged[name] = _decoded(value) if name == "headers" else value
         if isinstance(value, str) and not _is_sendable(value):
-            raise SettingError(f"{source}: {name} = {value!r}: it is no text, but bytes that are none in this locale")
+            shown = _shown(name, value)
+            raise SettingError(f"{source}: {name} = {shown!r}: it is no text, but bytes that are none in this locale")
     try:
         converted = msgspec.convert(merged, Settings, strict=False)
     except msgspec.ValidationError as error:
         name = str(error).rpartition("$.")[2].rstrip("`").partition("[")[0]
-        raise SettingError(f"{source}: {name} = {merged.get(name)!r}: it takes {_taken(name)}") from None
+        shown = _shown(name, merged.get(name))
+        raise SettingError(f"{source}: {name} = {shown!r}: it takes {_taken(name)}") from None
     if converted.headers:
         _check_headers(converted.headers, source)
+    if converted.proxy:
+        _check_proxy(converted.proxy, source)
     if not converted.user_agent.isprintable():
         raise SettingError(f"{source}: user_agent = {converted.user_agent!r}: it is sent as one line of plain text")
     return converted
@@ -193,6 +208,26 @@ def _check_headers(headers: Mapping[str, str], source: str) -> None:
         raise SettingError(f"{source}: headers = {headers!r}: {wrong[0]} is another one with each request")
 
 
+def _check_proxy(proxy: str, source: str) -> None:
+    from client import InvalidURL
+    from client.proxies import Proxy
+
+    try:
+        Proxy.of(proxy)
+    except ValueError as error:
+        reason = error.description if isinstance(error, InvalidURL) else error
+        raise SettingError(f"{source}: proxy = {_shown('proxy', proxy)!r}: {reason}") from None
+
+
+def _shown(name: str, value: object) -> object:
+    """A value as it may be read by others: without a proxy's credentials."""
+    if name != "proxy" or value is None:
+        return value
+    from client.proxies import without_credentials
+
+    return without_credentials(f"{value}")
+
+
 def checked(settings: Settings) -> Settings:
     """Settings that somebody has made from Python, which checks nothing. SettingError as above."""
     values = {name: getattr(settings, name) for name in NAMES}
@@ -217,7 +252,7 @@ def _taken(name: str) -> str:
             return f"a number above 0, {_LONGEST:,.0f} at most"
         case inspect.FloatType():
             return f"a number from 0 to {_LONGEST:,.0f}"
-    return "a text that is not empty"
+    return "a text" if name in {"proxy", "no_proxy"} else "a text that is not empty"
 
 
 def from_project(settings: Settings, folder: Path) -> Settings:

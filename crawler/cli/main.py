@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from crawler.cli.console import FAILED, FINISHED, MISUSED, STOPPED, complain, flush_results, open_closed_streams, say
-from crawler.errors import CrawlError, StorageError
+from crawler.errors import CrawlError, ProxyError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,7 +124,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return STOPPED
     except CrawlError as error:
         complain(error)
-        return FAILED if isinstance(error, StorageError) else MISUSED
+        return FAILED if isinstance(error, StorageError | ProxyError) else MISUSED
     except OSError as error:
         return _refused_by_the_system(error)
     except Exception:

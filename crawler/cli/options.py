@@ -27,6 +27,7 @@ _SETTINGS = (
     ("--delay", float, "SECONDS", "The least time between the starts of two requests to one host."),
     ("--processes", int, "N", "Have N processes fetch pages and run callbacks, beside the one that keeps."),
     ("--user-agent", str, "TEXT", "How the crawler calls itself."),
+    ("--proxy", str, "URL", "Ask through this proxy: http, https, socks5h, socks5, socks4a or socks4."),
 )
 """Named like the settings they stand for; None where they are not given."""
 

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 import struct
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -252,6 +252,7 @@ async def test_an_origin_with_the_wrong_certificate_behind_a_tunnel(certificates
         with pytest.raises(ClientConnectorCertificateError) as caught:
             await session.get(named(site))
         assert caught.value.host == "origin.example"
+        assert not caught.value.is_of_proxy
         await proxy.is_left.wait()
 
 
@@ -288,6 +289,7 @@ async def test_an_https_proxy_with_the_wrong_certificate(plain: Site, secure: Si
             with pytest.raises(ClientConnectorCertificateError) as caught:
                 await session.get(named(site))
             assert (caught.value.host, caught.value.port) == ("127.0.0.1", proxy.port)
+            assert caught.value.is_of_proxy
         assert not proxy.log
 
 
@@ -461,6 +463,34 @@ async def test_credentials_of_the_session_are_for_its_own_proxies(plain: Site) -
     assert "proxy-authorization" not in other.log[0].headers
 
 
+async def test_exceptions_are_from_the_sessions_proxies(plain: Site) -> None:
+    """Not from that of a request."""
+    async with http_proxy(names=NAMES) as proxy:
+        for ways in ({"proxy": proxy.url}, {"proxies": {"all": proxy.url}}):
+            async with ClientSession(no_proxy=f"elsewhere.example 127.0.0.0/8:{plain.port}", **ways) as session:
+                await session.get(f"{plain.url}/")
+                assert not proxy.log
+                await session.get(named(plain))
+                await session.get(f"{plain.url}/", proxy=proxy.url)
+                assert len(proxy.log) == 2
+                proxy.log.clear()
+
+
+async def test_a_proxy_that_takes_no_connection_is_told_from_a_slow_origin() -> None:
+    """One whose backlog is full does not answer at all."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as stack:
+        port = listener.getsockname()[1]
+        for _ in range(8):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", port))
+        async with ClientSession(proxy=f"http://127.0.0.1:{port}", timeout=ClientTimeout(sock_connect=0.2)) as session:
+            for url in ("http://127.0.0.1/", "https://127.0.0.1/"):
+                with pytest.raises(ConnectionTimeoutError) as caught:
+                    await session.get(url)
+                assert caught.value.is_of_proxy
+
+
 async def test_redirects_go_through_the_proxy_of_the_request(plain: Site) -> None:
     """And tell nobody else who we are there."""
     async with (
@@ -587,6 +617,7 @@ async def test_a_proxy_that_is_not_there(unused_port: int, scheme: str, url: str
                 await session.get(url, proxy=f"{scheme}://{host}:{port}")
             assert (caught.value.host, caught.value.port) == (host, port)
             assert str(caught.value.url) == url
+            assert caught.value.is_of_proxy
 
 
 async def answer(reader: StreamReader, writer: StreamWriter, data: bytes) -> None:
@@ -596,26 +627,27 @@ async def answer(reader: StreamReader, writer: StreamWriter, data: bytes) -> Non
 
 
 @pytest.mark.parametrize(
-    ("scheme", "answers", "text"),
+    ("scheme", "answers", "text", "is_of_proxy"),
     [
-        ("http", b"\x16\x03\x01\0", "not HTTP/1"),
-        ("http", b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 20_000, "a head of more than"),
-        ("http", b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "bytes behind"),
-        ("socks4", b"SSH-2.0-test", "no SOCKS 4 proxy"),
-        ("socks5", b"\5\7\0", "which was not offered"),
-        ("socks5", b"\5\0\5\1\0\1", "general failure"),
-        ("socks5", b"\5\0\5\0\0\7", "unknown kind"),
+        ("http", b"\x16\x03\x01\0", "not HTTP/1", True),
+        ("http", b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 20_000, "a head of more than", True),
+        ("http", b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "bytes behind", False),
+        ("socks4", b"SSH-2.0-test", "no SOCKS 4 proxy", True),
+        ("socks5", b"\5\7\0", "which was not offered", True),
+        ("socks5", b"\5\0\5\1\0\1", "general failure", False),
+        ("socks5", b"\5\0\5\0\0\7", "unknown kind", True),
     ],
 )
-async def test_a_proxy_that_speaks_something_else(scheme: str, answers: bytes, text: str) -> None:
-    """Each is bounded, typed, and leaves nothing behind."""
+async def test_a_proxy_that_speaks_something_else(scheme: str, answers: bytes, text: str, is_of_proxy: bool) -> None:
+    """Each is bounded, typed, and leaves nothing behind; what the target may have caused is not put down to the proxy."""
 
     async def talk(reader: StreamReader, writer: StreamWriter) -> None:
         await answer(reader, writer, answers)
 
     async with scripted(talk, scheme=scheme) as proxy, ClientSession(proxy=proxy.url) as session:
-        with pytest.raises(ClientProxyConnectionError, match=text):
+        with pytest.raises(ClientProxyConnectionError, match=text) as caught:
             await session.get("https://127.0.0.1/")
+        assert caught.value.is_of_proxy is is_of_proxy
         await proxy.is_left.wait()
         assert session.connector is not None
         assert (session.connector.idle_count, session.connector.in_use_count) == (0, 0)
@@ -807,8 +839,9 @@ async def test_the_time_to_connect_covers_the_proxy(certificates: Certificates, 
         TCPConnector(ssl=certificates.trusting) as connector,
         ClientSession(connector=connector, proxy=proxy.url, timeout=ClientTimeout(sock_connect=0.2)) as session,
     ):
-        with pytest.raises(ConnectionTimeoutError, match=r"127\.0\.0\.1:443 did not connect within 0\.2 s"):
+        with pytest.raises(ConnectionTimeoutError, match=r"127\.0\.0\.1:443 did not connect within 0\.2 s") as caught:
             await session.get("https://127.0.0.1/")
+        assert not caught.value.is_of_proxy
         await proxy.is_left.wait()
         assert connector.limits.active == connector.in_use_count == 0
 

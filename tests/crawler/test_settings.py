@@ -46,6 +46,11 @@ def test_what_is_not_named_stays() -> None:
         ({"headers": {"a b": "x"}}, "this is no header that can be sent"),
         ({"headers": {"Host": "x"}}, "host is another one with each request"),
         ({"headers": {"user-agent": "x"}}, "who we are is the setting user_agent"),
+        ({"proxy": "ftp://me:s3cret@h:1"}, "here: proxy = 'ftp://h:1': not the URL of a proxy"),
+        ({"proxy": "me:s3cret@h:1"}, "here: proxy = 'h:1': not the URL of a proxy"),
+        ({"proxy": "socks4://me:s3cret@h:1"}, "here: proxy = 'socks4://h:1': a SOCKS 4 proxy takes a user name"),
+        ({"proxy": "http://me:s3cret@h:1/\udcff"}, r"here: proxy = 'http://h:1/\\udcff': it is no text"),
+        ({"proxy": ["http://me:s3cret@h"]}, r"here: proxy = .*//h'.*: it takes a text"),
         ({"user_agent": ""}, "here: user_agent = '': it takes a text that is not empty"),
         ({"delay": "\udcff"}, r"here: delay = '\\udcff': it is no text"),
         ({"user_agent": "bot \udcff"}, r"here: user_agent = 'bot \\udcff': it is no text"),
@@ -53,8 +58,17 @@ def test_what_is_not_named_stays() -> None:
     ],
 )
 def test_mistakes_are_named(values: dict[Any, Any], complaint: str) -> None:
-    with pytest.raises(SettingError, match=complaint):
+    with pytest.raises(SettingError, match=complaint) as error:
         with_overrides(Settings(), values, source="here")
+    assert "s3cret" not in str(error.value)
+
+
+def test_a_proxy_can_be_named_and_taken_back() -> None:
+    proxied = from_environment(Settings(), {"CRAWL_PROXY": "socks5h://me:s3cret@h", "CRAWL_NO_PROXY": "a.b"})
+    assert (proxied.proxy, proxied.no_proxy) == ("socks5h://me:s3cret@h", "a.b")
+    assert "s3cret" not in repr(proxied)
+    assert with_overrides(proxied, {"proxy": ""}, source="here").proxy == ""
+    assert with_overrides(proxied, {"proxy": None}, source="here").proxy is None
 
 
 def test_settings_made_from_python_can_be_checked() -> None:

@@ -57,6 +57,7 @@ async def listen(
     *,
     scheme: str = "http",
     tls: ssl.SSLContext | None = None,
+    port: int = 0,
 ) -> AsyncIterator[ProxyServer]:
     """Run a conversation for each connection, and end those that are left with the server. What they assert fails the test."""
     tasks: list[asyncio.Task[None]] = []
@@ -76,7 +77,7 @@ async def listen(
                 proxy.is_left.set()
 
     server = await asyncio.start_server(
-        lambda *ends: tasks.append(asyncio.create_task(serve(*ends))), "127.0.0.1", 0, ssl=tls
+        lambda *ends: tasks.append(asyncio.create_task(serve(*ends))), "127.0.0.1", port, ssl=tls
     )
     proxy = ProxyServer(server.sockets[0].getsockname()[1], scheme)
     try:
@@ -105,6 +106,7 @@ def http_proxy(
     login: tuple[str, str] | None = None,
     tls: ssl.SSLContext | None = None,
     version: str = "1.1",
+    port: int = 0,
 ) -> _Listening:
     """A proxy that forwards requests and tunnels; with a login, it asks for it (407)."""
     known = names or {}
@@ -125,7 +127,7 @@ def http_proxy(
             else:
                 await _forward(reader, writer, method, target, headers, known)
 
-    return listen(converse, scheme="https" if tls else "http", tls=tls)
+    return listen(converse, scheme="https" if tls else "http", tls=tls, port=port)
 
 
 def socks_proxy(

@@ -209,6 +209,7 @@ PARAMETERS: Final[dict[str, dict[str, object]]] = {
         "proxy": None,
         "proxy_auth": None,
         "proxies": None,
+        "no_proxy": "",
         "trust_env": False,
     },
     "ClientSession.request": {"method": REQUIRED, "url": REQUIRED, **_REQUEST_OPTIONS},

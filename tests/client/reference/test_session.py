@@ -343,6 +343,15 @@ async def test_a_session_may_have_a_proxy_for_each_scheme(asgi: str, tinyproxy: 
         assert (await seen(response)).headers["X-Proxied-By"] == "tinyproxy"
 
 
+@exercises("ClientSession(no_proxy)")
+async def test_hosts_may_be_excepted_from_the_proxies_of_a_session(asgi: str, tinyproxy: Proxy) -> None:
+    async with ClientSession(proxy=tinyproxy.url_with_login, no_proxy="elsewhere.example, 127.0.0.0/8") as session:
+        async with session.get(f"{asgi}echo") as response:
+            assert "X-Proxied-By" not in (await seen(response)).headers
+        async with session.get(f"{asgi}echo", proxy=tinyproxy.url_with_login) as response:
+            assert (await seen(response)).headers["X-Proxied-By"] == "tinyproxy"
+
+
 @exercises("ClientSession(trust_env)")
 async def test_the_environment_may_name_a_proxy(asgi: str, tinyproxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "no_proxy", "NO_PROXY", "REQUEST_METHOD"):

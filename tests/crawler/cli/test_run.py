@@ -18,6 +18,7 @@ import trustme
 
 from crawler.frontier import SqliteFrontier
 from tests.proof.crawlfile import read_items
+from tests.servers.proxy import http_proxy
 from tests.sites import page, redirect, serve
 
 if TYPE_CHECKING:
@@ -494,3 +495,25 @@ async def test_a_run_that_asked_for_something_again_does_not_say_that_nothing_wa
     assert "going on with again.crawl: 0 pages done, 0 waiting" in again.err
     assert "finished: 0 pages, 2 failed" in again.err
     assert "nothing new" not in again.err
+
+
+async def test_a_crawl_through_a_proxy(crawl: Crawl, tmp_path: Path) -> None:
+    """It ends when the proxy is not there, goes on when it is, and shows the password nowhere."""
+    names = {"site.example": "127.0.0.1"}
+    quick = ("-s", "rest_wait=0.01", "--state", "x.crawl")
+    async with serve(SITE) as site, http_proxy(names=names, login=("me", "s3cret")) as proxy:
+        url, way = f"http://site.example:{site.port}/", proxy.url.replace("//", "//me:s3cret@")
+        absent = await crawl("run", url, "--proxy", "http://me:s3cret@127.0.0.1:1", *quick)
+        assert absent.code == 1
+        assert "the proxy http://127.0.0.1:1 is of no use: cannot connect to 127.0.0.1:1" in absent.err
+        ended = await crawl("run", url, "--proxy", way, *quick)
+        told = [
+            await crawl(*command)
+            for command in (("status", "x.crawl", "--json"), ("why", "x.crawl", url), ("hosts", "x.crawl"))
+        ]
+        wrong = await crawl("run", url, "--proxy", "ftp://me:s3cret@127.0.0.1:1", *quick)
+    assert (ended.code, wrong.code) == (0, 2)
+    assert len(proxy.log) == len(site.log) > 5
+    for one in (absent, ended, wrong, *told):
+        assert "s3cret" not in one.out + one.err
+    assert all(b"s3cret" not in file.read_bytes() for file in tmp_path.iterdir() if file.is_file())
