@@ -73,6 +73,17 @@ _LABELS = {
 }
 """Codec: the labels of the Encoding Standard §4.2 that mean it."""
 
+_NAMES = {
+    "cp874": "windows-874",
+    "cp866": "IBM866",
+    "cp932": "Shift_JIS",
+    "cp949": "EUC-KR",
+    "big5hkscs": "Big5",
+    "mac-roman": "macintosh",
+    "mac-cyrillic": "x-mac-cyrillic",
+}
+"""Codec: what the standard calls it, where that is more than another spelling."""
+
 _CODECS = {label: codec for codec, labels in _LABELS.items() for label in labels.split()}
 
 _GUESSES = (
@@ -97,7 +108,7 @@ def encoding_of(body: bytes, content_type: str | None) -> str:
     for mark, encoding in _BYTE_ORDER_MARKS:
         if body.startswith(mark):
             return encoding
-    return _of_label(charset(content_type or "")) or _declared(body, content_type or "") or _guessed(body)
+    return codec_of(charset(content_type or "")) or _declared(body, content_type or "") or _guessed(body)
 
 
 def decode(body: bytes, encoding: str) -> str:
@@ -113,8 +124,19 @@ def without_mark(body: bytes, encoding: str) -> bytes:
     return body
 
 
-def _of_label(label: str | None) -> str | None:
+def codec_of(label: str | None) -> str | None:
+    """The codec that a label means (§4.2); None for one that means none."""
     return _CODECS.get(label.strip().lower()) if label else None
+
+
+def name_of(codec: str) -> str:
+    """What the standard calls the encoding of a codec."""
+    codec = codec.replace("_", "-")
+    if name := _NAMES.get(codec):
+        return name
+    if codec.startswith("cp125"):
+        return f"windows-{codec[2:]}"
+    return codec if codec.startswith(("windows-", "gb")) else codec.upper()
 
 
 def _declared(body: bytes, content_type: str) -> str | None:
@@ -126,7 +148,7 @@ def _declared(body: bytes, content_type: str) -> str | None:
     if b"<!--" in head:
         head = _COMMENT.sub(b"", head)
     for found in chain(_XML.finditer(head), _META.finditer(head)):
-        if encoding := _of_label(found[1].decode("latin-1")):
+        if encoding := codec_of(found[1].decode("latin-1")):
             # a declaration that can be read as ASCII is not written in UTF-16
             return UTF_8 if encoding.startswith("utf-16") else encoding
     return None
