@@ -243,6 +243,13 @@ def test_every_python_block_compiles(block: Block) -> None:
     compile(block.text, str(block), "exec")
 
 
+def test_the_first_spider_is_typed() -> None:
+    """What is shown is what the type checker reads."""
+    shown = {_at("SITE", block.text) for block in _blocks("python") if _spider_of(block) == "Books"}
+    assert len(shown) == 1
+    assert _at("SITE", (ROOT / "tests" / "typed_spider.py").read_text(encoding="utf-8")).endswith(f"\n\n{shown.pop()}")
+
+
 def _book(title: str, author: str, year: int, *links: str) -> Reply:
     return page(title, "/", *links, body=f"<h1>{title}</h1><p class=author>{author}</p><p class=year>{year}</p>")
 
