@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from crawler.exchange import NoResponse, exchange, fetched_of
 from crawler.outcome import Failed, Postponed, Redirected, SetAside
-from crawler.retries import HOLDING_STATUSES, failure_of_status
+from crawler.retries import HOLDING_STATUSES, Failure, failure_of_status
 from crawler.web.directives import OBEDIENT
 from crawler.web.urls import resolve
 
@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from client import ClientSession
+    from crawler.errors import Retry
     from crawler.frontier.protocol import Lease
     from crawler.outcome import Fetched
     from crawler.page import Page
     from crawler.politeness import Politeness
-    from crawler.retries import Failure, RetryPolicy
+    from crawler.retries import RetryPolicy
     from crawler.web.directives import Obedience
 
 Unfit: TypeAlias = Redirected | Postponed | Failed | SetAside
@@ -36,7 +37,7 @@ _LONGEST_SHOWN = 200
 class Fetcher:
     """Carries requests out. Redirects are not followed here: they go back to the frontier, and wait there for their host.
 
-    What came of a request that somebody else has carried out, `missed`, `met` and `turned_away` are told.
+    What came of a request that somebody else has carried out, `missed`, `met`, `turned_away` and `unwanted` are told.
     """
 
     def __init__(
@@ -91,6 +92,10 @@ class Fetcher:
         if fetched.status in _REDIRECTS and (location := headers.get("Location")):
             return self._redirect(lease, fetched, location)
         return self._fail(lease, fetched, failure)
+
+    def unwanted(self, lease: Lease, fetched: Fetched, raised: Retry) -> Postponed | Failed:
+        """There was a page, and the spider wants it asked for again: another try later, or the end."""
+        return self._fail(lease, fetched, Failure("retry", str(raised), is_passing=True), retry_after=raised.after)
 
     def _fail(
         self, lease: Lease, fetched: Fetched, failure: Failure, *, retry_after: float | None = None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from crawler.errors import Retry
 from crawler.exchange import fetched_of
 from crawler.fetcher import Unfit, failed_with
 from crawler.headers import text_of
@@ -55,6 +56,8 @@ class OwnVisitor(Visitor):
             return page
         try:
             harvest = await self._reader.take(lease, page)
+        except Retry as raised:
+            return self._fetcher.unwanted(lease, fetched_of(page), raised)
         except RAISED as error:  # the page fails, the crawl goes on
             if is_cancellation(error):
                 raise

@@ -308,6 +308,7 @@ EXPECTED: dict[str, list[Item]] = {
     "FromFile": [{"url": "SITE/amber-1.html", "bytes": len(str(LIBRARY["/amber-1.html"][2]))}],
     "Members": [{"title": "Amber Tales 1", "due": "2026-02-01"}],
     "Finder": [{"found": 3}],
+    "Complete": [{"title": "Are you a robot?"}],
     "BrokenLinks": [{"link": "SITE/shelf-3.html", "on": "SITE/shelf-2.html", "error": "http: 404 Not Found"}],
     "ByRule": [{"title": book["title"], "year": book["year"]} for book in BOOKS],
     "Catalogue": [
@@ -396,7 +397,7 @@ def _at(url: str, text: str) -> str:
 
 
 async def _crawl(spider: Spider) -> list[Item]:
-    settings = with_overrides(Settings(), spider.settings, source="the spider")
+    settings = with_overrides(Settings(retry_wait=0.01), spider.settings, source="the spider")
     report = await Crawl(spider, settings, state=Path("example.crawl")).run()
     assert report.finished
     assert report.stats.spider_errors == []
