@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator
 from pathlib import PurePath
@@ -56,6 +57,10 @@ class Body(ABC):
         """The whole body if it is in memory anyway, so that it can be sent with the head; else None."""
         return None
 
+    async def as_bytes(self) -> bytes:
+        """Return the whole body. Files are read for it; what can be read only once cannot be sent any more."""
+        return b"".join([part async for part in self.parts()])
+
 
 class BytesBody(Body):
     """Bytes in memory."""
@@ -94,7 +99,7 @@ class FileBody(Body):
     def __init__(self, file: IO[Any], content_type: str | None = None) -> None:
         self._file = file
         self.content_type = content_type or _guess_type(file)
-        self._start = file.tell() if file.seekable() else None
+        self._start = file.tell() if _can_seek(file) else None
         self._has_begun = False
         self._reading: asyncio.Future[Any] | None = None
 
@@ -106,7 +111,7 @@ class FileBody(Body):
             return max(0, len(self._file.getbuffer()) - self._start)
         if isinstance(getattr(self._file, "raw", self._file), io.FileIO):  # not what decompresses one, for example
             return max(0, os.fstat(self._file.fileno()).st_size - self._start)
-        return None
+        return max(0, _spooled_size(self._file) - self._start) if _is_spooled(self._file) else None
 
     @property
     def can_replay(self) -> bool:
@@ -129,7 +134,7 @@ class FileBody(Body):
             yield part
 
     async def _read(self, size: int) -> bytes:
-        if isinstance(self._file, io.BytesIO | io.StringIO):
+        if isinstance(self._file, io.BytesIO):
             part = self._file.read(size)
         else:
             self._reading = asyncio.ensure_future(asyncio.to_thread(self._file.read, size))
@@ -206,9 +211,42 @@ def _guess_type(file: IO[Any]) -> str:
         return "text/plain; charset=utf-8"
     from mimetypes import guess_type
 
-    name = getattr(file, "name", None)
-    guessed = guess_type(PurePath(name).name)[0] if isinstance(name, str) else None
+    name = name_of(file)
+    guessed = guess_type(name)[0] if name else None
     return guessed or "application/octet-stream"
+
+
+def name_of(file: Any) -> str | None:
+    """Return what a file is called, without folders; None when it has no name."""
+    name = getattr(file, "name", None)
+    return PurePath(name).name or None if isinstance(name, str) and not name.startswith("<") else None
+
+
+def _can_seek(file: IO[Any]) -> bool:
+    """Whether a file can be sent again; what merely reads need not say, and mmap says it as of Python 3.13."""
+    if callable(seekable := getattr(file, "seekable", None)):
+        return bool(seekable())
+    return hasattr(file, "seek") and hasattr(file, "tell")
+
+
+def _is_spooled(file: IO[Any]) -> bool:
+    """Whether a file is one of bytes that `tempfile` keeps in memory at first. Its `fileno` would write it to disk."""
+    tempfile = sys.modules.get("tempfile")  # whoever has such a file has loaded it
+    return tempfile is not None and isinstance(file, tempfile.SpooledTemporaryFile) and file.read(0) == b""
+
+
+def _spooled_size(file: IO[bytes]) -> int:
+    at = file.tell()
+    end = file.seek(0, os.SEEK_END)
+    file.seek(at)
+    return end
+
+
+async def _pieces(stream: Any) -> AsyncIterator[bytes]:
+    """Iterate over what is left of a stream, by no lines: these have a bound."""
+    read = getattr(stream, "read_chunk", stream.read)
+    while piece := await read(PART_BYTES):
+        yield piece
 
 
 def make_body(data: Any) -> Body:
@@ -223,8 +261,11 @@ def make_body(data: Any) -> Body:
             return BytesBody(data)
         case str():
             return TextBody(data)
+        case io.StringIO():
+            return TextBody(data.read())
         case AsyncIterable():
-            return IterableBody(data)
+            is_stream = hasattr(data, "at_eof") and hasattr(data, "read")  # which has one end, and is read once
+            return IterableBody(_pieces(data) if is_stream else data)
     if callable(getattr(data, "read", None)):  # not io.IOBase: what tempfile returns wraps a file without being one
         return FileBody(data)
     raise TypeError(f"cannot send data of type {type(data).__name__}")

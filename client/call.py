@@ -109,12 +109,12 @@ class Call(Plan, Awaited[ClientResponse]):
     async def follow(self, request: ClientRequest, response: ClientResponse, send: Handler) -> ClientResponse:
         """Make the requests that redirects ask for, the first of them `response`; return the response that asks for none.
 
-        A redirect without a Location is such a response. Raises `TooManyRedirects`, `RedirectClientError`s, and what
+        A redirect without a Location, or with an empty one, is such a response, as Chromium has it. Raises `TooManyRedirects`, `RedirectClientError`s, and what
         `exchange` does, all with the history of redirects.
         """
         history: list[ClientResponse] = []
         while response.status in REDIRECT_STATUSES and self.max_redirects is not None:
-            if (location := response.location) is None:
+            if not (location := response.location):
                 break
             history.append(response)
             response.release()

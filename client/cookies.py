@@ -97,14 +97,14 @@ class CookieJar(AbstractCookieJar):
         return header or None
 
     def filter_cookies(self, request_url: URL = URL()) -> BaseCookie[str]:  # noqa: B008  a URL never changes
-        """Return the cookies for a request to `request_url`, in the order to send them.
+        """Return the cookies for a request to `request_url`, in the order to send them, and without attributes as they are sent.
 
         A mapping holds one cookie of a name: of several it is the one to send first. Without a URL these are the
         cookies for every host.
         """
         cookies: BaseCookie[str] = SimpleCookie() if self._quote_cookie else BaseCookie()
         for cookie in _fitting(self._matching(URL(request_url))):
-            if cookie.name not in cookies and (morsel := self._morsel(cookie)) is not None:
+            if cookie.name not in cookies and (morsel := self._bare_morsel(cookie)) is not None:
                 cookies[cookie.name] = morsel
         return cookies
 
@@ -139,8 +139,7 @@ class CookieJar(AbstractCookieJar):
         """Return a cookie as the standard library has it, or None when that refuses it (a tab, in some versions)."""
         from email.utils import formatdate
 
-        value = _CODER.value_decode(cookie.value)[0] if self._quote_cookie else cookie.value
-        morsel = morsel_with(cookie.name, value, cookie.value)
+        morsel = self._bare_morsel(cookie)
         if morsel is None:  # pragma: no cover  only in versions that refuse tabs
             return None
         morsel["domain"] = cookie.domain
@@ -150,6 +149,11 @@ class CookieJar(AbstractCookieJar):
         morsel["httponly"] = cookie.http_only or ""
         morsel["samesite"] = cookie.same_site
         return morsel
+
+    def _bare_morsel(self, cookie: Cookie) -> Morsel[str] | None:
+        """Return the same without attributes."""
+        value = _CODER.value_decode(cookie.value)[0] if self._quote_cookie else cookie.value
+        return morsel_with(cookie.name, value, cookie.value)
 
     # ---- cookies in
 

@@ -153,6 +153,10 @@ class Content:
             self._unread += chunk
         return await self.read(min(newline + 1 or limit, limit)) if self._unread else b""
 
+    def give_back(self, data: bytes | bytearray) -> None:
+        """Put in front what was read, to be read again."""
+        self._unread[:0] = data
+
     async def _scan(self, n: int) -> bytes:
         if self._is_scanned:
             return b""

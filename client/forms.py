@@ -6,11 +6,10 @@ says. Departures from aiohttp: names and file names are escaped as browsers do (
 """
 
 from collections.abc import AsyncIterable, Iterable, Mapping
-from pathlib import PurePath
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from client.body import Body, BytesBody, make_body
+from client.body import Body, BytesBody, make_body, name_of
 from client.deprecation import deprecated
 from client.disposition import format_content_disposition
 from client.multipart_writer import MultipartWriter
@@ -78,7 +77,7 @@ class FormData:
             deprecated("give bytes a filename, or they are sent as a file called like the field")
             filename = name
         if filename is None and _is_file(value):
-            filename = _name_of(value) or name
+            filename = name_of(value) or name
         self._add(name, value, content_type, filename, content_transfer_encoding)
 
     def add_fields(self, *fields: Any) -> None:
@@ -87,11 +86,15 @@ class FormData:
             if isinstance(field, Mapping):
                 self.add_fields(*field.items())
             elif _is_file(field):
-                self.add_field(_name_of(field) or "unknown", field)
+                self.add_field(name_of(field) or "unknown", field)
             elif isinstance(field, (list, tuple)) and len(field) == 2:
                 self.add_field(field[0], field[1])
             else:
                 raise TypeError(f"a form takes mappings, pairs of name and value, and files, not {field!r}")
+
+    def __call__(self) -> Body:
+        """Do what `body` does, as aiohttp's forms do."""
+        return self.body()
 
     def body(self) -> Body:
         """Return the form as a request body: the same one until a field is added, so that a redirect can send it again."""
@@ -140,8 +143,3 @@ class FormData:
 def _is_file(value: Any) -> bool:
     """Not by `io.IOBase`: what `tempfile` returns wraps a file without being one."""
     return callable(getattr(value, "read", None)) and not isinstance(value, Body)
-
-
-def _name_of(file: Any) -> str | None:
-    name = getattr(file, "name", None)
-    return PurePath(name).name if isinstance(name, str) and not name.startswith("<") else None

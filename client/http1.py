@@ -370,7 +370,7 @@ class Http1Protocol(asyncio.Protocol):
             if exchange.status == 101:
                 self.is_upgraded = True
                 self.pause_reading()
-            elif exchange.keeps_alive and exchange.is_sent and not self.is_closed:
+            elif exchange.keeps_alive and exchange.is_sent and self._drained is None and not self.is_closed:
                 if exchange.ends_at_head:
                     self._parser = self._new_parser()
                 self.is_idle = True

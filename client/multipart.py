@@ -6,6 +6,7 @@ its own boundary only. What is held is one piece of the source at a time, beside
 A body that ends without its closing delimiter is an error: half a part must not pass for a whole one.
 """
 
+import asyncio
 import base64
 import binascii
 import json
@@ -95,10 +96,14 @@ class BodyPartReader:
     async def read(self, *, decode: bool = False) -> bytes:
         """Return what is left of the part, as it was sent or decoded."""
         data = bytearray()
-        async for chunk in self:
-            data += chunk
-            if len(data) > self._max_bytes:
-                raise BodyTooLarge(f"a part exceeds {self._max_bytes} bytes")
+        try:
+            async for chunk in self:
+                data += chunk
+                if len(data) > self._max_bytes:
+                    raise BodyTooLarge(f"a part exceeds {self._max_bytes} bytes")
+        except asyncio.CancelledError:
+            self._content.give_back(data)
+            raise
         return self.decode(bytes(data)) if decode else bytes(data)
 
     async def release(self) -> None:
@@ -163,6 +168,7 @@ class MultipartReader:
         self._max_part_bytes = max_part_bytes
         self._parts = 0
         self._content: Content | None = None  # of the last part
+        self._fields: list[bytes] | None = None  # the lines of its head, as long as that has not been read to its end
         self._default_charset: str | None = None
         self._at_eof = False
 
@@ -198,16 +204,22 @@ class MultipartReader:
     async def _next_part(self) -> "MultipartReader | BodyPartReader | None":
         if self._at_eof:
             return None
-        if self._content is not None:
-            self._content.abandon()
-        if await self._scanner.skip():
-            await self.release()
-            return None
-        self._parts += 1
-        if self._parts > self._max_parts:
-            raise ClientPayloadError(f"more than {self._max_parts} parts in a multipart body")
-        self._content = Content(self._scanner)
-        headers = await self._read_headers(self._content)
+        if self._content is None or self._fields is None:
+            if self._content is not None:
+                self._content.abandon()
+            if await self._scanner.skip():
+                await self.release()
+                return None
+            self._parts += 1
+            if self._parts > self._max_parts:
+                raise ClientPayloadError(f"more than {self._max_parts} parts in a multipart body")
+            self._content, self._fields = Content(self._scanner), []
+        try:
+            headers = await self._read_headers(self._content, self._fields)
+        except ClientPayloadError:
+            self._fields = None
+            raise
+        self._fields = None
         if parse_media_type(headers.get("Content-Type", "")).name.startswith("multipart/"):
             return self._nested(headers, self._content)
         return BodyPartReader(
@@ -228,9 +240,11 @@ class MultipartReader:
             max_part_bytes=self._max_part_bytes,
         )
 
-    async def _read_headers(self, content: Content) -> CIMultiDictProxy[str]:
-        """Read up to the empty line, or to the end of a part that has headers only (RFC 2046 §5.1, body-part)."""
-        fields: list[bytes] = []
+    async def _read_headers(self, content: Content, fields: list[bytes]) -> CIMultiDictProxy[str]:
+        """Read up to the empty line, or to the end of a part that has headers only (RFC 2046 §5.1, body-part).
+
+        What has been read is in `fields`, for another call to go on there when this one is cancelled.
+        """
         while line := (await content.readline(self._max_field_size + 2)).rstrip(b"\r\n"):
             if line[:1] in b" \t" and fields:  # folded, RFC 5322 §2.2.3
                 line = fields.pop() + b" " + line.strip()

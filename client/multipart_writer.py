@@ -11,8 +11,12 @@ from urllib.parse import urlencode
 
 from multidict import CIMultiDict
 
-from client.body import Body, BytesBody, compress_body, make_body
-from client.disposition import format_content_disposition, parse_content_disposition
+from client.body import Body, BytesBody, FileBody, compress_body, make_body, name_of
+from client.disposition import (
+    content_disposition_filename,
+    format_content_disposition,
+    parse_content_disposition,
+)
 
 __all__ = ["MultipartWriter", "Part"]
 
@@ -42,7 +46,7 @@ class Part:
     @property
     def filename(self) -> str | None:
         """The file name in Content-Disposition, as it will be read."""
-        return parse_content_disposition(self.headers.get("Content-Disposition"))[1].get("filename")
+        return content_disposition_filename(parse_content_disposition(self.headers.get("Content-Disposition"))[1])
 
     @property
     def size(self) -> int | None:
@@ -53,6 +57,14 @@ class Part:
     def set_content_disposition(self, disptype: str, quote_fields: bool = True, **params: str) -> None:
         """Set the header by its parts; see `format_content_disposition`."""
         self.headers["Content-Disposition"] = format_content_disposition(disptype, params, quote_fields=quote_fields)
+
+    def set_names(self, name: str, filename: str | None) -> None:
+        """Set the same header to what a part is called: in a form by a name, and as a file, if it is one."""
+        if self._is_form_data:
+            names = {"name": name} if filename is None else {"name": name, "filename": filename}
+            self.headers["Content-Disposition"] = format_content_disposition("form-data", names)
+        elif filename is not None:
+            self.set_content_disposition("attachment", filename=filename)
 
     async def parts(self) -> AsyncIterator[bytes]:
         """Iterate over the bytes: the headers, then the body in its encodings."""
@@ -136,7 +148,8 @@ class MultipartWriter(Body):
 
         Of the headers, Content-Encoding (``gzip``, ``deflate``, ``identity``) and Content-Transfer-Encoding
         (``base64``, ``quoted-printable`` or one that changes nothing) have the part encoded accordingly; ValueError for
-        others. In ``form-data`` a part without a name gets one.
+        others. A file is called by its name in Content-Disposition, unless there is one. In ``form-data`` a part without
+        a name gets one.
         """
         body = make_body(obj)
         all_headers = CIMultiDict(headers or {})
@@ -147,8 +160,8 @@ class MultipartWriter(Body):
         _check(all_headers, "Content-Encoding", ("gzip", "deflate", "identity"))
         _check(all_headers, "Content-Transfer-Encoding", ("base64", "quoted-printable", "binary", "8bit", "7bit"))
         part = Part(body, all_headers, is_form_data=self._is_form_data)
-        if self._is_form_data and "Content-Disposition" not in all_headers:
-            part.set_content_disposition("form-data", name=f"section-{len(self._parts)}")
+        if "Content-Disposition" not in all_headers:
+            part.set_names(f"section-{len(self._parts)}", name_of(obj) if isinstance(body, FileBody) else None)
         self._parts.append(part)
         return part
 
@@ -200,10 +213,6 @@ class MultipartWriter(Body):
                 return None
             chunks += [self._start(), data, b"\r\n"]
         return b"".join([*chunks, self._end()])
-
-    async def as_bytes(self) -> bytes:
-        """Return the whole body; files are read for it."""
-        return b"".join([chunk async for chunk in self.parts()])
 
     async def write(self, writer: Writer) -> None:
         """Write the body to something with an asynchronous `write`."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, SupportsInt, TypedDict
 
 from client.deprecation import deprecated
 from client.fields import check_value
-from client.proxies import Proxy, always, telling
+from client.proxies import always_at, telling
 from client.timeouts import DEFAULT_TIMEOUT, ClientTimeout
 from client.tls import merge_verification
 
@@ -208,7 +208,7 @@ def _send_policy(options: RequestOptions, policy: SendPolicy) -> SendPolicy:
 def _proxy_choice(options: RequestOptions, default: ProxyChoice | None) -> ProxyChoice | None:
     proxy, auth, headers = options.get("proxy"), options.get("proxy_auth"), options.get("proxy_headers")
     if proxy is not None:
-        return always(Proxy.of(proxy, auth, headers or ()))
+        return always_at(proxy, auth, headers or ())
     return telling(default, auth, headers)
 
 

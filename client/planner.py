@@ -116,9 +116,10 @@ def _with_params(url: URL, params: Params) -> URL:
 
 
 def _with_ready_query(url: URL, query: str) -> URL:
-    """Add a query that is quoted already."""
-    joined = f"{url.raw_query_string}&{query}" if url.raw_query_string else query
-    return URL(f"{url.with_query(None).with_fragment(None)}?{joined}").with_fragment(url.fragment)
+    """Add a query that is quoted already, but for what would end it or break the URL; what there is stays as it stands."""
+    added = URL("?" + query.replace("#", "%23")).raw_query_string
+    joined = f"{url.raw_query_string}&{added}" if url.raw_query_string else added
+    return url.join(URL(f"?{joined}#{url.raw_fragment}", encoded=True))
 
 
 def _checked_method(method: str) -> str:

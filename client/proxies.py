@@ -134,6 +134,11 @@ def always(proxy: Proxy) -> ProxyChoice:
     return lambda _url: proxy
 
 
+def always_at(url: str | URL, auth: BasicAuth | None, headers: Headers = ()) -> ProxyChoice | None:
+    """Choose the one at a URL; with an empty URL, none. Raises what `Proxy.of` does."""
+    return always(Proxy.of(url, auth, headers)) if url not in ("", URL()) else None
+
+
 def by_scheme(proxies: Mapping[str, str | URL]) -> ProxyChoice:
     """Choose among the URLs of proxies by the scheme of what is requested, as `schemes_for` has it.
 

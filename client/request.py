@@ -101,18 +101,34 @@ class ClientRequest:
             self._headers = self._make_headers()
         return self._headers
 
+    @headers.setter
+    def headers(self, headers: CIMultiDict[str]) -> None:
+        """Send these in place of all others."""
+        self._headers = CIMultiDict(headers)
+
     @property
     def body(self) -> Body | None:
         """What follows the head, as it will be sent."""
         return self._body
 
     async def update_body(self, body: Any) -> None:
-        """Send another body, as `body_of` takes it, or None for none."""
+        """Send another body, as `body_of` takes it, or None for none.
+
+        The headers follow. Bytes and text, which do not say of what type they are, go by the Content-Type that is there;
+        and so does everything where that was given, rather than told by the body that gives way.
+        """
+        headers, before = self.headers, self._body
+        dropped = ["Content-Length", "Transfer-Encoding"]
+        if body is None or self.policy.compress:
+            dropped.append("Content-Encoding")
+        is_told = before is not None and headers.get("Content-Type") == before.content_type
+        if body is None or (is_told and not isinstance(body, bytes | bytearray | memoryview | str)):
+            dropped.append("Content-Type")
         self._body = None if body is None else body_of(body)
         self.chunked = self.policy.chunked
-        for name in ("Content-Encoding", "Content-Length", "Content-Type", "Transfer-Encoding"):
-            self.headers.popall(name, None)
-        self._describe_body(self.headers)
+        for name in dropped:
+            headers.popall(name, None)
+        self._describe_body(headers)
 
     @property
     def version(self) -> HttpVersion:

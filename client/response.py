@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
-from http.cookies import CookieError, SimpleCookie
+from http.cookies import SimpleCookie
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from warnings import warn
@@ -14,6 +14,7 @@ from client.disposition import content_disposition_filename, parse_content_dispo
 from client.errors import ClientConnectionError, ClientResponseError, ContentTypeError
 from client.links import parse_links
 from client.media_type import MediaType, parse_media_type
+from client.set_cookie import parse_morsel
 from client.timings import Opening, ResponseTimings
 
 if TYPE_CHECKING:
@@ -144,14 +145,12 @@ class ClientResponse:
 
     @property
     def cookies(self) -> SimpleCookie:
-        """The cookies that this very response set; those that do not parse are left out."""
+        """The cookies that this very response set; those without a name, or that do not parse, are left out."""
         if self._cookies is None:
             self._cookies = SimpleCookie()
             for value in self._head.text_values("\nset-cookie:"):
-                try:
-                    self._cookies.load(value)
-                except CookieError:
-                    continue
+                if (morsel := parse_morsel(value)) is not None and morsel.key:
+                    self._cookies[morsel.key] = morsel
         return self._cookies
 
     @property

@@ -26,7 +26,7 @@ from client.options import (
     settings_for,
 )
 from client.planner import Planner, absolute
-from client.proxies import Proxy, always, by_scheme, first_of, telling
+from client.proxies import always_at, by_scheme, first_of, telling
 from client.redirects import REDIRECT_STATUSES
 from client.send_policy import HeaderDefaults, SendPolicy
 from client.signatures import listing
@@ -276,20 +276,18 @@ class ClientSession:
         if self._trace_configs:
             call.traces = self._traces(options)
         if call.traces or settings.middlewares:
-            response = await self._watch(call)
-        else:
-            request = call.request(settings.jar)
-            response = await call.exchange(request)
-            if response.status in REDIRECT_STATUSES:
-                response = await call.follow(request, response, call.exchange)
+            return await self._watch(call, check)
+        request = call.request(settings.jar)
+        response = await call.exchange(request)
+        if response.status in REDIRECT_STATUSES:
+            response = await call.follow(request, response, call.exchange)
         if check:
             await _check_status(response, check)
         call.response = response
         return response
 
-    async def _watch(self, call: Call) -> ClientResponse:
+    async def _watch(self, call: Call, check: StatusCheck) -> ClientResponse:
         """Run a call that others' code takes part in: send its signals, and hold all of it to the deadline."""
-        method, url = call.method, call.url
         headers = call.policy.defaults.headers.copy()
         headers.update(call.headers or ())
         response: ClientResponse | None = None
@@ -297,16 +295,19 @@ class ClientSession:
             call.settings = replace(call.settings, middlewares=(self._introduce, *call.settings.middlewares))
         try:
             async with fail_at(call.deadline_at, ServerTimeoutError("the total time allowed has passed")):
-                await emit(call.traces, TraceRequestStartParams(method, url, headers))
+                await emit(call.traces, TraceRequestStartParams(call.method, call.url, headers))
                 response = await call.run()
-                await emit(call.traces, TraceRequestEndParams(method, url, headers, response))
+                if check:
+                    await _check_status(response, check)
+                await emit(call.traces, TraceRequestEndParams(call.method, call.url, headers, response))
         except BaseException as error:
             if response is not None:
                 response.close()
             if isinstance(error, ClientError) and error.url is None:
-                error.method, error.url = method, url
-            await emit(call.traces, TraceRequestExceptionParams(method, url, headers, error))
+                error.method, error.url = call.method, call.url
+            await emit(call.traces, TraceRequestExceptionParams(call.method, call.url, headers, error))
             raise
+        call.response = response
         return response
 
     async def _introduce(self, request: ClientRequest, handler: Handler) -> ClientResponse:
@@ -320,7 +321,7 @@ class ClientSession:
         self, proxy: str | URL | None, auth: BasicAuth | None, proxies: Mapping[str, str | URL] | None
     ) -> ProxyChoice | None:
         if proxy is not None:
-            return always(Proxy.of(proxy, auth))
+            return always_at(proxy, auth)
         choices = [by_scheme(proxies)] if proxies else []
         if self._environment is not None:
             choices.append(self._environment.proxy_for)

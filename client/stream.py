@@ -38,7 +38,8 @@ class StreamReader:
 
     Every reading method raises `ClientPayloadError` when the body is cut short or malformed, `ContentEncodingError` when
     it does not decompress, `BodyTooLarge` beyond `max_bytes`, and `ServerTimeoutError` when a deadline passes. Bytes
-    received before an error are not delivered: half a body is none.
+    received before an error are not delivered: half a body is none. One that is cancelled, or times out, loses nothing: the
+    next goes on where it began.
     """
 
     __slots__ = (
@@ -195,9 +196,13 @@ class StreamReader:
             if not self._eof:
                 await self._gather()
             return self._take_all()
-        chunks = []
-        while chunk := await self.readany():
-            chunks.append(chunk)
+        chunks: list[bytes] = []
+        try:
+            while chunk := await self.readany():
+                chunks.append(chunk)
+        except asyncio.CancelledError:
+            self._give_back(b"".join(chunks))
+            raise
         return b"".join(chunks)
 
     async def read(self, n: int = -1) -> bytes:
@@ -223,13 +228,16 @@ class StreamReader:
         """Return `n` bytes; `asyncio.IncompleteReadError` when the body ends before."""
         chunks: list[bytes] = []
         missing = n
-        while missing:
-            chunk = await self.read(missing)
-            if not chunk:
-                partial = b"".join(chunks)
-                raise asyncio.IncompleteReadError(partial, n)
-            chunks.append(chunk)
-            missing -= len(chunk)
+        try:
+            while missing:
+                chunk = await self.read(missing)
+                if not chunk:
+                    raise asyncio.IncompleteReadError(b"".join(chunks), n)
+                chunks.append(chunk)
+                missing -= len(chunk)
+        except asyncio.CancelledError:
+            self._give_back(b"".join(chunks))
+            raise
         return b"".join(chunks)
 
     async def readline(self) -> bytes:
@@ -244,17 +252,21 @@ class StreamReader:
         if not separator:
             raise ValueError("the separator must not be empty")
         line = bytearray()
-        while chunk := await self._read_some(self._distance_past(separator)):
-            start = max(0, len(line) - len(separator) + 1)
-            line += chunk
-            found = line.find(separator, start)
-            end = len(line) if found < 0 else found + len(separator)
-            if end > self._high_water:
-                raise ValueError(f"no {separator!r} within {self._high_water} bytes")
-            if found >= 0:
-                if end < len(line):
-                    self._give_back(bytes(line[end:]))
-                return bytes(line[:end])
+        try:
+            while chunk := await self._read_some(self._distance_past(separator)):
+                start = max(0, len(line) - len(separator) + 1)
+                line += chunk
+                found = line.find(separator, start)
+                end = len(line) if found < 0 else found + len(separator)
+                if end > self._high_water:
+                    raise ValueError(f"no {separator!r} within {self._high_water} bytes")
+                if found >= 0:
+                    if end < len(line):
+                        self._give_back(bytes(line[end:]))
+                    return bytes(line[:end])
+        except asyncio.CancelledError:
+            self._give_back(bytes(line))
+            raise
         return bytes(line)
 
     async def readchunk(self) -> tuple[bytes, bool]:

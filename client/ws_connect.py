@@ -73,7 +73,8 @@ class Opening:
             ) from error
 
     def _open(self, response: ClientResponse) -> ClientWebSocketResponse:
-        agreement = self._offer.check(response.status, response.headers)
+        sent_protocols = response.request_info.headers.getall("Sec-WebSocket-Protocol", ())
+        agreement = self._offer.check(response.status, response.headers, sent_protocols)
         connection = response.connection
         if connection is None or connection.closed:
             raise HandshakeError("the connection was closed behind the server's answer")

@@ -22,6 +22,8 @@ from websockets.utils import accept_key, generate_key
 from client.ws_frames import Deflate, check_window
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from multidict import CIMultiDict, MultiMapping
 
 _MAX_WINDOW_BITS: Final = 15
@@ -74,8 +76,11 @@ class Offer:
             )
         return headers
 
-    def check(self, status: int, headers: MultiMapping[str]) -> Agreement:
-        """Return what the server agreed to, or raise `HandshakeError`. In the order of RFC 6455 §4.1."""
+    def check(self, status: int, headers: MultiMapping[str], sent_protocols: Sequence[str] = ()) -> Agreement:
+        """Return what the server agreed to, or raise `HandshakeError`. In the order of RFC 6455 §4.1.
+
+        `sent_protocols` are the values of the header for them, which callers may also have written themselves.
+        """
         if status != 101:
             raise HandshakeError("the server does not open a WebSocket")
         try:
@@ -86,7 +91,7 @@ class Offer:
             if headers.getall("Sec-WebSocket-Accept", []) != [accept_key(self.key)]:
                 raise HandshakeError("Sec-WebSocket-Accept does not answer our key")
             deflate = self._agreed_compression(headers)
-            return Agreement(self._agreed_protocol(headers), deflate)
+            return Agreement(self._agreed_protocol(headers, sent_protocols), deflate)
         except InvalidHandshake as error:
             raise HandshakeError(str(error)) from error
 
@@ -102,9 +107,10 @@ class Offer:
             raise HandshakeError(f"the server chose an extension that was not offered: {', '.join(values)}")
         return Deflate(compression.process_response_params(parameters, []))
 
-    def _agreed_protocol(self, headers: MultiMapping[str]) -> str | None:
+    def _agreed_protocol(self, headers: MultiMapping[str], sent: Sequence[str]) -> str | None:
+        offered = {*self.protocols, *(name.strip() for value in sent for name in value.split(","))}
         chosen = [name for value in headers.getall("Sec-WebSocket-Protocol", ()) for name in parse_subprotocol(value)]
-        if len(chosen) > 1 or not set(self.protocols).issuperset(chosen):
+        if len(chosen) > 1 or not offered.issuperset(chosen):
             raise HandshakeError(f"the server chose a subprotocol that was not offered: {', '.join(chosen)}")
         return chosen[0] if chosen else None
 

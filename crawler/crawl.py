@@ -120,7 +120,7 @@ class Crawl:
         self._state = Path(state)
         self._exports = [open_export(str(one)) if isinstance(one, Path | str) else one for one in exports]
         self._fresh = fresh
-        self._middlewares = middlewares
+        self._middlewares = (*middlewares, *spider.middlewares)
         self._tally = Tally()
         self._frontier: SqliteFrontier | None = None
         self._scheduler: Scheduler | None = None

@@ -21,7 +21,7 @@ from crawler.errors import CrawlError, SpiderError, TooCostly
 from crawler.request import Links, Request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
     from traceback import FrameSummary
 
     from crawler.page import Page
@@ -69,6 +69,9 @@ class Spider:
 
     settings: Mapping[str, Any] = {}
     """Settings this spider wants, below what the command line says."""
+
+    middlewares: Sequence[Callable[[Any, Any], Awaitable[Any]]] = ()
+    """What stands around every fetch, the first outermost: each a `Middleware` (crawler/fetcher.py)."""
 
     def __init__(self, **arguments: Any) -> None:
         declared = arguments_of(type(self))

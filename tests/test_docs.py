@@ -328,6 +328,7 @@ EXPECTED: dict[str, list[Item]] = {
     "Search": [{"title": "tales 1"}, {"title": "tales 2"}],
     "German": [{"language": "de", "theme": "theme=dark"}],
     "Persistent": [{"title": "Welcome"}],
+    "Keyed": [{"title": "The library"}],
 }
 """What each spider of the documentation takes from the library."""
 

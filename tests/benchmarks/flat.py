@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REPOSITORY = Path(__file__).parents[2]
-SUBJECT = "flat"
+SUBJECT, WHOLE = "flat", "flat, from start to end"
 PAGES = (5_000, 50_000, 500_000)
 MANY = 100_000
 """Crawls of more pages than this run once, whatever the number of rounds: they take minutes."""
@@ -56,19 +57,12 @@ def _measure(pages: int, number: int, folder: Path, ledger: Ledger) -> None:
     first = pages // 10
     first_cpu, first_wall, _ = _crawl(first, folder)
     cpu, wall, peak_bytes = _crawl(pages, folder)
-    run = Run(
-        subject=SUBJECT,
-        contender=f"{pages:,}",
-        round=number,
-        work=pages - first,
-        cpu=cpu - first_cpu,
-        wall=wall - first_wall,
-        peak_bytes=peak_bytes,
-    )
-    ledger.add(run)
-    print(
-        f"round {number + 1}: {pages:,} pages: {run.cpu / run.work * 1e6:,.0f} µs CPU a page, {wall:,.1f} s", flush=True
-    )
+    name = f"{pages:,}"
+    whole = Run(subject=WHOLE, contender=name, round=number, work=pages, cpu=cpu, wall=wall, peak_bytes=peak_bytes)
+    rest = replace(whole, subject=SUBJECT, work=pages - first, cpu=cpu - first_cpu, wall=wall - first_wall)
+    ledger.add(whole)
+    ledger.add(rest)
+    print(f"round {number + 1}: {name} pages: {_cost(rest):,.0f} µs CPU a page, {wall:,.1f} s", flush=True)
 
 
 def _crawl(pages: int, folder: Path) -> tuple[float, float, int]:
@@ -98,25 +92,39 @@ def _served(pages: int) -> Iterator[Served]:
 
 
 def flat_table(ledger: Ledger) -> str:
-    """What a page took in crawls of each size, as a table; and how that compares to the smallest."""
-    found = ledger.of(SUBJECT)
+    """What a page took in crawls of each size, start and end included and without them, as a table; and how that compares to
+    the smallest."""
+    found, wholes = ledger.of(SUBJECT), ledger.of(WHOLE)
     smallest = next(iter(found), "")
     rows = []
     for pages, runs in found.items():
-        cost = spread_of(runs, lambda run: run.cpu / run.work * 1e6)
-        least = spread_of(found[smallest], lambda run: run.cpu / run.work * 1e6)
-        rows.append(
-            [
-                pages,
-                cell(cost, ",.0f", " µs"),
-                f"{cost.median / least.median - 1:+.0%}",
-                cell(spread_of(runs, lambda run: run.per_second), ",.0f"),
-                cell(spread_of(runs, lambda run: run.peak_bytes / 1e6), ",.0f", " MB"),
-                str(len(runs)),
-            ]
-        )
-    head = ["pages", "CPU time a page", f"beside {smallest}", "pages per second", "peak memory", "rounds"]
+        row = [pages]
+        for some, least in ((wholes[pages], wholes[smallest]), (runs, found[smallest])):
+            cost = spread_of(some, _cost)
+            row += [cell(cost, ",.0f", " µs"), f"{cost.median / spread_of(least, _cost).median - 1:+.0%}"]
+        row += [
+            cell(spread_of(runs, lambda run: run.per_second), ",.0f"),
+            cell(spread_of(runs, lambda run: run.peak_bytes / 1e6), ",.0f", " MB"),
+            str(len(runs)),
+        ]
+        rows.append(row)
+    beside = f"beside {smallest}"
+    head = [
+        "pages",
+        "CPU time a page",
+        beside,
+        "of the last nine tenths",
+        beside,
+        "pages per second",
+        "peak memory",
+        "rounds",
+    ]
     return table(head, rows)
+
+
+def _cost(run: Run) -> float:
+    """Microseconds of CPU time a page."""
+    return run.cpu / run.work * 1e6
 
 
 def _options() -> argparse.Namespace:

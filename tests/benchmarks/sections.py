@@ -49,8 +49,8 @@ takes is less than by what two crawls differ, so it is also measured without a c
 _FLAT = """\
 ## From thousands of pages to half a million
 
-Crawls of a site that is made while it is crawled: pages of 12 KB with 22 links, each reached from another. Of each, what a crawl
-of a tenth as many pages takes is subtracted: the figures are those of the last nine tenths.
+Crawls of a site that is made while it is crawled: pages of 12 KB with 22 links, each reached from another. The last nine
+tenths are what is left of a crawl when what one of a tenth as many pages takes is subtracted, and with it start and imports.
 """
 
 

@@ -349,12 +349,22 @@ def test_every_kind_of_loose_cookies() -> None:
         jar = CookieJar()
         jar.update_cookies(cookies, SITE)
         assert sent(jar, SITE) == 'm=1; s="a b"'
-    (kept,) = jar.filter_cookies(URL("https://www.example.com/")).values()
+    kept = {cookie.key: cookie for cookie in jar}["s"]
     assert (kept.key, kept.value, kept.coded_value) == ("s", "a b", '"a b"')
     assert kept["secure"] is True
     assert kept["httponly"] is True
     assert (kept["samesite"], kept["path"], kept["domain"]) == ("Lax", "/", "www.example.com")
     assert kept["expires"].endswith(" GMT")
+
+
+def test_cookies_for_a_request_are_written_as_it_carries_them() -> None:
+    """Programs make a header of their output."""
+    jar = CookieJar()
+    jar.update_cookies_from_headers(["a=1; Path=/; Max-Age=9", 's="b c"; Domain=example.com; Secure; HttpOnly'], SITE)
+    cookies = jar.filter_cookies(SITE)
+    assert cookies.output(header="", sep=";").strip() == 'a=1; s="b c"'
+    assert cookies["s"].value == "b c"
+    assert {cookie.key: cookie["httponly"] for cookie in jar} == {"a": "", "s": True}
 
 
 def test_the_users_values_are_quoted_where_they_need_it() -> None:

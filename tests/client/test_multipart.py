@@ -2,13 +2,15 @@
 
 import asyncio
 import base64
+import contextlib
 import gzip
+import io
 import quopri
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
@@ -25,6 +27,9 @@ TYPE = {"Content-Type": "multipart/mixed; boundary=b"}
 FORM = {"Content-Type": "multipart/form-data; boundary=b"}
 
 
+T = TypeVar("T")
+
+
 class Pieces:
     """A network that delivers a body in the pieces given."""
 
@@ -36,6 +41,25 @@ class Pieces:
         data = self._rest or next(self._pieces, b"")
         self._rest = data[n:]
         return data[:n]
+
+
+class Hesitant(Pieces):
+    """Has whoever reads cancelled once before each piece, as when `wait_for` has waited enough."""
+
+    is_late = False
+
+    async def read(self, n: int, /) -> bytes:
+        self.is_late = not self.is_late
+        if self.is_late:
+            raise asyncio.CancelledError
+        return await super().read(n)
+
+
+async def insist(call: Callable[[], Awaitable[T]]) -> T:
+    """Call again whenever it is cancelled."""
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            return await call()
 
 
 def reader_of(body: bytes, headers: Headers = TYPE, *, step: int | None = None, **limits: int) -> MultipartReader:
@@ -454,6 +478,33 @@ async def test_what_an_independent_writer_writes_is_understood() -> None:
     assert data.filename == "\u00e4 b.bin"
     assert await data.read(decode=True) == b"\0\xff" * 100
     assert await reader.next() is None
+
+
+@pytest.mark.parametrize(("subtype", "kind"), [("mixed", "attachment"), ("form-data", "form-data")])
+async def test_files_are_called_by_their_names(subtype: str, kind: str, tmp_path: Path) -> None:
+    """What a file is called goes along, unless the headers say something else; what has no name is called nothing."""
+    writer = MultipartWriter(subtype, "b")
+    with (tmp_path / "\u00e4.csv").open("w+b") as file:
+        part = writer.append(file)
+        assert (part.filename, part.headers["Content-Disposition"].partition(";")[0]) == ("\u00e4.csv", kind)
+        assert writer.append(file, {"Content-Disposition": "inline"}).filename is None
+    assert writer.append(io.BytesIO(b"")).filename is None
+
+
+@pytest.mark.parametrize("step", [1, 7, 1000])
+async def test_a_reader_that_gives_up_loses_nothing(step: int) -> None:
+    """Neither parts nor their heads, nor anything in them."""
+    body = b"--b\r\nX-A: 1\r\nX-B: 2\r\n folded\r\n\r\nfirst\nsecond\r\n--b\r\n\r\nthird\r\n--b--\r\n"
+    reader = MultipartReader(TYPE, Hesitant([body[at : at + step] for at in range(0, len(body), step)]))
+    part = await insist(reader.next)
+    assert isinstance(part, BodyPartReader)
+    assert dict(part.headers) == {"X-A": "1", "X-B": "2 folded"}
+    assert await insist(part.readline) == b"first\n"
+    assert await insist(part.read) == b"second"
+    part = await insist(reader.next)
+    assert isinstance(part, BodyPartReader)
+    assert (dict(part.headers), await insist(part.read)) == ({}, b"third")
+    assert await insist(reader.next) is None
 
 
 async def test_a_form_has_names_and_no_lengths() -> None:

@@ -201,12 +201,13 @@ async def test_not_followed(serve: Serve, session: ClientSession) -> None:
         assert response.status == 301
 
 
-async def test_redirect_without_a_location(serve: Serve, session: ClientSession) -> None:
-    """It is a response like any other."""
+@pytest.mark.parametrize("headers", [(), ("Location:",), ("Location:  ",)])
+async def test_redirect_without_a_location(headers: tuple[str, ...], serve: Serve, session: ClientSession) -> None:
+    """It is a response like any other; so is one whose Location is empty: it would lead to itself, over and over."""
 
     async def script(peer: Peer) -> None:
         await peer.request()
-        await peer.answer(b"where?", "302 Found")
+        await peer.answer(b"where?", "302 Found", *headers)
 
     server = await serve(script)
     async with session.get(server.url) as response:

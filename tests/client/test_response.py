@@ -86,9 +86,21 @@ async def test_a_response_that_says_little(serve: Serve, session: ClientSession)
 
 async def test_cookies_that_do_not_parse_are_left_out(serve: Serve, session: ClientSession) -> None:
     """One bad cookie does not hide the good one."""
-    server = await serve(repeating(answer(b"", "Set-Cookie: a b=c\x7f; path", "Set-Cookie: good=1; Path=/")))
+    server = await serve(repeating(answer(b"", "Set-Cookie: =; Path=/a", "Set-Cookie: good=1; Path=/")))
     async with session.get(server.url) as response:
         assert response.cookies["good"]["path"] == "/"
+        assert list(response.cookies) == ["good"]
+
+
+async def test_cookies_that_servers_do_set(serve: Serve, session: ClientSession) -> None:
+    """Values and attributes that the standard library does not know are no reason to lose a cookie, or to see another."""
+    values = {"a": "b c", "json": '{"x":1}', "a[0]": "ü", "list": "1, x=2", "quoted": '"a b"'}
+    lines = [f"Set-Cookie: {name}={value}; Priority=High; Partitioned; Path=/p" for name, value in values.items()]
+    server = await serve(repeating(answer(b"", *lines, "Set-Cookie: nameless").decode("latin-1").encode()))
+    async with session.get(server.url) as response:
+        assert {name: morsel.coded_value for name, morsel in response.cookies.items()} == values
+        assert response.cookies["quoted"].value == "a b"
+        assert {morsel["path"] for morsel in response.cookies.values()} == {"/p"}
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,7 @@ async def test_awaited_or_entered(serve: Serve, session: ClientSession) -> None:
         ([("a", "1"), ("a", "2")], "x=0&a=1&a=2"),
         (MultiDict([("a", "1"), ("a", "2")]), "x=0&a=1&a=2"),
         ("a=%20&b", "x=0&a=%20&b"),
+        ("a=b#c&d", "x=0&a=b%23c&d"),
         ({"a": ["1", "2"]}, "x=0&a=1&a=2"),
         ({"a": "1"}.items(), "x=0&a=1"),
         (iter([("a", "1"), ("a", "2")]), "x=0&a=1&a=2"),
@@ -125,6 +126,16 @@ async def test_params(params: Any, query: str, serve: Serve, session: ClientSess
     async with session.get(server.url.with_query("x=0"), params=params):
         pass
     assert URL("http://a" + server.received[0].target).query == URL(f"http://a/?{query}").query
+
+
+@pytest.mark.parametrize("params", ["a=%7e", {"a": "~"}])
+async def test_params_leave_a_url_as_it_is(params: Any, serve: Serve, session: ClientSession) -> None:
+    """A URL that was given as it is to be sent keeps its quoting."""
+    server = await serve(repeating(HI))
+    url = URL(f"{server.url}%7ex?b=%7e#%7e", encoded=True)
+    async with session.get(url, params=params) as response:
+        assert response.real_url.raw_fragment == "%7e"
+    assert server.received[0].target == "/%7ex?b=%7e&a=~"
 
 
 async def test_headers(serve: Serve, connector: TCPConnector) -> None:
@@ -572,6 +583,27 @@ async def test_a_middleware_may_change_the_body(serve: Serve, session: ClientSes
     assert [received.body for received in server.received] == [b"LOUDER", b""]
 
 
+async def test_a_middleware_may_read_what_it_changes(serve: Serve, session: ClientSession) -> None:
+    """All of a body, wherever it comes from, and all headers in place of the others."""
+    server = await serve(repeating(HI))
+
+    async def sign(request: ClientRequest, send: Handler) -> ClientResponse:
+        assert request.body is not None
+        body = await request.body.as_bytes()
+        request.headers = CIMultiDict({"Content-Type": "a/b", "X-Signed": str(len(body))})
+        await request.update_body(body[::-1])
+        return await send(request)
+
+    for data in (b"abc", io.BytesIO(b"abc"), {"abc": ""}):
+        async with session.post(server.url, data=data, headers={"X-Own": "1"}, middlewares=[sign]):
+            pass
+    assert [received.body for received in server.received] == [b"cba", b"cba", b"=cba"]
+    for received in server.received:
+        assert "x-own" not in received.headers
+        assert received.headers["content-type"] == "a/b"
+        assert received.headers["x-signed"] == received.headers["content-length"]
+
+
 async def test_a_middleware_may_send_a_form(serve: Serve, session: ClientSession) -> None:
     """As `data=` takes it; type and length follow."""
     server = await serve(repeating(HI))
@@ -594,6 +626,37 @@ async def test_a_middleware_may_send_a_form(serve: Serve, session: ClientSession
         assert received.headers["content-type"] == "application/x-www-form-urlencoded"
     assert multipart.headers["content-type"].startswith("multipart/form-data; boundary=")
     assert b"\r\n\r\nfile\r\n" in multipart.body
+
+
+@pytest.mark.parametrize(
+    ("options", "body", "content_type"),
+    [
+        ({"json": {"a": 1}}, b'{"b":2}', "application/json"),
+        ({"json": {"a": 1}}, '{"b":2}', "application/json"),
+        ({"json": {"a": 1}}, FormData({"b": "2"}), "application/x-www-form-urlencoded"),
+        ({"data": b"1", "headers": {"Content-Type": "a/b"}}, b"2", "a/b"),
+        ({"data": b"1", "headers": {"Content-Type": "a/b"}}, {"b": "2"}, "a/b"),
+        ({"data": b"1"}, "2", "application/octet-stream"),
+        ({}, "2", "text/plain; charset=utf-8"),
+        ({"json": {"a": 1}}, None, None),
+    ],
+)
+async def test_the_type_of_a_body_that_a_middleware_changes(
+    options: dict[str, Any], body: Any, content_type: str | None, serve: Serve, session: ClientSession
+) -> None:
+    """What was JSON is JSON still when it is written anew; what the caller said counts; so does what only a form can be."""
+    server = await serve(repeating(HI))
+
+    async def rewrite(request: ClientRequest, send: Handler) -> ClientResponse:
+        request.headers["Content-Encoding"] = "identity"
+        await request.update_body(body)
+        return await send(request)
+
+    async with session.post(server.url, middlewares=[rewrite], **options):
+        pass
+    headers = server.received[0].headers
+    assert headers.get("content-type") == content_type
+    assert headers.get("content-encoding") == (None if body is None else "identity")
 
 
 async def test_what_a_middleware_can_tell_of_a_request(serve: Serve, session: ClientSession) -> None:

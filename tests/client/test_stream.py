@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import os
 import zlib
@@ -171,6 +172,45 @@ async def test_waiting_readers_are_woken() -> None:
         await stream.readany()
     stream.feed_data(b"x")
     assert await reading == b"x"
+
+
+@pytest.mark.parametrize("content_encoding", ["", "gzip"])
+@pytest.mark.parametrize(
+    ("method", "read", "expected"),
+    [
+        ("readline", StreamReader.readline, b"first\n"),
+        ("readuntil", lambda stream: stream.readuntil(b"t\ns"), b"first\ns"),
+        ("readexactly", lambda stream: stream.readexactly(9), b"first\nsec"),
+        ("read", StreamReader.read, LINES),
+        ("the rest", lambda stream: stream.read_all(), LINES[1:]),
+    ],
+)
+async def test_a_reader_that_gives_up_loses_nothing(
+    method: str, read: Callable[[StreamReader], Awaitable[bytes]], expected: bytes, content_encoding: str
+) -> None:
+    """Whoever waits for a while, and then again, gets what came meanwhile: in a body with a hole nobody sees the hole."""
+    encoder = zlib.compressobj(wbits=31) if content_encoding else None
+
+    def encoded(data: bytes) -> bytes:
+        return encoder.compress(data) + encoder.flush(zlib.Z_SYNC_FLUSH) if encoder is not None else data
+
+    stream = make(encoded(LINES[:3]), eof=False, content_encoding=content_encoding)
+    if method == "the rest":
+        assert await stream.read(1) == LINES[:1]
+    for piece in (LINES[3:4], LINES[4:]):
+        reading = asyncio.ensure_future(read(stream))
+        await asyncio.sleep(0)
+        stream.feed_data(encoded(piece))
+        await asyncio.sleep(0)
+        reading.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            assert await reading == expected
+            break
+    else:
+        if encoder is not None:
+            stream.feed_data(encoder.flush())
+        stream.feed_eof()
+        assert await read(stream) == expected
 
 
 async def test_errors_go_before_bytes() -> None:

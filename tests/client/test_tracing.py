@@ -9,6 +9,7 @@ import pytest
 
 from client import (
     ClientConnectorError,
+    ClientResponseError,
     ClientSession,
     ClientTimeout,
     ServerTimeoutError,
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from types import SimpleNamespace
 
+    from client import ClientResponse
+    from client.middleware import StatusCheck
     from tests.client.conftest import Serve
     from tests.client.peer import Peer
 
@@ -148,6 +151,8 @@ async def test_redirects(serve: Serve, journal: Journal, traced: ClientSession) 
     redirect = journal.params("request_redirect")[0]
     assert isinstance(redirect, TraceRequestRedirectParams)
     assert (redirect.url, redirect.response.status) == (server.url, 302)
+    end = journal.params("request_end")[0]
+    assert (end.url, end.response.url) == (server.url / "next", server.url / "next")
     assert journal.names.count("request_start") == journal.names.count("request_end") == 1
     assert journal.names.count("request_headers_sent") == 2
 
@@ -173,6 +178,23 @@ async def test_exceptions(journal: Journal, traced: ClientSession) -> None:
     assert isinstance(params, TraceRequestExceptionParams)
     assert params.exception is caught.value
     assert "request_end" not in journal.names
+
+
+async def test_a_status_that_raises(serve: Serve, journal: Journal, traced: ClientSession) -> None:
+    """It ends the call with an exception like any other, and the connection is kept."""
+    server = await serve(repeating(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"))
+
+    async def refuse(response: ClientResponse) -> None:
+        raise LookupError(response.status)
+
+    checks: list[tuple[StatusCheck, type[Exception]]] = [(True, ClientResponseError), (refuse, LookupError)]
+    for check, error in checks:
+        journal.entries.clear()
+        with pytest.raises(error) as caught:
+            await traced.get(server.url, raise_for_status=check)
+        assert journal.params("request_exception")[0].exception is caught.value
+        assert "request_end" not in journal.names
+    assert server.connections == 1
 
 
 async def test_exceptions_after_a_response(serve: Serve, journal: Journal, traced: ClientSession) -> None:

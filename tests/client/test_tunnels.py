@@ -433,6 +433,20 @@ async def test_the_request_goes_before_the_session_before_the_environment(plain:
         assert [len(proxy.log) for proxy in (first, second, third, fourth)] == [1, 1, 1, 1]
 
 
+@pytest.mark.parametrize("nothing", ["", URL()])
+async def test_an_empty_proxy_is_none(plain: Site, nothing: str | URL) -> None:
+    """So settings that are left empty mean it, and a call can do without what the session has."""
+    async with http_proxy() as proxy:
+        environment = {"http_proxy": proxy.url}
+        async with ClientSession(proxy=proxy.url) as session:
+            await get(session, f"{plain.url}/")
+            async with session.get(f"{plain.url}/", proxy=nothing, proxy_auth=AUTH) as response:
+                assert response.status == 200
+        async with ClientSession(proxy=nothing, proxies={"all": proxy.url}, trust_env=environment) as session:
+            await get(session, f"{plain.url}/")
+        assert len(proxy.log) == 1
+
+
 async def test_credentials_of_the_session_are_for_its_own_proxies(plain: Site) -> None:
     async with http_proxy() as ours, http_proxy() as other, ClientSession(proxy=ours.url, proxy_auth=AUTH) as session:
         assert session.trust_env is False

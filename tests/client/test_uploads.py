@@ -7,6 +7,7 @@ import gc
 import gzip
 import io
 import json
+import mmap
 import tempfile
 import threading
 import zlib
@@ -20,12 +21,15 @@ from yarl import URL
 from client import (
     BasicAuth,
     ClientConnectionError,
+    ClientPayloadError,
     ClientRequest,
+    ClientResponse,
     ClientResponseError,
     ClientSession,
     ClientTimeout,
     FormData,
     HttpVersion10,
+    MultipartReader,
     SocketTimeoutError,
 )
 from client.body import BodyConsumedError, BytesBody, FileBody, IterableBody, make_body
@@ -76,6 +80,7 @@ async def test_data(data: Any, body: bytes, content_type: str, serve: Serve, ses
     server = await serve(repeating(HI))
     received = await sent(session, server, data)
     assert (received.body, received.headers["content-type"]) == (body, content_type)
+    assert received.headers["content-length"] == str(len(body))
 
 
 async def test_json(serve: Serve, session: ClientSession, connector: TCPConnector) -> None:
@@ -177,6 +182,71 @@ async def test_another_response_as_data(serve: Serve, session: ClientSession) ->
     async with session.get(source.url) as response:
         received = await sent(session, server, response.content.iter_any())
     assert received.body == b"x" * 100_000
+
+
+@pytest.mark.parametrize("kind", ["content", "part", "asyncio"])
+async def test_streams_as_data(kind: str, serve: Serve, session: ClientSession) -> None:
+    """A stream is sent as it arrives, however long its lines are; and once, rather than without its content again."""
+    content = b"x" * 500_000
+    body = b"--b\r\n\r\n%s\r\n--b--\r\n" % content if kind == "part" else content
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: multipart/mixed; boundary=b\r\nContent-Length: %d\r\n\r\n" % len(body)
+    source = await serve(repeating(head + body))
+    server = await serve(repeating(HI))
+    moving = await serve(repeating(b"HTTP/1.1 307 Moved\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n"))
+
+    async def stream(response: ClientResponse) -> Any:
+        if kind == "part":
+            return await MultipartReader.from_response(response).next()
+        if kind == "content":
+            return response.content
+        reader = asyncio.StreamReader()
+        reader.feed_data(await response.read())
+        reader.feed_eof()
+        return reader
+
+    async with session.get(source.url) as response:
+        received = await sent(session, server, await stream(response))
+    assert received.body == content
+    async with session.get(source.url) as response:
+        with pytest.raises(ClientPayloadError, match="cannot be sent again"):
+            await session.put(moving.url, data=await stream(response))
+
+
+async def test_what_can_be_read_and_is_no_file(serve: Serve, session: ClientSession) -> None:
+    """Whatever reads can be sent; what cannot go back, once."""
+
+    class Reader:
+        def __init__(self) -> None:
+            self.left = [b"abc", b""]
+
+        def read(self, size: int) -> bytes:
+            return self.left.pop(0)
+
+    server = await serve(repeating(HI))
+    body = make_body(Reader())
+    assert not body.can_replay
+    assert (await sent(session, server, body)).body == b"abc"
+    with mmap.mmap(-1, 5) as memory:
+        memory[:] = b"01234"
+        memory.seek(1)
+        assert make_body(memory).can_replay
+        assert (await sent(session, server, memory)).body == b"1234"
+
+
+@pytest.mark.parametrize("max_size", [0, 4])
+async def test_spooled_files(max_size: int, serve: Serve, session: ClientSession) -> None:
+    """How long a file is that `tempfile` spools is known, on disk or not; text it is not, until it is encoded."""
+    server = await serve(repeating(HI))
+    with tempfile.SpooledTemporaryFile(max_size) as file:
+        file.write(b"spooled")
+        file.seek(2)
+        received = await sent(session, server, file)
+        assert (received.body, received.headers["content-length"]) == (b"ooled", "5")
+    with tempfile.SpooledTemporaryFile(max_size, "w+", encoding="latin-1") as text:
+        text.write("ü")
+        text.seek(0)
+        received = await sent(session, server, text)
+        assert (received.body, received.headers["transfer-encoding"]) == ("ü".encode(), "chunked")
 
 
 @pytest.mark.parametrize("data", [1, object(), ClientSession])
@@ -434,6 +504,23 @@ async def test_early_answer(serve: Serve, session: ClientSession) -> None:
         assert response.status == 413
         assert await response.text() == "too much"
     await stopped.wait()
+
+
+async def test_an_early_answer_to_a_body_in_memory(serve: Serve, session: ClientSession) -> None:
+    """What is still to be sent is not, rather than have the next request wait behind it."""
+
+    async def script(peer: Peer) -> None:
+        received = await peer.head()
+        await peer.answer(received.method.encode())
+        await peer.closed()
+
+    server = await serve(script)
+    async with session.post(server.url, data=bytes(20_000_000)) as response:
+        assert await response.text() == "POST"
+    async with session.get(server.url) as response:
+        assert await response.text() == "GET"
+    assert server.connections == 2
+    await until(lambda: server.open_connections == 1)
 
 
 async def test_both_ways_at_once(serve: Serve, session: ClientSession) -> None:

@@ -77,6 +77,27 @@ async def test_the_handshake_is_a_request_like_any_other(connector: TCPConnector
     assert "seen" in jar.filter_cookies(server.url)
 
 
+async def test_subprotocols_offered_by_a_header(connector: TCPConnector, serve: Serve) -> None:
+    """Whoever writes the header by hand has offered what it says, and nothing else."""
+
+    async def script(peer: Peer) -> None:
+        await open_websocket(peer, "Sec-WebSocket-Protocol: chat")
+        await shake_hands(peer)
+
+    server = await serve(script)
+    header = {"Sec-WebSocket-Protocol": "talk, chat"}
+    async with ClientSession(connector=connector, connector_owner=False) as session:
+        async with session.ws_connect(server.url, headers=header) as websocket:
+            assert websocket.protocol == "chat"
+        with pytest.raises(WSServerHandshakeError, match="not offered"):
+            await session.ws_connect(server.url, headers=header, protocols=["talk"])
+    async with (
+        ClientSession(connector=connector, connector_owner=False, headers=header) as session,
+        session.ws_connect(server.url) as websocket,
+    ):
+        assert websocket.protocol == "chat"
+
+
 @pytest.mark.parametrize("status", ["200 OK", "401 Unauthorized", "403 Forbidden", "426 Upgrade Required"])
 async def test_a_server_may_refuse(connector: TCPConnector, serve: Serve, status: str) -> None:
     """The error is that of the handshake even where the session raises for statuses."""

@@ -636,8 +636,11 @@ async def test_middlewares_stand_around_every_fetch(tmp_path: Path) -> None:
         lease.headers = {"X-Token": "1"}
         return await fetch(lease)
 
+    class Keyed(SiteSpider):
+        middlewares = (inner,)
+
     async with serve({"/": page("Home")}) as site:
-        await crawl_site(tmp_path, site, middlewares=[outer, inner])
+        await crawl(tmp_path, Keyed(start_urls=[f"{site.url}/"]), middlewares=[outer])
     assert seen == ["outer", "inner"]
     assert site.log[0].headers["x-token"] == "1"
 
