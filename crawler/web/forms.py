@@ -60,11 +60,12 @@ class Submission(NamedTuple):
 class _Control:
     """A control of a form: what kind it is, the values that it may have, and those that it has."""
 
-    def __init__(self, node: LexborNode) -> None:
+    def __init__(self, node: LexborNode, around: _Around) -> None:
         self.node = node
         self.name = node.attributes.get("name") or ""
         self.kind = _kind_of(node)
-        self.is_disabled = _is_disabled(node)
+        self.around = around
+        self.is_disabled = around.is_disabled or "disabled" in node.attributes
         self.values = _values_of(node, self.kind)
         self.options = _options_of(node, self.kind)
 
@@ -97,8 +98,7 @@ def submission(
 class _Form:
     def __init__(self, document: Document, node: LexborNode) -> None:
         self._document = document
-        self._node, nodes = _form_and_controls(document, node)
-        self._controls = [_Control(one) for one in nodes]
+        self._node, self._controls = _form_and_controls(document, node)
         _settle_radios(self._controls)
 
     def _error(self, text: str) -> SpiderError:
@@ -163,7 +163,7 @@ class _Form:
             return None
         if button is None:
             return next((one for one in buttons if not one.is_disabled), None)
-        wanted = self._document.css(button) if isinstance(button, str) else [button]
+        wanted = set(self._document.css(button)) if isinstance(button, str) else {button}
         for one in buttons:
             if one.node in wanted:
                 return one
@@ -219,7 +219,7 @@ class _Form:
         pairs: list[tuple[str, str]] = []
         files: list[str] = []
         for one in self._controls:
-            if one.is_disabled or (one.kind in _BUTTONS and one is not submitter) or _above(one.node, "datalist"):
+            if one.is_disabled or one.around.is_in_datalist or (one.kind in _BUTTONS and one is not submitter):
                 continue
             if one.kind == "image":
                 prefix = f"{one.name}." if one.name else ""
@@ -233,23 +233,24 @@ class _Form:
             else:
                 pairs += [(one.name, value) for value in one.values]
                 if one.values and (direction := one.node.attributes.get("dirname")):
-                    pairs.append((direction, _direction_of(one.node)))
+                    pairs.append((direction, one.around.within(one.node).direction))
         return [(_crlf(name), _crlf(value)) for name, value in pairs], files
 
 
 # ---------------------------------------------------------------------- which form, and what belongs to it
 
 
-def _form_and_controls(document: Document, node: LexborNode) -> tuple[LexborNode, list[LexborNode]]:
+def _form_and_controls(document: Document, node: LexborNode) -> tuple[LexborNode, list[_Control]]:
     """The form that a node is or belongs to, and what belongs to it, in tree order."""
-    owners = dict(_owners(document))
-    form = node if node.tag == "form" else owners.get(node) or _above(node, "form")
+    surroundings = _Surroundings()
+    owners = dict(_owners(document, surroundings))
+    form = node if node.tag == "form" else owners.get(node) or surroundings.of(node).form
     if form is None:
         raise SpiderError(f"{_shown(node)}, on {document.url}, is no form, and in none")
-    return form, [control for control, owner in owners.items() if owner == form]
+    return form, [_Control(one, surroundings.of(one)) for one, owner in owners.items() if owner == form]
 
 
-def _owners(document: Document) -> Iterator[tuple[LexborNode, LexborNode]]:
+def _owners(document: Document, surroundings: _Surroundings) -> Iterator[tuple[LexborNode, LexborNode]]:
     """The controls of a document with the forms that they belong to (§4.10.17.3, reset the form owner)."""
     hollow: LexborNode | None = None
     by_id: dict[str | None, LexborNode] = {}
@@ -260,26 +261,66 @@ def _owners(document: Document) -> Iterator[tuple[LexborNode, LexborNode]]:
             is_in_table = node.parent is not None and node.parent.tag in _TABLE_PARTS
             hollow = node if is_in_table and node.child is None else None
             continue
-        named = node.attributes.get("form")
-        if named is not None:
+        around = surroundings.of(node)
+        owner = around.form
+        if (named := node.attributes.get("form")) is not None:
             owner = by_id.get(named)
-        else:
-            owner = _above(node, "form") or (
-                hollow if hollow and _above(node, "table") == _above(hollow, "table") else None
-            )
+        elif owner is None and hollow and around.table == surroundings.of(hollow).table:
+            owner = hollow
         if owner is not None and owner.tag == "form":
             yield node, owner
 
 
-def _ancestors(node: LexborNode) -> Iterator[LexborNode]:
-    above = node.parent
-    while above is not None:
-        yield above
-        above = above.parent
+class _Around(NamedTuple):
+    """What stands around a place in the tree, as far as it matters to the controls there.
+
+    `is_disabled`: by a fieldset, in whose first legend, `legend`, it is as `was_disabled` says (§4.10.18.5).
+    """
+
+    form: LexborNode | None = None
+    table: LexborNode | None = None
+    is_in_datalist: bool = False
+    is_disabled: bool = False
+    was_disabled: bool = False
+    legend: LexborNode | None = None
+    direction: str = "ltr"
+
+    def within(self, node: LexborNode) -> _Around:
+        """The same for what stands in a node that stands there."""
+        around, attributes = self, node.attributes
+        if (said := (attributes.get("dir") or "").lower()) in ("ltr", "rtl"):
+            around = around._replace(direction=said)
+        match node.tag:
+            case "form":
+                return around._replace(form=node)
+            case "table":
+                return around._replace(table=node)
+            case "datalist":
+                return around._replace(is_in_datalist=True)
+            case "fieldset" if "disabled" in attributes:
+                legend = next((child for child in node.iter() if child.tag == "legend"), None)
+                return around._replace(is_disabled=True, was_disabled=self.is_disabled, legend=legend)
+            case "legend" if node == self.legend:
+                return around._replace(is_disabled=self.was_disabled)
+        return around
 
 
-def _above(node: LexborNode, tag: str) -> LexborNode | None:
-    return next((one for one in _ancestors(node) if one.tag == tag), None)
+class _Surroundings:
+    """What stands around nodes. It is found out once for all that stand in one place: documents may be deep."""
+
+    def __init__(self) -> None:
+        self._known: dict[LexborNode, _Around] = {}
+
+    def of(self, node: LexborNode) -> _Around:
+        path = []
+        above = node.parent
+        while above is not None and above not in self._known:
+            path.append(above)
+            above = above.parent
+        around = _Around() if above is None else self._known[above]
+        for one in reversed(path):
+            self._known[one] = around = around.within(one)
+        return around
 
 
 # ---------------------------------------------------------------------- what a control says of itself
@@ -294,20 +335,6 @@ def _kind_of(node: LexborNode) -> str:
     if tag == "input":
         return kind if kind in _STATES else "text"
     return tag
-
-
-def _is_disabled(node: LexborNode) -> bool:
-    """§4.10.18.5: itself, or by a fieldset, in whose first legend nothing is disabled."""
-    if "disabled" in node.attributes:
-        return True
-    path = [node]
-    for above in _ancestors(node):
-        if above.tag == "fieldset" and "disabled" in above.attributes:
-            legend = next((child for child in above.iter() if child.tag == "legend"), None)
-            if legend is None or path[-1] != legend:
-                return True
-        path.append(above)
-    return False
 
 
 def _values_of(node: LexborNode, kind: str) -> list[str]:
@@ -366,11 +393,6 @@ def _settle_radios(controls: Sequence[_Control]) -> None:
             if before := checked.get(one.name):
                 before.values = []
             checked[one.name] = one
-
-
-def _direction_of(node: LexborNode) -> str:
-    said = ((one.attributes.get("dir") or "").lower() for one in (node, *_ancestors(node)))
-    return next((direction for direction in said if direction in ("ltr", "rtl")), "ltr")
 
 
 # ---------------------------------------------------------------------- texts
