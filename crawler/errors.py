@@ -75,7 +75,7 @@ class StorageError(CrawlError):
 
 
 class Retry(Exception):
-    """Raised by a callback: the page is not what it should be, and is to be asked for again.
+    """Raised by a callback, or a middleware: the page is not what it should be, and is to be asked for again.
 
     It counts as a failed attempt, for the reason `why`, as if the server had not answered; what the callback has given before is
     dropped. After the last of `max_attempts`, the page fails. `after`: seconds to wait, at most `max_retry_wait`; by default

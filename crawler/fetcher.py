@@ -27,7 +27,7 @@ Unfit: TypeAlias = Redirected | Postponed | Failed | SetAside
 
 Fetch: TypeAlias = "Callable[[Lease], Awaitable[Page | Unfit]]"
 Middleware: TypeAlias = "Callable[[Lease, Fetch], Awaitable[Page | Unfit]]"
-"""Stands around every fetch: may change the lease, call on, look at or replace what comes back."""
+"""Stands around every fetch: may change the lease, call on, look at or replace what comes back, or raise Retry."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _LONGEST_SHOWN = 200
@@ -93,9 +93,12 @@ class Fetcher:
             return self._redirect(lease, fetched, location)
         return self._fail(lease, fetched, failure)
 
-    def unwanted(self, lease: Lease, fetched: Fetched, raised: Retry) -> Postponed | Failed:
-        """There was a page, and the spider wants it asked for again: another try later, or the end."""
-        return self._fail(lease, fetched, Failure("retry", str(raised), is_passing=True), retry_after=raised.after)
+    def unwanted(self, lease: Lease, raised: Retry, fetched: Fetched | None = None) -> Postponed | Failed:
+        """The spider, or a middleware, wants it asked for again, whatever was `fetched`: another try later, or the end."""
+        failure = Failure("retry", str(raised), is_passing=True)
+        if fetched is None:
+            return self._retries.decide(lease, failure, retry_after=raised.after)
+        return self._fail(lease, fetched, failure, retry_after=raised.after)
 
     def _fail(
         self, lease: Lease, fetched: Fetched, failure: Failure, *, retry_after: float | None = None

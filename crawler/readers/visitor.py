@@ -82,7 +82,7 @@ class RemoteVisitor(Visitor):
             return self._fetcher.turned_away(lease, seen.fetched, headers, seen.began_at, seen.latency)
         self._fetcher.met(lease, seen.began_at, seen.latency)
         if answer.again is not None:
-            return self._fetcher.unwanted(lease, seen.fetched, translation.retry_of(answer.again))
+            return self._fetcher.unwanted(lease, translation.retry_of(answer.again), seen.fetched)
         if answer.error is not None:
             return spoilt(seen.fetched, answer.error)
         return translation.visited_of(seen, answer, self._keeper)

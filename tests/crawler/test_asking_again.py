@@ -146,6 +146,26 @@ async def test_a_page_that_a_middleware_fetched_is_asked_for_again(tmp_path: Pat
         assert (report.stats.done, report.stats.errors) == (4, {"retry": 3})
 
 
+async def test_a_middleware_may_ask_again(tmp_path: Path) -> None:
+    async def patient(lease: Lease, fetch: Fetch) -> Page | Unfit:
+        came = await fetch(lease)
+        if isinstance(came, Page) and came.title == "Later":
+            raise Retry("too soon", after=0)
+        return came
+
+    class Careful(Insistent):
+        middlewares = (patient,)
+
+    state = tmp_path / "a.crawl"
+    async with serve(busy(2)) as site:
+        spider = Careful(start_urls=[f"{site.url}/"])
+        report = await crawl(state, spider, max_attempts=2)
+        assert site.paths.count("/a") == 2
+    assert (report.stats.done, report.stats.errors) == (1, {"retry": 6})
+    failed = (None, "retry: too soon")
+    assert pages(state) == {"": (200, None), "a": failed, "b": failed, "moved": failed}
+
+
 async def test_a_replay_tells_what_it_would_ask_for_again(tmp_path: Path) -> None:
     state = tmp_path / "a.crawl"
 
