@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from crawler.detours import Detours
 from crawler.web.directives import may_be_other_name, share_last_segment
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ _NAMES_KEPT = 20_000
 class Aliases:
     """What the pages of one crawl say of their names. It is bounded, and forgets the names that were heard longest ago."""
 
-    def __init__(self) -> None:
+    def __init__(self, detours: Detours | None = None) -> None:
+        self._detours = detours or Detours()
         self._claims: OrderedDict[str, int] = OrderedDict()
 
     def of(self, lease: Lease, url: str, named: str | None) -> str | None:
@@ -27,11 +29,14 @@ class Aliases:
         None."""
         if named is None or named == url or named in lease.redirects or lease.method != "GET":
             return None
-        if not may_be_other_name(url, named):
+        if not may_be_other_name(url, named) or not self._is_believed(url, named):
             return None
+        return None if self._detours.leads_back(url, named) else named
+
+    def _is_believed(self, url: str, named: str) -> bool:
         if share_last_segment(url, named):
-            return named
+            return True
         claims = self._claims[named] = self._claims.get(named, 0) + 1
         if len(self._claims) > _NAMES_KEPT:
             self._claims.popitem(last=False)
-        return named if claims <= _CLAIMS_BELIEVED else None
+        return claims <= _CLAIMS_BELIEVED

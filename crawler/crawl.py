@@ -18,6 +18,7 @@ from crawler.aliases import Aliases
 from crawler.callbacks import Callbacks
 from crawler.cookies import open_jar
 from crawler.crew import Crew
+from crawler.detours import Detours
 from crawler.discovery import Discovery
 from crawler.engine import Engine
 from crawler.errors import CrawlError, UsageError
@@ -122,6 +123,7 @@ class Crawl:
         self._fresh = fresh
         self._middlewares = (*middlewares, *spider.middlewares)
         self._tally = Tally()
+        self._detours = Detours()
         self._frontier: SqliteFrontier | None = None
         self._scheduler: Scheduler | None = None
         self._politeness: Politeness | None = None
@@ -244,6 +246,7 @@ class Crawl:
             retries,
             max_redirects=settings.max_redirects,
             redirect_aliases=settings.redirect_aliases,
+            detours=self._detours,
             obedience=Obedience.of(user_agent=settings.user_agent, robots=settings.robots, nofollow=settings.nofollow),
             middlewares=self._middlewares,
         )
@@ -263,7 +266,7 @@ class Crawl:
             scheduler=scheduler,
             politeness=politeness,
             admission=self._admission,
-            aliases=Aliases() if settings.canonical else None,
+            aliases=Aliases(self._detours) if settings.canonical else None,
             discovery=Discovery(frontier, politeness) if settings.sitemaps else None,
             tally=self._tally,
             crew=Crew(limits, size=settings.concurrency, most_lingering=settings.lingering * settings.concurrency),

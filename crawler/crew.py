@@ -18,7 +18,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from crawler.cancellation import sent_home_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -63,6 +65,7 @@ class Crew:
         self._least_patience = patience
         self._work: Callable[[], Coroutine[None, None, None]] | None = None
         self._group = asyncio.TaskGroup()
+        self._parent: asyncio.Task[Any] | None = None
         self._workers: set[asyncio.Task[None]] = set()
         self._is_closed = False
         self._prompt: dict[Job, None] = {}  # the oldest first
@@ -85,6 +88,7 @@ class Crew:
     async def run(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
         """Have `size` workers, or more, do `work` until all of them are through with it."""
         self._work = work
+        self._parent = asyncio.current_task()
         try:
             async with self._group:
                 for _ in range(self._size):
@@ -173,6 +177,7 @@ class Crew:
         assert self._work
         worker = asyncio.current_task()
         assert worker
+        sent_home_by(self._parent, lambda: self._is_closed)
         try:
             await self._work()
         except BaseException:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from crawler.cancellation import disown, is_cancelled
 from crawler.discovery import depth_of_found
 from crawler.frontier.protocol import Settlement
 from crawler.outcome import Failed, in_short
-from crawler.spider import RAISED, explain, is_cancellation
+from crawler.spider import RAISED, explain, is_cancellation, text_of
 from crawler.visitor import Visited
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from crawler.visitor import Visitor
 
 _log = logging.getLogger(__name__)
+
+_LEAVE_SECONDS = 2.0
+"""What is cut short has so long to put away what it had in hand, before it is cut short again."""
 
 
 class Engine:
@@ -119,10 +123,12 @@ class Engine:
         try:
             return await self._visitor.visit(lease)
         except RAISED as error:  # a fault of ours, or of a middleware: it may cost this page, not the crawl
+            if is_cancelled():
+                await disown()
             if is_cancellation(error):
                 raise
             _log.exception("fetching %s", lease.url)
-            return Failed(error=f"internal: {type(error).__name__}: {error}", final_url=lease.url)
+            return Failed(error=f"internal: {text_of(error)}", final_url=lease.url)
 
     async def _come_to_nothing(self, lease: Lease, outcome: Outcome) -> Settlement:
         """Tell the spider of a failure that is final; what it gives in return is kept like a page's."""
@@ -138,10 +144,13 @@ class Engine:
         return Settlement(lease=lease, outcome=outcome, items=harvest.items, found=harvest.found)
 
     async def _drain(self) -> None:
-        """Once told to stop: let what is under way end, within its time, then cut it short."""
+        """Once told to stop: let what is under way end, within its time, then cut it short; and again, should a callback take
+        that for one more error to get over."""
         await self._stopping.wait()
         self._scheduler.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(self._drain_timeout):
                 await self._cutting_short.wait()
-        self._crew.cancel()
+        while True:
+            self._crew.cancel()
+            await asyncio.sleep(_LEAVE_SECONDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from crawler.detours import Detours
 from crawler.exchange import NoResponse, exchange, fetched_of
 from crawler.outcome import Failed, Postponed, Redirected, SetAside
 from crawler.retries import HOLDING_STATUSES, Failure, failure_of_status
@@ -49,6 +50,7 @@ class Fetcher:
         max_redirects: int,
         redirect_aliases: bool = True,
         obedience: Obedience = OBEDIENT,
+        detours: Detours | None = None,
         middlewares: Sequence[Middleware] = (),
     ) -> None:
         self._session = session
@@ -57,6 +59,7 @@ class Fetcher:
         self._max_redirects = max_redirects
         self._redirect_aliases = redirect_aliases
         self._obedience = obedience
+        self._detours = detours or Detours()
         self.fetch: Fetch = self._fetch
         for middleware in reversed(middlewares):
             self.fetch = _around(middleware, self.fetch)
@@ -108,7 +111,7 @@ class Fetcher:
         return failed_with(fetched, outcome.error) if isinstance(outcome, Failed) else outcome
 
     def _redirect(self, lease: Lease, fetched: Fetched, location: str) -> Redirected | Failed:
-        targets = resolve(lease.url, [location])
+        targets = resolve(lease.url, [_as_text(location)])
         if not targets:
             shown = location if len(location) <= _LONGEST_SHOWN else f"{location[:_LONGEST_SHOWN]}…"
             failure = f"redirect: to {shown!r}, which is nothing to fetch"
@@ -116,8 +119,16 @@ class Fetcher:
             failure = f"redirect: more than {self._max_redirects} in a row, the next to {targets[0]}"
         else:
             method = _method_after(fetched.status, lease.method)
-            return Redirected(status=fetched.status, url=targets[0], method=method, is_alias=self._redirect_aliases)
+            is_alias = self._redirect_aliases and not self._detours.leads_back(lease.url, targets[0])
+            return Redirected(status=fetched.status, url=targets[0], method=method, is_alias=is_alias)
         return failed_with(fetched, failure)
+
+
+def _as_text(location: str) -> str:
+    """A URL of a header, with those of its bytes written as such that are no UTF-8; so do browsers."""
+    if location.isascii():
+        return location
+    return "".join(f"%{ord(sign) - 0xDC00:02X}" if "\udc80" <= sign <= "\udcff" else sign for sign in location)
 
 
 def failed_with(fetched: Fetched, error: str) -> Failed:

@@ -16,6 +16,12 @@ from crawler.request import Links, Request
 _MOST_CHARACTERS = 128 << 20
 """Of what a page gives, in all. SQLite takes a thousand million bytes at once, and memory has to be bounded."""
 
+_EACH = 16
+"""What each thing weighs besides: a callback may give small ones without end, too."""
+
+_LINK = 8
+"""What a link of the page weighs: no more than there are in a page, unless it is given again and again."""
+
 
 class Harvest(msgspec.Struct):
     """Everything one callback gave: `items` as JSON texts, `found` as the requests they stand beside; and the URL that the page
@@ -25,7 +31,7 @@ class Harvest(msgspec.Struct):
     found: list[Request | Links] = msgspec.field(default_factory=list)
     canonical: str | None = None
     weight: int = 0
-    """Characters of the items, and of what the spider has made of requests: bodies, contexts, links of its own."""
+    """Characters of the items, and of what the spider has made of requests: URLs, headers, bodies, contexts; and some for each."""
 
     def take(self, given: Any) -> None:
         """Sort in one thing that was given; lists are opened, None is passed over."""
@@ -43,7 +49,7 @@ class Harvest(msgspec.Struct):
 
     def _add(self, given: Any) -> None:
         item = encode(given)
-        self._weigh(len(item))
+        self._weigh(_EACH + len(item))
         self.items.append(item)
 
     def _weigh(self, weight: int) -> None:
@@ -83,11 +89,15 @@ def _waiting_at(given: Any) -> FrameType | None:
 def as_kept(given: Request | Links) -> tuple[Request | Links, int]:
     """The same with its context as it will come back: plain data, which nobody changes any more; and how many characters the spider
     has put into it. SpiderError when the context is none."""
-    weight = 0
+    weight = _EACH
     if isinstance(given, Request):
-        weight = len(given.body or b"")
-    elif not given.are_canonical:
-        weight = sum(map(len, given.urls))
+        weight += len(given.url) + len(given.body or b"")
+        if given.headers:
+            weight += sum(len(name) + len(value) for name, value in given.headers.items())
+    elif given.are_canonical:
+        weight += _LINK * len(given.urls)
+    else:
+        weight += sum(map(len, given.urls))
     if given.context is None:
         return given, weight
     text = encoded(given.context, "the context of a request")

@@ -14,6 +14,7 @@ import importlib.util
 import os
 import re
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -47,6 +48,7 @@ def load(target: str, arguments: Mapping[str, Any] | None = None) -> Spider:
     if is_url(target):
         target, arguments = SITE_SPIDER, {"start_urls": [target], **arguments}
     spider = _make(load_class(target), arguments)
+    _check_name(spider)
     _check_seeds(spider)
     return spider
 
@@ -194,19 +196,31 @@ def _spiders(module: ModuleType) -> list[type[Spider]]:
 def _make(spider: type[Spider], arguments: Mapping[str, Any]) -> Spider:
     try:
         return spider(**arguments)
-    except CrawlError:
+    except (CrawlError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:  # to leave would be to have finished, with exit code 0
         raise TargetError(f"{spider.__name__} cannot be made: {_in_short(error)}") from error
+
+
+def _check_name(spider: Spider) -> None:
+    """Crawl files keep it."""
+    name: object = spider.crawl_name()
+    if not isinstance(name, str) or not name.isprintable():
+        raise TargetError(f"the name of {type(spider).__name__} is {name!r}; it is a text that can be printed")
 
 
 def _check_seeds(spider: Spider) -> None:
     """Find what is wrong with `start_urls` now, before a crawl file is made for them."""
     if type(spider).start is not Spider.start:
         return
-    if isinstance(spider.start_urls, str):
-        raise TargetError(f"start_urls of {type(spider).__name__} is one text; it is a list: [{spider.start_urls!r}]")
-    for url in spider.start_urls:
+    given: object = spider.start_urls
+    if isinstance(given, str):
+        raise TargetError(f"start_urls of {type(spider).__name__} is one text; it is a list: [{given!r}]")
+    if not isinstance(given, Collection):
+        raise TargetError(f"start_urls of {type(spider).__name__} is a {type(given).__name__}; it is a list of URLs")
+    for url in given:
+        if not isinstance(url, str):
+            raise TargetError(f"start_urls of {type(spider).__name__} holds {url!r}, which is no text")
         normalize(url)
 
 
@@ -219,7 +233,9 @@ def _run(load: Callable[[], Loaded], place: str) -> Loaded:
         return load()
     except SyntaxError as error:
         raise TargetError(_syntax_error(error, place)) from error
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise TargetError(f"{place} cannot be loaded: {_in_short(error)}") from error
 
 

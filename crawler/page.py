@@ -11,7 +11,6 @@ from crawler.request import Links, Options, Request, with_body
 from crawler.web.directives import OBEDIENT, Obedience
 from crawler.web.document import Document
 from crawler.web.links import hrefs_in
-from crawler.web.urls import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -105,7 +104,7 @@ class Page(Document):
         to http or https. So `yield page.follow("li.next a")` ends by itself on the last page.
         """
         found = [url] if url is not None else self._hrefs_of(what) if what is not None else ()
-        for target in resolve(self.base_url, found):
+        for target in self._resolved(found):
             return Request(
                 target,
                 method=method,
@@ -134,11 +133,11 @@ class Page(Document):
         if what is None:
             urls = self._found_links()
         elif isinstance(what, str) or _is_node(what):
-            urls = resolve(self.base_url, self._hrefs_of(what))
+            urls = self._resolved(self._hrefs_of(what))
         else:
             several = cast("Iterable[Target]", what)
             found = ([one] if isinstance(one, str) else hrefs_in(one) for one in several)
-            urls = resolve(self.base_url, chain.from_iterable(found))
+            urls = self._resolved(chain.from_iterable(found))
         return Links(urls, callback=callback, priority=priority, context=context, are_canonical=True)
 
     def submit(

@@ -215,7 +215,8 @@ class Politeness:
     async def _place(self, lease: Lease) -> Failure | None:
         """Say at which address the host is, so that it shares the limits there: of several, the lowest."""
         url = URL(lease.url, encoded=True)
-        name, port = url.host or "", url.port or 0
+        # As it is asked for, not decoded: Python would look up strasse.example where xn--strae-oqa.example is meant.
+        name, port = url.raw_host or "", url.port or 0
         try:
             async with asyncio.timeout(self._settings.connect_timeout):
                 addresses = await self._locate(name, port)

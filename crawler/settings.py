@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -10,7 +11,6 @@ from msgspec import Meta, Struct
 from crawler.errors import SettingError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 _MOST = 1 << 53
@@ -149,12 +149,16 @@ def with_overrides(settings: Settings, values: Mapping[str, Any], *, source: str
     """`settings` with `values` over them; texts are converted. SettingError names the setting, its value and `source`."""
     if not values:
         return settings
+    if not isinstance(values, Mapping):
+        raise SettingError(f"{source} are {values!r}; they are a mapping of names to values")
     merged = {name: getattr(settings, name) for name in NAMES}
     for key, value in values.items():
-        name = key.replace("-", "_")
+        name = f"{key}".replace("-", "_")
         if name not in NAMES:
             raise SettingError(f"{source}: there is no setting {key!r}{_suggestion(name)}")
         merged[name] = _decoded(value) if name == "headers" else value
+        if isinstance(value, str) and not _is_sendable(value):
+            raise SettingError(f"{source}: {name} = {value!r}: it is no text, but bytes that are none in this locale")
     try:
         converted = msgspec.convert(merged, Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -225,7 +229,7 @@ def from_project(settings: Settings, folder: Path) -> Settings:
 
             try:
                 tools = tomllib.loads(path.read_text(encoding="utf-8")).get("tool")
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, RecursionError) as error:
                 raise SettingError(f"{path} cannot be read: {error}") from None
             table = tools.get("crawl", {}) if isinstance(tools, dict) else {}
             if not isinstance(table, dict):
@@ -238,6 +242,15 @@ def from_environment(settings: Settings, environment: Mapping[str, str]) -> Sett
     """With the variables named `CRAWL_` and a setting's name in capitals; a name that is no setting is an error."""
     values = {key[len("CRAWL_") :].lower(): value for key, value in environment.items() if key.startswith("CRAWL_")}
     return with_overrides(settings, values, source="the environment (CRAWL_*)")
+
+
+def _is_sendable(text: str) -> bool:
+    """Whether a text can be written as UTF-8: what the system hands over may hold any bytes, as halves of surrogate pairs."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _suggestion(name: str) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 
+from crawler.cancellation import is_cancelled
 from crawler.errors import CrawlError, SpiderError, TooCostly
 from crawler.request import Links, Request
 
@@ -30,6 +31,9 @@ _log = logging.getLogger(__name__)
 
 SITEMAP = "sitemap"
 """The name of the callback of sitemaps."""
+
+_LONGEST_TOLD = 1000
+"""Of what an exception says, so many characters are kept."""
 
 _LONGEST_CODE = 80
 """Characters of a line that raised; errors are kept with each page that has one."""
@@ -165,15 +169,16 @@ def callback_of(spider: Spider, name: str | None) -> Any:
     return method
 
 
-RAISED: Final = (Exception, SystemExit, asyncio.CancelledError)
-"""What the user's code may raise: also to leave the program, or because a task that it had was cancelled. What it meets when its
-caller is cancelled is told from that by `is_cancellation`."""
+RAISED: Final = BaseException
+"""What the user's code may raise: also to leave the program, or because a task that it had was cancelled, or what libraries in Rust
+raise when they panic, which is no Exception. What it meets when its caller is cancelled is told from that by `is_cancellation`."""
 
 
 def is_cancellation(error: BaseException) -> bool:
-    """Whether an error is the cancellation of the task that runs, and so nobody's fault."""
-    task = asyncio.current_task()
-    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+    """Whether an error is the cancellation of the task that runs, or the end of all, and so nobody's fault."""
+    return isinstance(error, KeyboardInterrupt | GeneratorExit) or (
+        isinstance(error, asyncio.CancelledError) and is_cancelled()
+    )
 
 
 @contextmanager
@@ -191,9 +196,9 @@ def faults_of_the_spider(where: str) -> Iterator[None]:
 
 def explain(error: BaseException) -> str:
     """An exception of a spider in one line: where in the user's code, what, and at which of its expressions."""
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    if isinstance(error, CrawlError):  # says itself what is wrong
-        text = str(error)
+    text = (
+        _in_short(str(error)) if isinstance(error, CrawlError) else text_of(error)
+    )  # the former say themselves what is wrong
     if isinstance(error, TooCostly):  # a fault of the page's, wherever it shows
         return text
     for frame in reversed(extract_tb(error.__traceback__)):
@@ -202,6 +207,20 @@ def explain(error: BaseException) -> str:
             code = "" if isinstance(error, CrawlError | ImportError) else _culprit(frame)
             return f"{frame.filename}:{frame.lineno}: {text.rstrip('.') if code else text}{code}{function}"
     return text
+
+
+def text_of(error: BaseException) -> str:
+    """An exception's name, and what it says if it does. Some quote what they could not read, and that may be a whole page."""
+    name = type(error).__name__
+    try:
+        said = str(error)
+    except Exception as another:
+        return f"{name}, which cannot be told: its text raises {type(another).__name__}"
+    return f"{name}: {_in_short(said)}" if said else name
+
+
+def _in_short(text: str) -> str:
+    return text if len(text) <= _LONGEST_TOLD else f"{text[:_LONGEST_TOLD]}…"
 
 
 def _culprit(frame: FrameSummary) -> str:

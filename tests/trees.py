@@ -32,7 +32,7 @@ def by_tree(document: bytes) -> Findings:
     for a in dom.css("a[href]"):
         attributes = a.attributes
         if "href" in attributes:  # not an xlink:href
-            says_nofollow = "nofollow" in (attributes.get("rel") or "").lower().split()
+            says_nofollow = "nofollow" in (attributes.get("rel") or "").lower().replace(",", " ").split()
             (forbidden if says_nofollow else followed).add(without_fragment(attributes["href"] or ""))
     base = dom.css_first("base[href]")
     title = dom.css_first("title:not(svg title)")

@@ -30,7 +30,7 @@ def open_closed_streams() -> None:
 
 def say(text: str) -> None:
     """Print a line for the user; when nobody listens, or there is no room for it, that is no reason to stop."""
-    with suppress(OSError):
+    with suppress(OSError, ValueError):
         print(text, file=sys.stderr, flush=True)
 
 
@@ -42,6 +42,8 @@ def complain(text: object) -> None:
 def flush_results() -> OSError | None:
     """Deliver what is left for standard output; returns what was in the way. Python would try again at exit, and fail with a
     message of its own, unless what is left has somewhere to go."""
+    if sys.stdout.closed:  # by a spider
+        return None
     try:
         sys.stdout.flush()
     except OSError as error:

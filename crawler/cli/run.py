@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import stat
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -133,7 +134,13 @@ def _look_at(path: Path, *, fresh: bool, yes: bool) -> _Found:
     """
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder {path.parent} for the crawl file {path.name}; create it first")
-    if not path.exists() or not path.stat().st_size:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return _Found()
+    if not stat.S_ISREG(status.st_mode):
+        raise UsageError(f"{path} is no file; name another with --state")
+    if not status.st_size:
         return _Found()
     if fresh and not yes:
         raise UsageError(f"{path} exists; to discard it and its outputs, and begin anew, add --yes")

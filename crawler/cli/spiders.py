@@ -131,7 +131,7 @@ def _described(spider: Spider) -> Iterator[tuple[str, str]]:
                 f" = {getattr(spider, name)!r}" if hasattr(spider, name) else f" (has no value; -a {name}=… gives one)"
             )
             yield "argument", f"{name}: {getattr(hint, '__name__', hint)}{value}"
-    for name, value in spider.settings.items():
+    for name, value in (spider.settings or {}).items():
         yield "setting", f"{name} = {value!r}"
     for name, ours in _SCRAPYS.items():
         if hasattr(spider, name):

@@ -144,6 +144,9 @@ def retry(
 
     if failed and (statuses or kinds):
         raise UsageError("--failed is whatever failed; leave it out to name a status or a kind")
+    for kind in kinds:
+        if not kind.isascii():
+            raise UsageError(f"--kind {kind!r}: kinds are words such as timeout")
     order = Retry(
         statuses=_statuses(statuses) if statuses else None,
         kinds=list(kinds) or None,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from crawler.errors import StorageError, UsageError
 from crawler.frontier.integrity import damaged, is_damage
-from crawler.frontier.placing import uri_of
 from crawler.frontier.statefile import StateFile
 
 if TYPE_CHECKING:
@@ -27,11 +26,9 @@ def back_up(state: Path, copy: Path) -> int:
     if not copy.parent.is_dir():
         raise UsageError(f"there is no folder {copy.parent}; create it first")
     with StateFile(state) as file:
-        # At rest it is opened for writing, as by StateFile: so that SQLite leaves nothing beside it.
-        mode = "ro" if file.is_running or not os.access(state, os.W_OK) else "rw"
         partial = copy.with_name(f".{copy.name}.{os.getpid()}")
         try:
-            _copy(uri_of(state, f"mode={mode}"), partial)
+            _copy(file.uri, partial)
             partial.rename(copy)
         except sqlite3.Error as error:
             if is_damage(error):

@@ -37,13 +37,24 @@ def prepare(db: Connection, path: Path) -> bool:
         return True
     if application != APPLICATION_ID:
         raise StateDamaged(f"{path} is an SQLite file, but not of a crawl; name another with --state")
-    if version > VERSION:
-        raise StateTooNew(
-            f"{path} has schema {version}; this version of the program knows {VERSION} at most: update the program"
-        )
+    check_version(version, path)
     for older in range(version, VERSION):
         _apply(db, script(f"version{older + 1}.sql"), older + 1)
     return False
+
+
+def check_version(version: int, path: Path) -> None:
+    """Raise StateTooNew if a newer version of the program wrote a file of this schema, StateDamaged if none did."""
+    if version > VERSION:
+        raise StateTooNew(
+            f"{path} has schema {version}, which a newer version of the program wrote; this one knows {VERSION} at most: "
+            f"update the program"
+        )
+    if version < 1:
+        raise StateDamaged(
+            f"{path} is a damaged crawl file: it says that it has schema {version}, which there never was. crawl repair {path} "
+            f"saves all that can be read, and keeps the file as it is besides"
+        )
 
 
 def _apply(db: Connection, sql: str, version: int) -> None:

@@ -65,7 +65,7 @@ class Sieve:
     @property
     def asks_enough(self) -> bool:
         """Whether it is time to sift: so much is asked about, or was learned and is to be forgotten."""
-        return self.asks + self._learned >= self.capacity // _ASKED
+        return self.asks + self._learned >= max(1, self.capacity // _ASKED)
 
     @property
     def is_overdue(self) -> bool:

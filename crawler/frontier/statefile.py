@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import msgspec
 
-from crawler.errors import StateDamaged, StateError, StateTooNew, UsageError
+from crawler.errors import StateDamaged, StateError, UsageError
 from crawler.frontier.integrity import damaged
 from crawler.frontier.lock import is_locked
-from crawler.frontier.migrations import APPLICATION_ID, VERSION, script
-from crawler.frontier.placing import uri_of
+from crawler.frontier.migrations import APPLICATION_ID, VERSION, check_version, script
+from crawler.frontier.placing import beside, uri_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,6 +44,9 @@ _OF_THE_SYSTEM = {
     sqlite3.SQLITE_PROTOCOL,
     sqlite3.SQLITE_READONLY,
 }
+_NO_ROOM = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+_ALONE = "mode=ro&immutable=1"
+
 _OF_THE_FILE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -104,32 +107,44 @@ class StateFile:
         self.path = path
         self.is_running = is_locked(path)
         with _translated(path):
-            self._db = sqlite3.connect(uri_of(path, self._mode()), uri=True, timeout=patience)
+            mode = self._mode()
             try:
-                self._check()
-            except BaseException:
-                self._db.close()
-                raise
+                self._open(mode, patience)
+            except sqlite3.OperationalError as error:
+                if _code_of(error) not in _NO_ROOM or mode == _ALONE or not self._is_whole():
+                    raise
+                self._open(_ALONE, patience)
+
+    def _open(self, mode: str, patience: float) -> None:
+        self.uri = uri_of(self.path, mode)
+        """How SQLite can open it, too."""
+        self._db = sqlite3.connect(self.uri, uri=True, timeout=patience)
+        try:
+            self._check()
+        except BaseException:
+            self._db.close()
+            raise
 
     def _mode(self) -> str:
         """Opened read-only, SQLite would leave its two side files behind, unless a crawl is there to remove them. So a file
-        at rest is opened for writing, where that can be; that nothing is written `query_only` sees to. Where it cannot,
-        SQLite could not make those files either, and opens the one alone if it is told that nobody will change it."""
+        at rest is opened for writing, where that can be; that nothing is written `query_only` sees to. Where it cannot, or the
+        disk is full, SQLite could not make those files either, and opens the one alone if it is told that nobody will change it."""
         if not self.is_running and os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK):
             return "mode=rw"
-        is_whole = not (self.is_running or self.path.with_name(f"{self.path.name}-wal").exists())
-        return "mode=ro&immutable=1" if is_whole else "mode=ro"
+        return _ALONE if self._is_whole() else "mode=ro"
+
+    def _is_whole(self) -> bool:
+        """Whether all of the crawl is in the one file, and nobody is there to change it."""
+        return not (
+            self.is_running or any(map(_has_content, (beside(self.path, "-wal"), beside(self.path, "-journal"))))
+        )
 
     def _check(self) -> None:
         ((application,),) = self._db.execute("PRAGMA application_id")
         ((version,),) = self._db.execute("PRAGMA user_version")
         if application != APPLICATION_ID:
             raise StateDamaged(f"{self.path} is no crawl file")
-        if version > VERSION:
-            raise StateTooNew(
-                f"{self.path} has schema {version}, which a newer version of the program wrote; this one knows {VERSION} "
-                f"at most: update the program"
-            )
+        check_version(version, self.path)
         for older in range(version, VERSION):
             self._db.executescript(script(f"reading{older}.sql"))
         self._db.execute("PRAGMA query_only = ON")
@@ -208,13 +223,25 @@ def _allow_reading(action: int, table: str | None, *_: str | None) -> int:
     return sqlite3.SQLITE_OK if action in _READING or declares else sqlite3.SQLITE_DENY
 
 
+def _has_content(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def _code_of(error: Exception) -> int:
+    """SQLite's primary code (https://www.sqlite.org/rescode.html)."""
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
+
+
 @contextmanager
 def _translated(path: Path, *, is_users: bool = False) -> Iterator[None]:
     """SQLite's errors as ours. What is wrong with a query is the user's, if they wrote it; else the file lacks what it names."""
     try:
         yield
-    except (sqlite3.Error, sqlite3.Warning, UnicodeDecodeError) as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    except (sqlite3.Error, sqlite3.Warning, UnicodeError) as error:
+        code = _code_of(error)
         if code in _OF_THE_SYSTEM:
             raise StateError(f"{path} cannot be read: {error}") from error
         if is_users and code not in _OF_THE_FILE:

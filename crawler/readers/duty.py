@@ -10,9 +10,10 @@ import socket
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from crawler.callbacks import Callbacks
+from crawler.cancellation import sent_home_by
 from crawler.errors import CrawlError
 from crawler.loop import run_loop
 from crawler.opening import open_spider
@@ -90,6 +91,7 @@ class Duty:
         self._greeting: asyncio.Future[Hello] = self._loop.create_future()
         self._is_over = asyncio.Event()
         self._group = asyncio.TaskGroup()
+        self._parent: asyncio.Task[Any] | None = None
         self._workers: set[asyncio.Task[None]] = set()
         self._idle: list[asyncio.Future[Task]] = []
         self._hands: Hands | None = None
@@ -121,6 +123,7 @@ class Duty:
     async def carry_out(self, channel: Channel) -> None:
         """Open the spider, let it read until it is over, and close it. Raises what is wrong with it."""
         self._channel = channel
+        self._parent = asyncio.current_task()
         hello = await self._greeting
         spider = _load(hello)
         settings = hello.settings
@@ -145,6 +148,7 @@ class Duty:
     async def _serve(self, hands: Hands, task: Task) -> None:
         """One task after the other. Where nothing is fetched, the loop has its turn now and then, to send and to hear: one system
         call does for many."""
+        sent_home_by(self._parent, self._is_over.is_set)
         while True:
             await hands.carry_out(task)
             if not isinstance(task, VisitTask) and time.monotonic() >= self._pause_at:

@@ -18,7 +18,7 @@ from crawler.readers import messages, translation
 from crawler.readers.gathering import GatheringConnector
 from crawler.readers.messages import Answer, FailureTask, Freed, PageTask, Seen, Started, Unseen, longest_from_reader
 from crawler.retries import failure_of_status
-from crawler.spider import RAISED, explain, is_cancellation
+from crawler.spider import RAISED, explain, is_cancellation, text_of
 from crawler.web.directives import Obedience
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def encoded(result: Result, longest: int) -> bytes:
 
 def _lost(task: Task, error: BaseException) -> Result:
     """What is told of a task of which nothing else can be told."""
-    text = translation.sendable(f"{type(error).__name__}: {error}")
+    text = translation.sendable(text_of(error))
     if isinstance(task, PageTask | FailureTask):
         return Answer(task.number, error=text)
     return Unseen(task.number, "internal", text, is_passing=False, began_at=time.monotonic())

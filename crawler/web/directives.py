@@ -10,7 +10,8 @@ believe that two URLs are one page: see `may_be_other_name`.
 
 Only elements in the head count: what stands in the body may be a visitor's. To look through the tree takes a few
 microseconds, so the bytes of the head are asked first. A head that holds the bytes `<body`, in a script, say, seems to end
-there.
+there. Where they are nowhere, since that tag may be left out, the head ends with the first that can only be in the body: the
+tree of a whole document costs more than a crawl should pay to read a line of it.
 """
 
 from __future__ import annotations
@@ -69,18 +70,37 @@ _WITH_VALUES = frozenset({"unavailable_after", "max-snippet", "max-image-preview
 _ROBOT = re.compile(r"\s*([a-z0-9!#$%&'*+.^_`|~-]+)\s*:")
 _BETWEEN = re.compile(r"[\s,]+")
 
+_NAME_END = rb"(?=[ \t\n\f\r/>])"
+_TAG_END = rb"""(?:[^>=]++|=[ \t\n\f\r]*+(?:"[^"]*+"|'[^']*+')?+)*+>"""
+_HELD = rb"|".join(
+    rb"<%b%b%b.*?</%b" % (name, _NAME_END, _TAG_END, name)
+    for name in (b"title", b"script", b"style", b"noframes", b"template")
+)
+_HEAD = re.compile(
+    rb"(?:[^<]++|<!--(?:-?>|.*?--!?>)|<(?:[/?]|!(?!--))[^>]*+>|<(?:html|head|meta|link|base|basefont|bgsound|noscript)%b%b|%b)*+"
+    % (_NAME_END, _TAG_END, _HELD),
+    re.IGNORECASE | re.DOTALL,
+)
+"""What may be in a head, and text: that ends it, too, but is in nobody's way."""
+
 _IN_SEGMENT = re.compile(";[^/]*")
 _INDEX = re.compile(r"(?:index|default|home)\.[a-z]{2,5}")
 _NUMBERS = re.compile("[0-9]+")
-_NUMBER = re.compile(r"(?:[^=]*=)?[\d.:_-]*\d[\d.:_-]*")
+_NUMBER = re.compile(r"(?:[^=]*+=)?[.:_-]*+\d[\d.:_-]*+")
 """A parameter that is a number or a date. Sessions and the like have letters, too."""
 
 
 def directives_of(
-    url: str, headers: CIMultiDictProxy[str], head: LexborNode | None = None, *, base: str = "", agent: str = ""
+    url: str,
+    headers: CIMultiDictProxy[str],
+    head: LexborNode | None = None,
+    *,
+    base: str = "",
+    encoding: str = "utf-8",
+    agent: str = "",
 ) -> Directives:
     """What the page that was found at `url` says to the robot `agent` in its headers, and in its `head`, whose references
-    start from `base`. Both URLs are canonical.
+    start from `base`, and which was written in `encoding`. Both URLs are canonical.
     """
     tags, links = headers.getall("X-Robots-Tag", ()), headers.getall("Link", ())
     if head is None and not tags and not links:
@@ -91,15 +111,19 @@ def directives_of(
         if node.tag == "meta":
             said |= _said_in(node, agent)
         elif node.tag == "link":
-            canonical |= _canonical_in(node, base)
+            canonical |= _canonical_in(node, base, encoding)
     named = canonical.pop() if len(canonical) == 1 else None
     return Directives("noindex" in said, "nofollow" in said, named)
 
 
 def head_of(body: bytes) -> bytes:
-    """The bytes of a document, in an encoding that has ASCII as it is, in which its head is, with nothing of the body."""
+    """The bytes of a document, in an encoding that has ASCII as it is, in which its head is, with nothing of the body but text."""
     end = body.find(b"<body")
-    return body[:end] if end >= 0 else body
+    if end < 0:
+        found = _HEAD.match(body)
+        assert found, "nothing matches as well"
+        end = found.end()
+    return body[:end]
 
 
 def may_speak(head: bytes, agent: str = "") -> bool:
@@ -158,8 +182,8 @@ def _said_in(meta: LexborNode, agent: str) -> set[str]:
     name = (attributes.get("name") or "").strip().lower()
     if not name or name not in ("robots", agent):
         return set()
-    words = _BETWEEN.split((attributes.get("content") or "").lower())
-    return set().union(*(_MEANINGS.get(word, frozenset()) for word in words))
+    words = set(_BETWEEN.split((attributes.get("content") or "").lower()))
+    return {meaning for word in _MEANINGS.keys() & words for meaning in _MEANINGS[word]}
 
 
 def _canonical_in_headers(values: Iterable[str], url: str) -> set[str]:
@@ -168,12 +192,14 @@ def _canonical_in_headers(values: Iterable[str], url: str) -> set[str]:
     return set(resolve(url, targets))
 
 
-def _canonical_in(link: LexborNode, base: str) -> set[str]:
+def _canonical_in(link: LexborNode, base: str, encoding: str) -> set[str]:
     attributes = link.attributes
     href = attributes.get("href")
     if href is None or "canonical" not in _words(attributes.get("rel")):
         return set()
-    return set(resolve(base, [href]))
+    from crawler.web.encoding import in_query  # a crawl starts without, and has it by its first document
+
+    return set(resolve(base, [in_query(href, encoding)]))
 
 
 def _words(value: object) -> list[str]:

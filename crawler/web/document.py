@@ -24,9 +24,10 @@ from crawler.web.directives import (
 )
 from crawler.web.links import base_by, base_of, by_rel, hrefs, hrefs_by_rel, look_through, may_have_base
 from crawler.web.urls import join_all, resolve
+from crawler.web.xhtml import as_html
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from multidict import CIMultiDictProxy
     from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -82,7 +83,7 @@ class Document:
 
     @property
     def is_html(self) -> bool:
-        """Whether it is HTML or XHTML, by its header or, if that is missing, by how it starts."""
+        """Whether it is HTML or XHTML, by its header or, if that names no type, by how it starts."""
         if self._is_html is None:
             self._is_html = media_type.is_html(self.headers.get("Content-Type", ""), self.body)
         return self._is_html
@@ -102,16 +103,16 @@ class Document:
         return self._text
 
     def json(self) -> Any:
-        """The body read as JSON; ValueError, naming the URL, if it is none."""
+        """The body read as JSON; ValueError, naming the URL, if it is none, or nests deeper than can be read."""
         try:
             return msgspec.json.decode(self._utf_8())
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise ValueError(f"{self.url} holds no JSON: {error}") from error
 
     @property
     def dom(self) -> LexborHTMLParser:
-        """The parsed document, whatever the media type says; XHTML is parsed by the rules of HTML. TooCostly if that would
-        fill all memory (crawler/web/costs.py)."""
+        """The parsed document, whatever the media type says; XHTML is parsed by the rules of HTML, but with an end to what
+        closes itself. TooCostly if that would fill all memory (crawler/web/costs.py)."""
         self.dom_was_asked_for = True
         return self._tree()
 
@@ -199,12 +200,14 @@ class Document:
             agent = self._obedience.agent
             head = self._head(agent) if self.is_html else None
             base = self.base_url if head else ""
-            self._directives = directives_of(self.url, self.headers, head, base=base, agent=agent)
+            self._directives = directives_of(
+                self.url, self.headers, head, base=base, encoding=self.encoding if head else "", agent=agent
+            )
         return self._directives
 
     def _head(self, agent: str) -> LexborNode | None:
         """The document's head, if it may say something to robots; parsed alone, if nobody has asked for the rest."""
-        if self._hides_ascii():
+        if self._hides_ascii() or self.content_type == media_type.XHTML:
             return self._tree().head
         head = head_of(self.body)
         if not may_speak(head, agent):
@@ -215,7 +218,7 @@ class Document:
 
     def urljoin(self, href: str) -> str:
         """The canonical URL that a reference on this page leads to; InvalidUrl if it is not to be had by http or https."""
-        for url in resolve(self.base_url, [href]):
+        for url in self._resolved([href]):
             return url
         raise InvalidUrl(f"{href!r}, on {self.url}, leads to nothing that can be fetched")
 
@@ -240,9 +243,9 @@ class Document:
             elif self._obedience.nofollow and self._may_forbid_links(scan):
                 self._links, self._nofollow = self._links_by_rel(scan)
             elif scan:
-                self._links = join_all(self.base_url, list(scan.references))
+                self._links = join_all(self.base_url, self._as_meant(scan.references))
             else:
-                self._links = resolve(self.base_url, hrefs(self._tree()))
+                self._links = self._resolved(hrefs(self._tree()))
         return self._links
 
     def _may_forbid_links(self, scan: Scan | None) -> bool:
@@ -255,10 +258,19 @@ class Document:
         """The links to follow, and those not to follow. One link that may be followed is enough for a URL."""
         followed, forbidden = by_rel(scan) if scan else hrefs_by_rel(self._tree())
         if self.directives.nofollow:
-            return [], resolve(self.base_url, followed + forbidden)
-        links = resolve(self.base_url, followed)
+            return [], self._resolved(followed + forbidden)
+        links = self._resolved(followed)
         known = set(links)
-        return links, [url for url in resolve(self.base_url, forbidden) if url not in known]
+        return links, [url for url in self._resolved(forbidden) if url not in known]
+
+    def _resolved(self, references: Iterable[str]) -> list[str]:
+        """The canonical URLs that references on this page lead to."""
+        return resolve(self.base_url, self._as_meant(references))
+
+    def _as_meant(self, references: Iterable[str]) -> list[str]:
+        if self.encoding == encoding.UTF_8:
+            return list(references)
+        return [encoding.in_query(reference, self.encoding) for reference in references]
 
     def _scanned(self) -> Scan | None:
         """What a look at the bytes tells; None where it takes the tree, or the tree is there already."""
@@ -270,6 +282,8 @@ class Document:
     def _utf_8(self) -> bytes | str:
         """The body for those who read UTF-8, and decoded only if it is anything else: most of what says that it is in Latin 1
         or ASCII is in both."""
+        if self.content_type == media_type.XHTML:
+            return as_html(self.text)
         if self.encoding == encoding.UTF_8:
             return encoding.without_mark(self.body, self.encoding)
         return self.body if self.encoding == encoding.DEFAULT and self.body.isascii() else self.text

@@ -19,13 +19,13 @@ class Refused(Exception):
 class Elements:
     """Reads one document. Subclasses are told what is in it: `began`, `ended` and `text`."""
 
-    def __init__(self, *, max_depth: int, encoding: str | None = None) -> None:
-        """With `encoding`, whatever the document says of its own."""
+    def __init__(self, *, max_depth: int, encoding: str | None = None, knows_namespaces: bool = True) -> None:
+        """With `encoding`, whatever the document says of its own; unless it `knows_namespaces`, prefixes may be anything."""
         self.path: list[str] = []
         """The elements that are open, by the names that `named` gives them."""
         self._max_depth = max_depth
         self._bytes = 0
-        self._parser = parser = expat.ParserCreate(encoding, namespace_separator=" ")
+        self._parser = parser = expat.ParserCreate(encoding, " " if knows_namespaces else None)
         parser.buffer_text = True
         parser.StartElementHandler = self._on_start
         parser.EndElementHandler = self._on_end

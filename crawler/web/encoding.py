@@ -6,17 +6,17 @@ the web's legacy default, is preferred to guesses that are no better.
 
 Encodings go by the name of the Python codec that comes closest to the standard's decoder. It departs in this: bytes that
 windows-125x leaves undefined become U+FFFD, not C1 controls; ISO-2022-KR and HZ are decoded, though browsers refuse to
-for the sake of scripts, which we do not run; ISO-2022-CN, for which there is no codec, and x-user-defined are passed over.
+for the sake of scripts, which we do not run; ISO-2022-CN, for which there is no codec, is passed over, as is x-user-defined in
+a header (in a `<meta>`, the standard has it mean windows-1252).
 """
 
 from __future__ import annotations
 
 import codecs
 import re
-from itertools import chain
 from typing import TYPE_CHECKING
 
-from crawler.web.media_type import charset, essence
+from crawler.web.media_type import charset, essence, is_unknown
 
 if TYPE_CHECKING:
     from charset_normalizer import CharsetMatches
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 UTF_8 = "utf-8"
 DEFAULT = "windows-1252"
 
+_UTF_16 = frozenset({"utf-16-le", "utf-16-be"})
+_UTF_16_STARTS = ((b"<\0?\0x\0", "utf-16-le"), (b"\0<\0?\0x", "utf-16-be"))
 _BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, UTF_8), (codecs.BOM_UTF16_BE, "utf-16-be"), (codecs.BOM_UTF16_LE, "utf-16-le"))
 
 _LABELS = {
@@ -66,7 +68,7 @@ _LABELS = {
     "hz": "hz-gb-2312",
     "big5hkscs": "big5 big5-hkscs cn-big5 csbig5 x-x-big5",
     "euc-jp": "cseucpkdfmtjapanese euc-jp x-euc-jp",
-    "iso-2022-jp": "csiso2022jp iso-2022-jp",
+    "iso2022_jp_ext": "csiso2022jp iso-2022-jp",
     "cp932": "csshiftjis ms932 ms_kanji shift-jis shift_jis sjis windows-31j x-sjis",
     "cp949": "cseuckr csksc56011987 euc-kr iso-ir-149 korean ks_c_5601-1987 ks_c_5601-1989 ksc5601 ksc_5601 windows-949",
     "iso-2022-kr": "csiso2022kr iso-2022-kr",
@@ -79,6 +81,7 @@ _NAMES = {
     "cp932": "Shift_JIS",
     "cp949": "EUC-KR",
     "big5hkscs": "Big5",
+    "iso2022-jp-ext": "ISO-2022-JP",
     "mac-roman": "macintosh",
     "mac-cyrillic": "x-mac-cyrillic",
 }
@@ -92,15 +95,54 @@ _GUESSES = (
 )
 """What is worth guessing: the encodings that pages without any declaration are written in. A guess costs up to 1.5 ms."""
 
+_JIS = frozenset({"euc-jp", "euc_jp", "iso2022_jp_ext"})
+_JIS_PAIRS = {"euc_jp": re.compile(rb"[\xa1-\xfe]{2}"), "iso2022_jp_ext": re.compile(rb"[!-~]{2}")}
+_NUMBERED = "crawler.web.encoding: numbered"
+_VENDORS = "crawler.web.encoding: jis"
+_AS_VENDORS_HAVE_IT = str.maketrans("\u301c\u2016\u2212\xa2\xa3\xac", "\uff5e\u2225\uff0d\uffe0\uffe1\uffe2")
+_AS_PYTHON_HAS_IT = {vendors: python for python, vendors in _AS_VENDORS_HAVE_IT.items()}
+"""What Python's codecs take from the standards of JIS, and the web from Windows: circled and Roman numbers, and some signs."""
+
 _PRESCAN_BYTES = 1024
 _GUESS_BYTES = 4096
 
-_COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
-_XML = re.compile(rb"""\A<\?xml\s[^>]*?encoding\s*=\s*["']([^"']+)""")
-_META = re.compile(rb"""<meta[\s/][^>]*?charset\s*=\s*["']?\s*([^\s"'/>;]+)""")
-"""`<meta charset=…>` or `<meta http-equiv=content-type content="…; charset=…">`; both patterns are for lower case."""
+_ATTRIBUTE = rb"""
+    [\t\n\f\r\x20/]*+
+    (?P<name>[^\t\n\f\r\x20/>][^\t\n\f\r\x20/>=]*+)
+    (?: (?=[/>])
+      | [\t\n\f\r\x20]*+
+        (?: = [\t\n\f\r\x20]*+
+            (?: "(?P<quoted>[^"]*+)" | '(?P<apart>[^']*+)' | (?=>) | (?P<plain>[^\t\n\f\r\x20>"'][^\t\n\f\r\x20>]*+)(?=[\t\n\f\r\x20>]) )
+          | (?=[^=])
+        )
+    )
+"""
+_TAG_END = rb"[\t\n\f\r\x20/]*+>"
+_attribute = re.compile(_ATTRIBUTE, re.VERBOSE).match
+_tag_end = re.compile(_TAG_END).match
+_to_meta = re.compile(
+    rb"""
+    (?: [^<]++
+      | <!(?=--).*?-->
+      | <(?!meta[\t\n\f\r\x20/])/?[A-Za-z][^\t\n\f\r\x20>]*+(?:%b)*+%b
+      | <(?:!(?!--)|/(?![A-Za-z])|\?)[^>]*+>
+      | <(?![A-Za-z!/?])
+    )*+
+    <meta(?=[\t\n\f\r\x20/])
+    """
+    % (re.sub(rb"\?P<\w+>", b"?:", _ATTRIBUTE), _TAG_END),
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
+).match
+"""Over comments, other tags with their attributes, and whatever begins like a tag. Nothing that is cut off is passed over."""
+
+_CHARSET = re.compile(
+    rb"""charset[\t\n\f\r ]*=[\t\n\f\r ]*(?:"([^"]*)"|'([^']*)'|([^\t\n\f\r ;"'][^\t\n\f\r ;]*))?""", re.IGNORECASE
+)
+_XML = re.compile(rb"""<\?xml(?:(?!encoding)[^>])*+encoding[\0-\x20]*=[\0-\x20]*(["'])([^\0-\x20>]*?)\1[^>]*>""")
 
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
+_NOT_ASCII_TEXT = re.compile(r"[^\0-\x7f]+")
+_NOT_IN_QUERY = re.compile(rb"""[^!-~]|["#'<>]""")
 
 
 def encoding_of(body: bytes, content_type: str | None) -> str:
@@ -111,8 +153,18 @@ def encoding_of(body: bytes, content_type: str | None) -> str:
     return codec_of(charset(content_type or "")) or _declared(body, content_type or "") or _guessed(body)
 
 
+def declared_by_xml(start: bytes) -> str:
+    """The encoding of a document that starts so, and is XML; by its mark or its declaration, else UTF-8."""
+    for mark, encoding in (*_BYTE_ORDER_MARKS, *_UTF_16_STARTS):
+        if start.startswith(mark):
+            return encoding
+    return (start.startswith(b"<?xml") and _in_xml(start)) or UTF_8
+
+
 def decode(body: bytes, encoding: str) -> str:
     """The text of a body, without byte order mark. Never fails: bytes that do not fit become U+FFFD."""
+    if encoding in _JIS:
+        return body.decode(encoding, _VENDORS).translate(_AS_VENDORS_HAVE_IT)
     return without_mark(body, encoding).decode(encoding, "replace")
 
 
@@ -122,6 +174,54 @@ def without_mark(body: bytes, encoding: str) -> bytes:
         if encoding == marked:
             return body.removeprefix(mark)
     return body
+
+
+def encode(text: str, encoding: str, unfit: str) -> bytes:
+    """A text as browsers write it in an encoding. `unfit` names the error handler for characters that the encoding lacks."""
+    return (text.translate(_AS_PYTHON_HAS_IT) if encoding in _JIS else text).encode(encoding, unfit)
+
+
+def in_query(reference: str, encoding: str) -> str:
+    """A reference as it stands in a document of this encoding, for those who resolve it without: what its query holds beyond
+    ASCII is meant in that encoding, and written so here (URL Standard §4.4, query state). All else is meant in UTF-8.
+    """
+    if reference.isascii() or encoding == UTF_8 or encoding in _UTF_16:
+        return reference
+    before, mark, fragment = reference.partition("#")
+    path, question, query = before.partition("?")
+    return path + question + _NOT_ASCII_TEXT.sub(lambda found: _escaped(found[0], encoding), query) + mark + fragment
+
+
+def _escaped(text: str, encoding: str) -> str:
+    """Percent-encode after encoding (URL Standard §1.3), with the query percent-encode set of http."""
+    octets = encode(text, encoding, _NUMBERED)
+    return _NOT_IN_QUERY.sub(lambda found: b"%%%02X" % found[0][0], octets).decode("ascii")
+
+
+def _numbered(error: UnicodeError) -> tuple[str, int]:
+    """What stands for characters that an encoding lacks: their numbers, as in forms. An error handler for `str.encode`."""
+    assert isinstance(error, UnicodeEncodeError), "it is named in `_escaped` alone"
+    return "".join(f"%26%23{ord(one)}%3B" for one in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(_NUMBERED, _numbered)
+
+
+def _of_vendors(error: UnicodeError) -> tuple[str, int]:
+    """What stands where JIS X 0208 has nothing: by the Encoding Standard, the same as in Shift_JIS, which has the pairs in another
+    order. An error handler for `bytes.decode`.
+    """
+    assert isinstance(error, UnicodeDecodeError), "it is named in `decode` alone"
+    pair = error.object[error.start : error.start + 2]
+    if not _JIS_PAIRS[error.encoding].fullmatch(pair):
+        return "\ufffd", error.end
+    row, cell = ((byte & 0x7F) - 0x20 for byte in pair)
+    lead = (row + 1) // 2 + (0x80 if row <= 62 else 0xC0)
+    trail = cell + 0x3F + (cell > 63) if row % 2 else cell + 0x9E
+    return bytes([lead, trail]).decode("cp932", "replace")[:1], error.start + 2
+
+
+codecs.register_error(_VENDORS, _of_vendors)
 
 
 def codec_of(label: str | None) -> str | None:
@@ -140,18 +240,57 @@ def name_of(codec: str) -> str:
 
 
 def _declared(body: bytes, content_type: str) -> str | None:
-    """What a markup document says of itself (HTML Standard §13.2.3.2, prescan)."""
+    """What a markup document says of itself (HTML Standard §13.2.3.2, prescan). HTML has it in a `<meta>` or, without one, in
+    an XML declaration; XML has it there first.
+    """
     kind = essence(content_type)
-    if kind and not kind.endswith(("html", "xml")):
+    if not kind.endswith(("html", "xml")) and not is_unknown(kind):
         return None
-    head = body[:_PRESCAN_BYTES].lower()
-    if b"<!--" in head:
-        head = _COMMENT.sub(b"", head)
-    for found in chain(_XML.finditer(head), _META.finditer(head)):
-        if encoding := codec_of(found[1].decode("latin-1")):
-            # a declaration that can be read as ASCII is not written in UTF-16
-            return UTF_8 if encoding.startswith("utf-16") else encoding
+    head = body[:_PRESCAN_BYTES]
+    for start, encoding in _UTF_16_STARTS:
+        if head.startswith(start):
+            return encoding
+    in_xml = _in_xml(head) if head.startswith(b"<?xml") else None
+    return (in_xml if kind.endswith("xml") else None) or _in_meta(head) or in_xml
+
+
+def _in_meta(head: bytes) -> str | None:
+    """What the first `<meta>` says that names an encoding, other than in a comment or in another tag's attribute."""
+    at = 0
+    while found := _to_meta(head, at):
+        attributes: dict[bytes, bytes] = {}
+        at = found.end()
+        while attribute := _attribute(head, at):
+            name, *values = attribute.groups()
+            attributes.setdefault(name.lower(), next(filter(None, values), b""))
+            at = attribute.end()
+        if not _tag_end(head, at):
+            break
+        if encoding := _of_meta(attributes):
+            return encoding
     return None
+
+
+def _of_meta(attributes: dict[bytes, bytes]) -> str | None:
+    """A `charset` counts, whatever else there is; a charset in `content` if it is said to be a Content-Type."""
+    label = attributes.get(b"charset")
+    if label is None and attributes.get(b"http-equiv", b"").lower() == b"content-type":
+        found = _CHARSET.search(attributes.get(b"content", b""))
+        label = found and next(filter(None, found.groups()), None)
+    return _of_ascii(label) if label else None
+
+
+def _in_xml(head: bytes) -> str | None:
+    found = _XML.match(head)
+    return _of_ascii(found[2]) if found else None
+
+
+def _of_ascii(label: bytes) -> str | None:
+    """The encoding by which a document that can be read as ASCII calls its own: that is no UTF-16, whatever it says."""
+    encoding = codec_of(label.decode("latin-1"))
+    if encoding is None and label.strip().lower() == b"x-user-defined":
+        return DEFAULT
+    return UTF_8 if encoding in _UTF_16 else encoding
 
 
 def _guessed(body: bytes) -> str:

@@ -8,6 +8,8 @@ from hashlib import sha256
 from typing import Final, TypeAlias
 from urllib.parse import quote_plus
 
+from crawler.web.encoding import UTF_8, encode
+
 URLENCODED: Final = "application/x-www-form-urlencoded"
 MULTIPART: Final = "multipart/form-data"
 PLAIN: Final = "text/plain"
@@ -38,23 +40,23 @@ def text_of(name: str, value: object) -> str:
     return str(value)
 
 
-def urlencoded(pairs: Iterable[tuple[str, str]], encoding: str = "utf-8") -> str:
+def urlencoded(pairs: Iterable[tuple[str, str]], encoding: str = UTF_8) -> str:
     """Names and values as a query has them. A character that the encoding lacks becomes a reference, `&#1046;`."""
     return "&".join(f"{_escaped(name, encoding)}={_escaped(value, encoding)}" for name, value in pairs)
 
 
 def _escaped(text: str, encoding: str) -> str:
-    return quote_plus(text.encode(encoding, _unfit(encoding)), safe="*").replace("~", "%7E")
+    return quote_plus(encode(text, encoding, _unfit(encoding)), safe="*").replace("~", "%7E")
 
 
 def _unfit(encoding: str) -> str:
     """What to do with a character that an encoding lacks: UTF-8 lacks none, only halves of surrogate pairs, which are no characters."""
-    return "strict" if encoding == "utf-8" else "xmlcharrefreplace"
+    return "strict" if encoding == UTF_8 else "xmlcharrefreplace"
 
 
 def plain(pairs: Iterable[tuple[str, str]], encoding: str) -> bytes:
     """A line for each field, for people to read."""
-    return "".join(f"{name}={value}\r\n" for name, value in pairs).encode(encoding, _unfit(encoding))
+    return encode("".join(f"{name}={value}\r\n" for name, value in pairs), encoding, _unfit(encoding))
 
 
 def multipart(pairs: Iterable[tuple[str, str]], files: Iterable[str], encoding: str) -> tuple[str, bytes]:
@@ -72,4 +74,4 @@ def multipart(pairs: Iterable[tuple[str, str]], files: Iterable[str], encoding: 
 def _part(name: str, more: str, value: str, encoding: str) -> bytes:
     escaped = name.replace("\r", "%0D").replace("\n", "%0A").replace('"', "%22")
     part = f'Content-Disposition: form-data; name="{escaped}"{more}\r\n\r\n{value}'
-    return part.encode(encoding, _unfit(encoding))
+    return encode(part, encoding, _unfit(encoding))

@@ -15,11 +15,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from crawler.errors import SpiderError
+from crawler.errors import InvalidUrl, SpiderError
 from crawler.web import encoding as encodings
 from crawler.web import form_bodies
 from crawler.web.form_bodies import MULTIPART, PLAIN, URLENCODED, texts_of
-from crawler.web.urls import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -201,9 +200,10 @@ class _Form:
         action = self._attribute("action", submitter)
         if not action:
             return self._document.url
-        for url in resolve(self._document.base_url, [action]):
-            return url
-        raise self._error(f"is sent to {action!r}, which is nothing that can be fetched")
+        try:
+            return self._document.urljoin(action)
+        except InvalidUrl:
+            raise self._error(f"is sent to {action!r}, which is nothing that can be fetched") from None
 
     def _encoding(self) -> str:
         """§4.10.21.5, pick an encoding."""

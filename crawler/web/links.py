@@ -58,7 +58,7 @@ def hrefs_by_rel(dom: LexborHTMLParser) -> tuple[list[str], list[str]]:
         attributes = a.attrs
         if "href" in attributes:
             rel = attributes.get("rel")
-            (forbidden if rel and "nofollow" in rel.lower().split() else followed).append(attributes.get("href") or "")
+            (forbidden if rel and scan.says_nofollow(rel) else followed).append(attributes.get("href") or "")
     return followed, forbidden
 
 

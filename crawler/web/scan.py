@@ -57,6 +57,12 @@ def scan(document: bytes) -> Scan | None:
     return Scan(references, scanner.base, scanner.title)
 
 
+def says_nofollow(rel: str) -> bool:
+    """Whether this `rel` says nofollow: its words stand between blanks or, as search engines read them, between commas."""
+    rel = rel.lower()
+    return "nofollow" in rel and "nofollow" in rel.replace(",", " ").split()
+
+
 # A name is known by its first eight letters, in lower case, as the bytes of one number (`a` is 0x61), and by its length.
 
 
@@ -182,7 +188,7 @@ class Scanner:
         if href_start < 0 or self._is_cut:
             return
         href = self._reference(href_start, href_end)
-        if rel_start < rel_end and "nofollow" in _value(self._document[rel_start:rel_end]).lower().split():
+        if rel_start < rel_end and says_nofollow(_value(self._document[rel_start:rel_end])):
             self.links.setdefault(href, False)
         elif not self.links.get(href):
             self.links.pop(href, None)  # its place is that of the first link that may be followed

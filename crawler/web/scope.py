@@ -15,8 +15,9 @@ from crawler.errors import InvalidUrl, SettingError
 from crawler.web.urls import host_of, normalize
 
 Pattern: TypeAlias = str | re.Pattern[str]
-"""What URLs are let in or kept out by: a text with a slash at its start is what path and query begin with, as in robots.txt;
-any other is a regular expression, to be found anywhere in the canonical URL."""
+"""What URLs are let in or kept out by: a text with a slash at its start is what path and query begin with, as in robots.txt,
+where `*` stands for any characters, and `$` at the end for the end; any other is a regular expression, to be found anywhere in the
+canonical URL."""
 
 
 class _Patterns(Struct, frozen=True):
@@ -32,7 +33,11 @@ class _Patterns(Struct, frozen=True):
         for pattern in _listed(patterns, name):
             words.append(pattern if isinstance(pattern, str) else pattern.pattern)
             if isinstance(pattern, str) and pattern.startswith("/"):
-                prefixes.append(normalize(f"http://h{pattern}").removeprefix("http://h"))
+                path = normalize(f"http://h{pattern}").removeprefix("http://h")
+                if "*" in path or path.endswith("$"):
+                    expressions.append(_shape(path))
+                else:
+                    prefixes.append(path)
             else:
                 expressions.append(_compiled(pattern, name))
         return cls(tuple(words), tuple(prefixes), tuple(expressions))
@@ -165,6 +170,11 @@ def with_twin(host: HostKey) -> Iterable[HostKey]:
         return
     bare = host.removeprefix("www.")
     yield HostKey(f"www.{host}" if bare == host else bare)
+
+
+def _shape(path: str) -> re.Pattern[str]:
+    end = r"\Z" if path.endswith("$") else ""
+    return re.compile("^https?://[^/]+" + ".*".join(map(re.escape, path.removesuffix("$").split("*"))) + end)
 
 
 def _compiled(pattern: Pattern, name: str) -> re.Pattern[str]:

@@ -1,7 +1,11 @@
 """Sitemaps (sitemaps.org 0.9) and feeds that serve as such, read as a stream: bytes in, URLs out.
 
-XML sitemaps and sitemap indexes, RSS and Atom are told by their elements, whatever the namespace, since many sites get that
-wrong; a file that does not start with a tag is text, one URL a line. `read` takes a whole file, packed or not.
+XML sitemaps and sitemap indexes, RSS and Atom are told by their elements, whatever the namespace and whether it is declared,
+since many sites get that wrong; a file that does not start with a tag is text, one URL a line. `read` takes a whole file, packed
+or not.
+
+What else many get wrong, and a parser of XML would stop at: a `&` that is no reference stands for itself; control characters are
+passed over; so are bytes that do not fit the encoding, which may be any that pages have, by whatever label.
 
 Memory is bounded whatever comes. Reading stops, and what was read stands, at the protocol's limits of 50 MiB and 50,000
 URLs (those of relative references make up 50 MiB at most, too), at XML that is not well formed, nested absurdly deep or of tags
@@ -18,6 +22,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from crawler.web.elements import Elements, Refused
+from crawler.web.encoding import declared_by_xml
 from crawler.web.urls import resolve
 
 if TYPE_CHECKING:
@@ -32,9 +37,19 @@ _MAX_LINE = 64 * 1024
 _GZIP = b"\x1f\x8b"
 _PART_BYTES = 64 * 1024
 
+_LOOKED_AT = 1024
+"""Bytes of the start, in which the encoding is declared."""
 _BLANK = b" \t\r\n"
-_LINE_BREAK = re.compile(rb"[\r\n]+")
-_ABSOLUTE = re.compile(rb"\s*https?://", re.IGNORECASE)
+_LINE_BREAK = re.compile("[\r\n]+")
+_ABSOLUTE = re.compile(r"\s*https?://", re.IGNORECASE)
+
+_DECLARATION = re.compile(r"<\?xml\s[^>]*>")
+_STRAY = re.compile("&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6});)")
+_AMPERSAND = "\ufdd0"
+"""What stands for a stray `&` until it is through the parser, in which it may be in text, in CDATA, or in an attribute: no
+character, and none that XML forbids."""
+_LONGEST_REFERENCE = len("&#1114111;")
+_CONTROLS = bytes({*range(0x20)} - {*_BLANK})
 
 _LOCATIONS = frozenset({("url", "loc"), ("sitemap", "loc"), ("item", "link")})
 """Elements, below their parents, whose text is a URL; Atom's is in an attribute."""
@@ -86,6 +101,8 @@ def _unpacked(body: bytes) -> Iterator[bytes]:
             rest = member.unconsumed_tail
             if member.eof:
                 rest, member = member.unused_data, zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+                if rest and not rest.startswith(_GZIP[: len(rest)]):
+                    return  # padding, as gzip has it
     yield member.flush()
 
 
@@ -100,6 +117,7 @@ class SitemapReader:
         self._urls = 0
         self._characters = 0
         self._start = b""
+        self._decoder: codecs.IncrementalDecoder | None = None
         self._content: _Xml | _Text | None = None
 
     def feed(self, data: bytes) -> list[Found]:
@@ -120,13 +138,18 @@ class SitemapReader:
         return [] if self.problem else self._absorb(b"", is_last=True)
 
     def _absorb(self, data: bytes, *, is_last: bool) -> list[Found]:
-        if self._content is None:
+        if self._decoder is None:
             data = self._start = (self._start + data).removeprefix(codecs.BOM_UTF8).lstrip(_BLANK)
-            if len(data) < len(codecs.BOM_UTF8) and not is_last:  # perhaps a byte order mark yet to be completed
+            if len(data) < _LOOKED_AT and not is_last:
                 return []
-            self._content = _Xml() if data.startswith((b"<", codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else _Text()
+            self._decoder = codecs.getincrementaldecoder(declared_by_xml(data))("replace")
+            self._start = b""
+        text = self._decoder.decode(data, is_last)
+        if self._content is None:
+            text = text.removeprefix("\ufeff")
+            self._content = _Xml() if text.startswith("<") else _Text()
         try:
-            self._content.parse(data, is_last=is_last)
+            self._content.feed(text, is_last=is_last)
         except Refused as refusal:
             self.problem = str(refusal)
         return self._resolved(self._content.take())
@@ -151,16 +174,16 @@ class _Text:
     """One URL a line. A line without a scheme is none: error pages are served as sitemaps, too."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = ""
         self._found: list[tuple[str, bool]] = []
 
-    def parse(self, data: bytes, *, is_last: bool) -> None:
-        *lines, self._rest = _LINE_BREAK.split(self._rest + data)
+    def feed(self, text: str, *, is_last: bool) -> None:
+        *lines, self._rest = _LINE_BREAK.split(self._rest + text)
         if is_last:
             lines.append(self._rest)
-        self._found += [(line.decode("utf-8", "replace"), False) for line in lines if _ABSOLUTE.match(line)]
+        self._found += [(line, False) for line in lines if _ABSOLUTE.match(line)]
         if len(self._rest) > _MAX_LINE:
-            raise Refused(f"it has a line longer than {_MAX_LINE} bytes")
+            raise Refused(f"it has a line longer than {_MAX_LINE} characters")
 
     def take(self) -> list[tuple[str, bool]]:
         found, self._found = self._found, []
@@ -171,26 +194,41 @@ class _Xml(Elements):
     """The references of XML sitemaps, RSS and Atom."""
 
     def __init__(self) -> None:
-        super().__init__(max_depth=_MAX_DEPTH)
+        super().__init__(max_depth=_MAX_DEPTH, encoding="utf-8", knows_namespaces=False)
         self._text: list[str] | None = None
         self._found: list[tuple[str, bool]] = []
+        self._rest: str | None = None
+
+    def feed(self, text: str, *, is_last: bool) -> None:
+        text = _DECLARATION.sub("", text, count=1) if self._rest is None else self._rest + text
+        end = len(text)
+        if not is_last and (cut_off := text.rfind("&", max(0, end - _LONGEST_REFERENCE))) >= 0:
+            end = cut_off
+        text, self._rest = text[:end], text[end:]
+        self.parse(_STRAY.sub(_AMPERSAND, text).encode().translate(None, _CONTROLS), is_last=is_last)
 
     def take(self) -> list[tuple[str, bool]]:
         found, self._found = self._found, []
         return found
+
+    def named(self, name: str) -> str:
+        return name.rpartition(":")[2]
 
     def began(self, name: str, attributes: dict[str, str]) -> None:
         parent = self.path[-2] if len(self.path) > 1 else ""
         if (parent, name) in _LOCATIONS:
             self._text = []
         elif (parent, name) == ("entry", "link") and attributes.get("rel", "alternate") == "alternate":
-            self._found.append((attributes.get("href", "").strip(), False))
+            self._take(attributes.get("href", ""), is_sitemap=False)
 
     def ended(self, name: str) -> None:
         parent = self.path[-1] if self.path else ""
         if self._text is not None and (parent, name) in _LOCATIONS:
-            self._found.append(("".join(self._text).strip(), parent == "sitemap"))
+            self._take("".join(self._text), is_sitemap=parent == "sitemap")
             self._text = None
+
+    def _take(self, reference: str, *, is_sitemap: bool) -> None:
+        self._found.append((reference.strip().replace(_AMPERSAND, "&"), is_sitemap))
 
     def text(self, text: str) -> None:
         if self._text is not None:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from crawler.fetcher import Fetch
+    from crawler.fetcher import Fetch, Unfit
+    from crawler.frontier.protocol import Lease
 
 OUTPUTS = ("out.jsonl", "out.csv", "out.sqlite", "out.parquet")
 
@@ -77,6 +78,28 @@ async def test_a_finished_crawl_asks_nothing_again(tmp_path: Path) -> None:
         report = await crawl_site(tmp_path, site)
     assert report.finished
     assert site.paths == ["/"]
+
+
+@pytest.mark.parametrize("stations", [["/a", "/b"], ["/a", "/b", "/c"]], ids=["two", "three"])
+@pytest.mark.parametrize("per_host", [1, 4])
+async def test_a_page_behind_a_detour_is_read_though_each_station_was_found(
+    tmp_path: Path, stations: list[str], per_host: int
+) -> None:
+    """They redirect to each other, so that each might be left out for the next: until the cookie that they set is known."""
+    onwards = dict(zip(stations, [*stations[1:], stations[0]], strict=True))
+
+    async def reply(visit: Visit) -> Reply:
+        if visit.path not in onwards:
+            return page(visit.path, *(stations if visit.path == "/" else ()))
+        if visit.path == "/a" and "seen=1" in visit.headers.get("cookie", ""):
+            return page("A", "/behind")
+        return 302, {"Location": onwards[visit.path], "Set-Cookie": "seen=1"}, ""
+
+    async with serve(reply) as site:
+        report = await crawl_site(tmp_path, site, replace(QUICK, per_host=per_host))
+    assert report.finished
+    assert "/behind" in site.paths
+    assert site.paths.count("/a") <= 1 + len(stations)
 
 
 async def test_redirects_end_where_they_lead(tmp_path: Path) -> None:
@@ -395,6 +418,96 @@ async def test_a_spider_that_gives_up_loses_that_page_alone(tmp_path: Path, wher
     assert (report.stats.done, report.stats.failed, report.stats.queued, report.stats.leased) == (3, 1, 0, 0)
     ((error,),) = ask(tmp_path, "SELECT error FROM errors")
     assert type(raised).__name__ in error
+
+
+class Panic(BaseException):
+    """As libraries in Rust raise it: no Exception."""
+
+
+@pytest.mark.parametrize("concurrency", [1, 64])
+@pytest.mark.parametrize("how", ["awaits", "returns", "panics", "told"])
+async def test_what_a_spider_does_to_its_own_task_costs_that_page_alone(
+    tmp_path: Path, concurrency: int, how: str
+) -> None:
+    """A worker that goes would take what it has in hand along, and with the last one the crawl would wait forever."""
+
+    class Selfish(Spider):
+        async def parse(self, page: Page) -> Any:
+            task = asyncio.current_task()
+            assert task
+            if "/bad" in page.url:
+                if how == "panics":
+                    raise Panic("index out of bounds")
+                task.cancel()
+                task.cancel()
+                if how == "awaits":
+                    await asyncio.sleep(0)
+            return page.follow_all()
+
+        async def failed(self, request: Request, error: str) -> None:
+            task = asyncio.current_task()
+            assert task
+            task.cancel()
+
+    bad = {f"/bad{number}": page("Bad") for number in range(2 * concurrency)}
+    pages = {"/": page("Home", *bad, "/good"), **bad, "/good": page("Good", "/behind"), "/behind": page("Behind")}
+    if how == "told":
+        pages = {path: page for path, page in pages.items() if path not in bad}
+    async with serve(pages) as site, asyncio.timeout(60):
+        settings = Settings(robots=False, concurrency=concurrency, max_attempts=1)
+        spider = Selfish(start_urls=[f"{site.url}/"])
+        report = await Crawl(spider, settings, state=tmp_path / "test.crawl").run()
+    assert report.finished
+    fail = 0 if how == "returns" else len(bad)
+    assert (report.stats.done, report.stats.failed) == (3 + 2 * concurrency - fail, fail)
+
+
+async def test_a_callback_that_goes_on_after_any_error_is_cut_short_until_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crawler.engine._LEAVE_SECONDS", 0.01)
+    is_there = asyncio.Event()
+    tries = 0
+
+    class Stubborn(Spider):
+        async def parse(self, page: Page) -> Any:
+            nonlocal tries
+            for tries in range(1, 6):  # noqa: B007 - looked at afterwards
+                try:
+                    is_there.set()
+                    await asyncio.Event().wait()
+                except BaseException:
+                    continue
+            return {"tries": tries}
+
+    async with serve({"/": page("Home")}) as site, asyncio.timeout(60), asyncio.TaskGroup() as group:
+        crawl = Crawl(Stubborn(start_urls=[f"{site.url}/"]), QUICK, state=tmp_path / "test.crawl")
+        running = group.create_task(crawl.run())
+        await is_there.wait()
+        crawl.stop()
+        crawl.stop()
+    assert (running.result().stats.done, tries) == (1, 5)
+
+
+async def test_a_middleware_that_cancels_its_own_task_loses_that_page_alone(tmp_path: Path) -> None:
+    async def selfish(lease: Lease, fetch: Fetch) -> Page | Unfit:
+        task = asyncio.current_task()
+        assert task
+        if lease.url.endswith("/bad"):
+            task.cancel()
+            await asyncio.sleep(0)
+        return await fetch(lease)
+
+    async with serve({"/": page("Home", "/bad", "/good"), "/bad": page("Bad"), "/good": page("Good")}) as site:
+        async with asyncio.timeout(60):
+            crawl = Crawl(
+                SiteSpider(start_urls=[f"{site.url}/"]),
+                Settings(robots=False, concurrency=1),
+                state=tmp_path / "test.crawl",
+                middlewares=[selfish],
+            )
+            report = await crawl.run()
+    assert (report.finished, report.stats.done, report.stats.failed) == (True, 2, 1)
 
 
 @pytest.mark.parametrize(

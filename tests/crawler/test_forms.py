@@ -326,6 +326,7 @@ def test_a_form_of_parts() -> None:
         ("utf-16", "<form method=post>", "c=UTF-8&a=%D0%96"),
         ("iso-8859-1", "<form method=post>", "c=windows-1252&a=%26%231046%3B"),
         ("x-sjis", "<form method=post>", "c=Shift_JIS&a=%84G"),
+        ("iso-2022-jp", "<form method=post>", "c=ISO-2022-JP&a=%1B%24B%27%28%1B%28B"),
     ],
 )
 def test_a_form_is_sent_in_the_encoding_of_its_page(charset: str, form: str, body: str) -> None:

@@ -151,6 +151,7 @@ async def test_what_a_callback_raises_comes_out() -> None:
 
 
 TEXT = "x" * (32 << 20)
+MANY = Links(["http://h.example/"] * 1_000_000, are_canonical=True)
 
 
 @pytest.mark.parametrize(
@@ -160,8 +161,11 @@ TEXT = "x" * (32 << 20)
         lambda: Request("http://h.example/", context={"text": TEXT}),
         lambda: Request("http://h.example/", method="POST", body=TEXT.encode()),
         lambda: Links([f"http://h.example/{TEXT[: 1 << 20]}{number}" for number in range(32)]),
+        lambda: MANY,
+        lambda: Request(f"http://h.example/{TEXT[: 1 << 20]}"),
+        lambda: Request("http://h.example/", headers={"X": TEXT[: 1 << 20]}),
     ],
-    ids=["items", "contexts", "bodies", "links"],
+    ids=["items", "contexts", "bodies", "links", "links of the page", "URLs", "headers"],
 )
 async def test_a_callback_that_gives_without_end_is_a_fault(give: Callable[[], Any]) -> None:
     def endless() -> Iterator[Any]:
@@ -170,3 +174,21 @@ async def test_a_callback_that_gives_without_end_is_a_fault(give: Callable[[], A
 
     with pytest.raises(SpiderError, match="a page gave more than 128 MiB"):
         await gather(endless())
+
+
+@pytest.mark.parametrize("give", [lambda: {}, lambda: Links([])], ids=["items", "links"])
+async def test_things_without_end_are_a_fault_however_small(
+    monkeypatch: pytest.MonkeyPatch, give: Callable[[], Any]
+) -> None:
+    monkeypatch.setattr("crawler.items._MOST_CHARACTERS", 1 << 16)
+    given = 0
+
+    def endless() -> Iterator[Any]:
+        nonlocal given
+        while True:
+            given += 1
+            yield give()
+
+    with pytest.raises(SpiderError, match="a page gave more than"):
+        await gather(endless())
+    assert given < 1 << 13

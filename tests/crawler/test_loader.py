@@ -212,6 +212,24 @@ def test_arguments_a_spider_does_not_take_are_refused_by_name() -> None:
         load("quotes.py", {"pages": "x"})
 
 
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("start_urls = None", "^start_urls of Quotes is a NoneType; it is a list of URLs$"),
+        ("start_urls = (url for url in ['http://h.example/'])", "^start_urls of Quotes is a generator; it is a list"),
+        ("start_urls = [b'http://h.example/']", "^start_urls of Quotes holds b'http://h.example/', which is no text$"),
+        ("name = 5", "^the name of Quotes is 5; it is a text that can be printed$"),
+        ("name = '\\udcff'", "^the name of Quotes is .*; it is a text that can be printed$"),
+        ("__init__ = exit", "^Quotes cannot be made: SystemExit"),
+    ],
+)
+def test_what_a_spider_declares_wrongly_is_named(line: str, complaint: str) -> None:
+    """To leave the program, too: it would be taken for the end of the crawl."""
+    write("quotes.py", QUOTES + f"\n        {line}\n")
+    with pytest.raises(TargetError, match=complaint):
+        load("quotes.py")
+
+
 def test_a_constructor_that_raises_is_a_mistake_in_the_spider() -> None:
     write("quotes.py", QUOTES + "\n        def __init__(self):\n            self.size = len(None)\n")
     with pytest.raises(TargetError, match=r"^Quotes cannot be made: quotes\.py:9: TypeError: object of type"):

@@ -174,6 +174,21 @@ async def test_a_page_that_its_canonical_url_redirects_to_is_no_duplicate(tmp_pa
         assert items(tmp_path, site) == ["/", "/a?welcome"]
 
 
+@pytest.mark.parametrize("links", [["/a", "/a?welcome"], ["/a?welcome", "/a"]])
+async def test_a_page_whose_canonical_url_redirects_to_it_is_read_though_both_were_found(
+    tmp_path: Path, links: list[str]
+) -> None:
+    """Each might be left out for the other."""
+    pages: dict[str, Reply] = {
+        "/": page("Home", *links),
+        "/a": (302, {"Location": "/a?welcome"}, ""),
+        "/a?welcome": named("/a"),
+    }
+    async with serve(pages) as site:
+        await crawl(tmp_path, site)
+        assert items(tmp_path, site) == ["/", "/a?welcome"]
+
+
 class Callbacks(Spider):
     """Takes lamps with a callback of its own, and follows what it chooses."""
 

@@ -133,6 +133,21 @@ def test_what_is_not_html_has_neither_title_nor_links() -> None:
     assert one.css_first("a") is not None
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "latin-1"])
+@pytest.mark.parametrize("is_parsed", [True, False])
+def test_xhtml_is_not_lost_behind_what_closes_itself(encoding: str, is_parsed: bool) -> None:
+    xhtml = (
+        "<html><head><script src='s'/><title>é</title><link rel='canonical' href='/c'/></head>"
+        "<body><textarea/><a href='1'>x</a></body></html>"
+    )
+    one = page(xhtml.encode(encoding), content_type=f"application/xhtml+xml; charset={encoding}")
+    if is_parsed:
+        assert len(one.css("a")) == 1
+    assert (one.title, one.links()) == ("é", ["https://example.org/dir/1"])
+    assert one.directives.canonical == "https://example.org/c"
+    assert "<textarea/>" in one.text
+
+
 def test_css() -> None:
     one = page("<p>1<p class=x>2")
     assert [node.text() for node in one.css("p")] == ["1", "2"]
@@ -163,8 +178,11 @@ def test_json() -> None:
     assert page('{"a": [1, "é"]}', content_type="application/json").json() == {"a": [1, "é"]}
     assert page(b"\xef\xbb\xbf[]", content_type="application/json").json() == []
     assert page('"Ж"'.encode("utf-16"), content_type="application/json").json() == "Ж"
+    for body in (b"<html>", b"", b"[NaN]", b"[1e999]", b"{}\n{}", b'"\\ud800"', b"[" * 100_000, b'{"a":' * 100_000):
+        with pytest.raises(ValueError, match=URL):
+            page(body).json()
     with pytest.raises(ValueError, match=URL):
-        page("<html>").json()
+        page(b'"\xff"', content_type="application/json; charset=utf-8").json()
 
 
 def test_links_are_canonical_and_each_is_there_once() -> None:
@@ -308,7 +326,7 @@ def test_a_page_tells_the_same_whether_its_tree_is_asked_for_or_not(
     assert what_it_tells(left_alone) == what_it_tells(looked_at)
     assert what_it_tells(looked_at) == (
         ["https://example.org/b/%C3%A4"],
-        ["https://example.org/b/?q=%C3%B6&r"],
+        [f"https://example.org/b/?q={'%F6' if charset == 'latin-1' else '%C3%B6'}&r"],
         "Größe & x",
         "https://example.org/b/",
     )
@@ -328,6 +346,22 @@ def test_who_never_asks_for_the_tree_has_none_built(encoding: str) -> None:
     doubtful = page(DOUBTFUL.encode(encoding))
     what_it_tells(doubtful)
     assert doubtful._dom is not None
+
+
+def test_queries_are_meant_in_the_encoding_of_the_page() -> None:
+    """As browsers ask for them: the server that wrote the page reads them."""
+    html = "<link rel=canonical href='/ж?q=ж'><body><a href='/ж?q=ж#ж'>x</a><a href='?€=☃'>x</a>"
+    one = page(html.encode("cp1251", "xmlcharrefreplace"), content_type="text/html; charset=windows-1251")
+    url = "https://example.org/%D0%B6?q=%E6"
+    assert one.links() == [url, f"{URL}?%88=%26%239731%3B"]
+    assert (one.urljoin("/ж?q=ж"), one.directives.canonical) == (url, url)
+    assert list(one.follow_all("a").urls) == list(one.follow_all(one.css("a")).urls) == one.links()
+    assert list(one.follow_all(["/ж?q=ж"]).urls) == [url]
+    followed = one.follow(url="/ж?q=ж")
+    assert followed is not None
+    assert followed.url == url
+    for encoding in ("utf-8", "utf-16"):
+        assert page("\ufeff<a href='?ж'>x</a>".encode(encoding.replace("16", "16-le"))).links() == [f"{URL}?%D0%B6"]
 
 
 def test_what_was_found_stays_when_the_tree_is_asked_for() -> None:
@@ -403,7 +437,7 @@ def test_links_are_those_an_independent_parser_finds(tree: str) -> None:
 
 def test_links_that_say_nofollow_are_left_out_but_not_lost() -> None:
     one = page(
-        "<a href=1>x</a><a rel='ugc NOFOLLOW' href=2>x</a><a rel='nofollow' href=3><a rel=ugc href=4><a href=3#x>"
+        "<a href=1>x</a><a rel='ugc,NOFOLLOW' href=2>x</a><a rel='nofollow' href=3><a rel=ugc href=4><a href=3#x>"
     )
     assert one.links() == [f"https://example.org/dir/{number}" for number in (1, 4, 3)]
     assert one.nofollow == ["https://example.org/dir/2"]

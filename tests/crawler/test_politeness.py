@@ -443,6 +443,15 @@ async def test_a_host_that_is_nowhere_is_told_of_once_for_each_attempt(tmp_path:
         assert not polite.knows(lease("http://nowhere.invalid/"))
 
 
+@pytest.mark.parametrize("name", ["xn--strae-oqa.example", "xn--a.example", "xn--"], ids=["new", "invalid", "empty"])
+async def test_a_host_is_looked_up_by_the_name_that_is_connected_to(tmp_path: Path, name: str) -> None:
+    """Decoded, the first would be another host's by the rules of 2003, and the others none at all."""
+    addresses = {name: ["127.0.0.1"]}
+    async with serve({"/robots.txt": NO_RULES}) as site, manners(tmp_path, addresses=addresses) as polite:
+        assert await polite.verdict_on(f"http://{name}:{site.port}/") is None
+        assert [visit.host for visit in site.log] == [f"{name}:{site.port}"]
+
+
 # -- hosts that are out of reach --------------------------------------------------------------------------------------
 
 REFUSED = Failure("connect", "refused", is_passing=True)

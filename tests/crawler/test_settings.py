@@ -47,9 +47,12 @@ def test_what_is_not_named_stays() -> None:
         ({"headers": {"Host": "x"}}, "host is another one with each request"),
         ({"headers": {"user-agent": "x"}}, "who we are is the setting user_agent"),
         ({"user_agent": ""}, "here: user_agent = '': it takes a text that is not empty"),
+        ({"delay": "\udcff"}, r"here: delay = '\\udcff': it is no text"),
+        ({"user_agent": "bot \udcff"}, r"here: user_agent = 'bot \\udcff': it is no text"),
+        ({1: 2}, "here: there is no setting 1"),
     ],
 )
-def test_mistakes_are_named(values: dict[str, Any], complaint: str) -> None:
+def test_mistakes_are_named(values: dict[Any, Any], complaint: str) -> None:
     with pytest.raises(SettingError, match=complaint):
         with_overrides(Settings(), values, source="here")
 
@@ -60,6 +63,11 @@ def test_settings_made_from_python_can_be_checked() -> None:
         checked(Settings(delay="x"))  # type: ignore[arg-type]
 
 
+def test_settings_that_are_no_mapping_are_a_mistake() -> None:
+    with pytest.raises(SettingError, match=r"here are \[\('delay', 1\)\]; they are a mapping"):
+        with_overrides(Settings(), [("delay", 1)], source="here")  # type: ignore[arg-type]
+
+
 def test_the_project_file_is_found_above(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.crawl]\ndelay = 2\nuser-agent = 'x/1'\n")
     folder = tmp_path / "deep" / "below"
@@ -67,8 +75,9 @@ def test_the_project_file_is_found_above(tmp_path: Path) -> None:
     assert from_project(Settings(), folder) == Settings(delay=2.0, user_agent="x/1")
 
 
-def test_a_project_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").write_text("[tool.crawl\n")
+@pytest.mark.parametrize("text", ["[tool.crawl\n", f"x = {'[' * 5000}{']' * 5000}"], ids=["no TOML", "nested"])
+def test_a_project_file_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
     with pytest.raises(SettingError, match=r"pyproject\.toml cannot be read"):
         from_project(Settings(), tmp_path)
 

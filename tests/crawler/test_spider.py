@@ -166,6 +166,22 @@ def test_compiled_code_is_not_the_users() -> None:
     assert text.endswith("""Can't parse CSS selector, at `LexborHTMLParser("<p>").css("p::text")` (in compiled)""")
 
 
+def test_what_an_exception_says_is_told_in_short() -> None:
+    """It may quote all of a page that could not be read."""
+    told = explain(ValueError("x" * 1_000_000))
+    assert told.startswith("ValueError: xxx")
+    assert len(told) < 2000
+    assert len(explain(SpiderError("x" * 1_000_000))) < 2000
+
+
+def test_an_exception_that_cannot_be_told_is_told_as_such() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise LookupError
+
+    assert explain(Mute()) == "Mute, which cannot be told: its text raises LookupError"
+
+
 def test_texts_stand_for_lists_and_paths() -> None:
     class Reader(Spider):
         folder: Path = Path()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import os
 import sqlite3
 import ssl
 import sys
@@ -310,6 +311,9 @@ async def test_the_time_limit_stops_a_crawl_that_waits(crawl: Crawl) -> None:
         (["titles.py", "-o", "-", "--json"], "error: -o - and --json both want standard output"),
         (["titles.py", "--state", "missing/s.crawl"], "error: there is no folder missing for the crawl file s.crawl"),
         (["titles.py", "--state", "titles.py"], "error: titles.py is no crawl file"),
+        (["titles.py", "--state", "pipe.crawl"], "error: pipe.crawl is no file"),
+        (["titles.py", "--state", "."], "error: . is no file"),
+        (["titles.py", "--state", "loop.crawl"], "error: loop.crawl: Too many levels of symbolic links"),
         (["titles.py", "-a", "site=/relative"], "/relative"),
         (["http://"], "error: "),
         (["empty.py"], "error: Empty has no seeds"),
@@ -321,6 +325,8 @@ async def test_a_users_mistake_is_one_clear_message(
     write(tmp_path, "titles.py", SPIDER)
     write(tmp_path, "broken.py", "class = 1\n")
     write(tmp_path, "empty.py", "from crawler import Spider\nclass Empty(Spider): ...\n")
+    os.mkfifo(tmp_path / "pipe.crawl")
+    (tmp_path / "loop.crawl").symlink_to("loop.crawl")
     ended = await crawl("run", *arguments)
     assert ended.code == 2
     assert message in ended.err
@@ -374,6 +380,13 @@ async def test_a_certificate_nobody_vouches_for_is_a_failure_that_says_so(crawl:
     assert ended.code == 1
     assert "certificate" in ended.err
     assert "Traceback" not in ended.err
+
+
+async def test_a_spider_may_close_standard_output(crawl: Crawl, tmp_path: Path) -> None:
+    async with serve(SITE) as site:
+        write(tmp_path, "titles.py", f"{SPIDER}\n    import sys\n    sys.stdout.close()\n")
+        ended = await crawl("run", "titles.py", "-a", f"site={site.url}/", "--quiet")
+    assert (ended.code, ended.out, ended.err) == (0, "", "")
 
 
 async def test_a_spider_that_raises_costs_only_its_page(crawl: Crawl, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ import pytest
 from client.origin import HostKey
 from crawler.errors import StorageError
 from crawler.frontier import CookieRow, Settlement, SqliteFrontier
+from crawler.frontier.backup import back_up
+from crawler.frontier.statefile import StateFile
 from crawler.outcome import Aside, Failed, Fetched, SetAside
 from crawler.request import Links
 from crawler.store import Kept
@@ -140,6 +142,21 @@ async def test_nothing_is_lost_and_the_same_can_be_done_with_room(crawl: Path, a
     finally:
         await frontier.close()
     check_invariants(crawl)
+
+
+async def test_a_crawl_at_rest_can_be_looked_into_and_copied_though_its_disk_is_full(
+    crawl: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is when somebody wants to: SQLite has no room for the files that it makes beside it. A copy goes elsewhere."""
+    crawl.with_name(f"{crawl.name}-wal").touch()  # as is left behind by who failed before
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "copy.crawl"
+    with file_size_limit(0), StateFile(crawl) as file:
+        assert file.status().urls.queued == REQUESTS // 3
+        uri = file.uri
+    assert "immutable" in uri
+    monkeypatch.setattr(StateFile, "_mode", lambda _: "mode=ro&immutable=1")  # the limit would be one of the copy, too
+    back_up(crawl, elsewhere)
+    check_invariants(elsewhere)
 
 
 async def test_a_disk_that_is_full_when_the_crawl_opens_or_closes(crawl: Path, ask: Ask) -> None:

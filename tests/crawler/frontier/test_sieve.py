@@ -282,11 +282,12 @@ async def test_what_comes_while_it_is_sifted_is_sifted_the_next_time(path: Path,
     assert requested(path)[3 * FEW :] == [url(1000), url(2000)]
 
 
-async def test_a_crawl_whose_links_are_all_doubtful_comes_to_its_end(path: Path) -> None:
+@pytest.mark.parametrize("remembered", [1, 4])
+async def test_a_crawl_whose_links_are_all_doubtful_comes_to_its_end(path: Path, remembered: int) -> None:
     names = [f"page-{number}" for number in range(60)]
     site = {"/": page("Home", *names[:20]), **{f"/{name}": page(name, *names) for name in names}}
     async with serve(site) as server, asyncio.timeout(60):
-        settings = Settings(robots=False, per_host=16, remembered=4)
+        settings = Settings(robots=False, per_host=16, remembered=remembered)
         report = await Crawl(Follower(start_urls=[f"{server.url}/"]), settings, state=path).run()
     assert report.reason == "finished"
     assert report.stats.done == 1 + len(names)

@@ -6,13 +6,14 @@ import json
 import os
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from crawler.errors import StateDamaged, StateError, StateTooNew, UsageError
+from crawler.frontier import SqliteFrontier
 from crawler.frontier.backup import back_up
 from crawler.frontier.instructions import answer_to, give
 from crawler.frontier.lock import CrawlLock
@@ -133,6 +134,19 @@ def test_what_is_read_is_one_snapshot_while_the_crawl_goes_on(state: Path) -> No
             assert later.status().items == 3
 
 
+@pytest.mark.parametrize("suffix", ["-wal", "-journal"])
+def test_a_file_is_not_read_alone_while_some_of_it_lies_beside(
+    state: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """A journal lies there when a process was killed that brought a copy (crawl backup) up to date."""
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with StateFile(state) as file:
+        assert "immutable" in file.uri
+    state.with_name(f"{state.name}{suffix}").write_bytes(b"x")
+    with suppress(StateError), StateFile(state) as file:
+        assert "immutable" not in file.uri
+
+
 def test_looking_leaves_nothing_behind(state: Path) -> None:
     before = state.read_bytes()
     with StateFile(state) as file:
@@ -220,6 +234,21 @@ def test_another_programs_database_is_refused(tmp_path: Path) -> None:
 def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StateTooNew, match=f"has schema {VERSION + 1}, .* knows {VERSION} at most: update the program"):
         StateFile(make(tmp_path / "x.crawl", version=VERSION + 1))
+
+
+@pytest.mark.parametrize("version", [0, -1])
+async def test_a_file_of_a_version_that_never_was_is_a_damaged_one(tmp_path: Path, version: int) -> None:
+    path = make(tmp_path / "x.crawl", version=version)
+    with pytest.raises(StateDamaged, match=f"schema {version}, which there never was"):
+        StateFile(path)
+    with pytest.raises(StateDamaged, match=f"schema {version}, which there never was"):
+        await SqliteFrontier.open(path, spider=None)
+
+
+def test_a_query_that_is_no_text_is_the_users_mistake(state: Path) -> None:
+    """Bytes of the command line that mean nothing in its locale are halves of surrogate pairs."""
+    with StateFile(state) as file, pytest.raises(UsageError, match="SQLite does not answer that"):
+        file.query("select '\udcff'")
 
 
 def test_a_damaged_file_is_refused_when_the_damage_shows(state: Path) -> None:

@@ -86,6 +86,10 @@ def _end(how: str) -> None:
             os._exit(7)
         case "leave":
             raise SystemExit(9)
+        case "cancel":
+            task = asyncio.current_task()
+            assert task
+            task.cancel()
         case "crash":
             ctypes.string_at(0)
         case _:

@@ -466,6 +466,16 @@ def test_an_answer_that_is_too_long_fails_its_page() -> None:
     assert told == Answer(3, error="what it gives for the page takes 1,011 bytes; at most 1,000 are taken")
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_a_redirect_whose_bytes_are_no_text_is_followed_as_browsers_do(tmp_path: Path, processes: int) -> None:
+    """As servers write it that have never heard of UTF-8."""
+    site = {"/": page("Home", "/old"), "/old": redirect("/caf\xe9?\xff=1"), "/caf%E9?%FF=1": page("Café")}
+    async with serve(site) as served:
+        report = await crawl(tmp_path / "test", Follower(start_urls=[f"{served.url}/"]), processes)
+    assert (report.stats.done, report.stats.failed) == (2, 0)
+    assert served.paths == ["/", "/old", "/caf%E9?%FF=1"]
+
+
 async def test_to_leave_the_program_fails_the_page(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with serve(SITE) as site:
         spider = Killer(start_urls=[f"{site.url}/"], on=("page-5",), how="leave")
@@ -473,6 +483,13 @@ async def test_to_leave_the_program_fails_the_page(tmp_path: Path, caplog: pytes
     assert report.finished
     assert failures(tmp_path / "test")["page-5"].endswith("SystemExit: 9 (in _end)")
     assert not caplog.records
+
+
+async def test_a_callback_that_cancels_its_own_task_takes_no_other_along(tmp_path: Path) -> None:
+    async with serve(SITE) as site:
+        spider = Killer(start_urls=[f"{site.url}/"], on=tuple(NAMES), how="cancel")
+        report = await crawl(tmp_path / "test", spider)
+    assert (report.finished, report.stats.done, report.stats.failed) == (True, 31, 0)
 
 
 async def test_a_spider_that_cannot_be_opened_says_why(tmp_path: Path) -> None:

@@ -131,6 +131,65 @@ def test_a_head_is_asked_in_its_bytes_first(body: bytes, expected: bool) -> None
     assert may_speak(head_of(body), "ours") is expected
 
 
+@pytest.mark.parametrize(
+    ("document", "head"),
+    [
+        ("<title>x</title><link><body><p>", "<title>x</title><link>"),
+        ("<HTML><Head><LINK></HEAD>\n<BODY>x", "<HTML><Head><LINK></HEAD>\n"),
+        ("<!doctype html><title><p></title><link title='a>b<p>'><p><link>", "<!doctype html><title><p></title><link title='a>b<p>'>"),
+        ("<script>'<p>'</script><!-- <p> --><style><p></style x><link/><a>", "<script>'<p>'</script><!-- <p> --><style><p></style x><link/>"),
+        ("<noscript><link><img></noscript><link>", "<noscript><link>"),
+        ("<link a'b><link><p it's>", "<link a'b><link>"),
+        ("<header>", ""),
+        ("<script>", ""),
+        ("<link", ""),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_a_head_ends_where_the_body_begins(document: str, head: str) -> None:
+    """Also where the body's tag is left out, as it may be, or in upper case."""
+    assert head_of(document.encode()) == head.encode()
+
+
+head_pieces = st.lists(
+    st.sampled_from(
+        [
+            *("<link rel=canonical href=/a>", "<meta name=robots content=none>", "<meta content='>'>", '<meta content="', "<link title=a>b"),
+            *("<link a'b>", "<meta x='<div>' >", "<base href=/x>", "<bgsound>", "<html>", "<head>", "</head>", "<!doctype html>", "<title>x</title>"),
+            *("<script>", "</script>", "<script>'<div>'</script>", "<style>", "</style>", "<noscript>", "</noscript>", "<noframes>", "<template>"),
+            *("</template>", "<!-- <div> -->", "<!--", "-->", "<!-->", "<div>", "<p>", "</p>", "</br>", "<a>", "text", "\n"),
+        ]
+    ),
+    max_size=12,
+).map("".join)  # fmt: skip
+
+
+@given(head_pieces)
+def test_a_head_without_the_rest_says_the_same(html: str) -> None:
+    assert said(html=head_of(html.encode()).decode()) == said(html=html)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "<",
+        "<!--",
+        "<!-- >",
+        "<!-- --!>",
+        "<meta ",
+        '<meta x="',
+        '<meta x="">',
+        "<script></scrip",
+        "<title>",
+        "</",
+        "<!",
+    ],
+)
+def test_no_head_takes_long_to_find(piece: str) -> None:
+    """A megabyte takes milliseconds, of whatever it is made; if some of it were looked at again and again, hours."""
+    head_of((piece * (1 << 20))[: 1 << 20].encode())
+
+
 def test_links_are_asked_in_their_bytes_first() -> None:
     assert may_forbid_links(b"<a rel='ugc nofollow'>")
     assert not may_forbid_links(b"<a rel='ugc sponsored'>")
@@ -184,6 +243,14 @@ def test_names_that_may_be_one_page(page: str, canonical: str) -> None:
 def test_names_that_cannot_be_one_page(page: str, canonical: str) -> None:
     """To believe it would lose a page."""
     assert not may_be_other_name(f"http://h.example{page}", f"http://h.example{canonical}")
+
+
+def test_long_parameters_are_no_trouble() -> None:
+    """Nor are those that are nearly numbers: each digit is looked at once, which takes no part of the minutes of a regular
+    expression that tries every way to divide them."""
+    for parameter in ("1" * 1_000_000 + "x", "a=" + "1" * 1_000_000 + "x", "1.-" * 300_000 + "x"):
+        assert may_be_other_name(f"http://h.example/a?{parameter}", "http://h.example/a")
+        assert not may_be_other_name(f"http://h.example/a?{parameter[:-1]}", "http://h.example/a")
 
 
 def test_another_host_has_other_pages() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.web.encoding import _CODECS, decode, encoding_of
+from crawler.web.encoding import _CODECS, decode, encoding_of, in_query
 
 GERMAN = "Über die Größe der Wälder und die Bäche: schöne Grüße aus München. "
 
@@ -55,6 +55,23 @@ def test_labels_mean_what_the_encoding_standard_says(label: str, encoding: str) 
     assert encoding_of(b"", f"text/html; charset={label}") == encoding
 
 
+@pytest.mark.parametrize(
+    ("label", "body", "text"),
+    [
+        ("euc-jp", b"a\xad\xa1\xad\xea\xa4\xa2\xf9\xa1", "a①㈱あ纊"),
+        ("euc-jp", b"\xa1\xc1\xa1\xdd", "\uff5e\uff0d"),
+        ("euc-jp", b"\x8e\xb1\x8f\xb0\xa1", "ｱ丂"),
+        ("euc-jp", b"a\xadb\xff\xad", "a\ufffdb\ufffd\ufffd"),
+        ("iso-2022-jp", b'a\x1b$B-!$"y!\x1b(Ba', "a①あ纊a"),
+        ("iso-2022-jp", b"\x1b(I1\x1b(J\\\x1b(B\xad\xa1", "ｱ¥\ufffd\ufffd"),
+        ("shift_jis", b"\x87\x40\xb1\x81\x60", "①ｱ\uff5e"),
+    ],
+)  # fmt: skip
+def test_japanese_as_browsers_read_it(label: str, body: bytes, text: str) -> None:
+    """With the vendors' characters, in each of its encodings; Python's codecs have them in Shift_JIS alone."""
+    assert decode(body, encoding_of(b"", f"text/html; charset={label}")) == text
+
+
 def test_what_says_most_wins() -> None:
     meta = b"<meta charset=koi8-r>"
     header = "text/html; charset=windows-1251"
@@ -73,11 +90,25 @@ def test_what_says_most_wins() -> None:
         (b'<META http-equiv="Content-Type" content="text/html; charset=Windows-1251">', "windows-1251"),
         (b"<meta content='text/html;charset=koi8-r' http-equiv=content-type />", "koi8-r"),
         (b'<meta\ncharset = "gbk" >', "gb18030"),
-        (b"<meta/charset=big5/>", "big5hkscs"),
+        (b"<meta/charset=big5 />", "big5hkscs"),
+        (b"<meta charset=big5/>", "utf-8"),
         (b'<meta name=viewport content=x><meta charset="euc-kr">', "cp949"),
         (b"<!-- <meta charset=koi8-r> --><meta charset=cp866>", "cp866"),
         (b"<!-- <meta charset=koi8-r>", "utf-8"),
+        (b"<!--><meta charset=koi8-r>", "koi8-r"),
+        (b"<a title='<meta charset=koi8-r>'><meta charset=cp866>", "cp866"),
+        (b"<meta name=keywords content='charset=koi8-r'><meta charset=cp866>", "cp866"),
+        (b"<meta http-equiv=refresh content='0;?charset=koi8-r'>", "utf-8"),
+        (b"<meta data-charset=koi8-r>", "utf-8"),
+        (b"<meta name='>' charset=koi8-r>", "koi8-r"),
+        (b"<meta charset=nonsense http-equiv=content-type content='charset=koi8-r'><meta charset=cp866>", "cp866"),
+        (b"<meta charset=koi8-r", "utf-8"),
         (b'<meta charset="utf-16">', "utf-8"),
+        (b"<meta charset=x-user-defined>", "windows-1252"),
+        (b"<?xml version='1.0' encoding='koi8-r'?><meta charset=cp866>", "cp866"),
+        (b"<?xml version='1.0' encoding='utf-16'?>", "utf-8"),
+        ("<?xml version='1.0'?>".encode("utf-16-le"), "utf-16-le"),
+        ("<?xml version='1.0'?>".encode("utf-16-be"), "utf-16-be"),
         (b'<?xml version="1.0" encoding="ISO-8859-2"?><html>', "iso-8859-2"),
         (b" <?xml version='1.0' encoding='iso-8859-2'?>", "utf-8"),
         (b" " * 1010 + b"<meta charset=koi8-r>", "utf-8"),
@@ -91,7 +122,9 @@ def test_declarations_in_the_first_1024_bytes(head: bytes, encoding: str) -> Non
 def test_declarations_count_in_markup_only() -> None:
     body = b"<meta charset=koi8-r>"
     assert encoding_of(body, "text/plain") == "utf-8"
+    assert encoding_of(body, "text") == "koi8-r"
     assert encoding_of(body, "application/xhtml+xml") == "koi8-r"
+    assert encoding_of(b"<?xml version='1.0' encoding='cp866'?>" + body, "application/xhtml+xml") == "cp866"
 
 
 @pytest.mark.parametrize(
@@ -131,3 +164,34 @@ def test_a_wrong_declaration_is_believed_and_survived() -> None:
     body = b"caf\xe9"
     assert encoding_of(body, "text/html; charset=utf-8") == "utf-8"
     assert decode(body, "utf-8") == "caf\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("reference", "encoding", "expected"),
+    [
+        ("é?é#é", "utf-8", "é?é#é"),
+        ("é?é#é", "utf-16-le", "é?é#é"),
+        ("é?é#é", "windows-1252", "é?%E9#é"),
+        ("é", "windows-1252", "é"),
+        ("é#?é", "windows-1252", "é#?é"),
+        ("?a é%?€ж&☃☃", "windows-1252", "?a %E9%?%80%26%231078%3B&%26%239731%3B%26%239731%3B"),
+        ("?\x80\x9d", "windows-1252", "?%26%23128%3B%26%23157%3B"),
+        ("?表", "cp932", "?%95\\"),
+        ("?あ\uff5e①x", "euc-jp", "?%A4%A2%A1%C1%26%239312%3Bx"),
+        ("?前x", "iso2022_jp_ext", "?%1B$BA0%1B(Bx"),
+        ("?\uff0c", "iso2022_jp_ext", "?%1B$B!$%1B(B"),
+        ("?△", "iso2022_jp_ext", "?%1B$B%22$%1B(B"),
+        ("?中€", "gb18030", "?%D6%D0%A2%E3"),
+    ],
+)  # fmt: skip
+def test_queries_are_written_in_the_encoding_of_their_document(reference: str, encoding: str, expected: str) -> None:
+    assert in_query(reference, encoding) == expected
+
+
+@given(st.text(), st.sampled_from(sorted(set(_CODECS.values()))))
+def test_any_reference_has_its_query_written_so(reference: str, encoding: str) -> None:
+    text = reference.encode("utf-8", "replace").decode()
+    written = in_query(text, encoding)
+    assert in_query(written, encoding) == written
+    before, _, _ = written.partition("#")
+    assert encoding in ("utf-8", "utf-16-le", "utf-16-be") or before.partition("?")[2].isascii()

@@ -34,6 +34,7 @@ def allows(text: str, path: str, agent: str = AGENT) -> bool:
         ("Nephila", "nephila"),
         ("ExampleBot-News/2.1", "examplebot-news"),
         ("Mozilla/5.0 (compatible; Foobot/1.0; +http://foo.example/)", "foobot"),
+        ("Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; Foobot/1.0; +http://foo.example/)", "foobot"),
         ("archive.org_bot", "archive.org_bot"),
         ("(nameless)", ""),
         ("", ""),

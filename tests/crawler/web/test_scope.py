@@ -7,11 +7,13 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from crawler.errors import SettingError
+from crawler.web.robots import Robots
 from crawler.web.scope import Scope
+from crawler.web.urls import normalize
 
 SEED = "https://example.org/start"
 
@@ -84,6 +86,23 @@ def test_prefixes_are_brought_to_canonical_form() -> None:
     assert scope.admits("https://example.org/%C3%BC/x")
     assert scope.admits("https://example.org/~user/")
     assert scope.admits("https://example.org/search?q=a%20b&p=2")
+
+
+@given(
+    st.builds("/{}{}".format, st.text("ab/*.$", max_size=6), st.sampled_from(["", "$", "?a=*"])),
+    st.builds("/{}{}".format, st.text("ab/.$", max_size=6), st.sampled_from(["", "?", "?a=b"])),
+)
+@example("/a/*.b$", "/a/a.b")
+@example("/*", "/")
+@example("/a$", "/a?a=b")
+def test_prefixes_are_those_of_robots_txt(pattern: str, path: str) -> None:
+    pattern = normalize(f"http://h{pattern}").removeprefix("http://h")  # no robots.txt has its dots resolved
+    url = normalize(f"https://example.org{path}")
+    rules = Robots.parse(f"User-agent: *\nDisallow: {pattern}".encode(), user_agent="x")
+    for scope in (Scope.of([SEED], deny=[pattern]), Scope.of(**Scope.of([SEED], deny=[pattern]).described())):
+        assert scope.admits(url) == rules.allows(url)
+    assert Scope.of([SEED], allow=[pattern]).admits(url) != rules.allows(url)
+    assert (Scope.of([SEED], deny=[pattern]).why_not(url) is None) == rules.allows(url)
 
 
 @pytest.mark.parametrize(
