@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from client.awaitable import Awaited
 from client.errors import (
@@ -222,6 +222,26 @@ class Call(Plan, Awaited[ClientResponse]):
             failure = ClientConnectionError(f"the request's body could not be sent: {error!r}")
             failure.__cause__ = error
             protocol.fail(failure)
+
+
+class _NotYet:
+    """What a call lacks until it is awaited, and its response has: who asks for it is told. A method `__getattr__` would do the
+    same, and slow down every look at what a call has.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, call: Call | None, kind: type[Call] | None = None) -> NoReturn:
+        raise AttributeError(
+            f"{self._name!r} is the response's, for which the call has to be awaited: "
+            f"`(await session.get(url)).{self._name}`, or `async with session.get(url) as response:`"
+        )
+
+
+for _name in ("content", "history", "status", *dir(ClientResponse)):
+    if not (_name.startswith("_") or hasattr(Call, _name)):
+        setattr(Call, _name, _NotYet(_name))
 
 
 def _too_many_redirects(history: Sequence[ClientResponse]) -> TooManyRedirects:

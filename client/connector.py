@@ -19,6 +19,7 @@ from client.connection import Connection, ConnectionKey
 from client.deprecation import deprecated
 from client.errors import ClientConnectionError, ConnectionTimeoutError, ServerDisconnectedError, ServerTimeoutError
 from client.limits import HostLimits
+from client.loops import running_loop
 from client.pool import IdlePool
 from client.timeouts import DEFAULT_TIMEOUT, ClientTimeout
 from client.timings import Opening
@@ -71,7 +72,7 @@ class BaseConnector(ABC):
             deprecated("loop is deprecated: the running loop is used")
         if enable_cleanup_closed:
             deprecated("enable_cleanup_closed is deprecated: closing never waits for the peer")
-        self._loop = asyncio.get_running_loop()
+        self._loop = running_loop(self)
         self._owns_limits = limits is None
         self._limits = HostLimits(limit=limit or 0, limit_per_host=limit_per_host or 0) if limits is None else limits
         self._force_close = force_close or keepalive_timeout == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http.cookies import BaseCookie, SimpleCookie
 from typing import TYPE_CHECKING, Any, Final, SupportsInt, TypedDict
@@ -154,7 +154,7 @@ def settings_for(options: RequestOptions, settings: CallSettings) -> CallSetting
     if _PLAN_OPTIONS.issuperset(options):
         return settings
     if not _OPTIONS.issuperset(options):
-        raise TypeError(f"unknown options: {', '.join(sorted(options.keys() - _OPTIONS))}")
+        raise unknown_options(options, _OPTIONS)
     middlewares = options.get("middlewares")
     return replace(
         settings,
@@ -163,6 +163,17 @@ def settings_for(options: RequestOptions, settings: CallSettings) -> CallSetting
         read_policy=_read_policy(options, settings.read_policy),
         middlewares=settings.middlewares if middlewares is None else middlewares,
     )
+
+
+def unknown_options(options: Mapping[str, Any], known: Collection[str]) -> TypeError:
+    """Return what to raise for options that are not all known."""
+    from difflib import get_close_matches
+
+    texts = []
+    for name in sorted(options.keys() - known):
+        close = get_close_matches(name, sorted(known), n=1)
+        texts.append(f"unknown option {name}" + (f": did you mean {close[0]}?" if close else ""))
+    return TypeError("; ".join(texts))
 
 
 def max_redirects_of(options: RequestOptions) -> int | None:

@@ -35,6 +35,7 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "socks4": 1080, "socks4a": 10
 _SCHEMES: Final = frozenset({"all", "http", "https", "ws", "wss"})
 _UNTOLD: Final = frozenset({"Host", *FRAMING_NAMES})
 """Headers that a proxy goes by in reading our request, which says them itself."""
+_HOST_ALONE: Final = re.compile(r"[\w.-]+(?::\d+)?/?")
 _CREDENTIALS: Final = re.compile(r"(?:(?<=//)|^(?!.*//)).*@", re.DOTALL)  # a password may hold an unquoted slash or @
 
 
@@ -60,7 +61,9 @@ class Proxy(NamedTuple):
             default_port = _DEFAULT_PORTS[parsed.scheme]
         except (ValueError, KeyError) as error:
             expected = ", ".join(_DEFAULT_PORTS)
-            raise InvalidURL(without_credentials(str(shown(url))), f"not the URL of a proxy ({expected})") from error
+            told = without_credentials(str(shown(url)))
+            hint = f"; write http://{told}" if _HOST_ALONE.fullmatch(told) else ""
+            raise InvalidURL(told, f"not the URL of a proxy ({expected}){hint}") from error
         if not parsed.raw_host:
             raise InvalidURL(without_credentials(str(url)), "the URL of a proxy has a host")
         proxy = cls(parsed.scheme, parsed.raw_host, parsed.explicit_port or default_port, None, ())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json as json_module
 import os
 from dataclasses import replace
@@ -17,6 +16,7 @@ from client.deprecation import deprecated
 from client.environment import Environment, excepting
 from client.errors import ClientError, ServerTimeoutError
 from client.exchange import ReadPolicy
+from client.loops import running_loop
 from client.options import (
     REQUEST_DEFAULTS,
     CallSettings,
@@ -44,6 +44,7 @@ from client.version import HttpVersion, HttpVersion11
 from client.ws_options import WEBSOCKET_DEFAULTS, WebSocketOptions
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import EllipsisType, TracebackType
 
@@ -118,7 +119,7 @@ class ClientSession:
     ) -> None:
         if loop is not None:
             deprecated("loop is deprecated: the running loop is used")
-        self._loop = asyncio.get_running_loop()
+        self._loop = running_loop(self)
         self._connector_owner = connector_owner
         self._raise_for_status = raise_for_status
         self._trace_configs = list(trace_configs or ())

@@ -11,7 +11,7 @@ from multidict import CIMultiDict
 from client.awaitable import Awaited
 from client.deprecation import deprecated
 from client.errors import WSServerHandshakeError
-from client.options import RequestOptions
+from client.options import RequestOptions, unknown_options
 from client.timeouts import ClientWSTimeout
 from client.websocket import ClientWebSocketResponse
 from client.ws_frames import FrameWriter, MessageReader
@@ -37,7 +37,7 @@ class Opening:
 
     def __init__(self, options: WebSocketOptions) -> None:
         if not _OPTIONS.issuperset(options):
-            raise TypeError(f"unknown options: {', '.join(sorted(options.keys() - _OPTIONS))}")
+            raise unknown_options(options, _OPTIONS)
         self._given = options
         self._options: WebSocketOptions = {**WEBSOCKET_DEFAULTS, **options}
         options = self._options

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crawler.crawl import Crawl, Report
-    from crawler.errors import CrawlError
+    from crawler.errors import CrawlError, Retry
     from crawler.page import Page
     from crawler.request import Links, Request
     from crawler.settings import Settings
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from crawler.stats import Stats
     from crawler.web.scope import Scope
 
-__all__ = ["Crawl", "CrawlError", "Links", "Page", "Report", "Request", "Scope", "Settings", "Spider", "Stats"]
+__all__ = ["Crawl", "CrawlError", "Links", "Page", "Report", "Request", "Retry", "Scope", "Settings", "Spider", "Stats"]
 
 _HOMES = {
     "Crawl": "crawler.crawl",
@@ -28,6 +28,7 @@ _HOMES = {
     "Page": "crawler.page",
     "Report": "crawler.crawl",
     "Request": "crawler.request",
+    "Retry": "crawler.errors",
     "Scope": "crawler.web.scope",
     "Settings": "crawler.settings",
     "Spider": "crawler.spider",

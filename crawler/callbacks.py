@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from crawler.cancellation import disown, is_cancelled
-from crawler.errors import TooCostly
+from crawler.errors import Retry, SpiderError, TooCostly
 from crawler.items import Harvest, gather
 from crawler.request import Request, callback_name
 from crawler.spider import callback_of, explain
@@ -31,7 +31,8 @@ class Reader(Protocol):
     """Whoever has pages read by the spider: here, or in another process."""
 
     async def take(self, lease: Lease, page: Page) -> Harvest:
-        """What the callback that the request names gives for a page. Raises whatever the spider raises, and SpiderError."""
+        """What the callback that the request names gives for a page. Raises whatever the spider raises, Retry among it, and
+        SpiderError."""
 
     async def take_failure(self, lease: Lease, error: str) -> Harvest:
         """What the spider gives when it is told that a request has failed for good. Raises as `take` does."""
@@ -73,6 +74,9 @@ class Callbacks(Reader):
         callback = callback_of(self._spider, name)
         try:
             harvest = self._checked(await gather(callback(page)))
+        except Retry as raised:
+            _log.info("the spider wants %s again: %s", page.url, raised)
+            raise
         except (Exception, SystemExit):
             _log.info("the spider raised on %s", page.url, exc_info=True)
             raise
@@ -107,6 +111,10 @@ class Callbacks(Reader):
         )
         try:
             return self._checked(await gather(self._spider.failed(request, error)))
+        except Retry as raised:
+            raise SpiderError(
+                f"{explain(raised)}; what has failed for good is asked for again if failed() yields it with again=True"
+            ) from None
         finally:
             await self._come_back()
 

@@ -14,9 +14,13 @@ CrawlError                  the root; its text says what is wrong, where, and wh
 ├── InvalidUrl              a string that is no absolute http(s) URL
 ├── ProxyError              the proxy stays out of reach, or will not have us: exit code 1
 └── StorageError            the disk would not take what had to be kept (full, read-only, gone): exit code 1
+
+`Retry` is none of them: a callback raises it, to have its page asked for again.
 """
 
 from __future__ import annotations
+
+from math import inf
 
 
 class CrawlError(Exception):
@@ -73,3 +77,18 @@ class ProxyError(CrawlError):
 
 class StorageError(CrawlError):
     """The disk would not take what had to be kept."""
+
+
+class Retry(Exception):
+    """Raised by a callback, or a middleware: the page is not what it should be, and is to be asked for again.
+
+    It counts as a failed attempt, for the reason `why`, as if the server had not answered; what the callback has given before is
+    dropped. After the last of `max_attempts`, the page fails. `after`: seconds to wait, at most `max_retry_wait`; by default
+    as long as for any failure that may pass.
+    """
+
+    def __init__(self, why: str, *, after: float | None = None) -> None:
+        super().__init__(why)
+        if after is not None and not 0 <= after < inf:
+            raise ValueError(f"a retry comes after so many seconds, 0 or more, not {after!r}")
+        self.after = after

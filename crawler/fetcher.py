@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from crawler.detours import Detours
 from crawler.exchange import NoResponse, exchange, fetched_of
 from crawler.outcome import Failed, Postponed, Redirected, SetAside
-from crawler.retries import HOLDING_STATUSES, failure_of_status
+from crawler.retries import HOLDING_STATUSES, Failure, failure_of_status
 from crawler.web.directives import OBEDIENT
 from crawler.web.urls import resolve
 
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from client import ClientSession
+    from crawler.errors import Retry
     from crawler.frontier.protocol import Lease
     from crawler.outcome import Fetched
     from crawler.page import Page
     from crawler.passage import Passage
     from crawler.politeness import Politeness
-    from crawler.retries import Failure, RetryPolicy
+    from crawler.retries import RetryPolicy
     from crawler.web.directives import Obedience
 
 Unfit: TypeAlias = Redirected | Postponed | Failed | SetAside
@@ -28,7 +29,7 @@ Unfit: TypeAlias = Redirected | Postponed | Failed | SetAside
 
 Fetch: TypeAlias = "Callable[[Lease], Awaitable[Page | Unfit]]"
 Middleware: TypeAlias = "Callable[[Lease, Fetch], Awaitable[Page | Unfit]]"
-"""Stands around every fetch: may change the lease, call on, look at or replace what comes back."""
+"""Stands around every fetch: may change the lease, call on, look at or replace what comes back, or raise Retry."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _LONGEST_SHOWN = 200
@@ -38,7 +39,7 @@ _LONGEST_SHOWN = 200
 class Fetcher:
     """Carries requests out. Redirects are not followed here: they go back to the frontier, and wait there for their host.
 
-    What came of a request that somebody else has carried out, `missed`, `met` and `turned_away` are told.
+    What came of a request that somebody else has carried out, `missed`, `met`, `turned_away` and `unwanted` are told.
     """
 
     def __init__(
@@ -102,6 +103,13 @@ class Fetcher:
         if fetched.status in _REDIRECTS and (location := headers.get("Location")):
             return self._redirect(lease, fetched, location)
         return self._fail(lease, fetched, failure)
+
+    def unwanted(self, lease: Lease, raised: Retry, fetched: Fetched | None = None) -> Postponed | Failed:
+        """The spider, or a middleware, wants it asked for again, whatever was `fetched`: another try later, or the end."""
+        failure = Failure("retry", str(raised), is_passing=True)
+        if fetched is None:
+            return self._retries.decide(lease, failure, retry_after=raised.after)
+        return self._fail(lease, fetched, failure, retry_after=raised.after)
 
     def _fail(
         self, lease: Lease, fetched: Fetched, failure: Failure, *, retry_after: float | None = None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, Unpack, cast
 
-from crawler.request import Links, Request
+from crawler.errors import SpiderError
+from crawler.request import Links, Options, Request, with_body
 from crawler.web.directives import OBEDIENT, Obedience
 from crawler.web.document import Document
 from crawler.web.links import hrefs_in
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from crawler.frontier.protocol import Lease
     from crawler.request import Callback
+    from crawler.web.forms import Button, FieldValue
 
 Target: TypeAlias = "str | LexborNode"
 """Where to go on from a page: a node (its own href, or the links inside it), a CSS selector of such nodes, or a URL
@@ -137,6 +139,35 @@ class Page(Document):
             found = ([one] if isinstance(one, str) else hrefs_in(one) for one in several)
             urls = self._resolved(chain.from_iterable(found))
         return Links(urls, callback=callback, priority=priority, context=context, are_canonical=True)
+
+    def submit(
+        self,
+        form: str | LexborNode = "form",
+        fields: Mapping[str, FieldValue] | None = None,
+        *,
+        button: Button = None,
+        **options: Unpack[Options],
+    ) -> Request:
+        """The request that submitting a form makes, with all that the form sends as it stands, and `fields` filled in.
+
+        `form` is a CSS selector, of which the first match counts, or a node: the form, or something in it. What is given for a
+        field takes the place of all that it has: a text or a number, a list of these, True or False for a single box, None for
+        nothing. `button` is the one that is pressed: a selector or a node, by default the first; False for none.
+
+        Raises SpiderError, which names what there is, if there is no such form, field, option or button.
+        """
+        from crawler.web.forms import submission
+
+        node = self.css_first(form) if isinstance(form, str) else form
+        if node is None:
+            forms = len(self.css("form"))
+            raise SpiderError(
+                f"nothing on {self.url} matches {form!r}; it has {forms or 'no'} form{'s' * (forms != 1)}"
+            )
+        method, url, content_type, body = submission(self, node, fields or {}, button)
+        if body is None or content_type is None:
+            return Request(url, method=method, **options)
+        return with_body(url, method, content_type, body, options)
 
     def _hrefs_of(self, what: Target) -> Iterable[str]:
         if not isinstance(what, str):

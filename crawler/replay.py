@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from crawler.callbacks import Callbacks
-from crawler.errors import UsageError
+from crawler.errors import Retry, UsageError
 from crawler.frontier.kept import kept_pages
 from crawler.spider import explain
 
@@ -27,9 +27,11 @@ class Replay:
         self.pages = 0
         self.errors: list[str] = []
         """What the spider raised: the URL of the page, then where and what."""
+        self.unwanted: list[str] = []
+        """What it would have asked for again (`Retry`): the URL of the page, then why."""
 
     def items(self) -> Iterator[str]:
-        """The items as JSON texts, page by page in the order of discovery; a page that raises gives none.
+        """The items as JSON texts, page by page in the order of discovery; a page on which the spider raises gives none.
 
         Raises UsageError when the crawl kept no pages, StateDamaged when one cannot be read.
         """
@@ -38,6 +40,8 @@ class Replay:
                 self.pages += 1
                 try:
                     harvest = runner.run(self._callbacks.take(lease, page))
+                except Retry as raised:
+                    self.unwanted.append(f"{page.url}: {raised}")
                 except Exception as error:  # a spider may raise anything
                     self.errors.append(f"{page.url}: {explain(error)}")
                 else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict, Unpack
 
 from msgspec import Struct
 from msgspec.structs import force_setattr
@@ -12,6 +12,9 @@ from msgspec.structs import force_setattr
 from client.fields import is_token
 from crawler.errors import InvalidUrl
 from crawler.web.urls import normalize
+
+if TYPE_CHECKING:
+    from crawler.web.form_bodies import Fields
 
 Callback: TypeAlias = str | Callable[..., Any] | None
 """A method of the spider, or its name; None means `parse`. It is kept by name: nothing is pickled."""
@@ -24,6 +27,16 @@ def callback_name(callback: Callback) -> str | None:
     """The name under which a callback is kept."""
     name = getattr(callback, "__name__", None) if callable(callback) else callback
     return None if name is None else str.__str__(name)
+
+
+class Options(TypedDict, total=False):
+    """What a `Request` may be given besides what it asks for."""
+
+    headers: Mapping[str, str] | None
+    callback: Callback
+    priority: int
+    context: Mapping[str, Any] | None
+    again: bool
 
 
 class _Named(Struct, frozen=True):
@@ -63,6 +76,38 @@ class Request(_Named, frozen=True, kw_only=True):
         if self.headers is not None:
             force_setattr(self, "headers", checked_headers(self.headers))
         _check_handling(self.callback, self.priority, self.context)
+
+    @staticmethod
+    def form(
+        url: str, fields: Fields, *, method: str = "POST", encoding: str = "utf-8", **options: Unpack[Options]
+    ) -> Request:
+        """A request with the fields of a form, as `application/x-www-form-urlencoded` (WHATWG URL Standard §5.2).
+
+        `fields` are names with their values, texts or numbers, or with lists of them; or pairs. With the method GET they are the
+        query of the URL, as in a browser, and whatever query it has is dropped. `encoding` is that of the text, in a site's forms
+        that of the page: `page.submit` knows it.
+        """
+        from crawler.web.form_bodies import URLENCODED, pairs_of, urlencoded
+
+        data = urlencoded(pairs_of(fields), encoding)
+        if method.upper() == "GET":
+            return Request(f"{url.partition('#')[0].partition('?')[0]}?{data}", **options)
+        return with_body(url, method, URLENCODED, data.encode(), options)
+
+    @staticmethod
+    def json(url: str, value: object, *, method: str = "POST", **options: Unpack[Options]) -> Request:
+        """A request with a JSON body. `value` is whatever an item could hold; TypeError for what JSON does not have."""
+        from msgspec.json import encode
+
+        return with_body(url, method, "application/json", encode(value), options)
+
+
+def with_body(url: str, method: str, content_type: str, body: bytes, options: Options) -> Request:
+    """A request with a body of this media type, unless headers that are given say another one."""
+    given = checked_headers(options.get("headers") or {})
+    is_told = any(name.lower() == "content-type" for name in given)
+    options["headers"] = given if is_told else {"Content-Type": content_type, **given}
+    return Request(url, method=method, body=body, **options)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from crawler.errors import Retry
 from crawler.exchange import fetched_of
 from crawler.fetcher import Unfit, failed_with
 from crawler.headers import text_of
@@ -50,11 +51,16 @@ class OwnVisitor(Visitor):
         self._keeper = new_keeper() if keeps_bodies else None
 
     async def visit(self, lease: Lease) -> Visited | Unfit:
-        page = await self._fetcher.fetch(lease)
+        try:
+            page = await self._fetcher.fetch(lease)
+        except Retry as raised:  # of a middleware
+            return self._fetcher.unwanted(lease, raised)
         if isinstance(page, Unfit):
             return page
         try:
             harvest = await self._reader.take(lease, page)
+        except Retry as raised:
+            return self._fetcher.unwanted(lease, raised, fetched_of(page))
         except RAISED as error:  # the page fails, the crawl goes on
             if is_cancellation(error):
                 raise

@@ -243,6 +243,13 @@ def test_every_python_block_compiles(block: Block) -> None:
     compile(block.text, str(block), "exec")
 
 
+def test_the_first_spider_is_typed() -> None:
+    """What is shown is what the type checker reads."""
+    shown = {_at("SITE", block.text) for block in _blocks("python") if _spider_of(block) == "Books"}
+    assert len(shown) == 1
+    assert _at("SITE", (ROOT / "tests" / "typed_spider.py").read_text(encoding="utf-8")).endswith(f"\n\n{shown.pop()}")
+
+
 def _book(title: str, author: str, year: int, *links: str) -> Reply:
     return page(title, "/", *links, body=f"<h1>{title}</h1><p class=author>{author}</p><p class=year>{year}</p>")
 
@@ -265,12 +272,16 @@ TITLES = {path: re.findall("<title>(.*)</title>", str(body))[0] for path, (_, _,
 
 SIGN_IN = """<form action="/signin" method="post"><input type="hidden" name="token" value="x y">
 <input name="user"><input type="password" name="password"></form>"""
+FIND = """<form action="/find"><input name="q"></form>
+<form class="search" action="/found"><input name="words"><select name="colour" multiple><option>amber<option>black</select>
+<input type="checkbox" name="new" value="1"></form>"""
 LINKED_DATA = """<script type="application/ld+json">{"@type": "Book", "name": "Amber Tales", "isbn": "978-3"}</script>
 <script type="application/ld+json">{"@type": "Organization", "name": "The library"}</script>"""
 
 BESIDES: dict[str, Reply] = {
-    "/login": page("Login", body="<form></form>"),
     "/signin": page("Sign in", body=SIGN_IN),
+    "/find": page("Find", body=FIND),
+    "/found?words=tales&colour=amber&colour=black&new=1": (200, {"Content-Type": "application/json"}, '{"found": 3}'),
     "/described.html": page("Amber Tales", body=LINKED_DATA),
     "/covers.html": page("Covers", body="<img src=/covers/1.png><img src=covers/2.jpg>"),
     "/covers/1.png": (200, {"Content-Type": "image/png"}, b"PNG"),
@@ -296,6 +307,8 @@ EXPECTED: dict[str, list[Item]] = {
     "FirstShelves": [{"shelf": "The library"}, {"shelf": "Amber shelf"}, {"shelf": "Black shelf"}],
     "FromFile": [{"url": "SITE/amber-1.html", "bytes": len(str(LIBRARY["/amber-1.html"][2]))}],
     "Members": [{"title": "Amber Tales 1", "due": "2026-02-01"}],
+    "Finder": [{"found": 3}],
+    "Complete": [{"title": "Are you a robot?"}],
     "BrokenLinks": [{"link": "SITE/shelf-3.html", "on": "SITE/shelf-2.html", "error": "http: 404 Not Found"}],
     "ByRule": [{"title": book["title"], "year": book["year"]} for book in BOOKS],
     "Catalogue": [
@@ -385,7 +398,7 @@ def _at(url: str, text: str) -> str:
 
 
 async def _crawl(spider: Spider) -> list[Item]:
-    settings = with_overrides(Settings(), spider.settings, source="the spider")
+    settings = with_overrides(Settings(retry_wait=0.01), spider.settings, source="the spider")
     report = await Crawl(spider, settings, state=Path("example.crawl")).run()
     assert report.finished
     assert report.stats.spider_errors == []

@@ -44,8 +44,11 @@ def replay(state: Path, target: str, output: str, arguments: Mapping[str, str]) 
         code = write_rows(output, again.items(), table="items")
     for error in again.errors[:_ERRORS_SHOWN]:
         complain(error)
+    for why in again.unwanted[:_ERRORS_SHOWN]:
+        say(f"would be asked for again: {why}")
     say(
         f"replayed {again.pages:,} pages"
         + (f"; the spider raised on {len(again.errors):,} of them" if again.errors else "")
+        + (f"; it wants {len(again.unwanted):,} of them again" if again.unwanted else "")
     )
     return MISUSED if again.errors and code == FINISHED else code

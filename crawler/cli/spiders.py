@@ -30,7 +30,7 @@ from crawler import Page, Spider
 class {class_name}(Spider):
     start_urls = ["{url}"]
 
-    def parse(self, page: Page):
+    def parse(self, page: Page) -> object:
         yield {{"url": page.url, "title": page.title}}
         yield page.follow_all()
 '''

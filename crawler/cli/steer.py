@@ -23,7 +23,7 @@ state_option = click.argument("state", metavar="[STATE]", required=False, shell_
 
 KINDS = (
     *("http", "redirect", "dns", "address", "connect", "tls", "timeout", "connection", "protocol", "payload"),
-    *("encoding", "size", "url", "robots", "proxy", "spider", "internal"),
+    *("encoding", "size", "url", "robots", "proxy", "retry", "spider", "internal"),
 )
 """How an error may begin (docs/crawl-file.md)."""
 

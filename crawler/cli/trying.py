@@ -9,7 +9,7 @@ import click
 from crawler.cli.console import FAILED, FINISHED, MISUSED, complain, say
 from crawler.cli.options import files, pairs
 from crawler.cli.visit import manners, no_robots, tell_why, visits
-from crawler.errors import CrawlError, UsageError
+from crawler.errors import CrawlError, Retry, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -43,7 +43,8 @@ def try_out(
     """Fetch the page at URL as a crawl would, and hand it to the spider TARGET. Items are printed as JSON Lines; what the spider
     would follow is told on standard error, and not followed. Nothing is kept.
 
-    When the spider raises, the whole traceback is shown, and the exit code is 2; when no page came, it is 1.
+    When the spider raises, the whole traceback is shown, and the exit code is 2; when no page came, or one that the spider wants
+    asked for again, it is 1.
     """
     from crawler.loader import load
     from crawler.spider import callback_of
@@ -79,6 +80,10 @@ def _handed(spider: Spider, page: Page, callback: str | None, context: dict[str,
 
     try:
         taken = run_loop(_taken(spider, page, callback, context))
+    except Retry as raised:
+        when = "" if raised.after is None else f", after {raised.after:g} s"
+        say(f"{page!r}: a crawl would ask for it again{when}: {raised}")
+        return FAILED
     except Exception as error:
         if not isinstance(error, CrawlError):
             import traceback

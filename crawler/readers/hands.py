@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from client import AddressGuard, ClientSession, DummyCookieJar, TraceConfig
 from client.limits import HostLimits
+from crawler.errors import Retry
 from crawler.exchange import NoResponse, exchange, open_session
 from crawler.readers import messages, translation
 from crawler.readers.gathering import GatheringConnector
@@ -140,9 +141,11 @@ class Hands:
         self._reading.clear()
 
     async def _answer(self, number: int, reading: Awaitable[Harvest]) -> Answer:
-        """What the spider makes of a task, or that it raised."""
+        """What the spider makes of a task, or that it raised, or wants the page again."""
         try:
             return translation.answer(number, await reading)
+        except Retry as raised:
+            return Answer(number, again=translation.again(raised))
         except RAISED as error:
             if is_cancellation(error):
                 raise

@@ -122,14 +122,23 @@ class FoundRequest(msgspec.Struct, array_like=True, tag=2):
 Found: TypeAlias = FoundLinks | FoundRequest
 
 
+class Again(msgspec.Struct, array_like=True):
+    """`crawler.errors.Retry`."""
+
+    why: str
+    after: float | None
+
+
 class Answer(msgspec.Struct, array_like=True, tag=1):
-    """What came of a task; if `error` is not None, the spider raised, and there is nothing else."""
+    """What came of a task; if `error` is not None, the spider raised, and there is nothing else. Nor is there with `again`: the
+    spider wants the page asked for again."""
 
     number: int
     items: list[str] = []
     found: list[Found] = []
     canonical: str | None = None
     error: str | None = None
+    again: Again | None = None
 
 
 class Trouble(msgspec.Struct, array_like=True, tag=2):

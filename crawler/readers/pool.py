@@ -276,6 +276,8 @@ class Readers(Reader):
         except Orphaned:
             result = await self._give(task, weight, is_suspect=True)
         assert isinstance(result, Answer)
+        if result.again is not None:
+            raise translation.retry_of(result.again)
         if result.error is not None:
             raise SpiderError(result.error)
         return translation.harvest_of(result)

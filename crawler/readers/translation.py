@@ -10,12 +10,23 @@ from msgspec.structs import replace
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from client.origin import HostKey
+from crawler.errors import Retry
 from crawler.exchange import fetched_of
 from crawler.frontier.protocol import Lease
 from crawler.headers import text_of
 from crawler.items import Harvest, encoded
 from crawler.page import Page
-from crawler.readers.messages import Answer, FailureTask, FoundLinks, FoundRequest, PageTask, Seen, SentLease, VisitTask
+from crawler.readers.messages import (
+    Again,
+    Answer,
+    FailureTask,
+    FoundLinks,
+    FoundRequest,
+    PageTask,
+    Seen,
+    SentLease,
+    VisitTask,
+)
 from crawler.request import Links, Request, callback_name
 from crawler.traps import digest_of
 from crawler.visitor import Visited
@@ -116,7 +127,7 @@ def seen(number: int, response: Response, answer: Answer | None, *, is_private: 
     told = (number, fetched, response.began_at, response.latency)
     if answer is None:
         return Seen(*told, _field(page, "Location"), _field(page, "Retry-After"), cookies, is_private)
-    kept = (text_of(page.headers), page.body) if keeps_body and answer.error is None else None
+    kept = (text_of(page.headers), page.body) if keeps_body and answer.error is None and answer.again is None else None
     return Seen(*told, None, None, cookies, is_private, digest_of(page.body), kept, answer)
 
 
@@ -167,6 +178,16 @@ def answer(number: int, harvest: Harvest) -> Answer:
 def harvest_of(answer: Answer) -> Harvest:
     """The harvest again."""
     return Harvest(answer.items, [_wanted(found) for found in answer.found], answer.canonical)
+
+
+def again(raised: Retry) -> Again:
+    """The spider's wish, as it is sent."""
+    return Again(sendable(str(raised)), raised.after)
+
+
+def retry_of(again: Again) -> Retry:
+    """The wish again."""
+    return Retry(again.why, after=again.after)
 
 
 def _found(wanted: Request | Links) -> Found:

@@ -81,6 +81,8 @@ class RemoteVisitor(Visitor):
             headers = translation.headers_of(seen)
             return self._fetcher.turned_away(lease, seen.fetched, headers, seen.began_at, seen.latency)
         self._fetcher.met(lease, seen.began_at, seen.latency)
+        if answer.again is not None:
+            return self._fetcher.unwanted(lease, translation.retry_of(answer.again), seen.fetched)
         if answer.error is not None:
             return spoilt(seen.fetched, answer.error)
         return translation.visited_of(seen, answer, self._keeper)

@@ -155,6 +155,13 @@ class Document:
         except _selector_error() as error:
             raise self._no_selector(selector) from error
 
+    def one(self, selector: str) -> LexborNode:
+        """The first node a CSS selector matches, which has to be there: SpiderError names selector and URL if nothing does."""
+        node = self.css_first(selector)
+        if node is None:
+            raise SpiderError(f"nothing on {self.url} matches {selector!r}")
+        return node
+
     @property
     def title(self) -> str | None:
         """The text of the document's `<title>`, white space collapsed; None if it has none or is not HTML."""

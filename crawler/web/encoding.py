@@ -76,6 +76,18 @@ _LABELS = {
 }
 """Codec: the labels of the Encoding Standard §4.2 that mean it."""
 
+_NAMES = {
+    "cp874": "windows-874",
+    "cp866": "IBM866",
+    "cp932": "Shift_JIS",
+    "cp949": "EUC-KR",
+    "big5hkscs": "Big5",
+    "iso2022-jp-ext": "ISO-2022-JP",
+    "mac-roman": "macintosh",
+    "mac-cyrillic": "x-mac-cyrillic",
+}
+"""Codec: what the standard calls it, where that is more than another spelling."""
+
 _CODECS = {label: codec for codec, labels in _LABELS.items() for label in labels.split()}
 
 _GUESSES = (
@@ -140,7 +152,7 @@ def encoding_of(body: bytes, content_type: str | None) -> str:
     for mark, encoding in _BYTE_ORDER_MARKS:
         if body.startswith(mark):
             return encoding
-    return _of_label(charset(content_type or "")) or _declared(body, content_type or "") or _guessed(body)
+    return codec_of(charset(content_type or "")) or _declared(body, content_type or "") or _guessed(body)
 
 
 def declared_by_xml(start: bytes) -> str:
@@ -166,6 +178,11 @@ def without_mark(body: bytes, encoding: str) -> bytes:
     return body
 
 
+def encode(text: str, encoding: str, unfit: str) -> bytes:
+    """A text as browsers write it in an encoding. `unfit` names the error handler for characters that the encoding lacks."""
+    return (text.translate(_AS_PYTHON_HAS_IT) if encoding in _JIS else text).encode(encoding, unfit)
+
+
 def in_query(reference: str, encoding: str) -> str:
     """A reference as it stands in a document of this encoding, for those who resolve it without: what its query holds beyond
     ASCII is meant in that encoding, and written so here (URL Standard §4.4, query state). All else is meant in UTF-8.
@@ -179,9 +196,7 @@ def in_query(reference: str, encoding: str) -> str:
 
 def _escaped(text: str, encoding: str) -> str:
     """Percent-encode after encoding (URL Standard §1.3), with the query percent-encode set of http."""
-    if encoding in _JIS:
-        text = text.translate(_AS_PYTHON_HAS_IT)
-    octets = text.encode(encoding, _NUMBERED)
+    octets = encode(text, encoding, _NUMBERED)
     return _NOT_IN_QUERY.sub(lambda found: b"%%%02X" % found[0][0], octets).decode("ascii")
 
 
@@ -211,8 +226,19 @@ def _of_vendors(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(_VENDORS, _of_vendors)
 
 
-def _of_label(label: str | None) -> str | None:
+def codec_of(label: str | None) -> str | None:
+    """The codec that a label means (§4.2); None for one that means none."""
     return _CODECS.get(label.strip().lower()) if label else None
+
+
+def name_of(codec: str) -> str:
+    """What the standard calls the encoding of a codec."""
+    codec = codec.replace("_", "-")
+    if name := _NAMES.get(codec):
+        return name
+    if codec.startswith("cp125"):
+        return f"windows-{codec[2:]}"
+    return codec if codec.startswith(("windows-", "gb")) else codec.upper()
 
 
 def _declared(body: bytes, content_type: str) -> str | None:
@@ -265,7 +291,7 @@ def _in_xml(head: bytes) -> str | None:
 
 def _of_ascii(label: bytes) -> str | None:
     """The encoding by which a document that can be read as ASCII calls its own: that is no UTF-16, whatever it says."""
-    encoding = _of_label(label.decode("latin-1"))
+    encoding = codec_of(label.decode("latin-1"))
     if encoding is None and label.strip().lower() == b"x-user-defined":
         return DEFAULT
     return UTF_8 if encoding in _UTF_16 else encoding

@@ -55,6 +55,15 @@ def test_what_is_no_proxy(url: str) -> None:
         Proxy.of(url)
 
 
+@pytest.mark.parametrize("url", ["proxy:3128", "proxy.example", "me:secret@192.0.2.1:3128"])
+def test_a_proxy_without_a_scheme_is_told_what_to_write(url: str) -> None:
+    host = url.rpartition("@")[2]
+    with pytest.raises(InvalidURL) as caught:
+        Proxy.of(url)
+    assert f"; write http://{host} " in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("url", "auth", "headers", "text"),
     [

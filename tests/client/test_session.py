@@ -410,6 +410,32 @@ async def test_unknown_option(session: ClientSession) -> None:
     """A parameter that does not exist is a TypeError, as with any call."""
     with pytest.raises(TypeError, match="allow_redirect"):
         await session.get("http://a.example/", allow_redirect=False)  # type: ignore[call-arg]
+    with pytest.raises(TypeError) as caught:
+        await session.get("http://a.example/", timout=1, zzz=2)  # type: ignore[call-arg]
+    assert str(caught.value) == "unknown option timout: did you mean timeout?; unknown option zzz"
+    with pytest.raises(TypeError, match="unknown option hearbeat: did you mean heartbeat"):
+        await session.ws_connect("ws://a.example/", hearbeat=1)  # type: ignore[call-arg]
+
+
+async def test_what_the_response_has_is_not_to_be_had_before_it(serve: Serve, session: ClientSession) -> None:
+    server = await serve(repeating(HI))
+    call = session.get(f"http://127.0.0.1:{server.port}/")
+    with pytest.raises(AttributeError, match=r"'status' is the response's.*`\(await session.get\(url\)\).status`"):
+        call.status  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(AttributeError, match="'text' is the response's"):
+        call.text()  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        call.nonsense  # type: ignore[attr-defined]  # noqa: B018
+    async with call as response:
+        assert (response.status, await response.text()) == (200, "hi")
+
+
+@pytest.mark.parametrize("kind", [ClientSession, TCPConnector])
+def test_without_a_running_loop_it_is_told_what_to_do(kind: type[ClientSession | TCPConnector]) -> None:
+    with pytest.raises(
+        RuntimeError, match=f"no event loop runs, which {kind.__name__} needs: make it in an `async def`"
+    ):
+        kind()
 
 
 async def test_options_change_no_policy_but_their_own(serve: Serve, connector: TCPConnector) -> None:

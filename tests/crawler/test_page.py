@@ -156,10 +156,18 @@ def test_css() -> None:
     assert one.css_first("h1", "none") == "none"
 
 
+def test_one_that_has_to_be_there() -> None:
+    one = page("<p>1<p class=x>2")
+    assert (one.one("p").text(), one.one("p.x").text()) == ("1", "2")
+    with pytest.raises(SpiderError) as caught:
+        one.one("h1")
+    assert str(caught.value) == f"nothing on {URL} matches 'h1'"
+
+
 @pytest.mark.parametrize("selector", ["a[", "", "div >", "::x"])
 def test_a_bad_selector_is_named(selector: str) -> None:
     one = page()
-    for ask in (one.css, one.css_first, one.follow, one.follow_all):
+    for ask in (one.css, one.css_first, one.one, one.follow, one.follow_all):
         with pytest.raises(SpiderError) as caught:
             ask(selector)
         assert repr(selector) in str(caught.value)

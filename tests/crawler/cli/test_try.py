@@ -21,7 +21,7 @@ SITE: dict[str, Reply] = {
 }
 
 SPIDER = """
-from crawler import Page, Request, Spider
+from crawler import Page, Request, Retry, Spider
 
 
 class Books(Spider):
@@ -37,6 +37,9 @@ class Books(Spider):
 
     def book(self, page: Page):
         yield {"title": page.title + self.mark, "shelf": page.context.get("shelf")}
+
+    def picky(self, page: Page):
+        raise Retry("not yet", after=90)
 
     def broken(self, page: Page):
         return page.css_first(".price").text()
@@ -76,6 +79,26 @@ async def test_a_spider_that_raises_is_shown_line_by_line(crawl: Crawl) -> None:
     assert ended.code == 2
     assert ended.err.startswith("Traceback")
     assert ended.err.endswith("has no attribute 'text', at `page.css_first(\".price\").text` (in broken)\n")
+
+
+async def test_a_page_that_would_be_asked_for_again_is_told(crawl: Crawl) -> None:
+    async with serve(SITE) as site:
+        ended = await crawl("try", "books.py", f"{site.url}/1", "--callback", "picky")
+        assert site.paths == ["/robots.txt", "/1"]
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == f"<Page 200 {site.url}/1>: a crawl would ask for it again, after 90 s: not yet\n"
+
+
+async def test_a_replay_tells_what_would_be_asked_for_again(crawl: Crawl, tmp_path: Path) -> None:
+    async with serve(SITE) as site:
+        ended = await crawl("run", "books.py", "-a", f"start_urls={site.url}/1", "--keep-bodies", "--quiet")
+        assert ended.code == 0, ended.err
+    picky = SPIDER.replace("yield page.follow_all(callback=self.book)", 'raise Retry("not yet")')
+    (tmp_path / "books.py").write_text(picky)
+    ended = await crawl("replay", "books.crawl", "books.py")
+    assert (ended.code, ended.out) == (0, "")
+    told = f"would be asked for again: {site.url}/1: not yet\nreplayed 1 pages; it wants 1 of them again\n"
+    assert ended.err == told
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
 import client
-from crawler import Links, Request, Spider
+from crawler import Links, Request, Retry, Spider
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -131,6 +131,22 @@ class Follower(Spider):
     def parse(self, page: Page) -> Iterator[Any]:
         yield {"url": page.url, "title": page.title}
         yield page.follow_all()
+
+
+class Insistent(Spider):
+    """Follows what is on its seed; asks for a page again as long as it is called *Later*."""
+
+    after: float | None = None
+
+    def parse(self, page: Page) -> Iterator[Any]:
+        yield page.follow_all()
+        if page.depth:
+            yield {"page": page.url.rpartition("/")[2]}
+        if page.title == "Later":
+            raise Retry("not yet ready: é", after=self.after)
+
+    def failed(self, request: Request, error: str) -> Any:
+        return {"failed": request.url.rpartition("/")[2]}
 
 
 class Faulty(Follower):

@@ -1,0 +1,77 @@
+"""The bodies that forms are sent as: application/x-www-form-urlencoded (WHATWG URL Standard §5.2), multipart/form-data and text/plain
+(HTML Standard §4.10.21.7 and §4.10.21.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from typing import Final, TypeAlias
+from urllib.parse import quote_plus
+
+from crawler.web.encoding import UTF_8, encode
+
+URLENCODED: Final = "application/x-www-form-urlencoded"
+MULTIPART: Final = "multipart/form-data"
+PLAIN: Final = "text/plain"
+
+FormValue: TypeAlias = str | int | float
+Fields: TypeAlias = Mapping[str, FormValue | Iterable[FormValue]] | Iterable[tuple[str, FormValue]]
+"""Names with their values, or with lists of them, or pairs."""
+
+
+def pairs_of(fields: Fields) -> list[tuple[str, str]]:
+    """Names and values as texts, in order. Raises TypeError for what is neither text nor a number."""
+    if not isinstance(fields, Mapping):
+        return [(name, text_of(name, value)) for name, value in fields]
+    return [(name, text) for name, value in fields.items() for text in texts_of(name, value)]
+
+
+def texts_of(name: str, value: object) -> list[str]:
+    """The values of one field, which is given one of them, or several."""
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
+        return [text_of(name, one) for one in value]
+    return [text_of(name, value)]
+
+
+def text_of(name: str, value: object) -> str:
+    """One value. What says nothing clear in a form (True, None, bytes) is refused."""
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        raise TypeError(f"the field {name!r} of a form must be text, a number or a list of these, not {value!r:.80}")
+    return str(value)
+
+
+def urlencoded(pairs: Iterable[tuple[str, str]], encoding: str = UTF_8) -> str:
+    """Names and values as a query has them. A character that the encoding lacks becomes a reference, `&#1046;`."""
+    return "&".join(f"{_escaped(name, encoding)}={_escaped(value, encoding)}" for name, value in pairs)
+
+
+def _escaped(text: str, encoding: str) -> str:
+    return quote_plus(encode(text, encoding, _unfit(encoding)), safe="*").replace("~", "%7E")
+
+
+def _unfit(encoding: str) -> str:
+    """What to do with a character that an encoding lacks: UTF-8 lacks none, only halves of surrogate pairs, which are no characters."""
+    return "strict" if encoding == UTF_8 else "xmlcharrefreplace"
+
+
+def plain(pairs: Iterable[tuple[str, str]], encoding: str) -> bytes:
+    """A line for each field, for people to read."""
+    return encode("".join(f"{name}={value}\r\n" for name, value in pairs), encoding, _unfit(encoding))
+
+
+def multipart(pairs: Iterable[tuple[str, str]], files: Iterable[str], encoding: str) -> tuple[str, bytes]:
+    """The boundary and the body; of `files`, names alone, as where no file is chosen.
+
+    The boundary is drawn from what is sent: requests are told apart by their bodies, and the same form makes the same one.
+    """
+    parts = [_part(name, "", value, encoding) for name, value in pairs]
+    parts += [_part(name, '; filename=""\r\nContent-Type: application/octet-stream', "", encoding) for name in files]
+    boundary = f"form-{sha256(b''.join(parts)).hexdigest()}"
+    line = boundary.encode()
+    return boundary, b"".join(b"--%b\r\n%b\r\n" % (line, part) for part in parts) + b"--%b--\r\n" % line
+
+
+def _part(name: str, more: str, value: str, encoding: str) -> bytes:
+    escaped = name.replace("\r", "%0D").replace("\n", "%0A").replace('"', "%22")
+    part = f'Content-Disposition: form-data; name="{escaped}"{more}\r\n\r\n{value}'
+    return encode(part, encoding, _unfit(encoding))

@@ -1,0 +1,382 @@
+"""Forms: the requests that submitting them makes, and those that are built by hand."""
+
+from __future__ import annotations
+
+from email import message_from_bytes
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crawler import Crawl, Page, Request, Settings, Spider
+from crawler.errors import InvalidUrl, SpiderError
+from crawler.frontier.statefile import StateFile
+from crawler.web import encoding, form_bodies
+from tests.crawler.test_page import URL, first, page
+from tests.sites import Reply, Visit, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from crawler.web.form_bodies import Fields
+
+POST = "<form method=post>"
+
+
+def sent(html: str, fields: dict[str, Any] | None = None, *, form: str = "form", button: Any = None) -> str:
+    """The body that the form of a page is sent as."""
+    body = page(html).submit(form, fields, button=button).body
+    assert body is not None
+    return body.decode("ascii")
+
+
+# ---------------------------------------------------------------------- by hand
+
+
+@pytest.mark.parametrize(
+    ("fields", "body"),
+    [
+        ({}, ""),
+        ({"a": "b c", "d": "ä&=+"}, "a=b+c&d=%C3%A4%26%3D%2B"),
+        ({"n": 3, "x": 1.5}, "n=3&x=1.5"),
+        ({"a": ["1", 2], "b": ()}, "a=1&a=2"),
+        ([("a", 1), ("b", 2), ("a", 3)], "a=1&b=2&a=3"),
+        ({"": "*-._~"}, "=*-._%7E"),
+    ],
+)
+def test_a_request_takes_the_fields_of_a_form(fields: Fields, body: str) -> None:
+    request = Request.form(URL, fields, priority=2)
+    assert (request.method, request.url, request.body, request.priority) == ("POST", URL, body.encode(), 2)
+    assert request.headers == {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@given(st.lists(st.tuples(st.text(), st.text())))
+def test_what_is_encoded_can_be_decoded(pairs: list[tuple[str, str]]) -> None:
+    try:
+        body = form_bodies.urlencoded(pairs)
+    except UnicodeEncodeError:
+        return
+    assert parse_qsl(body, keep_blank_values=True) == pairs
+
+
+def test_fields_of_a_get_are_the_query() -> None:
+    request = Request.form(f"{URL}?old=1#part", {"q": "a b"}, method="get")
+    assert (request.method, request.url, request.body, request.headers) == ("GET", f"{URL}?q=a+b", None, None)
+
+
+def test_fields_in_another_encoding() -> None:
+    assert Request.form(URL, {"a": "Ж€"}, encoding="windows-1251").body == b"a=%C6%88"
+    assert Request.form(URL, {"a": "Ж"}, encoding="windows-1252").body == b"a=%26%231046%3B"
+
+
+@pytest.mark.parametrize("value", [None, True, b"x", {"a": 1}])
+def test_what_is_no_value_of_a_field_is_named(value: Any) -> None:
+    with pytest.raises(TypeError, match="the field 'a'"):
+        Request.form(URL, {"a": value})
+
+
+def test_a_request_takes_json() -> None:
+    request = Request.json(URL, {"q": "ä", "n": [1, None]}, headers={"X-Key": "1"}, context={"n": 1}, again=True)
+    assert (request.method, request.body) == ("POST", '{"q":"ä","n":[1,null]}'.encode())
+    assert request.headers == {"Content-Type": "application/json", "X-Key": "1"}
+    assert (request.context, request.again) == ({"n": 1}, True)
+    assert Request.json(URL, 1, method="PUT").method == "PUT"
+
+
+def test_headers_may_name_another_media_type() -> None:
+    request = Request.json(URL, {}, headers={"content-type": "application/vnd.api+json"})
+    assert request.headers == {"content-type": "application/vnd.api+json"}
+
+
+def test_what_json_does_not_have_is_refused() -> None:
+    with pytest.raises(TypeError):
+        Request.json(URL, object())
+    with pytest.raises(InvalidUrl):
+        Request.json("/relative", {})
+
+
+# ---------------------------------------------------------------------- controls (HTML Standard §4.10.21.4)
+
+
+@pytest.mark.parametrize(
+    ("controls", "body"),
+    [
+        ("<input name=a value=1><input name=b><input value=c>", "a=1&b="),
+        ("<input type=HIDDEN name=a value=1><input type=none name=b value=2>", "a=1&b=2"),
+        ("<input name=a value='x\ny'><input type=email name=b value=' x '>", "a=xy&b=x"),
+        ("<input type=hidden name=a value='x\ny'>", "a=x%0D%0Ay"),
+        ("<textarea name=a>\n x\n</textarea>", "a=+x%0D%0A"),
+        ("<input type=checkbox name=a><input type=checkbox name=b checked><input type=checkbox name=b value=2 checked>", "b=on&b=2"),
+        ("<input type=radio name=a value=1 checked><input type=radio name=a value=2 checked><input type=radio name=b>", "a=2"),
+        ("<select name=a><option value=1>x<option value=2>y</select>", "a=1"),
+        ("<select name=a><option disabled>x<optgroup disabled><option>y</optgroup><option> z  z </select>", "a=z+z"),
+        ("<select name=a><option>x<option selected>y<option selected value>z</select>", "a="),
+        ("<select name=a size=2><option>x</select>", ""),
+        ("<select name=a multiple><option>x<option selected>y<option selected>z<option selected disabled>d</select>", "a=y&a=z"),
+        ("<input name=a disabled><select name=b disabled><option>x</select>", ""),
+        ("<fieldset disabled><legend><input name=a></legend><input name=b><legend><input name=c></legend></fieldset>", "a="),
+        ("<fieldset disabled><fieldset><legend><input name=a></legend></fieldset></fieldset>", ""),
+        ("<datalist><input name=a></datalist>", ""),
+        ("<input type=file name=a>", "a="),
+        ("<input type=reset name=a value=1><input type=button name=b value=2><button type=button name=c>", ""),
+        ("<input type=submit name=a value=1><input type=submit name=b value=2>", "a=1"),
+        ("<button name=a disabled></button><button name=b value=2></button>", "b=2"),
+        ("<input type=image name=a>", "a.x=0&a.y=0"),
+        ("<input type=image>", "x=0&y=0"),
+        ("<input type=hidden name=_charset_>", "_charset_=UTF-8"),
+        ("<input name=a value=1 dirname=d><p dir=rtl><input name=b dirname=e>", "a=1&d=ltr&b=&e=rtl"),
+        ("<object name=a></object><output name=b>x</output>", ""),
+    ],
+)  # fmt: skip
+def test_what_a_form_sends_as_it_stands(controls: str, body: str) -> None:
+    assert sent(POST + controls) == body
+
+
+@pytest.mark.parametrize(
+    ("html", "body"),
+    [
+        (f"<input name=a form=f><form id=f method=post><input name=b><input name=c form=g></form>{POST}", "a=&b="),
+        (f"{POST}<input name=a></form><input name=b>{POST}<input name=c>", "a="),
+        (f"<table><tr>{POST}<td><input name=a></tr><tr><td><input name=b></table><input name=c>", "a=&b="),
+        (f"<table>{POST}<tr><td><input name=a></table><table><tr><td><input name=b></table>", "a="),
+    ],
+    ids=["by id", "two forms", "in a row", "in a table"],
+)
+def test_which_controls_are_the_forms(html: str, body: str) -> None:
+    assert sent(html) == body
+
+
+# ---------------------------------------------------------------------- filled in
+
+BOXES = "<input type=checkbox name=a value=1 checked><input type=checkbox name=a value=2>"
+RADIOS = "<input type=radio name=a value=1 checked><input type=radio name=a value=2>"
+LIST = "<select name=a><option value=1 selected>x<option value=2>y</select>"
+LISTS = LIST.replace("name", "multiple name")
+
+
+@pytest.mark.parametrize(
+    ("controls", "value", "body"),
+    [
+        ("<input name=a value=1>", "x y", "a=x+y"),
+        ("<input name=a value=1>", 2, "a=2"),
+        ("<input name=a value=1>", None, ""),
+        ("<input type=hidden name=a value=1>", "2", "a=2"),
+        ("<textarea name=a>1</textarea>", "2\n3", "a=2%0D%0A3"),
+        ("<input name=a value=1 disabled>", "2", "a=2"),
+        ("<input name=a><input name=a value=2><input name=a value=3>", ["x", "y"], "a=x&a=y"),
+        ("<input type=checkbox name=a>", True, "a=on"),
+        ("<input type=checkbox name=a checked>", False, ""),
+        ("<input type=hidden name=a value=0><input type=checkbox name=a value=1>", True, "a=0&a=1"),
+        ("<input type=hidden name=a value=0><input type=checkbox name=a value=1 checked>", False, "a=0"),
+        (BOXES, "2", "a=2"),
+        (BOXES, ["1", "2"], "a=1&a=2"),
+        (BOXES, [], ""),
+        (RADIOS, 2, "a=2"),
+        (LIST, "2", "a=2"),
+        (LIST, None, ""),
+        (LISTS, ["1", "2"], "a=1&a=2"),
+        ("<input type=file name=a>", None, "a="),
+        (f"{RADIOS}<input name=a>", ["2", "else"], "a=2&a=else"),
+    ],
+)
+def test_what_is_filled_in_takes_the_place_of_all_that_was(controls: str, value: Any, body: str) -> None:
+    assert sent(POST + controls, {"a": value}) == body
+
+
+@pytest.mark.parametrize(
+    ("controls", "value", "told"),
+    [
+        ("<input name=b><input type=hidden name=c>", "1", "has no field 'a'; its fields are: b, c"),
+        ("", "1", "has no field 'a'; its fields are: none"),
+        ("<button name=a>", "1", "say which is pressed by button="),
+        ("<input type=file name=a>", "1", "files are not sent"),
+        (BOXES, True, "no single box 'a' to be ticked by True; it can be: '1', '2'"),
+        (BOXES, "3", "does not take '3' as 'a'; it can be: '1', '2'"),
+        (RADIOS, ["1", "2"], "takes one value as 'a', not several"),
+        (LIST, ["1", "2"], "takes one value as 'a', not several"),
+        (LIST, "y", "does not take 'y' as 'a'; it can be: '1', '2'"),
+        ("<input name=a>", ["1", "2"], "does not take '2' as 'a'"),
+    ],
+)
+def test_what_cannot_be_filled_in_is_told(controls: str, value: Any, told: str) -> None:
+    with pytest.raises(SpiderError) as caught:
+        sent(f"<form id=f>{controls}", {"a": value})
+    assert told in str(caught.value)
+    assert f"the form <form id='f'> of {URL} " in str(caught.value)
+
+
+def test_of_several_forms_it_is_told_that_there_are_several() -> None:
+    with pytest.raises(SpiderError, match="the page has 2 forms: say which is meant by a selector"):
+        sent("<form><input name=q></form><form><input name=user></form>", {"user": "x"})
+
+
+def test_a_form_is_found_by_what_is_in_it() -> None:
+    html = f"<form><input name=q></form>{POST}<label>Password <input type=password name=p></label></form>"
+    assert sent(html, {"p": 1}, form="[type=password]") == "p=1"
+    assert sent(html, {"p": 1}, form="label") == "p=1"
+    one = page(html)
+    assert one.submit(one.css("form")[1], {"p": 1}).body == b"p=1"
+
+
+@pytest.mark.parametrize(
+    ("html", "told"),
+    [
+        ("<p>", f"nothing on {URL} matches 'form.x'; it has no forms"),
+        ("<form>", f"nothing on {URL} matches 'form.x'; it has 1 form"),
+        ("<form></form><form>", f"nothing on {URL} matches 'form.x'; it has 2 forms"),
+    ],
+)
+def test_a_form_that_is_missing_is_told(html: str, told: str) -> None:
+    with pytest.raises(SpiderError) as caught:
+        page(html).submit("form.x")
+    assert str(caught.value) == told
+    with pytest.raises(SpiderError, match="is no form, and in none"):
+        page("<p>").submit("p")
+
+
+# ---------------------------------------------------------------------- buttons
+
+BUTTONS = "<input name=a><button name=b value=1>x</button><button id=two name=c value=2>y</button>"
+
+
+@pytest.mark.parametrize(
+    ("button", "body"), [(None, "a=&b=1"), (False, "a="), ("#two", "a=&c=2"), ("button", "a=&b=1")]
+)
+def test_which_button_is_pressed(button: Any, body: str) -> None:
+    assert sent(POST + BUTTONS, button=button) == body
+
+
+def test_a_button_may_be_a_node_and_say_where_to_go() -> None:
+    one = page(
+        "<form action=a><input name=n><button></button><button formaction=/b formmethod=post formenctype=text/plain>"
+    )
+    assert one.submit().url == "https://example.org/dir/a?n="
+    request = one.submit(button=one.css("button")[1])
+    assert (request.method, request.url, request.body) == ("POST", "https://example.org/b", b"n=\r\n")
+
+
+def test_a_button_that_is_missing_is_told() -> None:
+    with pytest.raises(
+        SpiderError, match=r"no submit button '#x'; its submit buttons are: <button name='b' value='1'>, "
+    ):
+        sent(POST + BUTTONS, button="#x")
+
+
+# ---------------------------------------------------------------------- where to, and how
+
+
+@pytest.mark.parametrize(
+    ("form", "url"),
+    [
+        ("<form>", f"{URL}?a=1"),
+        ("<base href=/base/><form action>", f"{URL}?a=1"),
+        ("<base href=/base/><form action=x>", "https://example.org/base/x?a=1"),
+        ("<form action='?old=1#part' method=other>", f"{URL}?a=1"),
+        ("<form action=http://other.example/>", "http://other.example/?a=1"),
+    ],
+)
+def test_where_a_form_is_sent(form: str, url: str) -> None:
+    request = page(f"{form}<input name=a value=1>").submit()
+    assert (request.method, request.url, request.body, request.headers) == ("GET", url, None, None)
+
+
+def test_a_post_keeps_the_query_of_its_action() -> None:
+    assert page("<form method=POST action='?x=1'>").submit().url == f"{URL}?x=1"
+
+
+@pytest.mark.parametrize(
+    ("form", "told"), [("action=mailto:x@y.example", "'mailto:x@y.example'"), ("method=dialog", "dialog")]
+)
+def test_a_form_that_sends_nothing_to_a_site_is_told(form: str, told: str) -> None:
+    with pytest.raises(SpiderError, match=told):
+        page(f"<form {form}>").submit()
+
+
+def test_a_request_for_a_form_takes_what_requests_take() -> None:
+    request = page(POST).submit(callback="done", priority=3, context={"n": 1}, again=True, headers={"X-A": "b"})
+    assert (request.callback, request.priority, request.context, request.again) == ("done", 3, {"n": 1}, True)
+    assert request.headers == {"Content-Type": "application/x-www-form-urlencoded", "X-A": "b"}
+
+
+def test_a_form_of_parts() -> None:
+    html = f"{POST.replace('>', ' enctype=multipart/form-data>')}<input name='a\"' value=ä><input type=file name=f>"
+    one, again = page(html).submit(), page(html).submit()
+    assert one == again, "what is the same is asked for once"
+    assert one.headers is not None
+    assert one.body is not None
+    message = message_from_bytes(b"Content-Type: %b\r\n\r\n%b" % (one.headers["Content-Type"].encode(), one.body))
+    parts: Any = message.get_payload()
+    assert [part["Content-Disposition"] for part in parts] == [
+        'form-data; name="a%22"',
+        'form-data; name="f"; filename=""',
+    ]
+    assert [part.get_payload(decode=True) for part in parts] == ["ä".encode(), b""]
+    assert one.body.endswith(b"--\r\n")
+
+
+@pytest.mark.parametrize(
+    ("charset", "form", "body"),
+    [
+        ("windows-1251", "<form method=post>", "c=windows-1251&a=%C6"),
+        ("windows-1251", "<form method=post accept-charset='none UTF-8 koi8-r'>", "c=UTF-8&a=%D0%96"),
+        ("utf-8", "<form method=post accept-charset=nonsense>", "c=UTF-8&a=%D0%96"),
+        ("utf-16", "<form method=post>", "c=UTF-8&a=%D0%96"),
+        ("iso-8859-1", "<form method=post>", "c=windows-1252&a=%26%231046%3B"),
+        ("x-sjis", "<form method=post>", "c=Shift_JIS&a=%84G"),
+        ("iso-2022-jp", "<form method=post>", "c=ISO-2022-JP&a=%1B%24B%27%28%1B%28B"),
+    ],
+)
+def test_a_form_is_sent_in_the_encoding_of_its_page(charset: str, form: str, body: str) -> None:
+    html = f"{form}<input type=hidden name=_charset_><input name=a>"
+    text = html.encode("utf-16-le") if charset == "utf-16" else html.encode("ascii")
+    request = page(text, content_type=f"text/html; charset={charset}").submit("form", {"a": "Ж"})
+    assert request.body == body.replace("c=", "_charset_=").encode()
+
+
+def test_encodings_are_called_as_the_standard_does() -> None:
+    labels = ["latin1", "koi", "ms932", "big5", "utf8", "x-x-big5", "gbk", "dos-874", "l2", "macintosh"]
+    names = [encoding.name_of(encoding.codec_of(label) or "") for label in labels]
+    assert names == [
+        "windows-1252",
+        "KOI8-R",
+        "Shift_JIS",
+        "Big5",
+        "UTF-8",
+        "Big5",
+        "gb18030",
+        "windows-874",
+        "ISO-8859-2",
+        "macintosh",
+    ]
+    assert encoding.name_of("cp1250") == "windows-1250"
+    assert encoding.name_of("koi8_r") == "KOI8-R"
+
+
+async def test_a_crawl_submits_a_form(tmp_path: Path) -> None:
+    class Member(Spider):
+        def parse(self, page: Page) -> Iterator[Request]:
+            yield page.submit(fields={"user": "ann"}, callback=self.entered)
+
+        def entered(self, page: Page) -> dict[str, str]:
+            return {"said": page.text}
+
+    async def reply(visit: Visit) -> Reply:
+        form = f"{POST}<input type=hidden name=token value=1><input name=user>"
+        told = f"{visit.method} {visit.headers.get('content-type')} {visit.body.decode()}"
+        return 200, {"Content-Type": "text/html"}, told if visit.method == "POST" else form
+
+    async with serve(reply) as site:
+        report = await Crawl(
+            Member(start_urls=[f"{site.url}/"]), Settings(robots=False), state=tmp_path / "a.crawl"
+        ).run()
+    assert report.stats.spider_errors == []
+    with StateFile(tmp_path / "a.crawl") as file:
+        assert list(file.items()) == ['{"said":"POST application/x-www-form-urlencoded token=1&user=ann"}']
+
+
+def test_the_form_need_not_be_looked_for_by_a_selector() -> None:
+    one = page(f"{POST}<input name=a>")
+    assert one.submit(first(one, "form")) == one.submit()
