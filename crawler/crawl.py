@@ -13,13 +13,9 @@ from msgspec.structs import asdict
 
 from client import AddressGuard, TCPConnector
 from client.limits import HostLimits
-from crawler.admission import Admission
-from crawler.aliases import Aliases
 from crawler.callbacks import Callbacks
+from crawler.control.steering import Harness, Steering
 from crawler.cookies import open_jar
-from crawler.crew import Crew
-from crawler.detours import Detours
-from crawler.discovery import Discovery
 from crawler.engine import Engine
 from crawler.errors import CrawlError, ProxyError, UsageError
 from crawler.exchange import open_session
@@ -28,20 +24,24 @@ from crawler.exports.feed import ExportFeed
 from crawler.fetcher import Fetcher
 from crawler.frontier import Counts, SqliteFrontier
 from crawler.frontier.sqlite import discard
-from crawler.opening import close_spider, open_spider
+from crawler.lifecycle import close_spider, open_spider
 from crawler.politeness import Politeness
 from crawler.readers.launch import Launches, number_of_readers
 from crawler.retries import RetryPolicy
 from crawler.scheduler import Scheduler
-from crawler.seeding import Seeding
+from crawler.selection.admission import Admission
+from crawler.selection.aliases import Aliases
+from crawler.selection.detours import Detours
+from crawler.selection.seeds import Seeding
+from crawler.selection.sitemaps import Discovery
+from crawler.selection.traps import Thresholds, Traps
 from crawler.settings import Settings, checked, with_overrides
 from crawler.source import Source
 from crawler.stats import Stats, Tally
-from crawler.steering import Harness, Steering
-from crawler.traps import Thresholds, Traps
 from crawler.visitor import OwnVisitor
 from crawler.web.directives import Obedience
 from crawler.web.urls import host_key
+from crawler.workers import Crew
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from client import ClientSession, CookieJar
     from crawler.exports.protocol import Export
     from crawler.fetcher import Middleware
-    from crawler.pace import HostPace
-    from crawler.passage import Passage
+    from crawler.hosts.pace import HostPace
+    from crawler.hosts.passage import Passage
     from crawler.spider import Spider
     from crawler.visitor import Visitor
 
@@ -249,7 +249,7 @@ class Crawl:
         """The proxy that all goes through, if there is one."""
         if not self._settings.proxy:
             return None
-        from crawler.passage import Passage
+        from crawler.hosts.passage import Passage
 
         def open_again() -> None:
             if self._scheduler:

@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from crawler.cancellation import disown, is_cancelled
-from crawler.discovery import depth_of_found
 from crawler.frontier.protocol import Settlement
 from crawler.outcome import Failed, in_short
+from crawler.selection.sitemaps import depth_of_found
 from crawler.spider import RAISED, explain, is_cancellation, text_of
 from crawler.visitor import Visited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from crawler.admission import Admission
-    from crawler.aliases import Aliases
-    from crawler.crew import Crew
-    from crawler.discovery import Discovery
     from crawler.frontier.protocol import Frontier, Lease
     from crawler.outcome import Outcome
     from crawler.politeness import Politeness
     from crawler.scheduler import Scheduler
+    from crawler.selection.admission import Admission
+    from crawler.selection.aliases import Aliases
+    from crawler.selection.sitemaps import Discovery
     from crawler.stats import Tally
     from crawler.visitor import Visitor
+    from crawler.workers import Crew
 
 _log = logging.getLogger(__name__)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from crawler.detours import Detours
 from crawler.exchange import NoResponse, exchange, fetched_of
 from crawler.outcome import Failed, Postponed, Redirected, SetAside
 from crawler.retries import HOLDING_STATUSES, Failure, failure_of_status
+from crawler.selection.detours import Detours
 from crawler.web.directives import OBEDIENT
 from crawler.web.urls import resolve
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from client import ClientSession
     from crawler.errors import Retry
     from crawler.frontier.protocol import Lease
+    from crawler.hosts.passage import Passage
     from crawler.outcome import Fetched
     from crawler.page import Page
-    from crawler.passage import Passage
     from crawler.politeness import Politeness
     from crawler.retries import RetryPolicy
     from crawler.web.directives import Obedience

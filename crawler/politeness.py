@@ -1,6 +1,6 @@
 """What a host is owed: its robots.txt is asked for first and obeyed, its pace is kept, its rest is not disturbed.
 
-Limits themselves (connections, spacing, pauses) are the connector's `HostLimits`; what is learned of hosts is `Pacing`'s.
+Limits themselves (connections, spacing, pauses) are the connector's `HostLimits`; what is learned of hosts is `Throttle`'s.
 This module decides what may be asked, and what becomes of that which may not.
 """
 
@@ -19,9 +19,9 @@ from yarl import URL
 
 from client import ClientError, Origin, RedirectClientError, TooManyRedirects
 from client.resolver import is_public
+from crawler.hosts.pace import OVERLOAD, QUOTA, STATED_QUOTA
+from crawler.hosts.throttle import Throttle
 from crawler.outcome import Aside, Failed, Postponed, SetAside, Skip, Skipped
-from crawler.pace import OVERLOAD, QUOTA, STATED_QUOTA
-from crawler.pacing import Pacing
 from crawler.retries import (
     HOLDING_STATUSES,
     PROXY,
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from client.limits import HostLimits
     from client.origin import HostKey
     from crawler.frontier.protocol import Frontier, HostState, Lease
-    from crawler.pace import HostPace
-    from crawler.passage import Passage
+    from crawler.hosts.pace import HostPace
+    from crawler.hosts.passage import Passage
     from crawler.retries import RetryPolicy
     from crawler.settings import Settings
     from crawler.web.robots import Robots
@@ -129,8 +129,8 @@ class Politeness:
         self._passage = passage
         self._is_shared = is_shared
         self._places = bool(settings.per_ip or settings.ip_delay)
-        self._pacing = Pacing(limits, frontier, settings)
-        self.answered = self._pacing.answered
+        self._throttle = Throttle(limits, frontier, settings)
+        self.answered = self._throttle.answered
         """To be told of every answer, except those that `heed` is told of: host, the instant (monotonic clock) at which the
         request was begun, seconds until it was answered."""
         self._known = _Origins()
@@ -178,7 +178,7 @@ class Politeness:
         if failure.is_passing:
             self._limits.hold_until(lease.host, until)
         wait = max(0.0, until - time.monotonic())
-        is_patient = self._pacing.is_out_of_reach(lease.host)
+        is_patient = self._throttle.is_out_of_reach(lease.host)
         return self._retries.decide(lease, failure, retry_after=wait, is_patient=is_patient)
 
     def sitemaps_of(self, url: str) -> list[str]:
@@ -222,7 +222,7 @@ class Politeness:
         now = time.monotonic()
         rest = 0.0
         if failure.kind != "internal":
-            standing = self._pacing.unreachable(lease.host, now, failure)
+            standing = self._throttle.unreachable(lease.host, now, failure)
             if isinstance(standing, SetAside):
                 self._give_up(lease.host, standing)
             else:
@@ -267,7 +267,7 @@ class Politeness:
         robots = await self._parse(body)
         if len(body) >= _LARGE_BYTES:
             self._foretell(lease, robots)
-        self._pacing.obey_crawl_delay(lease.host, robots.crawl_delay)
+        self._throttle.obey_crawl_delay(lease.host, robots.crawl_delay)
         self._known[origin] = _Known(robots, None, time.monotonic() + _FRESH_SECONDS - age)
         return None
 
@@ -298,7 +298,7 @@ class Politeness:
                 self.heed(host_key(Origin.of(response.url)), began_at, response.status, response.headers)
                 return Failure("robots", f"{robots_url(origin)} answered {response.status}", is_passing=True)
             body = await _read_start(response) if 200 <= response.status < 300 else b""
-        self._pacing.answered(host, began_at, latency)
+        self._throttle.answered(host, began_at, latency)
         return body
 
     # ------------------------------------------------------------------ after a request
@@ -312,7 +312,7 @@ class Politeness:
         trouble = OVERLOAD
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             trouble = QUOTA if asked is None else STATED_QUOTA
-        pause = self._pacing.refused(host, began_at, trouble, asked=asked)
+        pause = self._throttle.refused(host, began_at, trouble, asked=asked)
         return None if asked is None else pause
 
     def failure_on_the_way(self, url: str, status: int, headers: Mapping[str, str]) -> Failure | None:
@@ -336,17 +336,17 @@ class Politeness:
             self._passage.failed(lease.url, failure)
         if failure.kind not in UNREACHABLE:
             return self._retries.decide(lease, failure)
-        standing = self._pacing.unreachable(lease.host, began_at, failure)
+        standing = self._throttle.unreachable(lease.host, began_at, failure)
         if isinstance(standing, SetAside):
             return self._give_up(lease.host, standing)
-        is_patient = self._pacing.is_out_of_reach(lease.host)
+        is_patient = self._throttle.is_out_of_reach(lease.host)
         return self._retries.decide(lease, failure, retry_after=standing or None, is_patient=is_patient)
 
     def _give_up(self, host: HostKey, verdict: SetAside) -> SetAside:
         if given_up := self._given_up.get(host):
             return given_up.verdict
         _log.warning("%s is set aside: %s", host, verdict.detail)
-        self._given_up[host] = _GivenUp(verdict, time.monotonic() + self._pacing.try_again_in(host))
+        self._given_up[host] = _GivenUp(verdict, time.monotonic() + self._throttle.try_again_in(host))
         self._to_lay_aside.put_nowait(host)
         return verdict
 
@@ -377,29 +377,29 @@ class Politeness:
 
     def treat(self, host: HostKey, state: HostState) -> None:
         """Keep to what is ordered of the host: its delay, its number of connections."""
-        self._pacing.treat(host, state)
+        self._throttle.treat(host, state)
 
     def forgive(self, host: HostKey) -> None:
         """Ask a host again that rests, or was given up."""
         self._given_up.pop(host, None)
-        self._pacing.forgive(host)
+        self._throttle.forgive(host)
 
     def resume(self) -> None:
         """Take up what earlier runs learned of hosts, and what is ordered. Hosts that they gave up are tried again later."""
-        for host in self._pacing.resume():
-            heapq.heappush(self._to_try_again, (time.monotonic() + self._pacing.try_again_in(host), host))
+        for host in self._throttle.resume():
+            heapq.heappush(self._to_try_again, (time.monotonic() + self._throttle.try_again_in(host), host))
 
     def save(self) -> None:
         """Note what was learned, for the next run."""
-        self._pacing.save()
+        self._throttle.save()
 
     def pace_of(self, host: HostKey) -> HostPace | None:
         """What pace the host was asked at; None when nothing is remembered of it."""
-        return self._pacing.pace_of(host)
+        return self._throttle.pace_of(host)
 
     def paces(self, limit: int) -> list[HostPace]:
         """The paces of the hosts that were asked most often in this run, the busiest first."""
-        return self._pacing.paces(limit)
+        return self._throttle.paces(limit)
 
 
 def _skipped(lease: Lease, robots: Robots) -> Skipped | None:

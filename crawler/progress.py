@@ -6,8 +6,8 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
-from crawler.terminal import Span, Style, View
-from crawler.wording import counted, duration, size
+from crawler.reports.terminal import Span, Style, View
+from crawler.reports.wording import counted, duration, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,6 +1,6 @@
 """Which request comes next: hosts wait, workers don't.
 
-Hosts that have requests, as far as the window (window.py) lets them in, stand in an agenda by the instant they may be asked,
+Hosts that have requests, as far as the window (hosts/window.py) lets them in, stand in an agenda by the instant they may be asked,
 which the scheduler reads from the `HostLimits` of the connector; it keeps no count of its own. A host at its connection
 limit, or whose last request has not gone out yet, has no such instant: it leaves the agenda, and `HostLimits.on_ready` brings
 it back.
@@ -28,8 +28,8 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from crawler.agenda import Agenda
-from crawler.window import TURN_REQUESTS, Host, Window
+from crawler.hosts.agenda import Agenda
+from crawler.hosts.window import TURN_REQUESTS, Host, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

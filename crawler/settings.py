@@ -47,7 +47,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     delay: Seconds = 0.0
     """The least time between two request starts to one host."""
     adaptive: bool = True
-    """Slow down for hosts that complain, fail or labour, and find back to their pace (crawler/pace.py)."""
+    """Slow down for hosts that complain, fail or labour, and find back to their pace (crawler/hosts/pace.py)."""
     max_delay: PositiveSeconds = 5.0
     """The longest time between two starts that `adaptive` comes to by itself."""
     per_ip: Limit = 8

@@ -55,7 +55,7 @@ class Keeper:
         self._met = bytearray(_MARKS >> 3)
 
     def keep(self, headers: str, body: bytes, mark: int) -> Kept:
-        """By its headers as crawler/headers.py has them, its body, and what tells that from most others (crawler/traps.py)."""
+        """By its headers as crawler/headers.py has them, its body, and what tells that from most others (crawler/selection/traps.py)."""
         place, bit = mark % _MARKS >> 3, 1 << (mark & 7)
         met = self._met[place]
         if met & bit:

@@ -10,8 +10,8 @@ from crawler.errors import Retry
 from crawler.exchange import fetched_of
 from crawler.fetcher import Unfit, failed_with
 from crawler.headers import text_of
+from crawler.selection.traps import digest_of
 from crawler.spider import RAISED, explain, is_cancellation
-from crawler.traps import digest_of
 
 if TYPE_CHECKING:
     from crawler.callbacks import Reader
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Visited(Struct, frozen=True):
-    """A page that was fetched and read. `digest` is that of its body (crawler/traps.py), `kept` what is to be kept of it."""
+    """A page that was fetched and read. `digest` is that of its body (crawler/selection/traps.py), `kept` what is to be kept of it."""
 
     fetched: Fetched
     harvest: Harvest

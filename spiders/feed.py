@@ -10,8 +10,8 @@ import msgspec
 
 from crawler.errors import SpiderError
 from crawler.request import Request
+from crawler.selection.traps import digest_of
 from crawler.spider import Spider
-from crawler.traps import digest_of
 from crawler.web import feeds, media_type
 from spiders._paging import context_of_next, seen_before
 

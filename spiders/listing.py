@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from crawler.errors import SpiderError
 from crawler.request import Request
+from crawler.selection.traps import digest_of
 from crawler.spider import Spider, explain
-from crawler.traps import digest_of
 from crawler.web.urls import resolve
 from spiders._paging import context_of_next, number_of, seen_before
 from spiders._selectors import check_selector

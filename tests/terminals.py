@@ -23,7 +23,7 @@ _SEQUENCE = re.compile(r"\x1b\[(\??)([\d;]*)([A-Za-z])")
 
 
 class Screen:
-    """What a window shows of what was written to it. It knows what `crawler.terminal` uses, and raises ValueError for more."""
+    """What a window shows of what was written to it. It knows what `crawler.reports.terminal` uses, and raises ValueError for more."""
 
     def __init__(self, columns: int = 80) -> None:
         self.columns = columns

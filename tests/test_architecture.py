@@ -21,6 +21,8 @@ MAY_IMPORT = {"client": {"client"}, "crawler": {"crawler", "client"}, "spiders":
 OTHER_CLIENTS = {"aiohttp", "httpx", "requests", "urllib3", "urllib.request", "http.client"}
 DATABASES = {"sqlite3", "aiosqlite"}
 KNOW_SQLITE = {"crawler.frontier", "crawler.exports.sqlite"}
+ROOMS = ("web", "frontier", "exports", "hosts", "selection", "reports", "control", "readers", "demo", "cli")
+"""The rooms of the crawler (docs/architecture.md). Each imports from those before it alone, and from the top, which all share."""
 
 
 def _name(path: Path) -> str:
@@ -69,6 +71,23 @@ def test_no_module_is_its_own_ancestor() -> None:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(f"import cycle: {' ← '.join(error.args[1])}")
+
+
+def _room(module: str) -> str | None:
+    package, _, rest = module.partition(".")
+    room = rest.partition(".")[0]
+    return room if package == "crawler" and room in ROOMS else None
+
+
+def test_every_room_has_its_place() -> None:
+    assert {path.parent.name for path in (ROOT / "crawler").glob("*/__init__.py")} == set(ROOMS)
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if _room(module)])
+def test_a_room_imports_from_those_before_it_alone(module: str) -> None:
+    """What a room is for can be understood without those behind it."""
+    known = ROOMS[: ROOMS.index(str(_room(module))) + 1]
+    assert [name for name in imports(module) if (room := _room(name)) and room not in known] == []
 
 
 @pytest.mark.parametrize("module", MODULES)

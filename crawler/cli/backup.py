@@ -16,7 +16,7 @@ from crawler.cli.state import state_argument
 def backup(state: Path, file: Path) -> int:
     """Copy the crawl file STATE, as it stands at this instant, to FILE. A crawl that runs goes on meanwhile."""
     from crawler.frontier.backup import back_up
-    from crawler.wording import size
+    from crawler.reports.wording import size
 
     written = back_up(state, file)
     say(f"{file} is written: {size(written)}; crawl run … --state {file} goes on from there")

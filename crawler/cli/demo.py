@@ -62,8 +62,8 @@ async def _crawl(state: Path, output: Path, signals: Signals) -> Report:
     from crawler.demo.server import serving
     from crawler.demo.spider import FieldGuide
     from crawler.exports import open_export
+    from crawler.reports.terminal import can_draw
     from crawler.settings import Settings
-    from crawler.terminal import can_draw
 
     async with serving(site()) as url:
         spider = FieldGuide(start_urls=[url])

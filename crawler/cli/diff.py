@@ -11,7 +11,7 @@ from crawler.cli.console import FINISHED, say
 from crawler.cli.state import output_option, write_rows
 
 if TYPE_CHECKING:
-    from crawler.diff import Tally
+    from crawler.reports.diff import Tally
 
 
 @click.command(short_help="Tell what has changed from one crawl to another.")
@@ -23,8 +23,8 @@ def diff(old: Path, new: Path, output: str) -> int:
 
     Bodies are compared where both crawls kept them (crawl run --keep-bodies), else their sizes.
     """
-    from crawler.diff import COLUMNS, Diff
     from crawler.frontier.statefile import StateFile
+    from crawler.reports.diff import COLUMNS, Diff
 
     with StateFile(old) as before, StateFile(new) as after:
         compared = Diff(before, after)

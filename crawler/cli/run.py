@@ -14,7 +14,7 @@ from crawler.cli.options import files, pairs, setting_names, settings_of, settin
 from crawler.cli.outputs import Known, known_outputs, open_outputs
 from crawler.errors import StateDamaged, StateLocked, UsageError
 from crawler.paths import expanded
-from crawler.wording import counted
+from crawler.reports.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,7 +94,7 @@ def _attended(crawl: Crawl, path: Path, before: Status | None, *, quiet: bool, p
     """Run the crawl, and show how it goes."""
     from crawler.cli.running import Signals, attend
     from crawler.loop import run_loop
-    from crawler.terminal import can_draw
+    from crawler.reports.terminal import can_draw
 
     if before and not quiet:
         done, waiting = counted(before.urls.done, "page"), before.urls.queued + before.urls.leased

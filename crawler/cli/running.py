@@ -15,7 +15,7 @@ import msgspec
 from crawler.cli.console import FAILED, FINISHED, MISUSED, STOPPED, complain, say
 from crawler.errors import CrawlError
 from crawler.progress import follow, totals
-from crawler.wording import counted, duration
+from crawler.reports.wording import counted, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -148,7 +148,7 @@ def summary(report: Report, headline: str | None = None) -> str:
 
 def _tell_of_paces(report: Report) -> None:
     if report.paces:
-        from crawler.paces import table_of_run
+        from crawler.reports.pace_table import table_of_run
 
         say("the hosts asked most, and at what pace:")
         for line in table_of_run(report.paces[:_HOSTS_SHOWN], most_delay=report.max_crawl_delay):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.cli.console import FAILED, FINISHED
-from crawler.cli.visit import manners, no_robots, tell_why, visits
+from crawler.cli.probe import manners, no_robots, probes, tell_why
 from crawler.errors import CrawlError
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ def shell(url: str, *, overrides: Mapping[str, str], **options: Any) -> int:
     def fetch(url: str) -> Page | None:
         """The page at `url`, which may be relative to the last one; None, and why, if there is none."""
         nonlocal last
-        visited = visit(last.urljoin(url) if last else url)
-        if visited.page is None:
-            tell_why(visited)
-        last = visited.page or last
-        return visited.page
+        probed = probe(last.urljoin(url) if last else url)
+        if probed.page is None:
+            tell_why(probed)
+        last = probed.page or last
+        return probed.page
 
-    with visits(overrides, options) as visit:
+    with probes(overrides, options) as probe:
         page = fetch(url)
         if page is None:
             return FAILED

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from crawler.frontier.statefile import StateFile, Status
-    from crawler.paces import KeptPace
+    from crawler.reports.pace_table import KeptPace
 
 state_argument = click.argument("state", type=click.Path(path_type=Path))
 
@@ -40,7 +40,7 @@ def status(state: str | None, *, as_json: bool) -> int:
 
     from crawler.cli.steer import only_crawl_file
     from crawler.frontier.statefile import StateFile
-    from crawler.paces import kept_paces
+    from crawler.reports.pace_table import kept_paces
 
     path = Path(state) if state else only_crawl_file()
     with StateFile(path) as file:
@@ -52,8 +52,8 @@ def status(state: str | None, *, as_json: bool) -> int:
 
 
 def _described(path: Path, now: Status, paces: Sequence[KeptPace]) -> str:
-    from crawler.paces import table_of_file
-    from crawler.wording import counted, duration, size
+    from crawler.reports.pace_table import table_of_file
+    from crawler.reports.wording import counted, duration, size
 
     urls = now.urls
     aside = (
@@ -105,7 +105,7 @@ def _archive(output: str, file: StateFile) -> int:
 
     from crawler.exports.warc import write_warc
     from crawler.frontier.kept import kept_pages
-    from crawler.wording import counted
+    from crawler.reports.wording import counted
 
     done = file.status().urls.done
     rules = msgspec.json.decode(file.meta("rules") or "{}")

@@ -198,7 +198,7 @@ def _statuses(texts: Sequence[str]) -> list[int]:
 
 
 def _order(path: Path, order: Order) -> int:
-    from crawler.ordering import order_of
+    from crawler.control.dispatch import order_of
 
     answer = order_of(path, order)
     if answer is None:

@@ -8,7 +8,7 @@ import click
 
 from crawler.cli.console import FAILED, FINISHED, MISUSED, complain, say
 from crawler.cli.options import files, pairs
-from crawler.cli.visit import manners, no_robots, tell_why, visits
+from crawler.cli.probe import manners, no_robots, probes, tell_why
 from crawler.errors import CrawlError, Retry, UsageError
 
 if TYPE_CHECKING:
@@ -52,12 +52,12 @@ def try_out(
     spider = load(target, arguments)
     callback_of(spider, callback)
     data = _read(context)
-    with visits(overrides, options, spider=spider) as visit:
-        visited = visit(url)
-    if visited.page is None:
-        tell_why(visited)
+    with probes(overrides, options, spider=spider) as probe:
+        probed = probe(url)
+    if probed.page is None:
+        tell_why(probed)
         return FAILED
-    return _handed(spider, visited.page, callback, data)
+    return _handed(spider, probed.page, callback, data)
 
 
 def _read(context: str | None) -> dict[str, Any] | None:
@@ -112,8 +112,8 @@ async def _taken(spider: Spider, page: Page, callback: str | None, context: dict
 
 
 def _told(page: Page, taken: Taken) -> Iterator[str]:
+    from crawler.reports.wording import counted
     from crawler.request import callback_name
-    from crawler.wording import counted
 
     yield f"{page!r}: {counted(len(taken.items), 'item')}, {counted(len(taken.requests), 'request')}"
     by_callback: dict[str, list[Request]] = {}

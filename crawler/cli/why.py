@@ -8,7 +8,7 @@ import click
 
 from crawler.cli.console import FAILED, FINISHED
 from crawler.cli.steer import only_crawl_file, state_and, state_option
-from crawler.wording import aligned, brief, minute, size
+from crawler.reports.wording import aligned, brief, minute, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,8 +28,8 @@ def why(state: str | None, url: str | None, *, as_json: bool) -> int:
     """
     import msgspec
 
-    from crawler import why as explaining
     from crawler.frontier.statefile import StateFile
+    from crawler.reports import why as explaining
 
     path, wanted = state_and(state, url, "URL")
     with StateFile(path) as file:

@@ -23,14 +23,14 @@ import msgspec
 from crawler.errors import StorageError
 from crawler.frontier.commits import GroupCommit
 from crawler.frontier.file import CrawlFile
-from crawler.frontier.instructions import Inbox
+from crawler.frontier.inbox import Inbox
 from crawler.frontier.intake import Intake, marks_of
 from crawler.frontier.integrity import making_sense
 from crawler.frontier.leasing import due, take
 from crawler.frontier.lock import CrawlLock
 from crawler.frontier.migrations import script
+from crawler.frontier.moves import Moves
 from crawler.frontier.opening import NOTHING_LEASED, PRAGMAS, Past, check_spider, load, prepare
-from crawler.frontier.orders import Orders
 from crawler.frontier.placing import check_log, clear, take_back
 from crawler.frontier.protocol import CookieRow, HostQueue
 from crawler.frontier.rows import lease_of
@@ -73,7 +73,7 @@ class SqliteFrontier:
         self._file = CrawlFile(db, path, lock)
         self._commits = GroupCommit(self.intake, self._file, now=self.now, pages=commit_pages, interval=commit_interval)
         self._runs = Runs(self.intake, self._file, self._commits)
-        self._orders = Orders(self.intake, self._file, self._commits)
+        self._moves = Moves(self.intake, self._file, self._commits)
         self.inbox = Inbox(self._file)
 
     @property
@@ -346,25 +346,25 @@ class SqliteFrontier:
 
     async def set_aside(self, host: HostKey, reason: Aside, detail: str = "") -> int:
         """Set aside all that is queued of a host; returns how many."""
-        return await self._orders.set_aside(host, SetAside(reason, detail))
+        return await self._moves.set_aside(host, SetAside(reason, detail))
 
     async def release(self, *, host: HostKey | None = None, reason: Aside | None = None, url: str | None = None) -> int:
         """Queue again what stands aside: of one host, for one reason, one URL, or everything; returns how many."""
-        return await self._orders.release(host, reason, url)
+        return await self._moves.release(host, reason, url)
 
     async def fill_budgets(self, *, host: HostKey | None = None) -> int:
         """Queue again what was set aside for a budget that leaves room by now, of one host or of all; returns how many."""
-        return await self._orders.fill_budgets(host)
+        return await self._moves.fill_budgets(host)
 
     async def retry(
         self, *, statuses: Iterable[int] | None = None, kinds: Iterable[str] | None = None, host: HostKey | None = None
     ) -> int:
         """Queue failed requests again, by status or kind of error, or all; returns how many."""
-        return await self._orders.retry(statuses, kinds, host)
+        return await self._moves.retry(statuses, kinds, host)
 
     async def reprioritise(self, *, host: HostKey | None = None, url_like: str | None = None, priority: int) -> int:
         """Give queued requests another priority; returns how many were given one that they did not have."""
-        return await self._orders.reprioritise(host, url_like, priority)
+        return await self._moves.reprioritise(host, url_like, priority)
 
 
 def discard(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 
-from crawler.readers.duty import serve
+from crawler.readers.main import serve
 
 if __name__ == "__main__":
     serve(int(sys.argv[1]))

@@ -76,8 +76,8 @@ class Launches:
 
 def _fork(elders: Sequence[Launched]) -> Launched:
     """A fork of this process."""
-    from crawler.readers.duty import serve
     from crawler.readers.fork import Fork
+    from crawler.readers.main import serve
 
     ours, theirs = socket.socketpair()
 

@@ -28,7 +28,7 @@ from msgspec import MsgspecError
 from crawler.callbacks import Reader
 from crawler.errors import SpiderError
 from crawler.items import Harvest
-from crawler.opening import HASTE_SECONDS
+from crawler.lifecycle import HASTE_SECONDS
 from crawler.readers import messages, translation
 from crawler.readers.messages import (
     Answer,

@@ -28,7 +28,7 @@ from crawler.readers.messages import (
     VisitTask,
 )
 from crawler.request import Links, Request, callback_name
-from crawler.traps import digest_of
+from crawler.selection.traps import digest_of
 from crawler.visitor import Visited
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import pytest
 from crawler import Crawl, Page, Report, Request, Retry, Settings, Spider
 from crawler.frontier.statefile import StateFile
 from crawler.replay import Replay
+from crawler.reports.why import in_words, why
 from crawler.testing import page_of, take
-from crawler.why import in_words, why
 from tests.crawler.readers.spiders import Insistent
 from tests.sites import page, redirect, serve
 

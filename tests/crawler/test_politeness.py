@@ -400,7 +400,7 @@ async def test_the_busiest_hosts_come_first(tmp_path: Path) -> None:
 
 async def test_what_is_known_of_hosts_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of whom there is nothing to remember go first."""
-    monkeypatch.setattr("crawler.pacing._HOSTS_KEPT", 50)
+    monkeypatch.setattr("crawler.hosts.throttle._HOSTS_KEPT", 50)
     async with manners(tmp_path) as polite:
         for number in range(5):
             polite.answered(H, float(number), 0.4)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crawler.selection.traps import digest_of
 from crawler.store import PACK_BYTES, Keeper, Packer, decompress
-from crawler.traps import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

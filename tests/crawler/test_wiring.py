@@ -12,8 +12,8 @@ import pytest
 from msgspec.structs import replace
 
 from crawler import Crawl, Page, Report, Settings, Spider
-from crawler.crew import Crew
 from crawler.politeness import Politeness
+from crawler.workers import Crew
 from spiders.site import SiteSpider
 from tests.sites import Reply, Visit, page, redirect, serve
 

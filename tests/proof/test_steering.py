@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crawler.frontier.instructions import give
+from crawler.control.dispatch import order_of
+from crawler.frontier.inbox import give
 from crawler.frontier.lock import CrawlLock
-from crawler.ordering import order_of
 from crawler.orders import Hold
 from tests.proof.command import FINISHED, STOPPED, TIMEOUT, complains, finish
 from tests.proof.crawlfile import check_invariants, query

@@ -38,11 +38,12 @@ class Watching(Spider):
 """
 
 LATER_BY_PACKAGE = {
-    "crawler.cli": {"demo", "repair", "replay", "spiders", "state", "steer", "visit", "why"},
+    "crawler.cli": {"demo", "probe", "repair", "replay", "spiders", "state", "steer", "why"},
     "crawler.exports": {"csv"},
     "crawler.frontier": {"kept", "repair", "salvage", "statefile", "trace"},
+    "crawler.reports": {"diff", "pace_table", "why"},
     "crawler.web": {"characters", "encoding", "http_date", "links", "media_type", "robots", "scan", "sitemaps"},
-    "crawler": {"page", "paces", "store"},
+    "crawler": {"page", "store"},
     "": {
         "backports.zstd",
         "brotli",

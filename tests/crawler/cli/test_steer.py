@@ -7,9 +7,9 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+from crawler.control.steering import Steering
 from crawler.frontier import SqliteFrontier
 from crawler.orders import Change
-from crawler.steering import Steering
 from tests.proof.crawlfile import check_invariants
 from tests.sites import Reply, Visit, page, serve
 

@@ -20,8 +20,8 @@ from crawler.frontier.statefile import StateFile
 from crawler.headers import text_of
 from crawler.outcome import Fetched
 from crawler.request import Links
+from crawler.selection.traps import digest_of
 from crawler.store import PACK_BYTES, Keeper
-from crawler.traps import digest_of
 from tests.crawler.frontier.test_full_disk import file_size_limit
 from tests.crawler.frontier.test_migrations import kept
 from tests.proof.crawlfile import check_invariants

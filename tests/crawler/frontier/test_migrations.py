@@ -18,9 +18,9 @@ from crawler.frontier.kept import kept_pages
 from crawler.frontier.migrations import VERSION, script
 from crawler.frontier.statefile import StateFile
 from crawler.outcome import Fetched
+from crawler.reports.why import why
 from crawler.request import Links, Request
 from crawler.store import Kept
-from crawler.why import why
 from tests.proof.crawlfile import check_invariants
 
 if TYPE_CHECKING:

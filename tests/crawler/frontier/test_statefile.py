@@ -15,7 +15,7 @@ import pytest
 from crawler.errors import StateDamaged, StateError, StateTooNew, UsageError
 from crawler.frontier import SqliteFrontier
 from crawler.frontier.backup import back_up
-from crawler.frontier.instructions import answer_to, give
+from crawler.frontier.inbox import answer_to, give
 from crawler.frontier.lock import CrawlLock
 from crawler.frontier.migrations import APPLICATION_ID, VERSION, script
 from crawler.frontier.repair import repair

@@ -12,8 +12,8 @@ from client.origin import HostKey
 from crawler.frontier import Settlement, SqliteFrontier, census, trace
 from crawler.frontier.statefile import StateFile
 from crawler.outcome import Aside, Failed, Postponed, Redirected
+from crawler.reports.why import in_words, why
 from crawler.request import Links, Request
-from crawler.why import in_words, why
 from tests.crawler.frontier.test_migrations import VERSION_1
 
 if TYPE_CHECKING:

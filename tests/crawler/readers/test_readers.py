@@ -20,9 +20,9 @@ from crawler import Crawl, Report, Request, Settings, Spider
 from crawler.errors import SpiderError, UsageError
 from crawler.frontier.kept import kept_pages
 from crawler.frontier.statefile import StateFile
-from crawler.readers.hands import encoded
 from crawler.readers.messages import Answer, decode_from_reader, encode
 from crawler.readers.pool import shares_of
+from crawler.readers.tasks import encoded
 from crawler.source import Source
 from tests.crawler.readers.spiders import (
     Abandoned,

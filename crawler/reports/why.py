@@ -10,10 +10,10 @@ import msgspec
 from crawler.frontier import trace
 from crawler.frontier.census import Standing, standing
 from crawler.outcome import Skip
+from crawler.reports.wording import counted, duration, instant, size
 from crawler.web.robots import Robots
 from crawler.web.scope import Scope
 from crawler.web.urls import host_of, normalize, origin_of, robots_url
-from crawler.wording import counted, duration, instant, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from crawler.admission import Admission
 from crawler.outcome import Aside, SetAside, Skip
-from crawler.traps import Thresholds, Traps, digest_of
+from crawler.selection.admission import Admission
+from crawler.selection.traps import Thresholds, Traps, digest_of
 
 SEED = "http://h.example/"
 

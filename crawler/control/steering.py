@@ -17,7 +17,7 @@ from crawler.errors import CrawlError, StateError, StorageError, UsageError
 from crawler.frontier.protocol import HostState
 from crawler.orders import Change, Hold, Release, Retry
 from crawler.outcome import Aside
-from crawler.wording import counted
+from crawler.reports.wording import counted
 
 if TYPE_CHECKING:
     from crawler.frontier.sqlite import SqliteFrontier

@@ -10,9 +10,9 @@ import pytest
 from client.limits import HostLimits
 from client.origin import HostKey
 from crawler.frontier import SqliteFrontier
+from crawler.hosts.window import TURN_REQUESTS, Window
 from crawler.outcome import Postponed
 from crawler.request import Links, Request
-from crawler.window import TURN_REQUESTS, Window
 from tests.crawler.crew import Crew, done
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from client.origin import HostKey
-from crawler.aliases import Aliases
 from crawler.frontier.protocol import Lease
 from crawler.page import Page
+from crawler.selection.aliases import Aliases
 
 HOST = "http://h.example"
 

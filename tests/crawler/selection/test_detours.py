@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crawler.detours import Detours
+from crawler.selection.detours import Detours
 
 if TYPE_CHECKING:
     import pytest
@@ -21,7 +21,7 @@ def test_who_leads_back_is_told_from_who_leads_on() -> None:
 
 
 def test_what_was_noted_longest_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crawler.detours._KEPT", 2)
+    monkeypatch.setattr("crawler.selection.detours._KEPT", 2)
     detours = Detours()
     for url in ("a", "b", "c"):
         assert not detours.leads_back(url, f"{url}{url}")

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from crawler.page import Page
+    from crawler.probe import Probe, Rules
     from crawler.spider import Spider
-    from crawler.visit import Rules, Visit
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
@@ -53,11 +53,11 @@ def fetch(url: str, *, output: str | None, as_json: bool, overrides: Mapping[str
     file = None if output in (None, "-") else Path(output)
     if file:
         check_writable(file)
-    with visits(overrides, options) as visit:
-        visited = visit(url)
-    page = visited.page
+    with probes(overrides, options) as probe:
+        probed = probe(url)
+    page = probed.page
     if page is None:
-        tell_why(visited)
+        tell_why(probed)
         return FAILED
     if as_json:
         click.echo(_figures(page))
@@ -80,7 +80,7 @@ def robots(url: str, *, as_json: bool, overrides: Mapping[str, str], **options: 
     import msgspec
 
     from crawler.loop import run_loop
-    from crawler.visit import rules_for
+    from crawler.probe import rules_for
 
     rules = run_loop(rules_for(url, settings_of(overrides, options)))
     if as_json:
@@ -105,23 +105,23 @@ def _told(rules: Rules) -> Iterator[tuple[str, str]]:
 
 
 @contextmanager
-def visits(
+def probes(
     overrides: Mapping[str, str], options: Mapping[str, Any], *, spider: Spider | None = None
-) -> Iterator[Callable[[str], Visit]]:
+) -> Iterator[Callable[[str], Probe]]:
     """What asks for a page: for one after the other, with the manners of one crawl, that of a `spider` if it is for one."""
     settings = settings_of(overrides, options, spider=spider)
     from crawler.loop import run_loop
-    from crawler.visit import Visits
+    from crawler.probe import Probes
 
-    with Visits(settings) as visits:
-        yield lambda url: run_loop(visits.visit(url))
+    with Probes(settings) as probes:
+        yield lambda url: run_loop(probes.probe(url))
 
 
-def tell_why(visited: Visit) -> None:
-    from crawler.why import verdicts
+def tell_why(probed: Probe) -> None:
+    from crawler.reports.why import verdicts
 
-    complain(f"no page came from {visited.why.url}")
-    for line in verdicts(visited.why):
+    complain(f"no page came from {probed.why.url}")
+    for line in verdicts(probed.why):
         say(f"  {line}")
 
 

@@ -12,15 +12,15 @@ import time
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from crawler.hosts.pace import OVERLOAD, HostPace, Pace
 from crawler.outcome import Aside, SetAside
-from crawler.pace import OVERLOAD, HostPace, Pace
 from crawler.retries import back_off
 
 if TYPE_CHECKING:
     from client.limits import HostLimits
     from client.origin import HostKey
     from crawler.frontier.protocol import Frontier, HostState
-    from crawler.pace import Trouble
+    from crawler.hosts.pace import Trouble
     from crawler.retries import Failure
     from crawler.settings import Settings
 
@@ -43,7 +43,7 @@ _ANSWERS_A_NOTE = 32
 """A pace that is recovering is written down every so many answers."""
 
 
-class Pacing:
+class Throttle:
     """How each host is treated, within the user's settings and orders."""
 
     def __init__(self, limits: HostLimits, frontier: Frontier, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Giving an order to a crawl, whether it runs or not: the way into `crawler.steering` from outside."""
+"""Giving an order to a crawl, whether it runs or not: the way into `crawler.control.steering` from outside."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from crawler.control.steering import REFUSED, Steering
 from crawler.errors import StateLocked
 from crawler.frontier import SqliteFrontier
-from crawler.frontier.instructions import answer_to, give
+from crawler.frontier.inbox import answer_to, give
 from crawler.frontier.lock import is_locked
 from crawler.frontier.statefile import StateFile
-from crawler.steering import REFUSED, Steering
 
 if TYPE_CHECKING:
     from pathlib import Path

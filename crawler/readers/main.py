@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any, assert_never
 from crawler.callbacks import Callbacks
 from crawler.cancellation import sent_home_by
 from crawler.errors import CrawlError
+from crawler.lifecycle import open_spider
 from crawler.loop import run_loop
-from crawler.opening import open_spider
 from crawler.readers import messages
 from crawler.readers.channel import Channel
 from crawler.readers.gathering import LONG
-from crawler.readers.hands import Hands
 from crawler.readers.messages import (
     Awake,
     FailureTask,
@@ -34,6 +33,7 @@ from crawler.readers.messages import (
     VisitTask,
 )
 from crawler.readers.signals import heed_none
+from crawler.readers.tasks import Hands
 from crawler.source import load_encoded
 from crawler.spider import faults_of_the_spider
 

@@ -15,7 +15,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from crawler.window import Host
+    from crawler.hosts.window import Host
 
 READY: Final = -math.inf
 """The instant of hosts that are ready: one number for all, so that none has to be fetched from memory for each."""

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from crawler.terminal import Span, Style, View, can_draw
+from crawler.reports.terminal import Span, Style, View, can_draw
 from tests.terminals import Screen, shown, shown_before_the_end, terminal
 
 LINES = [[Span("one ", Style.BOLD), Span("1")], [Span("two")], [Span("three")]]

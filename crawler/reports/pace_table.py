@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from crawler.frontier.census import busiest
-from crawler.wording import aligned, brief, minute
+from crawler.reports.wording import aligned, brief, minute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from crawler.frontier.statefile import StateFile
-    from crawler.pace import HostPace
+    from crawler.hosts.pace import HostPace
 
 _HOSTS_TOLD = 5
 

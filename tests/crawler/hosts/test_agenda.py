@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from client.limits import HostLimits
 from client.origin import HostKey
-from crawler.agenda import READY, Agenda
-from crawler.window import Host
+from crawler.hosts.agenda import READY, Agenda
+from crawler.hosts.window import Host
 
 HOSTS = st.integers(0, 7)
 STEPS = st.lists(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.pace import LABOUR, OVERLOAD, QUOTA, STATED_QUOTA, Pace, Trouble
+from crawler.hosts.pace import LABOUR, OVERLOAD, QUOTA, STATED_QUOTA, Pace, Trouble
 
 PER_HOST = 2
 MAX_DELAY = 30.0

@@ -9,7 +9,7 @@ import pytest
 
 from client.limits import HostLimits
 from client.origin import HostKey
-from crawler.crew import Crew
+from crawler.workers import Crew
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

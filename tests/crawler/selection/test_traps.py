@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
-from crawler.traps import Thresholds, Traps, _grown_path, digest_of
+from crawler.selection.traps import Thresholds, Traps, _grown_path, digest_of
 from crawler.web.links import base_of, hrefs
 from crawler.web.urls import normalize, resolve
 
@@ -285,7 +285,7 @@ def test_nothing_is_an_error(path: str, query: str, body: bytes) -> None:
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_KINDS_KEPT", "_BODIES_KEPT", "_SESSIONS_KEPT"):
-        monkeypatch.setattr(f"crawler.traps.{name}", 10)
+        monkeypatch.setattr(f"crawler.selection.traps.{name}", 10)
     traps = Traps(LOW)
     for number in range(100):
         host = f"http://h{number}.example"

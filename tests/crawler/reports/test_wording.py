@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from crawler.wording import aligned, brief, counted, duration, instant, minute, size
+from crawler.reports.wording import aligned, brief, counted, duration, instant, minute, size
 
 
 @pytest.mark.parametrize(

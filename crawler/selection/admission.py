@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from client.origin import HostKey
-    from crawler.traps import Traps
+    from crawler.selection.traps import Traps
 
 
 class Admission:

@@ -15,12 +15,12 @@ from crawler.frontier import SqliteFrontier
 from crawler.frontier.sqlite import discard
 from crawler.frontier.statefile import StateFile
 from crawler.politeness import MAX_REDIRECTS
+from crawler.reports.why import Why, why
 from crawler.request import Request
 from crawler.spider import Spider
 from crawler.web.product import product_token
 from crawler.web.robots import Robots
 from crawler.web.urls import normalize, origin_of, robots_url
-from crawler.why import Why, why
 
 if TYPE_CHECKING:
     from crawler.crawl import Report
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
     from crawler.settings import Settings
 
 
-class Visit(NamedTuple):
+class Probe(NamedTuple):
     """What came of asking for a URL: the page, if a 2xx response came, and how it went."""
 
     page: Page | None
     why: Why
 
 
-class _Visitor(Spider):
+class _Prober(Spider):
     """Takes the page it is sent for, and follows nothing."""
 
-    name = "visit"
+    name = "probe"
 
     def __init__(self, url: str) -> None:
         super().__init__()
@@ -53,8 +53,8 @@ class _Visitor(Spider):
         self.page = page
 
 
-class Visits:
-    """Asks for one page after the other. All visits are runs of one crawl: what is known of a host from the first (its robots.txt,
+class Probes:
+    """Asks for one page after the other. All probes are runs of one crawl: what is known of a host from the first (its robots.txt,
     its cookies, that it rests) counts for the next, and the time that has to lie between two requests lies between theirs too.
 
     To be used as a context; what is known is gone with it.
@@ -72,30 +72,30 @@ class Visits:
             max_time=0.0,
             keep_bodies=False,
         )
-        self._folder = TemporaryDirectory(prefix="crawl-visit-")
-        self._state = Path(self._folder.name) / "visit.crawl"
+        self._folder = TemporaryDirectory(prefix="crawl-probe-")
+        self._state = Path(self._folder.name) / "probe.crawl"
 
-    def __enter__(self) -> Visits:
+    def __enter__(self) -> Probes:
         return self
 
     def __exit__(self, *_error: object) -> None:
         self._folder.cleanup()
 
-    async def visit(self, url: str) -> Visit:
+    async def probe(self, url: str) -> Probe:
         """Ask for a page: robots.txt first, if the settings say so; redirects, retries and waits are those of a crawl.
 
         Raises InvalidUrl for what is no URL.
         """
-        visitor = _Visitor(normalize(url))
+        prober = _Prober(normalize(url))
         try:
-            report = await Crawl(visitor, self._settings, state=self._state).run()
+            report = await Crawl(prober, self._settings, state=self._state).run()
         except BaseException:
-            discard(self._state)  # else the next visit would go on with this one
+            discard(self._state)  # else the next probe would go on with this one
             raise
         with StateFile(self._state) as file:
             told = why(file, url)
         await self._keep_distance(report)
-        return Visit(visitor.page, replace(told, requests=told.requests[-1:]))
+        return Probe(prober.page, replace(told, requests=told.requests[-1:]))
 
     async def _keep_distance(self, report: Report) -> None:
         """Leave the hosts that were asked alone for as long as the next request to them would have to wait in one run."""
@@ -113,10 +113,10 @@ class Visits:
             await frontier.close()
 
 
-async def visit(url: str, settings: Settings) -> Visit:
-    """Ask for one page, as `Visits` does."""
-    with Visits(settings) as visits:
-        return await visits.visit(url)
+async def probe(url: str, settings: Settings) -> Probe:
+    """Ask for one page, as `Probes` does."""
+    with Probes(settings) as probes:
+        return await probes.probe(url)
 
 
 class Rules(NamedTuple):
@@ -143,7 +143,7 @@ async def rules_for(url: str, settings: Settings) -> Rules:
     url = normalize(url)
     where = robots_url(origin_of(url))
     agent = product_token(settings.user_agent)
-    page, told = await visit(where, replace(settings, robots=False, max_redirects=MAX_REDIRECTS))
+    page, told = await probe(where, replace(settings, robots=False, max_redirects=MAX_REDIRECTS))
     if page is None:
         (request,) = told.requests
         is_absent = request.status is not None and 300 <= request.status < 500 and request.status != 429

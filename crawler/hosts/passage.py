@@ -33,7 +33,7 @@ _UNTOLD = frozenset({"address", "dns", "internal", "timeout", "url"})
 """Kinds of failure of a host that do not show that the proxy is well."""
 
 _STRANGERS = 3
-"""Like a host (crawler/pacing.py), one that has never let anything through is given the third part of the rests."""
+"""Like a host (crawler/hosts/throttle.py), one that has never let anything through is given the third part of the rests."""
 
 
 class Passage:

@@ -238,7 +238,7 @@ async def test_a_crawl_outlasts_its_proxys_absence(
         QUICK, proxy=f"http://127.0.0.1:{unused_port}", max_rests=60, max_attempts=50, max_retry_wait=0.2
     )
     listener = Listener()
-    logging.getLogger("crawler.passage").addHandler(listener)
+    logging.getLogger("crawler.hosts.passage").addHandler(listener)
     try:
         async with serve(answer) as site, asyncio.TaskGroup() as group:
             proxy = group.create_task(attend())
@@ -246,7 +246,7 @@ async def test_a_crawl_outlasts_its_proxys_absence(
             report = await crawl(tmp_path, settings, url_of(site))
             proxy.cancel()
     finally:
-        logging.getLogger("crawler.passage").removeHandler(listener)
+        logging.getLogger("crawler.hosts.passage").removeHandler(listener)
     assert report.finished
     assert (report.stats.done, report.stats.failed) == (41, 0)
     assert [text.partition(",")[0] for text in told(caplog)] == [

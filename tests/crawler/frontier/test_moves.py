@@ -92,7 +92,7 @@ async def test_a_budget_outlives_the_process(path: Path) -> None:
 async def test_a_larger_budget_lets_in_what_stands_aside_for_it(
     frontier: SqliteFrontier, path: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crawler.frontier.orders._ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("crawler.frontier.moves._ROWS_AT_ONCE", 2)
     attach(frontier, most=2)
     late = Request(f"http://{A}/late", priority=5)
     await frontier.add([urls(A, 9), late, urls(B, 3), Request(f"http://{A}/trap")])
@@ -113,7 +113,7 @@ async def test_a_smaller_budget_sets_aside_what_waits_beyond_it(
     frontier: SqliteFrontier, path: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last in the host's order; what is leased or over counts, and stays."""
-    monkeypatch.setattr("crawler.frontier.orders._ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("crawler.frontier.moves._ROWS_AT_ONCE", 2)
     attach(frontier)
     await frontier.add([urls(A, 9), Request(f"http://{A}/late", priority=5), urls(B, 3)])
     await frontier.lease([A], 2)
@@ -186,7 +186,7 @@ async def test_how_a_request_failed_is_kept_when_it_is_tried_again(
     frontier: SqliteFrontier, path: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With when its response came, if there was one, else with when that was ordered."""
-    monkeypatch.setattr("crawler.frontier.orders._ROWS_AT_ONCE", 1)
+    monkeypatch.setattr("crawler.frontier.moves._ROWS_AT_ONCE", 1)
     await frontier.add([urls(A, 2)])
     before = time.time()
     (first, second) = await frontier.lease([A], 2)
@@ -211,7 +211,7 @@ async def test_how_a_request_failed_is_kept_when_it_is_tried_again(
 async def test_to_try_all_again_can_be_cut_off_and_ordered_again(
     path: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch, least: int
 ) -> None:
-    monkeypatch.setattr("crawler.frontier.orders._ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("crawler.frontier.moves._ROWS_AT_ONCE", 2)
     frontier = await SqliteFrontier.open(path, spider="test")
     await frontier.add([urls(A, 9)])
     for lease in await frontier.lease([A], 9):
@@ -250,7 +250,7 @@ async def test_to_try_all_again_takes_time_by_what_failed(
     frontier: SqliteFrontier, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not by its square: what was passed over once is not read again for each chunk."""
-    monkeypatch.setattr("crawler.frontier.orders._ROWS_AT_ONCE", 10)
+    monkeypatch.setattr("crawler.frontier.moves._ROWS_AT_ONCE", 10)
     await frontier.add([urls(A, 1200)])
     efforts = []
     for number in (300, 600):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from crawler.detours import Detours
+from crawler.selection.detours import Detours
 from crawler.web.directives import may_be_other_name, share_last_segment
 
 if TYPE_CHECKING:

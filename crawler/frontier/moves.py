@@ -77,7 +77,7 @@ _REPRIORITISE_HOST = f"{_REPRIORITISE} AND host = :host"
 """For a host that may not be given, SQLite would read the whole queue."""
 
 
-class Orders:
+class Moves:
     """Carries out the orders of `crawler.frontier.protocol.Frontier`, where they are described."""
 
     def __init__(self, intake: Intake, file: CrawlFile, commits: GroupCommit) -> None:
