@@ -81,7 +81,8 @@ class Callbacks(Reader):
             _log.info("the spider raised on %s", page.url, exc_info=True)
             raise
         finally:
-            await self._come_back()
+            if os.getpid() != self._pid or is_cancelled():
+                await self._come_back()
         if page.dom_was_asked_for:
             self._want_trees.add(name)
         else:
@@ -116,14 +117,14 @@ class Callbacks(Reader):
                 f"{explain(raised)}; what has failed for good is asked for again if failed() yields it with again=True"
             ) from None
         finally:
-            await self._come_back()
+            if os.getpid() != self._pid or is_cancelled():
+                await self._come_back()
 
     async def _come_back(self) -> None:
         """The spider is through: what it has done to the process or the task that it was called in is not to last."""
         if os.getpid() != self._pid:
             _leave()
-        if is_cancelled():
-            await disown()
+        await disown()
 
     def _checked(self, harvest: Harvest) -> Harvest:
         for found in harvest.found:

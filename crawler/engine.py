@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from crawler.cancellation import disown, is_cancelled
+from crawler.cancellation import RAISED, is_ours
 from crawler.frontier.protocol import Settlement
 from crawler.outcome import Failed, in_short
+from crawler.retries import Failure
 from crawler.selection.sitemaps import depth_of_found
-from crawler.spider import RAISED, explain, is_cancellation, text_of
+from crawler.spider import explain, text_of
 from crawler.visitor import Visited
 
 if TYPE_CHECKING:
@@ -84,23 +86,33 @@ class Engine:
         """A worker's life: one page after the other."""
         while not self._crew.is_overstaffed and (lease := await self._scheduler.next()):
             job = self._crew.begin(lease.host)
-            if self._politeness.knows(lease):
-                await self._go_round(lease)
-            else:
-                with self._scheduler.suspended(lease):
-                    await self._politeness.learn(lease)
-                    if self._discovery:
-                        await self._discovery.look(lease)
-            self._crew.end(job)
+            try:
+                if self._politeness.knows(lease):
+                    await self._go_round(lease)
+                else:
+                    await self._learn(lease)
+            finally:
+                self._crew.end(job)
+
+    async def _learn(self, lease: Lease) -> None:
+        """Find out what has to be known of its host before the page can be visited."""
+        with self._scheduler.suspended(lease):
+            await self._politeness.learn(lease)
+            if self._discovery:
+                await self._discovery.look(lease)
 
     async def _go_round(self, lease: Lease) -> None:
-        """The journey of one page. What came of it is not kept here any longer than it takes: there are many workers."""
-        settlement = await self._visit(lease)
-        if _log.isEnabledFor(logging.DEBUG):
-            _log.debug("%s %s: %s", lease.method, lease.url, in_short(settlement.outcome))
-        self._tally.count(lease.url, settlement.outcome)
-        await self._frontier.settle(settlement)
-        self._scheduler.done(lease)
+        """The journey of one page. What came of it is not kept here any longer than it takes: there are many workers.
+
+        Should it be cut short, so that nothing is settled, the others do not wait for it: the next run takes it up."""
+        try:
+            settlement = await self._visit(lease)
+            if _log.isEnabledFor(logging.DEBUG):
+                _log.debug("%s %s: %s", lease.method, lease.url, in_short(settlement.outcome))
+            self._tally.count(lease.url, settlement.outcome)
+            await self._frontier.settle(settlement)
+        finally:
+            self._scheduler.done(lease)
 
     async def _visit(self, lease: Lease) -> Settlement:
         """Have the page fetched and read, if the host has nothing against it."""
@@ -123,11 +135,12 @@ class Engine:
         try:
             return await self._visitor.visit(lease)
         except RAISED as error:  # a fault of ours, or of a middleware: it may cost this page, not the crawl
-            if is_cancelled():
-                await disown()
-            if is_cancellation(error):
+            if await is_ours(error):
                 raise
             _log.exception("fetching %s", lease.url)
+            if isinstance(error, asyncio.CancelledError):  # which another page's callback may have asked for
+                failure = Failure("internal", text_of(error), is_passing=True)
+                return self._politeness.failed(lease, time.monotonic(), failure)
             return Failed(error=f"internal: {text_of(error)}", final_url=lease.url)
 
     async def _come_to_nothing(self, lease: Lease, outcome: Outcome) -> Settlement:
@@ -137,7 +150,7 @@ class Engine:
         try:
             harvest = await self._visitor.tell(lease, outcome.error)
         except RAISED as error:
-            if is_cancellation(error):
+            if await is_ours(error):
                 raise
             outcome = replace(outcome, error=f"spider: {explain(error)}, told of: {outcome.error}")
             return Settlement(lease=lease, outcome=outcome)

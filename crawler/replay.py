@@ -7,14 +7,17 @@ import sys
 from typing import TYPE_CHECKING
 
 from crawler.callbacks import Callbacks
+from crawler.cancellation import RAISED, in_task_of_its_own, is_cancellation
 from crawler.errors import Retry, UsageError
 from crawler.frontier.kept import kept_pages
 from crawler.spider import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from crawler.frontier.protocol import Lease
     from crawler.frontier.statefile import StateFile
+    from crawler.page import Page
     from crawler.spider import Spider
 
 
@@ -38,13 +41,17 @@ class Replay:
         with asyncio.Runner() as runner:
             for lease, page in kept_pages(self._file):
                 self.pages += 1
-                try:
-                    harvest = runner.run(self._callbacks.take(lease, page))
-                except Retry as raised:
-                    self.unwanted.append(f"{page.url}: {raised}")
-                except Exception as error:  # a spider may raise anything
-                    self.errors.append(f"{page.url}: {explain(error)}")
-                else:
-                    yield from harvest.items
+                yield from runner.run(in_task_of_its_own(self._items_of(lease, page)))
         if not self.pages:
             raise UsageError(f"{self._file.path} holds no pages to replay: crawl with --keep-bodies to keep them")
+
+    async def _items_of(self, lease: Lease, page: Page) -> Sequence[str]:
+        try:
+            return (await self._callbacks.take(lease, page)).items
+        except Retry as raised:
+            self.unwanted.append(f"{page.url}: {raised}")
+        except RAISED as error:
+            if is_cancellation(error):
+                raise
+            self.errors.append(f"{page.url}: {explain(error)}")
+        return ()

@@ -13,11 +13,11 @@ from enum import Enum
 from functools import cache
 from pathlib import Path
 from traceback import extract_tb
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from crawler.cancellation import is_cancelled
+from crawler.cancellation import RAISED, is_cancellation
 from crawler.errors import CrawlError, SpiderError, TooCostly
 from crawler.request import Links, Request
 
@@ -167,18 +167,6 @@ def callback_of(spider: Spider, name: str | None) -> Any:
     if not inspect.ismethod(method):
         raise SpiderError(f"{type(spider).__name__} has no method {name!r}, which a request names as its callback")
     return method
-
-
-RAISED: Final = BaseException
-"""What the user's code may raise: also to leave the program, or because a task that it had was cancelled, or what libraries in Rust
-raise when they panic, which is no Exception. What it meets when its caller is cancelled is told from that by `is_cancellation`."""
-
-
-def is_cancellation(error: BaseException) -> bool:
-    """Whether an error is the cancellation of the task that runs, or the end of all, and so nobody's fault."""
-    return isinstance(error, KeyboardInterrupt | GeneratorExit) or (
-        isinstance(error, asyncio.CancelledError) and is_cancelled()
-    )
 
 
 @contextmanager

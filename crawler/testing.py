@@ -15,6 +15,7 @@ import msgspec
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from crawler.callbacks import Callbacks
+from crawler.cancellation import in_task_of_its_own
 from crawler.frontier.protocol import Lease
 from crawler.items import as_kept
 from crawler.page import Page
@@ -66,7 +67,7 @@ async def take(spider: Spider, page: Page, callback: Callback = None) -> Taken:
     """What a callback of the spider, by default `parse`, gives for a page. Raises whatever the spider raises, and SpiderError
     for what a crawl would not take either."""
     lease = _lease(page.url, page.context, callback)
-    harvest = await Callbacks(spider, parse_thread_bytes=sys.maxsize).take(lease, page)
+    harvest = await in_task_of_its_own(Callbacks(spider, parse_thread_bytes=sys.maxsize).take(lease, page))
     requests = chain.from_iterable(found if isinstance(found, Links) else [found] for found in harvest.found)
     return Taken([msgspec.json.decode(item) for item in harvest.items], list(requests))
 

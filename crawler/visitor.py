@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from crawler.cancellation import RAISED, is_cancellation
 from crawler.errors import Retry
 from crawler.exchange import fetched_of
 from crawler.fetcher import Unfit, failed_with
 from crawler.headers import text_of
 from crawler.selection.traps import digest_of
-from crawler.spider import RAISED, explain, is_cancellation
+from crawler.spider import explain
 
 if TYPE_CHECKING:
     from crawler.callbacks import Reader
@@ -62,7 +63,7 @@ class OwnVisitor(Visitor):
         except Retry as raised:
             return self._fetcher.unwanted(lease, raised, fetched_of(page))
         except RAISED as error:  # the page fails, the crawl goes on
-            if is_cancellation(error):
+            if is_cancellation(error):  # whose, the engine finds out
                 raise
             return spoilt(fetched_of(page), explain(error))
         digest = digest_of(page.body)

@@ -20,7 +20,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from crawler.cancellation import sent_home_by
+from crawler.cancellation import is_cancelled, is_ours, sent_home_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -55,7 +55,8 @@ class Crew:
     """Workers, at most `size` of them busy with requests that do not linger, and at most `most_lingering` more. `limits`: the
     connector's. `patience`: so many seconds are not long, whatever is usual; at first, it is what is usual.
 
-    A worker says `begin` before it serves a request, and `end` after it; then `is_overstaffed` tells whether it has to go.
+    A worker says `begin` before it serves a request, and `end` after it, whatever comes of it; then `is_overstaffed` tells whether
+    it has to go.
     """
 
     def __init__(self, limits: HostLimits, *, size: int, most_lingering: int, patience: float = _PATIENCE) -> None:
@@ -179,13 +180,22 @@ class Crew:
         assert worker
         sent_home_by(self._parent, lambda: self._is_closed)
         try:
-            await self._work()
+            await self._keep_at_it(self._work)
         except BaseException:
             self._is_closed = True  # the group ends: nobody is to come in after the others are sent away
             raise
         finally:
             self._workers.discard(worker)
             self._limits.limit = max(self._size, len(self._workers))
+
+    async def _keep_at_it(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Do it, and begin anew whenever the user's code has cancelled who does it."""
+        while True:
+            try:
+                return await work()
+            except asyncio.CancelledError as error:
+                if not is_cancelled() or await is_ours(error):
+                    raise
 
     def _close(self) -> None:
         self._is_closed = True

@@ -12,13 +12,14 @@ from msgspec.structs import replace
 
 from client import AddressGuard, ClientSession, DummyCookieJar, TraceConfig
 from client.limits import HostLimits
+from crawler.cancellation import RAISED, is_cancellation, is_ours
 from crawler.errors import Retry
 from crawler.exchange import NoResponse, exchange, open_session
 from crawler.readers import messages, translation
 from crawler.readers.gathering import GatheringConnector
 from crawler.readers.messages import Answer, FailureTask, Freed, PageTask, Seen, Started, Unseen, longest_from_reader
 from crawler.retries import failure_of_status
-from crawler.spider import RAISED, explain, is_cancellation, text_of
+from crawler.spider import explain, text_of
 from crawler.web.directives import Obedience
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Hands:
         try:
             told = encoded(await self._result_of(task), self._longest)
         except RAISED as error:  # a fault of ours: it may cost this page, not the process
-            if is_cancellation(error):
+            if await is_ours(error):
                 raise
             _log.exception("fetching %s", task.lease.url)
             told = messages.encode(_lost(task, error))
@@ -147,7 +148,7 @@ class Hands:
         except Retry as raised:
             return Answer(number, again=translation.again(raised))
         except RAISED as error:
-            if is_cancellation(error):
+            if is_cancellation(error):  # whose, `carry_out` finds out
                 raise
             return Answer(number, error=translation.sendable(explain(error)))
 
@@ -170,4 +171,5 @@ def _lost(task: Task, error: BaseException) -> Result:
     text = translation.sendable(text_of(error))
     if isinstance(task, PageTask | FailureTask):
         return Answer(task.number, error=text)
-    return Unseen(task.number, "internal", text, is_passing=False, began_at=time.monotonic())
+    is_passing = isinstance(error, asyncio.CancelledError)  # which another page's callback may have asked for
+    return Unseen(task.number, "internal", text, is_passing, time.monotonic())

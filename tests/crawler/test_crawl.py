@@ -502,7 +502,7 @@ async def test_a_middleware_that_cancels_its_own_task_loses_that_page_alone(tmp_
         async with asyncio.timeout(60):
             crawl = Crawl(
                 SiteSpider(start_urls=[f"{site.url}/"]),
-                Settings(robots=False, concurrency=1),
+                Settings(robots=False, concurrency=1, retry_wait=0.01),
                 state=tmp_path / "test.crawl",
                 middlewares=[selfish],
             )

@@ -162,6 +162,23 @@ async def test_when_one_worker_fails_all_go() -> None:
     assert limits.limit == 3
 
 
+async def test_a_worker_that_is_cancelled_by_whoever_it_works_for_begins_anew() -> None:
+    crew, _ = crew_of(2, 4)
+    begun = 0
+
+    async def work() -> None:
+        nonlocal begun
+        begun += 1
+        if begun <= 4:
+            worker = asyncio.current_task()
+            assert worker
+            asyncio.get_running_loop().call_soon(worker.cancel)
+            await asyncio.Event().wait()
+
+    await crew.run(work)
+    assert begun == 6, "each of the two is through with it"
+
+
 async def test_a_crew_that_is_cancelled_ends() -> None:
     crew, _ = crew_of(2, 4)
     at_work = 0
