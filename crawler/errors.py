@@ -87,6 +87,8 @@ class Retry(Exception):
     as long as for any failure that may pass.
     """
 
+    after: float | None = None  # also of a subclass that does not call this
+
     def __init__(self, why: str, *, after: float | None = None) -> None:
         super().__init__(why)
         if after is not None and not 0 <= after < inf:

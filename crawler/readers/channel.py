@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import struct
 from math import inf
 from typing import TYPE_CHECKING, cast
@@ -12,6 +13,8 @@ from crawler.readers.gathering import Gathering
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
+
+_log = logging.getLogger(__name__)
 
 _LENGTH = struct.Struct("<I")
 
@@ -23,7 +26,8 @@ class Channel(asyncio.Protocol):
     """One end of the socket. `hear` is called with each message, which is gone when it returns; `ended` is set when the other
     end has gone, or `close` was called and everything is sent. Messages of one turn of the loop go out by one system call, but
     one that comes `at_once_after` so many seconds behind another does so at once. An end that is about to send more than
-    `longest` bytes in one message is not listened to any more: somebody else writes into its socket."""
+    `longest` bytes in one message is not listened to any more: somebody else writes into its socket. Nor is one whose message `hear`
+    raises on: it would say things that nobody hears, and be waited for."""
 
     def __init__(
         self, hear: Callable[[memoryview], None], *, at_once_after: float = inf, longest: int = MAX_LENGTH
@@ -36,7 +40,7 @@ class Channel(asyncio.Protocol):
         self._transport: asyncio.WriteTransport | None = None
         self.ended = asyncio.Event()
         self.is_garbled = False
-        """Whether what came was no message."""
+        """Whether what came was no message, or none that could be taken in."""
 
     @classmethod
     async def over(
@@ -98,16 +102,23 @@ class Channel(asyncio.Protocol):
             while len(data) - start >= _LENGTH.size:
                 (length,) = _LENGTH.unpack_from(data, start)
                 if length > self._longest:
-                    self.is_garbled = True
-                    self.abort()
-                    return len(data)
+                    return self._give_up(data)
                 end = start + _LENGTH.size + length
                 if end > len(data):
                     break
                 with view[start + _LENGTH.size : end] as message:
-                    self._hear(message)
+                    try:
+                        self._hear(message)
+                    except Exception:
+                        _log.exception("taking in a message from another process")
+                        return self._give_up(data)
                 start = end
         return start
+
+    def _give_up(self, data: bytes | bytearray) -> int:
+        self.is_garbled = True
+        self.abort()
+        return len(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.ended.set()

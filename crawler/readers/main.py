@@ -75,12 +75,20 @@ def _leave_with_the_crawl(fd: int) -> None:
 async def _live(ours: socket.socket) -> None:
     duty = Duty()
     channel = await Channel.over(ours, duty.hear, at_once_after=LONG)
+    watching = asyncio.create_task(_leave_with(channel))
     try:
         await duty.carry_out(channel)
     except CrawlError as error:
         channel.send(messages.encode(Trouble(str(error))))
+    watching.cancel()
     channel.close()
     await channel.ended.wait()
+
+
+async def _leave_with(channel: Channel) -> None:
+    """End the process when nothing can be heard any more, though the other end may be there."""
+    await channel.ended.wait()
+    os._exit(_LOST_PARENT)
 
 
 class Duty:
@@ -115,9 +123,11 @@ class Duty:
 
     def _have_done(self, task: Task) -> None:
         """Have somebody see to a task at once."""
-        if self._idle:
-            self._idle.pop().set_result(task)
-        elif self._hands:
+        while self._idle:
+            if not (idle := self._idle.pop()).done():  # else a callback has cancelled who waits
+                idle.set_result(task)
+                return
+        if self._hands:
             self._workers.add(self._group.create_task(self._serve(self._hands, task)))
 
     async def carry_out(self, channel: Channel) -> None:
@@ -147,16 +157,29 @@ class Duty:
 
     async def _serve(self, hands: Hands, task: Task) -> None:
         """One task after the other. Where nothing is fetched, the loop has its turn now and then, to send and to hear: one system
-        call does for many."""
+        call does for many. Who is cancelled by a callback, long after that was over, goes; there will be others."""
         sent_home_by(self._parent, self._is_over.is_set)
-        while True:
-            await hands.carry_out(task)
-            if not isinstance(task, VisitTask) and time.monotonic() >= self._pause_at:
-                await asyncio.sleep(0)
-                self._pause_at = time.monotonic() + _PAUSE_EVERY
-            idle: asyncio.Future[Task] = self._loop.create_future()
-            self._idle.append(idle)
-            task = await idle
+        worker = asyncio.current_task()
+        assert worker
+        try:
+            while True:
+                await hands.carry_out(task)
+                if not isinstance(task, VisitTask) and time.monotonic() >= self._pause_at:
+                    await asyncio.sleep(0)
+                    self._pause_at = time.monotonic() + _PAUSE_EVERY
+                task = await self._next_task()
+        finally:
+            self._workers.discard(worker)
+
+    async def _next_task(self) -> Task:
+        idle: asyncio.Future[Task] = self._loop.create_future()
+        self._idle.append(idle)
+        try:
+            return await idle
+        except asyncio.CancelledError:
+            if not idle.cancelled():  # it was given one at the last moment
+                self._have_done(idle.result())
+            raise
 
 
 def _load(hello: Hello) -> Spider:

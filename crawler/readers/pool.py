@@ -350,10 +350,11 @@ class Readers(Reader):
             case Answer() | Seen() | Unseen():
                 place.settle(message)
             case Started():
-                if slot := place.jobs[message.number].slot:
-                    slot.started()
+                if (job := place.jobs.get(message.number)) and job.slot:
+                    job.slot.started()
             case Freed():
-                place.free(place.jobs[message.number])
+                if job := place.jobs.get(message.number):
+                    place.free(job)
             case Ready():
                 place.is_ready = True
                 self._can_begin.set()

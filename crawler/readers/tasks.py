@@ -128,8 +128,10 @@ class Hands:
             self._reading.add(task.number)
             if not self._freeing:
                 self._freeing = self._loop.call_later(_SOON, self._free)
-            answer = await self._answer(task.number, self._callbacks.take(lease, came.page))
-            self._reading.discard(task.number)
+            try:
+                answer = await self._answer(task.number, self._callbacks.take(lease, came.page))
+            finally:
+                self._reading.discard(task.number)
         return translation.seen(
             task.number, came, answer, is_private=self._guard.is_open, keeps_body=self._settings.keep_bodies
         )

@@ -182,7 +182,7 @@ def harvest_of(answer: Answer) -> Harvest:
 
 def again(raised: Retry) -> Again:
     """The spider's wish, as it is sent."""
-    return Again(sendable(str(raised)), raised.after)
+    return Again(sendable(str(raised)), None if raised.after is None else float(raised.after))
 
 
 def retry_of(again: Again) -> Retry:

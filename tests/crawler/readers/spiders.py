@@ -15,6 +15,7 @@ from urllib.request import urlopen
 
 import client
 from crawler import Links, Request, Retry, Spider
+from crawler.readers.messages import Freed, Started, encode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -87,13 +88,17 @@ def _end(how: str) -> None:
         case "leave":
             raise SystemExit(9)
         case "cancel":
-            task = asyncio.current_task()
-            assert task
-            task.cancel()
+            _own_task().cancel()
         case "crash":
             ctypes.string_at(0)
         case _:
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _own_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task
+    return task
 
 
 class Whereabouts(Spider):
@@ -225,6 +230,56 @@ class Scribbler(Follower):
                     if stat.S_ISSOCK(os.fstat(number).st_mode):
                         os.write(number, bytes.fromhex(self.junk))
             os.kill(os.getpid(), signal.SIGSTOP)  # whatever else it would say, it does not
+
+
+class Misspoken(Follower):
+    """Tells the crawl's process of requests that nobody knows of."""
+
+    def parse(self, page: Page) -> Iterator[Any]:
+        yield from super().parse(page)
+        for message in (encode(Started(9999)), encode(Freed(9999))):
+            os.write(int(sys.argv[1]), len(message).to_bytes(4, "little") + message)
+
+
+class Belated(Follower):
+    """Cancels its task as soon as that is at something else; or, on a page called /late, once `gate`, the URL of another site,
+    answers."""
+
+    gate: str = ""
+
+    def parse(self, page: Page) -> Iterator[Any]:
+        yield from super().parse(page)
+        if not self.gate:
+            asyncio.get_running_loop().call_soon(_own_task().cancel)
+        elif page.url.endswith("/late"):
+            self.waiting = asyncio.create_task(self._cancel_later(_own_task()))
+
+    async def _cancel_later(self, task: asyncio.Task[Any]) -> None:
+        async with client.request("GET", self.gate):
+            task.cancel()
+
+
+class NotYet(Retry):
+    """Made without what a Retry is made with."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def __str__(self) -> str:
+        return f"{self.page.title} is not yet ready"
+
+
+class Evasive(Follower):
+    """Wants a page again, in its own words; or says what can be put into none."""
+
+    def parse(self, page: Page) -> Iterator[Any]:
+        yield from super().parse(page)
+        if page.url.endswith("/again"):
+            raise NotYet(page)
+        if page.url.endswith("/odd"):
+            raised = NotYet(page)
+            raised.after = "soon"  # type: ignore[assignment]
+            raise raised
 
 
 class Forking(Follower):

@@ -6,11 +6,15 @@ import asyncio
 import select
 import socket
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.readers.channel import Channel
+
+if TYPE_CHECKING:
+    import pytest
 
 MESSAGES = st.lists(st.binary(max_size=300), max_size=6)
 
@@ -48,6 +52,25 @@ async def test_what_would_be_too_long_is_not_waited_for() -> None:
         async with asyncio.timeout(30):
             await channel.ended.wait()
     assert (heard, channel.is_garbled) == ([b"short"], True)
+
+
+async def test_what_cannot_be_taken_in_is_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing would be heard any more of an end that is thought to be well."""
+    ours, theirs = socket.socketpair()
+    heard: list[bytes] = []
+
+    def hear(message: memoryview) -> None:
+        heard.append(bytes(message))
+        if heard[-1] == b"odd":
+            raise LookupError("never heard of")
+
+    with theirs:
+        channel = await Channel.over(ours, hear)
+        theirs.sendall(wire([b"well", b"odd", b"after"]))
+        async with asyncio.timeout(30):
+            await channel.ended.wait()
+    assert (heard, channel.is_garbled) == ([b"well", b"odd"], True)
+    assert "never heard of" in caplog.text
 
 
 async def test_what_was_sent_before_the_end_is_heard() -> None:

@@ -74,6 +74,25 @@ def test_what_somebody_has_taken_ends_when_nobody_has_the_other_end_of_its_socke
 
 
 @pytest.mark.parametrize("way", BEGINNINGS)
+def test_a_reader_that_hears_what_is_no_message_ends(way: str) -> None:
+    """It is not left alone: it hears nothing any more."""
+    ended = run(
+        """
+        import sys
+
+        with Launches() as launches:
+            getattr(launches, sys.argv[1])(1)
+            reader = launches.take()
+        reader.socket.sendall(b"\\x03\\0\\0\\0odd")
+        print(reader.process.wait())
+        """,
+        way,
+    )
+    assert ended.stdout == "1\n"
+    assert "DecodeError" in ended.stderr or "ValidationError" in ended.stderr
+
+
+@pytest.mark.parametrize("way", BEGINNINGS)
 def test_signals_to_all_are_not_for_readers_from_the_very_beginning(way: str) -> None:
     ended = run(
         """

@@ -26,6 +26,8 @@ from crawler.readers.tasks import encoded
 from crawler.source import Source
 from tests.crawler.readers.spiders import (
     Abandoned,
+    Belated,
+    Evasive,
     Everything,
     Faulty,
     Follower,
@@ -33,6 +35,7 @@ from tests.crawler.readers.spiders import (
     Held,
     KilledByFailure,
     Killer,
+    Misspoken,
     Particular,
     Patient,
     Scribbler,
@@ -490,6 +493,62 @@ async def test_a_callback_that_cancels_its_own_task_takes_no_other_along(tmp_pat
         spider = Killer(start_urls=[f"{site.url}/"], on=tuple(NAMES), how="cancel")
         report = await crawl(tmp_path / "test", spider)
     assert (report.finished, report.stats.done, report.stats.failed) == (True, 31, 0)
+
+
+async def test_a_callback_that_cancels_its_task_late_takes_nothing_along(tmp_path: Path) -> None:
+    """The task waits by then, or reads another page."""
+    async with serve(SITE) as site:
+        report = await crawl(tmp_path / "test", Belated(start_urls=[f"{site.url}/"]))
+    assert (report.finished, report.stats.done, report.stats.failed) == (True, 31, 0)
+
+
+async def test_a_page_that_another_ones_callback_cuts_short_is_asked_for_again(tmp_path: Path) -> None:
+    """With one request at a time, one reader has them all, and one task of it."""
+    is_asked, is_asked_again = asyncio.Event(), asyncio.Event()
+
+    async def reply(visit: Visit) -> Reply:
+        if visit.path == "/":
+            return page("Home", "/late")
+        if visit.path == "/late":
+            return page("Late", "/next")
+        if is_asked.is_set():
+            is_asked_again.set()
+        is_asked.set()
+        await is_asked_again.wait()
+        return page("Next")
+
+    async def gate(_: Visit) -> Reply:
+        await is_asked.wait()
+        return page("Open")
+
+    async with serve(reply) as site, serve(gate) as opening:
+        spider = Belated(start_urls=[f"{site.url}/"], gate=opening.url)
+        report = await crawl(tmp_path / "test", spider, concurrency=1)
+        assert site.paths == ["/", "/late", "/next", "/next"]
+    assert (report.finished, report.stats.done, report.stats.failed) == (True, 3, 0)
+
+
+async def test_what_is_told_of_requests_that_nobody_knows_of_is_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serve({"/": page("Home", "/a"), "/a": page("A")}) as site:
+        report = await crawl(tmp_path / "test", Misspoken(start_urls=[f"{site.url}/"]))
+    assert (report.finished, report.stats.done, report.stats.failed) == (True, 2, 0)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_a_retry_of_ones_own_kind_costs_no_more_than_its_page(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, processes: int
+) -> None:
+    pages = {"/": page("Home", "/again", "/odd", "/b"), "/again": page("A"), "/odd": page("O"), "/b": page("B")}
+    async with serve(pages) as site:
+        report = await crawl(tmp_path / "test", Evasive(start_urls=[f"{site.url}/"]), processes, max_attempts=2)
+    assert (report.finished, report.stats.done) == (True, 2)
+    failed = failures(tmp_path / "test")
+    assert failed["again"] == "retry: A is not yet ready"
+    assert failed["odd"].startswith("internal: ")
+    assert not [one for one in caplog.messages if "died" in one]
 
 
 async def test_a_spider_that_cannot_be_opened_says_why(tmp_path: Path) -> None:

@@ -1,0 +1,55 @@
+"""The life of a reader, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+from crawler import Settings
+from crawler.readers.channel import Channel
+from crawler.readers.main import Duty
+from crawler.readers.messages import Answer, Farewell, Hello, PageTask, Ready, SentLease, decode_from_reader, encode
+from crawler.source import Source
+from tests.crawler.readers.spiders import Everything
+
+if TYPE_CHECKING:
+    from crawler.readers.messages import ToReader
+
+
+def task_of(number: int) -> PageTask:
+    url = f"http://library.example/{number}"
+    lease = SentLease(url, "GET", None, None, None, 0, url, (), 0, None, None)
+    return PageTask(number, lease, 200, [], b"", 0.0, 0.0)
+
+
+async def test_a_task_given_to_who_is_cancelled_the_next_moment_is_done_by_another() -> None:
+    """A callback may cancel its task at any time."""
+    told: asyncio.Queue[object] = asyncio.Queue()
+    ours, theirs = socket.socketpair()
+    source = Source.of(Everything()).encoded()
+    hello = Hello(source, Settings(), sys.path, logging.WARNING, None, frozenset())
+    duty = Duty()
+
+    def hear(message: ToReader) -> None:
+        duty.hear(memoryview(encode(message)))
+
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        other_end = await Channel.over(theirs, lambda message: told.put_nowait(decode_from_reader(message)))
+        group.create_task(duty.carry_out(await Channel.over(ours, duty.hear)))
+        hear(hello)
+        assert isinstance(await told.get(), Ready)
+        before = asyncio.all_tasks()
+        hear(task_of(1))
+        assert isinstance(await told.get(), Answer)
+        (worker,) = asyncio.all_tasks() - before
+        hear(task_of(2))
+        worker.cancel()
+        answer = await told.get()
+        assert isinstance(answer, Answer)
+        assert answer.number == 2
+        assert worker.cancelled()
+        hear(Farewell())
+    other_end.close()
