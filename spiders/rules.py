@@ -47,9 +47,8 @@ class Rule:
     """Whether their links are looked at by the rules, too; None: if there is no `callback`. With neither, the links are left."""
     priority: int = 0
     _admits: Callable[[str], bool] = field(init=False, repr=False, compare=False)
-    _links: Links | None = field(
-        init=False, repr=False, compare=False
-    )  # what its requests have in common; None: there are none
+    _links: Links | None = field(init=False, repr=False, compare=False)
+    """What its requests have in common; None: there are none."""
 
     def __post_init__(self) -> None:
         if self.callback == "parse" or not isinstance(self.callback, str | None):
