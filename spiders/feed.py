@@ -13,7 +13,7 @@ from crawler.request import Request
 from crawler.selection.traps import digest_of
 from crawler.spider import Spider
 from crawler.web import feeds, media_type
-from spiders._paging import context_of_next, seen_before
+from spiders._paging import context_of_next, own_context, seen_before
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -68,7 +68,7 @@ class FeedSpider(Spider):
         item = self.item(entry, page)
         if item is None or entry.url is None or type(self).parse_entry is FeedSpider.parse_entry:
             return item
-        return Request(entry.url, callback="parse_entry", context={"entry": item})
+        return Request(entry.url, callback="parse_entry", context={**own_context(page), "entry": item})
 
 
 def _digest(entry: Entry) -> int:
@@ -80,6 +80,6 @@ def _feed_named_by(page: Page) -> Request:
     """The request for the feed that a page names first (`<link rel=alternate>`), which is its main one."""
     for link in page.css("link[rel~=alternate]") if page.is_html and page.depth == 0 else ():
         is_feed = media_type.essence(link.attributes.get("type") or "") in _FEED_TYPES
-        if is_feed and (request := page.follow(link)):
+        if is_feed and (request := page.follow(link, context=page.context)):
             return request
     raise SpiderError(f"{page.url} is no feed, and names none")

@@ -14,7 +14,7 @@ from crawler.request import Request
 from crawler.selection.traps import digest_of
 from crawler.spider import Spider, explain
 from crawler.web.urls import resolve
-from spiders._paging import context_of_next, number_of, seen_before
+from spiders._paging import context_of_next, number_of, own_context, seen_before
 from spiders._selectors import check_selector
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class ListingSpider(Spider, ABC):
     def _taken(self, entry: LexborNode, page: Page) -> Request | dict[str, Any] | None:
         item = self.item(entry, page)
         link = entry.css_first(self.details) if self.details and item is not None else None
-        return page.follow(link, callback="detail", context={"item": item}) or item
+        return page.follow(link, callback="detail", context={**own_context(page), "item": item}) or item
 
     def _next_pages(self, page: Page) -> Sequence[str]:
         """The URLs of the pages that follow one."""

@@ -113,11 +113,13 @@ class RulesSpider(Spider, ABC):
         """The links of a page that the rules mean, for callbacks that go on from some of their pages only."""
         if not page.is_html:
             return []
+        own = {name: value for name, value in page.context.items() if name != "callback"}
         decided: set[str] = set()
         found = []
         for rule in self.rules:
             urls = [url for url in rule.urls(page) if url not in decided]
             decided.update(urls)
             if urls and rule._links is not None:
-                found.append(replace(rule._links, urls=urls, are_canonical=True))
+                context = {**own, **(rule._links.context or {})} or None
+                found.append(replace(rule._links, urls=urls, context=context, are_canonical=True))
         return found

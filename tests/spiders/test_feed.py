@@ -136,6 +136,22 @@ async def test_the_page_of_each_entry_is_read_where_a_spider_wants_it(tmp_path: 
     ]
 
 
+async def test_the_context_of_a_seed_comes_along(tmp_path: Path) -> None:
+    class Told(Articles):
+        def start(self) -> list[Request | Links]:
+            return [Request(url, context={"number": "a text"}) for url in self.start_urls]
+
+        def parse_entry(self, page: Page) -> Iterator[dict[str, Any]]:
+            yield {"title": page.title, "context": sorted(page.context), "number": page.context["number"]}
+
+    home = page("Home", body="<link rel=alternate type=application/atom+xml href=/feed>")
+    feeds = {"/": home, "/feed": atom(5, older="/2"), "/2": atom(4)}
+    async with serve(ARTICLES | feeds) as site:
+        found = await crawled(Told(start_urls=[f"{site.url}/"]), tmp_path)
+    told = {"context": ["entry", "number"], "number": "a text"}
+    assert found == [{**told, "title": "Article 4"}, {**told, "title": "Article 5"}]
+
+
 async def test_a_feed_that_is_asked_for_again_brings_what_is_new(tmp_path: Path) -> None:
     class Watching(Articles):
         def start(self) -> list[Request | Links]:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from msgspec.structs import replace
 
-from crawler import Settings
+from crawler import Request, Settings
 from crawler.errors import SpiderError
 from spiders.listing import Field, ListingSpider
 from tests.sites import page, serve
@@ -109,6 +109,25 @@ async def test_a_crawl_that_is_stopped_at_every_page_takes_the_same(
     async with serve(DETAILED) as site:
         assert await crawled_in_steps(lambda: kind(start_urls=[f"{site.url}/"]), tmp_path) == expected
     assert len(site.paths) == len(set(site.paths))
+
+
+async def test_the_context_of_a_seed_comes_along_whatever_is_in_it(tmp_path: Path) -> None:
+    own_data = {"number": "a text", "first": 1, "last": None}
+
+    class Told(Detailed):
+        def start(self) -> list[Request]:
+            return [Request(url, context=own_data) for url in self.start_urls]
+
+        def item(self, entry: LexborNode, page: Page) -> dict[str, Any] | None:
+            return {"on_list": {name: page.context[name] for name in own_data}}
+
+        def detail(self, page: Page) -> dict[str, Any]:
+            own = dict(page.context)
+            return {**own.pop("item"), "on_page": own}
+
+    async with serve(DETAILED) as site:
+        found = await crawled(Told(start_urls=[f"{site.url}/"]), tmp_path)
+    assert found == [{"on_list": own_data, "on_page": own_data}] * 5
 
 
 async def test_an_entry_without_a_page_is_an_item_still_and_one_that_is_not_wanted_is_none(tmp_path: Path) -> None:
