@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from msgspec.structs import replace
+from selectolax.lexbor import LexborHTMLParser
 
 from crawler import Request, Settings
 from crawler.errors import SpiderError
-from spiders.listing import Field, ListingSpider
+from crawler.testing import page_of
+from spiders.listing import Field, ListingSpider, _outermost
 from tests.sites import page, serve
 from tests.spiders.crawling import crawled, crawled_in_steps, run, taken
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from selectolax.lexbor import LexborNode
@@ -244,6 +248,56 @@ async def test_nofollow_of_a_pager_does_not_count(tmp_path: Path) -> None:
     async with serve(pages) as site:
         found = await crawled(Books(start_urls=[f"{site.url}/"]), tmp_path, replace(Settings(), retry_wait=0.01))
     assert [item["id"] for item in found] == [1, 2]
+
+
+def test_entries_in_entries_take_no_more_memory_than_their_page() -> None:
+    """Each written out for itself, they would take five hundred times as much."""
+    body = "<ul><li class=book>" * 1000
+    nested = page_of("https://library.example/", body)
+    nested.parse_now()
+    given = Books(start_urls=[]).parse(nested)
+    tracemalloc.start()
+    try:
+        next(given)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 50 * len(body)
+
+
+class Climbed:
+    """A node that counts how often anybody climbs to a parent."""
+
+    steps = 0
+
+    def __init__(self, node: LexborNode) -> None:
+        self.node = node
+        self.mem_id = node.mem_id
+
+    @property
+    def parent(self) -> Climbed | None:
+        Climbed.steps += 1
+        return Climbed(self.node.parent) if self.node.parent else None
+
+
+@pytest.mark.parametrize(
+    ("html", "outermost"),
+    [
+        ("<ul>1</ul><div>2<ul>3<div><ul>4</ul></div></ul></div><ul>5<ul>6", ["1", "34", "56"]),
+        ("<ul>" * 1000, [""]),
+        ("<div>" * 1000 + "<ul>1</ul>" * 1000, ["1"] * 1000),
+        ("<ul>" + "<div>" * 1000 + "<ul>1</ul>" * 1000, ["1" * 1000]),
+    ],
+)
+def test_entries_that_stand_in_no_other_are_found_in_one_pass(
+    monkeypatch: pytest.MonkeyPatch, html: str, outermost: list[str]
+) -> None:
+    monkeypatch.setattr(Climbed, "steps", 0)
+    tree = LexborHTMLParser(html)
+    entries: list[Any] = [Climbed(node) for node in tree.css("ul")]
+    found: Iterator[Any] = _outermost(entries)
+    assert [one.node.text() for one in found] == outermost
+    assert Climbed.steps <= len(tree.css("*")) + len(entries)
 
 
 @pytest.mark.parametrize(
