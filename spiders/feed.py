@@ -93,6 +93,6 @@ def _feed_named_by(page: Page, *, again: bool) -> Request:
     """The request for the feed that a page names first (`<link rel=alternate>`), which is its main one."""
     for link in page.css("link[rel~=alternate]") if page.is_html and page.depth == 0 else ():
         is_feed = media_type.essence(link.attributes.get("type") or "") in _FEED_TYPES
-        if is_feed and (request := page.follow(link, context=page.context, again=again)):
+        if is_feed and (request := page.follow(link, context=page.context or None, again=again)):
             return request
     raise SpiderError(f"{page.url} is no feed, and names none")
