@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from crawler.errors import CrawlError, StorageError, UsageError
 from crawler.exports.columns import MORE, ROW_ID, Columns, as_text
-from crawler.exports.files import check_in_place, disk_errors, open_locked, size_of
+from crawler.exports.files import check_in_place, close_locked, disk_errors, open_locked, size_of
 from crawler.exports.protocol import Cursor
 from crawler.frontier.integrity import is_damage
 from crawler.frontier.migrations import APPLICATION_ID
@@ -77,8 +77,8 @@ class Sqlite:
 
     def _begin(self) -> None:
         """Empty the file. It stays so until there is something to write: before that, nobody knows whose it is."""
-        self._release()
-        self._descriptor = open_locked(self._file)  # SQLite has closed the file, which ends all locks on it
+        assert self._descriptor is not None
+        self._disconnect()
         os.ftruncate(self._descriptor, 0)
         self._mark = int.from_bytes(os.urandom(4), "big") >> 1 or 1
         self._item = self._row = 0
@@ -157,13 +157,17 @@ class Sqlite:
         db.execute("PRAGMA synchronous = NORMAL")
         return db
 
-    def _release(self) -> None:
+    def _disconnect(self) -> None:
         db, self._db = self._db, None
-        descriptor, self._descriptor = self._descriptor, None
         if db is not None:
             db.close()
+
+    def _release(self) -> None:
+        """Close the file, and only then what holds its lock: to close any descriptor of it ends SQLite's own locks."""
+        self._disconnect()
+        descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
-            os.close(descriptor)
+            close_locked(descriptor)
 
     def _cursor(self) -> Cursor:
         return Cursor(item=self._item, bytes=size_of(self._file), extra={"mark": self._mark, "row": self._row})
