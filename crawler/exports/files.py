@@ -52,6 +52,8 @@ def cannot_write(path: str | Path, error: OSError) -> str:
 
 def check_writable(path: Path) -> None:
     """Raise UsageError when `path` cannot become a file of ours; creates and changes nothing."""
+    if not _is_text(str(path)):
+        raise UsageError(f"cannot write {str(path)!r}: the name must be UTF-8")
     with disk_errors(path, UsageError):
         if path.is_dir():
             raise UsageError(f"cannot write {path}: it is a folder; name a file in it")
@@ -61,6 +63,15 @@ def check_writable(path: Path) -> None:
             raise UsageError(f"cannot write {path}: there is no folder {path.parent}; create it first")
         if not os.access(path if path.exists() else path.parent, os.W_OK):
             raise UsageError(f"cannot write {path}: permission denied; change its permissions or choose another file")
+
+
+def _is_text(path: str) -> bool:
+    """Whether the name can be kept in a crawl file, or a WARC file: one that is no UTF-8 has surrogates."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def ends_line_at(path: Path, size: int) -> bool:

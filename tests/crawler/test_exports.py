@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from crawler.errors import StorageError, UsageError
 from crawler.exports import Cursor, Export, open_export, write_all
+from crawler.exports.warc import write_warc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -275,9 +276,12 @@ def test_an_output_that_cannot_be_written_is_refused_before_anything_is_created(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_name_that_no_crawl_file_can_keep_is_refused(tmp_path: Path) -> None:
+def test_a_name_that_no_file_can_keep_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="the name must be UTF-8"):
         open_export(f"{tmp_path}/caf\udce9.jsonl")
+    with pytest.raises(UsageError, match="the name must be UTF-8"):
+        write_warc(f"{tmp_path}/caf\udce9.warc", [], {})
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("extension", ["jsonl", "csv", "sqlite", "parquet"])
