@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MAGIC = b"SQLite format 3\0"
+_MARK = slice(60, 64)
 _APPLICATION = slice(68, 72)
 
 
@@ -118,7 +119,6 @@ class Sqlite:
         there = self._columns_of(db).names
         if not there:
             db.execute(f"CREATE TABLE {self._table} ({', '.join(map(_quoted, columns))})")
-            db.execute(f"PRAGMA user_version = {self._mark}")
             return
         for name in columns:
             if name not in there:
@@ -152,9 +152,18 @@ class Sqlite:
         self._release()
 
     def _connect(self) -> sqlite3.Connection:
-        self._db = db = sqlite3.connect(self._file, isolation_level=None, check_same_thread=False)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
+        db = sqlite3.connect(self._file, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("PRAGMA synchronous = NORMAL")
+            if not size_of(
+                self._file
+            ):  # before there is a log: it tells the file from others even if only that is moved
+                db.execute(f"PRAGMA user_version = {self._mark}")
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.Error:
+            db.close()
+            raise
+        self._db = db
         return db
 
     def _disconnect(self) -> None:
@@ -181,11 +190,21 @@ class Sqlite:
             raise kind(f"cannot write {self.path}: {error}; {remedy}") from error
 
 
+def mark_of(path: Path) -> int:
+    """The mark in a file's header; 0 if it has none."""
+    return _number(path, _MARK)
+
+
 def _is_crawl_file(path: Path) -> bool:
-    """Whether a crawl is kept in a file, by its header (https://www.sqlite.org/fileformat.html)."""
+    """Whether a crawl is kept in a file."""
+    return _number(path, _APPLICATION) == APPLICATION_ID
+
+
+def _number(path: Path, place: slice) -> int:
+    """A number in a file's header (https://www.sqlite.org/fileformat.html); 0 if it is no file of SQLite's."""
     with path.open("rb") as file:
-        header = file.read(_APPLICATION.stop)
-    return header.startswith(_MAGIC) and int.from_bytes(header[_APPLICATION], "big") == APPLICATION_ID
+        header = file.read(place.stop)
+    return int.from_bytes(header[place], "big") if header.startswith(_MAGIC) else 0
 
 
 def _cell(value: Any) -> Any:
