@@ -51,9 +51,11 @@ class ExportFeed:
 
         Raises what `write` has raised: the commit that called it may have been cancelled meanwhile, and nobody have heard.
         """
-        if error is None:
-            await self._frontier.flush()
-        failures = await self._close_all()
+        try:
+            if error is None:
+                await self._frontier.flush()
+        finally:
+            failures = await self._close_all()
         if error is None and (failure := self._failure or next(iter(failures), None)):
             raise failure
 

@@ -37,10 +37,15 @@ async def frontier(tmp_path: Path) -> AsyncIterator[SqliteFrontier]:
 
 async def bring(frontier: SqliteFrontier, *items: str) -> None:
     """Commit a page that gave these items."""
+    await settle(frontier, *items)
+    await frontier.flush()
+
+
+async def settle(frontier: SqliteFrontier, *items: str) -> None:
+    """The same, to be committed later."""
     (lease,) = await frontier.lease([HostKey("h.example")], 1)
     outcome = Fetched(status=200, final_url=lease.url, content_type="", size=0, elapsed=0.0, fetched_at=0.0)
     await frontier.settle(Settlement(lease=lease, outcome=outcome, items=items))
-    await frontier.flush()
 
 
 async def kept(frontier: SqliteFrontier, path: Path) -> int:
@@ -192,6 +197,20 @@ async def test_after_an_error_the_files_are_closed_and_the_error_is_told(
             await bring(frontier, '{"b":2}')
             raise LookupError("why it ended")
     assert (tmp_path / "out.csv").read_bytes() == b"a,b\r\n1,\r\n,2\r\n"
+
+
+async def test_the_files_are_closed_when_the_last_commit_fails(frontier: SqliteFrontier, tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+
+    class Full(JsonLines):
+        def write(self, first_item: int, items: Sequence[str]) -> Cursor:
+            raise StorageError("no space left")
+
+    with pytest.raises(StorageError, match="no space left"):
+        async with ExportFeed([Full(path)], frontier):
+            await settle(frontier, '{"n":1}')
+    async with ExportFeed([open_export(str(path))], frontier):
+        assert path.read_text() == '{"n":1}\n'
 
 
 async def test_what_is_committed_after_an_error_is_left_for_the_next_run(
