@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
 from crawler.cancellation import to_the_end
-from crawler.errors import StorageError
 from crawler.exports.protocol import Cursor
 
 if TYPE_CHECKING:
@@ -93,16 +92,16 @@ class ExportFeed:
             raise
         self._frontier.on_items = self.write
 
-    async def _close_all(self) -> list[StorageError]:
+    async def _close_all(self) -> list[Exception]:
         """Close each export, whatever becomes of the others; returns what went wrong. What is committed from now on is for the
         next run.
         """
         self._frontier.on_items = None
-        failures = []
+        failures = list[Exception]()
         for export in self._exports:
             try:
                 cursor = await _in_thread(export.close)
-            except StorageError as failure:
+            except Exception as failure:
                 failures.append(failure)
             else:
                 self._frontier.note_export(export.path, cursor.to_json())

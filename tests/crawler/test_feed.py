@@ -199,6 +199,20 @@ async def test_after_an_error_the_files_are_closed_and_the_error_is_told(
     assert (tmp_path / "out.csv").read_bytes() == b"a,b\r\n1,\r\n,2\r\n"
 
 
+async def test_a_mistake_in_somebodys_export_leaves_no_other_open(frontier: SqliteFrontier, tmp_path: Path) -> None:
+    class Broken(JsonLines):
+        def close(self) -> Cursor:
+            super().close()
+            raise LookupError("a mistake in somebody's export")
+
+    path = tmp_path / "out.csv"
+    with pytest.raises(LookupError, match="a mistake"):
+        async with ExportFeed([Broken(tmp_path / "out.jsonl"), open_export(str(path))], frontier):
+            await bring(frontier, '{"a":1}')
+            await bring(frontier, '{"b":2}')
+    assert path.read_bytes() == b"a,b\r\n1,\r\n,2\r\n"
+
+
 async def test_the_files_are_closed_when_the_last_commit_fails(frontier: SqliteFrontier, tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
 
