@@ -3,6 +3,8 @@
 The user's code may cancel the task that it runs in, by mistake or because a library of theirs does so and does not take it back;
 at once, or when that task has long been at something else. Nobody else would know of it but the worker, which would go, and take
 what it has in hand along: nobody would wait for it less.
+
+And what must not be left half done by one (`to_the_end`).
 """
 
 from __future__ import annotations
@@ -86,3 +88,15 @@ async def in_task_of_its_own(work: Coroutine[Any, Any, T]) -> T:
     if raised is not None:
         raise raised
     return cast("T", result)
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Carry something out that must not be left half done: who is cancelled meanwhile, leaves when it is over. Then its failure is
+    told to nobody: what has failed says so itself to whoever comes next."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        task.exception()
+        raise
