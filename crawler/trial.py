@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from crawler.cancellation import RAISED, is_cancellation, sent_home_by
+from crawler.cancellation import RAISED, is_cancellation
 from crawler.errors import Retry
 from crawler.probe import Probes
 from crawler.testing import take
@@ -58,18 +57,13 @@ async def try_spider(
             probed = await probes.probe(url, callback=callback, context=context)
             if probed.page is None:
                 return Tried(probed)
-            taking = _taken(spider, probed.page, callback, parent=asyncio.current_task())
-            return Tried(probed, await asyncio.create_task(taking))
+            return Tried(probed, await _taken(spider, probed.page, callback))
         finally:
             with _faults_told_apart():
                 await spider.closed()
 
 
-async def _taken(
-    spider: Spider, page: Page, callback: str | None, *, parent: asyncio.Task[Any] | None
-) -> Taken | Retry:
-    """In a task of its own, which the spider may cancel, as it may that of a worker."""
-    sent_home_by(parent, lambda: False)
+async def _taken(spider: Spider, page: Page, callback: str | None) -> Taken | Retry:
     with _faults_told_apart():
         try:
             return await take(spider, page, callback)
