@@ -150,7 +150,7 @@ class Intake:
                 self._skip(lease.id, outcome.reason, outcome.detail, lease=lease)
             case Postponed():
                 self.batch.attempts.append((lease.id, time.time(), clean(outcome.error)))
-                self._requeue(lease, outcome.not_before, lease.attempts + 1)
+                self._requeue(lease, outcome.not_before, lease.attempts + outcome.is_charged)
             case Redirected():
                 self._redirect(lease, outcome)
             case SetAside():
