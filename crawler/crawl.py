@@ -31,7 +31,7 @@ from crawler.retries import RetryPolicy
 from crawler.scheduler import Scheduler
 from crawler.selection.admission import Admission
 from crawler.selection.aliases import Aliases
-from crawler.selection.detours import Detours
+from crawler.selection.detours import MOST_DETOURS, Detours
 from crawler.selection.seeds import Seeding
 from crawler.selection.sitemaps import Discovery
 from crawler.selection.traps import Thresholds, Traps
@@ -187,6 +187,7 @@ class Crawl:
         self._admission.extend(await frontier.seed_urls())
         if settings.traps:
             self._admission.remember(await frontier.latest_urls(_URLS_REMEMBERED))
+        self._detours.remember(await frontier.left_out(MOST_DETOURS))
         is_seeded = await self._seed(frontier)
         await Steering(frontier).obey()
         await self._describe(frontier)
