@@ -816,6 +816,17 @@ async def test_a_fault_in_a_middleware_costs_one_page(tmp_path: Path) -> None:
     assert ask(tmp_path, "SELECT error FROM errors") == [("internal: RuntimeError: oh",)]
 
 
+async def test_a_middleware_that_returns_nothing_is_told_what_to_return(tmp_path: Path) -> None:
+    async def forgetful(lease: Lease, fetch: Fetch) -> Any:
+        await fetch(lease)
+
+    async with serve({"/": page("Home")}) as site:
+        await crawl_site(tmp_path, site, middlewares=[forgetful])
+    ((error,),) = ask(tmp_path, "SELECT error FROM errors")
+    assert error.startswith("internal: TypeError: a middleware returns what fetch(lease) gave, or one like it; ")
+    assert error.endswith("forgetful returned None")
+
+
 async def test_a_request_can_post_with_headers_of_its_own(tmp_path: Path) -> None:
     class Poster(Spider):
         def start(self) -> list[Request]:
