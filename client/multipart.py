@@ -170,6 +170,7 @@ class MultipartReader:
         self._content: Content | None = None  # of the last part
         self._fields: list[bytes] | None = None  # the lines of its head, as long as that has not been read to its end
         self._default_charset: str | None = None
+        self._charset_part: BodyPartReader | None = None  # as long as that has not been read
         self._at_eof = False
 
     @classmethod
@@ -187,9 +188,11 @@ class MultipartReader:
 
     async def next(self) -> "MultipartReader | BodyPartReader | None":
         """Return the next part, None after the last one."""
-        part = await self._next_part()
+        part = self._charset_part or await self._next_part()
         while isinstance(part, BodyPartReader) and self._subtype == "form-data" and part.name == "_charset_":
-            label = (await part.read_chunk(64)).decode("latin-1")
+            self._charset_part = part  # for another call to go on there when this one is cancelled
+            label = (await part.readline()).decode("latin-1")
+            self._charset_part = None
             self._default_charset = known_charset(label.strip())  # RFC 7578 §4.6
             part = await self._next_part()
         return part

@@ -68,8 +68,8 @@ class ClientSession:
     """Makes requests that share connections, cookies, headers and settings. Close it, or use it in `async with`.
 
     Proxies, for requests that name none: one `proxy` for all, or `proxies` by scheme (``http``, ``https``, ``ws``, ``wss``, ``all``);
-    `proxy_auth` is for them, and `no_proxy` lists hosts that are asked without them. With `trust_env`, the environment is asked next, and netrc for credentials (see
-    `client.environment`); a mapping is read in its place.
+    `proxy_auth` is for them. With `trust_env`, the environment is asked next, and netrc for credentials (see
+    `client.environment`); a mapping is read in its place. `no_proxy` lists hosts that are asked directly, whatever all these say.
 
     `base_url` is what relative URLs are resolved against. A `connector` is closed with the session unless `connector_owner`
     is false. `headers`, `skip_auto_headers`, `auth`, `version`, `timeout`, `raise_for_status`, `auto_decompress`,
@@ -324,11 +324,12 @@ class ClientSession:
     ) -> ProxyChoice | None:
         if proxy is not None:
             chosen = always_at(proxy, auth)
-            return chosen and excepting(no_proxy, chosen)
-        choices = [excepting(no_proxy, by_scheme(proxies))] if proxies else []
-        if self._environment is not None:
-            choices.append(self._environment.proxy_for)
-        return telling(first_of(choices), auth, None)
+        else:
+            choices = [by_scheme(proxies)] if proxies else []
+            if self._environment is not None:
+                choices.append(self._environment.proxy_for)
+            chosen = telling(first_of(choices), auth, None)
+        return chosen and excepting(no_proxy, chosen)
 
     def _take_headers(self) -> None:
         """Have requests carry the session's headers as they are now."""

@@ -38,8 +38,8 @@ class StreamReader:
 
     Every reading method raises `ClientPayloadError` when the body is cut short or malformed, `ContentEncodingError` when
     it does not decompress, `BodyTooLarge` beyond `max_bytes`, and `ServerTimeoutError` when a deadline passes. Bytes
-    received before an error are not delivered: half a body is none. One that is cancelled, or times out, loses nothing: the
-    next goes on where it began.
+    received before an error are not delivered: half a body is none. One that is cancelled, as by `asyncio.timeout`, loses
+    nothing: the next goes on where it began.
     """
 
     __slots__ = (

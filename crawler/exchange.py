@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from multidict import CIMultiDict
@@ -98,9 +99,7 @@ async def exchange(
             body = await (_read_sitemap(response) if is_sitemap else response.read())
     except ClientError as error:
         return NoResponse(failure_of(error), began_at)
-    from crawler.page import Page  # and with it all that reads pages: the first request goes out without
-
-    page = Page(
+    page = _page_class()(
         lease,
         url=lease.url,
         status=response.status,
@@ -111,6 +110,14 @@ async def exchange(
         obedience=obedience,
     )
     return Response(page, began_at, latency)
+
+
+@cache
+def _page_class() -> type[Page]:
+    """With it comes all that reads pages: the first request goes out without."""
+    from crawler.page import Page
+
+    return Page
 
 
 def fetched_of(page: Page) -> Fetched:

@@ -22,6 +22,11 @@ _EACH = 16
 _LINK = 8
 """What a link of the page weighs: no more than there are in a page, unless it is given again and again."""
 
+# Kinds of what is given: a union that is written where it is asked for is made anew for every page.
+_REQUESTS = (Links, Request)
+_LISTS = (list, tuple)
+_READ_ONE_BY_ONE = (GeneratorType, Iterator)
+
 
 class Harvest(msgspec.Struct):
     """Everything one callback gave: `items` as JSON texts, `found` as the requests they stand beside; and the URL that the page
@@ -37,11 +42,11 @@ class Harvest(msgspec.Struct):
         """Sort in one thing that was given; lists are opened, None is passed over."""
         if type(given) is dict:
             self._add(given)
-        elif isinstance(given, Links | Request):
+        elif isinstance(given, _REQUESTS):
             kept, weight = as_kept(given)
             self._weigh(weight)
             self.found.append(kept)
-        elif isinstance(given, list | tuple) and not hasattr(given, "_fields"):
+        elif isinstance(given, _LISTS) and not hasattr(given, "_fields"):
             for one in given:
                 self.take(one)
         elif given is not None:
@@ -65,7 +70,7 @@ async def gather(given: Any) -> Harvest:
     if not isinstance(given, GeneratorType) and inspect.isawaitable(given):
         given = await given
     try:
-        if isinstance(given, GeneratorType | Iterator):
+        if isinstance(given, _READ_ONE_BY_ONE):
             for one in given:
                 harvest.take(one)
         elif isinstance(given, AsyncIterator):

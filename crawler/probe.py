@@ -23,31 +23,45 @@ from crawler.web.robots import Robots
 from crawler.web.urls import normalize, origin_of, robots_url
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from crawler.crawl import Report
+    from crawler.fetcher import Fetch, Unfit
+    from crawler.frontier.protocol import Lease
     from crawler.page import Page
     from crawler.request import Links
     from crawler.settings import Settings
 
 
-class Probe(NamedTuple):
+class Probed(NamedTuple):
     """What came of asking for a URL: the page, if a 2xx response came, and how it went."""
 
     page: Page | None
     why: Why
 
 
-class _Prober(Spider):
-    """Takes the page it is sent for, and follows nothing."""
+class _Errand(Spider):
+    """Takes the page of one request, and follows nothing."""
 
     name = "probe"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, request: Request, callback: str | None) -> None:
         super().__init__()
-        self.url = url
+        self.request = request
+        self.callback = callback
         self.page: Page | None = None
 
     def start(self) -> list[Request | Links]:
-        return [Request(self.url, again=True)]
+        return [self.request]
+
+    async def as_asked_for(self, lease: Lease, fetch: Fetch) -> Page | Unfit:
+        """The outermost middleware: those within see the callback that the page is for in the end."""
+        lease.callback = self.callback
+        try:
+            return await fetch(lease)
+        finally:
+            lease.callback = None
 
     def parse(self, page: Page) -> None:
         self.page = page
@@ -57,10 +71,13 @@ class Probes:
     """Asks for one page after the other. All probes are runs of one crawl: what is known of a host from the first (its robots.txt,
     its cookies, that it rests) counts for the next, and the time that has to lie between two requests lies between theirs too.
 
+    They are asked for as for `spider`, if there is one: through the middlewares that it has by now. It is neither opened nor called.
+
     To be used as a context; what is known is gone with it.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, spider: Spider | None = None) -> None:
+        self._middlewares = tuple(spider.middlewares) if spider else ()
         self._settings = replace(
             settings,
             processes=1,
@@ -81,21 +98,23 @@ class Probes:
     def __exit__(self, *_error: object) -> None:
         self._folder.cleanup()
 
-    async def probe(self, url: str) -> Probe:
-        """Ask for a page: robots.txt first, if the settings say so; redirects, retries and waits are those of a crawl.
+    async def probe(self, url: str, *, callback: str | None = None, context: Mapping[str, Any] | None = None) -> Probed:
+        """Ask for a page: robots.txt first, if the settings say so; redirects, retries and waits are those of a crawl. `callback` is
+        the name of the one that the page is for, `context` that of the request.
 
         Raises InvalidUrl for what is no URL.
         """
-        prober = _Prober(normalize(url))
+        errand = _Errand(Request(normalize(url), context=context, again=True), callback)
+        middlewares = (errand.as_asked_for, *self._middlewares)
         try:
-            report = await Crawl(prober, self._settings, state=self._state).run()
+            report = await Crawl(errand, self._settings, state=self._state, middlewares=middlewares).run()
         except BaseException:
             discard(self._state)  # else the next probe would go on with this one
             raise
         with StateFile(self._state) as file:
             told = why(file, url)
         await self._keep_distance(report)
-        return Probe(prober.page, replace(told, requests=told.requests[-1:]))
+        return Probed(errand.page, replace(told, requests=told.requests[-1:]))
 
     async def _keep_distance(self, report: Report) -> None:
         """Leave the hosts that were asked alone for as long as the next request to them would have to wait in one run."""
@@ -113,7 +132,7 @@ class Probes:
             await frontier.close()
 
 
-async def probe(url: str, settings: Settings) -> Probe:
+async def probe(url: str, settings: Settings) -> Probed:
     """Ask for one page, as `Probes` does."""
     with Probes(settings) as probes:
         return await probes.probe(url)

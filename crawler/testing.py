@@ -51,17 +51,8 @@ def page_of(
     """
     request, _ = as_kept(Request(url, context=context))
     assert isinstance(request, Request)
-    lease = Lease(
-        id=0,
-        host=host_of(request.url),
-        url=request.url,
-        method="GET",
-        depth=0,
-        requested_url=request.url,
-        context=request.context,
-    )
     return Page(
-        lease,
+        _lease(request.url, request.context),
         url=request.url,
         status=status,
         headers=CIMultiDictProxy(CIMultiDict(headers)),
@@ -74,16 +65,21 @@ def page_of(
 async def take(spider: Spider, page: Page, callback: Callback = None) -> Taken:
     """What a callback of the spider, by default `parse`, gives for a page. Raises whatever the spider raises, and SpiderError
     for what a crawl would not take either."""
-    host = host_of(page.url)
-    lease = Lease(
-        id=0,
-        host=host,
-        url=page.url,
-        method="GET",
-        depth=page.depth,
-        requested_url=page.requested_url,
-        callback=callback_name(callback),
-    )
+    lease = _lease(page.url, page.context, callback)
     harvest = await Callbacks(spider, parse_thread_bytes=sys.maxsize).take(lease, page)
     requests = chain.from_iterable(found if isinstance(found, Links) else [found] for found in harvest.found)
     return Taken([msgspec.json.decode(item) for item in harvest.items], list(requests))
+
+
+def _lease(url: str, context: Mapping[str, Any] | None, callback: Callback = None) -> Lease:
+    """What a crawl would have asked for, to get the page."""
+    return Lease(
+        id=0,
+        host=host_of(url),
+        url=url,
+        method="GET",
+        depth=0,
+        requested_url=url,
+        callback=callback_name(callback),
+        context=context,
+    )

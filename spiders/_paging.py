@@ -1,4 +1,6 @@
-"""Lists in several pages: how far one has been read, kept in the context of the request for its next page."""
+"""Lists in several pages: how far one has been read, kept as `paging` in the context of the request for its next page. What else is
+there is the user's own, and comes along.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,12 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_PAGING = "paging"
+
 
 def number_of(page: Page) -> int:
     """Which page of its list this is; 1 is a seed."""
-    number: int = page.context.get("number", 1)
+    number: int = _paging_of(page).get("number", 1)
     return number
 
 
@@ -22,7 +26,13 @@ def seen_before(page: Page) -> list[list[int]]:
 
     Sites that make up pages without end show one of these again, as a rule. So it takes no more to notice, and `most` bounds the rest.
     """
-    return [page.context["first"], page.context["last"]] if "first" in page.context else []
+    paging = _paging_of(page)
+    return [paging["first"], paging["last"]] if paging else []
+
+
+def own_context(page: Page) -> dict[str, Any]:
+    """What the user has put into the context of a page."""
+    return {name: value for name, value in page.context.items() if name != _PAGING}
 
 
 def context_of_next(page: Page, digests: list[int], *, most: int) -> dict[str, Any] | None:
@@ -34,4 +44,10 @@ def context_of_next(page: Page, digests: list[int], *, most: int) -> dict[str, A
     if 0 < most <= number:
         _log.warning("%s is page %d of its list, and no further one is asked for", page.url, number)
         return None
-    return {"number": number + 1, "first": seen[0] if seen else digests, "last": digests}
+    paging = {"number": number + 1, "first": seen[0] if seen else digests, "last": digests}
+    return {**page.context, _PAGING: paging}
+
+
+def _paging_of(page: Page) -> dict[str, Any]:
+    paging: dict[str, Any] = page.context.get(_PAGING, {})
+    return paging

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -13,12 +13,13 @@ from crawler.request import Request
 from crawler.selection.traps import digest_of
 from crawler.spider import Spider
 from crawler.web import feeds, media_type
-from spiders._paging import context_of_next, seen_before
+from spiders._paging import context_of_next, own_context, seen_before
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
 
     from crawler.page import Page
+    from crawler.request import Links
     from crawler.web.feeds import Entry
 
 _log = logging.getLogger(__name__)
@@ -35,16 +36,28 @@ class FeedSpider(Spider):
 
     In a subclass that has a method `parse_entry`, this takes the page of each entry instead, on whatever host: what the feed told
     is `page.context["entry"]`. An entry without a page is an item still.
+
+    With `watch`, each run reads feeds anew, in all their documents: what has come since may have moved anything to a further one.
     """
 
     name = "feed"
     scope = "any"
     max_feed_pages: int = 1000
+    watch: bool = False
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        if self.watch:  # else a feed behind a redirect would be left, as it is known from an earlier run
+            self.settings = {"redirect_aliases": False, **self.settings}
+
+    def start(self) -> Iterable[Request | Links]:
+        seeds = cast("list[Request]", super().start())
+        return [msgspec.structs.replace(seed, again=self.watch) for seed in seeds]
 
     async def parse(self, page: Page) -> AsyncIterator[Any]:
         feed = await asyncio.to_thread(lambda: feeds.read(page.url, page.text))
         if feed is None:
-            yield _feed_named_by(page)
+            yield _feed_named_by(page, again=self.watch)
             return
         if feed.problem:
             _log.warning("the feed %s was read in part: %s", page.url, feed.problem)
@@ -54,7 +67,7 @@ class FeedSpider(Spider):
             if digest not in seen:
                 yield self._taken(entry, page)
         if feed.following and (context := context_of_next(page, digests, most=self.max_feed_pages)):
-            yield Request(feed.following, context=context)
+            yield Request(feed.following, context=context, again=self.watch)
 
     def item(self, entry: Entry, page: Page) -> dict[str, Any] | None:
         """The item that an entry in the feed `page` makes; None for one that is not wanted."""
@@ -68,7 +81,7 @@ class FeedSpider(Spider):
         item = self.item(entry, page)
         if item is None or entry.url is None or type(self).parse_entry is FeedSpider.parse_entry:
             return item
-        return Request(entry.url, callback="parse_entry", context={"entry": item})
+        return Request(entry.url, callback="parse_entry", context={**own_context(page), "entry": item})
 
 
 def _digest(entry: Entry) -> int:
@@ -76,10 +89,10 @@ def _digest(entry: Entry) -> int:
     return digest_of((entry.id or entry.url or repr(entry)).encode())
 
 
-def _feed_named_by(page: Page) -> Request:
+def _feed_named_by(page: Page, *, again: bool) -> Request:
     """The request for the feed that a page names first (`<link rel=alternate>`), which is its main one."""
     for link in page.css("link[rel~=alternate]") if page.is_html and page.depth == 0 else ():
         is_feed = media_type.essence(link.attributes.get("type") or "") in _FEED_TYPES
-        if is_feed and (request := page.follow(link)):
+        if is_feed and (request := page.follow(link, context=page.context or None, again=again)):
             return request
     raise SpiderError(f"{page.url} is no feed, and names none")

@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+from xxhash import xxh3_64
+
 from crawler.errors import SpiderError
 from crawler.request import Request
-from crawler.selection.traps import digest_of
 from crawler.spider import Spider, explain
 from crawler.web.urls import resolve
-from spiders._paging import context_of_next, number_of, seen_before
+from spiders._paging import context_of_next, number_of, own_context, seen_before
 from spiders._selectors import check_selector
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class ListingSpider(Spider, ABC):
 
     def parse(self, page: Page) -> Iterator[Any]:
         entries = page.css(self.entries)
-        digests = [digest_of("".join(entry.html or "" for entry in entries).encode())]
+        digests = [_digest(entries)]
         if not entries and number_of(page) == 1:
             _log.warning("nothing on %s matches entries = %r", page.url, self.entries)
         if not entries or digests in seen_before(page):
@@ -156,7 +157,7 @@ class ListingSpider(Spider, ABC):
     def _taken(self, entry: LexborNode, page: Page) -> Request | dict[str, Any] | None:
         item = self.item(entry, page)
         link = entry.css_first(self.details) if self.details and item is not None else None
-        return page.follow(link, callback="detail", context={"item": item}) or item
+        return page.follow(link, callback="detail", context={**own_context(page), "item": item}) or item
 
     def _next_pages(self, page: Page) -> Sequence[str]:
         """The URLs of the pages that follow one."""
@@ -173,6 +174,30 @@ def _with_parameters(url: str, parameters: str) -> str:
     names = {pair.partition("=")[0] for pair in parameters[1:].split("&")}
     kept = [pair for pair in url.partition("?")[2].split("&") if pair and pair.partition("=")[0] not in names]
     return f"?{'&'.join([*kept, parameters[1:]])}"
+
+
+def _digest(entries: Sequence[LexborNode]) -> int:
+    """What tells the entries of one page from those of another."""
+    digest = xxh3_64()
+    for entry in _outermost(entries):
+        digest.update((entry.html or "").encode())
+    return digest.intdigest()
+
+
+def _outermost(entries: Sequence[LexborNode]) -> Iterator[LexborNode]:
+    """The entries that stand in no other one. A page may be nothing but nested entries, each with all the others inside, or have
+    thousands far down, so no node is climbed past twice."""
+    are_inside = {entry.mem_id: True for entry in entries}  # of nodes, whether they are entries or stand in one
+    for entry in entries:
+        passed = []
+        node = entry.parent
+        while node is not None and node.mem_id not in are_inside:
+            passed.append(node.mem_id)
+            node = node.parent
+        is_inside = node is not None and are_inside[node.mem_id]
+        are_inside.update(dict.fromkeys(passed, is_inside))
+        if not is_inside:
+            yield entry
 
 
 def _readers(sources: object, what: str) -> dict[str, _Reader]:

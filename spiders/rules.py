@@ -47,9 +47,8 @@ class Rule:
     """Whether their links are looked at by the rules, too; None: if there is no `callback`. With neither, the links are left."""
     priority: int = 0
     _admits: Callable[[str], bool] = field(init=False, repr=False, compare=False)
-    _links: Links | None = field(
-        init=False, repr=False, compare=False
-    )  # what its requests have in common; None: there are none
+    _links: Links | None = field(init=False, repr=False, compare=False)
+    """What its requests have in common; None: there are none."""
 
     def __post_init__(self) -> None:
         if self.callback == "parse" or not isinstance(self.callback, str | None):
@@ -114,11 +113,13 @@ class RulesSpider(Spider, ABC):
         """The links of a page that the rules mean, for callbacks that go on from some of their pages only."""
         if not page.is_html:
             return []
+        own = {name: value for name, value in page.context.items() if name != "callback"}
         decided: set[str] = set()
         found = []
         for rule in self.rules:
             urls = [url for url in rule.urls(page) if url not in decided]
             decided.update(urls)
             if urls and rule._links is not None:
-                found.append(replace(rule._links, urls=urls, are_canonical=True))
+                context = {**own, **(rule._links.context or {})} or None
+                found.append(replace(rule._links, urls=urls, context=context, are_canonical=True))
         return found

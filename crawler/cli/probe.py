@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from crawler.page import Page
-    from crawler.probe import Probe, Rules
-    from crawler.spider import Spider
+    from crawler.probe import Probed, Rules
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
@@ -53,8 +52,8 @@ def fetch(url: str, *, output: str | None, as_json: bool, overrides: Mapping[str
     file = None if output in (None, "-") else expanded(output)
     if file:
         check_writable(file)
-    with probes(overrides, options) as probe:
-        probed = probe(url)
+    with asking(overrides, options) as ask:
+        probed = ask(url)
     page = probed.page
     if page is None:
         tell_why(probed)
@@ -105,11 +104,9 @@ def _told(rules: Rules) -> Iterator[tuple[str, str]]:
 
 
 @contextmanager
-def probes(
-    overrides: Mapping[str, str], options: Mapping[str, Any], *, spider: Spider | None = None
-) -> Iterator[Callable[[str], Probe]]:
-    """What asks for a page: for one after the other, with the manners of one crawl, that of a `spider` if it is for one."""
-    settings = settings_of(overrides, options, spider=spider)
+def asking(overrides: Mapping[str, str], options: Mapping[str, Any]) -> Iterator[Callable[[str], Probed]]:
+    """What asks for a page: for one after the other, with the manners of one crawl."""
+    settings = settings_of(overrides, options)
     from crawler.loop import run_loop
     from crawler.probe import Probes
 
@@ -117,7 +114,7 @@ def probes(
         yield lambda url: run_loop(probes.probe(url))
 
 
-def tell_why(probed: Probe) -> None:
+def tell_why(probed: Probed) -> None:
     from crawler.reports.why import verdicts
 
     complain(f"no page came from {probed.why.url}")

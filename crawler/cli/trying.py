@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.cli.console import FAILED, FINISHED, MISUSED, complain, say
-from crawler.cli.options import files, pairs
-from crawler.cli.probe import manners, no_robots, probes, tell_why
+from crawler.cli.options import files, pairs, settings_of
+from crawler.cli.probe import manners, no_robots, tell_why
 from crawler.errors import CrawlError, Retry, UsageError
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from crawler.page import Page
     from crawler.request import Request
-    from crawler.spider import Spider
     from crawler.testing import Taken
 
 _SHOWN = 5
@@ -47,17 +46,22 @@ def try_out(
     asked for again, it is 1.
     """
     from crawler.loader import load
+    from crawler.loop import run_loop
     from crawler.spider import callback_of
+    from crawler.trial import SpiderRaised, try_spider
 
     spider = load(target, arguments)
     callback_of(spider, callback)
     data = _read(context)
-    with probes(overrides, options, spider=spider) as probe:
-        probed = probe(url)
-    if probed.page is None:
+    settings = settings_of(overrides, options, spider=spider)
+    try:
+        probed, taken = run_loop(try_spider(spider, settings, url, callback=callback, context=data))
+    except SpiderRaised as raised:
+        return _blamed(raised.error)
+    if probed.page is None or taken is None:
         tell_why(probed)
         return FAILED
-    return _handed(spider, probed.page, callback, data)
+    return _told(probed.page, taken)
 
 
 def _read(context: str | None) -> dict[str, Any] | None:
@@ -71,47 +75,34 @@ def _read(context: str | None) -> dict[str, Any] | None:
         raise UsageError(f"--context {context}: {error}; write a JSON object, such as '{{\"shelf\": 1}}'") from None
 
 
-def _handed(spider: Spider, page: Page, callback: str | None, context: dict[str, Any] | None) -> int:
-    """Have the spider take the page, and tell what it gave; the exit code."""
-    import msgspec
-
-    from crawler.loop import run_loop
+def _blamed(error: BaseException) -> int:
+    """Tell what the spider raised; the exit code."""
     from crawler.spider import explain
 
-    try:
-        taken = run_loop(_taken(spider, page, callback, context))
-    except Retry as raised:
-        when = "" if raised.after is None else f", after {raised.after:g} s"
-        say(f"{page!r}: a crawl would ask for it again{when}: {raised}")
-        return FAILED
-    except Exception as error:
-        if not isinstance(error, CrawlError):
-            import traceback
+    if not isinstance(error, CrawlError):
+        import traceback
 
-            traceback.print_exc()
-        complain(explain(error))
-        return MISUSED
+        traceback.print_exception(error)
+    complain(explain(error))
+    return MISUSED
+
+
+def _told(page: Page, taken: Taken | Retry) -> int:
+    """Tell what the spider gave for the page; the exit code."""
+    import msgspec
+
+    if isinstance(taken, Retry):
+        when = "" if taken.after is None else f", after {taken.after:g} s"
+        say(f"{page!r}: a crawl would ask for it again{when}: {taken}")
+        return FAILED
     for item in taken.items:
         click.echo(msgspec.json.encode(item))
-    for line in _told(page, taken):
+    for line in _summary(page, taken):
         say(line)
     return FINISHED
 
 
-async def _taken(spider: Spider, page: Page, callback: str | None, context: dict[str, Any] | None) -> Taken:
-    """As in a crawl, between `opened` and `closed`."""
-    from crawler.testing import page_of, take
-
-    headers = dict(page.headers)
-    given = page_of(page.url, page.body, status=page.status, headers=headers, context=context)
-    await spider.opened()
-    try:
-        return await take(spider, given, callback)
-    finally:
-        await spider.closed()
-
-
-def _told(page: Page, taken: Taken) -> Iterator[str]:
+def _summary(page: Page, taken: Taken) -> Iterator[str]:
     from crawler.reports.wording import counted
     from crawler.request import callback_name
 

@@ -11,7 +11,7 @@ unknown one, is taken to be in UTC (RFC 5322 §4.3). Names of days do not count,
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _ZONES = {
@@ -31,7 +31,7 @@ _FORMS = tuple(
         rf"(?P<year>\d{{4}})-(?P<month>\d\d?)-(?P<day>\d\d?)(?:T|\s+){_TIME}{_ZONE}",
     )
 )
-_WITHOUT_TIME = re.compile(r"\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?")
+_WITHOUT_TIME = re.compile(r"\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?", re.ASCII)
 _LONGEST = 100
 _CENTURY_ENDS = 69
 """A year of two digits from here on is of the last century (POSIX)."""
@@ -40,13 +40,11 @@ _CENTURY_ENDS = 69
 def iso_8601(text: str) -> str | None:
     """The instant, as `2002-09-07T10:00:01Z`, or the day, month or year; None for what is no date."""
     text = text.strip()[:_LONGEST]
-    if _WITHOUT_TIME.fullmatch(text):
-        return text
     found = next((found for form in _FORMS if (found := form.fullmatch(text))), None)
-    if found is None:
-        return None
     try:
-        return _instant(found)
+        if _WITHOUT_TIME.fullmatch(text):
+            return date.fromisoformat(text).isoformat() if len(text) == len("2002-09-07") else text
+        return None if found is None else _instant(found)
     except (ValueError, OverflowError):  # the 30th of February, the year 0
         return None
 

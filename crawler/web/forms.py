@@ -36,8 +36,10 @@ Button: TypeAlias = "str | LexborNode | Literal[False] | None"
 _CONTROLS = "form, input, button, select, textarea"
 _BUTTONS = frozenset({"submit", "image", "button", "reset"})
 _TABLE_PARTS = frozenset({"table", "tbody", "thead", "tfoot", "tr"})
-_ENCTYPES = (URLENCODED, MULTIPART, PLAIN)
 _LINE_END = re.compile(r"\r\n?|\n")
+_SPACES = re.compile(r"[\t\n\f\r ]+")
+_TWO_OR_MORE = re.compile(r"[\t\n\f\r ]*\+?0*(?:[2-9]|1[0-9])")
+"""How texts begin that mean such a number by the rules for parsing non-negative integers (§2.3.4.2)."""
 _ONE_LINE = frozenset({"text", "search", "tel", "password", "url", "email"})
 _STATES = _BUTTONS | _ONE_LINE | frozenset(
     {"hidden", "date", "month", "week", "time", "datetime-local", "number", "range", "color", "checkbox", "radio", "file"}
@@ -366,8 +368,7 @@ def _selected(select: LexborNode) -> list[str]:
     options = select.css("option")
     chosen = [option for option in options if "selected" in option.attributes]
     if "multiple" not in select.attributes:
-        size = select.attributes.get("size") or ""
-        is_open = size.isascii() and size.isdecimal() and int(size) > 1
+        is_open = _TWO_OR_MORE.match(select.attributes.get("size") or "") is not None
         chosen = chosen[-1:] or ([] if is_open else [one for one in options if not _is_option_disabled(one)][:1])
     return [_value_of(option) for option in chosen if not _is_option_disabled(option)]
 
@@ -382,7 +383,7 @@ def _is_option_disabled(option: LexborNode) -> bool:
 def _value_of(option: LexborNode) -> str:
     if "value" in option.attributes:
         return option.attributes["value"] or ""
-    return " ".join(option.text().split())
+    return _SPACES.sub(" ", option.text()).strip(" ")
 
 
 def _settle_radios(controls: Sequence[_Control]) -> None:

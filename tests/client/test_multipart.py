@@ -507,6 +507,17 @@ async def test_a_reader_that_gives_up_loses_nothing(step: int) -> None:
     assert await insist(reader.next) is None
 
 
+@pytest.mark.parametrize("step", [1, 7, 1000])
+async def test_a_reader_that_gives_up_at_the_charset_of_a_form_knows_it_later(step: int) -> None:
+    """In however many pieces it arrives."""
+    field = b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
+    body = field % (b"_charset_", b"iso-8859-1") + field % (b"a", b"\xe4") + b"--b--"
+    reader = MultipartReader(FORM, Hesitant([body[at : at + step] for at in range(0, len(body), step)]))
+    part = await insist(reader.next)
+    assert isinstance(part, BodyPartReader)
+    assert (part.name, await insist(part.text)) == ("a", "\u00e4")
+
+
 async def test_a_form_has_names_and_no_lengths() -> None:
     """RFC 7578 §4.2 and §4.8."""
     writer = MultipartWriter("form-data", "b")

@@ -466,7 +466,14 @@ async def test_credentials_of_the_session_are_for_its_own_proxies(plain: Site) -
 async def test_exceptions_are_from_the_sessions_proxies(plain: Site) -> None:
     """Not from that of a request."""
     async with http_proxy(names=NAMES) as proxy:
-        for ways in ({"proxy": proxy.url}, {"proxies": {"all": proxy.url}}):
+        everything = {"all": proxy.url}
+        environment = {"all_proxy": proxy.url}
+        for ways in (
+            {"proxy": proxy.url},
+            {"proxies": everything},
+            {"trust_env": environment},
+            {"proxies": everything, "trust_env": environment},
+        ):
             async with ClientSession(no_proxy=f"elsewhere.example 127.0.0.0/8:{plain.port}", **ways) as session:
                 await session.get(f"{plain.url}/")
                 assert not proxy.log

@@ -8,9 +8,10 @@ import pytest
 
 from crawler import Links, Request
 from crawler.loader import load
+from crawler.settings import with_overrides
 from spiders.feed import FeedSpider
 from tests.sites import Visit, page, redirect, serve
-from tests.spiders.crawling import crawled, crawled_in_steps, run, taken
+from tests.spiders.crawling import QUICK, crawled, crawled_in_steps, run, taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,18 +137,79 @@ async def test_the_page_of_each_entry_is_read_where_a_spider_wants_it(tmp_path: 
     ]
 
 
-async def test_a_feed_that_is_asked_for_again_brings_what_is_new(tmp_path: Path) -> None:
-    class Watching(Articles):
+async def test_the_context_of_a_seed_comes_along(tmp_path: Path) -> None:
+    class Told(Articles):
         def start(self) -> list[Request | Links]:
-            return [Request(url, again=True) for url in self.start_urls]
+            return [Request(url, context={"number": "a text"}) for url in self.start_urls]
 
-    pages = ARTICLES | {"/feed": atom(5, 4)}
+        def parse_entry(self, page: Page) -> Iterator[dict[str, Any]]:
+            yield {"title": page.title, "context": sorted(page.context), "number": page.context["number"]}
+
+    home = page("Home", body="<link rel=alternate type=application/atom+xml href=/feed>")
+    feeds = {"/": home, "/feed": atom(5, older="/2"), "/2": atom(4)}
+    async with serve(ARTICLES | feeds) as site:
+        found = await crawled(Told(start_urls=[f"{site.url}/"]), tmp_path)
+    told = {"context": ["entry", "number"], "number": "a text"}
+    assert found == [{**told, "title": "Article 4"}, {**told, "title": "Article 5"}]
+
+
+PAGED = {"/": page("Home", body="<link rel=alternate type=application/atom+xml href=/feed>")} | {
+    f"/entry/{number}": page(f"Article {number}") for number in range(1, 9)
+}
+EARLIER = {"/feed": atom(4, 3, older="/feed?page=2"), "/feed?page=2": atom(2, 1)}
+LATER = {
+    "/feed": atom(8, 7, older="/feed?page=2"),
+    "/feed?page=2": atom(6, 5, older="/feed?page=3"),
+    "/feed?page=3": atom(4, 3),
+}
+
+
+async def test_a_feed_that_is_watched_brings_all_that_is_new_and_asks_for_no_entry_twice(tmp_path: Path) -> None:
+    """What was on its first page is on the third then, and what is on the second was on none."""
+
+    class Watched(FeedSpider):
+        def parse_entry(self, page: Page) -> Iterator[dict[str, Any]]:
+            yield {"heading": page.title}
+
+    pages: dict[str, Reply] = {}
     async with serve(pages) as site:
-        for numbers in ((5, 4), (6, 5), (6, 5)):
-            pages["/feed"] = atom(*numbers)
-            found = await crawled(Watching(start_urls=[f"{site.url}/feed"]), tmp_path)
-    assert [item["title"] for item in found] == ["Entry 4", "Entry 5", "Entry 6"]
-    assert sorted(site.paths) == ["/entry/4", "/entry/5", "/entry/6", *["/feed"] * 3]
+        for now in (EARLIER, LATER, LATER):
+            pages |= PAGED | now
+            found = await crawled(Watched(start_urls=[f"{site.url}/"], watch="true"), tmp_path)
+    assert found == [{"heading": f"Article {number}"} for number in range(1, 9)]
+    documents = ["/", "/feed", "/feed?page=2"]
+    assert [path for path in site.paths if "entry" not in path] == [*documents, *[*documents, "/feed?page=3"] * 2]
+    assert sorted(path for path in site.paths if "entry" in path) == [f"/entry/{number}" for number in range(1, 9)]
+
+
+async def test_a_feed_that_is_watched_may_be_behind_a_redirect(tmp_path: Path) -> None:
+    """It is known from the first run on, but not for that reason left."""
+    pages: dict[str, Reply] = {"/moved": redirect("/feed")}
+    async with serve(pages) as site:
+        for now in (atom(1), atom(3, 2)):
+            pages["/feed"] = now
+            spider = FeedSpider(start_urls=[f"{site.url}/moved"], watch=True)
+            found = await crawled(spider, tmp_path, with_overrides(QUICK, spider.settings, source="the spider"))
+    assert ids(found) == [1, 2, 3]
+
+
+async def test_each_run_takes_the_entries_of_a_feed_that_is_watched_for_their_own_sake(tmp_path: Path) -> None:
+    """There is no page of theirs that would be known."""
+    pages: dict[str, Reply] = {}
+    async with serve(pages) as site:
+        for now in (EARLIER, LATER):
+            pages |= now
+            spider = FeedSpider(start_urls=[f"{site.url}/feed"], watch=True, max_feed_pages=2)
+            found = ids(await crawled(spider, tmp_path))
+    assert found == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert site.paths == ["/feed", "/feed?page=2"] * 2
+
+
+async def test_a_feed_is_read_once_unless_it_is_watched(tmp_path: Path) -> None:
+    async with serve(EARLIER) as site:
+        for _ in range(2):
+            assert ids(await crawled(FeedSpider(start_urls=[f"{site.url}/feed"]), tmp_path)) == [1, 2, 3, 4]
+    assert site.paths == ["/feed", "/feed?page=2"]
 
 
 @pytest.mark.parametrize("kind", [FeedSpider, Articles])

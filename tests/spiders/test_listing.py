@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from msgspec.structs import replace
+from selectolax.lexbor import LexborHTMLParser
 
-from crawler import Settings
+from crawler import Request, Settings
 from crawler.errors import SpiderError
-from spiders.listing import Field, ListingSpider
+from crawler.testing import page_of
+from spiders.listing import Field, ListingSpider, _outermost
 from tests.sites import page, serve
 from tests.spiders.crawling import crawled, crawled_in_steps, run, taken
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from selectolax.lexbor import LexborNode
@@ -109,6 +113,25 @@ async def test_a_crawl_that_is_stopped_at_every_page_takes_the_same(
     async with serve(DETAILED) as site:
         assert await crawled_in_steps(lambda: kind(start_urls=[f"{site.url}/"]), tmp_path) == expected
     assert len(site.paths) == len(set(site.paths))
+
+
+async def test_the_context_of_a_seed_comes_along_whatever_is_in_it(tmp_path: Path) -> None:
+    own_data = {"number": "a text", "first": 1, "last": None}
+
+    class Told(Detailed):
+        def start(self) -> list[Request]:
+            return [Request(url, context=own_data) for url in self.start_urls]
+
+        def item(self, entry: LexborNode, page: Page) -> dict[str, Any] | None:
+            return {"on_list": {name: page.context[name] for name in own_data}}
+
+        def detail(self, page: Page) -> dict[str, Any]:
+            own = dict(page.context)
+            return {**own.pop("item"), "on_page": own}
+
+    async with serve(DETAILED) as site:
+        found = await crawled(Told(start_urls=[f"{site.url}/"]), tmp_path)
+    assert found == [{"on_list": own_data, "on_page": own_data}] * 5
 
 
 async def test_an_entry_without_a_page_is_an_item_still_and_one_that_is_not_wanted_is_none(tmp_path: Path) -> None:
@@ -225,6 +248,56 @@ async def test_nofollow_of_a_pager_does_not_count(tmp_path: Path) -> None:
     async with serve(pages) as site:
         found = await crawled(Books(start_urls=[f"{site.url}/"]), tmp_path, replace(Settings(), retry_wait=0.01))
     assert [item["id"] for item in found] == [1, 2]
+
+
+def test_entries_in_entries_take_no_more_memory_than_their_page() -> None:
+    """Each written out for itself, they would take five hundred times as much."""
+    body = "<ul><li class=book>" * 1000
+    nested = page_of("https://library.example/", body)
+    nested.parse_now()
+    given = Books(start_urls=[]).parse(nested)
+    tracemalloc.start()
+    try:
+        next(given)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 50 * len(body)
+
+
+class Climbed:
+    """A node that counts how often anybody climbs to a parent."""
+
+    steps = 0
+
+    def __init__(self, node: LexborNode) -> None:
+        self.node = node
+        self.mem_id = node.mem_id
+
+    @property
+    def parent(self) -> Climbed | None:
+        Climbed.steps += 1
+        return Climbed(self.node.parent) if self.node.parent else None
+
+
+@pytest.mark.parametrize(
+    ("html", "outermost"),
+    [
+        ("<ul>1</ul><div>2<ul>3<div><ul>4</ul></div></ul></div><ul>5<ul>6", ["1", "34", "56"]),
+        ("<ul>" * 1000, [""]),
+        ("<div>" * 1000 + "<ul>1</ul>" * 1000, ["1"] * 1000),
+        ("<ul>" + "<div>" * 1000 + "<ul>1</ul>" * 1000, ["1" * 1000]),
+    ],
+)
+def test_entries_that_stand_in_no_other_are_found_in_one_pass(
+    monkeypatch: pytest.MonkeyPatch, html: str, outermost: list[str]
+) -> None:
+    monkeypatch.setattr(Climbed, "steps", 0)
+    tree = LexborHTMLParser(html)
+    entries: list[Any] = [Climbed(node) for node in tree.css("ul")]
+    found: Iterator[Any] = _outermost(entries)
+    assert [one.node.text() for one in found] == outermost
+    assert Climbed.steps <= len(tree.css("*")) + len(entries)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from crawler import Settings
+from crawler import Request, Settings
 from crawler.errors import SpiderError
 from spiders.rules import Rule, RulesSpider
 from tests.sites import page, serve
@@ -62,6 +62,23 @@ async def test_a_crawl_that_is_stopped_at_every_page_takes_the_same(tmp_path: Pa
     async with serve(SHOP) as site:
         assert await crawled_in_steps(lambda: Shop(start_urls=[f"{site.url}/"]), tmp_path) == TAKEN
     assert len(site.paths) == len(set(site.paths))
+
+
+async def test_the_context_of_a_seed_comes_along(tmp_path: Path) -> None:
+    class Told(RulesSpider):
+        rules = (Rule(["/1"], callback="taken", follow=True), Rule(["/2"], callback="taken"), Rule())
+
+        def start(self) -> list[Request]:
+            return [Request(url, context={"shop": "north"}) for url in self.start_urls]
+
+        def taken(self, page: Page) -> dict[str, Any]:
+            return {"title": page.title, **page.context}
+
+    pages = {"/": page("Home", "/plain"), "/plain": page("", "/1"), "/1": page("1", "/2"), "/2": page("2")}
+    async with serve(pages) as site:
+        found = await crawled(Told(start_urls=[f"{site.url}/"]), tmp_path)
+    told = {"title": "1", "shop": "north", "callback": "taken"}, {"title": "2", "shop": "north"}
+    assert sorted(found, key=lambda item: str(item["title"])) == list(told)
 
 
 async def test_regions_of_a_page(tmp_path: Path) -> None:

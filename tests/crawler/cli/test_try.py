@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.sites import page, serve
+from tests.sites import Reply, Visit, page, redirect, serve
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.crawler.cli.conftest import Crawl
-    from tests.sites import Reply
 
 SITE: dict[str, Reply] = {
     "/": page("Shelves", *(f"/{number}" for number in range(8))),
@@ -99,6 +98,158 @@ async def test_a_replay_tells_what_would_be_asked_for_again(crawl: Crawl, tmp_pa
     assert (ended.code, ended.out) == (0, "")
     told = f"would be asked for again: {site.url}/1: not yet\nreplayed 1 pages; it wants 1 of them again\n"
     assert ended.err == told
+
+
+LOOKER = """
+import asyncio
+
+from crawler import Page, Spider
+
+
+async def keyed(lease, fetch):
+    assert asyncio.get_running_loop() is Looker.loop
+    lease.headers = {"X-Key": "1234", "X-For": f"{lease.callback} {lease.context['shelf']}"}
+    return await fetch(lease)
+
+
+class Looker(Spider):
+    middlewares = [keyed]
+    settings = {"user_agent": "looker/1"}
+
+    async def opened(self):
+        Looker.loop = asyncio.get_running_loop()
+
+    def look(self, page: Page):
+        yield {
+            "tags": page.headers.getall("X-Robots-Tag", []),
+            "links": [link.rpartition("/")[2] for link in page.links()],
+            "redirects": [url.rpartition("/")[2] for url in page.redirects],
+            "asked_for": page.requested_url.rpartition("/")[2],
+            "took_time": page.elapsed > 0,
+            "shelf": page.context["shelf"],
+        }
+"""
+
+
+@pytest.mark.parametrize(
+    ("tags", "options", "is_followed"),
+    [
+        (("noindex", "nofollow"), (), False),
+        (("noindex", "nofollow"), ("--no-robots",), True),
+        (("noindex", "nofollow"), ("-s", "nofollow=false"), True),
+        (("noindex", "looker: nofollow"), (), False),
+        (("noindex", "looker: nofollow"), ("--user-agent", "other/1"), True),
+    ],
+)
+async def test_the_page_is_the_one_that_a_crawl_would_bring(
+    crawl: Crawl, tmp_path: Path, tags: tuple[str, ...], options: tuple[str, ...], is_followed: bool
+) -> None:
+    """With all lines of its headers, what the settings have it obey, and the way to it; through the spider's middlewares."""
+    (tmp_path / "looker.py").write_text(LOOKER)
+
+    async def answer(visit: Visit) -> Reply:
+        if visit.path == "/robots.txt":
+            return 404, {}, ""
+        if visit.headers.get("x-key") != "1234":
+            return 403, {}, ""
+        if visit.path == "/old":
+            return redirect("/new")
+        return 200, {"X-Robots-Tag": "\r\nX-Robots-Tag: ".join(tags)}, page("New", "/a")[2]
+
+    async with serve(answer) as site:
+        context = ("--callback", "look", "--context", '{"shelf": "amber"}')
+        ended = await crawl("try", "looker.py", f"{site.url}/old", *context, *options)
+        assert {visit.headers["x-for"] for visit in site.log if visit.path != "/robots.txt"} == {"look amber"}
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out) == {
+        "tags": list(tags),
+        "links": ["a"] if is_followed else [],
+        "redirects": ["old"],
+        "asked_for": "old",
+        "took_time": True,
+        "shelf": "amber",
+    }
+
+
+async def test_a_sitemap_may_be_as_long_as_in_a_crawl(crawl: Crawl) -> None:
+    locations = "".join(f"<url><loc>http://h.example/{number}</loc></url>" for number in range(50))
+    async with serve({"/sitemap.xml": (200, {}, f"<urlset>{locations}</urlset>")}) as site:
+        tried = ("try", "books.py", f"{site.url}/sitemap.xml", "-s", "max_body_bytes=1000", "--callback")
+        assert (await crawl(*tried, "parse")).code == 1
+        ended = await crawl(*tried, "sitemap")
+    assert ended.code == 0, ended.err
+    assert "0 items, 50 requests" in ended.err
+
+
+ENDING = """
+import asyncio
+import os
+import signal
+import sys
+
+from crawler import Spider
+
+
+async def faulty(lease, fetch):
+    raise RuntimeError("no way")
+
+
+class Ending(Spider):
+    how: str
+    middlewares = ()
+
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        if self.how == "faulty":
+            self.middlewares = [faulty]
+
+    async def opened(self):
+        if self.how == "opened":
+            sys.exit(0)
+
+    async def closed(self):
+        print("closed", file=sys.stderr)
+        if self.how == "closed":
+            sys.exit(0)
+
+    async def parse(self, page):
+        if self.how == "exit":
+            sys.exit(0)
+        if self.how == "cancel":
+            asyncio.current_task().cancel()
+            await asyncio.sleep(0)
+        if self.how == "cancel late":
+            asyncio.current_task().cancel()
+        if self.how == "interrupt":
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.Event().wait()
+        return {"title": page.title}
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "told"),
+    [
+        ("opened", 2, "SystemExit: 0, at `sys.exit(0)` (in opened)"),
+        ("closed", 2, "SystemExit: 0, at `sys.exit(0)` (in closed)"),
+        ("exit", 2, "SystemExit: 0, at `sys.exit(0)` (in parse)"),
+        ("cancel", 2, "CancelledError, at `await asyncio.sleep(0)` (in parse)"),
+        ("cancel late", 0, "1 item, 0 requests"),
+        ("interrupt", 3, "stopped"),
+        ("faulty", 1, "failed: internal: RuntimeError: no way"),
+    ],
+)
+async def test_a_spider_that_leaves_is_told_from_one_that_is_to_stop(
+    crawl: Crawl, tmp_path: Path, how: str, code: int, told: str
+) -> None:
+    (tmp_path / "ending.py").write_text(ENDING)
+    async with serve(SITE) as site:
+        ended = await crawl("try", "ending.py", f"{site.url}/1", "-a", f"how={how}")
+    assert ended.code == code, ended.err
+    assert (ended.out != "") == (code == 0)
+    assert told in ended.err
+    assert ("Traceback" in ended.err) == (code in (1, 2))
+    assert ("closed" in ended.err.splitlines()) == (how != "opened"), "as in a crawl"
 
 
 @pytest.mark.parametrize(
