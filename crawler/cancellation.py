@@ -2,6 +2,8 @@
 
 The user's code may cancel the task that it runs in, by mistake or because a library of theirs does so and does not take it back.
 Nobody else would know of it but the worker, which would go, and take what it has in hand along: nobody would wait for it less.
+
+And what must not be left half done by one (`to_the_end`).
 """
 
 from __future__ import annotations
@@ -9,10 +11,12 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
+
+T = TypeVar("T")
 
 
 def _always() -> bool:
@@ -44,3 +48,15 @@ async def disown() -> None:
         raise asyncio.CancelledError
     while task.uncancel():
         pass
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Carry something out that must not be left half done: who is cancelled meanwhile, leaves when it is over. Then its failure is
+    told to nobody: what has failed says so itself to whoever comes next."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        task.exception()
+        raise

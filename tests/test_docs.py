@@ -250,6 +250,12 @@ def test_the_first_spider_is_typed() -> None:
     assert _at("SITE", (ROOT / "tests" / "typed_spider.py").read_text(encoding="utf-8")).endswith(f"\n\n{shown.pop()}")
 
 
+def test_the_export_of_the_recipes_is_typed() -> None:
+    name = "class Database:"
+    (shown,) = (block.text.partition(name)[2] for block in _blocks("python") if name in block.text)
+    assert (ROOT / "tests" / "typed_export.py").read_text(encoding="utf-8").partition(name)[2] == shown
+
+
 def _book(title: str, author: str, year: int, *links: str) -> Reply:
     return page(title, "/", *links, body=f"<h1>{title}</h1><p class=author>{author}</p><p class=year>{year}</p>")
 

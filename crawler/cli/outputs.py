@@ -76,5 +76,10 @@ def _has_moved(old: str, path: str, known: Known) -> bool:
 
     if Path(old).name != Path(path).name or Path(old).exists():
         return False
-    size = Cursor.from_json(known.cursors[old]).bytes
-    return Path(path).stat().st_size == size or ends_line_at(Path(path), size)
+    cursor = Cursor.from_json(known.cursors[old])
+    mark: int | None = cursor.extra.get("mark")
+    if mark is not None:  # SQLite's, which may be of another size by now
+        from crawler.exports.sqlite import mark_of
+
+        return mark_of(Path(path)) == mark
+    return Path(path).stat().st_size == cursor.bytes or ends_line_at(Path(path), cursor.bytes)

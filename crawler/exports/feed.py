@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
-from crawler.errors import StorageError
+from crawler.cancellation import to_the_end
 from crawler.exports.protocol import Cursor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from crawler.exports.protocol import Export
     from crawler.frontier import SqliteFrontier
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _ITEMS_AT_ONCE = 1000
 
@@ -35,8 +38,8 @@ class ExportFeed:
             await self._open()
         except BaseException:
             for export in self._exports:
-                with suppress(StorageError):
-                    await asyncio.to_thread(export.abandon)
+                with suppress(Exception):  # why it is abandoned is what counts
+                    await _in_thread(export.abandon)
             raise
         return self
 
@@ -47,9 +50,11 @@ class ExportFeed:
 
         Raises what `write` has raised: the commit that called it may have been cancelled meanwhile, and nobody have heard.
         """
-        if error is None:
-            await self._frontier.flush()
-        failures = await self._close_all()
+        try:
+            if error is None:
+                await self._frontier.flush()
+        finally:
+            failures = await self._close_all()
         if error is None and (failure := self._failure or next(iter(failures), None)):
             raise failure
 
@@ -60,7 +65,7 @@ class ExportFeed:
         cursors = []
         for export in self._exports:
             text = known.get(export.path)
-            cursors.append(await asyncio.to_thread(export.open, Cursor.from_json(text) if text else None))
+            cursors.append(await _in_thread(export.open, Cursor.from_json(text) if text else None))
             self._frontier.note_export(export.path, cursors[-1].to_json())
         if any(export.path not in known for export in self._exports):
             await self._frontier.flush()
@@ -71,7 +76,7 @@ class ExportFeed:
 
     async def _catch_up(self, export: Export, cursor: Cursor) -> None:
         while items := await self._frontier.items_after(cursor.item, _ITEMS_AT_ONCE):
-            cursor = await asyncio.to_thread(export.write, cursor.item + 1, items)
+            cursor = await _in_thread(export.write, cursor.item + 1, items)
         self._frontier.note_export(export.path, cursor.to_json())
 
     async def write(self, first_item: int, items: Sequence[str]) -> None:
@@ -80,24 +85,29 @@ class ExportFeed:
         self._frontier.on_items = None
         try:
             for export in self._exports:
-                cursor = await asyncio.to_thread(export.write, first_item, items)
+                cursor = await _in_thread(export.write, first_item, items)
                 self._frontier.note_export(export.path, cursor.to_json())
         except BaseException as error:
             self._failure = error
             raise
         self._frontier.on_items = self.write
 
-    async def _close_all(self) -> list[StorageError]:
+    async def _close_all(self) -> list[Exception]:
         """Close each export, whatever becomes of the others; returns what went wrong. What is committed from now on is for the
         next run.
         """
         self._frontier.on_items = None
-        failures = []
+        failures = list[Exception]()
         for export in self._exports:
             try:
-                cursor = await asyncio.to_thread(export.close)
-            except StorageError as failure:
+                cursor = await _in_thread(export.close)
+            except Exception as failure:
                 failures.append(failure)
             else:
                 self._frontier.note_export(export.path, cursor.to_json())
         return failures
+
+
+async def _in_thread(call: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """One call of an export, which takes them one at a time: cancelled, it is waited for, since no thread can be stopped."""
+    return await to_the_end(asyncio.to_thread(call, *arguments, **named))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 from crawler.errors import CrawlError, StorageError, UsageError
@@ -52,6 +52,8 @@ def cannot_write(path: str | Path, error: OSError) -> str:
 
 def check_writable(path: Path) -> None:
     """Raise UsageError when `path` cannot become a file of ours; creates and changes nothing."""
+    if not _is_text(str(path)):
+        raise UsageError(f"cannot write {str(path)!r}: the name must be UTF-8")
     with disk_errors(path, UsageError):
         if path.is_dir():
             raise UsageError(f"cannot write {path}: it is a folder; name a file in it")
@@ -61,6 +63,15 @@ def check_writable(path: Path) -> None:
             raise UsageError(f"cannot write {path}: there is no folder {path.parent}; create it first")
         if not os.access(path if path.exists() else path.parent, os.W_OK):
             raise UsageError(f"cannot write {path}: permission denied; change its permissions or choose another file")
+
+
+def _is_text(path: str) -> bool:
+    """Whether the name can be kept in a crawl file, or a WARC file: one that is no UTF-8 has surrogates."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def ends_line_at(path: Path, size: int) -> bool:
@@ -79,31 +90,64 @@ def size_of(path: Path) -> int:
 
 
 def open_locked(path: Path) -> int:
-    """A descriptor of a file, made if it is missing, that no other process opens like this while it is open. Raises OSError, and
-    UsageError if another does.
+    """A descriptor of a file, made if it is missing, that nobody else opens like this until `close_locked`. Raises OSError, and
+    UsageError if somebody else has it.
 
-    A lock of POSIX's: processes that this one has started do not keep it when this one is killed. It is on the first byte alone,
-    so that it is none to whoever reads the file with SQLite.
+    The lock is `flock`'s, as that of a crawl file (crawler/frontier/lock.py): it is on what was opened, so it lasts when this
+    process opens and closes the file elsewhere, or SQLite does. Nor does it mix with the locks by which SQLite lets others read.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)
-    except (BlockingIOError, PermissionError):
-        os.close(descriptor)
-        raise UsageError(f"cannot write {path}: another process does; name another file") from None
-    except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.EINVAL, errno.ENOTSUP):  # of file systems without locks
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            _lock(descriptor, path)
+            if _leads_to(path, os.fstat(descriptor)):
+                _HELD.add(descriptor)
+                return descriptor
+        except BaseException:
             os.close(descriptor)
             raise
-    return descriptor
+        os.close(descriptor)  # whoever had it has put another file in its place
+
+
+def close_locked(descriptor: int) -> None:
+    """Close what `open_locked` has opened, and with it the lock."""
+    _HELD.discard(descriptor)
+    os.close(descriptor)
+
+
+_HELD: set[int] = set()
+
+
+def _let_go() -> None:
+    """In a fork: it would keep the locks when whoever was forked from, and writes, has ended."""
+    for descriptor in list(_HELD):
+        close_locked(descriptor)
+
+
+os.register_at_fork(after_in_child=_let_go)
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UsageError(f"cannot write {path}: another crawl does; name another file") from None
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.EINVAL, errno.ENOTSUP):  # of file systems without locks
+            raise
+
+
+def _leads_to(path: Path, opened: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(opened, path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def check_in_place(path: Path, opened: os.stat_result) -> None:
     """Raise StorageError when what was opened is not the file at `path` any more."""
-    with suppress(FileNotFoundError):
-        if os.path.samestat(opened, path.stat()):
-            return
-    raise was_replaced(path)
+    if not _leads_to(path, opened):
+        raise was_replaced(path)
 
 
 def was_replaced(path: Path) -> StorageError:
@@ -123,7 +167,7 @@ def append_whole(descriptor: int, data: bytes, size: int) -> None:
 
 
 class OutputFile:
-    """A file that only grows, and that can be cut back to where it once was. While it is open no other process opens it like this."""
+    """A file that only grows, and that can be cut back to where it once was. While it is open nobody else opens it like this."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -177,7 +221,7 @@ class OutputFile:
             try:
                 os.fsync(descriptor)
             finally:
-                os.close(descriptor)
+                close_locked(descriptor)
 
 
 @contextmanager

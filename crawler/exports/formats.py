@@ -37,8 +37,6 @@ def open_export(path: str, columns: Sequence[str] = (), *, table: str = "items")
     """
     if path == "-":
         return StandardOutput()
-    if not _is_text(path):
-        raise UsageError(f"cannot write {path!r}: the name must be UTF-8")
     if is_warc(path):
         raise UsageError(f"cannot write {path}: WARC is for pages that were kept: crawl export STATE pages -o {path}")
     file = expanded(path).resolve()
@@ -68,15 +66,6 @@ def open_export(path: str, columns: Sequence[str] = (), *, table: str = "items")
 def is_warc(path: str) -> bool:
     """Whether a name asks for WARC (crawler/exports/warc.py)."""
     return path.lower().endswith((".warc", ".warc.gz"))
-
-
-def _is_text(path: str) -> bool:
-    """Whether the name can be kept in a crawl file: one that is no UTF-8 has surrogates."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def write_all(path: str, items: Iterable[str], columns: Sequence[str] = (), *, table: str = "items") -> int:

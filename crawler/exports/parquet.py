@@ -10,7 +10,7 @@ import tempfile
 from importlib.util import find_spec
 from typing import IO, TYPE_CHECKING, Any
 
-from crawler.errors import UsageError
+from crawler.errors import StorageError, UsageError
 from crawler.exports.columns import MORE, Columns, as_text
 from crawler.exports.files import append_whole, disk_errors, replacement, size_of, was_replaced
 from crawler.exports.jsonlines import lines_of
@@ -47,6 +47,7 @@ class Parquet:
     def open(self, cursor: Cursor | None) -> Cursor:
         """From the first item on, wherever it has been: what is in the file stays there until it is replaced."""
         del cursor
+        _load(self._file)
         with disk_errors(self._file, UsageError):
             self._before = _stamp(self._file)
             self._spool = tempfile.TemporaryFile(dir=self._file.parent)  # noqa: SIM115 - `abandon` closes it
@@ -74,8 +75,13 @@ class Parquet:
     def _replace(self, spool: IO[bytes]) -> None:
         if (now := _stamp(self._file)) and now != self._before:
             raise was_replaced(self._file)
-        with replacement(self._file) as target:
-            self._convert(spool, target)
+        from pyarrow import ArrowException
+
+        try:
+            with replacement(self._file) as target:
+                self._convert(spool, target)
+        except ArrowException as error:
+            raise StorageError(f"cannot write {self._file}: {error}; the items are in the crawl file") from error
 
     def abandon(self) -> None:
         if self._spool:
@@ -97,6 +103,14 @@ class Parquet:
             while lines := spool.readlines(_GROUP_BYTES):
                 rows = [columns.row(line) for line in lines]
                 writer.write_table(pa.table([_cells(rows, field) for field in schema], schema=schema))
+
+
+def _load(path: Path) -> None:
+    """Load what writes the file: if that cannot be, it is to be known before a crawl has begun, not when it has ended."""
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except Exception as error:  # whatever is amiss with what it loads in turn
+        raise UsageError(f"cannot write {path}: pyarrow cannot be loaded: {error}") from error
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:

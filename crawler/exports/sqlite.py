@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from crawler.errors import CrawlError, StorageError, UsageError
 from crawler.exports.columns import MORE, ROW_ID, Columns, as_text
-from crawler.exports.files import check_in_place, disk_errors, open_locked, size_of
+from crawler.exports.files import check_in_place, close_locked, disk_errors, open_locked, size_of
 from crawler.exports.protocol import Cursor
 from crawler.frontier.integrity import is_damage
 from crawler.frontier.migrations import APPLICATION_ID
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MAGIC = b"SQLite format 3\0"
+_MARK = slice(60, 64)
 _APPLICATION = slice(68, 72)
 
 
@@ -77,8 +78,8 @@ class Sqlite:
 
     def _begin(self) -> None:
         """Empty the file. It stays so until there is something to write: before that, nobody knows whose it is."""
-        self._release()
-        self._descriptor = open_locked(self._file)  # SQLite has closed the file, which ends all locks on it
+        assert self._descriptor is not None
+        self._disconnect()
         os.ftruncate(self._descriptor, 0)
         self._mark = int.from_bytes(os.urandom(4), "big") >> 1 or 1
         self._item = self._row = 0
@@ -118,7 +119,6 @@ class Sqlite:
         there = self._columns_of(db).names
         if not there:
             db.execute(f"CREATE TABLE {self._table} ({', '.join(map(_quoted, columns))})")
-            db.execute(f"PRAGMA user_version = {self._mark}")
             return
         for name in columns:
             if name not in there:
@@ -152,18 +152,31 @@ class Sqlite:
         self._release()
 
     def _connect(self) -> sqlite3.Connection:
-        self._db = db = sqlite3.connect(self._file, isolation_level=None, check_same_thread=False)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
+        db = sqlite3.connect(self._file, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("PRAGMA synchronous = NORMAL")
+            if not size_of(
+                self._file
+            ):  # before there is a log: it tells the file from others even if only that is moved
+                db.execute(f"PRAGMA user_version = {self._mark}")
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.Error:
+            db.close()
+            raise
+        self._db = db
         return db
 
-    def _release(self) -> None:
+    def _disconnect(self) -> None:
         db, self._db = self._db, None
-        descriptor, self._descriptor = self._descriptor, None
         if db is not None:
             db.close()
+
+    def _release(self) -> None:
+        """Close the file, and only then what holds its lock: to close any descriptor of it ends SQLite's own locks."""
+        self._disconnect()
+        descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
-            os.close(descriptor)
+            close_locked(descriptor)
 
     def _cursor(self) -> Cursor:
         return Cursor(item=self._item, bytes=size_of(self._file), extra={"mark": self._mark, "row": self._row})
@@ -177,11 +190,21 @@ class Sqlite:
             raise kind(f"cannot write {self.path}: {error}; {remedy}") from error
 
 
+def mark_of(path: Path) -> int:
+    """The mark in a file's header; 0 if it has none."""
+    return _number(path, _MARK)
+
+
 def _is_crawl_file(path: Path) -> bool:
-    """Whether a crawl is kept in a file, by its header (https://www.sqlite.org/fileformat.html)."""
+    """Whether a crawl is kept in a file."""
+    return _number(path, _APPLICATION) == APPLICATION_ID
+
+
+def _number(path: Path, place: slice) -> int:
+    """A number in a file's header (https://www.sqlite.org/fileformat.html); 0 if it is no file of SQLite's."""
     with path.open("rb") as file:
-        header = file.read(_APPLICATION.stop)
-    return header.startswith(_MAGIC) and int.from_bytes(header[_APPLICATION], "big") == APPLICATION_ID
+        header = file.read(place.stop)
+    return int.from_bytes(header[place], "big") if header.startswith(_MAGIC) else 0
 
 
 def _cell(value: Any) -> Any:

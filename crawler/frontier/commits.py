@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
+from crawler.cancellation import to_the_end
+
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from crawler.frontier.batch import Batch
     from crawler.frontier.file import CrawlFile
@@ -142,14 +144,3 @@ def _columns(found: Sequence[Pack], number: int) -> tuple[tuple[str, str, bytes]
 
 def _text(rows: Sequence[Row | str]) -> str:
     return msgspec.json.encode(rows).decode()
-
-
-async def to_the_end(work: Coroutine[None, None, None]) -> None:
-    """Carry something out that must not be left half done: who is cancelled meanwhile, leaves when it is over."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        task.exception()  # a StorageError has broken the file, which says so to whoever comes next
-        raise

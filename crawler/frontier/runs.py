@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from crawler.frontier.commits import to_the_end
+from crawler.cancellation import to_the_end
 from crawler.frontier.marks import BLOCK_BYTES, PARTS, bytes_of, strike_out, words_of
 from crawler.frontier.rows import Offer, method_and_body
 from crawler.web.urls import fingerprint, fingerprints

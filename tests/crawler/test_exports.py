@@ -6,9 +6,10 @@ import csv
 import json
 import os
 import resource
+import sqlite3
 import subprocess
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from crawler.errors import StorageError, UsageError
 from crawler.exports import Cursor, Export, open_export, write_all
+from crawler.exports.warc import write_warc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -137,7 +139,9 @@ def test_a_file_cut_back_to_its_cursor_ends_as_if_never_interrupted(
     first.open(None)
     committed = first.write(1, rows[:kept])
     first.write(committed.item + 1, rows[kept : kept + lost])
-    if not killed:
+    if killed:
+        first.abandon()  # which leaves the file as it is
+    else:
         first.close()
 
     second = open_export(str(cut))
@@ -149,9 +153,6 @@ def test_a_file_cut_back_to_its_cursor_ends_as_if_never_interrupted(
         assert read_rows(cut) == expected_rows(items)
     else:
         assert cut.read_bytes() == whole.read_bytes()
-    if killed:
-        with suppress(StorageError):  # a levelled file is another
-            first.close()  # only now: the dead do not tidy up, but a test frees its descriptors
 
 
 @pytest.mark.parametrize("extension", ["jsonl", "csv"])
@@ -275,9 +276,12 @@ def test_an_output_that_cannot_be_written_is_refused_before_anything_is_created(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_name_that_no_crawl_file_can_keep_is_refused(tmp_path: Path) -> None:
+def test_a_name_that_no_file_can_keep_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="the name must be UTF-8"):
         open_export(f"{tmp_path}/caf\udce9.jsonl")
+    with pytest.raises(UsageError, match="the name must be UTF-8"):
+        write_warc(f"{tmp_path}/caf\udce9.warc", [], {})
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("extension", ["jsonl", "csv", "sqlite", "parquet"])
@@ -314,24 +318,74 @@ def test_a_file_that_is_taken_away_meanwhile_is_missed_and_written_anew(
     again.close()
 
 
-@pytest.mark.parametrize("extension", ["jsonl", "csv", "sqlite"])
-def test_a_file_that_another_process_writes_is_refused(tmp_path: Path, extension: str) -> None:
-    path = tmp_path / f"out.{extension}"
-    program = (
-        "import sys; from crawler.exports import open_export; "
-        "export = open_export(sys.argv[1]); export.open(None); print(flush=True); sys.stdin.read(); export.close()"
-    )
-    command = [sys.executable, "-c", program, str(path)]
+WRITER = """
+import os, sys
+from pathlib import Path
+from crawler.exports import Cursor, open_export
+
+_, path, step = sys.argv
+export = open_export(path)
+export.open(None)
+if step != "opened":
+    cursor = export.write(1, ['{"a":1}'])
+if step in ("resumed", "begun anew"):
+    export.abandon()
+    export = open_export(path)
+    cursor = export.open(cursor if step == "resumed" else Cursor(item=1, bytes=1))
+    export.write(cursor.item + 1, ['{"a":2}'])
+if step == "read":
+    Path(path).read_bytes()
+if step == "forked" and not os.fork():
+    print(flush=True)
+    sys.stdin.read()
+    os._exit(0)
+if step != "forked":
+    print(flush=True)
+    sys.stdin.read()
+    export.close()
+"""
+"""A process that has an output open, says so at a given step, and stays there until its input ends."""
+
+
+@contextmanager
+def another_writes(path: Path, step: str) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-c", WRITER, str(path), step]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout
         other.stdout.readline()
-        with pytest.raises(UsageError, match="another process does; name another file"):
-            open_export(str(path)).open(None)
+        yield other
         other.communicate()
     assert other.returncode == 0
+
+
+@pytest.mark.parametrize("extension", ["jsonl", "csv", "sqlite"])
+@pytest.mark.parametrize("step", ["opened", "written", "resumed", "begun anew", "read"])
+def test_a_file_that_another_process_writes_is_refused(tmp_path: Path, extension: str, step: str) -> None:
+    path = tmp_path / f"out.{extension}"
+    with another_writes(path, step):
+        before = path.read_bytes()
+        with pytest.raises(UsageError, match="another crawl does; name another file"):
+            open_export(str(path)).open(None)
+        assert path.read_bytes() == before
     export = open_export(str(path))
     export.open(None)
     export.close()
+
+
+def test_another_process_can_read_what_is_being_written(tmp_path: Path) -> None:
+    path = tmp_path / "out.sqlite"
+    with another_writes(path, "written"), closing(sqlite3.connect(path)) as reader:
+        assert reader.execute("SELECT a FROM items").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize("extension", ["jsonl", "csv", "sqlite"])
+def test_a_fork_does_not_keep_the_file_of_whom_it_was_forked_from(tmp_path: Path, extension: str) -> None:
+    path = tmp_path / f"out.{extension}"
+    with another_writes(path, "forked") as writer:
+        writer.wait()
+        export = open_export(str(path))
+        export.open(None)
+        export.close()
 
 
 def test_writing_all_replaces_a_file_only_once_it_is_complete(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from contextlib import closing
@@ -36,10 +37,15 @@ async def frontier(tmp_path: Path) -> AsyncIterator[SqliteFrontier]:
 
 async def bring(frontier: SqliteFrontier, *items: str) -> None:
     """Commit a page that gave these items."""
+    await settle(frontier, *items)
+    await frontier.flush()
+
+
+async def settle(frontier: SqliteFrontier, *items: str) -> None:
+    """The same, to be committed later."""
     (lease,) = await frontier.lease([HostKey("h.example")], 1)
     outcome = Fetched(status=200, final_url=lease.url, content_type="", size=0, elapsed=0.0, fetched_at=0.0)
     await frontier.settle(Settlement(lease=lease, outcome=outcome, items=items))
-    await frontier.flush()
 
 
 async def kept(frontier: SqliteFrontier, path: Path) -> int:
@@ -136,6 +142,51 @@ async def test_a_file_that_is_made_whole_at_the_end_stays_as_it_was_if_not_all_o
     assert read_items(path) == [{"n": 1}, {"n": 2}]
 
 
+async def test_who_is_cancelled_abandons_a_file_only_when_what_is_under_way_there_is_over(
+    frontier: SqliteFrontier, tmp_path: Path
+) -> None:
+    """Nobody can stop a thread: left alone, it would write to what has been closed."""
+    loop = asyncio.get_running_loop()
+    steps: list[str] = []
+
+    async def cancel() -> None:
+        entering.cancel()
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    class Slow(JsonLines):
+        def write(self, first_item: int, items: Sequence[str]) -> Cursor:
+            asyncio.run_coroutine_threadsafe(cancel(), loop).result()
+            steps.append("written")
+            return super().write(first_item, items)
+
+        def abandon(self) -> None:
+            steps.append("abandoned")
+            super().abandon()
+
+    await bring(frontier, '{"n":1}')
+    entering = asyncio.create_task(ExportFeed([Slow(tmp_path / "out.jsonl")], frontier).__aenter__())
+    with pytest.raises(asyncio.CancelledError):
+        await entering
+    assert steps == ["written", "abandoned"]
+
+
+async def test_of_what_goes_wrong_at_the_beginning_the_first_is_told(frontier: SqliteFrontier, tmp_path: Path) -> None:
+    abandoned: list[str] = []
+
+    class Broken(JsonLines):
+        def abandon(self) -> None:
+            super().abandon()
+            abandoned.append(self.path)
+            raise LookupError("a mistake in somebody's export")
+
+    first, last = Broken(tmp_path / "first.jsonl"), Broken(tmp_path / "last.jsonl")
+    with pytest.raises(UsageError, match="create its folder first"):
+        async with ExportFeed([first, JsonLines(tmp_path / "missing" / "out.jsonl"), last], frontier):
+            pass
+    assert abandoned == [first.path, last.path]
+
+
 async def test_after_an_error_the_files_are_closed_and_the_error_is_told(
     frontier: SqliteFrontier, tmp_path: Path
 ) -> None:
@@ -146,6 +197,34 @@ async def test_after_an_error_the_files_are_closed_and_the_error_is_told(
             await bring(frontier, '{"b":2}')
             raise LookupError("why it ended")
     assert (tmp_path / "out.csv").read_bytes() == b"a,b\r\n1,\r\n,2\r\n"
+
+
+async def test_a_mistake_in_somebodys_export_leaves_no_other_open(frontier: SqliteFrontier, tmp_path: Path) -> None:
+    class Broken(JsonLines):
+        def close(self) -> Cursor:
+            super().close()
+            raise LookupError("a mistake in somebody's export")
+
+    path = tmp_path / "out.csv"
+    with pytest.raises(LookupError, match="a mistake"):
+        async with ExportFeed([Broken(tmp_path / "out.jsonl"), open_export(str(path))], frontier):
+            await bring(frontier, '{"a":1}')
+            await bring(frontier, '{"b":2}')
+    assert path.read_bytes() == b"a,b\r\n1,\r\n,2\r\n"
+
+
+async def test_the_files_are_closed_when_the_last_commit_fails(frontier: SqliteFrontier, tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+
+    class Full(JsonLines):
+        def write(self, first_item: int, items: Sequence[str]) -> Cursor:
+            raise StorageError("no space left")
+
+    with pytest.raises(StorageError, match="no space left"):
+        async with ExportFeed([Full(path)], frontier):
+            await settle(frontier, '{"n":1}')
+    async with ExportFeed([open_export(str(path))], frontier):
+        assert path.read_text() == '{"n":1}\n'
 
 
 async def test_what_is_committed_after_an_error_is_left_for_the_next_run(

@@ -149,15 +149,15 @@ def test_an_interrupted_crawl_ends_like_an_undisturbed_one(
 def test_a_crawl_whose_readers_are_killed_ends_like_an_undisturbed_one(
     tmp_path: Path, server: WebServer, dice: random.Random
 ) -> None:
-    """What a reader had is read again. Between two kills lie more requests than there are pages under way, so that none of them
-    is with a reader that dies twice, and blamed."""
+    """What a reader had is read again, each page alone. Between two kills lie several times as many requests as there are pages under
+    way, so that none of them is with a reader that dies twice, and blamed."""
     trial = Trial(tmp_path, notes_spider(tmp_path, server.url))
     trial.run("calm")
     requests = len(server.journal())
     process = trial.command.start(*trial.arguments("disturbed", "--processes", "2"))
     moment, killed = requests, 0
     for _ in range(4):
-        moment += dice.randint(40, requests // 5)
+        moment += dice.randint(requests // 7, requests // 5)
         assert server.wait(lambda journal, moment=moment: len(journal) >= moment)  # type: ignore[misc]
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
         for reader in children.split():

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import json
 import os
+import shutil
 import sqlite3
 import ssl
 import sys
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
+from crawler.exports import open_export
 from crawler.frontier import SqliteFrontier
 from tests.proof.crawlfile import read_items
 from tests.servers.proxy import http_proxy
@@ -246,6 +248,37 @@ async def test_a_crawl_goes_on_in_another_folder_with_the_output_that_was_moved_
         (tmp_path / name).write_text("years of work")
         refused = await crawl("run", site.url, "--state", "there/s.crawl", "-o", name)
     assert refused.err == REFUSED.format(name, "there/s.crawl"), "its name alone makes it no output of the crawl"
+
+
+@pytest.mark.parametrize("log", ["taken in", "lost"])
+async def test_a_database_that_was_moved_along_is_known_by_its_mark(crawl: Crawl, tmp_path: Path, log: str) -> None:
+    """A crawl that is killed leaves a log beside it, which is taken in by whoever looks into it: then it is longer than was known."""
+    before, path, foreign = (tmp_path / folder / "out.sqlite" for folder in ("here", "there", "foreign"))
+    for file in (before, path, foreign):
+        file.parent.mkdir()
+    export = open_export(str(before))
+    export.open(None)
+    cursor = export.write(1, ['{"url": "before"}'])
+    shutil.copy(before, path)
+    if log == "taken in":
+        shutil.copy(f"{before}-wal", f"{path}-wal")
+        assert read_items(path) == [{"url": "before"}]
+        assert path.stat().st_size > cursor.bytes
+    export.abandon()
+    before.unlink()
+    with closing(sqlite3.connect(foreign)) as db:
+        db.execute("PRAGMA user_version = 1")
+    assert foreign.stat().st_size == cursor.bytes
+    frontier = await SqliteFrontier.open(tmp_path / "s.crawl", spider="site")
+    frontier.note_export(export.path, cursor.to_json())
+    await frontier.close("killed")
+    async with serve(SITE) as site:
+        arguments = ("run", site.url, "--state", "s.crawl", "-o")
+        refused = await crawl(*arguments, "foreign/out.sqlite")
+        assert refused.err == REFUSED.format("foreign/out.sqlite", "s.crawl"), "though it is as long"
+        ended = await crawl(*arguments, "there/out.sqlite")
+    assert ended.code == 0, ended.err
+    assert len(read_items(path)) == 5
 
 
 async def test_a_crawl_that_was_cut_off_at_its_start_goes_on(crawl: Crawl, tmp_path: Path) -> None:

@@ -133,6 +133,15 @@ def test_a_full_disk_is_reported_and_leaves_the_file_as_it_was(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_pyarrow_that_cannot_be_loaded_is_noticed_when_the_file_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export = open_export(str(tmp_path / "out.parquet"))
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(UsageError, match=r"cannot write .*out\.parquet: pyarrow cannot be loaded"):
+        export.open(None)
+
+
 def test_without_pyarrow_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UsageError, match=r"Parquet needs pyarrow, .*: pip install 'nephila\[parquet\]'"):
