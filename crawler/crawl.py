@@ -31,7 +31,7 @@ from crawler.retries import RetryPolicy
 from crawler.scheduler import Scheduler
 from crawler.selection.admission import Admission
 from crawler.selection.aliases import Aliases
-from crawler.selection.detours import Detours
+from crawler.selection.detours import MOST_DETOURS, Detours
 from crawler.selection.seeds import Seeding
 from crawler.selection.sitemaps import Discovery
 from crawler.selection.traps import Thresholds, Traps
@@ -132,6 +132,7 @@ class Crawl:
         self._engine: Engine | None = None
         self._admission = Admission(spider.scope, self._settings.max_depth, _traps(self._settings))
         self._reason = ""
+        self._verdict: str | None = None
         self._stopping = asyncio.Event()
         self._in_haste = asyncio.Event()
 
@@ -173,6 +174,8 @@ class Crawl:
         try:
             async with ExportFeed(self._exports, frontier):
                 reason = await self._crawl(frontier, launches)
+            if self._verdict:  # now that all outputs are complete
+                raise ProxyError(self._verdict)
         finally:
             await frontier.close(reason)
         paces = self._politeness.paces(_PACES_TOLD) if self._politeness else []
@@ -184,6 +187,7 @@ class Crawl:
         self._admission.extend(await frontier.seed_urls())
         if settings.traps:
             self._admission.remember(await frontier.latest_urls(_URLS_REMEMBERED))
+        self._detours.remember(await frontier.left_out(MOST_DETOURS))
         is_seeded = await self._seed(frontier)
         await Steering(frontier).obey()
         await self._describe(frontier)
@@ -222,7 +226,8 @@ class Crawl:
                         passage.close()
         await self._describe(frontier)
         if passage and passage.verdict:
-            raise ProxyError(passage.verdict)
+            self._verdict = passage.verdict
+            return "failed"
         is_left = frontier.counts.queued or frontier.counts.leased or frontier.is_undecided
         return "finished" if is_seeded and not is_left else self._reason or "held"
 

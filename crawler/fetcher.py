@@ -153,8 +153,18 @@ def failed_with(fetched: Fetched, error: str) -> Failed:
 
 
 def _around(middleware: Middleware, fetch: Fetch) -> Fetch:
-    def call(lease: Lease) -> Awaitable[Page | Unfit]:
-        return middleware(lease, fetch)
+    async def call(lease: Lease) -> Page | Unfit:
+        came = await middleware(lease, fetch)
+        if isinstance(came, Unfit):
+            return came
+        from crawler.page import Page  # it is there by now, if the middleware has one
+
+        if not isinstance(came, Page):
+            name = getattr(middleware, "__qualname__", type(middleware).__name__)
+            raise TypeError(
+                f"a middleware returns what fetch(lease) gave, or one like it; {name} returned {came!r:.80}"
+            )
+        return came
 
     return call
 

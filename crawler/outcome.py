@@ -72,6 +72,8 @@ class Postponed(Struct, frozen=True, kw_only=True):
 
     error: str
     not_before: float
+    is_charged: bool = True
+    """Whether that is one of the attempts the request has."""
 
 
 class Redirected(Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 from yarl import URL
 
 from client import ClientError, Origin, RedirectClientError, TooManyRedirects
@@ -332,7 +333,8 @@ class Politeness:
             if failure.kind == PROXY:
                 wait = self._passage.missed(began_at, failure)
                 passing = failure._replace(is_passing=True)  # for this request: the crawl goes on some time
-                return self._retries.decide(lease, passing, retry_after=wait, is_patient=True)
+                outcome = self._retries.decide(lease, passing, retry_after=wait, is_patient=True)
+                return replace(outcome, is_charged=False) if isinstance(outcome, Postponed) else outcome
             self._passage.failed(lease.url, failure)
         if failure.kind not in UNREACHABLE:
             return self._retries.decide(lease, failure)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from crawler.cli.console import FAILED, FINISHED, complain, say
 from crawler.cli.options import files, pairs, setting_names, settings_of
+from crawler.paths import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -49,7 +49,7 @@ def fetch(url: str, *, output: str | None, as_json: bool, overrides: Mapping[str
     """
     from crawler.exports.files import check_writable, disk_errors, replacing
 
-    file = None if output in (None, "-") else Path(output)
+    file = None if output in (None, "-") else expanded(output)
     if file:
         check_writable(file)
     with asking(overrides, options) as ask:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from client.origin import HostKey
 from crawler.frontier.batch import Batch
+from crawler.frontier.leftout import IS_NAMED, NAMES
 from crawler.frontier.marks import words_of
 from crawler.frontier.protocol import Counts, HostState, Lease, Settlement
 from crawler.frontier.rows import clean, clean_content_type, extra_of, hop_of, priority_of, redirects_of, result_text
@@ -150,7 +151,7 @@ class Intake:
                 self._skip(lease.id, outcome.reason, outcome.detail, lease=lease)
             case Postponed():
                 self.batch.attempts.append((lease.id, time.time(), clean(outcome.error)))
-                self._requeue(lease, outcome.not_before, lease.attempts + 1)
+                self._requeue(lease, outcome.not_before, lease.attempts + outcome.is_charged)
             case Redirected():
                 self._redirect(lease, outcome)
             case SetAside():
@@ -189,9 +190,9 @@ class Intake:
             number = self._next_number()
             self.batch.requests.append((number, lease.depth, lease.id, None, [f"0 {alias}"]))
             self.batch.barrier = number
-            self._skip(number, Skip.DUPLICATE, f"is the canonical URL of {lease.url}")
+            self._skip(number, Skip.DUPLICATE, IS_NAMED.format(lease.url))
         elif lease.depth:
-            outcome = Skipped(reason=Skip.DUPLICATE, final_url=lease.url, detail=f"names {alias} as its canonical URL")
+            outcome = Skipped(reason=Skip.DUPLICATE, final_url=lease.url, detail=NAMES.format(alias))
             return replace(settlement, outcome=outcome, items=(), kept=None)
         return settlement
 

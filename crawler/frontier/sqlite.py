@@ -27,6 +27,7 @@ from crawler.frontier.inbox import Inbox
 from crawler.frontier.intake import Intake, marks_of
 from crawler.frontier.integrity import making_sense
 from crawler.frontier.leasing import due, take
+from crawler.frontier.leftout import left_out
 from crawler.frontier.lock import CrawlLock
 from crawler.frontier.migrations import script
 from crawler.frontier.moves import Moves
@@ -289,6 +290,10 @@ class SqliteFrontier:
         """The URLs of the `most` requests that were found last, in the order in which they were found."""
         rows = await self._file.read("SELECT url FROM request ORDER BY id DESC LIMIT ?", (most,))
         return [url for (url,) in reversed(rows)]
+
+    async def left_out(self, most: int) -> list[tuple[str, str]]:
+        """Which URLs were left out for which, and where redirects led requests that wait: of up to `most` each, found last."""
+        return await left_out(self._file, most) if self.intake.next_request > 1 else []
 
     # ------------------------------------------------------------------ what is kept beside the requests
 

@@ -7,8 +7,12 @@ alone is another name for the other, and need not be fetched twice. Both togethe
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 
-_KEPT = 4096
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MOST_DETOURS = 4096
 _LONGEST = 2048
 """So many are remembered, of URLs of so many characters: 16 MiB at the most."""
 
@@ -25,14 +29,22 @@ class Detours:
     def leads_back(self, url: str, other: str) -> bool:
         """Note that `url` is to be left out for another; whether that was itself to be left out for `url`, at once or by way of
         others."""
-        if len(url) <= _LONGEST and len(other) <= _LONGEST:
-            self._led_to[url] = other
-            self._led_to.move_to_end(url)
-            if len(self._led_to) > _KEPT:
-                self._led_to.popitem(last=False)
+        self._note(url, other)
         at: str | None = other
         for _ in range(_STEPS):
             if at is None or at == url:
                 break
             at = self._led_to.get(at)
         return at == url and other != url
+
+    def remember(self, steps: Iterable[tuple[str, str]]) -> None:
+        """Take note of where URLs led in earlier runs."""
+        for url, other in steps:
+            self._note(url, other)
+
+    def _note(self, url: str, other: str) -> None:
+        if len(url) <= _LONGEST and len(other) <= _LONGEST:
+            self._led_to[url] = other
+            self._led_to.move_to_end(url)
+            if len(self._led_to) > MOST_DETOURS:
+                self._led_to.popitem(last=False)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Final, TypeAlias
@@ -14,16 +15,24 @@ URLENCODED: Final = "application/x-www-form-urlencoded"
 MULTIPART: Final = "multipart/form-data"
 PLAIN: Final = "text/plain"
 
+_ONLY_READ = frozenset({"hz", "iso2022_kr"})
+
 FormValue: TypeAlias = str | int | float
 Fields: TypeAlias = Mapping[str, FormValue | Iterable[FormValue]] | Iterable[tuple[str, FormValue]]
 """Names with their values, or with lists of them, or pairs."""
 
 
 def pairs_of(fields: Fields) -> list[tuple[str, str]]:
-    """Names and values as texts, in order. Raises TypeError for what is neither text nor a number."""
+    """Names and values as texts, in order. Raises TypeError for a name that is no text, and a value that is neither text nor a number."""
     if not isinstance(fields, Mapping):
-        return [(name, text_of(name, value)) for name, value in fields]
-    return [(name, text) for name, value in fields.items() for text in texts_of(name, value)]
+        return [(_checked(name), text_of(name, value)) for name, value in fields]
+    return [(_checked(name), text) for name, value in fields.items() for text in texts_of(name, value)]
+
+
+def _checked(name: object) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a field of a form must be text, not {name!r:.80}")
+    return name
 
 
 def texts_of(name: str, value: object) -> list[str]:
@@ -41,8 +50,23 @@ def text_of(name: str, value: object) -> str:
 
 
 def urlencoded(pairs: Iterable[tuple[str, str]], encoding: str = UTF_8) -> str:
-    """Names and values as a query has them. A character that the encoding lacks becomes a reference, `&#1046;`."""
+    """Names and values as a query has them. A character that the encoding lacks becomes a reference, `&#1046;`.
+
+    Raises ValueError for what is no encoding of text.
+    """
+    encoding = output_encoding(encoding)
     return "&".join(f"{_escaped(name, encoding)}={_escaped(value, encoding)}" for name, value in pairs)
+
+
+def output_encoding(encoding: str) -> str:
+    """What is sent in place of an encoding (Encoding Standard §4.3, get an output encoding): UTF-8 for UTF-16 and two others that
+    documents are only read in, and for all that goes by the name of UTF, which the standard does not know; else the same."""
+    try:
+        "".encode(encoding)  # there are codecs of Python's that are none of text
+    except LookupError:
+        raise ValueError(f"{encoding!r} is no encoding of text") from None
+    name = codecs.lookup(encoding).name
+    return UTF_8 if name.startswith("utf") or name in _ONLY_READ else encoding
 
 
 def _escaped(text: str, encoding: str) -> str:

@@ -44,8 +44,6 @@ _ONE_LINE = frozenset({"text", "search", "tel", "password", "url", "email"})
 _STATES = _BUTTONS | _ONE_LINE | frozenset(
     {"hidden", "date", "month", "week", "time", "datetime-local", "number", "range", "color", "checkbox", "radio", "file"}
 )  # fmt: skip
-_NOT_SENT = ("utf-16", "hz", "iso-2022-kr")
-"""Encodings that documents are read in, but nothing is sent in (Encoding Standard §4.3, get an output encoding)."""
 _CHOICES = frozenset({"checkbox", "radio", "select"})
 
 
@@ -214,7 +212,7 @@ class _Form:
             found = self._document.encoding
         else:
             found = next(filter(None, map(encodings.codec_of, accepted.split())), encodings.UTF_8)
-        return encodings.UTF_8 if found.startswith(_NOT_SENT) else found
+        return form_bodies.output_encoding(found)
 
     def _entries(self, submitter: _Control | None, encoding: str) -> tuple[list[tuple[str, str]], list[str]]:
         """§4.10.21.4, construct the entry list: names and values, and the names of files that are not chosen."""

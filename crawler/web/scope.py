@@ -173,8 +173,13 @@ def with_twin(host: HostKey) -> Iterable[HostKey]:
 
 
 def _shape(path: str) -> re.Pattern[str]:
-    end = r"\Z" if path.endswith("$") else ""
-    return re.compile("^https?://[^/]+" + ".*".join(map(re.escape, path.removesuffix("$").split("*"))) + end)
+    """What is between stars is looked for from left to right, and kept where it stands first (`(?>`): a later place can only
+    leave less for what follows. To try each, as `.*` does, takes ages, with a few stars and a long URL."""
+    is_whole = path.endswith("$")
+    start, *further = map(re.escape, path.removesuffix("$").split("*"))
+    last = f".*{further.pop()}" if is_whole and further else ""
+    found = "".join(f"(?>.*?{part})" for part in further)
+    return re.compile(f"^https?://[^/]+{start}{found}{last}" + (r"\Z" if is_whole else ""))
 
 
 def _compiled(pattern: Pattern, name: str) -> re.Pattern[str]:

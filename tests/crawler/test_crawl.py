@@ -102,6 +102,52 @@ async def test_a_page_behind_a_detour_is_read_though_each_station_was_found(
     assert site.paths.count("/a") <= 1 + len(stations)
 
 
+LAMP, OTHER_LAMP = "/shop/lamp", "/shop/lamp?session=x"
+CANONICAL_LAMP: Reply = (200, {}, f'<link rel="canonical" href="{LAMP}"><title>Lamp</title>')
+
+
+@pytest.mark.parametrize(
+    ("stations", "behind", "last"),
+    [
+        (["/a", "/b"], page("A"), "/a"),
+        (["/a", "/b", "/c"], page("A"), "/a"),
+        (["/a", "/b", "/c"], page("A"), "/b"),
+        ([LAMP, OTHER_LAMP], CANONICAL_LAMP, LAMP),
+    ],
+    ids=["two", "three, at the first", "three, at the second", "a redirect and a canonical URL"],
+)
+async def test_a_stop_on_a_detour_costs_no_page(tmp_path: Path, stations: list[str], behind: Reply, last: str) -> None:
+    """Whatever led where before it, is known after it, too. Of three stations, the last was not found on the page."""
+    onwards = dict(zip(stations, [*stations[1:], stations[0]], strict=True))
+    if behind is CANONICAL_LAMP:
+        onwards.pop(OTHER_LAMP)
+
+    async def reply(visit: Visit) -> Reply:
+        if visit.path == "/":
+            return page("Home", *stations[:2])
+        if visit.path not in onwards or (visit.path == "/a" and "seen=1" in visit.headers.get("cookie", "")):
+            return behind
+        return 302, {"Location": onwards[visit.path], **({"Set-Cookie": "seen=1"} if visit.path != "/a" else {})}, ""
+
+    async def stop_at(lease: Lease, fetch: Fetch) -> Page | Unfit:
+        if lease.url == f"{site.url}{last}" and not lease.redirects:
+            first.stop()
+        return await fetch(lease)
+
+    titles = []
+    async with serve(reply) as site:
+        for name in ("stopped", "whole"):
+            (tmp_path / name).mkdir()
+            parts: dict[str, Any] = {"settings": replace(QUICK, concurrency=1), "state": tmp_path / name / "test.crawl"}
+            spider = SiteSpider(start_urls=[f"{site.url}/"])
+            first = Crawl(spider, **parts, middlewares=[stop_at] if name == "stopped" else [])
+            reports = [await first.run(), await Crawl(spider, **parts).run()]
+            assert [report.finished for report in reports] == [name == "whole", True]
+            titles.append(sorted(item["title"] for item in items(tmp_path / name)))
+    assert titles[0] == titles[1]
+    assert len(titles[1]) == 2
+
+
 async def test_redirects_end_where_they_lead(tmp_path: Path) -> None:
     pages = {
         "/": page("Home", "/old", "/to-known", "/loop", "/out", "/nowhere", "/known"),
@@ -768,6 +814,17 @@ async def test_a_fault_in_a_middleware_costs_one_page(tmp_path: Path) -> None:
         report = await crawl_site(tmp_path, site, middlewares=[faulty])
     assert (report.stats.done, report.stats.failed) == (2, 1)
     assert ask(tmp_path, "SELECT error FROM errors") == [("internal: RuntimeError: oh",)]
+
+
+async def test_a_middleware_that_returns_nothing_is_told_what_to_return(tmp_path: Path) -> None:
+    async def forgetful(lease: Lease, fetch: Fetch) -> Any:
+        await fetch(lease)
+
+    async with serve({"/": page("Home")}) as site:
+        await crawl_site(tmp_path, site, middlewares=[forgetful])
+    ((error,),) = ask(tmp_path, "SELECT error FROM errors")
+    assert error.startswith("internal: TypeError: a middleware returns what fetch(lease) gave, or one like it; ")
+    assert error.endswith("forgetful returned None")
 
 
 async def test_a_request_can_post_with_headers_of_its_own(tmp_path: Path) -> None:

@@ -72,6 +72,24 @@ def test_fields_in_another_encoding() -> None:
     assert Request.form(URL, {"a": "Ж"}, encoding="windows-1252").body == b"a=%26%231046%3B"
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "UTF-16LE", "utf_32", "utf-8-sig", "utf8", "hz", "iso-2022-kr"])
+def test_encodings_that_are_only_read_are_not_sent(encoding: str) -> None:
+    assert Request.form(URL, {"a": "ä"}, encoding=encoding).body == b"a=%C3%A4"
+
+
+@pytest.mark.parametrize("encoding", ["nope", "base64"])
+@pytest.mark.parametrize("fields", [{}, {"a": "b"}])
+def test_what_is_no_encoding_is_named(encoding: str, fields: Fields) -> None:
+    with pytest.raises(ValueError, match="is no encoding of text"):
+        Request.form(URL, fields, encoding=encoding)
+
+
+@pytest.mark.parametrize("fields", [{1: "2"}, {None: ["a", "b"]}, [(b"a", "b")]])
+def test_names_of_fields_are_text(fields: Any) -> None:
+    with pytest.raises(TypeError, match="the name of a field of a form must be text, not"):
+        Request.form(URL, fields)
+
+
 @pytest.mark.parametrize("value", [None, True, b"x", {"a": 1}])
 def test_what_is_no_value_of_a_field_is_named(value: Any) -> None:
     with pytest.raises(TypeError, match="the field 'a'"):

@@ -126,6 +126,14 @@ async def test_rules_that_redirects_do_not_lead_to_are_none_as_in_a_crawl(crawl:
         assert (await crawl("fetch", f"{site.url}/new")).code == 0
 
 
+async def test_a_file_may_be_in_the_home_folder(command: Command, tmp_path: Path) -> None:
+    wrapper = ("env", f"HOME={tmp_path}")
+    async with serve(SITE) as site:
+        ended = await asyncio.to_thread(command.run, "fetch", f"{site.url}/new", "-o", "~/new.html", wrapper=wrapper)
+    assert ended.code == 0
+    assert (tmp_path / "new.html").read_text() == SITE["/new"][2]
+
+
 @pytest.mark.parametrize(("output", "remedy"), [("nowhere/x", "create it first"), (".", "name a file in it")])
 async def test_nothing_is_fetched_that_cannot_be_written(crawl: Crawl, output: str, remedy: str) -> None:
     async with serve(SITE) as site:

@@ -526,3 +526,43 @@ async def test_what_is_large_does_not_gather(path: Path, ask: Ask) -> None:
     await frontier.close()
     assert most <= 80 << 20
     assert ask("SELECT count(*), min(length(data)) FROM item") == [(40, len(large))]
+
+
+# -- what was left out, and what led where -----------------------------------------------------------------------------
+
+
+async def test_what_led_where_is_known_after_a_kill(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crawler.frontier.leftout._LOOKED_THROUGH", 50)
+    frontier = await SqliteFrontier.open(path, spider="test")
+    assert await frontier.left_out(10) == []
+    home, known, moved, copy, named, gone = url(), url("known"), url("moved"), url("copy"), url("named"), url("gone")
+    await frontier.add([Links([home, known])])
+    await frontier.add([Links([moved, copy, named, gone])], depth=1)
+    leases = {lease.url: lease for lease in await frontier.lease([HOST], 10)}
+    await end(frontier, leases[moved], Redirected(status=301, url=url("new"), method="GET"))
+    await end(frontier, await one(frontier), Redirected(status=302, url=known, method="GET"))
+    await frontier.settle(Settlement(lease=leases[copy], outcome=fetched(leases[copy]), alias=home))
+    await frontier.settle(Settlement(lease=leases[named], outcome=fetched(leases[named]), alias=url("name")))
+    await end(frontier, leases[gone], Redirected(status=307, url=url("elsewhere"), method="GET"))
+    await end(frontier, leases[home], Skipped(reason=Skip.ROBOTS, final_url=home))
+    await kill(frontier)
+
+    frontier = await SqliteFrontier.open(path, spider="test")
+    duplicates = [(moved, url("new")), (url("new"), known), (copy, home), (named, url("name"))]
+    under_way = [(gone, url("elsewhere"))]
+    assert await frontier.left_out(10) == duplicates + under_way
+    assert await frontier.left_out(1) == [(named, url("name")), *under_way]
+    frontier.attach(admit=lambda *_: Skip.SCOPE, on_queued=lambda *_: None)
+    await frontier.add([Links([url(number) for number in range(60)])], depth=1)
+    assert await frontier.left_out(10) == duplicates[:2] + under_way, "which an index leads to"
+    await frontier.close()
+
+
+@pytest.mark.parametrize("is_charged", [True, False])
+async def test_an_attempt_counts_if_it_is_charged(frontier: SqliteFrontier, ask: Ask, is_charged: bool) -> None:
+    await frontier.add([Links([url()])])
+    for _ in range(3):
+        postponed = Postponed(error="x: y", not_before=0.0, is_charged=is_charged)
+        await end(frontier, await one(frontier), postponed)
+    assert (await one(frontier)).attempts == (3 if is_charged else 0)
+    assert ask("SELECT count(*) FROM attempt") == [(3,)]

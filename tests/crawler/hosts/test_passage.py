@@ -9,14 +9,14 @@ import socket
 import sqlite3
 import ssl
 from collections import Counter
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
 from msgspec.structs import replace
 
-from crawler import Crawl, Report, Settings
+from crawler import Crawl, Page, Report, Settings
 from crawler.errors import ProxyError
 from crawler.frontier.statefile import StateFile
 from spiders.site import SiteSpider
@@ -27,6 +27,9 @@ from tests.sites import Reply, Site, Visit, page, redirect, serve
 if TYPE_CHECKING:
     from asyncio import StreamReader, StreamWriter
     from pathlib import Path
+
+    from crawler.fetcher import Fetch, Unfit
+    from crawler.frontier.protocol import Lease
 
 NAMES = {"site.example": "127.0.0.1", "other.example": "127.0.0.1", "end.example": "127.0.0.1"}
 """What the proxies know, and nobody else."""
@@ -253,6 +256,63 @@ async def test_a_crawl_outlasts_its_proxys_absence(
         f"the proxy http://127.0.0.1:{unused_port} is out of reach",
         f"the proxy http://127.0.0.1:{unused_port} is back",
     ]
+
+
+async def test_a_request_has_as_many_attempts_after_an_outage_as_before(tmp_path: Path, unused_port: int) -> None:
+    """The host fails once more than the proxy needs to come back, and still less often than it may."""
+    is_missed_often, misses = asyncio.Event(), 0
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            nonlocal misses
+            misses += "waits for it" in record.getMessage()
+            if misses == 5:
+                is_missed_often.set()
+
+    async def answer(visit: Visit) -> Reply:
+        return (500, {}, "") if len(site.log) < 3 else page("Home")
+
+    settings = replace(QUICK, proxy=f"http://127.0.0.1:{unused_port}", max_rests=900, max_attempts=3, robots=False)
+    settings = replace(settings, max_retry_wait=0.02)
+    logger, listener = logging.getLogger("crawler.hosts.passage"), Listener()
+    level = logger.level
+    logger.addHandler(listener)
+    logger.setLevel(logging.INFO)
+    try:
+        async with serve(answer) as site, asyncio.TaskGroup() as group:
+            running = group.create_task(crawl(tmp_path, settings, url_of(site)))
+            await is_missed_often.wait()
+            async with http_proxy(names=NAMES, port=unused_port):
+                report = await running
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(listener)
+    assert (report.stats.done, report.stats.failed) == (1, 0)
+    assert ask(tmp_path, "SELECT attempts FROM result") == [(2,)]
+
+
+async def test_outputs_are_complete_when_the_proxy_ends_the_crawl(tmp_path: Path, unused_port: int) -> None:
+    """Whatever is not committed by then, is at the end."""
+    async with serve(links(5)) as site:
+        settings = replace(
+            QUICK, proxy=f"http://127.0.0.1:{unused_port}", max_rests=0, commit_interval=3600.0, per_host=1
+        )
+
+        async def leave_after(lease: Lease, fetch: Fetch) -> Page | Unfit:
+            if lease.url.endswith("/2"):
+                await leave.aclose()
+            return await fetch(lease)
+
+        async with AsyncExitStack() as leave:
+            await leave.enter_async_context(http_proxy(names=NAMES, port=unused_port))
+            spider = Anywhere(start_urls=[url_of(site)])
+            outputs, state = [tmp_path / "out.jsonl"], tmp_path / "test.crawl"
+            with pytest.raises(ProxyError):
+                await Crawl(spider, settings, state=state, exports=outputs, middlewares=[leave_after]).run()
+    written = [json.loads(line)["url"] for line in outputs[0].read_text().splitlines()]
+    assert written == [url_of(site, path=path) for path in ("/", "/0", "/1")]
+    assert ask(tmp_path, "SELECT count(*) FROM item") == [(3,)]
+    assert ask(tmp_path, "SELECT why FROM run") == [("failed",)]
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])

@@ -21,12 +21,20 @@ def test_who_leads_back_is_told_from_who_leads_on() -> None:
 
 
 def test_what_was_noted_longest_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crawler.selection.detours._KEPT", 2)
+    monkeypatch.setattr("crawler.selection.detours.MOST_DETOURS", 2)
     detours = Detours()
     for url in ("a", "b", "c"):
         assert not detours.leads_back(url, f"{url}{url}")
     assert detours.leads_back("cc", "c")
     assert not detours.leads_back("aa", "a")
+
+
+def test_earlier_runs_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crawler.selection.detours.MOST_DETOURS", 3)
+    detours = Detours()
+    detours.remember([("x", "y"), ("b", "x"), ("a", "b"), ("b", "c"), ("long", "x" * 5000)])
+    assert detours.leads_back("c", "a"), "by way of b, that led to c lately"
+    assert not detours.leads_back("y", "x")
 
 
 def test_long_urls_are_not_kept() -> None:

@@ -105,6 +105,15 @@ def test_prefixes_are_those_of_robots_txt(pattern: str, path: str) -> None:
     assert (Scope.of([SEED], deny=[pattern]).why_not(url) is None) == rules.allows(url)
 
 
+@pytest.mark.parametrize("end", ["b", "b$", "$", ""])
+def test_stars_are_matched_in_one_go(end: str) -> None:
+    """To try each place of each star would take longer than anybody lives, and a site may write any URL."""
+    pattern, url = f"/{'*a' * 40}*{end}", f"https://example.org/{'a' * 10_000}"
+    scope = Scope.of([SEED], deny=[f"{pattern}", f"/{'*a/*' * 40}c"])
+    assert scope.admits(url) is end.startswith("b")
+    assert not scope.admits(f"{url}b")
+
+
 @pytest.mark.parametrize(
     ("url", "words"),
     [
