@@ -8,7 +8,7 @@ import click
 
 from crawler.cli.console import FAILED, FINISHED
 from crawler.cli.steer import only_crawl_file, state_and, state_option
-from crawler.reports.wording import aligned, brief, minute, size
+from crawler.reports.wording import aligned, brief, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -86,12 +86,9 @@ def _cells(row: HostRow) -> tuple[str, ...]:
 
 
 def _remarks(row: HostRow) -> Iterator[str]:
-    if row.held:
-        yield f"held since {minute(row.held)}"
-    if row.resting_until:
-        yield f"left alone until {minute(row.resting_until)}"
-    if row.delay is not None:
-        yield f"delay {row.delay:g} s"
+    from crawler.reports.pace_table import treatment  # help is shown without
+
+    yield from treatment(row.held, row.resting_until, row.delay)
     if row.per_host is not None:
         yield f"per-host {row.per_host}"
     if row.budget is not None:

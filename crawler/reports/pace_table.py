@@ -91,13 +91,18 @@ def table_of_file(paces: Sequence[KeptPace]) -> Iterator[str]:
     return aligned([head, *rows])
 
 
+def treatment(held: str | None, resting_until: str | None, delay: float | None) -> Iterator[str]:
+    """How a host is treated otherwise than others, by orders and because it was out of reach. Instants are ISO 8601."""
+    if held:
+        yield f"held since {minute(held)}"
+    if resting_until:
+        yield f"left alone until {minute(resting_until)}"
+    if delay is not None:
+        yield f"delay {delay:g} s"
+
+
 def _notes(one: KeptPace) -> Iterator[str]:
-    if one.held:
-        yield f"held since {minute(one.held)}"
-    if one.resting_until:
-        yield f"left alone until {minute(one.resting_until)}"
-    if one.delay is not None:
-        yield f"delay {one.delay:g} s"
+    yield from treatment(one.held, one.resting_until, one.delay)
     if one.crawl_delay:
         yield _told_delay(one.crawl_delay) + (", cut short by max_crawl_delay" if one.crawl_delay_cut else "")
 

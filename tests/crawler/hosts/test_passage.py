@@ -26,6 +26,8 @@ from tests.sites import Reply, Site, Visit, page, redirect, serve
 
 if TYPE_CHECKING:
     from asyncio import StreamReader, StreamWriter
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from crawler.fetcher import Fetch, Unfit
@@ -441,17 +443,17 @@ async def test_squid(tmp_path: Path, unused_port: int) -> None:
     assert (report.stats.done, report.stats.failed, report.stats.aside) == (2, 0, 2)
 
 
-@needs("tinyproxy")
-async def test_tinyproxy(tmp_path: Path) -> None:
-    async with serve(links(5)) as site, daemons.tinyproxy(LOGIN) as port:
-        settings = replace(QUICK, proxy=f"http://me:s3cret@127.0.0.1:{port}")
-        report = await crawl(tmp_path, settings, f"{site.url}/")
-    assert (report.finished, report.stats.done) == (True, 6)
-
-
-@needs("microsocks")
-async def test_microsocks(tmp_path: Path) -> None:
-    async with serve(links(5)) as site, daemons.microsocks(LOGIN) as port:
-        settings = replace(QUICK, proxy=f"socks5://me:s3cret@127.0.0.1:{port}")
+@pytest.mark.parametrize(
+    ("start", "scheme"),
+    [
+        pytest.param(daemons.tinyproxy, "http", marks=needs("tinyproxy"), id="tinyproxy"),
+        pytest.param(daemons.microsocks, "socks5", marks=needs("microsocks"), id="microsocks"),
+    ],
+)
+async def test_a_proxy_with_credentials(
+    tmp_path: Path, start: Callable[[tuple[str, str]], AbstractAsyncContextManager[int]], scheme: str
+) -> None:
+    async with serve(links(5)) as site, start(LOGIN) as port:
+        settings = replace(QUICK, proxy=f"{scheme}://me:s3cret@127.0.0.1:{port}")
         report = await crawl(tmp_path, settings, f"{site.url}/")
     assert (report.finished, report.stats.done) == (True, 6)
