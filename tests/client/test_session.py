@@ -705,6 +705,37 @@ async def test_what_a_middleware_can_tell_of_a_request(serve: Serve, session: Cl
     assert seen[2] == (HttpVersion11, None, None, CIMultiDict({"X": "y"}))
 
 
+async def test_a_middleware_sees_what_host_is_named(serve: Serve, session: ClientSession) -> None:
+    """What is signed covers it. It follows a URL that is changed, but not a header that is."""
+    server = await serve(repeating(HI))
+    seen: list[str] = []
+
+    async def sign(request: ClientRequest, send: Handler) -> ClientResponse:
+        seen.extend(request.headers.getall("Host"))
+        return await send(request)
+
+    async def detour(request: ClientRequest, send: Handler) -> ClientResponse:
+        request.url = request.url.with_host("localhost")
+        return await send(request)
+
+    async def pretend(request: ClientRequest, send: Handler) -> ClientResponse:
+        request.headers["Host"] = "a.example"
+        return await send(request)
+
+    async def anew(_request: ClientRequest, send: Handler) -> ClientResponse:
+        return await send(ClientRequest("GET", server.url.with_host("localhost")))
+
+    for middlewares in ([sign], [sign, detour], [pretend, sign, detour], [sign, anew]):
+        async with session.get(server.url, middlewares=middlewares):
+            pass
+    async with session.get(server.url, headers={"Host": "b.example"}, middlewares=[sign, detour]):
+        pass
+    here, there = f"127.0.0.1:{server.port}", f"localhost:{server.port}"
+    assert seen == [here, here, "a.example", here, "b.example"]
+    assert [request.headers["host"] for request in server.received] == [here, there, "a.example", there, "b.example"]
+    assert server.received[0].head.startswith(b"GET / HTTP/1.1\r\nHost: ")
+
+
 # -- life and death ---------------------------------------------------------------------------------------------------
 
 
