@@ -160,6 +160,7 @@ class ClientSession:
             headers=self._headers,
             json_serialize=json_serialize,
             schemes=connector.allowed_protocol_schema_set,
+            jar=self._settings.jar,
         )
         if cookies is not None:
             self._settings.jar.update_cookies(cookies)

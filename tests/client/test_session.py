@@ -943,6 +943,52 @@ async def test_cookies_of_one_name_and_several_paths_are_all_sent(serve: Serve, 
     assert [received.headers["cookie"] for received in server.received] == ["b=3; a=2; a=1", "b=3; a=4"]
 
 
+def morsels(*set_cookies: str) -> SimpleCookie:
+    """Cookies as a response has them."""
+    cookies = SimpleCookie()
+    for text in set_cookies:
+        cookies.load(text)
+    return cookies
+
+
+@pytest.mark.parametrize(
+    ("cookies", "sent"),
+    [
+        (morsels("a=1", "b=2; Path=/; HttpOnly"), "a=1; b=2"),
+        (morsels("a=1; Path=/deep", "b=2; Path=/elsewhere"), "a=1"),
+        (morsels("a=1; Secure", "b=2"), "b=2"),
+        (morsels("a=1; Max-Age=0", "b=2; Max-Age=60"), "b=2"),
+        (morsels("a=1; Domain=localhost", "b=2; Domain=a.example"), "a=1"),
+        (morsels('a="x y"'), 'a="x y"'),
+        ({"other": morsels("a=1")["a"], "b": "2"}, "a=1; b=2"),
+        ([("other", morsels("a=1; Secure"))], None),
+        ({"a": "x,y"}, 'a="x\\054y"'),
+    ],
+)
+async def test_cookies_of_a_call_go_where_they_may(
+    cookies: Any, sent: str | None, serve: Serve, session: ClientSession
+) -> None:
+    """Those of a response, given as they are, are not told to everyone, and have the name that they came with."""
+    server = await serve(repeating(HI))
+    async with session.get(server.url.with_host("localhost") / "deep/x", cookies=cookies):
+        pass
+    assert server.received[0].headers.get("cookie") == sent
+
+
+async def test_cookies_of_a_call_go_by_the_settings_of_the_jar(serve: Serve, connector: TCPConnector) -> None:
+    """Which origins are secure, and whether values are put in quotes: nobody says that twice."""
+    server = await serve(repeating(HI))
+    jar = CookieJar(quote_cookie=False, treat_as_secure_origin=server.url)
+    async with ClientSession(cookie_jar=jar, connector=connector, connector_owner=False) as session:
+        async with session.get(server.url, cookies={"a": "x,y=z"}):
+            pass
+        async with session.get(server.url, cookies=morsels("a=1; Secure")):
+            pass
+        with pytest.raises(ValueError, match="cannot be sent"):
+            await session.get(server.url, cookies={"a": "x; b=y"})
+    assert [received.headers["cookie"] for received in server.received] == ["a=x,y=z", "a=1"]
+
+
 async def test_a_version_may_be_a_plain_tuple(serve: Serve, connector: TCPConnector) -> None:
     """As a `HttpVersion` is one."""
     server = await serve(repeating(HI))
