@@ -58,6 +58,12 @@ class Body(ABC):
         """The whole body if it is in memory anyway, so that it can be sent with the head; else None."""
         return None
 
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Return a body that is in memory as text; `TypeError` for others, of which `as_bytes` has to be awaited."""
+        if (data := self.in_memory()) is None:
+            raise TypeError("the body is not in memory: await as_bytes()")
+        return data.decode(encoding, errors)
+
     async def as_bytes(self) -> bytes:
         """Return the whole body. Files are read for it; what can be read only once cannot be sent any more."""
         return b"".join([part async for part in self.parts()])

@@ -17,7 +17,13 @@ from warnings import warn
 from client.buffered import protocol_factory
 from client.connection import Connection, ConnectionKey
 from client.deprecation import deprecated
-from client.errors import ClientConnectionError, ConnectionTimeoutError, ServerDisconnectedError, ServerTimeoutError
+from client.errors import (
+    ClientConnectionError,
+    ConnectionTimeoutError,
+    ConnectorClosed,
+    ServerDisconnectedError,
+    ServerTimeoutError,
+)
 from client.limits import HostLimits
 from client.loops import running_loop
 from client.pool import IdlePool
@@ -152,11 +158,10 @@ class BaseConnector(ABC):
 
         It may be named `req`, too: aiohttp's documentation and its code differ. `deadline_at`, on the loop's clock, is that
         of the whole request. Raises `ClientConnectorError` or one of its kind when no connection can be opened,
-        `ConnectionTimeoutError` and `ServerTimeoutError` at the deadlines, `ClientConnectionError` when the connector is
-        closed. Cancelled, it leaves nothing taken.
+        `ConnectionTimeoutError` and `ServerTimeoutError` at the deadlines, `ConnectorClosed` when the connector is closed. Cancelled, it leaves nothing taken.
         """
         if self._is_closed:
-            raise ClientConnectionError("the connector is closed")
+            raise ConnectorClosed("the connector is closed")
         if request is None:
             request, req = req, None
         if request is None or req is not None:
@@ -183,7 +188,7 @@ class BaseConnector(ABC):
             if not end.expired():
                 raise
             if self._is_closed:
-                raise ClientConnectionError("the connector was closed while it was connecting") from cause
+                raise ConnectorClosed("the connector was closed while it was connecting") from cause
             raise error from cause
         finally:
             self._connecting.discard(end)
@@ -218,7 +223,7 @@ class BaseConnector(ABC):
         try:
             slot = await self._limits.acquire(host)
         except ClientConnectionError as error:
-            raise ClientConnectionError(*error.args) from error  # all who wait fail with one and the same
+            raise type(error)(*error.args) from error  # all who wait fail with one and the same
         try:
             await emit(traces, TraceConnectionQueuedEndParams())
         except BaseException:
@@ -242,7 +247,7 @@ class BaseConnector(ABC):
         connection = self._lend(key, protocol, slot)
         try:
             if self._is_closed:
-                raise ClientConnectionError("the connector was closed while it was connecting")
+                raise ConnectorClosed("the connector was closed while it was connecting")
             await emit(traces, TraceConnectionCreateEndParams())
             await _hear_out(protocol)
         except BaseException:
@@ -302,7 +307,7 @@ class BaseConnector(ABC):
         """Close all connections, in use, idle or being opened, at once. The result may be awaited, to see their sockets closed too."""
         self._is_closed = True
         if self._owns_limits:
-            self._limits.close(ClientConnectionError("the connector is closed"))
+            self._limits.close(ConnectorClosed("the connector is closed"))
         if self._connecting and not self._loop.is_closed():
             self._loop.call_soon(self._call_off)
         in_use = list(self._in_use)

@@ -26,6 +26,7 @@ from client import (
     ClientResponseError,
     ClientSession,
     ClientTimeout,
+    ConnectorClosed,
     CookieJar,
     DummyCookieJar,
     FormData,
@@ -685,6 +686,25 @@ async def test_the_type_of_a_body_that_a_middleware_changes(
     assert headers.get("content-encoding") == (None if body is None else "identity")
 
 
+async def test_a_middleware_may_sign_the_text_of_a_body(serve: Serve, session: ClientSession) -> None:
+    """As long as it is in memory; of others it is told how to come by it."""
+    server = await serve(repeating(HI))
+    seen: list[str] = []
+
+    async def sign(request: ClientRequest, send: Handler) -> ClientResponse:
+        assert request.body is not None
+        seen.append(request.body.decode())
+        return await send(request)
+
+    async with session.post(server.url, data="tëxt", middlewares=[sign]):
+        pass
+    async with session.post(server.url, json={"a": 1}, middlewares=[sign]):
+        pass
+    with pytest.raises(TypeError, match="as_bytes"):
+        await session.post(server.url, data=io.BytesIO(b"file"), middlewares=[sign])
+    assert seen == ["tëxt", '{"a": 1}']
+
+
 async def test_what_a_middleware_can_tell_of_a_request(serve: Serve, session: ClientSession) -> None:
     """How it will be sent, by aiohttp's names."""
     server = await serve(repeating(HI))
@@ -751,6 +771,24 @@ async def test_closed_session(serve: Serve) -> None:
     assert connector.closed
     with pytest.raises(RuntimeError, match="closed"):
         await session.get("http://a.example/")
+
+
+async def test_a_connector_closed_elsewhere(serve: Serve) -> None:
+    """Its sessions make no requests any more, which is an error of the program's as well as of the connection."""
+    server = await serve(repeating(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi"))
+    connector = TCPConnector(limit=1)
+    async with ClientSession(connector=connector) as session:
+        async with session.get(server.url):
+            waiting = asyncio.create_task(session.get(server.url))
+            for _ in range(3):  # to the wait for its slot
+                await asyncio.sleep(0)
+            await connector.close()
+        for get in (waiting, session.get(server.url)):
+            with pytest.raises(ConnectorClosed, match="closed") as caught:
+                await get
+            assert isinstance(caught.value, RuntimeError)
+            assert isinstance(caught.value, ClientConnectionError)
+            assert caught.value.url == server.url
 
 
 async def test_detach(connector: TCPConnector) -> None:

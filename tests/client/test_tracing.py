@@ -294,6 +294,27 @@ async def test_the_deadline_spans_signals(serve: Serve) -> None:
             await session.get(server.url)
 
 
+def test_signals_are_lists() -> None:
+    """Callbacks may be looked at, put anywhere, and taken out again."""
+
+    async def first(*_: object) -> None: ...
+    async def second(*_: object) -> None: ...
+
+    signal = TraceConfig().on_request_end
+    signal.extend([second])
+    signal.insert(0, first)
+    assert list(signal) == [first, second] == signal[:]
+    assert second in signal
+    signal.remove(second)
+    signal[0] = second
+    assert [*signal] == [second]
+    signal.freeze()
+    for change in (signal.clear, signal.pop, lambda: signal.append(first), lambda: signal.__setitem__(0, first)):
+        with pytest.raises(RuntimeError, match="already"):
+            change()
+    assert [*signal] == [second]
+
+
 async def test_configurations_in_use_do_not_change() -> None:
     """Callbacks are settled when a session has been made with them."""
     config = TraceConfig()
