@@ -8,6 +8,7 @@ longest are closed.
 from __future__ import annotations
 
 import asyncio
+import errno
 import inspect
 from abc import ABC, abstractmethod
 from math import inf
@@ -19,6 +20,7 @@ from client.connection import Connection, ConnectionKey
 from client.deprecation import deprecated
 from client.errors import (
     ClientConnectionError,
+    ClientConnectorDNSError,
     ConnectionTimeoutError,
     ConnectorClosed,
     ServerDisconnectedError,
@@ -259,6 +261,7 @@ class BaseConnector(ABC):
         self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
     ) -> Http1Protocol:
         """Open a connection, for which room is made."""
+        _check_name(req.connection_key)
         self._make_room()
         await emit(traces, TraceConnectionCreateStartParams())
         started_at = self._loop.time()
@@ -334,6 +337,18 @@ class BaseConnector(ABC):
             warn(f"unclosed connector {self!r}", ResourceWarning, stacklevel=2, source=self)
             if not self._loop.is_closed():
                 self.close()
+
+
+def _check_name(key: ConnectionKey) -> None:
+    """Raise `ClientConnectorDNSError` for a name that no TLS server can be asked for: a proxy, or a resolver of the user's own,
+    may have an address for it, but the `ssl` module leaves a connection open then.
+    """
+    if not key.is_ssl:
+        return
+    try:
+        key.server_name.encode("idna")
+    except UnicodeError as error:  # an empty label, or one of more than 63 characters
+        raise ClientConnectorDNSError(key, OSError(errno.EINVAL, str(error))) from error
 
 
 async def _hear_out(protocol: Http1Protocol) -> None:

@@ -37,6 +37,11 @@ MAX_HEADER_BYTES: Final = 8190
 _CODER: Final[SimpleCookie] = SimpleCookie()
 
 
+def _now() -> float:
+    """What `time.time` says when it is asked: tests put another in its place."""
+    return time.time()
+
+
 class CookieJar(AbstractCookieJar):
     """Keeps cookies in memory, as RFC 6265bis has it.
 
@@ -57,7 +62,7 @@ class CookieJar(AbstractCookieJar):
         loop: object = None,
         max_per_domain: int = MAX_PER_DOMAIN,
         max_total: int = MAX_TOTAL,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = _now,
     ) -> None:
         super().__init__(loop=loop)
         self._unsafe = unsafe

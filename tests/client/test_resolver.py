@@ -214,6 +214,20 @@ async def test_unknown_hosts(session: ClientSession) -> None:
         assert host in str(caught.value)
 
 
+@pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..example"])
+async def test_names_that_no_tls_server_can_be_asked_for(host: str, serve: Serve) -> None:
+    """Whoever knows an address for them: a resolver, or a proxy. No connection is opened, which TLS would leave open."""
+    server = await serve(repeating(HI))
+    resolver = Fixed(**{host: ["127.0.0.1"]})
+    async with ClientSession(connector=TCPConnector(resolver=resolver)) as session:
+        for proxy in (None, server.url):
+            with pytest.raises(ClientConnectorDNSError, match="label"):
+                await session.get(f"https://{host}:{server.port}/", proxy=proxy)
+        assert server.connections == 0
+        async with session.get(f"http://{host}:{server.port}/") as response:
+            assert response.status == 200
+
+
 async def test_a_resolver_of_ones_own(serve: Serve) -> None:
     """It is asked for the family that the connector wants, and left open, not being the connector's own."""
     server = await serve(repeating(HI))
