@@ -122,7 +122,9 @@ async def test_cookies_of_a_jar_that_break(serve: Serve, connector: TCPConnector
     assert server.received == []
 
 
-@pytest.mark.parametrize("version", [("1", "1\r\nX: y"), (1.0, 1.0), (1, 10), (True, 1)])
+@pytest.mark.parametrize(
+    "version", [("1", "1\r\nX: y"), (1.0, 1.0), (1, 10), (True, 1), "1", "1.10", "1.1\r\nX: y", "\u0661.1"]
+)
 async def test_a_version_that_is_none(version: Any, connector: TCPConnector) -> None:
     with pytest.raises(ValueError, match="version"):
         ClientSession(version=version, connector=connector, connector_owner=False)

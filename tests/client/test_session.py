@@ -213,13 +213,21 @@ async def test_non_ascii_headers(serve: Serve, session: ClientSession) -> None:
 
 
 async def test_version(serve: Serve, connector: TCPConnector) -> None:
-    """The session's version is the one that is spoken."""
-    server = await serve(repeating(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi"))
+    """The session's version is the one that is spoken. Of 1.0 it is not a matter of course that the connection is kept."""
+    server = await serve(repeating(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nhi"))
     async with ClientSession(version=HttpVersion10, connector=connector, connector_owner=False) as session:
         assert session.version == HttpVersion10
         async with session.get(server.url) as response:
             assert response.version == HttpVersion10
-    assert server.received[0].version == "HTTP/1.0"
+        async with session.post(server.url, data=b"x", headers={"Connection": "close"}):
+            pass
+    kept, closed = server.received
+    assert (kept.version, kept.headers["connection"], closed.headers["connection"]) == (
+        "HTTP/1.0",
+        "keep-alive",
+        "close",
+    )
+    assert server.connections == 1
 
 
 async def test_cookies(serve: Serve, connector: TCPConnector) -> None:
@@ -1027,10 +1035,10 @@ async def test_cookies_of_a_call_go_by_the_settings_of_the_jar(serve: Serve, con
     assert [received.headers["cookie"] for received in server.received] == ["a=x,y=z", "a=1"]
 
 
-async def test_a_version_may_be_a_plain_tuple(serve: Serve, connector: TCPConnector) -> None:
-    """As a `HttpVersion` is one."""
+@pytest.mark.parametrize("version", [(1, 0), "1.0"])
+async def test_a_version_may_be_a_plain_tuple(version: Any, serve: Serve, connector: TCPConnector) -> None:
+    """As a `HttpVersion` is one; or be written out."""
     server = await serve(repeating(HI))
-    version: Any = (1, 0)
     async with ClientSession(version=version, connector=connector, connector_owner=False) as session:
         assert session.version == HttpVersion10
         async with session.get(server.url):
