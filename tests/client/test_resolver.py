@@ -245,6 +245,23 @@ async def test_a_resolver_of_ones_own(serve: Serve) -> None:
     assert not resolver.is_closed
 
 
+async def test_a_resolver_that_repeats_the_family_it_was_asked_for(serve: Serve) -> None:
+    """Both, mostly: which one an address is of, it says itself."""
+
+    class Echo(Fixed):
+        async def resolve(
+            self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+        ) -> list[ResolveResult]:
+            return [{**found, "family": family} for found in await super().resolve(host, port, family)]
+
+    server = await serve(repeating(HI))
+    for addresses in (["127.0.0.1"], ["::1", "127.0.0.1"], ["127.0.0.1", "::1"]):
+        connector = TCPConnector(resolver=Echo(**{"a.example": addresses}))
+        url = f"http://a.example:{server.port}/"
+        async with ClientSession(connector=connector) as session, session.get(url) as response:
+            assert await response.text() == "hi"
+
+
 async def test_one_look_up_for_all_who_ask(serve: Serve) -> None:
     """Many requests to a new host ask once; one that is cancelled does not spoil it for the others."""
     server = await serve(repeating(HI))
