@@ -342,10 +342,9 @@ class ClientRequest:
             headers["Cookie"] = self._cookie
         elif not headers.get("Cookie"):
             headers.popall("Cookie", None)  # a field without cookies is none (RFC 6265bis §4.2.1)
-        if (
-            self.policy.version < HttpVersion11 and self.proxy is None
-        ):  # an old proxy would pass it on (RFC 9112 §C.2.2)
-            headers.setdefault("Connection", "keep-alive")
+        version = self.policy.version
+        if version is not HttpVersion11 and version < HttpVersion11 and self.proxy is None:
+            headers.setdefault("Connection", "keep-alive")  # old proxies would pass it on (RFC 9112 §C.2.2)
         self._describe_body(headers)
         return headers
 
