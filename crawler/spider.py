@@ -65,7 +65,8 @@ class Spider:
     """
 
     name: ClassVar[str] = ""
-    """How the crawl is called in reports and in its file's name; by default the class name in lower case."""
+    """How the crawl is called in reports and in its file's name; by default the class name in lower case. Not inherited: two
+    spiders of one base are two crawls."""
 
     start_urls: Sequence[str] = ()
     scope: Any = None
@@ -125,8 +126,9 @@ class Spider:
 
     @classmethod
     def crawl_name(cls) -> str:
-        """`name`, or the class name in lower case."""
-        return cls.name or cls.__name__.lower()
+        """The `name` of this very class, or the class name in lower case."""
+        own: str = vars(cls).get("name", "")
+        return own or cls.__name__.lower()
 
 
 def arguments_of(spider: type[Spider]) -> dict[str, Any]:

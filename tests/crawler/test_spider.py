@@ -14,6 +14,7 @@ from selectolax.lexbor import LexborHTMLParser
 from crawler.errors import SpiderError
 from crawler.request import Request
 from crawler.spider import Spider, arguments_of, callback_of, explain
+from spiders.feed import FeedSpider
 
 
 class Shop(Spider):
@@ -99,6 +100,13 @@ def test_the_name_is_the_class_name_unless_given() -> None:
 
     assert Shop.crawl_name() == "shop"
     assert Named.crawl_name() == "given"
+
+
+def test_spiders_of_one_base_are_crawls_of_their_own() -> None:
+    class Arrivals(FeedSpider): ...
+
+    assert FeedSpider.crawl_name() == "feed"
+    assert Arrivals.crawl_name() == "arrivals", "two feeds in one folder would share a crawl file"
 
 
 def test_the_seeds_are_the_start_urls() -> None:
