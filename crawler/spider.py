@@ -104,9 +104,14 @@ class Spider:
         """The callback of sitemaps that are found by the setting `sitemaps`: what they list goes to `parse`, but for further
         sitemaps, which come back here, one in another twice at most. Feeds and lists of URLs are sitemaps, too.
         """
+        return await self.listed(page)
+
+    async def listed(self, page: Page, *, since: date | None = None) -> list[Links]:
+        """What a sitemap lists: its pages, and further sitemaps. With `since`, without what has not changed since that day, by the
+        `lastmod` of the sitemap."""
         from crawler.web import sitemaps
 
-        listing = await asyncio.to_thread(sitemaps.read, page.url, page.body)
+        listing = await asyncio.to_thread(sitemaps.read, page.url, page.body, since)
         if listing.problem:
             _log.warning("the sitemap %s was read in part: %s", page.url, listing.problem)
         level = page.context.get("level", 0) + 1
