@@ -85,7 +85,11 @@ def test_a_file_reads_the_same_in_any_pieces(kind: str, cuts: set[int], mark: bo
     assert read(*parts) == (EXPECTED[kind], None)
 
 
-@given(st.lists(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=20)))
+CHARACTERS = st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="\ufdd0")
+"""All but the noncharacter that stands for a `&` meanwhile."""
+
+
+@given(st.lists(st.text(CHARACTERS, max_size=20)))
 def test_every_url_that_went_in_comes_out(names: list[str]) -> None:
     urls = [f"https://h/x{name}".strip() for name in names]
     locations = "".join(f"<url><loc>{escape(url)}</loc></url>" for url in urls)
