@@ -469,6 +469,7 @@ async def test_a_crawl_runs_from_python_as_shown(folder: Path) -> None:
 PRINTED = {
     "spiders = [Books()": "books 6 3\nsite 6 6\n",
     "class Database": "3 1958\n",
+    "class Handed": "Amber Tales 1, Amber Tales 2, Black Tales 1\n",
 }
 """What each program of the recipes says, by something that is in it."""
 
