@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from crawler.stats import Stats
 
 _HOSTS_SHOWN = 5
-_FAILURES_SHOWN = 3
+_FAILURES_SHOWN = _SKIPS_SHOWN = 3
 
 _HEADLINES = {
     "finished": "finished",
@@ -123,6 +123,8 @@ def conclude(report: Report, state: Path, *, before: Status | None, quiet: bool)
             say(f"which hosts are held: crawl hosts {state}; to go on with one: crawl release {state} HOST")
     if number := stats.errors.get("spider", 0):
         _tell_of_spider(state, number)
+    if stats.skipped and not (stats.done or stats.failed or stats.aside):
+        _tell_of_skips(state, stats.skipped)
     if not report.finished:
         if not quiet:
             way = "with a larger --max-pages, or none, the" if report.reason == "max_pages" else "the"
@@ -185,6 +187,20 @@ def _tell_of_failures(state: Path, stats: Stats) -> None:
         say(f"  {stats.last_error}")
     again = "retry {}" if stats.failed else "release {} --aside any"
     say(f"once that is mended: crawl {again.format(state)}, and then the same command")
+
+
+def _tell_of_skips(state: Path, number: int) -> None:
+    from crawler.frontier.statefile import StateFile  # as above
+
+    with StateFile(state) as file:
+        skips = list(
+            file.query("SELECT url, skipped, detail FROM links WHERE skipped IS NOT NULL LIMIT ?", (_SKIPS_SHOWN,))
+        )
+    complain("nothing was fetched, for all was left out:")
+    for url, reason, detail in skips:
+        say(f"  {url}: {reason}{f': {detail}' if detail else ''}")
+    if number > len(skips):
+        say(f"  and {number - len(skips):,} more")
 
 
 def _list_failures(state: Path, number: int, *, kind: str = "") -> None:
