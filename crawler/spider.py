@@ -50,6 +50,19 @@ _WORDS = (
 _TYPED_IN = ("<stdin>", "<string>", "<console>", "<ipython")
 """How Python names code that is in no file."""
 
+_IN_SCRAPY = {
+    "meta": "page.context",
+    "cb_kwargs": "page.context",
+    "xpath": "css, with CSS selectors",
+    "attrib": "attributes",
+    "get": "text(), of one node",
+    "getall": "text(), of each node",
+    "extract": "text(), of each node",
+    "extract_first": "text(), of one node",
+    "logger": "logging.getLogger(__name__)",
+}
+"""Names that come to the mind of whoever knows Scrapy, and what they are here."""
+
 _NESTED_SITEMAPS = 2
 """An index may list sitemaps, which the protocol calls the end of it; some sites list indexes in an index."""
 
@@ -200,6 +213,7 @@ def explain(error: BaseException) -> str:
         if _is_the_users(frame.filename):
             function = "" if frame.name == "<module>" else f" (in {frame.name})"
             code = "" if isinstance(error, CrawlError | ImportError) else _culprit(frame)
+            code += _in_our_words(error)
             return f"{frame.filename}:{frame.lineno}: {text.rstrip('.') if code else text}{code}{function}"
     return text
 
@@ -226,6 +240,15 @@ def _culprit(frame: FrameSummary) -> str:
     if not code or code.startswith("raise"):
         return ""
     return f", at `{code if len(code) <= _LONGEST_CODE else code[:_LONGEST_CODE] + '…'}`"
+
+
+def _in_our_words(error: BaseException) -> str:
+    """What is meant by a name that pages, nodes and spiders have in Scrapy, and not here."""
+    if not isinstance(error, AttributeError) or error.name not in _IN_SCRAPY:
+        return ""
+    asked = error.obj
+    is_ours = isinstance(asked, Spider | list) or type(asked).__module__.startswith(("crawler.", "selectolax."))
+    return f"; here it is {_IN_SCRAPY[error.name]}" if is_ours else ""
 
 
 def _is_the_users(filename: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from datetime import date
 from enum import Enum
@@ -14,6 +15,7 @@ from selectolax.lexbor import LexborHTMLParser
 from crawler.errors import SpiderError
 from crawler.request import Request
 from crawler.spider import Spider, arguments_of, callback_of, explain
+from crawler.testing import page_of
 from spiders.feed import FeedSpider
 
 
@@ -157,6 +159,22 @@ def test_an_exception_below_the_spider_is_told_with_the_place_in_the_spider() ->
 def test_of_a_line_with_several_expressions_the_one_that_raised_is_shown() -> None:
     text = explain(raised_by(Shop().price))
     assert text.endswith("'NoneType' object has no attribute 'css_first', at `page.css_first` (in price)")
+
+
+@pytest.mark.parametrize(
+    ("asked", "ours"),
+    [
+        (lambda page: page.meta, "at `page.meta`; here it is page.context (in <lambda>)"),
+        (lambda page: page.css("h1").getall(), "here it is text(), of each node (in <lambda>)"),
+        (lambda page: page.one("h1").attrib, "here it is attributes (in <lambda>)"),
+        (lambda _: Shop().logger, "here it is logging.getLogger(__name__) (in <lambda>)"),  # type: ignore[attr-defined]
+        (lambda _: argparse.Namespace().meta, "at `argparse.Namespace().meta` (in <lambda>)"),
+    ],
+)
+def test_what_scrapy_calls_otherwise_is_told_in_our_words(asked: Any, ours: str) -> None:
+    with pytest.raises(AttributeError) as caught:
+        asked(page_of("https://shop.example/", "<h1>Lamps</h1>"))
+    assert explain(caught.value).endswith(ours)
 
 
 def test_what_says_itself_what_is_wrong_is_told_with_its_place_too() -> None:
