@@ -213,7 +213,7 @@ def explain(error: BaseException) -> str:
         if _is_the_users(frame.filename):
             function = "" if frame.name == "<module>" else f" (in {frame.name})"
             code = "" if isinstance(error, CrawlError | ImportError) else _culprit(frame)
-            code += _in_our_words(error)
+            code += _in_our_words(error, code)
             return f"{frame.filename}:{frame.lineno}: {text.rstrip('.') if code else text}{code}{function}"
     return text
 
@@ -242,8 +242,10 @@ def _culprit(frame: FrameSummary) -> str:
     return f", at `{code if len(code) <= _LONGEST_CODE else code[:_LONGEST_CODE] + '…'}`"
 
 
-def _in_our_words(error: BaseException) -> str:
-    """What is meant by a name that pages, nodes and spiders have in Scrapy, and not here."""
+def _in_our_words(error: BaseException, code: str) -> str:
+    """What is meant by a name that pages, nodes and spiders have in Scrapy, and not here; or by a selector."""
+    if "::" in code and type(error).__module__.startswith("selectolax."):
+        return "; CSS selects elements: node.text() and node.attributes say what is in them"
     if not isinstance(error, AttributeError) or error.name not in _IN_SCRAPY:
         return ""
     asked = error.obj

@@ -189,7 +189,7 @@ def test_what_says_itself_what_is_wrong_is_told_with_its_place_too() -> None:
 def test_compiled_code_is_not_the_users() -> None:
     text = explain(raised_by(Shop().compiled))
     assert text.startswith(__file__)
-    assert text.endswith("""Can't parse CSS selector, at `LexborHTMLParser("<p>").css("p::text")` (in compiled)""")
+    assert """Can't parse CSS selector, at `LexborHTMLParser("<p>").css("p::text")`; CSS selects elements""" in text
 
 
 def test_what_an_exception_says_is_told_in_short() -> None:
