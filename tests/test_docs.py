@@ -333,6 +333,7 @@ EXPECTED: dict[str, list[Item]] = {
     ],
     "SignedIn": [{"title": "Amber Tales 1", "due": "2026-02-01"}],
     "Member": [{"title": "Amber Tales 1", "due": "2026-02-01"}],
+    "Vault": [{"opened": True}],
     "Guarded": [{"token": "Bearer 1"}],
     "DeadLinks": [
         {"page": f"SITE{path}", "link": f"SITE{link}"}
@@ -385,6 +386,8 @@ def _library() -> Handler:
                 return redirect("/signin")
             case "GET", "/mine.json", _:
                 return _json({"loans": EXPECTED["Members"]})
+            case "GET", "/vault.json", _ if visit.headers.get("authorization") == "Basic cmVhZGVyOnNlY3JldA==":
+                return _json({"opened": True})
             case "GET", "/token", _:
                 return _json({"token": "1"})
             case "GET", "/guarded.json", _:
