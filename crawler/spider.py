@@ -63,6 +63,9 @@ _IN_SCRAPY = {
 }
 """Names that come to the mind of whoever knows Scrapy, and what they are here."""
 
+_READY_MADE = ("_paging", "_selectors", "feed", "listing", "rules", "site", "sitemap")
+"""The modules of `spiders` that come along."""
+
 _NESTED_SITEMAPS = 2
 """An index may list sitemaps, which the protocol calls the end of it; some sites list indexes in an index."""
 
@@ -210,7 +213,7 @@ def explain(error: BaseException) -> str:
     if isinstance(error, TooCostly):  # a fault of the page's, wherever it shows
         return text
     for frame in reversed(extract_tb(error.__traceback__)):
-        if _is_the_users(frame.filename):
+        if _is_the_users(frame.filename) and not _is_made_by_dataclass(frame):
             function = "" if frame.name == "<module>" else f" (in {frame.name})"
             code = "" if isinstance(error, CrawlError | ImportError) else _culprit(frame)
             code += _in_our_words(error, code)
@@ -260,9 +263,16 @@ def _is_the_users(filename: str) -> bool:
     )
 
 
+def _is_made_by_dataclass(frame: FrameSummary) -> bool:
+    return frame.filename == "<string>" and frame.name == "__init__"
+
+
 @cache
 def _not_the_users() -> tuple[str, ...]:
-    """Where code lives that is not the user's own: this package, the standard library, installed packages."""
+    """Where code lives that is not the user's own: this package, the ready-made spiders, beside which there may be others, the
+    standard library, installed packages."""
     from sysconfig import get_paths
 
-    return (str(Path(__file__).parent), *get_paths().values(), "<frozen")
+    here = Path(__file__).parent
+    ready_made = (str(here.parent / "spiders" / f"{name}.py") for name in _READY_MADE)
+    return (str(here), *ready_made, *get_paths().values(), "<frozen")

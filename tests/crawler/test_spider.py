@@ -12,9 +12,10 @@ from typing import Any, ClassVar
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
+import spiders
 from crawler.errors import SpiderError
 from crawler.request import Request
-from crawler.spider import Spider, arguments_of, callback_of, explain
+from crawler.spider import _READY_MADE, Spider, arguments_of, callback_of, explain
 from crawler.testing import page_of
 from spiders.feed import FeedSpider
 
@@ -184,6 +185,12 @@ def test_what_says_itself_what_is_wrong_is_told_with_its_place_too() -> None:
         "'/list?page=2' is no URL that can be fetched: it does not start with http:// or https://; page.follow" in text
     )
     assert text.endswith("(in relative)")
+
+
+def test_ready_made_spiders_are_not_the_users() -> None:
+    """Others may lie beside them."""
+    folder = Path(spiders.__file__).parent
+    assert {path.stem for path in folder.glob("*.py")} == {"__init__", *_READY_MADE}
 
 
 def test_compiled_code_is_not_the_users() -> None:
