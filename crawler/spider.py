@@ -24,6 +24,7 @@ from crawler.request import Links, Request
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
     from traceback import FrameSummary
+    from types import TracebackType
 
     from crawler.page import Page
 
@@ -219,6 +220,14 @@ def explain(error: BaseException) -> str:
             code += _in_our_words(error, code)
             return f"{frame.filename}:{frame.lineno}: {text.rstrip('.') if code else text}{code}{function}"
     return text
+
+
+def from_the_users_code(traceback: TracebackType | None) -> TracebackType | None:
+    """A traceback without what has called the user's code; the whole one, if there is none of that in it."""
+    first = traceback
+    while first and not _is_the_users(first.tb_frame.f_code.co_filename):
+        first = first.tb_next
+    return first or traceback
 
 
 def text_of(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from selectolax.lexbor import LexborHTMLParser
 import spiders
 from crawler.errors import SpiderError
 from crawler.request import Request
-from crawler.spider import _READY_MADE, Spider, arguments_of, callback_of, explain
+from crawler.spider import _READY_MADE, Spider, arguments_of, callback_of, explain, from_the_users_code
 from crawler.testing import page_of
 from spiders.feed import FeedSpider
 
@@ -155,6 +155,15 @@ def test_an_exception_below_the_spider_is_told_with_the_place_in_the_spider() ->
     assert text.startswith(__file__)
     assert "JSONDecodeError" in text
     assert text.endswith("(in detail)")
+
+
+def test_a_traceback_without_the_users_code_stays_whole() -> None:
+    traceback = raised_by(Shop().detail).__traceback__
+    assert from_the_users_code(traceback) is traceback, "which begins in this file"
+    while traceback and traceback.tb_frame.f_code.co_filename == __file__:
+        traceback = traceback.tb_next
+    assert traceback
+    assert from_the_users_code(traceback) is traceback, "which is in the standard library all along"
 
 
 def test_of_a_line_with_several_expressions_the_one_that_raised_is_shown() -> None:
