@@ -13,6 +13,7 @@ from enum import Enum
 from functools import cache
 from pathlib import Path
 from traceback import extract_tb
+from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -180,6 +181,9 @@ def _converted(value: Any, declared: Any) -> Any:
 
 def _in_words(declared: Any) -> str:
     """What an argument takes, for who has given something else; empty where msgspec says it as well."""
+    if typing.get_origin(declared) in (UnionType, typing.Union):
+        kinds = [kind for kind in typing.get_args(declared) if kind is not NoneType]  # nobody writes None
+        declared = kinds[0] if len(kinds) == 1 else declared
     if isinstance(declared, type) and issubclass(declared, Enum):
         return f"it takes {' or '.join(str(one.value) for one in declared)}"
     return next((words for kind, words in _WORDS if declared is kind), "")

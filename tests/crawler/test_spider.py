@@ -55,6 +55,8 @@ class Sorted(Spider):
     fast: bool = False
     least: float = 0.0
     most: int | None = None
+    either: int | bool = 0
+    several: list[int] = []  # noqa: RUF012 - nobody changes it
 
 
 def test_arguments_are_the_declared_attributes() -> None:
@@ -88,7 +90,9 @@ def test_wrong_arguments_are_named(arguments: dict[str, Any], complaint: str) ->
         ("since", "1/2/2026", "it takes a date, such as 2026-01-31"),
         ("fast", "yes", "it takes true or false"),
         ("least", "many", "it takes a number"),
-        ("most", "many", "Expected `int | null`"),
+        ("most", "many", "it takes a whole number"),
+        ("either", "many", "Expected `bool | int`"),
+        ("several", "many", "Expected `int`"),
     ],
 )
 def test_what_an_argument_takes_is_said_in_words(argument: str, value: str, wanted: str) -> None:
