@@ -406,6 +406,14 @@ async def test_a_crawl_that_reaches_nothing_has_failed_and_says_why(crawl: Crawl
     assert reason in again.err
 
 
+async def test_what_was_skipped_is_told_by_reason(crawl: Crawl) -> None:
+    """A session that has ended, say, makes duplicates of all pages, and fails none."""
+    pages = {"/": page("Home", "/a", "/b", "https://elsewhere.example/"), "/a": redirect("/"), "/b": redirect("/")}
+    async with serve(pages) as site:
+        ended = await crawl("run", site.url, "--state", "s.crawl")
+        assert "skipped: duplicate 2, scope 1; why a certain one: crawl why s.crawl URL" in ended.err
+
+
 async def test_a_crawl_that_may_fetch_nothing_says_why(crawl: Crawl) -> None:
     """Nothing has failed, yet an empty output should surprise nobody."""
     rules = (200, {"Content-Type": "text/plain"}, "User-agent: *\nDisallow: /")
