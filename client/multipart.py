@@ -35,6 +35,9 @@ _FIELD: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*:(.*)", re.DOT
 _NOT_BASE64: Final = bytes(set(range(256)) - {*b"+/=0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"})
 """What does not count in base64, such as line breaks (RFC 2045 §6.8)."""
 
+_MAX_GROUP_BYTES: Final = 1024
+"""How far a group of four is looked for among what does not count."""
+
 
 class MultipartResponse(Protocol):
     @property
@@ -155,16 +158,18 @@ class BodyPartReader:
         return self.headers.get("Content-Transfer-Encoding", "").strip().lower()
 
     async def _in_groups(self, chunk: bytes) -> bytes:
-        """Return what was read of base64, and what is missing of its last group."""
+        """Return what was read of base64, and what is missing of its last group, unless that is nowhere near."""
+        taken, signs = bytearray(chunk), _count_signs(chunk)
         try:
-            while over := len(chunk.translate(None, _NOT_BASE64)) % 4:
-                if not (more := await self._content.read(4 - over)):
+            while signs % 4 and len(taken) - len(chunk) < _MAX_GROUP_BYTES:
+                if not (more := await self._content.read(4 - signs % 4)):
                     break
-                chunk += more
+                taken += more
+                signs += _count_signs(more)
         except asyncio.CancelledError:
-            self._content.give_back(chunk)
+            self._content.give_back(taken)
             raise
-        return chunk
+        return bytes(taken)
 
 
 class MultipartReader:
@@ -306,6 +311,10 @@ def _parse_multipart_type(content_type: str) -> tuple[str, bytes]:
     if not boundary:
         raise ClientPayloadError(f"a multipart body without a boundary: {content_type!r}")
     return subtype, boundary.encode("utf-8", "surrogateescape")
+
+
+def _count_signs(data: bytes) -> int:
+    return len(data.translate(None, _NOT_BASE64))
 
 
 def _decode_base64(data: bytes) -> bytes:

@@ -255,6 +255,17 @@ async def test_base64_is_decoded_chunk_by_chunk(size: int) -> None:
         assert max(map(len, chunks)) < size + 8
 
 
+async def test_base64_whose_groups_do_not_end() -> None:
+    """Whoever reads it in chunks gets no more than a little above what was asked for."""
+    blanks = b" " * 100_000
+    part = await first_part(b"--b\r\nContent-Transfer-Encoding: base64\r\n\r\nA" + blanks + b"\r\n--b--")
+    chunk = await part.read_chunk(10)
+    assert 10 < len(chunk) < 2000
+    with pytest.raises(ClientPayloadError):
+        part.decode(chunk)
+    assert len(chunk + await part.read()) == 1 + len(blanks)
+
+
 async def test_parts_and_chunks_are_iterators() -> None:
     """One of them at a time is to be had, and what is left of them in a second loop."""
     reader = reader_of(b"--b\r\n\r\none\r\n--b\r\n\r\ntwo\r\n--b--", step=1)
