@@ -131,6 +131,10 @@ class ClientSession:
         self._headers_version: int | None = None  # of headers that others know, and may have changed since
         self._skip_auto_headers = frozenset(skip_auto_headers or ())
         connector = connector if connector is not None else TCPConnector()
+        if connector._loop is not self._loop:
+            raise RuntimeError(
+                "the connector was made in another event loop, which its connections need: make it in this one"
+            )
         defaults = HeaderDefaults(self._headers, self._skip_auto_headers, keeps_alive=not connector.force_close)
         self._settings = CallSettings(
             connector=connector,

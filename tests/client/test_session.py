@@ -829,6 +829,17 @@ async def test_a_session_that_could_not_be_made_is_not_missed() -> None:
     gc.collect()  # what a finalizer raises is a warning, and an error here
 
 
+async def test_a_connector_of_another_loop() -> None:
+    """It could not wait for its connections; that is told where the mistake is made."""
+
+    async def made() -> TCPConnector:
+        return TCPConnector()
+
+    other = await asyncio.to_thread(asyncio.run, made())
+    with pytest.raises(RuntimeError, match="another event loop"):
+        ClientSession(connector=other)
+
+
 async def test_closing_while_requests_wait(serve: Serve) -> None:
     """A request that has no answer yet fails with the connection; one whose body is arriving, with the body."""
     asked = asyncio.Event()
