@@ -38,6 +38,8 @@ class Lease(Struct, kw_only=True):
     headers: Mapping[str, str] | None = None
     body: bytes | None = None
     context: Mapping[str, Any] | None = None
+    again: bool = False
+    """Whether it is made although the same was asked for before. So it is wherever redirects lead."""
     attempts: int = 0
     """How often it was tried in vain."""
     redirects: tuple[str, ...] = ()
@@ -55,7 +57,7 @@ class Settlement(Struct, kw_only=True):
     """The response, if it is to be kept."""
     alias: str | None = None
     """Another URL (canonical) of the page. If that was found before, the page is a duplicate, and its items are not kept;
-    if not, it is taken for found. Never so of a seed."""
+    if not, it is taken for found. Never so of a seed, nor of a request that is made `again`."""
     depth: int | None = None
     """How deep `found` is; None: one link deeper than the lease."""
 

@@ -58,6 +58,8 @@ def extra_of(wanted: Request | Links) -> str | None:
             extra["headers"] = dict(wanted.headers)
         if wanted.body is not None:
             extra["body"] = b64encode(wanted.body).decode()
+        if wanted.again:
+            extra["again"] = True
     if not extra:
         return None
     try:
@@ -113,6 +115,7 @@ def lease_of(row: Due, host: HostKey) -> Lease:
         headers=extra.get("headers"),
         body=body,
         context=extra.get("context"),
+        again=extra.get("again", False),
         attempts=attempts,
     )
     if hop:

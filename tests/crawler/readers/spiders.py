@@ -11,6 +11,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import client
@@ -327,3 +328,16 @@ class Particular(Spider):
 
     def parse(self, page: Page) -> Any:
         return {"url": page.url}
+
+
+class Returning(Spider):
+    """Asks for its seeds again with each run, and for what pages link to; items tell which way each page was come to."""
+
+    def start(self) -> Iterator[Request | Links]:
+        for seed in self.start_urls:
+            yield Request(seed, again=True)
+
+    def parse(self, page: Page) -> Iterator[Any]:
+        yield {"asked": urlsplit(page.requested_url).path, "came": urlsplit(page.url).path}
+        for link in page.links():
+            yield Request(link, again=True)
