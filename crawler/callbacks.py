@@ -109,6 +109,9 @@ class Callbacks(Reader):
             callback=lease.callback,
             priority=lease.priority,
             context=lease.context,
+            read_timeout=lease.read_timeout,
+            total_timeout=lease.total_timeout,
+            max_attempts=lease.max_attempts,
         )
         try:
             return self._checked(await gather(self._spider.failed(request, error)))

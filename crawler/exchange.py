@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -92,6 +93,8 @@ async def exchange(
     }
     if is_sitemap:  # others go by the session's settings as they are: to ask for any of one's own has them made anew
         options["max_body_bytes"] = _ANY_NUMBER
+    if lease.read_timeout or lease.total_timeout:
+        options["timeout"] = _timeout_of(lease, session.timeout)
     began_at = time.monotonic()
     try:
         async with session.request(lease.method, URL(lease.url, encoded=True), **options) as response:
@@ -143,6 +146,13 @@ async def _read_sitemap(response: ClientResponse) -> bytes:
             response.close()
             break
     return bytes(body)
+
+
+def _timeout_of(lease: Lease, timeout: ClientTimeout) -> ClientTimeout:
+    """The session's, but for what the request has of its own."""
+    return replace(
+        timeout, total=lease.total_timeout or timeout.total, sock_read=lease.read_timeout or timeout.sock_read
+    )
 
 
 def _headers_of_all(settings: Settings) -> CIMultiDict[str]:

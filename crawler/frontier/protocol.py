@@ -40,6 +40,10 @@ class Lease(Struct, kw_only=True):
     context: Mapping[str, Any] | None = None
     again: bool = False
     """Whether it is made although the same was asked for before. So it is wherever redirects lead."""
+    read_timeout: float | None = None
+    total_timeout: float | None = None
+    max_attempts: int | None = None
+    """In place of the settings called so, if not None; the like of the two before."""
     attempts: int = 0
     """How often it was tried in vain."""
     redirects: tuple[str, ...] = ()

@@ -46,6 +46,9 @@ class SentLease(msgspec.Struct, array_like=True):
     depth: int
     referrer: str | None
     context: bytes | None
+    read_timeout: float | None = None
+    total_timeout: float | None = None
+    max_attempts: int | None = None
 
 
 class VisitTask(msgspec.Struct, array_like=True, tag=1):
@@ -117,6 +120,9 @@ class FoundRequest(msgspec.Struct, array_like=True, tag=2):
     priority: int
     context: bytes | None
     again: bool
+    read_timeout: float | None
+    total_timeout: float | None
+    max_attempts: int | None
 
 
 Found: TypeAlias = FoundLinks | FoundRequest

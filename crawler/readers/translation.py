@@ -56,6 +56,9 @@ def sent(lease: Lease) -> SentLease:
         lease.depth,
         lease.referrer,
         _json(lease.context),
+        lease.read_timeout,
+        lease.total_timeout,
+        lease.max_attempts,
     )
 
 
@@ -76,6 +79,9 @@ def lease_of(task: Task) -> Lease:
         depth=lease.depth,
         referrer=lease.referrer,
         context=_context(lease.context),
+        read_timeout=lease.read_timeout,
+        total_timeout=lease.total_timeout,
+        max_attempts=lease.max_attempts,
     )
 
 
@@ -196,7 +202,17 @@ def _found(wanted: Request | Links) -> Found:
         return FoundLinks(list(wanted.urls), name, wanted.priority, context)
     headers = dict(wanted.headers) if wanted.headers is not None else None
     return FoundRequest(
-        wanted.url, wanted.method, headers, wanted.body, name, wanted.priority, context, again=wanted.again
+        wanted.url,
+        wanted.method,
+        headers,
+        wanted.body,
+        name,
+        wanted.priority,
+        context,
+        wanted.again,
+        wanted.read_timeout,
+        wanted.total_timeout,
+        wanted.max_attempts,
     )
 
 
@@ -213,6 +229,9 @@ def _wanted(found: Found) -> Request | Links:
         priority=found.priority,
         context=context,
         again=found.again,
+        read_timeout=found.read_timeout,
+        total_timeout=found.total_timeout,
+        max_attempts=found.max_attempts,
     )
 
 

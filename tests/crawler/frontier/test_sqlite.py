@@ -91,6 +91,10 @@ async def test_a_lease_brings_back_all_that_was_asked(frontier: SqliteFrontier) 
                 callback="detail",
                 priority=3,
                 context={"page": [1, "zwei"]},
+                again=True,
+                read_timeout=600,
+                total_timeout=0.5,
+                max_attempts=1,
             )
         ]
     )
@@ -107,6 +111,10 @@ async def test_a_lease_brings_back_all_that_was_asked(frontier: SqliteFrontier) 
         headers={"X-A": "b"},
         body=b"\x00\xff",
         context={"page": [1, "zwei"]},
+        again=True,
+        read_timeout=600.0,
+        total_timeout=0.5,
+        max_attempts=1,
     )
 
 

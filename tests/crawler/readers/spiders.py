@@ -341,3 +341,31 @@ class Returning(Spider):
         yield {"asked": urlsplit(page.requested_url).path, "came": urlsplit(page.url).path}
         for link in page.links():
             yield Request(link, again=True)
+
+
+class Choosy(Spider):
+    """Has a patience of its own with some pages, as their paths say: `/hasty`, `/silent`, `/stubborn`, `/patient`."""
+
+    def start(self) -> Iterator[Request | Links]:
+        of_its_own: dict[str, Any] = {
+            "hasty": {"total_timeout": 0.05, "max_attempts": 1},
+            "silent": {"read_timeout": 0.05, "max_attempts": 2},
+            "stubborn": {"max_attempts": 4},
+            "patient": {"read_timeout": 60, "total_timeout": 60},
+        }
+        for url in self.start_urls:
+            yield Request(url, **of_its_own[url.rpartition("/")[2]])
+
+    def parse(self, page: Page) -> Iterator[Any]:
+        yield {"came": urlsplit(page.requested_url).path}
+
+    def failed(self, request: Request, error: str) -> Any:
+        limits = (request.read_timeout, request.total_timeout, request.max_attempts)
+        return {"failed": urlsplit(request.url).path, "by": error.partition(":")[0], "limits": limits}
+
+
+class Overdone(Spider):
+    """Asks for less than nothing."""
+
+    def parse(self, page: Page) -> Iterator[Any]:
+        yield page.follow(url="/more", total_timeout=-1)
