@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _HEADERS = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ANY_NUMBER = 1 << 62
 
 
@@ -121,6 +122,11 @@ def _page_class() -> type[Page]:
     from crawler.page import Page
 
     return Page
+
+
+def location_of(status: int, headers: Mapping[str, str]) -> str | None:
+    """Where a response redirects to, as it is written; None if it does not."""
+    return (headers.get("Location") or None) if status in _REDIRECTS else None
 
 
 def fetched_of(page: Page) -> Fetched:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import client
-from crawler import Links, Request, Retry, Spider
+from crawler import ErrorText, Links, Request, Retry, Spider
 from crawler.readers.messages import Freed, Started, encode
 
 if TYPE_CHECKING:
@@ -362,6 +362,38 @@ class Choosy(Spider):
     def failed(self, request: Request, error: str) -> Any:
         limits = (request.read_timeout, request.total_timeout, request.max_attempts)
         return {"failed": urlsplit(request.url).path, "by": error.partition(":")[0], "limits": limits}
+
+
+class Mourner(Spider):
+    """Tells of failures, and of the pages that came in the stead of others; what these link to is followed."""
+
+    def parse(self, page: Page) -> Iterator[Any]:
+        yield page.follow_all(context={"on": page.url, "é": 1})
+        if page.url.endswith("/raises"):
+            raise ValueError("no")
+        if page.url.endswith("/again"):
+            raise Retry("never")
+
+    def failed(self, request: Request, error: ErrorText) -> Iterator[Any]:
+        page = error.page
+        told = None
+        if page:
+            told = {
+                "status": page.status,
+                "path": [urlsplit(url).path for url in (page.requested_url, *page.redirects, page.url)],
+                "type": page.content_type,
+                "odd": page.headers.get("X-Odd", "").encode("utf-8", "surrogateescape").hex(),
+                "text": page.text,
+                "title": page.title,
+                "heading": [node.text() for node in page.css("h1")],
+                "context": sorted(page.context),
+                "depth": page.depth,
+            }
+            yield page.follow_all(callback=self.consolation)
+        yield {"asked": urlsplit(request.url).path, "error": error, "page": told}
+
+    def consolation(self, page: Page) -> Iterator[Any]:
+        yield {"asked": urlsplit(page.url).path, "error": None, "page": None}
 
 
 class Overdone(Spider):
