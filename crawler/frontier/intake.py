@@ -60,6 +60,10 @@ class Intake:
         self.on_queued: Callable[[HostKey, float], None] = lambda _host, _not_before: None
         self.admit: Admit = lambda *_: None
         self.max_pages_per_host = 0
+        self.leaves_out = False
+        """Whether pages may have been left out for canonical URLs that come to nothing."""
+        self.lost: set[str] = set()
+        """Such URLs: a page that names one of them is taken."""
 
     def cut(self) -> Batch:
         """What is to be written now; what comes from here on pends for the next."""
@@ -181,17 +185,21 @@ class Intake:
         self.batch.host_states[self.host_id(host)] = state
 
     def _recognised(self, settlement: Settlement, alias: str) -> Settlement:
-        """The page has another name. If that was known, we have the page already, or will; else it is known from now on, as
-        a request of its own that is over. A seed, and what is fetched again, somebody asked for, whatever it is called."""
+        """The page has another name. If that was known, we have the page already, or will, unless it has turned out that we have not
+        (`Moves.take_instead`); else it is known from now on, as a request of its own that is over. A seed, and what is fetched
+        again, somebody asked for, whatever it is called."""
         lease = settlement.lease
         mark = words_of(fingerprint(alias))
-        if not self.sieve.knows(mark):
+        if alias in self.lost:
+            self.lost.discard(alias)
+        elif not self.sieve.knows(mark):
             self.sieve.add(mark)
             number = self._next_number()
             self.batch.requests.append((number, lease.depth, lease.id, None, [f"0 {alias}"]))
             self.batch.barrier = number
             self._skip(number, Skip.DUPLICATE, IS_NAMED.format(lease.url))
         elif lease.depth and not lease.again:
+            self.leaves_out = True
             outcome = Skipped(reason=Skip.DUPLICATE, final_url=lease.url, detail=NAMES.format(alias))
             return replace(settlement, outcome=outcome, items=(), kept=None)
         return settlement

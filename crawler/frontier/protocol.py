@@ -144,11 +144,12 @@ class Frontier(Protocol):
 
     @property
     def is_undecided(self) -> bool:
-        """Whether some of the links that were offered may be new, which is not found out for each by itself."""
+        """Whether some of the links that were offered may be new, which is not found out for each by itself; or some of the pages that
+        were left out may be wanted after all."""
 
     async def decide(self) -> None:
-        """Find out of all links whether they are new. It takes time, and is done now and then by itself; `on_queued` hears of
-        those that are."""
+        """Find out of all links whether they are new; and, to be asked when nothing is left, queue again what was left out for a
+        canonical URL that came to nothing, to be taken itself. It takes time; `on_queued` hears of what there is."""
 
     async def lease(self, hosts: Sequence[HostKey], limit: int) -> list[Lease]:
         """Up to `limit` requests of each host, the first in its order that are due; of one priority, those queued lately may come

@@ -401,3 +401,13 @@ class Overdone(Spider):
 
     def parse(self, page: Page) -> Iterator[Any]:
         yield page.follow(url="/more", total_timeout=-1)
+
+
+class Collector(Spider):
+    """Takes every page but those whose title is a fault, and follows every link."""
+
+    def parse(self, page: Page) -> Iterator[Any]:
+        if page.title == "fault":
+            raise LookupError("no title")
+        yield {"page": urlsplit(page.url)._replace(scheme="", netloc="").geturl()}
+        yield page.follow_all()
