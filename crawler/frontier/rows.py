@@ -29,6 +29,8 @@ _DETAIL_CHARACTERS = 2000
 OF_ITS_OWN = ("read_timeout", "total_timeout", "max_attempts")
 """Settings that a request may have values of its own for."""
 
+_RARE = ("again", *OF_ITS_OWN)
+
 
 class Offer(NamedTuple):
     """Links of a page that were put by. `page`: its URL; `marks`: those of the `urls`; `extra`: see `extra_of`."""
@@ -73,9 +75,12 @@ def _add_what_links_have_not(extra: dict[str, Any], wanted: Request) -> None:
         extra["body"] = b64encode(wanted.body).decode()
     if wanted.again:
         extra["again"] = True
-    for name in OF_ITS_OWN:
-        if (value := getattr(wanted, name)) is not None:
-            extra[name] = value
+    if wanted.read_timeout is not None:
+        extra["read_timeout"] = wanted.read_timeout
+    if wanted.total_timeout is not None:
+        extra["total_timeout"] = wanted.total_timeout
+    if wanted.max_attempts is not None:
+        extra["max_attempts"] = wanted.max_attempts
 
 
 def method_and_body(extra_json: str) -> tuple[str, bytes | None]:
@@ -131,12 +136,11 @@ def lease_of(row: Due, host: HostKey) -> Lease:
         headers=extra.get("headers"),
         body=body,
         context=extra.get("context"),
-        again=extra.get("again", False),
-        read_timeout=extra.get("read_timeout"),
-        total_timeout=extra.get("total_timeout"),
-        max_attempts=extra.get("max_attempts"),
         attempts=attempts,
     )
+    for name in _RARE:
+        if name in extra:
+            setattr(lease, name, extra[name])
     if hop:
         lease.url, lease.method, left = _decode(hop)
         lease.redirects = tuple(left)
