@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from crawler.cancellation import RAISED, is_ours
+from crawler.fetcher import TurnedAway
 from crawler.frontier.protocol import Settlement
 from crawler.outcome import Failed, in_short
 from crawler.retries import Failure
@@ -148,7 +149,8 @@ class Engine:
         if not isinstance(outcome, Failed):
             return Settlement(lease=lease, outcome=outcome)
         try:
-            harvest = await self._visitor.tell(lease, outcome.error)
+            page = outcome.page if isinstance(outcome, TurnedAway) else None
+            harvest = await self._visitor.tell(lease, outcome.error, page)
         except RAISED as error:
             if await is_ours(error):
                 raise

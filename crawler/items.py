@@ -131,7 +131,10 @@ def encoded(value: Any, what: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """What msgspec does not know: pydantic's models and the URLs in them, paths, and mappings and sets by their protocols."""
+    """What msgspec does not know: kinds of texts, pydantic's models and the URLs in them, paths, and mappings and sets by their
+    protocols."""
+    if isinstance(value, str):
+        return str.__str__(value)
     for name in ("model_dump", "unicode_string", "__fspath__"):
         if callable(plain := getattr(value, name, None)):
             return plain()

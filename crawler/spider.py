@@ -72,6 +72,20 @@ _NESTED_SITEMAPS = 2
 """An index may list sitemaps, which the protocol calls the end of it; some sites list indexes in an index."""
 
 
+class ErrorText(str):
+    """Why a request has failed for good: `kind: what happened`. `page` is what came in its stead, with another status than 2xx, if it
+    was no redirect; None if nothing came, or a callback had it."""
+
+    __slots__ = ("page",)
+
+    page: Page | None
+
+    def __new__(cls, text: str, page: Page | None = None) -> ErrorText:
+        self = super().__new__(cls, text)
+        self.page = page
+        return self
+
+
 class Spider:
     """Says what to crawl and what to take from each page.
 
@@ -137,8 +151,9 @@ class Spider:
         further = Links(listing.sitemaps, callback=SITEMAP, context={"level": level}, are_canonical=True)
         return [pages, further] if level <= _NESTED_SITEMAPS else [pages]
 
-    def failed(self, request: Request, error: str) -> Any:
-        """Called once a request has failed for good; what it gives is taken as from `parse`."""
+    def failed(self, request: Request, error: ErrorText) -> Any:
+        """Called once a request has failed for good; what it gives is taken as from `parse`. `error` is a text, `kind: what happened`,
+        and has the page that came with another status: `error.page`."""
         return None
 
     async def opened(self) -> None:
@@ -187,6 +202,11 @@ def _in_words(declared: Any) -> str:
     if isinstance(declared, type) and issubclass(declared, Enum):
         return f"it takes {' or '.join(str(one.value) for one in declared)}"
     return next((words for kind, words in _WORDS if declared is kind), "")
+
+
+def hears_of_failures(spider: Spider) -> bool:
+    """Whether it does anything when it is told of one."""
+    return type(spider).failed is not Spider.failed
 
 
 def callback_of(spider: Spider, name: str | None) -> Any:

@@ -251,12 +251,15 @@ class SqliteFrontier:
 
     @property
     def is_undecided(self) -> bool:
-        """Whether some of the links that were offered may be new: see `decide`."""
-        return self._runs.is_undecided
+        """Whether some of what was found may have to be fetched yet: see `decide`."""
+        return self._runs.is_undecided or self.intake.leaves_out
 
     async def decide(self) -> None:
-        """Find out of all links whether they are new. It takes time, and is done now and then by itself."""
+        """Find out of all links whether they are new, which is done now and then by itself; and queue pages that were left out for
+        others that came to nothing. It takes time."""
         await self._runs.tend(sifts=True)
+        if self.intake.leaves_out:
+            await self._moves.take_instead()
 
     async def flush(self) -> None:
         """Return once everything settled and noted so far is durable."""

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from crawler.frontier.rows import method_and_body
+from crawler.frontier.rows import method_and_body, of_its_own
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
 
     `path` holds the pages that led there, the seed first; `redirects` the URLs left behind, and `now_at` where it stands
     or ended after them. `reason` and `detail` are those of a skip, of what stands aside, or the error. `ahead`: how many
-    requests of its host come before it.
+    requests of its host come before it; `settings`: those that it has values of its own for.
     """
 
     url: str
@@ -91,6 +91,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     detail: str | None = None
     not_before: str | None = None
     ahead: int | None = None
+    settings: dict[str, float] = {}
 
 
 def requests_for(file: StateFile, url: str) -> list[int]:
@@ -142,6 +143,7 @@ def trace(file: StateFile, request: int) -> Trace:
         detail=detail,
         not_before=iso(not_before) if not_before else None,
         ahead=ahead,
+        settings=of_its_own(extra),
     )
 
 

@@ -46,6 +46,9 @@ class SentLease(msgspec.Struct, array_like=True):
     depth: int
     referrer: str | None
     context: bytes | None
+    read_timeout: float | None = None
+    total_timeout: float | None = None
+    max_attempts: int | None = None
 
 
 class VisitTask(msgspec.Struct, array_like=True, tag=1):
@@ -59,11 +62,10 @@ class VisitTask(msgspec.Struct, array_like=True, tag=1):
     may_be_private: bool
 
 
-class PageTask(msgspec.Struct, array_like=True, tag=2):
-    """A page to be read. `headers`: name, value, name, value…"""
+class SentPage(msgspec.Struct, array_like=True):
+    """What it takes to make a page, beside the lease. `headers`: name, value, name, value…"""
 
-    number: int
-    lease: SentLease
+    url: str
     status: int
     headers: list[bytes]
     body: bytes
@@ -71,12 +73,21 @@ class PageTask(msgspec.Struct, array_like=True, tag=2):
     elapsed: float
 
 
+class PageTask(msgspec.Struct, array_like=True, tag=2):
+    """A page to be read."""
+
+    number: int
+    lease: SentLease
+    page: SentPage
+
+
 class FailureTask(msgspec.Struct, array_like=True, tag=3):
-    """A request that has failed for good, for the spider to hear of."""
+    """A request that has failed for good, for the spider to hear of, and the page that came in its stead, if one did."""
 
     number: int
     lease: SentLease
     error: str
+    page: SentPage | None
 
 
 class Farewell(msgspec.Struct, array_like=True, tag=4):
@@ -117,6 +128,9 @@ class FoundRequest(msgspec.Struct, array_like=True, tag=2):
     priority: int
     context: bytes | None
     again: bool
+    read_timeout: float | None
+    total_timeout: float | None
+    max_attempts: int | None
 
 
 Found: TypeAlias = FoundLinks | FoundRequest
@@ -169,7 +183,8 @@ class Freed(msgspec.Struct, array_like=True, tag=6):
 
 class Seen(msgspec.Struct, array_like=True, tag=4):
     """What came of a visit that was answered: the response, with the header fields that are of use to the crawl's process; and,
-    if it was a page, the digest of its body, what is to be kept of it (headers and body), and what the spider made of it.
+    if it was a page, the digest of its body, what is to be kept of it (headers and body), and what the spider made of it; if it was
+    one of another status, of which the spider may want to hear, `page`.
     `is_private`: a host that the user named was found at a private address, so that any may be."""
 
     number: int
@@ -183,6 +198,7 @@ class Seen(msgspec.Struct, array_like=True, tag=4):
     digest: int = 0
     kept: tuple[str, bytes] | None = None
     answer: Answer | None = None
+    page: SentPage | None = None
 
 
 class Unseen(msgspec.Struct, array_like=True, tag=5):

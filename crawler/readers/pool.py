@@ -47,7 +47,7 @@ from crawler.readers.messages import (
     longest_from_reader,
 )
 from crawler.readers.process import GARBLED, ReaderProcess
-from crawler.spider import Spider
+from crawler.spider import hears_of_failures
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Sequence
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from crawler.readers.messages import Result, Task
     from crawler.settings import Settings
     from crawler.source import Source
+    from crawler.spider import Spider
 
 _log = logging.getLogger(__name__)
 
@@ -230,7 +231,7 @@ class Readers(Reader):
         file = next((one.baseFilename for one in log.handlers if isinstance(one, logging.FileHandler)), None)
         level = log.getEffectiveLevel()
         hello = Hello(source.encoded(), settings, sys.path, level, file, frozenset(trusted_hosts))
-        tells = type(spider).failed is not Spider.failed
+        tells = hears_of_failures(spider)
         readers = cls(hello, launches, processes=settings.processes, tells_of_failures=tells)
         async with asyncio.TaskGroup() as group:
             keepers = [group.create_task(readers._keep(place)) for place in readers._places]
@@ -265,10 +266,11 @@ class Readers(Reader):
             translation.page_task(next(self._numbers), lease, page), weight=len(page.body) + _TASK_BYTES
         )
 
-    async def take_failure(self, lease: Lease, error: str) -> Harvest:
+    async def take_failure(self, lease: Lease, error: str, page: Page | None) -> Harvest:
         if not self._tells_of_failures:
             return Harvest()
-        return await self._read(translation.failure_task(next(self._numbers), lease, error), weight=_TASK_BYTES)
+        weight = (len(page.body) if page else 0) + _TASK_BYTES
+        return await self._read(translation.failure_task(next(self._numbers), lease, error, page), weight=weight)
 
     async def _read(self, task: Task, *, weight: int) -> Harvest:
         try:

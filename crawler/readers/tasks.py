@@ -14,7 +14,7 @@ from client import AddressGuard, ClientSession, DummyCookieJar, TraceConfig
 from client.limits import HostLimits
 from crawler.cancellation import RAISED, is_cancellation, is_ours
 from crawler.errors import Retry
-from crawler.exchange import NoResponse, exchange, open_session
+from crawler.exchange import NoResponse, exchange, location_of, open_session
 from crawler.readers import messages, translation
 from crawler.readers.gathering import GatheringConnector
 from crawler.readers.messages import Answer, FailureTask, Freed, PageTask, Seen, Started, Unseen, longest_from_reader
@@ -104,11 +104,13 @@ class Hands:
 
     async def _result_of(self, task: Task) -> Result:
         if isinstance(task, PageTask):
-            reading = self._callbacks.take(*translation.page_of(task, self._obedience))
+            lease = translation.lease_of(task)
+            reading = self._callbacks.take(lease, translation.page_of(task.page, lease, self._obedience))
             return await self._answer(task.number, reading)
         if isinstance(task, FailureTask):
-            reading = self._callbacks.take_failure(translation.lease_of(task), task.error)
-            return await self._answer(task.number, reading)
+            lease = translation.lease_of(task)
+            page = translation.page_of(task.page, lease, self._obedience) if task.page else None
+            return await self._answer(task.number, self._callbacks.take_failure(lease, task.error, page))
         return await self._visit(task)
 
     def _send(self, message: FromReader) -> None:
@@ -124,7 +126,8 @@ class Hands:
             kind, text, is_passing = came.failure
             return Unseen(task.number, kind, translation.sendable(text), is_passing, came.began_at)
         answer = None
-        if not failure_of_status(came.page.status):
+        is_turned_away = failure_of_status(came.page.status) is not None
+        if not is_turned_away:
             self._reading.add(task.number)
             if not self._freeing:
                 self._freeing = self._loop.call_later(_SOON, self._free)
@@ -132,8 +135,14 @@ class Hands:
                 answer = await self._answer(task.number, self._callbacks.take(lease, came.page))
             finally:
                 self._reading.discard(task.number)
+        sends_page = is_turned_away and self._callbacks.want_error_pages
         return translation.seen(
-            task.number, came, answer, is_private=self._guard.is_open, keeps_body=self._settings.keep_bodies
+            task.number,
+            came,
+            answer,
+            is_private=self._guard.is_open,
+            keeps_body=self._settings.keep_bodies,
+            sends_page=sends_page and location_of(came.page.status, came.page.headers) is None,
         )
 
     def _free(self) -> None:
@@ -165,7 +174,9 @@ def encoded(result: Result, longest: int) -> bytes:
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         fault = f"what it gives for the page cannot be sent: {error}"
     spoilt = Answer(result.number, error=translation.sendable(fault))
-    return messages.encode(replace(result, kept=None, answer=spoilt) if isinstance(result, Seen) else spoilt)
+    if not isinstance(result, Seen):
+        return messages.encode(spoilt)
+    return messages.encode(replace(result, kept=None, page=None, answer=result.answer and spoilt))
 
 
 def _lost(task: Task, error: BaseException) -> Result:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from crawler.fetcher import Fetcher, Unfit
     from crawler.frontier.protocol import Lease
     from crawler.items import Harvest
+    from crawler.page import Page
     from crawler.readers.messages import Seen
     from crawler.readers.pool import Readers
 
@@ -67,8 +68,8 @@ class RemoteVisitor(Visitor):
         finally:
             slot.release()
 
-    async def tell(self, lease: Lease, error: str) -> Harvest:
-        return await self._readers.take_failure(lease, error)
+    async def tell(self, lease: Lease, error: str, page: Page | None) -> Harvest:
+        return await self._readers.take_failure(lease, error, page)
 
     def _conclude(self, lease: Lease, seen: Seen) -> Visited | Unfit:
         """What becomes of a request that was answered."""
@@ -79,7 +80,8 @@ class RemoteVisitor(Visitor):
         answer = seen.answer
         if answer is None:
             headers = translation.headers_of(seen)
-            return self._fetcher.turned_away(lease, seen.fetched, headers, seen.began_at, seen.latency)
+            page = translation.page_of(seen.page, lease) if seen.page else None  # on its way to whoever hears of it
+            return self._fetcher.turned_away(lease, seen.fetched, headers, seen.began_at, seen.latency, page=page)
         self._fetcher.met(lease, seen.began_at, seen.latency)
         if answer.again is not None:
             return self._fetcher.unwanted(lease, translation.retry_of(answer.again), seen.fetched)

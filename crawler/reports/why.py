@@ -155,6 +155,8 @@ def _told(answer: Why, request: Trace, state_file: str) -> Iterator[tuple[str, s
     yield "found", _path(request)
     if request.redirects:
         yield "redirects", " → ".join([*request.redirects, request.now_at])
+    if request.settings:
+        yield "settings", ", ".join(f"{name} = {value}" for name, value in request.settings.items())
     for number, attempt in enumerate(request.attempts, start=1):
         yield f"try {number}", f"{instant(attempt.at)}: {attempt.error}"
     if request.reason == Skip.DUPLICATE.value:

@@ -14,6 +14,7 @@ import pytest
 from crawler.errors import SpiderError
 from crawler.items import encode, gather
 from crawler.request import Links, Request
+from crawler.spider import ErrorText
 from crawler.testing import page_of
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ async def test_nothing_gives_nothing() -> None:
         ({"gen": (n for n in (1, 2))}, {"gen": [1, 2]}),
         ({1: "number"}, {"1": "number"}),
         ({"file": PurePosixPath("a/b")}, {"file": "a/b"}),
+        ({"error": ErrorText("dns: none")}, {"error": "dns: none"}),
     ],
 )
 def test_items_are_anything_json_can_hold(item: Any, expected: Any) -> None:

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING
 from crawler import Settings
 from crawler.readers.channel import Channel
 from crawler.readers.main import Duty
-from crawler.readers.messages import Answer, Farewell, Hello, PageTask, Ready, SentLease, decode_from_reader, encode
+from crawler.readers.messages import (
+    Answer,
+    Farewell,
+    Hello,
+    PageTask,
+    Ready,
+    SentLease,
+    SentPage,
+    decode_from_reader,
+    encode,
+)
 from crawler.source import Source
 from tests.crawler.readers.spiders import Everything
 
@@ -22,7 +32,7 @@ if TYPE_CHECKING:
 def task_of(number: int) -> PageTask:
     url = f"http://library.example/{number}"
     lease = SentLease(url, "GET", None, None, None, 0, url, (), 0, None, None)
-    return PageTask(number, lease, 200, [], b"", 0.0, 0.0)
+    return PageTask(number, lease, SentPage(lease.url, 200, [], b"", 0.0, 0.0))
 
 
 async def test_a_task_given_to_who_is_cancelled_the_next_moment_is_done_by_another() -> None:
