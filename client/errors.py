@@ -261,7 +261,10 @@ class ServerConnectionError(ClientConnectionError):
 
 
 class ServerDisconnectedError(ServerConnectionError):
-    """The server closed the connection before a response."""
+    """The server closed the connection before a response. `is_unprocessed`: it said, or we know, that it has done nothing with
+    the request, which may be made again whatever it asks for (RFC 9113 §8.7)."""
+
+    is_unprocessed = False
 
     def __init__(self, message: str | None = None) -> None:
         self.message = message or "server disconnected"

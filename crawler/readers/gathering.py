@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from client import AddressGuard, ClientRequest, ClientTimeout
-    from client.http1 import Http1Protocol
+    from client.carrier import Carrier
     from client.limits import HostLimits
     from client.tracing import Trace
 
@@ -73,9 +73,7 @@ class GatheringConnector(TCPConnector):
             if not transport.is_closing():
                 transport.write(data)
 
-    async def _create_connection(
-        self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
-    ) -> Http1Protocol:
+    async def _create_connection(self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout) -> Carrier:
         protocol = await super()._create_connection(req, traces, timeout)
         if protocol.transport:
             protocol.transport = cast("asyncio.Transport", _Gathered(protocol.transport, self.write))
