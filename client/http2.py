@@ -13,7 +13,7 @@ Who decides what:
   connection unclear ends it. Of the requests on it, the one at fault is told what was wrong, the others that it was closed.
 - *The end.* After GOAWAY no stream is begun. Those that the server will not look at fail, and may be repeated elsewhere; the
   rest go on, and the last closes the connection. So it is where a request was given up and the connection had been silent
-  since: it may be dead, though nothing says so.
+  for most of that time: it may be dead, though nothing says so.
 - *Bounds* on what the server may have us keep or do: the library's on field blocks (64 KiB, 64 CONTINUATION frames), ours
   on frames that bring nothing, on its table for our fields, and on answers that it does not read.
 """
@@ -92,6 +92,7 @@ class Http2Protocol(asyncio.Protocol):
         self._is_clogged = False
         self._is_lost = False
         self._lost: asyncio.Future[None] | None = None
+        self._greeted: asyncio.Future[None] | None = None
         self.transport: asyncio.Transport | None = None
         self.opening: Opening | None = None
         """What it took to open the connection; the connector notes it."""
@@ -116,7 +117,9 @@ class Http2Protocol(asyncio.Protocol):
 
     @property
     def has_room(self) -> bool:
-        """Whether another stream may be lent."""
+        """Whether another stream may be lent: one, until the server has said how many it allows."""
+        if not self._is_greeted:
+            return self.is_usable and not self._lent
         most = min(_MAX_STREAMS, self._h2.remote_settings.max_concurrent_streams)
         return self.is_usable and len(self._lent) < most
 
@@ -138,6 +141,12 @@ class Http2Protocol(asyncio.Protocol):
         if not self._is_lost and asyncio.get_running_loop() is self._loop:
             self._lost = self._lost or self._loop.create_future()
             await asyncio.shield(self._lost)
+
+    async def wait_greeted(self) -> None:
+        """Wait until the server has said what it allows, or will not say it any more."""
+        if not (self._is_greeted or self.is_closed):
+            self._greeted = self._greeted or self._loop.create_future()
+            await asyncio.shield(self._greeted)
 
     # -- what streams call ----------------------------------------------------------------------------------------
 
@@ -234,6 +243,7 @@ class Http2Protocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_closed = self._is_lost = True
+        self._tell_of_greeting()
         if self._lost is not None:
             self._lost.set_result(None)
         error = ClientOSError(*exc.args) if isinstance(exc, OSError) else ServerDisconnectedError()
@@ -251,10 +261,8 @@ class Http2Protocol(asyncio.Protocol):
 
     def _receive(self, frame: Frame) -> None:
         """Take one frame in."""
-        if not self._is_greeted:
-            if frame.kind != SETTINGS or frame.flags & ACK:
-                raise WireError("the server does not begin with its settings")
-            self._is_greeted = True
+        if not self._is_greeted and (frame.kind != SETTINGS or frame.flags & ACK):
+            raise WireError("the server does not begin with its settings")
         if frame.kind == GOAWAY and not self._in_head:
             self._flood.count(self.received_at)
             self._take_goaway(frame)
@@ -268,6 +276,9 @@ class Http2Protocol(asyncio.Protocol):
         is_useful = False
         for event in events:
             is_useful = self._take(event) or is_useful
+        if not self._is_greeted:
+            self._is_greeted = True
+            self._tell_of_greeting()
         if is_useful:
             self._flood.clear(self.received_at)
         else:
@@ -353,8 +364,14 @@ class Http2Protocol(asyncio.Protocol):
 
     def _abort(self) -> None:
         self.is_closed = True
+        self._tell_of_greeting()
         if self.transport is not None and not self._loop.is_closed():
             self.transport.abort()
+
+    def _tell_of_greeting(self) -> None:
+        greeted, self._greeted = self._greeted, None
+        if greeted is not None:
+            greeted.set_result(None)
 
     def _tell_of_room(self) -> None:
         for stream in list(self._streams.values()):

@@ -36,7 +36,7 @@ STREAM_WINDOW: Final = 512 * 1024
 """How much a server may send beyond what the reader takes; it bounds the throughput of one stream, too: this much a round trip."""
 
 _SUSPICIOUS_SECONDS: Final = 1.0
-"""For how long a connection must have been silent, when a request on it is given up, to be thought dead."""
+"""How long a request must have waited for its connection to be thought dead, if its caller gives it up."""
 
 
 class Shared(Protocol):
@@ -194,7 +194,7 @@ class Http2Stream:
             return
         if self._exchange is not None:
             if self._loop.time() - self._exchange.sent_at >= _SUSPICIOUS_SECONDS:
-                self._suspect()
+                self._suspect(self._exchange)
             kind = ClientConnectionError if self._exchange.body is None else ClientPayloadError
             self.fail(kind("the response was closed before it was complete"))
             return
@@ -341,9 +341,10 @@ class Http2Stream:
         if on_done is not None:
             on_done()
 
-    def _suspect(self) -> None:
-        """Begin no more on a connection that has been silent since this request was sent."""
-        if self._exchange is not None and self._connection.received_at <= self._exchange.sent_at:
+    def _suspect(self, exchange: Exchange) -> None:
+        """Begin no more on a connection that was silent for most of the time that this exchange was given."""
+        now = self._loop.time()
+        if now - self._connection.received_at >= (now - exchange.sent_at) / 2:
             self._connection.retire()
 
     # -- between the two ------------------------------------------------------------------------------------------
@@ -389,10 +390,10 @@ class Http2Stream:
         if exchange is None:
             return
         if self._deadline_at <= now:
-            self._suspect()
+            self._suspect(exchange)
             self.fail(ServerTimeoutError("the total time allowed has passed"))
         elif self._silence_at <= now:
-            self._suspect()
+            self._suspect(exchange)
             self.fail(SocketTimeoutError(f"nothing was received for {exchange.sock_read:g} s"))
         else:
             self._set_timer()

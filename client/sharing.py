@@ -49,10 +49,10 @@ class Sharing:
         """Lend a stream of a shared connection. If one may be in the making, wait for it; None when there is none after that."""
         if (stream := self._lend(key)) is not None:
             return stream
-        opening = self._opening.get(key)
-        if opening is None or key in self._plain:
-            return None
-        await asyncio.shield(opening)
+        if (opening := self._opening.get(key)) is not None and key not in self._plain:
+            await asyncio.shield(opening)
+        if shared := self._shared.get(key):
+            await shared[-1].wait_greeted()
         return self._lend(key)
 
     @contextmanager
