@@ -38,6 +38,7 @@ from h2.events import (
 )
 from h2.exceptions import DenialOfServiceError, H2Error, ProtocolError
 from h2.settings import SettingCodes, Settings
+from hpack import Encoder
 
 from client.errors import ClientConnectionError, ClientOSError, ServerDisconnectedError
 from client.exchange import HeadTooLarge, WireError
@@ -263,6 +264,8 @@ class Http2Protocol(asyncio.Protocol):
         """Take one frame in."""
         if not self._is_greeted and (frame.kind != SETTINGS or frame.flags & ACK):
             raise WireError("the server does not begin with its settings")
+        if frame.kind == HEADERS and not frame.stream_id % 2:
+            raise WireError("a stream that the server has opened")
         if frame.kind == GOAWAY and not self._in_head:
             self._flood.count(self.received_at)
             self._take_goaway(frame)
@@ -286,11 +289,7 @@ class Http2Protocol(asyncio.Protocol):
 
     def _take(self, event: Event) -> bool:
         """Pass an event on to whom it concerns; whether it brought something."""
-        if isinstance(event, RemoteSettingsChanged):
-            self._h2.encoder.header_table_size = min(self._h2.encoder.header_table_size, _TABLE_BYTES)
-            self._tell_of_room()
-            return False
-        if isinstance(event, WindowUpdated):
+        if isinstance(event, RemoteSettingsChanged | WindowUpdated):
             self._tell_of_room()
             return False
         if isinstance(event, DataReceived):
@@ -378,6 +377,22 @@ class Http2Protocol(asyncio.Protocol):
             stream.wake()
 
 
+class _BoundedEncoder(Encoder):
+    """Compresses fields, with no larger a table than we like."""
+
+    @property
+    def header_table_size(self) -> int:
+        size: int = self.header_table.maxsize
+        return size
+
+    @header_table_size.setter
+    def header_table_size(self, value: int) -> None:
+        size = min(value, _TABLE_BYTES)
+        if size != self.header_table.maxsize:
+            self.header_table.maxsize = size
+            self.table_size_changes.append(size)
+
+
 def _make_connection() -> H2Connection:
     """Return a connection of the library. What is sent and received is checked and put in order by `client.http2_fields`."""
     connection = H2Connection(
@@ -390,6 +405,7 @@ def _make_connection() -> H2Connection:
             normalize_outbound_headers=False,
         )
     )
+    connection.encoder = _BoundedEncoder()
     connection.local_settings = Settings(
         client=True,
         initial_values={

@@ -84,7 +84,7 @@ class FloodMeter:
     `_MAX_IDLE_FRAMES` within `_PERIOD` seconds, without a response or content among them, are an attack (CVE-2019-9512 to 9518).
     """
 
-    _MAX_IDLE_FRAMES: Final = 10_000
+    _MAX_IDLE_FRAMES: Final = 5_000
     _PERIOD: Final = 10.0
 
     def __init__(self) -> None:

@@ -219,7 +219,10 @@ class Http2Stream:
         """A 1xx head has arrived."""
         if (exchange := self._heard()) is not None:
             try:
-                exchange.take_interim(response_head(fields)[0])
+                status, _head = response_head(fields)
+                if status == 101:
+                    raise WireError("101 (Switching Protocols), which HTTP/2 has not")
+                exchange.take_interim(status)
             except WireError as error:
                 self._finish(error, ErrorCodes.PROTOCOL_ERROR)
 

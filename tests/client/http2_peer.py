@@ -7,11 +7,14 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from h2.config import H2Configuration
-from h2.connection import H2Connection
+from h2.connection import ConnectionState, H2Connection
 from h2.events import DataReceived, Event, RequestReceived, StreamEnded, StreamReset, WindowUpdated
+from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     import trustme
     from hyperframe.frame import Frame
 
@@ -38,6 +41,20 @@ def server_context(authority: trustme.CA, *protocols: str) -> ssl.SSLContext:
     authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
     context.set_alpn_protocols(list(protocols or ("h2",)))
     return context
+
+
+def speaking(script: Callable[[Http2Peer], Awaitable[None]]) -> Callable[[Peer], Awaitable[None]]:
+    """A script for a connection of HTTP/2; it ends when the client says goodbye, too."""
+
+    async def run(peer: Peer) -> None:
+        http2 = Http2Peer(peer)
+        try:
+            await script(http2)
+        except ProtocolError:
+            if http2.h2.state_machine.state is not ConnectionState.CLOSED:
+                raise
+
+    return run
 
 
 class Http2Peer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,7 @@ from client import (
     TCPConnector,
 )
 from client.http2_stream import STREAM_WINDOW
-from tests.client.http2_peer import Http2Peer, server_context
+from tests.client.http2_peer import Http2Peer, server_context, speaking
 from tests.client.peer import repeating, until
 
 if TYPE_CHECKING:
@@ -41,32 +40,9 @@ if TYPE_CHECKING:
 HI = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
 
-@pytest.fixture(scope="session")
-def http2_tls(authority: trustme.CA) -> ssl.SSLContext:
-    return server_context(authority)
-
-
 @pytest.fixture
-async def connector() -> AsyncIterator[TCPConnector]:
-    """A connector that must have everything back at the end."""
-    connector = TCPConnector(http2=True, ssl=False)
-    yield connector
-    gc.collect()
-    assert connector.in_use_count == 0
-    assert connector.limits.active == 0
-    await connector.close()
-
-
-Script = "Callable[[Http2Peer], Awaitable[None]]"
-
-
-def speaking(script: Callable[[Http2Peer], Awaitable[None]]) -> Callable[[Peer], Awaitable[None]]:
-    """A script for a connection of HTTP/2."""
-
-    async def run(peer: Peer) -> None:
-        await script(Http2Peer(peer))
-
-    return run
+def connector(http2_connector: TCPConnector) -> TCPConnector:
+    return http2_connector
 
 
 async def answering(peer: Http2Peer) -> None:
@@ -395,7 +371,7 @@ async def half(peer: Http2Peer) -> None:
 @pytest.mark.parametrize("script", [silent, half])
 @pytest.mark.parametrize(
     ("timeout", "kind"),
-    [(ClientTimeout(total=0.05), ServerTimeoutError), (ClientTimeout(sock_read=0.05), SocketTimeoutError)],
+    [(ClientTimeout(total=0.2), ServerTimeoutError), (ClientTimeout(sock_read=0.2), SocketTimeoutError)],
 )
 async def test_deadlines(
     timeout: ClientTimeout,
@@ -423,7 +399,7 @@ async def test_a_connection_that_is_silent_is_not_used_again(
 
     server = await serve(speaking(script), tls=http2_tls)
     with pytest.raises(ServerTimeoutError):
-        await get(session, server, timeout=ClientTimeout(total=0.05))
+        await get(session, server, timeout=ClientTimeout(total=0.2))
     assert await get(session, server) == b"hi"
     assert server.connections == 2
 
