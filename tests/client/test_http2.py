@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from h2.errors import ErrorCodes
 from h2.events import WindowUpdated
+from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
 
 from client import (
@@ -26,6 +27,7 @@ from client import (
 from client.http2_stream import STREAM_WINDOW
 from tests.client.http2_peer import Http2Peer, server_context, speaking
 from tests.client.peer import repeating, until
+from tests.client.test_cancellation import cancel_after
 
 if TYPE_CHECKING:
     import ssl
@@ -442,6 +444,79 @@ async def test_a_cancelled_request_is_reset(serve: Serve, session: ClientSession
     assert server.connections == 1
     with suppress(asyncio.CancelledError):
         await gone
+
+
+async def parts() -> AsyncIterator[bytes]:
+    for _ in range(3):
+        await asyncio.sleep(0)
+        yield b"part" * 10_000
+
+
+async def streamed(session: ClientSession, server: Server) -> None:
+    async with session.get(server.url / "large", read_bufsize=1000) as response:
+        async for _ in response.content.iter_any():
+            pass
+
+
+async def uploaded(session: ClientSession, server: Server) -> None:
+    async with session.post(server.url, data=parts()) as response:
+        await response.read()
+
+
+async def announced(session: ClientSession, server: Server) -> None:
+    async with session.post(server.url, data=b"body", expect100=True) as response:
+        await response.read()
+
+
+async def lingering(peer: Http2Peer) -> None:
+    """Answers in several pieces, so that there is something to wait for at each of them."""
+    await peer.greet()
+    while True:
+        asked = await peer.head()
+        with suppress(ProtocolError):  # it has been reset meanwhile
+            if dict(asked.headers).get("expect"):
+                await peer.begin(asked.stream_id, status=100)
+            await peer.begin(asked.stream_id)
+            for number in range(5):
+                await asyncio.sleep(0)
+                size = 1000 if asked.path == "/large" else 10
+                peer.h2.send_data(asked.stream_id, bytes(size), end_stream=number == 4)
+                await peer.flush()
+
+
+@pytest.mark.parametrize("request_", [get, streamed, uploaded, announced])
+async def test_cancelled_at_every_step(
+    request_: Callable[[ClientSession, Server], Awaitable[Any]],
+    serve: Serve,
+    session: ClientSession,
+    http2_tls: ssl.SSLContext,
+) -> None:
+    """Whoever takes gives back, and another request on the connection does not notice."""
+    server = await serve(speaking(lingering), tls=http2_tls)
+    connector = session.connector
+    assert connector is not None
+    assert await get(session, server) == bytes(50)
+    cancelled = 0
+    for steps in range(40):
+        other = asyncio.ensure_future(get(session, server))
+        cancelled += await cancel_after(steps, request_(session, server))
+        assert await other == bytes(50)
+        assert (connector.in_use_count, connector.limits.active, connector.idle_count) == (0, 0, 1)
+    assert cancelled > 5
+    assert server.connections <= 2  # the first, and one where both requests began at the same time
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+async def test_cancelled_while_it_connects(is_shared: bool, serve: Serve, http2_tls: ssl.SSLContext) -> None:
+    server = await serve(speaking(lingering), tls=http2_tls)
+    connector = TCPConnector(http2=True, ssl=False, force_close=True)
+    async with ClientSession(connector=connector) as session:
+        for steps in range(0, 60, 3):
+            others = [asyncio.ensure_future(get(session, server)) for _ in range(2 * is_shared)]
+            await cancel_after(steps, get(session, server))
+            assert await asyncio.gather(*others) == [bytes(50)] * len(others)
+            assert (connector.in_use_count, connector.limits.active, connector.idle_count) == (0, 0, 0)
+    await until(lambda: server.open_connections == 0)
 
 
 # -- connections that end, requests that are refused
