@@ -56,8 +56,8 @@ class Gathering:
 class GatheringConnector(TCPConnector):
     """Sends requests together, over whichever connections; `send_all` does it now."""
 
-    def __init__(self, *, limits: HostLimits, address_guard: AddressGuard) -> None:
-        super().__init__(limits=limits, address_guard=address_guard)
+    def __init__(self, *, limits: HostLimits, address_guard: AddressGuard, http2: bool = False) -> None:
+        super().__init__(limits=limits, address_guard=address_guard, http2=http2)
         self._gathering = Gathering(self._write_all, at_once_after=LONG)
         self._unsent: list[tuple[asyncio.Transport, bytes]] = []
         self.send_all = self._gathering.end
