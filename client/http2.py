@@ -24,8 +24,6 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, cast
 
-from h2.config import H2Configuration
-from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import (
     DataReceived,
@@ -37,8 +35,6 @@ from h2.events import (
     WindowUpdated,
 )
 from h2.exceptions import DenialOfServiceError, H2Error, ProtocolError
-from h2.settings import SettingCodes, Settings
-from hpack import Encoder
 
 from client.errors import ClientConnectionError, ClientOSError, ServerDisconnectedError
 from client.exchange import HeadTooLarge, WireError
@@ -55,7 +51,8 @@ from client.http2_frames import (
     FrameCutter,
     read_goaway,
 )
-from client.http2_stream import STREAM_WINDOW, Http2Stream
+from client.http2_library import FieldSkipper, make_connection
+from client.http2_stream import Http2Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,8 +68,6 @@ _MAX_STREAMS: Final = 100
 _FIRST_WINDOW: Final = 65_535
 """That of every connection, before anybody has said anything (§6.9.2)."""
 _CONNECTION_WINDOW: Final = 16 * 1024 * 1024
-_TABLE_BYTES: Final = 4096
-"""Bound of the table of fields that we have sent, if the server allows it more: it is searched from end to end."""
 _MAX_UNREAD_BYTES: Final = 1024 * 1024
 """How much may wait for a server that has us answer and does not read. Uploads wait before they get this far."""
 
@@ -82,7 +77,8 @@ class Http2Protocol(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._h2 = _make_connection()
+        self._h2 = make_connection()
+        self._skipper = FieldSkipper(self._h2.decoder)
         self._cutter = FrameCutter()
         self._flood = FloodMeter()
         self._lent: set[Http2Stream] = set()
@@ -91,6 +87,7 @@ class Http2Protocol(asyncio.Protocol):
         self._in_head = False  # whether a block of fields goes on in the next frame
         self._owed_bytes = 0  # received since the connection's window was opened last
         self._is_clogged = False
+        self._is_flushing = False
         self._is_lost = False
         self._lost: asyncio.Future[None] | None = None
         self._greeted: asyncio.Future[None] | None = None
@@ -209,8 +206,15 @@ class Http2Protocol(asyncio.Protocol):
         """Whether nobody else has a stream here."""
         return self._lent == {stream}
 
+    def flush_soon(self) -> None:
+        """Hand what is to be sent to the transport at the end of this turn of the loop, with what others have to send till then."""
+        if not self._is_flushing:
+            self._is_flushing = True
+            self._loop.call_soon(self.flush)
+
     def flush(self) -> None:
-        """Hand what is to be sent to the transport."""
+        """Hand what is to be sent to the transport now."""
+        self._is_flushing = False
         data = self._h2.data_to_send()
         if data and self.transport is not None and not self.transport.is_closing():
             self.transport.write(data)
@@ -225,14 +229,16 @@ class Http2Protocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.received_at = self._loop.time()
-        frame: Frame | None = None
+        looked_at: Frame | None = None
         try:
             for frame in self._cutter.feed(data):
                 if self.is_closed:
                     return
+                looked_at = frame
                 self._receive(frame)
+                looked_at = None
         except Exception as error:  # a fault of the library is no reason to leave anybody waiting
-            self._break(error, frame)
+            self._break(error, looked_at)
             return
         self.flush()
         if self.transport is not None and self.transport.get_write_buffer_size() > _MAX_UNREAD_BYTES:
@@ -266,11 +272,15 @@ class Http2Protocol(asyncio.Protocol):
             raise WireError("the server does not begin with its settings")
         if frame.kind == HEADERS and not frame.stream_id % 2:
             raise WireError("a stream that the server has opened")
-        if frame.kind == GOAWAY and not self._in_head:
+        if frame.kind == GOAWAY and not (self._in_head or self._skipper.is_within):
             self._flood.count(self.received_at)
             self._take_goaway(frame)
             return
         stream = self._streams.get(frame.stream_id)
+        if self._skipper.is_within or (frame.kind == HEADERS and stream is None and self._is_over(frame.stream_id)):
+            self._flood.count(self.received_at)
+            self._skipper.skip(frame)
+            return
         if frame.kind == DATA and stream is not None and not self._in_head:
             stream.weigh(frame.content_bytes, ends=frame.ends_stream)
         events = self._h2.receive_data(frame.data)
@@ -286,6 +296,10 @@ class Http2Protocol(asyncio.Protocol):
             self._flood.clear(self.received_at)
         else:
             self._flood.count(self.received_at)
+
+    def _is_over(self, stream_id: int) -> bool:
+        """Whether a stream that carries nothing once did."""
+        return bool(stream_id % 2) and not self._in_head and stream_id <= self._h2.highest_outbound_stream_id
 
     def _take(self, event: Event) -> bool:
         """Pass an event on to whom it concerns; whether it brought something."""
@@ -375,46 +389,6 @@ class Http2Protocol(asyncio.Protocol):
     def _tell_of_room(self) -> None:
         for stream in list(self._streams.values()):
             stream.wake()
-
-
-class _BoundedEncoder(Encoder):
-    """Compresses fields, with no larger a table than we like."""
-
-    @property
-    def header_table_size(self) -> int:
-        size: int = self.header_table.maxsize
-        return size
-
-    @header_table_size.setter
-    def header_table_size(self, value: int) -> None:
-        size = min(value, _TABLE_BYTES)
-        if size != self.header_table.maxsize:
-            self.header_table.maxsize = size
-            self.table_size_changes.append(size)
-
-
-def _make_connection() -> H2Connection:
-    """Return a connection of the library. What is sent and received is checked and put in order by `client.http2_fields`."""
-    connection = H2Connection(
-        H2Configuration(
-            client_side=True,
-            header_encoding=None,
-            validate_inbound_headers=False,
-            normalize_inbound_headers=False,
-            validate_outbound_headers=False,
-            normalize_outbound_headers=False,
-        )
-    )
-    connection.encoder = _BoundedEncoder()
-    connection.local_settings = Settings(
-        client=True,
-        initial_values={
-            SettingCodes.ENABLE_PUSH: 0,
-            SettingCodes.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
-            SettingCodes.MAX_HEADER_LIST_SIZE: connection.DEFAULT_MAX_HEADER_LIST_SIZE,
-        },
-    )
-    return connection
 
 
 def _name(code: int) -> str:

@@ -24,6 +24,7 @@ from client.errors import (
 )
 from client.exchange import Asked, Exchange, ReadPolicy, WireError
 from client.http2_fields import content_length, request_fields, response_head
+from client.http2_library import STREAM_WINDOW
 
 if TYPE_CHECKING:
     import asyncio
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 
     from client.http2_fields import Fields
     from client.timings import Opening
-
-STREAM_WINDOW: Final = 512 * 1024
-"""How much a server may send beyond what the reader takes; it bounds the throughput of one stream, too: this much a round trip."""
 
 _SUSPICIOUS_SECONDS: Final = 1.0
 """How long a request must have waited for its connection to be thought dead, if its caller gives it up."""
@@ -61,7 +59,7 @@ class Shared(Protocol):
     def retire(self) -> None: ...
     def leave(self, stream: Http2Stream) -> None: ...
     def is_alone(self, stream: Http2Stream) -> bool: ...
-    def flush(self) -> None: ...
+    def flush_soon(self) -> None: ...
     def close(self) -> None: ...
     async def wait_lost(self) -> None: ...
 
@@ -143,7 +141,7 @@ class Http2Stream:
         if is_sent and content:
             connection.send(self.stream_id, content, ends=True)
         else:
-            connection.flush()
+            connection.flush_soon()
         now = self._loop.time()
         silence = sock_read or 0.0
         self._exchange = exchange = Exchange(request, policy, silence, now, is_sent, self._loop)

@@ -24,10 +24,11 @@ from client import (
     SocketTimeoutError,
     TCPConnector,
 )
-from client.http2_stream import STREAM_WINDOW
+from client.http2_library import STREAM_WINDOW
 from tests.client.http2_peer import Http2Peer, server_context, speaking
 from tests.client.peer import repeating, until
 from tests.client.test_cancellation import cancel_after
+from tests.servers.proxy import http_proxy
 
 if TYPE_CHECKING:
     import ssl
@@ -184,6 +185,51 @@ async def test_closing_ends_what_is_under_way(serve: Serve, http2_tls: ssl.SSLCo
         await waiting
     assert (connector.in_use_count, connector.idle_count, connector.limits.active) == (0, 0, 0)
     await until(lambda: server.open_connections == 0)
+
+
+async def test_tls_inside_tls(
+    serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext, server_tls: ssl.SSLContext
+) -> None:
+    """Through a proxy that speaks TLS itself, and HTTP/1.1; what the server says at once is not lost."""
+    server = await serve(speaking(answering), tls=http2_tls)
+    async with http_proxy(names={}, tls=server_tls) as proxy:
+        for _ in range(2):
+            assert await get(session, server, proxy=proxy.url) == b"hi"
+        assert (proxy.connections, server.connections) == (1, 1)
+
+
+async def test_a_forgotten_response(serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext) -> None:
+    """It is missed, and costs its stream alone."""
+
+    async def script(peer: Http2Peer) -> None:
+        await peer.greet()
+        stream_id = (await peer.request()).stream_id
+        await peer.begin(stream_id)
+        assert await peer.was_reset(stream_id) == ErrorCodes.CANCEL
+        await peer.answer(await peer.request(), b"hi")
+
+    server = await serve(speaking(script), tls=http2_tls)
+    with pytest.warns(ResourceWarning, match="unclosed"):
+        await session.get(server.url)
+    assert await get(session, server) == b"hi"
+
+
+async def test_an_older_version_is_spoken_where_it_is_asked_for(
+    serve: Serve, connector: TCPConnector, session: ClientSession, authority: trustme.CA
+) -> None:
+    """By another session on the same connector, for one, while connections of HTTP/2 are there."""
+
+    async def script(peer: Peer) -> None:
+        tls = peer.writer.get_extra_info("ssl_object")
+        await (speaking(answering) if tls.selected_alpn_protocol() == "h2" else repeating(HI))(peer)
+
+    server = await serve(script, tls=server_context(authority, "h2", "http/1.1"))
+    assert await get(session, server) == b"hi"
+    async with (
+        ClientSession(connector=connector, connector_owner=False, version=HttpVersion(1, 0)) as older,
+        older.post(server.url, data=b"body") as response,
+    ):
+        assert (await response.read(), response.version) == (b"hi", HttpVersion(1, 1))
 
 
 # -- the exchange
@@ -411,11 +457,13 @@ async def test_a_deadline_costs_one_stream(serve: Serve, session: ClientSession,
 
     async def script(peer: Http2Peer) -> None:
         await peer.greet()
+        await peer.answer(await peer.request(), b"hi")
         late, other = sorted([await peer.request(), await peer.request()], key=lambda asked: asked.path)
         assert await peer.was_reset(late.stream_id) == ErrorCodes.CANCEL
         await peer.answer(other, b"hi")
 
     server = await serve(speaking(script), tls=http2_tls)
+    assert await get(session, server) == b"hi"
     late = asyncio.ensure_future(get(session, server, "late", timeout=ClientTimeout(total=0.1)))
     assert await get(session, server, "other") == b"hi"
     with pytest.raises(ServerTimeoutError):

@@ -13,6 +13,7 @@ import pytest
 from h2.errors import ErrorCodes
 from h2.events import Event
 from h2.settings import SettingCodes
+from hpack import Encoder
 from hyperframe.frame import (
     ContinuationFrame,
     DataFrame,
@@ -27,17 +28,21 @@ from hyperframe.frame import (
     SettingsFrame,
     WindowUpdateFrame,
 )
+from yarl import URL
 
 from client import (
     BadHttpMessage,
     ClientOSError,
     ClientPayloadError,
+    ClientRequest,
     ClientSession,
     HeadersTooLarge,
     ServerDisconnectedError,
     TCPConnector,
 )
-from client.http2_stream import STREAM_WINDOW
+from client.exchange import ReadPolicy
+from client.http2 import Http2Protocol
+from client.http2_library import STREAM_WINDOW
 from tests.client.http2_peer import Http2Peer, speaking
 from tests.client.peer import until
 
@@ -383,7 +388,10 @@ async def test_frames_of_streams_that_are_over(
             asked = await peer.request()
             await peer.begin(asked.stream_id)
             await peer.was_reset(asked.stream_id)
-            await peer.raw(*[DataFrame(asked.stream_id, bytes(16_384))] * 32)
+            early = HeadersFrame(asked.stream_id, peer.block((":status", "103")), flags=("END_HEADERS",))
+            trailers = HeadersFrame(asked.stream_id, peer.block(("x-new", "1")))
+            await peer.raw(early, *[DataFrame(asked.stream_id, bytes(16_384))] * 32)
+            await peer.raw(trailers, ContinuationFrame(asked.stream_id, b"", flags=("END_HEADERS",)))
             await peer.raw(DataFrame(asked.stream_id, flags=("END_STREAM",)), RstStreamFrame(asked.stream_id))
         await peer.answer(await peer.request(), b"hi" * 100_000)
 
@@ -393,6 +401,45 @@ async def test_frames_of_streams_that_are_over(
             (await session.get(server.url)).close()
         assert await ask(session, server) == b"hi" * 100_000
     assert server.connections == 1
+
+
+class Clogged(asyncio.Transport):
+    """A transport whose peer reads nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting_bytes = 0
+        self.is_aborted = False
+
+    def write(self, data: Any) -> None:
+        self.waiting_bytes += len(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting_bytes
+
+    def is_closing(self) -> bool:
+        return self.is_aborted
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+async def test_a_server_that_has_us_answer_and_does_not_read() -> None:
+    """Among content, pings are no flood; their answers are kept within bounds all the same."""
+    protocol, transport = Http2Protocol(), Clogged()
+    protocol.connection_made(transport)
+    protocol.data_received(SettingsFrame(0).serialize())
+    exchange = protocol.lend().begin(
+        ClientRequest("GET", URL("https://a.example/")), b"GET / HTTP/1.1\r\n\r\n", ReadPolicy()
+    )
+    protocol.data_received(HeadersFrame(1, Encoder().encode([OK]), flags=("END_HEADERS",)).serialize())
+    data = PingFrame(0).serialize() * 1000 + DataFrame(1, b"x").serialize()
+    for _ in range(100):
+        protocol.data_received(data)
+    assert transport.is_aborted
+    assert transport.waiting_bytes < 1_200_000
+    assert exchange.body is not None
+    assert isinstance(exchange.body.exception(), ClientPayloadError)
 
 
 async def test_a_server_that_wants_a_large_table(
