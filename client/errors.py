@@ -21,7 +21,7 @@ Names and bases are those of the aiohttp client, so that handlers written for it
     │           ├── ConnectionTimeoutError        ... the one for connecting
     │           └── SocketTimeoutError            ... the one for silence while reading
     ├── ClientResponseError                       an answer that cannot be used; has `status`, `headers`
-    │   ├── BadHttpMessage                        the bytes are not HTTP/1.1
+    │   ├── BadHttpMessage                        the bytes are not HTTP
     │   │   └── HeadersTooLarge
     │   ├── ContentTypeError                      not the media type that was asked for
     │   ├── ClientHttpProxyError                  the proxy declined
@@ -341,7 +341,7 @@ class ClientResponseError(ClientError):
 
 
 class BadHttpMessage(ClientResponseError):
-    """What the server sent is not an HTTP/1.1 response (RFC 9112)."""
+    """What the server sent is not an HTTP response (RFC 9112, RFC 9113)."""
 
 
 class HeadersTooLarge(BadHttpMessage):

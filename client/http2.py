@@ -153,9 +153,7 @@ class Http2Protocol(asyncio.Protocol):
         try:
             stream_id = self._h2.get_next_available_stream_id()
             self._h2.send_headers(stream_id, fields, end_stream=ends)
-        except (
-            H2Error
-        ) as error:  # the server has lowered its bound since the stream was lent, or there are no numbers left
+        except H2Error as error:  # the server has lowered its bound meanwhile, or there are no numbers left
             self.is_retired = True
             refusal = ServerDisconnectedError(f"the connection takes no more requests: {error}")
             refusal.is_unprocessed = True
