@@ -140,11 +140,11 @@ class Http2Protocol(asyncio.Protocol):
             self._lost = self._lost or self._loop.create_future()
             await asyncio.shield(self._lost)
 
-    async def wait_greeted(self) -> None:
-        """Wait until the server has said what it allows, or will not say it any more."""
+    def greeting(self) -> asyncio.Future[None] | None:
+        """Return what is done as soon as the server has said what it allows, or will not say it any more; None if that is so."""
         if not (self._is_greeted or self.is_closed):
             self._greeted = self._greeted or self._loop.create_future()
-            await asyncio.shield(self._greeted)
+        return self._greeted
 
     # -- what streams call ----------------------------------------------------------------------------------------
 

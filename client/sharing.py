@@ -4,7 +4,7 @@ A connection of HTTP/2 is kept here by its key for as long as streams of it are 
 goes where idle connections are kept: as a stream that has begun nothing, which the next request may take.
 
 Whether an origin speaks HTTP/2 is known once a connection is there. Until then the requests to it wait for the first one's
-connection; if that turns out to speak HTTP/1.1, or is not to be had, each opens its own, and so do all who come later.
+connection, for a moment; if that turns out to speak HTTP/1.1, or is not to be had, each opens its own, and so do all who come later.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from client.request import ClientRequest
 
 _ORIGINS_KNOWN: Final = 4096
+_HEAD_START_SECONDS: Final = 1.0
+"""How long others wait for a connection, and for its server to say what it allows: most are there by then, and from a host that is
+dead nobody is kept longer than that by what somebody else tries.
+"""
 
 
 class Sharing:
@@ -46,13 +50,13 @@ class Sharing:
         return not self._plain.get(req.connection_key)
 
     async def find(self, key: ConnectionKey) -> Http2Stream | None:
-        """Lend a stream of a shared connection. If one may be in the making, wait for it; None when there is none after that."""
+        """Lend a stream of a shared connection. If one may be in the making, wait a moment; None when there is none after that."""
         if (stream := self._lend(key)) is not None:
             return stream
         if (opening := self._opening.get(key)) is not None and key not in self._plain:
-            await asyncio.shield(opening)
-        if shared := self._shared.get(key):
-            await shared[-1].wait_greeted()
+            await asyncio.wait((opening,), timeout=_HEAD_START_SECONDS)
+        if (shared := self._shared.get(key)) and (greeting := shared[-1].greeting()) is not None:
+            await asyncio.wait((greeting,), timeout=_HEAD_START_SECONDS)
         return self._lend(key)
 
     @contextmanager

@@ -101,6 +101,51 @@ async def test_those_who_wait_do_not_fail_with_the_first(
         await first
 
 
+async def test_nobody_waits_long_for_what_somebody_else_tries(
+    serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first connection hangs before TLS, the next before it says anything: each costs those who wait a moment."""
+    monkeypatch.setattr("client.sharing._HEAD_START_SECONDS", 0.05)
+    count = 0
+    is_over = asyncio.Event()
+
+    async def relay(peer: Peer) -> None:
+        nonlocal count
+        count += 1
+        if count == 1:
+            await is_over.wait()
+            return
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        await asyncio.gather(pump(peer.reader, writer), pump(reader, peer.writer))
+
+    async def script(peer: Http2Peer) -> None:
+        if server.connections == 1:
+            await peer.closed()
+        await answering(peer)
+
+    server = await serve(speaking(script), tls=http2_tls)
+    front = await serve(relay)
+    url = front.url.with_scheme("https")
+
+    async def ask() -> bytes:
+        async with session.get(url) as response:
+            return await response.read()
+
+    asking = [asyncio.ensure_future(ask()) for _ in range(3)]
+    done, others = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+    assert [task.result() for task in done] == [b"hi"]
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    is_over.set()
+
+
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
+    writer.close()
+
+
 async def test_no_more_than_the_server_allows(serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext) -> None:
     """Those who wait see what it allows first; what goes beyond has connections of its own."""
 
