@@ -281,8 +281,6 @@ class Http2Stream:
         if self._missing_bytes:
             error = ClientPayloadError(f"the content ended {self._missing_bytes} bytes short of its Content-Length")
             self._finish(error, ErrorCodes.PROTOCOL_ERROR)
-        elif self._exchange.body is None:
-            self._finish(WireError("a response without a head"), ErrorCodes.PROTOCOL_ERROR)
         else:
             self._finish(None, ErrorCodes.NO_ERROR)
 

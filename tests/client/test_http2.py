@@ -385,6 +385,38 @@ async def test_uploads_wait_for_the_window(serve: Serve, session: ClientSession,
         assert await response.read() == b"hi"
 
 
+async def test_uploads_wait_for_a_server_that_does_not_read(
+    serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext
+) -> None:
+    """Whatever its window: what it does not read stays with the caller, not in our memory."""
+    part, count = bytes(100_000), 200
+    sent = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal sent
+        for _ in range(count):
+            yield part
+            sent += 1
+
+    async def script(peer: Http2Peer) -> None:
+        await peer.greet({SettingCodes.INITIAL_WINDOW_SIZE: 1 << 30})
+        peer.h2.increment_flow_control_window(1 << 30)
+        await peer.flush()
+        asked = await peer.head()
+        before = -1
+        while before < sent:
+            before = sent
+            for _ in range(200):
+                await asyncio.sleep(0)
+        assert 0 < sent < count
+        assert len(await peer.body(asked.stream_id)) == count * len(part)
+        await peer.answer(asked, b"hi")
+
+    server = await serve(speaking(script), tls=http2_tls)
+    async with session.put(server.url, data=body()) as response:
+        assert await response.read() == b"hi"
+
+
 async def test_a_slow_reader_holds_back_its_server_alone(
     serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext
 ) -> None:

@@ -267,7 +267,7 @@ EARLY = {
     "nothing": b"",
     "a ping": PingFrame(0).serialize(),
     "acknowledged settings": SettingsFrame(0, flags=("ACK",)).serialize(),
-    "goaway at once": SettingsFrame(0).serialize() + GoAwayFrame(0, error_code=11).serialize(),
+    "goaway at once": SettingsFrame(0).serialize() + GoAwayFrame(0, error_code=0x1234).serialize(),
     "room for nobody": SettingsFrame(0, {SettingCodes.MAX_CONCURRENT_STREAMS: 0}).serialize() + b"\0\0\0\4\1\0\0\0\0",
 }
 
@@ -424,8 +424,9 @@ class Clogged(asyncio.Transport):
         self.is_aborted = True
 
 
-async def test_a_server_that_has_us_answer_and_does_not_read() -> None:
+async def test_a_server_that_has_us_answer_and_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Among content, pings are no flood; their answers are kept within bounds all the same."""
+    monkeypatch.setattr("client.http2._MAX_UNREAD_BYTES", 100_000)
     protocol, transport = Http2Protocol(), Clogged()
     protocol.connection_made(transport)
     protocol.data_received(SettingsFrame(0).serialize())
@@ -434,21 +435,66 @@ async def test_a_server_that_has_us_answer_and_does_not_read() -> None:
     )
     protocol.data_received(HeadersFrame(1, Encoder().encode([OK]), flags=("END_HEADERS",)).serialize())
     data = PingFrame(0).serialize() * 1000 + DataFrame(1, b"x").serialize()
-    for _ in range(100):
+    for _ in range(10):
         protocol.data_received(data)
     assert transport.is_aborted
-    assert transport.waiting_bytes < 1_200_000
+    assert transport.waiting_bytes < 120_000
     assert exchange.body is not None
     assert isinstance(exchange.body.exception(), ClientPayloadError)
 
 
-async def test_a_server_that_wants_a_large_table(
-    serve: Serve, http2_connector: TCPConnector, http2_tls: ssl.SSLContext
+TAILS: dict[str, Callable[[Http2Peer, int], list[Frame]]] = {
+    "another frame in a head": lambda peer, sid: [HeadersFrame(sid, peer.block(OK)), PingFrame(0)],
+    "a block that is none": lambda _, sid: [HeadersFrame(sid, b"\xff" * 40, flags=("END_HEADERS",))],
+    "too large a head": lambda _, sid: [HeadersFrame(sid, b"x")] + [ContinuationFrame(sid, b"x" * 16_384)] * 5,
+}
+
+
+@pytest.mark.parametrize("name", TAILS)
+async def test_what_comes_for_a_stream_that_is_over_may_end_the_connection(
+    name: str, serve: Serve, http2_connector: TCPConnector, http2_tls: ssl.SSLContext
 ) -> None:
-    """Ours stays small: whatever it says, we keep no more fields for it."""
+    """Its fields are part of the connection's state."""
 
     async def script(peer: Http2Peer) -> None:
-        await peer.greet({SettingCodes.HEADER_TABLE_SIZE: 1 << 30})
+        await peer.greet()
+        asked = await peer.request()
+        if asked.path == "/first":
+            await peer.begin(asked.stream_id)
+            await peer.was_reset(asked.stream_id)
+            await peer.raw(*TAILS[name](peer, asked.stream_id))
+            await peer.closed()
+            return
+        await peer.answer(asked, b"hi")
+
+    server = await serve(speaking(script), tls=http2_tls)
+    async with ClientSession(connector=http2_connector, connector_owner=False) as session:
+        (await session.get(server.url / "first")).close()
+        await until(lambda: server.open_connections == 0)
+        assert await ask(session, server) == b"hi"
+
+
+async def test_a_bound_that_comes_before_a_request_does() -> None:
+    """A stream was lent, and now there may be none: nothing goes out, and the request may go elsewhere."""
+    protocol, transport = Http2Protocol(), Clogged()
+    protocol.connection_made(transport)
+    stream = protocol.lend()
+    protocol.data_received(SettingsFrame(0, {SettingCodes.MAX_CONCURRENT_STREAMS: 0}).serialize())
+    with pytest.raises(ServerDisconnectedError) as caught:
+        stream.begin(ClientRequest("GET", URL("https://a.example/")), b"GET / HTTP/1.1\r\n\r\n", ReadPolicy())
+    assert caught.value.is_unprocessed
+    stream.close()
+    assert transport.is_aborted
+
+
+@pytest.mark.parametrize("size", [0, 100, 1 << 30])
+async def test_a_server_that_wants_a_table_of_its_own_size(
+    size: int, serve: Serve, http2_connector: TCPConnector, http2_tls: ssl.SSLContext
+) -> None:
+    """Ours stays small: whatever it says, we keep no more fields for it. Less, if it says so."""
+
+    async def script(peer: Http2Peer) -> None:
+        await peer.greet({SettingCodes.HEADER_TABLE_SIZE: size})
         while True:
             await peer.answer(await peer.request(), b"hi")
 

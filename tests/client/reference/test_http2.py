@@ -227,6 +227,16 @@ async def test_streaming(session: ClientSession, nginx: Addresses) -> None:
         assert [line async for line in response.content][-1] == b"line 999\n"
 
 
+async def test_more_than_the_window_of_a_connection(session: ClientSession, nginx: Addresses) -> None:
+    """It is opened again, over all streams together."""
+    for _ in range(20):
+        async with session.get(f"{nginx.right}blob.bin") as response:
+            assert await response.read() == BLOB
+            connection = response.headers["X-Connection"]
+    async with session.get(f"{nginx.right}page.html") as response:
+        assert response.headers["X-Connection"] == connection
+
+
 async def test_a_body_larger_than_allowed(session: ClientSession, nginx: Addresses) -> None:
     """It costs its stream; the connection goes on."""
     async with session.get(f"{nginx.right}page.html") as response:
