@@ -343,7 +343,7 @@ class ClientResponseError(ClientError):
         return f"<{type(self).__name__} {self}>"
 
     def _reason(self) -> str:
-        return f"{self.status} {self.message}" if self.status else self.message
+        return f"{self.status} {self.message}".rstrip() if self.status else self.message  # HTTP/2 has no reason phrases
 
 
 class BadHttpMessage(ClientResponseError):

@@ -14,6 +14,7 @@ from client import (
     BasicAuth,
     ClientConnectorCertificateError,
     ClientPayloadError,
+    ClientResponseError,
     ClientSession,
     FormData,
     HttpVersion,
@@ -218,6 +219,15 @@ async def test_no_content(session: ClientSession, nginx: Addresses) -> None:
         assert (response.content_length, await response.read()) == (len(BLOB), b"")
     async with session.get(f"{nginx.right}tls") as response:
         assert (response.status, await response.read(), response.headers["X-Name"]) == (204, b"", "localhost")
+
+
+async def test_an_error_without_a_reason(session: ClientSession, nginx: Addresses) -> None:
+    """There are no reason phrases; the text has no gap where they would be."""
+    url = f"{nginx.right}missing"
+    with pytest.raises(ClientResponseError) as caught:
+        async with session.get(url) as response:
+            response.raise_for_status()
+    assert str(caught.value) == f"404 (GET {url})"
 
 
 async def test_streaming(session: ClientSession, nginx: Addresses) -> None:
