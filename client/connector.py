@@ -2,7 +2,8 @@
 
 A request first takes its host's slot (`HostLimits`), then an idle connection with the same key, or else has one opened.
 What is idle holds no slot. `limit` bounds connections in use, and as many may be idle: before another one is opened, those unused
-longest are closed.
+longest are closed. Where connections are shared (HTTP/2), what is lent and counted is a part of one: the limits are those of
+requests.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import errno
 import inspect
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Self
 from warnings import warn
@@ -45,10 +47,11 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from types import TracebackType
 
-    from client.http1 import Http1Protocol
+    from client.carrier import Carrier
     from client.limits import Slot
     from client.origin import HostKey
     from client.request import ClientRequest
+    from client.sharing import Sharing
 
 KEEPALIVE_TIMEOUT: Final = 15.0
 
@@ -85,10 +88,12 @@ class BaseConnector(ABC):
         self._limits = HostLimits(limit=limit or 0, limit_per_host=limit_per_host or 0) if limits is None else limits
         self._force_close = force_close or keepalive_timeout == 0
         self._idle = IdlePool(inf if keepalive_timeout is None else keepalive_timeout)
-        self._in_use: set[Http1Protocol] = set()
+        self._in_use: set[Carrier] = set()
         self._connecting: set[asyncio.Timeout] = set()  # the deadlines of those in `connect`
         self._factory = protocol_factory(self._loop)
         """What a transport is to be connected to, for `_create_connection`."""
+        self._sharing: Sharing | None = None
+        """Connections that several requests use at once; None: there are none."""
         self._is_closed = False
 
     def __init_subclass__(cls) -> None:
@@ -103,8 +108,8 @@ class BaseConnector(ABC):
 
             async def create_connection(
                 self: BaseConnector, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
-            ) -> Http1Protocol:
-                protocol: Http1Protocol = await create(self, req)
+            ) -> Carrier:
+                protocol: Carrier = await create(self, req)
                 return protocol
 
             cls._create_connection = create_connection  # type: ignore[method-assign]
@@ -216,7 +221,7 @@ class BaseConnector(ABC):
         self._in_use.add(protocol)
         return Connection(self, key, protocol, slot)
 
-    def _lend(self, key: ConnectionKey, protocol: Http1Protocol, slot: Slot) -> Connection:
+    def _lend(self, key: ConnectionKey, protocol: Carrier, slot: Slot) -> Connection:
         self._in_use.add(protocol)
         return Connection(self, key, protocol, slot)
 
@@ -238,11 +243,16 @@ class BaseConnector(ABC):
     ) -> Connection:
         """Lend an idle connection or a new one; the slot is given back on failure."""
         try:
-            if (kept := self._idle.by_key.get(key)) and (protocol := self._idle.take(kept)) is not None:
+            protocol = self._take_idle(key)
+            sharing = self._sharing if self._sharing is not None and self._sharing.may_offer(req) else None
+            if protocol is None and sharing is not None:
+                protocol = await sharing.find(key) or self._take_idle(key)
+            if protocol is not None:
                 connection = self._lend(key, protocol, slot)
                 await self._tell_reuse(connection, traces)
                 return connection
-            protocol = await self._open_connection(req, traces, timeout)
+            with nullcontext() if sharing is None else sharing.opening(key):
+                protocol = await self._open_connection(req, traces, timeout)
         except BaseException:
             slot.release()
             raise
@@ -257,9 +267,11 @@ class BaseConnector(ABC):
             raise
         return connection
 
-    async def _open_connection(
-        self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
-    ) -> Http1Protocol:
+    def _take_idle(self, key: ConnectionKey) -> Carrier | None:
+        kept = self._idle.by_key.get(key)
+        return self._idle.take(kept) if kept else None
+
+    async def _open_connection(self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout) -> Carrier:
         """Open a connection, for which room is made."""
         _check_name(req.connection_key)
         self._make_room()
@@ -277,23 +289,28 @@ class BaseConnector(ABC):
             raise
 
     @abstractmethod
-    async def _create_connection(
-        self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
-    ) -> Http1Protocol:
-        """Open a connection for a request: an `Http1Protocol` that a transport has been connected to.
+    async def _create_connection(self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout) -> Carrier:
+        """Open a connection for a request: an `Http1Protocol` that a transport has been connected to, or a stream of HTTP/2.
 
         Raises `ClientConnectorError` or one of its kind, and `ConnectionTimeoutError` after `timeout.sock_connect`.
         """
 
     # -- keeping --------------------------------------------------------------------------------------------------
 
-    def give_back(self, key: ConnectionKey, protocol: Http1Protocol) -> None:
+    def give_back(self, key: ConnectionKey, protocol: Carrier) -> None:
         """Take a connection back, to keep it if it can serve another request. Called by `Connection`."""
         self._in_use.discard(protocol)
         if protocol.is_idle and not self._force_close and not self._is_closed:
             self._idle.put(key, protocol)
         else:
             protocol.close()
+
+    def _keep_shared(self, key: ConnectionKey, stream: Carrier) -> None:
+        """Keep a shared connection, of which nothing is lent but this."""
+        if self._force_close or self._is_closed:
+            stream.close()
+        else:
+            self._idle.put(key, stream)
 
     def drop_idle(self, key: ConnectionKey) -> None:
         """Close the idle connections of a key: one of them was found dead."""
@@ -351,7 +368,7 @@ def _check_name(key: ConnectionKey) -> None:
         raise ClientConnectorDNSError(key, OSError(errno.EINVAL, str(error))) from error
 
 
-async def _hear_out(protocol: Http1Protocol) -> None:
+async def _hear_out(protocol: Carrier) -> None:
     """Have what a new connection has received read before a request is written: that answers nothing, or each answer would be
     taken for that of the next request (RFC 9112 §9.2). Raises `ServerDisconnectedError` when there was something, or the end.
     """
@@ -368,7 +385,7 @@ def _lend_none(_connector: BaseConnector, _req: ClientRequest) -> None:
 class Closing:
     """Connections that are being closed; awaiting it waits until they are."""
 
-    def __init__(self, protocols: Sequence[Http1Protocol]) -> None:
+    def __init__(self, protocols: Sequence[Carrier]) -> None:
         self._protocols = protocols
 
     def __await__(self) -> Generator[Any, None, None]:

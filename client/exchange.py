@@ -12,7 +12,7 @@ from client.stream import Flow, StreamReader
 
 
 class WireError(Exception):
-    """The peer does not speak HTTP/1.1; says how, to be wrapped by whoever knows the request."""
+    """The peer does not speak HTTP; says how, to be wrapped by whoever knows the request."""
 
 
 class HeadTooLarge(WireError):

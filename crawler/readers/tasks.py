@@ -74,7 +74,7 @@ class Hands:
         settings = hello.settings
         guard = AddressGuard(allow_private=settings.allow_private, trusted_hosts=hello.trusted_hosts)
         limits = HostLimits(limit=(1 + settings.lingering) * settings.concurrency)
-        connector = GatheringConnector(limits=limits, address_guard=guard)
+        connector = GatheringConnector(limits=limits, address_guard=guard, http2=settings.http2)
         async with open_session(settings, connector, DummyCookieJar()) as session:
             hands = cls(channel, callbacks, settings, session=session, connector=connector, guard=guard)
             try:

@@ -288,6 +288,7 @@ PARAMETERS: Final[dict[str, dict[str, object]]] = {
         "loop": None,
         "happy_eyeballs_delay": 0.25,
         "interleave": None,
+        "http2": False,
     },
     "TCPConnector.clear_dns_cache": {"host": None, "port": None},
     "UnixConnector": {
