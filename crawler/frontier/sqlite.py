@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import aiosqlite
 import msgspec
 
+from crawler.cancellation import to_the_end
 from crawler.errors import StorageError
 from crawler.frontier.commits import GroupCommit
 from crawler.frontier.file import CrawlFile
@@ -139,14 +140,15 @@ class SqliteFrontier:
         lock = await CrawlLock.take(path)
         try:
             take_back(path)
-            db = await aiosqlite.connect(path, isolation_level=None)
+            db = aiosqlite.connect(path, isolation_level=None)
             try:
+                await to_the_end(_connected(db))
                 frontier = cls(
                     db, lock, path, commit_pages=commit_pages, commit_interval=commit_interval, remembered=remembered
                 )
                 await frontier._prepare(spider)
             except BaseException:
-                await db.close()
+                await to_the_end(db.close())
                 raise
         except BaseException:
             lock.release()
@@ -170,7 +172,11 @@ class SqliteFrontier:
             await file.write("INSERT INTO run (started, seen) VALUES (?, ?)", (self.started, self.started))
 
     async def close(self, why: str = "interrupted") -> None:
-        """Commit what was settled, note `why` the run ended, and close the file. What is leased waits for the next run."""
+        """Commit what was settled, note `why` the run ended, and close the file. What is leased waits for the next run. Whoever is
+        cancelled meanwhile leaves when it is closed: its lock is the last that is let go."""
+        await to_the_end(self._close(why))
+
+    async def _close(self, why: str) -> None:
         try:
             if not self._file.broken:
                 while self.intake.batch:
@@ -370,6 +376,10 @@ class SqliteFrontier:
     async def reprioritise(self, *, host: HostKey | None = None, url_like: str | None = None, priority: int) -> int:
         """Give queued requests another priority; returns how many were given one that they did not have."""
         return await self._moves.reprioritise(host, url_like, priority)
+
+
+async def _connected(db: aiosqlite.Connection) -> None:
+    await db
 
 
 def discard(path: Path) -> None:
