@@ -125,9 +125,23 @@ def encode(item: Any) -> str:
 def encoded(value: Any, what: str) -> str:
     """A value as JSON; SpiderError, which calls it `what`, when JSON cannot hold it."""
     try:
-        return _encoder.encode(value).decode()
-    except (TypeError, ValueError, RecursionError) as error:  # ValueError: half a surrogate pair, a number out of range
+        return _whole(_encoder.encode(value)).decode()
+    except (
+        TypeError,
+        ValueError,
+        RecursionError,
+        msgspec.DecodeError,
+    ) as error:  # half a surrogate pair, a number out of range
         raise SpiderError(f"{what} cannot be written as JSON: {error}") from None
+
+
+def _whole(text: bytes) -> bytes:
+    """The same in one line. What is given as JSON already, as `msgspec.Raw`, stands in it as it came: it is looked through, for
+    nobody could read a file of items with one that is none. Raises DecodeError."""
+    if b"\n" in text or b"\r" in text:
+        return _encoder.encode(msgspec.json.decode(text))
+    _look_through(text)
+    return text
 
 
 def _plain(value: Any) -> Any:
@@ -143,3 +157,4 @@ def _plain(value: Any) -> Any:
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_plain)
+_look_through = msgspec.json.Decoder(msgspec.Raw).decode

@@ -50,7 +50,7 @@ def extra_of(wanted: Request | Links) -> str | None:
     if wanted.context is not None:
         extra["context"] = wanted.context
     if wanted.priority:
-        extra["priority"] = wanted.priority
+        extra["priority"] = int(wanted.priority)
     if isinstance(wanted, Request):
         if wanted.method != "GET":
             extra["method"] = wanted.method

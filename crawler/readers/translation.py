@@ -193,10 +193,11 @@ def retry_of(again: Again) -> Retry:
 def _found(wanted: Request | Links) -> Found:
     name, context = callback_name(wanted.callback), _json(wanted.context)
     if isinstance(wanted, Links):
-        return FoundLinks(list(wanted.urls), name, wanted.priority, context)
+        return FoundLinks(list(wanted.urls), name, int(wanted.priority), context)
     headers = dict(wanted.headers) if wanted.headers is not None else None
+    body = None if wanted.body is None else bytes(wanted.body)  # types of the user's own cannot be sent
     return FoundRequest(
-        wanted.url, wanted.method, headers, wanted.body, name, wanted.priority, context, again=wanted.again
+        wanted.url, wanted.method, headers, body, name, int(wanted.priority), context, again=bool(wanted.again)
     )
 
 

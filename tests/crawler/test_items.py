@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 import pytest
 
 from crawler.errors import SpiderError
@@ -192,3 +193,16 @@ async def test_things_without_end_are_a_fault_however_small(
     with pytest.raises(SpiderError, match="a page gave more than"):
         await gather(endless())
     assert given < 1 << 13
+
+
+@pytest.mark.parametrize("text", ['{"n":', '1}, "x": {"n": 1', '"\\ud800"', "", "1e999\n"])
+def test_what_is_said_to_be_json_and_is_none_is_refused(text: str) -> None:
+    """A page's body, say, that somebody passes on as it came. In the crawl file it would end each further run that has outputs."""
+    with pytest.raises(SpiderError, match="cannot be written as JSON"):
+        encode({"data": msgspec.Raw(text.encode())})
+
+
+def test_what_is_json_already_is_kept_in_one_line() -> None:
+    assert encode({"data": msgspec.Raw(b'{"n":  1.50}')}) == '{"data":{"n":  1.50}}'
+    assert encode({"data": msgspec.Raw(b'{\r\n  "n": 1\n}')}) == '{"data":{"n":1}}'
+    assert encode(msgspec.Raw(b'{"n":1}\n')) == '{"n":1}'

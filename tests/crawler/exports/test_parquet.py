@@ -78,6 +78,26 @@ def test_many_items_are_written_group_by_group(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_what_is_in_memory_at_once_is_bounded_in_rows_and_in_cells(tmp_path: Path) -> None:
+    """Where each item has another key, nearly all cells are empty: as JSON they are nothing, in a row group they are not."""
+    sparse: list[dict[str, int]] = [{f"key {n % 1000}": n} for n in range(9000)]
+    empty: list[dict[str, int]] = [{}] * 70_000
+    for items in (sparse, empty):
+        path = tmp_path / "out.parquet"
+        assert write_all(str(path), texts(items)) == len(items)
+        file = pq.ParquetFile(path)
+        assert file.metadata.num_rows == len(items)
+        group = file.metadata.row_group(0)
+        assert group.num_rows <= 1 << 16
+        assert group.num_rows * file.metadata.num_columns <= 1 << 22
+
+
+def test_a_number_that_only_json_has_is_text(tmp_path: Path) -> None:
+    path = tmp_path / "out.parquet"
+    write_all(str(path), ['{"n":1.5}', '{"n":1e999}'])
+    assert rows_of(path) == [{"n": "1.5"}, {"n": "1e999"}]
+
+
 def test_a_file_is_there_once_it_is_whole_and_each_run_writes_it_anew(tmp_path: Path) -> None:
     path = tmp_path / "out.parquet"
     first = open_export(str(path))
