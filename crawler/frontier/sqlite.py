@@ -26,7 +26,7 @@ from crawler.frontier.commits import GroupCommit
 from crawler.frontier.file import CrawlFile
 from crawler.frontier.inbox import Inbox
 from crawler.frontier.intake import Intake, marks_of
-from crawler.frontier.integrity import making_sense
+from crawler.frontier.integrity import damaged, making_sense
 from crawler.frontier.leasing import due, take
 from crawler.frontier.leftout import left_out
 from crawler.frontier.lock import CrawlLock
@@ -351,7 +351,10 @@ class SqliteFrontier:
     async def items_after(self, last: int, limit: int = 1000) -> list[str]:
         """The JSON texts of up to `limit` committed items behind the one numbered `last`, in order."""
         rows = await self._file.read("SELECT data FROM item WHERE id > ? ORDER BY id LIMIT ?", (last, limit))
-        return [data for (data,) in rows]
+        texts = [data for (data,) in rows]
+        if not all(isinstance(text, str) for text in texts):
+            raise damaged(self._file.path, f"of the items after {last} one is no text")
+        return texts
 
     # ------------------------------------------------------------------ moves by order
 
