@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from crawler.exchange import NoResponse, exchange, fetched_of
+from crawler.middlewares import as_kept, check_page, leads_nowhere
 from crawler.outcome import Failed, Postponed, Redirected, SetAside
 from crawler.retries import HOLDING_STATUSES, Failure, failure_of_status
 from crawler.selection.detours import Detours
@@ -154,9 +155,14 @@ def failed_with(fetched: Fetched, error: str) -> Failed:
 
 def _around(middleware: Middleware, fetch: Fetch) -> Fetch:
     async def call(lease: Lease) -> Page | Unfit:
-        came = await middleware(lease, fetch)
+        asked = lease.url
+        try:
+            came = await middleware(lease, fetch)
+        finally:
+            if lease.url is not asked and leads_nowhere(lease):  # nobody could go on with a crawl that has such a URL
+                lease.url = asked
         if isinstance(came, Unfit):
-            return came
+            return as_kept(came)
         from crawler.page import Page  # it is there by now, if the middleware has one
 
         if not isinstance(came, Page):
@@ -164,6 +170,7 @@ def _around(middleware: Middleware, fetch: Fetch) -> Fetch:
             raise TypeError(
                 f"a middleware returns what fetch(lease) gave, or one like it; {name} returned {came!r:.80}"
             )
+        check_page(came)
         return came
 
     return call
