@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from crawler.exchange import NoResponse, exchange, fetched_of
-from crawler.middlewares import as_kept, check_page, leads_nowhere
 from crawler.outcome import Failed, Postponed, Redirected, SetAside
 from crawler.retries import HOLDING_STATUSES, Failure, failure_of_status
 from crawler.selection.detours import Detours
@@ -154,13 +153,11 @@ def failed_with(fetched: Fetched, error: str) -> Failed:
 
 
 def _around(middleware: Middleware, fetch: Fetch) -> Fetch:
+    from crawler.middlewares import as_kept, check_page, lent  # most crawls have none
+
     async def call(lease: Lease) -> Page | Unfit:
-        asked = lease.url
-        try:
+        with lent(lease):
             came = await middleware(lease, fetch)
-        finally:
-            if lease.url is not asked and leads_nowhere(lease):  # nobody could go on with a crawl that has such a URL
-                lease.url = asked
         if isinstance(came, Unfit):
             return as_kept(came)
         from crawler.page import Page  # it is there by now, if the middleware has one

@@ -867,6 +867,18 @@ async def test_what_a_middleware_gives_and_nobody_can_keep_costs_one_page(tmp_pa
     assert ask(tmp_path, "SELECT error FROM errors")[0][0].startswith("internal: ")
 
 
+async def test_a_middleware_cannot_make_one_request_of_another(tmp_path: Path) -> None:
+    async def confusing(lease: Any, fetch: Fetch) -> Any:
+        lease.id, lease.priority, lease.redirects = 1, "high", 5
+        came = await fetch(lease)
+        lease.headers, lease.callback = {"X": 5}, print
+        return came
+
+    async with serve({"/": page("Home", "/a", "/b"), "/a": page("A"), "/b": page("B")}) as site:
+        report = await crawl_site(tmp_path, site, middlewares=[confusing])
+    assert (report.reason, report.stats.done, report.stats.failed) == ("finished", 3, 0)
+
+
 async def test_a_request_can_post_with_headers_of_its_own(tmp_path: Path) -> None:
     class Poster(Spider):
         def start(self) -> list[Request]:
