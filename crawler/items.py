@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from types import FrameType, GeneratorType
 from typing import Any
 
@@ -15,6 +15,9 @@ from crawler.request import Links, Request
 
 _MOST_CHARACTERS = 128 << 20
 """Of what a page gives, in all. SQLite takes a thousand million bytes at once, and memory has to be bounded."""
+
+_CHARACTERS_AT_ONCE = 4 << 20
+"""Of items that are on their way from one file to another: thousands of usual ones."""
 
 _EACH = 16
 """What each thing weighs besides: a callback may give small ones without end, too."""
@@ -110,6 +113,18 @@ def as_kept(given: Request | Links) -> tuple[Request | Links, int]:
     if isinstance(given, Links):
         return dataclasses.replace(given, context=context, are_canonical=True), weight + len(text)
     return msgspec.structs.replace(given, context=context), weight + len(text)
+
+
+def portion(items: Iterable[str], most: int) -> list[str]:
+    """The next of many items: up to `most` of them, and of large ones fewer, to be in memory together."""
+    texts: list[str] = []
+    characters = 0
+    for text in items:
+        texts.append(text)
+        characters += len(text)
+        if len(texts) >= most or characters >= _CHARACTERS_AT_ONCE:
+            break
+    return texts
 
 
 def encode(item: Any) -> str:

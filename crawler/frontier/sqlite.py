@@ -38,6 +38,7 @@ from crawler.frontier.protocol import CookieRow, HostQueue
 from crawler.frontier.rows import lease_of
 from crawler.frontier.runs import Runs
 from crawler.frontier.waiting import HOSTS_AFTER, OF_HOSTS
+from crawler.items import portion
 from crawler.outcome import SetAside
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ if TYPE_CHECKING:
     from crawler.frontier.rows import Due
     from crawler.outcome import Aside
     from crawler.request import Links, Request
+
+
+_ITEMS_AFTER = "SELECT data FROM item WHERE id > ? ORDER BY id"
 
 
 class SqliteFrontier:
@@ -349,9 +353,10 @@ class SqliteFrontier:
         return [CookieRow(*row) for row in await self._file.read("SELECT domain, path, name, data FROM cookie")]
 
     async def items_after(self, last: int, limit: int = 1000) -> list[str]:
-        """The JSON texts of up to `limit` committed items behind the one numbered `last`, in order."""
-        rows = await self._file.read("SELECT data FROM item WHERE id > ? ORDER BY id LIMIT ?", (last, limit))
-        texts = [data for (data,) in rows]
+        """The JSON texts of up to `limit` committed items behind the one numbered `last`, in order; of large ones fewer."""
+        texts = await self._file.at_once(
+            lambda db: portion((data for (data,) in db.execute(_ITEMS_AFTER, (last,))), limit)
+        )
         if not all(isinstance(text, str) for text in texts):
             raise damaged(self._file.path, f"of the items after {last} one is no text")
         return texts

@@ -65,6 +65,24 @@ async def test_a_file_gets_what_there_was_and_what_comes(frontier: SqliteFrontie
         assert await kept(frontier, path) == 3
 
 
+async def test_a_file_gets_large_items_that_there_were_a_few_at_a_time(
+    frontier: SqliteFrontier, tmp_path: Path
+) -> None:
+    path = tmp_path / "out.jsonl"
+    items = [json.dumps({"n": n, "text": "x" * 1_500_000}) for n in range(7)]
+    await bring(frontier, *items)
+    sizes: list[int] = []
+
+    class Watching(JsonLines):
+        def write(self, first_item: int, items: Sequence[str]) -> Cursor:
+            sizes.append(len(items))
+            return super().write(first_item, items)
+
+    async with ExportFeed([Watching(path)], frontier):
+        assert path.read_text().splitlines() == items
+    assert sizes == [3, 3, 1]
+
+
 async def test_a_file_goes_on_from_its_cursor(frontier: SqliteFrontier, tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     async with ExportFeed([open_export(str(path))], frontier):

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from crawler.errors import SpiderError
-from crawler.items import encode, gather
+from crawler.items import encode, gather, portion
 from crawler.request import Links, Request
 
 if TYPE_CHECKING:
@@ -206,3 +206,11 @@ def test_what_is_json_already_is_kept_in_one_line() -> None:
     assert encode({"data": msgspec.Raw(b'{"n":  1.50}')}) == '{"data":{"n":  1.50}}'
     assert encode({"data": msgspec.Raw(b'{\r\n  "n": 1\n}')}) == '{"data":{"n":1}}'
     assert encode(msgspec.Raw(b'{"n":1}\n')) == '{"n":1}'
+
+
+def test_of_large_items_fewer_are_in_memory_at_once() -> None:
+    """A thousand pages in items would be as many as fill it."""
+    items = iter(["x" * 1_000_000] * 10 + ["x"] * 2000)
+    sizes = [len(texts) for texts in iter(lambda: portion(items, 1000), [])]
+    assert sizes == [5, 5, 1000, 1000]
+    assert portion(iter(["x" * 10_000_000] * 2), 1000) == ["x" * 10_000_000]
