@@ -195,9 +195,8 @@ def _found(wanted: Request | Links) -> Found:
     if isinstance(wanted, Links):
         return FoundLinks(list(wanted.urls), name, int(wanted.priority), context)
     headers = dict(wanted.headers) if wanted.headers is not None else None
-    body = None if wanted.body is None else bytes(wanted.body)  # types of the user's own cannot be sent
     return FoundRequest(
-        wanted.url, wanted.method, headers, body, name, int(wanted.priority), context, again=bool(wanted.again)
+        wanted.url, wanted.method, headers, wanted.body, name, int(wanted.priority), context, again=bool(wanted.again)
     )
 
 

@@ -27,10 +27,6 @@ class Number(int):
     """One that no format knows."""
 
 
-class Octets(bytes):
-    """The same."""
-
-
 class Everything(Spider):
     """Gives all that a spider can give, and tells all that a page says."""
 
@@ -53,7 +49,7 @@ class Everything(Spider):
         yield page.follow_all(callback=self.article, priority=len(page.body) % 3, context={"from": page.url, "é": 1.5})
         if page.depth < self.depth:
             yield Request(page.urljoin("/form"), method="POST", headers={"X-From": "é"}, body=b"\xff", context={})
-            odd: Any = {"again": "yes", "priority": Number(2), "body": Octets(b"x")}
+            odd: Any = {"again": "yes", "priority": Number(2)}
             yield page.follow(url="/again", **odd)
             yield page.follow_all("a", priority=Number(3))
 
