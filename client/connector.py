@@ -8,6 +8,7 @@ longest are closed.
 from __future__ import annotations
 
 import asyncio
+import errno
 import inspect
 from abc import ABC, abstractmethod
 from math import inf
@@ -17,7 +18,14 @@ from warnings import warn
 from client.buffered import protocol_factory
 from client.connection import Connection, ConnectionKey
 from client.deprecation import deprecated
-from client.errors import ClientConnectionError, ConnectionTimeoutError, ServerDisconnectedError, ServerTimeoutError
+from client.errors import (
+    ClientConnectionError,
+    ClientConnectorDNSError,
+    ConnectionTimeoutError,
+    ConnectorClosed,
+    ServerDisconnectedError,
+    ServerTimeoutError,
+)
 from client.limits import HostLimits
 from client.loops import running_loop
 from client.pool import IdlePool
@@ -152,11 +160,10 @@ class BaseConnector(ABC):
 
         It may be named `req`, too: aiohttp's documentation and its code differ. `deadline_at`, on the loop's clock, is that
         of the whole request. Raises `ClientConnectorError` or one of its kind when no connection can be opened,
-        `ConnectionTimeoutError` and `ServerTimeoutError` at the deadlines, `ClientConnectionError` when the connector is
-        closed. Cancelled, it leaves nothing taken.
+        `ConnectionTimeoutError` and `ServerTimeoutError` at the deadlines, `ConnectorClosed` when the connector is closed. Cancelled, it leaves nothing taken.
         """
         if self._is_closed:
-            raise ClientConnectionError("the connector is closed")
+            raise ConnectorClosed("the connector is closed")
         if request is None:
             request, req = req, None
         if request is None or req is not None:
@@ -183,7 +190,7 @@ class BaseConnector(ABC):
             if not end.expired():
                 raise
             if self._is_closed:
-                raise ClientConnectionError("the connector was closed while it was connecting") from cause
+                raise ConnectorClosed("the connector was closed while it was connecting") from cause
             raise error from cause
         finally:
             self._connecting.discard(end)
@@ -218,7 +225,7 @@ class BaseConnector(ABC):
         try:
             slot = await self._limits.acquire(host)
         except ClientConnectionError as error:
-            raise ClientConnectionError(*error.args) from error  # all who wait fail with one and the same
+            raise type(error)(*error.args) from error  # all who wait fail with one and the same
         try:
             await emit(traces, TraceConnectionQueuedEndParams())
         except BaseException:
@@ -242,7 +249,7 @@ class BaseConnector(ABC):
         connection = self._lend(key, protocol, slot)
         try:
             if self._is_closed:
-                raise ClientConnectionError("the connector was closed while it was connecting")
+                raise ConnectorClosed("the connector was closed while it was connecting")
             await emit(traces, TraceConnectionCreateEndParams())
             await _hear_out(protocol)
         except BaseException:
@@ -254,6 +261,7 @@ class BaseConnector(ABC):
         self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
     ) -> Http1Protocol:
         """Open a connection, for which room is made."""
+        _check_name(req.connection_key)
         self._make_room()
         await emit(traces, TraceConnectionCreateStartParams())
         started_at = self._loop.time()
@@ -302,7 +310,7 @@ class BaseConnector(ABC):
         """Close all connections, in use, idle or being opened, at once. The result may be awaited, to see their sockets closed too."""
         self._is_closed = True
         if self._owns_limits:
-            self._limits.close(ClientConnectionError("the connector is closed"))
+            self._limits.close(ConnectorClosed("the connector is closed"))
         if self._connecting and not self._loop.is_closed():
             self._loop.call_soon(self._call_off)
         in_use = list(self._in_use)
@@ -329,6 +337,18 @@ class BaseConnector(ABC):
             warn(f"unclosed connector {self!r}", ResourceWarning, stacklevel=2, source=self)
             if not self._loop.is_closed():
                 self.close()
+
+
+def _check_name(key: ConnectionKey) -> None:
+    """Raise `ClientConnectorDNSError` for a name that no TLS server can be asked for: a proxy, or a resolver of the user's own,
+    may have an address for it, but the `ssl` module leaves a connection open then.
+    """
+    if not key.is_ssl:
+        return
+    try:
+        key.server_name.encode("idna")
+    except UnicodeError as error:  # an empty label, or one of more than 63 characters
+        raise ClientConnectorDNSError(key, OSError(errno.EINVAL, str(error))) from error
 
 
 async def _hear_out(protocol: Http1Protocol) -> None:

@@ -14,6 +14,7 @@ Names and bases are those of the aiohttp client, so that handlers written for it
     │   │   │       ├── ClientConnectorSSLError (ssl.SSLError)
     │   │   │       └── ClientConnectorCertificateError (ssl.SSLCertVerificationError)
     │   │   └── ClientConnectionResetError (ConnectionResetError)
+    │   ├── ConnectorClosed (RuntimeError)        the connector was closed, here
     │   └── ServerConnectionError
     │       ├── ServerDisconnectedError           closed before a response
     │       ├── ServerFingerprintMismatch         not the certificate that was pinned
@@ -74,6 +75,7 @@ __all__ = [
     "ClientResponseError",
     "ClientSSLError",
     "ConnectionTimeoutError",
+    "ConnectorClosed",
     "ContentEncodingError",
     "ContentTypeError",
     "HeadersTooLarge",
@@ -171,6 +173,10 @@ class ClientConnectionError(ClientError):
     our credentials, or is no such proxy; of what lies behind it nothing is known."""
 
     is_of_proxy = False
+
+
+class ConnectorClosed(ClientConnectionError, RuntimeError):
+    """The connector is closed, or was while it was connecting. A session that was closed itself raises `RuntimeError` alone."""
 
 
 class ClientOSError(ClientConnectionError, OSError):

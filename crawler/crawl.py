@@ -6,7 +6,7 @@ import asyncio
 import time
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import asdict
@@ -40,7 +40,7 @@ from crawler.web.directives import Obedience
 from crawler.workers import Crew
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from client import ClientSession
     from client.limits import HostLimits
@@ -81,15 +81,15 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 class Crawl:
     """A spider, its settings and its crawl file. `run` starts the crawl, or goes on where an earlier run stopped.
 
-    Without `settings`, the defaults and the spider's own hold. `exports` are where items go, each a file name such as `-o` takes,
-    or an `Export`. `source` says how other processes make the same spider; it is needed where `processes` is more than 1 and the
+    Without `settings`, the defaults and the spider's own hold; a mapping overrules those that it names, and `Settings` stand for
+    themselves. `exports` are where items go, each a file name such as `-o` takes, or an `Export`. `source` says how other processes make the same spider; it is needed where `processes` is more than 1 and the
     spider alone does not tell, which raises UsageError. `launches`: those processes, if they have been begun already.
     """
 
     def __init__(
         self,
         spider: Spider,
-        settings: Settings | None = None,
+        settings: Settings | Mapping[str, Any] | None = None,
         *,
         state: Path | str,
         exports: Sequence[Export | Path | str] = (),
@@ -100,12 +100,10 @@ class Crawl:
     ) -> None:
         if isinstance(spider, type):
             raise UsageError(f"a crawl takes a spider, not its class: write {spider.__name__}()")
+        if isinstance(exports, str | Path):
+            raise UsageError(f"the exports of a crawl are a list: write [{str(exports)!r}]")
         self._spider = spider
-        self._settings = (
-            checked(settings)
-            if settings
-            else with_overrides(Settings(), spider.settings, source=f"settings of {type(spider).__name__}")
-        )
+        self._settings = _settings(spider, settings)
         self._source = source or (Source.of(spider) if self._settings.processes > 1 else None)
         self._launches = launches
         self._state = Path(state)
@@ -391,6 +389,14 @@ class Crawl:
             last_error=tally.last_error,
             spider_errors=list(tally.spider_errors),
         )
+
+
+def _settings(spider: Spider, given: Settings | Mapping[str, Any] | None) -> Settings:
+    """Those that hold: `Settings` as they are given; else the defaults, overruled by the spider's own, and these by what is given."""
+    if isinstance(given, Settings):
+        return checked(given)
+    own = with_overrides(Settings(), spider.settings, source=f"settings of {type(spider).__name__}")
+    return with_overrides(own, given or {}, source="the settings of the crawl")
 
 
 def _traps(settings: Settings) -> Traps | None:

@@ -103,6 +103,7 @@ SIGNALS: Final = {
 ERRORS: Final[dict[str, tuple[str, ...]]] = {
     "ClientError": ("Exception",),
     "ClientConnectionError": ("ClientError",),
+    "ConnectorClosed": ("ClientConnectionError", "RuntimeError"),
     "ClientOSError": ("ClientConnectionError", "OSError"),
     "ClientConnectionResetError": ("ClientConnectionError", "ConnectionResetError"),
     "ClientConnectorError": ("ClientOSError",),
