@@ -164,5 +164,5 @@ def test_a_pyarrow_that_cannot_be_loaded_is_noticed_when_the_file_is_opened(
 
 def test_without_pyarrow_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(UsageError, match=r"Parquet needs pyarrow, .*: pip install 'nephila\[parquet\]'"):
+    with pytest.raises(UsageError, match=r"Parquet needs pyarrow, .*: pip install pyarrow"):
         open_export(str(tmp_path / "out.parquet"))
