@@ -177,10 +177,13 @@ def failed_with(fetched: Fetched, error: str) -> Failed:
 
 
 def _around(middleware: Middleware, fetch: Fetch) -> Fetch:
+    from crawler.middlewares import as_kept, check_page, lent  # most crawls have none
+
     async def call(lease: Lease) -> Page | Unfit:
-        came = await middleware(lease, fetch)
+        with lent(lease):
+            came = await middleware(lease, fetch)
         if isinstance(came, Unfit):
-            return came
+            return as_kept(came)
         from crawler.page import Page  # it is there by now, if the middleware has one
 
         if not isinstance(came, Page):
@@ -188,6 +191,7 @@ def _around(middleware: Middleware, fetch: Fetch) -> Fetch:
             raise TypeError(
                 f"a middleware returns what fetch(lease) gave, or one like it; {name} returned {came!r:.80}"
             )
+        check_page(came)
         return came
 
     return call

@@ -232,9 +232,9 @@ def faults_of_the_spider(where: str) -> Iterator[None]:
 
 def explain(error: BaseException) -> str:
     """An exception of a spider in one line: where in the user's code, what, and at which of its expressions."""
-    text = (
-        _in_short(str(error)) if isinstance(error, CrawlError) else text_of(error)
-    )  # the former say themselves what is wrong
+    text = text_of(error)
+    if isinstance(error, CrawlError):  # says itself what is wrong
+        text = text.removeprefix(f"{type(error).__name__}: ")
     if isinstance(error, TooCostly):  # a fault of the page's, wherever it shows
         return text
     for frame in reversed(extract_tb(error.__traceback__)):
@@ -259,7 +259,9 @@ def text_of(error: BaseException) -> str:
     name = type(error).__name__
     try:
         said = str(error)
-    except Exception as another:
+    except RAISED as another:
+        if isinstance(another, KeyboardInterrupt):
+            raise
         return f"{name}, which cannot be told: its text raises {type(another).__name__}"
     return f"{name}: {_in_short(said)}" if said else name
 

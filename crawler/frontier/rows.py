@@ -55,7 +55,7 @@ def extra_of(wanted: Request | Links) -> str | None:
     if wanted.context is not None:
         extra["context"] = wanted.context
     if wanted.priority:
-        extra["priority"] = wanted.priority
+        extra["priority"] = int(wanted.priority)
     if isinstance(wanted, Request):
         _add_what_links_have_not(extra, wanted)
     if not extra:

@@ -33,10 +33,11 @@ SELECT request FROM moved JOIN request ON request.id = moved.request
 WHERE request.url <> ?1 AND (now = ?1 OR EXISTS (SELECT 1 FROM json_each(behind) WHERE value = ?1)) ORDER BY request"""
 
 _PATH = """
-WITH RECURSIVE path (step, url, found_on) AS (
-    SELECT 0, url, found_on FROM request WHERE id = (SELECT found_on FROM request WHERE id = ?)
+WITH RECURSIVE path (step, id, url, found_on) AS (
+    SELECT 0, id, url, found_on FROM request WHERE id = (SELECT found_on FROM request WHERE id = ?)
     UNION ALL
-    SELECT step + 1, request.url, request.found_on FROM path JOIN request ON request.id = path.found_on)
+    SELECT step + 1, request.id, request.url, request.found_on FROM path JOIN request ON request.id = path.found_on
+    WHERE request.id < path.id)  -- as it always is, unless the file is damaged: then there might be no end
 SELECT url FROM path ORDER BY step DESC"""
 
 _REQUEST = """

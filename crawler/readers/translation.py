@@ -208,7 +208,7 @@ def retry_of(again: Again) -> Retry:
 def _found(wanted: Request | Links) -> Found:
     name, context = callback_name(wanted.callback), _json(wanted.context)
     if isinstance(wanted, Links):
-        return FoundLinks(list(wanted.urls), name, wanted.priority, context)
+        return FoundLinks(list(wanted.urls), name, int(wanted.priority), context)
     headers = dict(wanted.headers) if wanted.headers is not None else None
     return FoundRequest(
         wanted.url,
@@ -216,9 +216,9 @@ def _found(wanted: Request | Links) -> Found:
         headers,
         wanted.body,
         name,
-        wanted.priority,
+        int(wanted.priority),
         context,
-        wanted.again,
+        bool(wanted.again),
         wanted.read_timeout,
         wanted.total_timeout,
         wanted.max_attempts,

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from crawler import Page
 
 
+class Number(int):
+    """One that no format knows."""
+
+
 class Everything(Spider):
     """Gives all that a spider can give, and tells all that a page says."""
 
@@ -46,7 +50,9 @@ class Everything(Spider):
         yield page.follow_all(callback=self.article, priority=len(page.body) % 3, context={"from": page.url, "é": 1.5})
         if page.depth < self.depth:
             yield Request(page.urljoin("/form"), method="POST", headers={"X-From": "é"}, body=b"\xff", context={})
-            yield page.follow(url="/again", again=True)
+            odd: Any = {"again": "yes", "priority": Number(2)}
+            yield page.follow(url="/again", **odd)
+            yield page.follow_all("a", priority=Number(3))
 
     async def article(self, page: Page) -> AsyncIterator[Any]:
         await asyncio.sleep(0)
