@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from client import ClientSession
     from crawler.errors import Retry
     from crawler.frontier.protocol import Lease
-    from crawler.hosts.passage import Passage
+    from crawler.hosts.proxy_gate import ProxyGate
     from crawler.outcome import Fetched
     from crawler.page import Page
     from crawler.politeness import Politeness
@@ -61,7 +61,7 @@ class Fetcher:
         obedience: Obedience = OBEDIENT,
         detours: Detours | None = None,
         middlewares: Sequence[Middleware] = (),
-        passage: Passage | None = None,
+        proxy_gate: ProxyGate | None = None,
     ) -> None:
         self._session = session
         self._politeness = politeness
@@ -69,7 +69,7 @@ class Fetcher:
         self._max_redirects = max_redirects
         self._redirect_aliases = redirect_aliases
         self._obedience = obedience
-        self._passage = passage
+        self._proxy_gate = proxy_gate
         self._detours = detours or Detours()
         self.fetch: Fetch = self._fetch
         for middleware in reversed(middlewares):
@@ -91,8 +91,8 @@ class Fetcher:
 
     def met(self, lease: Lease, began_at: float, latency: float) -> None:
         """There was a page."""
-        if self._passage:
-            self._passage.passed(lease.url)
+        if self._proxy_gate:
+            self._proxy_gate.passed(lease.url)
         self._politeness.answered(lease.host, began_at, latency)
 
     def turned_away(

@@ -90,16 +90,16 @@ class FailureTask(msgspec.Struct, array_like=True, tag=3):
     page: SentPage | None
 
 
-class Farewell(msgspec.Struct, array_like=True, tag=4):
+class Shutdown(msgspec.Struct, array_like=True, tag=4):
     """Drop what you are at, close the spider and leave."""
 
 
-class Nudge(msgspec.Struct, array_like=True, tag=5):
+class Ping(msgspec.Struct, array_like=True, tag=5):
     """Say that you are awake."""
 
 
 Task: TypeAlias = VisitTask | PageTask | FailureTask
-ToReader: TypeAlias = Hello | VisitTask | PageTask | FailureTask | Farewell | Nudge
+ToReader: TypeAlias = Hello | VisitTask | PageTask | FailureTask | Shutdown | Ping
 
 # ---------------------------------------------------------------------- from a reader
 
@@ -155,33 +155,33 @@ class Answer(msgspec.Struct, array_like=True, tag=1):
     again: Again | None = None
 
 
-class Trouble(msgspec.Struct, array_like=True, tag=2):
+class SpiderFault(msgspec.Struct, array_like=True, tag=2):
     """The spider could not be loaded, opened or closed, and why; nothing else will come."""
 
     error: str
 
 
-class Started(msgspec.Struct, array_like=True, tag=3):
+class RequestSent(msgspec.Struct, array_like=True, tag=3):
     """The request of a visit has gone out."""
 
     number: int
 
 
-class Awake(msgspec.Struct, array_like=True, tag=7):
+class Pong(msgspec.Struct, array_like=True, tag=7):
     """No callback keeps the reader from hearing what it is told."""
 
 
-class Leaving(msgspec.Struct, array_like=True, tag=8):
+class ShuttingDown(msgspec.Struct, array_like=True, tag=8):
     """Everything is dropped; what is left is to close the spider."""
 
 
-class Freed(msgspec.Struct, array_like=True, tag=6):
+class HostFreed(msgspec.Struct, array_like=True, tag=6):
     """The host of a visit has answered; the spider takes its time with the page."""
 
     number: int
 
 
-class Seen(msgspec.Struct, array_like=True, tag=4):
+class VisitResult(msgspec.Struct, array_like=True, tag=4):
     """What came of a visit that was answered: the response, with the header fields that are of use to the crawl's process; and,
     if it was a page, the digest of its body, what is to be kept of it (headers and body), and what the spider made of it; if it was
     one of another status, of which the spider may want to hear, `page`.
@@ -201,7 +201,7 @@ class Seen(msgspec.Struct, array_like=True, tag=4):
     page: SentPage | None = None
 
 
-class Unseen(msgspec.Struct, array_like=True, tag=5):
+class VisitFailed(msgspec.Struct, array_like=True, tag=5):
     """What came of a visit that was not answered."""
 
     number: int
@@ -211,8 +211,10 @@ class Unseen(msgspec.Struct, array_like=True, tag=5):
     began_at: float
 
 
-Result: TypeAlias = Answer | Seen | Unseen
-FromReader: TypeAlias = Ready | Answer | Trouble | Started | Freed | Awake | Leaving | Seen | Unseen
+Result: TypeAlias = Answer | VisitResult | VisitFailed
+FromReader: TypeAlias = (
+    Ready | Answer | SpiderFault | RequestSent | HostFreed | Pong | ShuttingDown | VisitResult | VisitFailed
+)
 
 
 def longest_from_reader(settings: Settings) -> int:

@@ -23,9 +23,9 @@ from crawler.readers.messages import (
     FoundLinks,
     FoundRequest,
     PageTask,
-    Seen,
     SentLease,
     SentPage,
+    VisitResult,
     VisitTask,
 )
 from crawler.request import Links, Request, callback_name
@@ -131,7 +131,7 @@ def page_of(sent: SentPage, lease: Lease, obedience: Obedience = OBEDIENT) -> Pa
 
 def seen(
     number: int, response: Response, answer: Answer | None, *, is_private: bool, keeps_body: bool, sends_page: bool
-) -> Seen:
+) -> VisitResult:
     """What is told of a response; `answer` is the spider's, if it was a page. If it was none, it goes along where it `sends_page`."""
     page = response.page
     fetched = fetched_of(page)
@@ -141,23 +141,23 @@ def seen(
     told = (number, fetched, response.began_at, response.latency)
     if answer is None:
         of_use = _field(page, "Location"), _field(page, "Retry-After"), cookies, is_private
-        return Seen(*told, *of_use, page=sent_page(page) if sends_page else None)
+        return VisitResult(*told, *of_use, page=sent_page(page) if sends_page else None)
     kept = (text_of(page.headers), page.body) if keeps_body and answer.error is None and answer.again is None else None
-    return Seen(*told, None, None, cookies, is_private, digest_of(page.body), kept, answer)
+    return VisitResult(*told, None, None, cookies, is_private, digest_of(page.body), kept, answer)
 
 
-def headers_of(seen: Seen) -> dict[str, str]:
+def headers_of(seen: VisitResult) -> dict[str, str]:
     """The header fields that were told, but for cookies."""
     told = {"Location": seen.location, "Retry-After": seen.retry_after}
     return {name: _text(value) for name, value in told.items() if value is not None}
 
 
-def cookies_of(seen: Seen) -> list[str]:
+def cookies_of(seen: VisitResult) -> list[str]:
     """What its Set-Cookie fields say."""
     return list(map(_text, seen.cookies))
 
 
-def visited_of(seen: Seen, answer: Answer, keeper: Keeper | None) -> Visited:
+def visited_of(seen: VisitResult, answer: Answer, keeper: Keeper | None) -> Visited:
     """A page that was read."""
     kept = keeper.keep(*seen.kept, seen.digest) if keeper and seen.kept else None
     return Visited(seen.fetched, harvest_of(answer), seen.digest, kept)

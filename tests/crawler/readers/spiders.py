@@ -16,7 +16,7 @@ from urllib.request import urlopen
 
 import client
 from crawler import ErrorText, Links, Request, Retry, Spider
-from crawler.readers.messages import Freed, Started, encode
+from crawler.readers.messages import HostFreed, RequestSent, encode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -244,7 +244,7 @@ class Misspoken(Follower):
 
     def parse(self, page: Page) -> Iterator[Any]:
         yield from super().parse(page)
-        for message in (encode(Started(9999)), encode(Freed(9999))):
+        for message in (encode(RequestSent(9999)), encode(HostFreed(9999))):
             os.write(int(sys.argv[1]), len(message).to_bytes(4, "little") + message)
 
 
