@@ -64,6 +64,10 @@ TAKEN_INSTEAD = f"duplicate: {NAMES}, which came to nothing"
 
 _NAMES_ANOTHER = f"reason = 'duplicate' AND detail LIKE '{NAMES.format('%')}'"
 
+_MOST_TIMES = 5
+"""So often a page is fetched again to be taken itself. A kill on the way costs one of them; a site that names another dead URL each
+time has no end."""
+
 _AT_ONCE = 500_000
 """So many pages that were left out are looked at together, in 100 MB or less."""
 
@@ -93,9 +97,12 @@ had (url) AS MATERIALIZED (
     SELECT {_url_in("error", TAKEN_INSTEAD)} FROM attempt JOIN result ON result.request = attempt.request
     WHERE EXISTS (SELECT 1 FROM lost) AND error LIKE '{TAKEN_INSTEAD.format("%")}' AND state = 'done'),
 nowhere (url) AS MATERIALIZED (SELECT url FROM lost EXCEPT SELECT url FROM had),
+given_up (number) AS MATERIALIZED (
+    SELECT request FROM attempt WHERE EXISTS (SELECT 1 FROM nowhere) AND error LIKE '{TAKEN_INSTEAD.format("%")}'
+    GROUP BY request HAVING count(*) >= {_MOST_TIMES}),
 chosen (number, named, place) AS (
     SELECT number, named, row_number() OVER (PARTITION BY named ORDER BY number) FROM left_out
-    WHERE named NOT IN (SELECT url FROM had)
+    WHERE named NOT IN (SELECT url FROM had) AND number NOT IN (SELECT number FROM given_up)
     AND (named IN (SELECT url FROM nowhere) OR named IN (SELECT url FROM moved WHERE target IN (SELECT url FROM nowhere))))
 SELECT number, named, request.url, request.extra, result.final_url, result.redirects
 FROM chosen CROSS JOIN result ON result.request = number CROSS JOIN request ON request.id = number

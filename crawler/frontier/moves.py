@@ -170,8 +170,9 @@ class Moves:
                 intake.counts.skipped -= 1
                 self._enqueue_anew(request, url, extra, final_url, redirects)
             await self._commits.commit()
-        self._each *= 2
-        intake.leaves_out = bool(rows) and self._each < _MOST_OF_EACH
+        if len(rows) < _ROWS_AT_ONCE:  # else the first ones of some have not been asked for yet
+            self._each = min(2 * self._each, _MOST_OF_EACH)
+        intake.leaves_out = bool(rows)
         return len(rows)
 
     async def reprioritise(self, host: HostKey | None, url_like: str | None, priority: int) -> int:

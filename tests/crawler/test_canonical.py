@@ -150,16 +150,18 @@ async def test_if_that_page_is_gone_meanwhile_others_are_taken_instead(tmp_path:
 
 async def test_a_site_that_names_another_one_each_time_comes_to_an_end(tmp_path: Path) -> None:
     state = tmp_path / "a.crawl"
+    turns: Counter[str] = Counter()
 
     async def reply(visit: Visit) -> Reply:
         if visit.path == "/":
             return page("Home", "/lamp", "/LAMP", "/lamp?a", "/lamp?b")
-        return named(("/lamp", "/LAMP")[len(site.paths) % 2]) if "?" in visit.path else MISSING
+        turns[visit.path] += 1
+        return named(("/lamp", "/LAMP")[turns[visit.path] % 2]) if "?" in visit.path else MISSING
 
     async with serve(reply) as site:
-        assert (await crawl(state, Collector(start_urls=[f"{site.url}/"]))).finished
-        assert len(site.paths) < 10
-    assert len(taken(state)) in (2, 3)
+        for _ in range(2):
+            assert (await crawl(state, Collector(start_urls=[f"{site.url}/"]))).finished
+        assert len(site.paths) < 20
 
 
 @PROCESSES
