@@ -4,13 +4,13 @@ would end the crawl, and each further run of it.
 
 from __future__ import annotations
 
-import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
+import msgspec
+from msgspec.structs import asdict, replace
 
-from crawler.outcome import Aside, Failed, Postponed, Redirected, SetAside
+from crawler.outcome import Failed, Postponed, Redirected, SetAside
 from crawler.request import Request
 from crawler.web.urls import normalize
 
@@ -21,23 +21,28 @@ if TYPE_CHECKING:
     from crawler.page import Page
 
 _OURS = ("id", "host", "depth", "requested_url", "referrer", "priority", "attempts", "redirects")
-_THEIRS = ("url", "method", "headers", "body", "context", "callback")
+_ALTERABLE = ("url", "method", "headers", "body", "context", "read_timeout", "total_timeout", "max_attempts")
+_THEIRS = (*_ALTERABLE, "callback", "again")
+
+_TOO_MUCH = 1 << 63
+"""SQLite's integers are smaller."""
 
 
 def as_kept(outcome: Redirected | Postponed | Failed | SetAside) -> Redirected | Postponed | Failed | SetAside:
-    """An outcome as it can be kept. Raises ValueError and TypeError."""
-    match outcome:
+    """An outcome as it can be kept. Raises ValueError, and msgspec's error for what has the wrong type."""
+    kind = next(kind for kind in (Redirected, Postponed, Failed, SetAside) if isinstance(outcome, kind))
+    kept = replace(outcome, **asdict(msgspec.convert(asdict(outcome), kind)))
+    match kept:
         case Redirected():
-            return replace(outcome, url=normalize(outcome.url), method=outcome.method.upper())
+            return replace(kept, url=normalize(kept.url), method=kept.method.upper())
         case Postponed():
-            if not math.isfinite(outcome.not_before):
-                raise ValueError(f"nobody can wait until {outcome.not_before}")
+            _check_figures(kept.not_before)
         case Failed():
-            _check_figures(outcome.status or 0, outcome.size, outcome.elapsed, outcome.fetched_at)
-            outcome.final_url.encode()
+            _check_figures(kept.status or 0, kept.size, kept.elapsed, kept.fetched_at)
+            kept.final_url.encode()
         case SetAside():
-            Aside(outcome.reason)
-    return outcome
+            pass
+    return kept
 
 
 def check_page(page: Page) -> None:
@@ -61,13 +66,13 @@ def lent(lease: Lease) -> Iterator[None]:
 
 def _is_request(lease: Lease) -> bool:
     try:
-        Request(lease.url, method=lease.method, headers=lease.headers, body=lease.body, context=lease.context)
+        Request(**{name: getattr(lease, name) for name in _ALTERABLE})
     except (TypeError, ValueError):
         return False
     return isinstance(lease.callback, str | None)
 
 
-def _check_figures(status: int, size: int, elapsed: float, fetched_at: float) -> None:
-    for figure in (status, size, elapsed, fetched_at):
-        if not (isinstance(figure, int | float) and math.isfinite(figure)):
+def _check_figures(*figures: float) -> None:
+    for figure in figures:
+        if not (isinstance(figure, int | float) and abs(figure) < _TOO_MUCH):
             raise ValueError(f"this is none of a page's figures: {figure!r:.80}")

@@ -19,7 +19,7 @@ from crawler import Crawl, Links, Page, Report, Request, Settings, Spider
 from crawler.errors import SpiderError, StorageError, UsageError
 from crawler.exports import open_export
 from crawler.frontier.statefile import StateFile
-from crawler.outcome import Failed, Postponed, Redirected, SetAside
+from crawler.outcome import Aside, Failed, Postponed, Redirected, SetAside
 from crawler.replay import Replay
 from spiders.site import SiteSpider
 from tests.proof.crawlfile import read_items
@@ -837,10 +837,16 @@ async def test_a_middleware_that_returns_nothing_is_told_what_to_return(tmp_path
         Postponed(error="never", not_before=math.inf),
         Failed(error="http: 500", final_url="http://h.example/\ud800"),
         Failed(error="http: 500", final_url="http://h.example/", elapsed=math.nan),
+        Postponed(error="later", not_before=0.0, is_charged=0.5),  # type: ignore[arg-type]
+        Failed(error=None, final_url="http://h.example/"),  # type: ignore[arg-type]
+        Failed(error="http: 500", final_url="http://h.example/", content_type=b"text/html"),  # type: ignore[arg-type]
+        Failed(error="http: 500", final_url="http://h.example/", size=1 << 64),
         SetAside("mine"),  # type: ignore[arg-type]
+        SetAside(Aside.HOST, None),  # type: ignore[arg-type]
         {"url": "http://h.example/\ud800"},
         {"elapsed": math.nan},
         {"status": "200"},
+        {"status": 1 << 64},
         "http://[::1",
     ],
     ids=repr,
@@ -867,15 +873,16 @@ async def test_what_a_middleware_gives_and_nobody_can_keep_costs_one_page(tmp_pa
     assert ask(tmp_path, "SELECT error FROM errors")[0][0].startswith("internal: ")
 
 
-async def test_a_middleware_cannot_make_one_request_of_another(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_a_middleware_cannot_make_one_request_of_another(tmp_path: Path, processes: int) -> None:
     async def confusing(lease: Any, fetch: Fetch) -> Any:
         lease.id, lease.priority, lease.redirects = 1, "high", 5
         came = await fetch(lease)
-        lease.headers, lease.callback = {"X": 5}, print
+        lease.headers, lease.callback, lease.max_attempts, lease.read_timeout = {"X": 5}, print, "many", "long"
         return came
 
     async with serve({"/": page("Home", "/a", "/b"), "/a": page("A"), "/b": page("B")}) as site:
-        report = await crawl_site(tmp_path, site, middlewares=[confusing])
+        report = await crawl_site(tmp_path, site, middlewares=[confusing], settings=replace(QUICK, processes=processes))
     assert (report.reason, report.stats.done, report.stats.failed) == ("finished", 3, 0)
 
 
