@@ -250,6 +250,8 @@ class _Xml(Elements):
 
     def _take(self, reference: str, parent: str) -> None:
         place = self._kept_back if self._since and parent in _DATED else self._found
+        if len(self._kept_back) > MAX_URLS:
+            raise Refused(f"it lists more than {MAX_URLS} URLs")
         place.append((reference.strip().replace(_AMPERSAND, "&"), parent == "sitemap"))
 
     def text(self, text: str) -> None:

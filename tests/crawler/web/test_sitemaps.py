@@ -232,6 +232,11 @@ def test_what_has_not_changed_since_a_day_is_left_out(part: int) -> None:
     assert paths == ["day", "time", "month", "no-date", "undated", "new.xml"]
 
 
+def test_an_entry_without_end_is_not_kept_back_without_end() -> None:
+    entry = b"<urlset><url>" + b"<loc>/a</loc>" * (2 * MAX_URLS)
+    assert sitemaps.read(BASE, entry, date(2026, 5, 31)) == ([], [], f"it lists more than {MAX_URLS} URLs")
+
+
 def test_feeds_say_otherwise_what_is_new_in_them() -> None:
     for feed in RSS, ATOM:
         assert sitemaps.read(BASE, feed.encode(), date.max) == sitemaps.read(BASE, feed.encode())
