@@ -112,7 +112,7 @@ def conclude(report: Report, state: Path, *, before: Status | None, quiet: bool)
         _sum_up(report, state, before)
     if number := stats.errors.get("spider", 0):
         _tell_of_spider(state, number)
-    if stats.skipped and not (stats.done or stats.failed or stats.aside):
+    if report.finished and stats.skipped and not (stats.done or stats.failed or stats.aside):
         _tell_of_skips(state, stats.skipped)
     if not report.finished:
         if not quiet:

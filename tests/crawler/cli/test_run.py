@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.crawler.cli.conftest import Crawl
-    from tests.sites import Reply
+    from tests.sites import Reply, Visit
 
 SITE: dict[str, Reply] = {
     "/": page("Home", "/a", "/b", "/old"),
@@ -421,6 +421,22 @@ async def test_a_crawl_that_may_fetch_nothing_says_why(crawl: Crawl) -> None:
         ended = await crawl("run", f"{site.url}/", "--state", "s.crawl", "--quiet")
     assert ended.code == 0
     assert ended.err == f"error: nothing was fetched, for all was left out:\n  {site.url}/: robots: Disallow: /\n"
+
+
+async def test_what_is_yet_to_come_was_not_left_out(crawl: Crawl) -> None:
+    async def reply(visit: Visit) -> Reply:
+        if visit.path == "/robots.txt":
+            return 200, {"Content-Type": "text/plain"}, "User-agent: *\nDisallow: /a"
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with serve(reply) as site:
+        seeds = f"{site.url}/a,{site.url}/b"
+        options = ("--max-time", "0.5", "-s", "drain_timeout=0.1", "--quiet")
+        ended = await crawl("run", "sitemap", "-a", f"start_urls={seeds}", "--state", "s.crawl", *options)
+        status = await crawl("status", "s.crawl")
+    assert (ended.code, ended.err) == (3, "")
+    assert "1 skipped" in status.out
 
 
 async def test_a_certificate_nobody_vouches_for_is_a_failure_that_says_so(crawl: Crawl) -> None:
