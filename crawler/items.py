@@ -138,25 +138,17 @@ def encode(item: Any) -> str:
 
 
 def encoded(value: Any, what: str) -> str:
-    """A value as JSON; SpiderError, which calls it `what`, when JSON cannot hold it."""
+    """A value as JSON in one line; SpiderError, which calls it `what`, when JSON cannot hold it.
+
+    What is given as JSON already, as `msgspec.Raw`, stands in it as it came: so it is looked through, for nobody could read a file of
+    items with one that is none."""
     try:
-        return _whole(_encoder.encode(value)).decode()
-    except (
-        TypeError,
-        ValueError,
-        RecursionError,
-        msgspec.DecodeError,
-    ) as error:  # half a surrogate pair, a number out of range
+        data = _encoder.encode(value)
+        _look_through(data)
+        text = data.decode()
+        return msgspec.json.format(text, indent=-1) if "\n" in text or "\r" in text else text
+    except (TypeError, ValueError, RecursionError, msgspec.DecodeError) as error:  # half a surrogate pair, say
         raise SpiderError(f"{what} cannot be written as JSON: {error}") from None
-
-
-def _whole(text: bytes) -> bytes:
-    """The same in one line. What is given as JSON already, as `msgspec.Raw`, stands in it as it came: it is looked through, for
-    nobody could read a file of items with one that is none. Raises DecodeError."""
-    if b"\n" in text or b"\r" in text:
-        return _encoder.encode(msgspec.json.decode(text))
-    _look_through(text)
-    return text
 
 
 def _plain(value: Any) -> Any:
