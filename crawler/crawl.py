@@ -82,8 +82,9 @@ class Crawl:
     """A spider, its settings and its crawl file. `run` starts the crawl, or goes on where an earlier run stopped.
 
     Without `settings`, the defaults and the spider's own hold; a mapping overrules those that it names, and `Settings` stand for
-    themselves. `exports` are where items go, each a file name such as `-o` takes, or an `Export`. `source` says how other processes make the same spider; it is needed where `processes` is more than 1 and the
-    spider alone does not tell, which raises UsageError. `launches`: those processes, if they have been begun already.
+    themselves. `exports` are where items go, each a file name such as `-o` takes, or an `Export`. `source` says how other processes make
+    the same spider; it is needed where `processes` is more than 1 and the spider alone does not tell, which raises UsageError.
+    `launches`: those processes, if they have been begun already.
     """
 
     def __init__(

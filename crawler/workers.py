@@ -52,7 +52,7 @@ class Job:
 
 
 class WorkerPool:
-    """WorkerPool, at most `size` of them busy with requests that do not linger, and at most `most_lingering` more. `limits`: the
+    """Workers, at most `size` of them busy with requests that do not linger, and at most `most_lingering` more. `limits`: the
     connector's. `patience`: so many seconds are not long, whatever is usual; at first, it is what is usual.
 
     A worker says `begin` before it serves a request, and `end` after it, whatever comes of it; then `is_overstaffed` tells whether

@@ -326,7 +326,7 @@ class Readers(Reader):
     # ------------------------------------------------------------------ processes
 
     async def _supervise(self, place: _Place) -> None:
-        """Have a process at this place, and another one whenever it dies, until all are dismissed."""
+        """Have a process at this place, and another one whenever it dies, until all are to shut down."""
         while not self._over.is_set():
             hear = partial(self._on_message, place)
             async with ReaderProcess.of(self._launches.take(), hear, longest=self._longest) as process:
