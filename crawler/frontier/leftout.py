@@ -1,4 +1,5 @@
-"""Which URLs led to which: requests that were left out for others, and those that are on their way past a redirect.
+"""Which URLs led to which: requests that were left out for others, and those that are on their way past a redirect; and which were left
+out for nothing.
 
 Whoever decides what is left out has to know it, lest two be left out for each other (crawler/selection/detours.py): also when the one
 was met before a stop, or a kill, and the other is met after it.
@@ -10,6 +11,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
+
+from crawler.frontier.rows import DETAIL_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,7 +65,9 @@ _CAME_TO_NOTHING = "(state = 'failed' AND detail NOT LIKE 'spider:%' OR state = 
 TAKEN_INSTEAD = f"duplicate: {NAMES}, which came to nothing"
 """What is said of a page that was a duplicate, and is taken itself after all."""
 
-_NAMES_ANOTHER = f"reason = 'duplicate' AND detail LIKE '{NAMES.format('%')}'"
+_LONGEST_DETAIL = DETAIL_CHARACTERS - len(TAKEN_INSTEAD) + len(NAMES)
+_NAMES_ANOTHER = f"reason = 'duplicate' AND detail LIKE '{NAMES.format('%')}' AND length(detail) <= {_LONGEST_DETAIL}"
+"""Of a longer one it could not be noted whole that the page is taken instead."""
 
 _MOST_TIMES = 5
 """So often a page is fetched again to be taken itself. A kill on the way costs one of them; a site that names another dead URL each

@@ -24,7 +24,8 @@ Due: TypeAlias = tuple[int, int, int, int, str | None, str, int, str | None, str
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
-_DETAIL_CHARACTERS = 2000
+DETAIL_CHARACTERS = 2000
+"""So much is kept of an error, or of what is said of a skip."""
 
 OF_ITS_OWN = ("read_timeout", "total_timeout", "max_attempts")
 """Settings that a request may have values of its own for."""
@@ -162,9 +163,9 @@ def redirects_of(chain: tuple[str, ...]) -> str | None:
 
 def clean(text: str) -> str:
     """A text of the outside world, short and without what SQLite or JSON would stumble over (NUL, lone surrogates)."""
-    if text.isascii() and text.isprintable() and len(text) <= _DETAIL_CHARACTERS:  # as nearly all are
+    if text.isascii() and text.isprintable() and len(text) <= DETAIL_CHARACTERS:  # as nearly all are
         return text
-    return text[:_DETAIL_CHARACTERS].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    return text[:DETAIL_CHARACTERS].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 @lru_cache(maxsize=64)
