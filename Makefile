@@ -17,6 +17,9 @@ REQUESTS ?= 1000000
 HOSTS ?= 100000
 MINUTES ?= 60
 
+# As containers have it. The tests start hundreds of processes, and each would compile anew what it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test format kill-test fuzz bench bench-costs bench-flat bench-profile bench-client bench-memory bench-frontier bench-processes bench-hosts soak clean
 

@@ -12,11 +12,17 @@ from tests.servers import corpus
 from tests.servers.nginx import Nginx, find_nginx
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells have it for what runs in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """Two more than there are processors: many a test waits for processes and servers."""
+    return (yield) + 2
 
 
 @pytest.fixture
