@@ -86,15 +86,18 @@ clean:          ## Remove what was set up or left behind, but no crawl
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov
 
 COMPILED := $(foreach module,crawler/web/scan crawler/frontier/marks,$(module).py $(module).pxd)
+SET_UP_FROM := pyproject.toml hatch_build.py $(COMPILED)
 
-$(VENV)/.run: pyproject.toml hatch_build.py $(COMPILED)
+$(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(SET_UP_FROM) | $(BIN)/python
 	$(PIP) --editable .
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.run
+$(VENV)/.dev: $(SET_UP_FROM) | $(BIN)/python
 	$(PIP) --editable ".[dev]"
-	touch $@
+	touch $(VENV)/.run $@
 
 $(VENV)/.bench: $(VENV)/.dev
 	$(PIP) --editable ".[bench]"
