@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from tests.sites import Reply, Visit
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 PAGES = 15
 
 SPIDERS = """

@@ -9,6 +9,8 @@ from textwrap import dedent
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 BEGINNINGS = ("fork", "see_to")
 """The ways in which a process is begun."""
 
