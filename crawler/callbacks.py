@@ -14,7 +14,7 @@ from crawler.cancellation import disown, is_cancelled
 from crawler.errors import Retry, SpiderError, TooCostly
 from crawler.items import Harvest, gather
 from crawler.request import Request, callback_name
-from crawler.spider import callback_of, explain
+from crawler.spider import callback_of, explain, from_the_users_code
 from crawler.web import costs
 
 if TYPE_CHECKING:
@@ -77,8 +77,9 @@ class Callbacks(Reader):
         except Retry as raised:
             _log.info("the spider wants %s again: %s", page.url, raised)
             raise
-        except (Exception, SystemExit):
-            _log.info("the spider raised on %s", page.url, exc_info=True)
+        except (Exception, SystemExit) as error:
+            own = from_the_users_code(error.__traceback__)
+            _log.info("the spider raised on %s", page.url, exc_info=(type(error), error, own))
             raise
         finally:
             if os.getpid() != self._pid or is_cancelled():

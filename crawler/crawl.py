@@ -6,25 +6,22 @@ import asyncio
 import time
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import asdict
 
-from client import AddressGuard, TCPConnector
-from client.limits import HostLimits
 from crawler.callbacks import Callbacks
 from crawler.control.steering import Harness, Steering
-from crawler.cookies import open_jar
 from crawler.engine import Engine
 from crawler.errors import CrawlError, ProxyError, UsageError
-from crawler.exchange import open_session
 from crawler.exports import open_export
 from crawler.exports.feed import ExportFeed
 from crawler.fetcher import Fetcher
 from crawler.frontier import Counts, SqliteFrontier
 from crawler.frontier.sqlite import discard
 from crawler.lifecycle import close_spider, open_spider
+from crawler.network import open_network
 from crawler.politeness import Politeness
 from crawler.readers.launch import Launches, number_of_readers
 from crawler.retries import RetryPolicy
@@ -40,17 +37,19 @@ from crawler.source import Source
 from crawler.stats import Stats, Tally
 from crawler.visitor import OwnVisitor
 from crawler.web.directives import Obedience
-from crawler.web.urls import host_key
 from crawler.workers import Crew
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from client import ClientSession, CookieJar
+    from client import ClientSession
+    from client.limits import HostLimits
+    from client.origin import HostKey
     from crawler.exports.protocol import Export
     from crawler.fetcher import Middleware
     from crawler.hosts.pace import HostPace
     from crawler.hosts.passage import Passage
+    from crawler.network import Network
     from crawler.spider import Spider
     from crawler.visitor import Visitor
 
@@ -79,28 +78,18 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return self.reason == "finished"
 
 
-class _Network(NamedTuple):
-    """What requests are made by, and held to."""
-
-    limits: HostLimits
-    guard: AddressGuard
-    connector: TCPConnector
-    jar: CookieJar
-    session: ClientSession
-
-
 class Crawl:
     """A spider, its settings and its crawl file. `run` starts the crawl, or goes on where an earlier run stopped.
 
-    Without `settings`, the defaults and the spider's own hold. `exports` are where items go, each a file name such as `-o` takes,
-    or an `Export`. `source` says how other processes make the same spider; it is needed where `processes` is more than 1 and the
+    Without `settings`, the defaults and the spider's own hold; a mapping overrules those that it names, and `Settings` stand for
+    themselves. `exports` are where items go, each a file name such as `-o` takes, or an `Export`. `source` says how other processes make the same spider; it is needed where `processes` is more than 1 and the
     spider alone does not tell, which raises UsageError. `launches`: those processes, if they have been begun already.
     """
 
     def __init__(
         self,
         spider: Spider,
-        settings: Settings | None = None,
+        settings: Settings | Mapping[str, Any] | None = None,
         *,
         state: Path | str,
         exports: Sequence[Export | Path | str] = (),
@@ -111,12 +100,10 @@ class Crawl:
     ) -> None:
         if isinstance(spider, type):
             raise UsageError(f"a crawl takes a spider, not its class: write {spider.__name__}()")
+        if isinstance(exports, str | Path):
+            raise UsageError(f"the exports of a crawl are a list: write [{str(exports)!r}]")
         self._spider = spider
-        self._settings = (
-            checked(settings)
-            if settings
-            else with_overrides(Settings(), spider.settings, source=f"settings of {type(spider).__name__}")
-        )
+        self._settings = _settings(spider, settings)
         self._source = source or (Source.of(spider) if self._settings.processes > 1 else None)
         self._launches = launches
         self._state = Path(state)
@@ -182,48 +169,17 @@ class Crawl:
         return Report(reason=reason, stats=self.stats(), paces=paces, max_crawl_delay=settings.max_crawl_delay)
 
     async def _crawl(self, frontier: SqliteFrontier, launches: Launches) -> str:
-        """Seed, go round the ring, and say how it ended."""
-        settings = self._settings
-        self._admission.extend(await frontier.seed_urls())
-        if settings.traps:
-            self._admission.remember(await frontier.latest_urls(_URLS_REMEMBERED))
-        self._detours.remember(await frontier.left_out(MOST_DETOURS))
+        """Take up what the file has, seed, work through it, and say how it ended."""
+        await self._remember(frontier)
         is_seeded = await self._seed(frontier)
         await Steering(frontier).obey()
         await self._describe(frontier)
-        async with self._network(frontier) as network:
-            limits, session = network.limits, network.session
-            passage = self._passage()
-            self._scheduler = scheduler = Scheduler(
-                frontier, limits, active_hosts=settings.active_hosts, may_start=self._gate(passage)
-            )
-            frontier.attach(
-                admit=self._admission.refuse,
-                on_queued=scheduler.queued,
-                max_pages_per_host=settings.max_pages_per_host,
-            )
-            retries = RetryPolicy(
-                max_attempts=settings.max_attempts,
-                wait=settings.retry_wait,
-                max_wait=settings.max_retry_wait,
-                now=frontier.now,
-            )
-            locate = network.connector.addresses_of
-            self._politeness = politeness = Politeness(
-                session, limits, retries, settings, frontier, locate=locate, passage=passage
-            )
-            politeness.resume()
-            steering = Steering(frontier, Harness(scheduler, politeness))
-            steering.take_up()
-            fetcher = self._fetcher(session, politeness, retries, passage)
-            async with self._visiting(fetcher, network, launches) as visitor:
-                self._engine = self._ring(visitor, frontier, scheduler, politeness, limits)
-                try:
-                    await self._go_round(self._engine, frontier, steering, politeness)
-                finally:
-                    politeness.save()
-                    if passage:
-                        passage.close()
+        passage = self._passage()
+        trusted = self._admission.seed_names
+        async with open_network(
+            self._settings, frontier, trusted_hosts=trusted, others_fetch=self._others_fetch
+        ) as network:
+            await self._work_through(frontier, network, passage, launches)
         await self._describe(frontier)
         if passage and passage.verdict:
             self._verdict = passage.verdict
@@ -231,24 +187,54 @@ class Crawl:
         is_left = frontier.counts.queued or frontier.counts.leased or frontier.is_undecided
         return "finished" if is_seeded and not is_left else self._reason or "held"
 
-    @asynccontextmanager
-    async def _network(self, frontier: SqliteFrontier) -> AsyncIterator[_Network]:
-        """The way out, with the cookies that are in the file. Where others fetch, they have the connections: we keep none."""
-        settings = self._settings
-        limits = HostLimits(
-            limit=settings.concurrency,
-            limit_per_host=settings.per_host,
-            spacing=settings.delay,
-            limit_per_address=settings.per_ip,
-            address_spacing=settings.ip_delay,
-            host_of=host_key,
+    async def _remember(self, frontier: SqliteFrontier) -> None:
+        """What earlier runs have met with."""
+        self._admission.extend(await frontier.seed_urls())
+        if self._settings.traps:
+            self._admission.remember(await frontier.latest_urls(_URLS_REMEMBERED))
+        self._detours.remember(await frontier.left_out(MOST_DETOURS))
+
+    async def _work_through(
+        self, frontier: SqliteFrontier, network: Network, passage: Passage | None, launches: Launches
+    ) -> None:
+        """Put the ring together, and go round it."""
+        settings, limits = self._settings, network.limits
+        self._scheduler = scheduler = Scheduler(
+            frontier, limits, active_hosts=settings.active_hosts, may_start=self._gate(passage)
         )
-        guard = AddressGuard(allow_private=settings.allow_private, trusted_hosts=self._admission.seed_names)
-        others_fetch = settings.processes > 1 and not self._middlewares
-        connector = TCPConnector(limits=limits, address_guard=guard, force_close=others_fetch)
-        jar = await open_jar(frontier)
-        async with open_session(settings, connector, jar) as session:
-            yield _Network(limits, guard, connector, jar, session)
+        self._attach(frontier, on_queued=scheduler.queued)
+        retries = RetryPolicy(
+            max_attempts=settings.max_attempts,
+            wait=settings.retry_wait,
+            max_wait=settings.max_retry_wait,
+            now=frontier.now,
+        )
+        locate = network.connector.addresses_of
+        self._politeness = politeness = Politeness(
+            network.session, limits, retries, settings, frontier, locate=locate, passage=passage
+        )
+        politeness.resume()
+        steering = Steering(frontier, Harness(scheduler, politeness))
+        steering.take_up()
+        fetcher = self._fetcher(network.session, politeness, retries, passage)
+        async with self._visiting(fetcher, network, launches) as visitor:
+            self._engine = self._ring(visitor, frontier, scheduler, politeness, limits)
+            try:
+                await self._go_round(self._engine, frontier, steering, politeness)
+            finally:
+                politeness.save()
+                if passage:
+                    passage.close()
+
+    @property
+    def _others_fetch(self) -> bool:
+        """Whether other processes make the requests. Middlewares are ours alone: with any, only reading is left to others."""
+        return self._settings.processes > 1 and not self._middlewares
+
+    def _attach(self, frontier: SqliteFrontier, *, on_queued: Callable[[HostKey, float], None]) -> None:
+        """Have the frontier ask what may come in, and tell what has."""
+        most = self._settings.max_pages_per_host
+        frontier.attach(admit=self._admission.refuse, on_queued=on_queued, max_pages_per_host=most)
 
     def _passage(self) -> Passage | None:
         """The proxy that all goes through, if there is one."""
@@ -307,9 +293,8 @@ class Crawl:
         )
 
     @asynccontextmanager
-    async def _visiting(self, fetcher: Fetcher, network: _Network, launches: Launches) -> AsyncIterator[Visitor]:
-        """Whoever fetches pages and reads them, with the spider open: we ourselves, or other processes. Middlewares are ours
-        alone: with any, only reading is left to others."""
+    async def _visiting(self, fetcher: Fetcher, network: Network, launches: Launches) -> AsyncIterator[Visitor]:
+        """Whoever fetches pages and reads them, with the spider open: we ourselves, or other processes."""
         settings = self._settings
         if settings.processes > 1 and self._source:
             from crawler.readers.pool import Readers
@@ -325,9 +310,7 @@ class Crawl:
                 in_haste=self._in_haste,
                 trusted_hosts=trusted,
             ) as readers:
-                if self._middlewares:
-                    yield OwnVisitor(fetcher, readers, keeps_bodies=settings.keep_bodies)
-                else:
+                if self._others_fetch:
                     yield RemoteVisitor(
                         readers,
                         fetcher,
@@ -336,6 +319,8 @@ class Crawl:
                         guard=network.guard,
                         keeps_bodies=settings.keep_bodies,
                     )
+                else:
+                    yield OwnVisitor(fetcher, readers, keeps_bodies=settings.keep_bodies)
             return
         is_open = await open_spider(self._spider, self._stopping)
         try:
@@ -379,11 +364,7 @@ class Crawl:
 
     async def _seed(self, frontier: SqliteFrontier) -> bool:
         """Take up what a larger budget allows, then offer the spider's seeds; whether these were all."""
-        frontier.attach(
-            admit=self._admission.refuse,
-            on_queued=lambda _host, _not_before: None,
-            max_pages_per_host=self._settings.max_pages_per_host,
-        )
+        self._attach(frontier, on_queued=lambda _host, _not_before: None)
         await frontier.fill_budgets()
         self._seeding = Seeding(self._spider, frontier)
         if self._reason:
@@ -408,6 +389,14 @@ class Crawl:
             last_error=tally.last_error,
             spider_errors=list(tally.spider_errors),
         )
+
+
+def _settings(spider: Spider, given: Settings | Mapping[str, Any] | None) -> Settings:
+    """Those that hold: `Settings` as they are given; else the defaults, overruled by the spider's own, and these by what is given."""
+    if isinstance(given, Settings):
+        return checked(given)
+    own = with_overrides(Settings(), spider.settings, source=f"settings of {type(spider).__name__}")
+    return with_overrides(own, given or {}, source="the settings of the crawl")
 
 
 def _traps(settings: Settings) -> Traps | None:

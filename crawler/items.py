@@ -137,6 +137,8 @@ def _plain(value: Any) -> Any:
             return plain()
     if hasattr(value, "keys"):
         return dict(value)
+    if hasattr(value, "css_first"):  # a node, which could be iterated over; or a whole page
+        raise TypeError(f"a {type(value).__name__} is part of a page; take its text() or one of its attributes")
     if hasattr(value, "__iter__"):
         return list(value)
     raise TypeError(f"a {type(value).__name__} is nothing JSON can hold; give its text or its parts")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
 import os
 import re
 import sys
@@ -29,10 +30,13 @@ if TYPE_CHECKING:
 
 Loaded = TypeVar("Loaded")
 
+_log = logging.getLogger(__name__)
+
 READY_MADE = "spiders"
 SITE_SPIDER = "spiders.site:SiteSpider"
 
 _URL = re.compile(r"https?://", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"https?://[^/?#]*@", re.IGNORECASE)
 _CLASS = re.compile(r":[^\W\d]\w*$")
 _MODULE = re.compile(r"\w+(\.\w+)*")
 _SITE = re.compile(r"(localhost|[\w-]+(\.[\w-]+)+)(:\d+)?(/.*)?")
@@ -221,7 +225,11 @@ def _check_seeds(spider: Spider) -> None:
     for url in given:
         if not isinstance(url, str):
             raise TargetError(f"start_urls of {type(spider).__name__} holds {url!r}, which is no text")
-        normalize(url)
+        seed = normalize(url)
+        if _CREDENTIALS.match(url.strip()):
+            _log.warning(
+                "the user name and password of %s are not sent: see 'A site behind a password' in docs/recipes.md", seed
+            )
 
 
 # Saying what is wrong

@@ -14,7 +14,7 @@ from crawler.crawl import Crawl
 from crawler.frontier import SqliteFrontier
 from crawler.frontier.sqlite import discard
 from crawler.frontier.statefile import StateFile
-from crawler.politeness import MAX_REDIRECTS
+from crawler.hosts.rules import MAX_REDIRECTS
 from crawler.reports.why import Why, why
 from crawler.request import Request
 from crawler.spider import Spider

@@ -13,6 +13,7 @@ from enum import Enum
 from functools import cache
 from pathlib import Path
 from traceback import extract_tb
+from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -24,6 +25,7 @@ from crawler.request import Links, Request
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
     from traceback import FrameSummary
+    from types import TracebackType
 
     from crawler.page import Page
 
@@ -50,6 +52,22 @@ _WORDS = (
 _TYPED_IN = ("<stdin>", "<string>", "<console>", "<ipython")
 """How Python names code that is in no file."""
 
+_IN_SCRAPY = {
+    "meta": "page.context",
+    "cb_kwargs": "page.context",
+    "xpath": "css, with CSS selectors",
+    "attrib": "attributes",
+    "get": "text(), of one node",
+    "getall": "text(), of each node",
+    "extract": "text(), of each node",
+    "extract_first": "text(), of one node",
+    "logger": "logging.getLogger(__name__)",
+}
+"""Names that come to the mind of whoever knows Scrapy, and what they are here."""
+
+_READY_MADE = ("_paging", "_selectors", "feed", "listing", "rules", "site", "sitemap")
+"""The modules of `spiders` that come along."""
+
 _NESTED_SITEMAPS = 2
 """An index may list sitemaps, which the protocol calls the end of it; some sites list indexes in an index."""
 
@@ -65,7 +83,8 @@ class Spider:
     """
 
     name: ClassVar[str] = ""
-    """How the crawl is called in reports and in its file's name; by default the class name in lower case."""
+    """How the crawl is called in reports and in its file's name; by default the class name in lower case. Not inherited: two
+    spiders of one base are two crawls."""
 
     start_urls: Sequence[str] = ()
     scope: Any = None
@@ -103,9 +122,14 @@ class Spider:
         """The callback of sitemaps that are found by the setting `sitemaps`: what they list goes to `parse`, but for further
         sitemaps, which come back here, one in another twice at most. Feeds and lists of URLs are sitemaps, too.
         """
+        return await self.listed(page)
+
+    async def listed(self, page: Page, *, since: date | None = None) -> list[Links]:
+        """What a sitemap lists: its pages, and further sitemaps. With `since`, without what has not changed since that day, by the
+        `lastmod` of the sitemap."""
         from crawler.web import sitemaps
 
-        listing = await asyncio.to_thread(sitemaps.read, page.url, page.body)
+        listing = await asyncio.to_thread(sitemaps.read, page.url, page.body, since)
         if listing.problem:
             _log.warning("the sitemap %s was read in part: %s", page.url, listing.problem)
         level = page.context.get("level", 0) + 1
@@ -125,8 +149,9 @@ class Spider:
 
     @classmethod
     def crawl_name(cls) -> str:
-        """`name`, or the class name in lower case."""
-        return cls.name or cls.__name__.lower()
+        """The `name` of this very class, or the class name in lower case."""
+        own: str = vars(cls).get("name", "")
+        return own or cls.__name__.lower()
 
 
 def arguments_of(spider: type[Spider]) -> dict[str, Any]:
@@ -156,6 +181,9 @@ def _converted(value: Any, declared: Any) -> Any:
 
 def _in_words(declared: Any) -> str:
     """What an argument takes, for who has given something else; empty where msgspec says it as well."""
+    if typing.get_origin(declared) in (UnionType, typing.Union):
+        kinds = [kind for kind in typing.get_args(declared) if kind is not NoneType]  # nobody writes None
+        declared = kinds[0] if len(kinds) == 1 else declared
     if isinstance(declared, type) and issubclass(declared, Enum):
         return f"it takes {' or '.join(str(one.value) for one in declared)}"
     return next((words for kind, words in _WORDS if declared is kind), "")
@@ -190,11 +218,20 @@ def explain(error: BaseException) -> str:
     if isinstance(error, TooCostly):  # a fault of the page's, wherever it shows
         return text
     for frame in reversed(extract_tb(error.__traceback__)):
-        if _is_the_users(frame.filename):
+        if _is_the_users(frame.filename) and not _is_made_by_dataclass(frame):
             function = "" if frame.name == "<module>" else f" (in {frame.name})"
             code = "" if isinstance(error, CrawlError | ImportError) else _culprit(frame)
+            code += _in_our_words(error, code)
             return f"{frame.filename}:{frame.lineno}: {text.rstrip('.') if code else text}{code}{function}"
     return text
+
+
+def from_the_users_code(traceback: TracebackType | None) -> TracebackType | None:
+    """A traceback without what has called the user's code; the whole one, if there is none of that in it."""
+    first = traceback
+    while first and not _is_the_users(first.tb_frame.f_code.co_filename):
+        first = first.tb_next
+    return first or traceback
 
 
 def text_of(error: BaseException) -> str:
@@ -221,6 +258,17 @@ def _culprit(frame: FrameSummary) -> str:
     return f", at `{code if len(code) <= _LONGEST_CODE else code[:_LONGEST_CODE] + '…'}`"
 
 
+def _in_our_words(error: BaseException, code: str) -> str:
+    """What is meant by a name that pages, nodes and spiders have in Scrapy, and not here; or by a selector."""
+    if "::" in code and type(error).__module__.startswith("selectolax."):
+        return "; CSS selects elements: node.text() and node.attributes say what is in them"
+    if not isinstance(error, AttributeError) or error.name not in _IN_SCRAPY:
+        return ""
+    asked = error.obj
+    is_ours = isinstance(asked, Spider | list) or type(asked).__module__.startswith(("crawler.", "selectolax."))
+    return f"; here it is {_IN_SCRAPY[error.name]}" if is_ours else ""
+
+
 def _is_the_users(filename: str) -> bool:
     """Code that was compiled is known by the relative names of its sources, and is not the user's; what was typed in is."""
     return filename.startswith(_TYPED_IN) or (
@@ -228,9 +276,16 @@ def _is_the_users(filename: str) -> bool:
     )
 
 
+def _is_made_by_dataclass(frame: FrameSummary) -> bool:
+    return frame.filename == "<string>" and frame.name == "__init__"
+
+
 @cache
 def _not_the_users() -> tuple[str, ...]:
-    """Where code lives that is not the user's own: this package, the standard library, installed packages."""
+    """Where code lives that is not the user's own: this package, the ready-made spiders, beside which there may be others, the
+    standard library, installed packages."""
     from sysconfig import get_paths
 
-    return (str(Path(__file__).parent), *get_paths().values(), "<frozen")
+    here = Path(__file__).parent
+    ready_made = (str(here.parent / "spiders" / f"{name}.py") for name in _READY_MADE)
+    return (str(here), *ready_made, *get_paths().values(), "<frozen")

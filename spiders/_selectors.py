@@ -14,4 +14,5 @@ def check_selector(selector: object, what: str) -> None:
     try:
         LexborHTMLParser("").css(selector)
     except SelectolaxError:
-        raise SpiderError(f"{what} = {selector!r} is no CSS selector") from None
+        hint = "; CSS selects elements, not what is in them" if "::" in selector else ""
+        raise SpiderError(f"{what} = {selector!r} is no CSS selector{hint}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date  # noqa: TC003 - the type of an argument is looked up
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,16 @@ class SitemapSpider(Spider):
     """The seeds, and every page within its scope that their sitemaps list; links are not followed.
 
     A seed is a page, whose site names its sitemaps in robots.txt; or a sitemap, a feed, or a list of URLs itself. Each HTML
-    page is one item: `url`, where it was found at last; `status`; `title`, None without one.
+    page is one item: `url`, where it was found at last; `status`; `title`, None without one. With `since`, what the sitemaps say has
+    not changed since that day is left out.
     """
 
     name = "sitemap"
     settings = MappingProxyType({"sitemaps": True})
+    since: date | None = None
+
+    async def sitemap(self, page: Page) -> list[Links]:
+        return await self.listed(page, since=self.since)
 
     async def parse(self, page: Page) -> AsyncIterator[dict[str, str | int | None] | Links]:
         if page.is_html:

@@ -31,7 +31,7 @@ from spiders.feed import FeedSpider
 from spiders.listing import Field, ListingSpider
 from spiders.rules import Rule, RulesSpider
 from spiders.site import SiteSpider
-from tests.sites import Handler, Reply, Visit, page, serve
+from tests.sites import Handler, Reply, Visit, page, redirect, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -223,7 +223,8 @@ def test_every_method_of_the_journey_exists() -> None:
 
 
 def test_every_command_line_can_be_given() -> None:
-    lines = [(block, line[2:]) for block in _blocks("console") for line in block.text.splitlines() if line[:2] == "$ "]
+    commands = re.compile(r"^\$ (.*(?:\n    .*)*)", re.MULTILINE)
+    lines = [(block, line) for block in _blocks("console") for line in commands.findall(block.text)]
     goals = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     for block, line in lines:
         program, *arguments = shlex.split(line.removesuffix(" &"), comments=True)
@@ -331,6 +332,22 @@ EXPECTED: dict[str, list[Item]] = {
         {"url": "SITE/covers/2.jpg", "on": "SITE/covers.html", "bytes": 4},
     ],
     "SignedIn": [{"title": "Amber Tales 1", "due": "2026-02-01"}],
+    "Member": [{"title": "Amber Tales 1", "due": "2026-02-01"}],
+    "Vault": [{"opened": True}],
+    "Guarded": [{"token": "Bearer 1"}],
+    "DeadLinks": [
+        {"page": f"SITE{path}", "link": f"SITE{link}"}
+        for path, links in {
+            "/": ["/shelf-1.html"],
+            "/shelf-1.html": ["/amber-1.html", "/amber-2.html", "/shelf-2.html"],
+            "/shelf-2.html": ["/black-1.html", "/shelf-3.html"],
+            "/amber-1.html": ["/"],
+            "/amber-2.html": ["/"],
+            "/black-1.html": ["/"],
+        }.items()
+        for link in links
+    ]
+    + [{"page": "SITE/black-1.html", "link": "https://elsewhere.example/"}],
     "Search": [{"title": "tales 1"}, {"title": "tales 2"}],
     "German": [{"language": "de", "theme": "theme=dark"}],
     "Persistent": [{"title": "Welcome"}],
@@ -344,7 +361,8 @@ FEED = """<rss><channel><item><title>Black Tales 1</title><link>/black-1.html</l
 
 
 def _library() -> Handler:
-    """The library as a server has it: one page is busy at first, one looks for robots, and loans are for members."""
+    """The library as a server has it: one page is busy at first, one looks for robots, loans are for members, whose sessions
+    end, and tokens expire."""
     was_busy: set[str] = set()
 
     def is_busy(path: str) -> bool:
@@ -364,6 +382,17 @@ def _library() -> Handler:
                 return _json({"language": visit.headers["accept-language"], "theme": visit.headers["cookie"]})
             case "GET", "/loans.json", _ if visit.headers.get("cookie") == "member=1":
                 return _json({"loans": EXPECTED["Members"]})
+            case "GET", "/mine.json", _ if is_busy(visit.path):
+                return redirect("/signin")
+            case "GET", "/mine.json", _:
+                return _json({"loans": EXPECTED["Members"]})
+            case "GET", "/vault.json", _ if visit.headers.get("authorization") == "Basic cmVhZGVyOnNlY3JldA==":
+                return _json({"opened": True})
+            case "GET", "/token", _:
+                return _json({"token": "1"})
+            case "GET", "/guarded.json", _:
+                token = visit.headers["authorization"]
+                return _json({"token": token}) if token == "Bearer 1" else (401, {}, "")
             case "POST", "/session", b"user=reader&password=secret":
                 return 200, {"Set-Cookie": "member=1"}, ""
             case "POST", "/signin", b"token=x+y&user=reader&password=secret":
@@ -443,6 +472,7 @@ async def test_a_crawl_runs_from_python_as_shown(folder: Path) -> None:
 PRINTED = {
     "spiders = [Books()": "books 6 3\nsite 6 6\n",
     "class Database": "3 1958\n",
+    "class Handed": "Amber Tales 1, Amber Tales 2, Black Tales 1\n",
 }
 """What each program of the recipes says, by something that is in it."""
 

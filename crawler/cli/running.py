@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from crawler.stats import Stats
 
 _HOSTS_SHOWN = 5
-_FAILURES_SHOWN = 3
+_FAILURES_SHOWN = _SKIPS_SHOWN = 3
+
+_MOST_COUNTED = 200_000
+"""Of so many results, it takes a moment to see why they were skipped: each has to be looked at."""
 
 _HEADLINES = {
     "finished": "finished",
@@ -106,23 +109,11 @@ def conclude(report: Report, state: Path, *, before: Status | None, quiet: bool)
     """Say how a crawl ended, as far as that is wanted or needed, and return the exit code. `before`: how it stood."""
     stats = report.stats
     if not quiet:
-        was_over = before is not None and before.state == "finished" and _ended(before.urls) == _ended(stats)
-        say(summary(report, "had finished already; nothing new" if was_over else None))
-        _tell_of_paces(report)
-        if was_over:
-            say("to crawl it again from the start, add --fresh --yes")
-        if stats.errors:
-            say(f"errors met in this run, passing ones too: {_kinds(stats)}")
-        if stats.failed:
-            say(f"what failed is listed by: crawl export {state} errors; to try it again: crawl retry {state}")
-        if stats.aside:
-            say(
-                f"{counted(stats.aside, 'request')} set aside: crawl hosts {state}; to fetch: crawl release {state} --aside any"
-            )
-        if report.reason == "held":
-            say(f"which hosts are held: crawl hosts {state}; to go on with one: crawl release {state} HOST")
+        _sum_up(report, state, before)
     if number := stats.errors.get("spider", 0):
         _tell_of_spider(state, number)
+    if stats.skipped and not (stats.done or stats.failed or stats.aside):
+        _tell_of_skips(state, stats.skipped)
     if not report.finished:
         if not quiet:
             way = "with a larger --max-pages, or none, the" if report.reason == "max_pages" else "the"
@@ -134,6 +125,28 @@ def conclude(report: Report, state: Path, *, before: Status | None, quiet: bool)
         _tell_of_failures(state, stats)
         return FAILED
     return FINISHED
+
+
+def _sum_up(report: Report, state: Path, before: Status | None) -> None:
+    """Say what has come of a crawl, and how to look into it."""
+    stats = report.stats
+    was_over = before is not None and before.state == "finished" and _ended(before.urls) == _ended(stats)
+    say(summary(report, "had finished already; nothing new" if was_over else None))
+    _tell_of_paces(report)
+    if was_over:
+        say("to crawl it again from the start, add --fresh --yes")
+    if stats.errors:
+        say(f"errors met in this run, passing ones too: {_kinds(stats)}")
+    if stats.skipped and stats.done + stats.failed + stats.skipped <= _MOST_COUNTED:
+        _tell_of_reasons(state)
+    if stats.failed:
+        say(f"what failed is listed by: crawl export {state} errors; to try it again: crawl retry {state}")
+    if stats.aside:
+        say(
+            f"{counted(stats.aside, 'request')} set aside: crawl hosts {state}; to fetch: crawl release {state} --aside any"
+        )
+    if report.reason == "held":
+        say(f"which hosts are held: crawl hosts {state}; to go on with one: crawl release {state} HOST")
 
 
 def _ended(counts: Urls | Stats) -> int:
@@ -185,6 +198,28 @@ def _tell_of_failures(state: Path, stats: Stats) -> None:
         say(f"  {stats.last_error}")
     again = "retry {}" if stats.failed else "release {} --aside any"
     say(f"once that is mended: crawl {again.format(state)}, and then the same command")
+
+
+def _tell_of_reasons(state: Path) -> None:
+    from crawler.frontier.statefile import StateFile  # as above
+
+    with StateFile(state) as file:
+        reasons = ", ".join(f"{reason} {number:,}" for reason, number in file.skips().items())
+    say(f"skipped: {reasons}; why a certain one: crawl why {state} URL")
+
+
+def _tell_of_skips(state: Path, number: int) -> None:
+    from crawler.frontier.statefile import StateFile  # as above
+
+    with StateFile(state) as file:
+        skips = list(
+            file.query("SELECT url, skipped, detail FROM links WHERE skipped IS NOT NULL LIMIT ?", (_SKIPS_SHOWN,))
+        )
+    complain("nothing was fetched, for all was left out:")
+    for url, reason, detail in skips:
+        say(f"  {url}: {reason}{f': {detail}' if detail else ''}")
+    if number > len(skips):
+        say(f"  and {number - len(skips):,} more")
 
 
 def _list_failures(state: Path, number: int, *, kind: str = "") -> None:

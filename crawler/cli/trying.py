@@ -42,8 +42,8 @@ def try_out(
     """Fetch the page at URL as a crawl would, and hand it to the spider TARGET. Items are printed as JSON Lines; what the spider
     would follow is told on standard error, and not followed. Nothing is kept.
 
-    When the spider raises, the whole traceback is shown, and the exit code is 2; when no page came, or one that the spider wants
-    asked for again, it is 1.
+    When the spider raises, the traceback of its code is shown, and the exit code is 2; when no page came, or one that the spider
+    wants asked for again, it is 1.
     """
     from crawler.loader import load
     from crawler.loop import run_loop
@@ -77,12 +77,12 @@ def _read(context: str | None) -> dict[str, Any] | None:
 
 def _blamed(error: BaseException) -> int:
     """Tell what the spider raised; the exit code."""
-    from crawler.spider import explain
+    from crawler.spider import explain, from_the_users_code
 
     if not isinstance(error, CrawlError):
         import traceback
 
-        traceback.print_exception(error)
+        traceback.print_exception(type(error), error, from_the_users_code(error.__traceback__))
     complain(explain(error))
     return MISUSED
 

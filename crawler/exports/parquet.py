@@ -34,9 +34,7 @@ class Parquet:
 
     def __init__(self, path: Path, columns: Sequence[str] = ()) -> None:
         if not find_spec("pyarrow"):
-            raise UsageError(
-                f"cannot write {path}: Parquet needs pyarrow, which is not installed: pip install 'nephila[parquet]'"
-            )
+            raise UsageError(f"cannot write {path}: Parquet needs pyarrow, which is not installed: pip install pyarrow")
         self.path = str(path)
         self._file = path
         self._known = columns

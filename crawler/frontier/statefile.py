@@ -207,6 +207,13 @@ class StateFile:
         sql = "SELECT url, error FROM errors WHERE error LIKE ? ORDER BY at DESC LIMIT ?"
         return [(url, error) for url, error in self.query(sql, (f"{kind}%", limit))]
 
+    def skips(self) -> dict[str, int]:
+        """How many requests were skipped for each reason, the most frequent first. Looks at whatever is over."""
+        counted = (
+            "SELECT reason, count(*) FROM result WHERE state = 'skipped' GROUP BY reason ORDER BY count(*) DESC, reason"
+        )
+        return dict(self.query(counted))
+
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> Rows:
         """What an SQL query gives; it can change nothing. Raises UsageError when SQLite refuses it, here or on the way."""
         self._db.set_authorizer(_allow_reading)

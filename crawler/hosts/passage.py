@@ -86,6 +86,13 @@ class Passage:
         kind = "connect" if self._has_passed else PROXY
         return Failure(kind, "407, the proxy asks for other credentials", is_passing=self._has_passed)
 
+    def heed(self, url: str, status: int, headers: Mapping[str, str]) -> Failure | None:
+        """Learn from an answer: what went wrong on the way, as `failure_of` has it, or that somebody was reached."""
+        failure = self.failure_of(url, status, headers)
+        if failure is None:
+            self.passed(url)
+        return failure
+
     # ------------------------------------------------------------------ how it is
 
     @property

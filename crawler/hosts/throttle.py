@@ -9,14 +9,17 @@ from __future__ import annotations
 import heapq
 import logging
 import time
+from http import HTTPStatus
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from crawler.hosts.pace import OVERLOAD, HostPace, Pace
+from crawler.hosts.pace import OVERLOAD, QUOTA, STATED_QUOTA, HostPace, Pace
 from crawler.outcome import Aside, SetAside
-from crawler.retries import back_off
+from crawler.retries import HOLDING_STATUSES, back_off, retry_after_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from client.limits import HostLimits
     from client.origin import HostKey
     from crawler.frontier.protocol import Frontier, HostState
@@ -84,6 +87,18 @@ class Throttle:
         self._leave_alone(host, now, pause)
         self._complain(host, pace, began_at, now, trouble)
         return pause
+
+    def heed(self, host: HostKey, began_at: float, status: int, headers: Mapping[str, str]) -> float | None:
+        """Pause the host as a 429 or 503 asks, by Retry-After or else for a while; returns the seconds that it asks for, as far
+        as they are granted; None if it does not say, or for any other status."""
+        if status not in HOLDING_STATUSES:
+            return None
+        asked = retry_after_of(headers.get("Retry-After"))
+        trouble = OVERLOAD
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            trouble = QUOTA if asked is None else STATED_QUOTA
+        pause = self.refused(host, began_at, trouble, asked=asked)
+        return None if asked is None else pause
 
     def unreachable(self, host: HostKey, began_at: float, failure: Failure) -> float | SetAside:
         """The host did not answer; returns for how many seconds it rests now, or that nothing more is to be asked of it.

@@ -134,7 +134,7 @@ def _never_found(answer: Why) -> Iterator[str]:
         how = f"was found on {answer.offered_on}" if answer.offered_on else "is a seed"
         yield f"{answer.url}\n  {how}, and is looked up soon among all that was found before"
         return
-    yield f"{answer.url}\n  was never found: no page that was read links to it, and no redirect led there"
+    yield f"{answer.url}\n  was never found: the spider followed no link to it (nofollow links are left out), and no redirect led there"
     if answer.scope:
         yield f"  it would not have been fetched either: {answer.scope}"
     elif answer.robots:

@@ -7,6 +7,9 @@ or not.
 What else many get wrong, and a parser of XML would stop at: a `&` that is no reference stands for itself; control characters are
 passed over; so are bytes that do not fit the encoding, which may be any that pages have, by whatever label.
 
+With `since`, what says in `lastmod` that it has not changed since that day is left out, of an index whole sitemaps. A date counts as
+it is written, whatever its time zone, and for as long as it may mean: `2026-01` to the end of the month.
+
 Memory is bounded whatever comes. Reading stops, and what was read stands, at the protocol's limits of 50 MiB and 50,000
 URLs (those of relative references make up 50 MiB at most, too), at XML that is not well formed, nested absurdly deep or of tags
 without end, and at the first entity declaration: none is ever expanded.
@@ -27,6 +30,7 @@ from crawler.web.urls import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import date
 
 MAX_BYTES = 50 * 1024 * 1024
 MAX_URLS = 50_000
@@ -53,6 +57,11 @@ _CONTROLS = bytes({*range(0x20)} - {*_BLANK})
 
 _LOCATIONS = frozenset({("url", "loc"), ("sitemap", "loc"), ("item", "link")})
 """Elements, below their parents, whose text is a URL; Atom's is in an attribute."""
+_DATED = ("url", "sitemap")
+"""Elements that may have a date; feeds say otherwise what is new in them."""
+_CHANGES = frozenset({(parent, "lastmod") for parent in _DATED})
+"""Those whose text is that date (W3C Datetime)."""
+_day = re.compile(r"\s*(\d{4}(?:-\d\d(?:-\d\d)?)?)").match
 
 
 class Found(NamedTuple):
@@ -70,9 +79,9 @@ class Listing(NamedTuple):
     problem: str | None
 
 
-def read(url: str, body: bytes) -> Listing:
+def read(url: str, body: bytes, since: date | None = None) -> Listing:
     """The sitemap that was found at `url` (canonical). A body in gzip is unpacked (RFC 1952), whatever its name, bit by bit."""
-    reader = SitemapReader(url)
+    reader = SitemapReader(url, since)
     found: list[Found] = []
     problem = None
     try:
@@ -109,10 +118,11 @@ def _unpacked(body: bytes) -> Iterator[bytes]:
 class SitemapReader:
     """Reads one sitemap that was found at `url` (canonical): `feed` as it arrives, then `close`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, since: date | None = None) -> None:
         self.problem: str | None = None
         """Why reading stopped before the end, in words; what is fed from then on is ignored."""
         self._url = url
+        self._since = since
         self._bytes = 0
         self._urls = 0
         self._characters = 0
@@ -147,7 +157,7 @@ class SitemapReader:
         text = self._decoder.decode(data, is_last)
         if self._content is None:
             text = text.removeprefix("\ufeff")
-            self._content = _Xml() if text.startswith("<") else _Text()
+            self._content = _Xml(self._since) if text.startswith("<") else _Text()
         try:
             self._content.feed(text, is_last=is_last)
         except Refused as refusal:
@@ -191,12 +201,16 @@ class _Text:
 
 
 class _Xml(Elements):
-    """The references of XML sitemaps, RSS and Atom."""
+    """The references of XML sitemaps, RSS and Atom. With `since`, those of a sitemap are kept back until their entry ends: a date
+    in it may say that they are not wanted."""
 
-    def __init__(self) -> None:
+    def __init__(self, since: date | None) -> None:
         super().__init__(max_depth=_MAX_DEPTH, encoding="utf-8", knows_namespaces=False)
+        self._since = since.isoformat() if since else ""
         self._text: list[str] | None = None
         self._found: list[tuple[str, bool]] = []
+        self._kept_back: list[tuple[str, bool]] = []
+        self._is_old = False
         self._rest: str | None = None
 
     def feed(self, text: str, *, is_last: bool) -> None:
@@ -216,19 +230,27 @@ class _Xml(Elements):
 
     def began(self, name: str, attributes: dict[str, str]) -> None:
         parent = self.path[-2] if len(self.path) > 1 else ""
-        if (parent, name) in _LOCATIONS:
+        if (parent, name) in _LOCATIONS or (self._since and (parent, name) in _CHANGES):
             self._text = []
         elif (parent, name) == ("entry", "link") and attributes.get("rel", "alternate") == "alternate":
-            self._take(attributes.get("href", ""), is_sitemap=False)
+            self._take(attributes.get("href", ""), parent)
 
     def ended(self, name: str) -> None:
         parent = self.path[-1] if self.path else ""
         if self._text is not None and (parent, name) in _LOCATIONS:
-            self._take("".join(self._text), is_sitemap=parent == "sitemap")
+            self._take("".join(self._text), parent)
             self._text = None
+        elif self._text is not None and (parent, name) in _CHANGES:
+            changed = _day("".join(self._text))
+            self._is_old = changed is not None and changed[1] < self._since[: len(changed[1])]
+            self._text = None
+        elif self._since and name in _DATED:
+            self._found += [] if self._is_old else self._kept_back
+            self._kept_back, self._is_old = [], False
 
-    def _take(self, reference: str, *, is_sitemap: bool) -> None:
-        self._found.append((reference.strip().replace(_AMPERSAND, "&"), is_sitemap))
+    def _take(self, reference: str, parent: str) -> None:
+        place = self._kept_back if self._since and parent in _DATED else self._found
+        place.append((reference.strip().replace(_AMPERSAND, "&"), parent == "sitemap"))
 
     def text(self, text: str) -> None:
         if self._text is not None:

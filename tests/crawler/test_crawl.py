@@ -997,5 +997,24 @@ def test_what_no_crawl_can_be_made_of_is_refused_before_it_runs(tmp_path: Path) 
         Crawl(SiteSpider, state=tmp_path / "s.crawl")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="Settings: delay = 'x': it takes a number"):
         Crawl(SiteSpider(), Settings(delay="x"), state=tmp_path / "s.crawl")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="settings of the crawl: there is no setting 'delays'; did you mean 'delay'"):
+        Crawl(SiteSpider(), {"delays": 1}, state=tmp_path / "s.crawl")
     with pytest.raises(UsageError, match="no format is called"):
         Crawl(SiteSpider(), state=tmp_path / "s.crawl", exports=["a.xlsx"])
+    with pytest.raises(UsageError, match=r"exports of a crawl are a list: write \['a.csv'\]"):
+        Crawl(SiteSpider(), state=tmp_path / "s.crawl", exports="a.csv")
+
+
+@pytest.mark.parametrize(
+    ("settings", "depths"), [(None, 2), ({"robots": False}, 2), ({"max_depth": 2}, 3), (Settings(), 4)]
+)
+async def test_a_mapping_overrules_some_settings_of_a_spider_and_leaves_the_others(
+    tmp_path: Path, settings: Settings | dict[str, Any] | None, depths: int
+) -> None:
+    class Near(SiteSpider):
+        settings = MappingProxyType({"max_depth": 1, "commit_interval": 0.01})
+
+    pages = {f"/{n}": page(str(n), f"/{n + 1}") for n in range(3)}
+    async with serve({**pages, "/3": page("3")}) as site:
+        report = await Crawl(Near(start_urls=[f"{site.url}/0"]), settings, state=tmp_path / "s.crawl").run()
+    assert report.stats.done == depths

@@ -14,12 +14,14 @@ import pytest
 from crawler.errors import SpiderError
 from crawler.items import encode, gather
 from crawler.request import Links, Request
+from crawler.testing import page_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
 REQUEST = Request("http://h.example/")
 LINKS = Links(["http://h.example/1"])
+HEADING = page_of("http://h.example/", "<h1>The <b>library</b></h1>").one("h1")
 
 
 @dataclass
@@ -102,6 +104,8 @@ def test_models_are_items() -> None:
         (3, "not int"),
         (Point(1), "not Point"),
         ({"f": object()}, "a object is nothing JSON can hold"),
+        ({"title": HEADING}, r"a LexborNode is part of a page; take its text\(\)"),
+        ({"titles": [HEADING]}, r"a LexborNode is part of a page; take its text\(\)"),
         ({"s": "\ud800"}, "cannot be written as JSON"),
     ],
 )

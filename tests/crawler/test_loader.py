@@ -273,3 +273,11 @@ def test_the_crawl_of_a_site_is_called_after_its_host(url: str, name: str) -> No
 def test_a_name_that_is_no_file_name_becomes_one() -> None:
     write("quotes.py", QUOTES + "\n        name = '../my spider'\n")
     assert crawl_name("quotes.py", load("quotes.py")) == ".._my_spider"
+
+
+def test_a_seed_with_a_password_is_told_that_it_is_not_sent(caplog: pytest.LogCaptureFixture) -> None:
+    load("https://docs.example/a@b")
+    assert caplog.text == ""
+    assert load("https://user:secret@docs.example/").start_urls
+    assert "the user name and password of https://docs.example/ are not sent" in caplog.text
+    assert "secret" not in caplog.text

@@ -221,28 +221,28 @@ async def test_large_rules_are_read_in_a_thread(tmp_path: Path, monkeypatch: pyt
 async def test_rules_are_kept_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tens of megabytes of small ones, but not twenty thousand times the largest. What gave way is taken from the crawl file."""
     size = Robots.parse(MANY_RULES.encode(), user_agent="nephila").size_bytes
-    monkeypatch.setattr("crawler.politeness._RULES_BYTES_KEPT", int(2.5 * size))
+    monkeypatch.setattr("crawler.hosts.rules._RULES_BYTES_KEPT", int(2.5 * size))
     async with serve({"/robots.txt": (200, {}, MANY_RULES)}) as site, manners(tmp_path, addresses=FIVE) as polite:
         origins = [site.url.replace("127.0.0.1", name) for name in FIVE]
         for number in range(20):
             assert isinstance(await polite.verdict_on(f"{origins[number % 5]}/{number}"), Skipped)
             await polite.frontier.flush()
-            assert len(polite._known) <= 2
-            assert sum(known.size_bytes for known in polite._known.values()) == polite._known._bytes
+            assert len(polite._rules._known) <= 2
+            assert sum(known.size_bytes for known in polite._rules._known.values()) == polite._rules._known.size_bytes
         assert site.paths == ["/robots.txt"] * 5
-        assert not polite._foretold
+        assert not polite._rules.foretold
 
 
 async def test_what_large_rules_say_of_urls_whose_turn_never_comes_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What gave way is learned again, should its turn come after all."""
-    monkeypatch.setattr("crawler.politeness._ORIGINS_KEPT", 2)
+    monkeypatch.setattr("crawler.hosts.rules._ORIGINS_KEPT", 2)
     async with serve({"/robots.txt": (200, {}, MANY_RULES)}) as site, manners(tmp_path, addresses=FIVE) as polite:
         urls = [f"{site.url.replace('127.0.0.1', name)}/a" for name in FIVE]
         for url in urls:
             await polite.learn(lease(url))
-        assert list(polite._foretold) == urls[-2:]
+        assert list(polite._rules.foretold) == urls[-2:]
         assert not polite.knows(lease(urls[0]))
         await polite.frontier.flush()
         assert isinstance(await polite.verdict_on(urls[0]), Skipped)
@@ -253,7 +253,7 @@ async def test_hosts_of_large_rules_do_not_keep_each_other_from_their_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All have learned their rules before the first is asked for a page, as when each has a delay; then none has to learn again."""
-    monkeypatch.setattr("crawler.politeness._RULES_BYTES_KEPT", 1)
+    monkeypatch.setattr("crawler.hosts.rules._RULES_BYTES_KEPT", 1)
     async with serve({"/robots.txt": (200, {}, MANY_RULES)}) as site, manners(tmp_path, addresses=FIVE) as polite:
         origins = [site.url.replace("127.0.0.1", name) for name in FIVE]
         for origin in origins:

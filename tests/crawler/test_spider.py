@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from datetime import date
 from enum import Enum
@@ -11,9 +12,12 @@ from typing import Any, ClassVar
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
+import spiders
 from crawler.errors import SpiderError
 from crawler.request import Request
-from crawler.spider import Spider, arguments_of, callback_of, explain
+from crawler.spider import _READY_MADE, Spider, arguments_of, callback_of, explain, from_the_users_code
+from crawler.testing import page_of
+from spiders.feed import FeedSpider
 
 
 class Shop(Spider):
@@ -51,6 +55,8 @@ class Sorted(Spider):
     fast: bool = False
     least: float = 0.0
     most: int | None = None
+    either: int | bool = 0
+    several: list[int] = []  # noqa: RUF012 - nobody changes it
 
 
 def test_arguments_are_the_declared_attributes() -> None:
@@ -84,7 +90,9 @@ def test_wrong_arguments_are_named(arguments: dict[str, Any], complaint: str) ->
         ("since", "1/2/2026", "it takes a date, such as 2026-01-31"),
         ("fast", "yes", "it takes true or false"),
         ("least", "many", "it takes a number"),
-        ("most", "many", "Expected `int | null`"),
+        ("most", "many", "it takes a whole number"),
+        ("either", "many", "Expected `bool | int`"),
+        ("several", "many", "Expected `int`"),
     ],
 )
 def test_what_an_argument_takes_is_said_in_words(argument: str, value: str, wanted: str) -> None:
@@ -99,6 +107,13 @@ def test_the_name_is_the_class_name_unless_given() -> None:
 
     assert Shop.crawl_name() == "shop"
     assert Named.crawl_name() == "given"
+
+
+def test_spiders_of_one_base_are_crawls_of_their_own() -> None:
+    class Arrivals(FeedSpider): ...
+
+    assert FeedSpider.crawl_name() == "feed"
+    assert Arrivals.crawl_name() == "arrivals", "two feeds in one folder would share a crawl file"
 
 
 def test_the_seeds_are_the_start_urls() -> None:
@@ -146,9 +161,34 @@ def test_an_exception_below_the_spider_is_told_with_the_place_in_the_spider() ->
     assert text.endswith("(in detail)")
 
 
+def test_a_traceback_without_the_users_code_stays_whole() -> None:
+    traceback = raised_by(Shop().detail).__traceback__
+    assert from_the_users_code(traceback) is traceback, "which begins in this file"
+    while traceback and traceback.tb_frame.f_code.co_filename == __file__:
+        traceback = traceback.tb_next
+    assert traceback
+    assert from_the_users_code(traceback) is traceback, "which is in the standard library all along"
+
+
 def test_of_a_line_with_several_expressions_the_one_that_raised_is_shown() -> None:
     text = explain(raised_by(Shop().price))
     assert text.endswith("'NoneType' object has no attribute 'css_first', at `page.css_first` (in price)")
+
+
+@pytest.mark.parametrize(
+    ("asked", "ours"),
+    [
+        (lambda page: page.meta, "at `page.meta`; here it is page.context (in <lambda>)"),
+        (lambda page: page.css("h1").getall(), "here it is text(), of each node (in <lambda>)"),
+        (lambda page: page.one("h1").attrib, "here it is attributes (in <lambda>)"),
+        (lambda _: Shop().logger, "here it is logging.getLogger(__name__) (in <lambda>)"),  # type: ignore[attr-defined]
+        (lambda _: argparse.Namespace().meta, "at `argparse.Namespace().meta` (in <lambda>)"),
+    ],
+)
+def test_what_scrapy_calls_otherwise_is_told_in_our_words(asked: Any, ours: str) -> None:
+    with pytest.raises(AttributeError) as caught:
+        asked(page_of("https://shop.example/", "<h1>Lamps</h1>"))
+    assert explain(caught.value).endswith(ours)
 
 
 def test_what_says_itself_what_is_wrong_is_told_with_its_place_too() -> None:
@@ -160,10 +200,16 @@ def test_what_says_itself_what_is_wrong_is_told_with_its_place_too() -> None:
     assert text.endswith("(in relative)")
 
 
+def test_ready_made_spiders_are_not_the_users() -> None:
+    """Others may lie beside them."""
+    folder = Path(spiders.__file__).parent
+    assert {path.stem for path in folder.glob("*.py")} == {"__init__", *_READY_MADE}
+
+
 def test_compiled_code_is_not_the_users() -> None:
     text = explain(raised_by(Shop().compiled))
     assert text.startswith(__file__)
-    assert text.endswith("""Can't parse CSS selector, at `LexborHTMLParser("<p>").css("p::text")` (in compiled)""")
+    assert """Can't parse CSS selector, at `LexborHTMLParser("<p>").css("p::text")`; CSS selects elements""" in text
 
 
 def test_what_an_exception_says_is_told_in_short() -> None:

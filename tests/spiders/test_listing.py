@@ -12,6 +12,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from crawler import Request, Settings
 from crawler.errors import SpiderError
+from crawler.spider import explain
 from crawler.testing import page_of
 from spiders.listing import Field, ListingSpider, _outermost
 from tests.sites import page, serve
@@ -236,10 +237,18 @@ async def test_a_field_that_cannot_be_read_is_told_by_its_name(tmp_path: Path) -
     async with serve({"/": shelf(1)}) as site:
         report = await run(Wrong(start_urls=[f"{site.url}/"]), tmp_path)
     (error,) = report.stats.spider_errors
-    assert "the field 'number' on http://127.0.0.1" in str(error)
-    assert "invalid literal for int() with base 10: 'Book 1'" in str(error)
+    told = "invalid literal for int() with base 10: 'Book 1'"
+    assert str(error) == f"the field 'number' on {site.url}/: ValueError: {told}", "none of it is the user's code"
     assert report.stats.failed == 1
     assert taken(tmp_path) == []
+
+
+def test_what_a_field_cannot_be_taken_from_is_told_with_its_place() -> None:
+    with pytest.raises(SpiderError) as caught:
+        Field(".price::text")
+    told = explain(caught.value)
+    assert told.startswith(__file__)
+    assert "selector = '.price::text' is no CSS selector; CSS selects elements" in told
 
 
 async def test_nofollow_of_a_pager_does_not_count(tmp_path: Path) -> None:

@@ -45,3 +45,12 @@ async def test_what_is_listed_is_taken(tmp_path: Path, seed: str, taken: list[st
         assert rows == [
             {"url": f"{site.url}{path}", "status": 200, "title": "Home" if path == "/" else "Listed"} for path in taken
         ]
+
+
+async def test_only_what_has_changed_since_a_day_is_taken(tmp_path: Path) -> None:
+    dated = "".join(f"<url><loc>/{day}</loc><lastmod>2026-05-{day}</lastmod></url>" for day in (30, 31))
+    pages = {"/map.xml": (200, {"Content-Type": "application/xml"}, f"<urlset>{dated}</urlset>"), "/31": page("New")}
+    async with serve(pages) as site:
+        spider = SitemapSpider(start_urls=[f"{site.url}/map.xml"], since="2026-05-31")
+        await Crawl(spider, state=tmp_path / "s.crawl").run()
+        assert site.paths == ["/robots.txt", "/map.xml", "/31"]

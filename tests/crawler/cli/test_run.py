@@ -406,6 +406,23 @@ async def test_a_crawl_that_reaches_nothing_has_failed_and_says_why(crawl: Crawl
     assert reason in again.err
 
 
+async def test_what_was_skipped_is_told_by_reason(crawl: Crawl) -> None:
+    """A session that has ended, say, makes duplicates of all pages, and fails none."""
+    pages = {"/": page("Home", "/a", "/b", "https://elsewhere.example/"), "/a": redirect("/"), "/b": redirect("/")}
+    async with serve(pages) as site:
+        ended = await crawl("run", site.url, "--state", "s.crawl")
+        assert "skipped: duplicate 2, scope 1; why a certain one: crawl why s.crawl URL" in ended.err
+
+
+async def test_a_crawl_that_may_fetch_nothing_says_why(crawl: Crawl) -> None:
+    """Nothing has failed, yet an empty output should surprise nobody."""
+    rules = (200, {"Content-Type": "text/plain"}, "User-agent: *\nDisallow: /")
+    async with serve({"/robots.txt": rules}) as site:
+        ended = await crawl("run", f"{site.url}/", "--state", "s.crawl", "--quiet")
+    assert ended.code == 0
+    assert ended.err == f"error: nothing was fetched, for all was left out:\n  {site.url}/: robots: Disallow: /\n"
+
+
 async def test_a_certificate_nobody_vouches_for_is_a_failure_that_says_so(crawl: Crawl) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)

@@ -101,7 +101,7 @@ async def test_whatever_became_of_a_url_is_told(crawl: Crawl, site: Site) -> Non
 async def test_a_url_that_was_never_found_says_so_and_names_those_like_it(crawl: Crawl, site: Site) -> None:
     ended = await crawl("why", "s.crawl", f"{site.url}/Book/?page=2")
     assert ended.code == 1
-    assert "was never found: no page that was read links to it" in ended.out
+    assert "was never found: the spider followed no link to it" in ended.out
     assert f"these were found:\n    {site.url}/book\n" in ended.out
 
 

@@ -1,0 +1,48 @@
+"""The way out of one crawl: connections, the limits of hosts, cookies, and the guard over addresses."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from client import AddressGuard, ClientSession, CookieJar, TCPConnector
+from client.limits import HostLimits
+from crawler.cookies import open_jar
+from crawler.exchange import open_session
+from crawler.web.urls import host_key
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection
+
+    from crawler.frontier.protocol import Frontier
+    from crawler.settings import Settings
+
+
+class Network(NamedTuple):
+    """What requests are made by, and held to."""
+
+    limits: HostLimits
+    guard: AddressGuard
+    connector: TCPConnector
+    jar: CookieJar
+    session: ClientSession
+
+
+@asynccontextmanager
+async def open_network(
+    settings: Settings, frontier: Frontier, *, trusted_hosts: Collection[str], others_fetch: bool
+) -> AsyncIterator[Network]:
+    """With the cookies that are in the file. Where `others_fetch`, they have the connections: none is kept here."""
+    limits = HostLimits(
+        limit=settings.concurrency,
+        limit_per_host=settings.per_host,
+        spacing=settings.delay,
+        limit_per_address=settings.per_ip,
+        address_spacing=settings.ip_delay,
+        host_of=host_key,
+    )
+    guard = AddressGuard(allow_private=settings.allow_private, trusted_hosts=trusted_hosts)
+    connector = TCPConnector(limits=limits, address_guard=guard, force_close=others_fetch)
+    jar = await open_jar(frontier)
+    async with open_session(settings, connector, jar) as session:
+        yield Network(limits, guard, connector, jar, session)
