@@ -8,11 +8,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from yarl import URL
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from netrc import netrc
-
-    from yarl import URL
 
 __all__ = ["BasicAuth", "encode_basic_auth", "load_netrc", "netrc_auth"]
 
@@ -78,6 +78,8 @@ class BasicAuth(_Credentials):
         A page may have written them, so these never fail to be sent: unlike others they may hold a colon (``%3A``), and
         they are encoded in UTF-8, as browsers do, where `encoding` cannot express them.
         """
+        if not isinstance(url, URL):
+            raise TypeError(f"the credentials of a yarl.URL can be read, not those of a {type(url).__name__}")
         if url.raw_user is None and url.raw_password is None:
             return None
         login, password = url.user or "", url.password or ""

@@ -11,6 +11,7 @@ import io
 import os
 import sys
 from abc import ABC, abstractmethod
+from codecs import getincrementalencoder
 from collections.abc import AsyncIterable, AsyncIterator
 from pathlib import PurePath
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -57,6 +58,12 @@ class Body(ABC):
         """The whole body if it is in memory anyway, so that it can be sent with the head; else None."""
         return None
 
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Return a body that is in memory as text; `TypeError` for others, of which `as_bytes` has to be awaited."""
+        if (data := self.in_memory()) is None:
+            raise TypeError("the body is not in memory: await as_bytes()")
+        return data.decode(encoding, errors)
+
     async def as_bytes(self) -> bytes:
         """Return the whole body. Files are read for it; what can be read only once cannot be sent any more."""
         return b"".join([part async for part in self.parts()])
@@ -83,22 +90,23 @@ class BytesBody(Body):
 
 
 class TextBody(BytesBody):
-    """Text, sent in UTF-8."""
+    """Text, sent in UTF-8 or another charset."""
 
-    def __init__(self, text: str, content_type: str = "text/plain; charset=utf-8") -> None:
-        super().__init__(text.encode(), content_type)
+    def __init__(self, text: str, content_type: str | None = None, charset: str = "utf-8") -> None:
+        super().__init__(text.encode(charset), content_type or f"text/plain; charset={charset}")
 
 
 class FileBody(Body):
-    """An open file, sent from its current position. Text files are sent in UTF-8.
+    """An open file, sent from its current position. Text files are sent in UTF-8 or another charset, whatever they are kept in.
 
     Files on disk are read in a thread. A read that is under way when sending is called off goes on there; the next
     sending waits for it, as both would move the position of the one file.
     """
 
-    def __init__(self, file: IO[Any], content_type: str | None = None) -> None:
+    def __init__(self, file: IO[Any], content_type: str | None = None, charset: str = "utf-8") -> None:
         self._file = file
-        self.content_type = content_type or _guess_type(file)
+        self._charset = charset
+        self.content_type = content_type or _guess_type(file, charset)
         self._start = file.tell() if _can_seek(file) else None
         self._has_begun = False
         self._reading: asyncio.Future[Any] | None = None
@@ -125,22 +133,26 @@ class FileBody(Body):
                 raise BodyConsumedError("the file has been sent once and cannot seek back")
             self._file.seek(self._start)
         self._has_begun = True
-        left = self.size
+        left, encoder = self.size, None
         while left is None or left > 0:
             part = await self._read(PART_BYTES if left is None else min(left, PART_BYTES))
             if not part:
-                return
+                break
             left = None if left is None else left - len(part)
+            if isinstance(part, str):
+                encoder = encoder or getincrementalencoder(self._charset)()
+                part = encoder.encode(part)
             yield part
+        if encoder is not None and (rest := encoder.encode("", final=True)):
+            yield rest
 
-    async def _read(self, size: int) -> bytes:
+    async def _read(self, size: int) -> bytes | str:
         if isinstance(self._file, io.BytesIO):
-            part = self._file.read(size)
-        else:
-            self._reading = asyncio.ensure_future(asyncio.to_thread(self._file.read, size))
-            self._reading.add_done_callback(_note)
-            part = await asyncio.shield(self._reading)
-        return part.encode() if isinstance(part, str) else part
+            return self._file.read(size)
+        self._reading = asyncio.ensure_future(asyncio.to_thread(self._file.read, size))
+        self._reading.add_done_callback(_note)
+        part: bytes | str = await asyncio.shield(self._reading)
+        return part
 
 
 def _note(reading: asyncio.Future[Any]) -> None:
@@ -206,9 +218,9 @@ def compress_body(body: Body, coding: str) -> Body:
     return BytesBody(compressor.compress(data) + compressor.flush(), body.content_type)
 
 
-def _guess_type(file: IO[Any]) -> str:
+def _guess_type(file: IO[Any], charset: str) -> str:
     if isinstance(file, io.TextIOBase):
-        return "text/plain; charset=utf-8"
+        return f"text/plain; charset={charset}"
     from mimetypes import guess_type
 
     name = name_of(file)
@@ -223,10 +235,15 @@ def name_of(file: Any) -> str | None:
 
 
 def _can_seek(file: IO[Any]) -> bool:
-    """Whether a file can be sent again; what merely reads need not say, and mmap says it as of Python 3.13."""
-    if callable(seekable := getattr(file, "seekable", None)):
+    """Whether a file can be sent again; what merely reads need not say, and mmap says it as of Python 3.13. A member of a tar
+    archive that is read as a stream fails to say it in older versions.
+    """
+    if not callable(seekable := getattr(file, "seekable", None)):
+        return hasattr(file, "seek") and hasattr(file, "tell")
+    try:
         return bool(seekable())
-    return hasattr(file, "seek") and hasattr(file, "tell")
+    except AttributeError:  # of the stream beneath
+        return False
 
 
 def _is_spooled(file: IO[Any]) -> bool:
@@ -249,10 +266,10 @@ async def _pieces(stream: Any) -> AsyncIterator[bytes]:
         yield piece
 
 
-def make_body(data: Any) -> Body:
+def make_body(data: Any, charset: str = "utf-8") -> Body:
     """Return the body for what a caller gave as data: bytes, text, an open file, an asynchronous iterable, or a `Body`.
 
-    Raises `TypeError` for anything else. Forms are made by `client.forms`.
+    Text is encoded in `charset`. Raises `TypeError` for anything else. Forms are made by `client.forms`.
     """
     match data:
         case Body():
@@ -260,12 +277,12 @@ def make_body(data: Any) -> Body:
         case bytes() | bytearray() | memoryview():
             return BytesBody(data)
         case str():
-            return TextBody(data)
+            return TextBody(data, charset=charset)
         case io.StringIO():
-            return TextBody(data.read())
+            return TextBody(data.read(), charset=charset)
         case AsyncIterable():
             is_stream = hasattr(data, "at_eof") and hasattr(data, "read")  # which has one end, and is read once
             return IterableBody(_pieces(data) if is_stream else data)
     if callable(getattr(data, "read", None)):  # not io.IOBase: what tempfile returns wraps a file without being one
-        return FileBody(data)
+        return FileBody(data, charset=charset)
     raise TypeError(f"cannot send data of type {type(data).__name__}")

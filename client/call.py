@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 
     from yarl import URL
 
+    from client.carrier import Carrier
     from client.connection import Connection
     from client.exchange import Exchange
-    from client.http1 import Http1Protocol
     from client.middleware import Handler
     from client.options import CallSettings, RequestOptions
     from client.request import ClientRequest
@@ -175,7 +175,7 @@ class Call(Plan, Awaited[ClientResponse]):
             except BaseException as error:
                 if connection is not None:
                     connection.close()
-                    if connection.was_used and not is_repeated and _may_repeat(request, exchange, error):
+                    if not is_repeated and _may_repeat(request, exchange, error, was_used=connection.was_used):
                         settings.connector.drop_idle(request.connection_key)
                         connection = exchange = None
                         is_repeated = True
@@ -202,15 +202,15 @@ class Call(Plan, Awaited[ClientResponse]):
                 return
         connection.upload = asyncio.ensure_future(self._upload(connection.protocol, exchange, request))
 
-    async def _upload(self, protocol: Http1Protocol, exchange: Exchange, request: ClientRequest) -> None:
+    async def _upload(self, protocol: Carrier, exchange: Exchange, request: ClientRequest) -> None:
         """Send the body. What goes wrong ends the exchange, and so reaches whoever waits for the response."""
         try:
             async for part in request.parts():
-                for piece in request.framed(part):
+                for piece in request.framed(part) if protocol.takes_chunks else (part,):
                     await protocol.write(exchange, piece)
                 if self.traces:
                     await emit(self.traces, TraceRequestChunkSentParams(request.method, request.url, part))
-            if request.chunked:
+            if request.chunked and protocol.takes_chunks:
                 await protocol.write(exchange, LAST_CHUNK)
             protocol.end(exchange)
         except ClientConnectionResetError:
@@ -255,14 +255,17 @@ def _too_many_redirects(history: Sequence[ClientResponse]) -> TooManyRedirects:
     )
 
 
-def _may_repeat(request: ClientRequest, exchange: Exchange | None, error: BaseException) -> bool:
-    """Whether a request that failed on a kept connection may be sent again (RFC 9110 §9.2.2)."""
+def _may_repeat(request: ClientRequest, exchange: Exchange | None, error: BaseException, *, was_used: bool) -> bool:
+    """Whether a request may be sent again that failed on a kept connection (RFC 9110 §9.2.2), or was not looked at."""
     if not isinstance(error, ServerDisconnectedError | ClientOSError):
+        return False
+    is_unprocessed = isinstance(error, ServerDisconnectedError) and error.is_unprocessed
+    if not (was_used or is_unprocessed):
         return False
     if exchange is None:
         return True  # the connection was seen to be closed before anything was sent
     can_replay = request.body is None or request.body.can_replay
-    return can_replay and request.method in _IDEMPOTENT and not exchange.has_begun
+    return can_replay and (is_unprocessed or (request.method in _IDEMPOTENT and not exchange.has_begun))
 
 
 def _named(error: BaseException, request: ClientRequest) -> BaseException:

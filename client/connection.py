@@ -8,7 +8,7 @@ from warnings import warn
 if TYPE_CHECKING:
     import asyncio
 
-    from client.http1 import Http1Protocol
+    from client.carrier import Carrier
     from client.limits import Slot
     from client.origin import Origin
     from client.proxies import Proxy
@@ -47,7 +47,7 @@ class ConnectionKey(NamedTuple):
 class Pool(Protocol):
     """Where connections come from and return to."""
 
-    def give_back(self, key: ConnectionKey, protocol: Http1Protocol) -> None: ...
+    def give_back(self, key: ConnectionKey, protocol: Carrier) -> None: ...
 
 
 class Connection:
@@ -58,7 +58,7 @@ class Connection:
 
     __slots__ = ("_pool", "key", "protocol", "queued", "slot", "upload", "was_used")
 
-    def __init__(self, pool: Pool, key: ConnectionKey, protocol: Http1Protocol, slot: Slot) -> None:
+    def __init__(self, pool: Pool, key: ConnectionKey, protocol: Carrier, slot: Slot) -> None:
         self._pool: Pool | None = pool
         self.key = key
         self.protocol = protocol

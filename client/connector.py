@@ -2,14 +2,17 @@
 
 A request first takes its host's slot (`HostLimits`), then an idle connection with the same key, or else has one opened.
 What is idle holds no slot. `limit` bounds connections in use, and as many may be idle: before another one is opened, those unused
-longest are closed.
+longest are closed. Where connections are shared (HTTP/2), what is lent and counted is a part of one: the limits are those of
+requests.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import inspect
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Self
 from warnings import warn
@@ -17,7 +20,14 @@ from warnings import warn
 from client.buffered import protocol_factory
 from client.connection import Connection, ConnectionKey
 from client.deprecation import deprecated
-from client.errors import ClientConnectionError, ConnectionTimeoutError, ServerDisconnectedError, ServerTimeoutError
+from client.errors import (
+    ClientConnectionError,
+    ClientConnectorDNSError,
+    ConnectionTimeoutError,
+    ConnectorClosed,
+    ServerDisconnectedError,
+    ServerTimeoutError,
+)
 from client.limits import HostLimits
 from client.loops import running_loop
 from client.pool import IdlePool
@@ -37,10 +47,11 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from types import TracebackType
 
-    from client.http1 import Http1Protocol
+    from client.carrier import Carrier
     from client.limits import Slot
     from client.origin import HostKey
     from client.request import ClientRequest
+    from client.sharing import Sharing
 
 KEEPALIVE_TIMEOUT: Final = 15.0
 
@@ -77,10 +88,12 @@ class BaseConnector(ABC):
         self._limits = HostLimits(limit=limit or 0, limit_per_host=limit_per_host or 0) if limits is None else limits
         self._force_close = force_close or keepalive_timeout == 0
         self._idle = IdlePool(inf if keepalive_timeout is None else keepalive_timeout)
-        self._in_use: set[Http1Protocol] = set()
+        self._in_use: set[Carrier] = set()
         self._connecting: set[asyncio.Timeout] = set()  # the deadlines of those in `connect`
         self._factory = protocol_factory(self._loop)
         """What a transport is to be connected to, for `_create_connection`."""
+        self._sharing: Sharing | None = None
+        """Connections that several requests use at once; None: there are none."""
         self._is_closed = False
 
     def __init_subclass__(cls) -> None:
@@ -95,8 +108,8 @@ class BaseConnector(ABC):
 
             async def create_connection(
                 self: BaseConnector, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
-            ) -> Http1Protocol:
-                protocol: Http1Protocol = await create(self, req)
+            ) -> Carrier:
+                protocol: Carrier = await create(self, req)
                 return protocol
 
             cls._create_connection = create_connection  # type: ignore[method-assign]
@@ -152,11 +165,10 @@ class BaseConnector(ABC):
 
         It may be named `req`, too: aiohttp's documentation and its code differ. `deadline_at`, on the loop's clock, is that
         of the whole request. Raises `ClientConnectorError` or one of its kind when no connection can be opened,
-        `ConnectionTimeoutError` and `ServerTimeoutError` at the deadlines, `ClientConnectionError` when the connector is
-        closed. Cancelled, it leaves nothing taken.
+        `ConnectionTimeoutError` and `ServerTimeoutError` at the deadlines, `ConnectorClosed` when the connector is closed. Cancelled, it leaves nothing taken.
         """
         if self._is_closed:
-            raise ClientConnectionError("the connector is closed")
+            raise ConnectorClosed("the connector is closed")
         if request is None:
             request, req = req, None
         if request is None or req is not None:
@@ -183,7 +195,7 @@ class BaseConnector(ABC):
             if not end.expired():
                 raise
             if self._is_closed:
-                raise ClientConnectionError("the connector was closed while it was connecting") from cause
+                raise ConnectorClosed("the connector was closed while it was connecting") from cause
             raise error from cause
         finally:
             self._connecting.discard(end)
@@ -209,7 +221,7 @@ class BaseConnector(ABC):
         self._in_use.add(protocol)
         return Connection(self, key, protocol, slot)
 
-    def _lend(self, key: ConnectionKey, protocol: Http1Protocol, slot: Slot) -> Connection:
+    def _lend(self, key: ConnectionKey, protocol: Carrier, slot: Slot) -> Connection:
         self._in_use.add(protocol)
         return Connection(self, key, protocol, slot)
 
@@ -218,7 +230,7 @@ class BaseConnector(ABC):
         try:
             slot = await self._limits.acquire(host)
         except ClientConnectionError as error:
-            raise ClientConnectionError(*error.args) from error  # all who wait fail with one and the same
+            raise type(error)(*error.args) from error  # all who wait fail with one and the same
         try:
             await emit(traces, TraceConnectionQueuedEndParams())
         except BaseException:
@@ -231,18 +243,23 @@ class BaseConnector(ABC):
     ) -> Connection:
         """Lend an idle connection or a new one; the slot is given back on failure."""
         try:
-            if (kept := self._idle.by_key.get(key)) and (protocol := self._idle.take(kept)) is not None:
+            protocol = self._take_idle(key)
+            sharing = self._sharing if self._sharing is not None and self._sharing.may_offer(req) else None
+            if protocol is None and sharing is not None:
+                protocol = await sharing.find(key) or self._take_idle(key)
+            if protocol is not None:
                 connection = self._lend(key, protocol, slot)
                 await self._tell_reuse(connection, traces)
                 return connection
-            protocol = await self._open_connection(req, traces, timeout)
+            with nullcontext() if sharing is None else sharing.opening(key):
+                protocol = await self._open_connection(req, traces, timeout)
         except BaseException:
             slot.release()
             raise
         connection = self._lend(key, protocol, slot)
         try:
             if self._is_closed:
-                raise ClientConnectionError("the connector was closed while it was connecting")
+                raise ConnectorClosed("the connector was closed while it was connecting")
             await emit(traces, TraceConnectionCreateEndParams())
             await _hear_out(protocol)
         except BaseException:
@@ -250,10 +267,13 @@ class BaseConnector(ABC):
             raise
         return connection
 
-    async def _open_connection(
-        self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
-    ) -> Http1Protocol:
+    def _take_idle(self, key: ConnectionKey) -> Carrier | None:
+        kept = self._idle.by_key.get(key)
+        return self._idle.take(kept) if kept else None
+
+    async def _open_connection(self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout) -> Carrier:
         """Open a connection, for which room is made."""
+        _check_name(req.connection_key)
         self._make_room()
         await emit(traces, TraceConnectionCreateStartParams())
         started_at = self._loop.time()
@@ -269,23 +289,28 @@ class BaseConnector(ABC):
             raise
 
     @abstractmethod
-    async def _create_connection(
-        self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
-    ) -> Http1Protocol:
-        """Open a connection for a request: an `Http1Protocol` that a transport has been connected to.
+    async def _create_connection(self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout) -> Carrier:
+        """Open a connection for a request: an `Http1Protocol` that a transport has been connected to, or a stream of HTTP/2.
 
         Raises `ClientConnectorError` or one of its kind, and `ConnectionTimeoutError` after `timeout.sock_connect`.
         """
 
     # -- keeping --------------------------------------------------------------------------------------------------
 
-    def give_back(self, key: ConnectionKey, protocol: Http1Protocol) -> None:
+    def give_back(self, key: ConnectionKey, protocol: Carrier) -> None:
         """Take a connection back, to keep it if it can serve another request. Called by `Connection`."""
         self._in_use.discard(protocol)
         if protocol.is_idle and not self._force_close and not self._is_closed:
             self._idle.put(key, protocol)
         else:
             protocol.close()
+
+    def _keep_shared(self, key: ConnectionKey, stream: Carrier) -> None:
+        """Keep a shared connection, of which nothing is lent but this."""
+        if self._force_close or self._is_closed:
+            stream.close()
+        else:
+            self._idle.put(key, stream)
 
     def drop_idle(self, key: ConnectionKey) -> None:
         """Close the idle connections of a key: one of them was found dead."""
@@ -302,7 +327,7 @@ class BaseConnector(ABC):
         """Close all connections, in use, idle or being opened, at once. The result may be awaited, to see their sockets closed too."""
         self._is_closed = True
         if self._owns_limits:
-            self._limits.close(ClientConnectionError("the connector is closed"))
+            self._limits.close(ConnectorClosed("the connector is closed"))
         if self._connecting and not self._loop.is_closed():
             self._loop.call_soon(self._call_off)
         in_use = list(self._in_use)
@@ -331,7 +356,19 @@ class BaseConnector(ABC):
                 self.close()
 
 
-async def _hear_out(protocol: Http1Protocol) -> None:
+def _check_name(key: ConnectionKey) -> None:
+    """Raise `ClientConnectorDNSError` for a name that no TLS server can be asked for: a proxy, or a resolver of the user's own,
+    may have an address for it, but the `ssl` module leaves a connection open then.
+    """
+    if not key.is_ssl:
+        return
+    try:
+        key.server_name.encode("idna")
+    except UnicodeError as error:  # an empty label, or one of more than 63 characters
+        raise ClientConnectorDNSError(key, OSError(errno.EINVAL, str(error))) from error
+
+
+async def _hear_out(protocol: Carrier) -> None:
     """Have what a new connection has received read before a request is written: that answers nothing, or each answer would be
     taken for that of the next request (RFC 9112 §9.2). Raises `ServerDisconnectedError` when there was something, or the end.
     """
@@ -348,7 +385,7 @@ def _lend_none(_connector: BaseConnector, _req: ClientRequest) -> None:
 class Closing:
     """Connections that are being closed; awaiting it waits until they are."""
 
-    def __init__(self, protocols: Sequence[Http1Protocol]) -> None:
+    def __init__(self, protocols: Sequence[Carrier]) -> None:
         self._protocols = protocols
 
     def __await__(self) -> Generator[Any, None, None]:

@@ -8,6 +8,7 @@ Departures from the standard, each on purpose:
 - Cookies that the *user* gives without a URL are sent to every host, or to their Domain unchecked; as in aiohttp.
 """
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from http.cookies import BaseCookie, Morsel, SimpleCookie
@@ -21,6 +22,7 @@ from client.abc import AbstractCookieJar, ClearCookiePredicate, CookieValue, Loo
 from client.cookie_file import CookieRecord, from_record, read_cookie_file, to_record, write_cookie_file
 from client.cookie_policy import accept_cookie, cookie_for
 from client.cookie_store import Cookie, CookieStore
+from client.fields import check_value
 from client.set_cookie import SetCookie, is_ip_address, is_unfit, morsel_with, octets, parse_set_cookie
 
 __all__ = ["CookieJar", "DummyCookieJar"]
@@ -33,6 +35,11 @@ MAX_HEADER_BYTES: Final = 8190
 """The longest header line that Apache httpd reads by default; nginx reads 8192."""
 
 _CODER: Final[SimpleCookie] = SimpleCookie()
+
+
+def _now() -> float:
+    """What `time.time` says when it is asked: tests put another in its place."""
+    return time.time()
 
 
 class CookieJar(AbstractCookieJar):
@@ -55,7 +62,7 @@ class CookieJar(AbstractCookieJar):
         loop: object = None,
         max_per_domain: int = MAX_PER_DOMAIN,
         max_total: int = MAX_TOTAL,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = _now,
     ) -> None:
         super().__init__(loop=loop)
         self._unsafe = unsafe
@@ -258,6 +265,26 @@ class CookieJar(AbstractCookieJar):
         if url.scheme in ("https", "wss"):
             return True
         return bool(self._secure_origins) and url.absolute and url.origin() in self._secure_origins
+
+
+def header_for(cookies: LooseCookies, url: URL, jar: AbstractCookieJar) -> str | None:
+    """Write the cookies of one call out as a Cookie header has them, by the settings of the session's jar.
+
+    Morsels go by their own name, and only where their attributes let them: those of a response may be given as they came.
+    Values that need it are quoted, unless the jar quotes none. Raises `ValueError` for what cannot be sent.
+    """
+    own = CookieJar(
+        quote_cookie=getattr(jar, "quote_cookie", True),
+        treat_as_secure_origin=getattr(jar, "treat_as_secure_origin", None),
+        max_per_domain=sys.maxsize,
+        max_total=sys.maxsize,
+    )
+    pairs = list(cookies.items() if isinstance(cookies, Mapping) else cookies)
+    for _, value in pairs:
+        if isinstance(value, Morsel):
+            check_value("Cookie", value.coded_value)  # a Morsel may say anything
+    own.update_cookies(pairs)
+    return "; ".join(map(_pair, own._matching(url))) or None
 
 
 class DummyCookieJar(AbstractCookieJar):

@@ -14,6 +14,7 @@ Names and bases are those of the aiohttp client, so that handlers written for it
     │   │   │       ├── ClientConnectorSSLError (ssl.SSLError)
     │   │   │       └── ClientConnectorCertificateError (ssl.SSLCertVerificationError)
     │   │   └── ClientConnectionResetError (ConnectionResetError)
+    │   ├── ConnectorClosed (RuntimeError)        the connector was closed, here
     │   └── ServerConnectionError
     │       ├── ServerDisconnectedError           closed before a response
     │       ├── ServerFingerprintMismatch         not the certificate that was pinned
@@ -21,7 +22,7 @@ Names and bases are those of the aiohttp client, so that handlers written for it
     │           ├── ConnectionTimeoutError        ... the one for connecting
     │           └── SocketTimeoutError            ... the one for silence while reading
     ├── ClientResponseError                       an answer that cannot be used; has `status`, `headers`
-    │   ├── BadHttpMessage                        the bytes are not HTTP/1.1
+    │   ├── BadHttpMessage                        the bytes are not HTTP
     │   │   └── HeadersTooLarge
     │   ├── ContentTypeError                      not the media type that was asked for
     │   ├── ClientHttpProxyError                  the proxy declined
@@ -74,6 +75,7 @@ __all__ = [
     "ClientResponseError",
     "ClientSSLError",
     "ConnectionTimeoutError",
+    "ConnectorClosed",
     "ContentEncodingError",
     "ContentTypeError",
     "HeadersTooLarge",
@@ -173,6 +175,10 @@ class ClientConnectionError(ClientError):
     is_of_proxy = False
 
 
+class ConnectorClosed(ClientConnectionError, RuntimeError):
+    """The connector is closed, or was while it was connecting. A session that was closed itself raises `RuntimeError` alone."""
+
+
 class ClientOSError(ClientConnectionError, OSError):
     """The operating system reported it; `errno` and `strerror` are its."""
 
@@ -261,7 +267,10 @@ class ServerConnectionError(ClientConnectionError):
 
 
 class ServerDisconnectedError(ServerConnectionError):
-    """The server closed the connection before a response."""
+    """The server closed the connection before a response. `is_unprocessed`: it said, or we know, that it has done nothing with
+    the request, which may be made again whatever it asks for (RFC 9113 §8.7)."""
+
+    is_unprocessed = False
 
     def __init__(self, message: str | None = None) -> None:
         self.message = message or "server disconnected"
@@ -334,11 +343,11 @@ class ClientResponseError(ClientError):
         return f"<{type(self).__name__} {self}>"
 
     def _reason(self) -> str:
-        return f"{self.status} {self.message}" if self.status else self.message
+        return f"{self.status} {self.message}".rstrip() if self.status else self.message  # HTTP/2 has no reason phrases
 
 
 class BadHttpMessage(ClientResponseError):
-    """What the server sent is not an HTTP/1.1 response (RFC 9112)."""
+    """What the server sent is not an HTTP response (RFC 9112, RFC 9113)."""
 
 
 class HeadersTooLarge(BadHttpMessage):

@@ -12,7 +12,7 @@ from client.stream import Flow, StreamReader
 
 
 class WireError(Exception):
-    """The peer does not speak HTTP/1.1; says how, to be wrapped by whoever knows the request."""
+    """The peer does not speak HTTP; says how, to be wrapped by whoever knows the request."""
 
 
 class HeadTooLarge(WireError):
@@ -199,7 +199,7 @@ def _check_size(data: bytes, policy: ReadPolicy) -> None:
     if size > policy.max_head_size:  # it came in few pieces: while it was incomplete, it was not too large
         raise HeadTooLarge(f"more than {policy.max_head_size} bytes of head")
     if size > policy.max_field_size or size > policy.max_line_size:
-        status_line, *lines = data.split(b"\n")
+        status_line, *lines = data.split(b"\r\n")  # as lines end when the parser has seen them
         if len(status_line) > policy.max_line_size:
             raise HeadTooLarge(f"a status line of more than {policy.max_line_size} bytes")
         if any(len(line) > policy.max_field_size for line in lines):

@@ -9,9 +9,10 @@ from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from client.body import Body, BytesBody, make_body, name_of
+from client.body import Body, BytesBody, name_of
 from client.deprecation import deprecated
 from client.disposition import format_content_disposition
+from client.media_type import parse_media_type
 from client.multipart_writer import MultipartWriter
 
 __all__ = ["FormData"]
@@ -132,12 +133,14 @@ class FormData:
     def _multipart(self) -> Body:
         writer = MultipartWriter("form-data")
         for _, value, headers in self._fields:
-            body = value
-            if isinstance(value, (str, int, float)):
-                text_type = f"text/plain; charset={self._charset}" if self._charset else None
-                body = BytesBody(str(value).encode(self._charset or "utf-8"), text_type)
-            writer.append(make_body(body), headers)
+            writer.append(self._text(value, headers) if isinstance(value, (str, int, float)) else value, headers)
         return writer
+
+    def _text(self, value: str | float, headers: Mapping[str, str]) -> Body:
+        """Return a field of text, in the charset that its type names, or else in the form's."""
+        named = parse_media_type(headers.get("Content-Type", "")).charset
+        text_type = f"text/plain; charset={self._charset}" if self._charset else None
+        return BytesBody(str(value).encode(named or self._charset or "utf-8"), text_type)
 
 
 def _is_file(value: Any) -> bool:

@@ -25,8 +25,8 @@ def interleave_families(addresses: Sequence[ResolveResult], first_count: int = 1
     """Return the addresses with the two families alternating, after `first_count` of the preferred one (§4)."""
     if not addresses:
         return []
-    preferred = [found for found in addresses if found["family"] == addresses[0]["family"]]
-    others = [found for found in addresses if found["family"] != addresses[0]["family"]]
+    preferred = [found for found in addresses if _family(found) == _family(addresses[0])]
+    others = [found for found in addresses if _family(found) != _family(addresses[0])]
     head, tail = preferred[: first_count - 1], preferred[first_count - 1 :]
     return [*head, *(found for found in chain.from_iterable(zip_longest(tail, others)) if found is not None)]
 
@@ -79,7 +79,7 @@ async def _race(
 
 
 async def _connect(address: ResolveResult, local_addr: tuple[str, int] | None) -> socket.socket:
-    connection = socket.socket(address["family"], socket.SOCK_STREAM, address["proto"])
+    connection = socket.socket(_family(address), socket.SOCK_STREAM, address["proto"])
     try:
         connection.setblocking(False)
         if local_addr is not None:
@@ -113,10 +113,15 @@ async def _writable(connection: socket.socket) -> None:
         loop.remove_writer(connection)
 
 
+def _family(address: ResolveResult) -> socket.AddressFamily:
+    """By the address itself: resolvers of users' own repeat what they were asked for, which may be both."""
+    return socket.AF_INET6 if ":" in address["host"] else socket.AF_INET
+
+
 def _socket_address(address: ResolveResult) -> tuple[bytes | int, ...]:
     """Given as bytes, a host costs no look at internationalised names, the tables of which take half a megabyte."""
     host, _, scope = address["host"].partition("%")
-    if address["family"] != socket.AF_INET6:
+    if _family(address) != socket.AF_INET6:
         return host.encode(), address["port"]
     scope_id = int(scope) if scope.isdecimal() else socket.if_nametoindex(scope) if scope else 0
     return host.encode(), address["port"], 0, scope_id

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import asyncio
 from math import inf
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
 
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 class Http1Protocol(asyncio.Protocol):
     """One connection. `begin` an exchange, `write` what is left of the request, read the response from the exchange."""
+
+    takes_chunks: ClassVar = True
 
     __slots__ = (
         "_deadline_at",

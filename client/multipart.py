@@ -32,6 +32,12 @@ MAX_PART_BYTES: Final = 64 * 1024 * 1024
 
 _FIELD: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*:(.*)", re.DOTALL)
 
+_NOT_BASE64: Final = bytes(set(range(256)) - {*b"+/=0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"})
+"""What does not count in base64, such as line breaks (RFC 2045 §6.8)."""
+
+_MAX_GROUP_BYTES: Final = 1024
+"""How far a group of four is looked for among what does not count."""
+
 
 class MultipartResponse(Protocol):
     @property
@@ -82,16 +88,24 @@ class BodyPartReader:
         return parse_media_type(self.headers.get("Content-Type", "")).charset or self._default_charset or default
 
     async def read_chunk(self, size: int = 8192) -> bytes:
-        """Return up to `size` bytes as they were sent; none at the end."""
-        return await self._content.read(size)
+        """Return up to `size` bytes as they were sent; none at the end.
+
+        Of a part in base64 there are as many more as `decode` needs to take them by themselves: groups of four signs.
+        """
+        chunk = await self._content.read(size)
+        return await self._in_groups(chunk) if self._transfer_encoding == "base64" else chunk
 
     async def readline(self) -> bytes:
         """Return the next line with its end as it was sent, or 64 KiB of it; nothing at the end."""
         return await self._content.readline(PIECE_BYTES)
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while chunk := await self.read_chunk(PIECE_BYTES):
-            yield chunk
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if chunk := await self.read_chunk(PIECE_BYTES):
+            return chunk
+        raise StopAsyncIteration
 
     async def read(self, *, decode: bool = False) -> bytes:
         """Return what is left of the part, as it was sent or decoded."""
@@ -130,7 +144,7 @@ class BodyPartReader:
 
     def decode(self, data: bytes) -> bytes:
         """Undo the part's Content-Transfer-Encoding, and its Content-Encoding, which a form's part has not."""
-        match self.headers.get("Content-Transfer-Encoding", "").strip().lower():
+        match self._transfer_encoding:
             case "base64":
                 data = _decode_base64(data)
             case "quoted-printable":
@@ -138,6 +152,24 @@ class BodyPartReader:
         if self._is_form_data:  # RFC 7578 §4.8
             return data
         return decode_whole(self.headers.get("Content-Encoding", ""), data, self._max_bytes)
+
+    @property
+    def _transfer_encoding(self) -> str:
+        return self.headers.get("Content-Transfer-Encoding", "").strip().lower()
+
+    async def _in_groups(self, chunk: bytes) -> bytes:
+        """Return what was read of base64, and what is missing of its last group, unless that is nowhere near."""
+        taken, signs = bytearray(chunk), _count_signs(chunk)
+        try:
+            while signs % 4 and len(taken) - len(chunk) < _MAX_GROUP_BYTES:
+                if not (more := await self._content.read(4 - signs % 4)):
+                    break
+                taken += more
+                signs += _count_signs(more)
+        except asyncio.CancelledError:
+            self._content.give_back(taken)
+            raise
+        return bytes(taken)
 
 
 class MultipartReader:
@@ -182,9 +214,13 @@ class MultipartReader:
         """Whether there are no more parts."""
         return self._at_eof
 
-    async def __aiter__(self) -> "AsyncIterator[MultipartReader | BodyPartReader]":
-        while (part := await self.next()) is not None:
-            yield part
+    def __aiter__(self) -> "AsyncIterator[MultipartReader | BodyPartReader]":
+        return self
+
+    async def __anext__(self) -> "MultipartReader | BodyPartReader":
+        if (part := await self.next()) is not None:
+            return part
+        raise StopAsyncIteration
 
     async def next(self) -> "MultipartReader | BodyPartReader | None":
         """Return the next part, None after the last one."""
@@ -275,6 +311,10 @@ def _parse_multipart_type(content_type: str) -> tuple[str, bytes]:
     if not boundary:
         raise ClientPayloadError(f"a multipart body without a boundary: {content_type!r}")
     return subtype, boundary.encode("utf-8", "surrogateescape")
+
+
+def _count_signs(data: bytes) -> int:
+    return len(data.translate(None, _NOT_BASE64))
 
 
 def _decode_base64(data: bytes) -> bytes:

@@ -17,6 +17,7 @@ from client.disposition import (
     format_content_disposition,
     parse_content_disposition,
 )
+from client.media_type import parse_media_type
 
 __all__ = ["MultipartWriter", "Part"]
 
@@ -146,13 +147,13 @@ class MultipartWriter(Body):
     def append(self, obj: Any, headers: Mapping[str, str] | None = None) -> Part:
         """Add a part and return it. `obj` is whatever can be sent as `data=`, a `Body` included, but for forms.
 
-        Of the headers, Content-Encoding (``gzip``, ``deflate``, ``identity``) and Content-Transfer-Encoding
-        (``base64``, ``quoted-printable`` or one that changes nothing) have the part encoded accordingly; ValueError for
-        others. A file is called by its name in Content-Disposition, unless there is one. In ``form-data`` a part without
-        a name gets one.
+        Text is sent in the charset that Content-Type names, or in UTF-8. Of the headers, Content-Encoding (``gzip``,
+        ``deflate``, ``identity``) and Content-Transfer-Encoding (``base64``, ``quoted-printable`` or one that changes
+        nothing) have the part encoded accordingly; ValueError for others. A file is called by its name in
+        Content-Disposition, unless there is one. In ``form-data`` a part without a name gets one.
         """
-        body = make_body(obj)
         all_headers = CIMultiDict(headers or {})
+        body = make_body(obj, parse_media_type(all_headers.get("Content-Type", "")).charset or "utf-8")
         if body.content_type is not None:
             all_headers.setdefault("Content-Type", body.content_type)
         for name, value in body.headers.items():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from http.cookies import BaseCookie, SimpleCookie
+from http.cookies import BaseCookie, Morsel, SimpleCookie
 from typing import TYPE_CHECKING, Any, Final, SupportsInt, TypedDict
 
+from client.cookies import header_for
 from client.deprecation import deprecated
 from client.fields import check_value
 from client.proxies import always_at, telling
@@ -223,16 +224,19 @@ def _proxy_choice(options: RequestOptions, default: ProxyChoice | None) -> Proxy
     return telling(default, auth, headers)
 
 
-def cookie_header(cookies: LooseCookies | None) -> str | None:
-    """Write cookies out as a Cookie header has them; values that need it are quoted. `ValueError` for what would break it."""
+def cookie_header(cookies: LooseCookies | None, url: URL, jar: AbstractCookieJar) -> str | None:
+    """Write the cookies of one call out as a Cookie header has them. `ValueError` for what would break it."""
     if not cookies:
         return None
+    pairs: list[tuple[str, Any]] = list(cookies.items() if isinstance(cookies, Mapping) else cookies)
+    is_plain = not any(isinstance(value, Morsel | BaseCookie) for _, value in pairs)
+    if not is_plain or not getattr(jar, "quote_cookie", True):
+        return header_for(pairs, url, jar)
     parsed: BaseCookie[str] = SimpleCookie()
-    pairs: Iterable[tuple[str, Any]] = cookies.items() if isinstance(cookies, Mapping) else cookies
     for name, value in pairs:
         parsed[name] = value
     header = "; ".join(f"{name}={morsel.coded_value}" for name, morsel in parsed.items())
-    check_value("Cookie", header)  # a Morsel may say anything
+    check_value("Cookie", header)
     return header
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from multidict import CIMultiDict
@@ -61,6 +62,21 @@ class Plan:
             return self.headers
         headers["Authorization"] = auth.encode()
         return headers
+
+    def take_changes(self, before: CIMultiDict[str], after: CIMultiDict[str]) -> None:
+        """Send headers, the session's among them, as somebody has changed them."""
+        if before == after:
+            return
+        names = {name.lower() for name in (*before, *after)}
+        changed = {name for name in names if before.getall(name, []) != after.getall(name, [])}
+        headers = CIMultiDict(self.headers or ())
+        for name in changed:
+            headers.popall(name, None)
+        headers.extend((name, value) for name, value in after.items() if name.lower() in changed)
+        self.headers = headers
+        gone = frozenset(name for name in changed if name not in after)
+        if gone:
+            self.policy = replace(self.policy.without_headers(gone), skipped=self.policy.skipped | gone)
 
     def redirect(self, status: int, location: bytes, *, requote: bool) -> None:
         """Plan the request that a redirect asks for.

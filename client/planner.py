@@ -21,6 +21,7 @@ from client.urls import parse_url, shown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from client.abc import AbstractCookieJar
     from client.options import LooseHeaders, Params, RequestOptions
     from client.plan import Plan
     from client.send_policy import SendPolicy
@@ -38,6 +39,8 @@ class Planner:
     headers: CIMultiDict[str]
     json_serialize: Callable[[Any], str]
     schemes: frozenset[str]
+    jar: AbstractCookieJar
+    """Whose settings hold for the cookies of a call as well."""
 
     def fill(self, plan: Plan, method: str, url: str | URL, options: RequestOptions, policy: SendPolicy) -> None:
         """Plan the first request of a call.
@@ -69,7 +72,7 @@ class Planner:
             raise ValueError("give credentials in the URL or as auth, not both")
         plan.headers = self._headers_for(target, options.get("headers"), auth or credentials)
         plan.body = self._make_body(options.get("data"), options.get("json"))
-        plan.cookies = cookie_header(options.get("cookies"))
+        plan.cookies = cookie_header(options.get("cookies"), target, self.jar)
 
     def _refusal(self, url: str | URL, target: URL) -> InvalidUrlClientError | NonHttpUrlClientError:
         """Say why a URL is not one to be requested."""

@@ -8,8 +8,8 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from client.carrier import Carrier
     from client.connection import ConnectionKey
-    from client.http1 import Http1Protocol
 
 
 _EMPTY_LISTS: Final = 64
@@ -26,15 +26,15 @@ class IdlePool:
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._loop = asyncio.get_running_loop()
-        self.by_key: dict[ConnectionKey, list[Http1Protocol]] = {}
+        self.by_key: dict[ConnectionKey, list[Carrier]] = {}
         """To be looked into, for `take`. A key may be there without connections."""
-        self._by_age: dict[Http1Protocol, ConnectionKey] = {}  # the one unused longest first
+        self._by_age: dict[Carrier, ConnectionKey] = {}  # the one unused longest first
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._by_age)
 
-    def take(self, protocols: list[Http1Protocol]) -> Http1Protocol | None:
+    def take(self, protocols: list[Carrier]) -> Carrier | None:
         """Return one of a key's connections, which still lives, if there is one."""
         used_since = self._loop.time() - self._timeout
         while protocols:
@@ -45,7 +45,7 @@ class IdlePool:
             protocol.close()
         return None
 
-    def put(self, key: ConnectionKey, protocol: Http1Protocol) -> None:
+    def put(self, key: ConnectionKey, protocol: Carrier) -> None:
         """Keep an idle connection."""
         protocols = self.by_key.get(key)
         if protocols is None:
@@ -64,7 +64,7 @@ class IdlePool:
         """Close the connection that has been idle longest; there must be one."""
         self._drop(next(iter(self._by_age)))
 
-    def clear(self) -> list[Http1Protocol]:
+    def clear(self) -> list[Carrier]:
         """Close all connections, and return them."""
         if self._timer is not None:
             self._timer.cancel()
@@ -74,12 +74,12 @@ class IdlePool:
             self._drop(protocol)
         return protocols
 
-    def _drop(self, protocol: Http1Protocol) -> None:
+    def _drop(self, protocol: Carrier) -> None:
         key = self._by_age.pop(protocol)
         self.by_key[key].remove(protocol)
         protocol.close()
 
-    def _new_list(self, key: ConnectionKey) -> list[Http1Protocol]:
+    def _new_list(self, key: ConnectionKey) -> list[Carrier]:
         """Make a list for a key, and forget those that have been empty for a while: most are filled again at once."""
         if len(self.by_key) > 2 * len(self._by_age) + _EMPTY_LISTS:
             self.by_key = {key: protocols for key, protocols in self.by_key.items() if protocols}

@@ -37,15 +37,22 @@ _BODILESS_METHODS: Final = frozenset({"CONNECT", "GET", "HEAD", "OPTIONS", "TRAC
 """Methods whose requests need no Content-Length: 0 to say that they have no body (RFC 9110 §8.6)."""
 
 
-class RequestInfo(NamedTuple):
-    """What was asked: for errors and for `ClientResponse.request_info`."""
-
+class _RequestInfo(NamedTuple):
     url: URL
     """Without the fragment."""
     method: str
     headers: CIMultiDictProxy[str]
     real_url: URL
     """With the fragment."""
+
+
+class RequestInfo(_RequestInfo):
+    """What was asked: for errors and for `ClientResponse.request_info`. `real_url`, with the fragment, is `url` unless given."""
+
+    __slots__ = ()
+
+    def __new__(cls, url: URL, method: str, headers: CIMultiDictProxy[str], real_url: URL | None = None) -> RequestInfo:
+        return super().__new__(cls, url, method, headers, url if real_url is None else real_url)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _request_info, (self.url, self.method, self.headers.copy(), self.real_url)  # a proxy is not pickled
@@ -64,10 +71,15 @@ class ClientRequest:
     Middlewares may change `headers` before they pass it on, and replace `body`.
     """
 
-    __slots__ = ("_body", "_cookie", "_given", "_headers", "chunked", "method", "policy", "proxy", "session", "url")
+    __slots__ = (
+        *("_body", "_cookie", "_given", "_headers", "_named_host"),
+        *("chunked", "method", "policy", "proxy", "session", "url"),
+    )
 
     session: Any
     """The session that makes the request; there for middlewares alone."""
+    _named_host: str
+    """The Host header that was put among the others; there for middlewares alone."""
 
     def __init__(  # noqa: PLR0917  made for every request: keywords cost
         self,
@@ -99,6 +111,8 @@ class ClientRequest:
         """All headers that will be sent; changes to them are sent as well."""
         if self._headers is None:
             self._headers = self._make_headers()
+            if hasattr(self, "_named_host"):
+                self.name_host()
         return self._headers
 
     @headers.setter
@@ -199,10 +213,28 @@ class ClientRequest:
 
     @property
     def request_info(self) -> RequestInfo:
-        url, headers = self.url, self.headers.copy()
-        if "Host" not in headers:
-            headers = CIMultiDict([("Host", url.host_port_subcomponent or ""), *headers.items()])
-        return RequestInfo(url.with_fragment(None), self.method, CIMultiDictProxy(headers), url)
+        url = self.url
+        return RequestInfo(url.with_fragment(None), self.method, CIMultiDictProxy(self._with_host()), url)
+
+    def name_host(self) -> None:
+        """Have the Host header among the others, for somebody to see: it goes by the URL, and is not there before."""
+        self._named_host = self._host
+        if self._headers is not None:  # else once they are asked for
+            self._headers = self._with_host()
+
+    def follow_host(self) -> None:
+        """Have that header go by the URL again, which may have been changed since, unless it was changed itself."""
+        named = getattr(self, "_named_host", None)  # a request that a middleware made has none
+        if named is not None and self._headers is not None and self._headers.get("Host") == named:
+            self._headers["Host"] = self._named_host = self._host
+
+    @property
+    def _host(self) -> str:
+        return self.url.host_port_subcomponent or ""
+
+    def _with_host(self) -> CIMultiDict[str]:
+        headers = self.headers
+        return headers.copy() if "Host" in headers else CIMultiDict([("Host", self._host), *headers.items()])
 
     def asks_upgrade(self) -> bool:
         """Whether the request invites the server to switch protocols (RFC 9110 §7.8)."""
@@ -310,6 +342,9 @@ class ClientRequest:
             headers["Cookie"] = self._cookie
         elif not headers.get("Cookie"):
             headers.popall("Cookie", None)  # a field without cookies is none (RFC 6265bis §4.2.1)
+        version = self.policy.version
+        if version is not HttpVersion11 and version < HttpVersion11 and self.proxy is None:
+            headers.setdefault("Connection", "keep-alive")  # old proxies would pass it on (RFC 9112 §C.2.2)
         self._describe_body(headers)
         return headers
 

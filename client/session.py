@@ -131,6 +131,10 @@ class ClientSession:
         self._headers_version: int | None = None  # of headers that others know, and may have changed since
         self._skip_auto_headers = frozenset(skip_auto_headers or ())
         connector = connector if connector is not None else TCPConnector()
+        if connector._loop is not self._loop:
+            raise RuntimeError(
+                "the connector was made in another event loop, which its connections need: make it in this one"
+            )
         defaults = HeaderDefaults(self._headers, self._skip_auto_headers, keeps_alive=not connector.force_close)
         self._settings = CallSettings(
             connector=connector,
@@ -160,6 +164,7 @@ class ClientSession:
             headers=self._headers,
             json_serialize=json_serialize,
             schemes=connector.allowed_protocol_schema_set,
+            jar=self._settings.jar,
         )
         if cookies is not None:
             self._settings.jar.update_cookies(cookies)
@@ -293,11 +298,13 @@ class ClientSession:
         headers = call.policy.defaults.headers.copy()
         headers.update(call.headers or ())
         response: ClientResponse | None = None
+        started: list[Trace] = []
         if call.settings.middlewares:
-            call.settings = replace(call.settings, middlewares=(self._introduce, *call.settings.middlewares))
+            middlewares = (self._introduce, *call.settings.middlewares, _address)
+            call.settings = replace(call.settings, middlewares=middlewares)
         try:
             async with fail_at(call.deadline_at, ServerTimeoutError("the total time allowed has passed")):
-                await emit(call.traces, TraceRequestStartParams(call.method, call.url, headers))
+                await _tell_start(call, headers, started)
                 response = await call.run()
                 if check:
                     await _check_status(response, check)
@@ -307,14 +314,15 @@ class ClientSession:
                 response.close()
             if isinstance(error, ClientError) and error.url is None:
                 error.method, error.url = call.method, call.url
-            await emit(call.traces, TraceRequestExceptionParams(call.method, call.url, headers, error))
+            await emit(started, TraceRequestExceptionParams(call.method, call.url, headers, error))
             raise
         call.response = response
         return response
 
     async def _introduce(self, request: ClientRequest, handler: Handler) -> ClientResponse:
-        """Tell the middlewares whose request it is."""
+        """Tell the middlewares whose request it is, and what host it names: some sign that."""
         request.session = self
+        request.name_host()
         return await handler(request)
 
     # -- what a call is made of -----------------------------------------------------------------------------------
@@ -447,6 +455,21 @@ class ClientSession:
         connector = self._connector
         if connector is not None and not connector.closed and self._connector_owner:
             warn(f"unclosed session {self!r}", ResourceWarning, stacklevel=2, source=self)
+
+
+async def _tell_start(call: Call, headers: CIMultiDict[str], started: list[Trace]) -> None:
+    """Send the first signal, whose callbacks may change the headers; note the traces that have heard of the call thereby."""
+    before = headers.copy()
+    for trace in call.traces:
+        await trace.send(TraceRequestStartParams(call.method, call.url, headers))
+        started.append(trace)
+    call.take_changes(before, headers)
+
+
+async def _address(request: ClientRequest, handler: Handler) -> ClientResponse:
+    """Have the Host header follow a URL that a middleware has changed."""
+    request.follow_host()
+    return await handler(request)
 
 
 async def _check_status(response: ClientResponse, check: StatusCheck) -> None:

@@ -133,7 +133,11 @@ class StreamReader:
         if self._eof_callbacks:
             callbacks, self._eof_callbacks = self._eof_callbacks, ()
             for callback in callbacks:
-                callback()
+                try:
+                    callback()
+                except Exception as error:  # of somebody else's: it must not end the connection
+                    context = {"message": f"{callback!r}, called at the end of a body, failed", "exception": error}
+                    asyncio.get_running_loop().call_exception_handler(context)
 
     def set_exception(self, error: Exception) -> None:
         """The body will not be complete: every reading method raises `error` from now on, or what was wrong with it before."""
@@ -229,7 +233,7 @@ class StreamReader:
         chunks: list[bytes] = []
         missing = n
         try:
-            while missing:
+            while missing > 0:
                 chunk = await self.read(missing)
                 if not chunk:
                     raise asyncio.IncompleteReadError(b"".join(chunks), n)

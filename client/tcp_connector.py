@@ -17,6 +17,7 @@ from client.errors import (
     ClientConnectorError,
     ClientConnectorSSLError,
     ConnectionTimeoutError,
+    MissingPackage,
 )
 from client.happy_eyeballs import interleave_families, open_socket
 from client.resolver import (
@@ -45,11 +46,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from client.abc import AbstractResolver, ResolveResult
+    from client.carrier import Carrier
     from client.connection import ConnectionKey
-    from client.http1 import Http1Protocol
     from client.limits import HostLimits
     from client.proxies import Proxy
     from client.request import ClientRequest
+    from client.sharing import Sharing
     from client.timeouts import ClientTimeout
     from client.wires import Wire
 
@@ -63,7 +65,8 @@ class TCPConnector(BaseConnector):
     `ttl_dns_cache` seconds (None: for ever) unless `use_dns_cache` is off; `family` narrows them to `AF_INET` or `AF_INET6`;
     an `address_guard` says which of them may be connected to. They are tried `happy_eyeballs_delay` seconds apart (RFC 8305;
     None: one after the other), the families alternating after `interleave` addresses of the preferred one. `local_addr` is
-    the (host, port) that connections come from.
+    the (host, port) that connections come from. With `http2` servers are offered HTTP/2 over TLS, by way of the package h2, which
+    `nephila[http2]` brings along; `MissingPackage` without it.
 
     Deprecated: `verify_ssl`, `ssl_context`, `fingerprint` (use `ssl`), `enable_cleanup_closed` (closing never waits for
     the peer) and `loop`.
@@ -92,6 +95,7 @@ class TCPConnector(BaseConnector):
         loop: asyncio.AbstractEventLoop | None = None,
         happy_eyeballs_delay: float | None = 0.25,
         interleave: int | None = None,
+        http2: bool = False,
     ) -> None:
         super().__init__(
             keepalive_timeout=keepalive_timeout,
@@ -114,6 +118,15 @@ class TCPConnector(BaseConnector):
         self._local_addr = local_addr
         self._delay = happy_eyeballs_delay
         self._interleave = interleave or 1
+        self._sharing = self._share_connections() if http2 else None
+
+    def _share_connections(self) -> Sharing:
+        """Say how connections of HTTP/2 are shared."""
+        try:
+            from client.sharing import Sharing
+        except ImportError as error:
+            raise MissingPackage("TCPConnector(http2=True)", "h2", "http2") from error
+        return Sharing(self._keep_shared)
 
     @property
     def verify_ssl(self) -> bool:
@@ -174,9 +187,7 @@ class TCPConnector(BaseConnector):
                 raise OSError(str(error)) from error
         return [address["host"] for address in found]
 
-    async def _create_connection(
-        self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
-    ) -> Http1Protocol:
+    async def _create_connection(self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout) -> Carrier:
         key = req.connection_key
         deadline_at = timeout.deadline_at(self._loop.time(), timeout.sock_connect)
         error = ConnectionTimeoutError(f"{key.host}:{key.port} did not connect within {timeout.sock_connect} s")
@@ -188,14 +199,14 @@ class TCPConnector(BaseConnector):
             instants.append(self._loop.time())
             wire = await self._open_wire(key, addresses)
             instants.append(self._loop.time())
-            protocol = await self._start(key, wire, self._verification(key), self._factory)
+            protocol = await self._start_http(req, wire, self._verification(key))
             instants.append(self._loop.time())
         protocol.opening = Opening(*(later - earlier for earlier, later in pairwise(instants)))
         return protocol
 
     async def _connect_through(
         self, proxy: Proxy, req: ClientRequest, traces: Sequence[Trace], late: ConnectionTimeoutError
-    ) -> Http1Protocol:
+    ) -> Carrier:
         """Open a connection to a request's origin, or one to a proxy that forwards the request. `late`, raised when time is up, is
         told whether that is the proxy's fault."""
         key = req.connection_key
@@ -217,11 +228,11 @@ class TCPConnector(BaseConnector):
             with blaming_proxy(hop):
                 wire = await self._reach(hop, traces)
                 connected_at = self._loop.time()
-                protocol = await self._start(hop, wire, hop.ssl, self._factory)
+                protocol: Carrier = await self._start(hop, wire, hop.ssl, self._factory)
         else:
             wire = await open_tunnel(req, hop, hosts, connect)
             connected_at = self._loop.time()
-            protocol = await self._start(key, wire, verification, self._factory)
+            protocol = await self._start_http(req, wire, verification)
         protocol.opening = Opening(connect=connected_at - began_at, tls=self._loop.time() - connected_at)
         return protocol
 
@@ -290,9 +301,29 @@ class TCPConnector(BaseConnector):
     def _verification(self, key: ConnectionKey) -> Verification:
         return self._ssl if key.ssl is True else key.ssl
 
-    async def _start(self, key: ConnectionKey, wire: Wire, verification: Verification, factory: Callable[[], P]) -> P:
+    async def _start_http(self, req: ClientRequest, wire: Wire, verification: Verification) -> Carrier:
+        """Have HTTP spoken on a connection to a request's origin, in the version that is agreed on."""
+        key = req.connection_key
+        if self._sharing is None or not self._sharing.may_offer(req):
+            return await self._start(key, wire, verification, self._factory)
+        from client.alpn import ByAlpn
+        from client.http2 import Http2Protocol
+
+        choice = await self._start(key, wire, verification, lambda: ByAlpn(self._factory, Http2Protocol), http2=True)
+        assert choice.chosen is not None
+        return self._sharing.take_in(key, choice.chosen)
+
+    async def _start(
+        self,
+        key: ConnectionKey,
+        wire: Wire,
+        verification: Verification,
+        factory: Callable[[], P],
+        *,
+        http2: bool = False,
+    ) -> P:
         """Have a protocol take a connection over, inside TLS where the key says so."""
-        tls = self._tls.context_for(verification) if key.is_ssl else None
+        tls = self._tls.context_for(verification, offers_http2=http2) if key.is_ssl else None
         try:
             transport, protocol = await wire.start(factory, tls, key.server_name if tls else None)
         except ssl_module.SSLCertVerificationError as error:

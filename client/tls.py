@@ -83,22 +83,25 @@ class TlsContexts:
     """The contexts that go with each kind of verification, made when first needed: loading authorities takes a while."""
 
     def __init__(self) -> None:
-        self._contexts: dict[bool, ssl_module.SSLContext] = {}
+        self._contexts: dict[tuple[bool, bool], ssl_module.SSLContext] = {}
 
-    def context_for(self, verification: Verification) -> ssl_module.SSLContext:
-        """Return the context for a handshake; a fingerprint is to be checked after it, instead of the authorities."""
+    def context_for(self, verification: Verification, *, offers_http2: bool = False) -> ssl_module.SSLContext:
+        """Return the context for a handshake; a fingerprint is to be checked after it, instead of the authorities.
+
+        A context of the caller's offers what he had it offer.
+        """
         if isinstance(verification, ssl_module.SSLContext):
             return verification
-        verifies = verification is True
-        context = self._contexts.get(verifies)
+        kind = (verification is True, offers_http2)
+        context = self._contexts.get(kind)
         if context is None:
-            context = self._contexts[verifies] = _make_context(verifies=verifies)
+            context = self._contexts[kind] = _make_context(verifies=kind[0], offers_http2=offers_http2)
         return context
 
 
-def _make_context(*, verifies: bool) -> ssl_module.SSLContext:
+def _make_context(*, verifies: bool, offers_http2: bool) -> ssl_module.SSLContext:
     context = ssl_module.create_default_context()
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols(["h2", "http/1.1"] if offers_http2 else ["http/1.1"])
     if not verifies:
         context.check_hostname = False
         context.verify_mode = ssl_module.CERT_NONE

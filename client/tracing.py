@@ -6,9 +6,9 @@ signal's parameters. Nothing here runs for a session without trace configuration
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, MutableSequence, Sequence
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from multidict import CIMultiDict
@@ -123,31 +123,48 @@ class TraceDnsCacheMissParams(NamedTuple):
     host: str
 
 
-class Signal(Generic[P]):
-    """The callbacks of one signal: `append` them, or use the signal as a decorator."""
+class Signal(MutableSequence[Callback[P]]):
+    """The callbacks of one signal, a list: `append` them, or use the signal as a decorator.
+
+    Once a session uses the configuration, they cannot be changed any more: `RuntimeError`.
+    """
 
     def __init__(self) -> None:
         self._callbacks: list[Callback[P]] = []
         self._is_frozen = False
 
-    def append(self, callback: Callback[P]) -> None:
-        """Add a callback; `RuntimeError` once a session uses the configuration."""
-        if self._is_frozen:
-            raise RuntimeError("a session uses this configuration already")
-        self._callbacks.append(callback)
-
     def __call__(self, callback: Callback[P]) -> Callback[P]:
         self.append(callback)
         return callback
 
-    def __iter__(self) -> Iterator[Callback[P]]:
-        return iter(self._callbacks)
+    @property
+    def frozen(self) -> bool:
+        return self._is_frozen
+
+    def freeze(self) -> None:
+        self._is_frozen = True
+
+    def insert(self, index: int, callback: Callback[P]) -> None:
+        self._check()
+        self._callbacks.insert(index, callback)
 
     def __len__(self) -> int:
         return len(self._callbacks)
 
-    def freeze(self) -> None:
-        self._is_frozen = True
+    def __getitem__(self, index: Any) -> Any:
+        return self._callbacks[index]
+
+    def __setitem__(self, index: Any, callback: Any) -> None:
+        self._check()
+        self._callbacks[index] = callback
+
+    def __delitem__(self, index: Any) -> None:
+        self._check()
+        del self._callbacks[index]
+
+    def _check(self) -> None:
+        if self._is_frozen:
+            raise RuntimeError("a session uses this configuration already")
 
 
 class _ContextFactory(Protocol):

@@ -1,5 +1,6 @@
 """The version of HTTP that a message speaks."""
 
+import re
 from typing import Final, NamedTuple
 
 
@@ -14,8 +15,15 @@ HttpVersion10: Final = HttpVersion(1, 0)
 HttpVersion11: Final = HttpVersion(1, 1)
 
 
-def checked_version(given: tuple[int, int]) -> HttpVersion:
-    """Return the version that a caller gave, maybe as a plain tuple; `ValueError` for what is none (RFC 9112 §2.3)."""
+_WRITTEN: Final = re.compile("([0-9])[.]([0-9])")
+
+
+def checked_version(given: tuple[int, int] | str) -> HttpVersion:
+    """Return the version that a caller gave, maybe as a plain tuple or like ``"1.1"``; `ValueError` for what is none (RFC 9112 §2.3)."""
+    if isinstance(given, str):
+        if (match := _WRITTEN.fullmatch(given)) is None:
+            raise ValueError(f"not a version of HTTP: {given!r}")
+        return HttpVersion(int(match[1]), int(match[2]))
     version = HttpVersion(*given)
     if not all(type(number) is int and 0 <= number <= 9 for number in version):
         raise ValueError(f"not a version of HTTP: {version}")

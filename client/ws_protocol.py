@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from client.errors import (
     ClientConnectionError,
@@ -25,6 +25,7 @@ from client.ws_messages import WSMsgType
 
 if TYPE_CHECKING:
     from client.connection import Connection
+    from client.http1 import Http1Protocol
     from client.ws_frames import FrameWriter, MessageReader
     from client.ws_messages import WSMessage
 
@@ -62,7 +63,8 @@ class WebSocketProtocol(asyncio.Protocol):
             self._heartbeat = Heartbeat(heartbeat, ping=self._ping, give_up=self._give_up)
         self.was_given_up: ServerTimeoutError | None = None
         """Why the server was given up; None unless it was."""
-        http = connection.protocol
+        http = cast("Http1Protocol", connection.protocol)  # HTTP/2 upgrades to nothing
+        self._http = http
         unread, http.unread = http.unread, b""
         self._transport.set_protocol(self)
         self._resume()
@@ -183,7 +185,7 @@ class WebSocketProtocol(asyncio.Protocol):
         if self._failure is None:
             self._failure = self._explain(exc)
             self._failure.__cause__ = exc
-        self._connection.protocol.connection_lost(exc)
+        self._http.connection_lost(exc)
         self.close()
         self._can_write.set()
         self.wake()

@@ -15,15 +15,29 @@ if TYPE_CHECKING:
     from crawler.page import Page
     from crawler.request import Links, Request
     from crawler.settings import Settings
-    from crawler.spider import Spider
+    from crawler.spider import ErrorText, Spider
     from crawler.stats import Stats
     from crawler.web.scope import Scope
 
-__all__ = ["Crawl", "CrawlError", "Links", "Page", "Report", "Request", "Retry", "Scope", "Settings", "Spider", "Stats"]
+__all__ = [
+    "Crawl",
+    "CrawlError",
+    "ErrorText",
+    "Links",
+    "Page",
+    "Report",
+    "Request",
+    "Retry",
+    "Scope",
+    "Settings",
+    "Spider",
+    "Stats",
+]
 
 _HOMES = {
     "Crawl": "crawler.crawl",
     "CrawlError": "crawler.errors",
+    "ErrorText": "crawler.spider",
     "Links": "crawler.request",
     "Page": "crawler.page",
     "Report": "crawler.crawl",

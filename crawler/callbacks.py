@@ -14,7 +14,7 @@ from crawler.cancellation import disown, is_cancelled
 from crawler.errors import Retry, SpiderError, TooCostly
 from crawler.items import Harvest, gather
 from crawler.request import Request, callback_name
-from crawler.spider import callback_of, explain, from_the_users_code
+from crawler.spider import ErrorText, callback_of, explain, from_the_users_code, hears_of_failures
 from crawler.web import costs
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_FAILED = "failed"
+
 
 class Reader(Protocol):
     """Whoever has pages read by the spider: here, or in another process."""
@@ -34,8 +36,9 @@ class Reader(Protocol):
         """What the callback that the request names gives for a page. Raises whatever the spider raises, Retry among it, and
         SpiderError."""
 
-    async def take_failure(self, lease: Lease, error: str) -> Harvest:
-        """What the spider gives when it is told that a request has failed for good. Raises as `take` does."""
+    async def take_failure(self, lease: Lease, error: str, page: Page | None) -> Harvest:
+        """What the spider gives when it is told that a request has failed for good; `page`: what came with another status, if it
+        did. Raises as `take` does."""
 
 
 class Callbacks(Reader):
@@ -60,17 +63,14 @@ class Callbacks(Reader):
         self._parsing = asyncio.Lock()
         self._want_trees: set[str | None] = set()
 
+    @property
+    def want_error_pages(self) -> bool:
+        """Whether the spider hears of failures, and may ask for the pages that came."""
+        return hears_of_failures(self._spider)
+
     async def take(self, lease: Lease, page: Page) -> Harvest:
         name = lease.callback
-        wants_tree = name in self._want_trees
-        if wants_tree:
-            page.expect_dom()
-        is_large = len(page.body) >= self._parse_thread_bytes
-        if (is_large or wants_tree) and page.is_html:
-            is_slow = costs.is_slow(page.body)
-            if is_large or is_slow:
-                async with self._parsing:
-                    await self._parse_beside(page, page.parse_now if wants_tree or is_slow else page.look_now)
+        await self._make_ready(page, wants_tree=name in self._want_trees)
         callback = callback_of(self._spider, name)
         try:
             harvest = self._checked(await gather(callback(page)))
@@ -84,13 +84,28 @@ class Callbacks(Reader):
         finally:
             if os.getpid() != self._pid or is_cancelled():
                 await self._come_back()
+        self._note_wish(name, page)
+        if self._canonical:
+            harvest.canonical = page.directives.canonical
+        return harvest
+
+    async def _make_ready(self, page: Page, *, wants_tree: bool) -> None:
+        """Have a page parsed beside the loop, if it takes long."""
+        if wants_tree:
+            page.expect_dom()
+        is_large = len(page.body) >= self._parse_thread_bytes
+        if (is_large or wants_tree) and page.is_html:
+            is_slow = costs.is_slow(page.body)
+            if is_large or is_slow:
+                async with self._parsing:
+                    await self._parse_beside(page, page.parse_now if wants_tree or is_slow else page.look_now)
+
+    def _note_wish(self, name: str | None, page: Page) -> None:
+        """Whether this callback wants trees is told by whether it did so the last time."""
         if page.dom_was_asked_for:
             self._want_trees.add(name)
         else:
             self._want_trees.discard(name)
-        if self._canonical:
-            harvest.canonical = page.directives.canonical
-        return harvest
 
     async def _parse_beside(self, page: Page, parse: Callable[[], None]) -> None:
         """Have a page parsed in a thread. One whose tree is refused is left to the callback: it may do without."""
@@ -101,7 +116,9 @@ class Callbacks(Reader):
         except TimeoutError:
             raise TooCostly(f"size: {page.url} was not parsed within {self._parse_seconds:g} seconds") from None
 
-    async def take_failure(self, lease: Lease, error: str) -> Harvest:
+    async def take_failure(self, lease: Lease, error: str, page: Page | None) -> Harvest:
+        if page and _FAILED in self._want_trees:
+            await self._make_ready(page, wants_tree=True)
         request = Request(
             lease.requested_url,
             method=lease.method,
@@ -110,9 +127,12 @@ class Callbacks(Reader):
             callback=lease.callback,
             priority=lease.priority,
             context=lease.context,
+            read_timeout=lease.read_timeout,
+            total_timeout=lease.total_timeout,
+            max_attempts=lease.max_attempts,
         )
         try:
-            return self._checked(await gather(self._spider.failed(request, error)))
+            harvest = self._checked(await gather(self._spider.failed(request, ErrorText(error, page))))
         except Retry as raised:
             raise SpiderError(
                 f"{explain(raised)}; what has failed for good is asked for again if failed() yields it with again=True"
@@ -120,6 +140,9 @@ class Callbacks(Reader):
         finally:
             if os.getpid() != self._pid or is_cancelled():
                 await self._come_back()
+        if page:
+            self._note_wish(_FAILED, page)
+        return harvest
 
     async def _come_back(self) -> None:
         """The spider is through: what it has done to the process or the task that it was called in is not to last."""

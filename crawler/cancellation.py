@@ -91,12 +91,14 @@ async def in_task_of_its_own(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """Carry something out that must not be left half done: who is cancelled meanwhile, leaves when it is over. Then its failure is
-    told to nobody: what has failed says so itself to whoever comes next."""
+    """Carry something out that must not be left half done: who is cancelled meanwhile, however often, leaves when it is over. Then
+    its failure is told to nobody: what has failed says so itself to whoever comes next."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([task])
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
         task.exception()
         raise

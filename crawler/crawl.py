@@ -37,7 +37,7 @@ from crawler.source import Source
 from crawler.stats import Stats, Tally
 from crawler.visitor import OwnVisitor
 from crawler.web.directives import Obedience
-from crawler.workers import Crew
+from crawler.workers import WorkerPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from crawler.exports.protocol import Export
     from crawler.fetcher import Middleware
     from crawler.hosts.pace import HostPace
-    from crawler.hosts.passage import Passage
+    from crawler.hosts.proxy_gate import ProxyGate
     from crawler.network import Network
     from crawler.spider import Spider
     from crawler.visitor import Visitor
@@ -174,15 +174,15 @@ class Crawl:
         is_seeded = await self._seed(frontier)
         await Steering(frontier).obey()
         await self._describe(frontier)
-        passage = self._passage()
+        proxy_gate = self._proxy_gate()
         trusted = self._admission.seed_names
         async with open_network(
             self._settings, frontier, trusted_hosts=trusted, others_fetch=self._others_fetch
         ) as network:
-            await self._work_through(frontier, network, passage, launches)
+            await self._work_through(frontier, network, proxy_gate, launches)
         await self._describe(frontier)
-        if passage and passage.verdict:
-            self._verdict = passage.verdict
+        if proxy_gate and proxy_gate.verdict:
+            self._verdict = proxy_gate.verdict
             return "failed"
         is_left = frontier.counts.queued or frontier.counts.leased or frontier.is_undecided
         return "finished" if is_seeded and not is_left else self._reason or "held"
@@ -195,12 +195,12 @@ class Crawl:
         self._detours.remember(await frontier.left_out(MOST_DETOURS))
 
     async def _work_through(
-        self, frontier: SqliteFrontier, network: Network, passage: Passage | None, launches: Launches
+        self, frontier: SqliteFrontier, network: Network, proxy_gate: ProxyGate | None, launches: Launches
     ) -> None:
         """Put the ring together, and go round it."""
         settings, limits = self._settings, network.limits
         self._scheduler = scheduler = Scheduler(
-            frontier, limits, active_hosts=settings.active_hosts, may_start=self._gate(passage)
+            frontier, limits, active_hosts=settings.active_hosts, may_start=self._gate(proxy_gate)
         )
         self._attach(frontier, on_queued=scheduler.queued)
         retries = RetryPolicy(
@@ -211,20 +211,20 @@ class Crawl:
         )
         locate = network.connector.addresses_of
         self._politeness = politeness = Politeness(
-            network.session, limits, retries, settings, frontier, locate=locate, passage=passage
+            network.session, limits, retries, settings, frontier, locate=locate, proxy_gate=proxy_gate
         )
         politeness.resume()
         steering = Steering(frontier, Harness(scheduler, politeness))
         steering.take_up()
-        fetcher = self._fetcher(network.session, politeness, retries, passage)
+        fetcher = self._fetcher(network.session, politeness, retries, proxy_gate)
         async with self._visiting(fetcher, network, launches) as visitor:
             self._engine = self._ring(visitor, frontier, scheduler, politeness, limits)
             try:
                 await self._go_round(self._engine, frontier, steering, politeness)
             finally:
                 politeness.save()
-                if passage:
-                    passage.close()
+                if proxy_gate:
+                    proxy_gate.close()
 
     @property
     def _others_fetch(self) -> bool:
@@ -236,26 +236,26 @@ class Crawl:
         most = self._settings.max_pages_per_host
         frontier.attach(admit=self._admission.refuse, on_queued=on_queued, max_pages_per_host=most)
 
-    def _passage(self) -> Passage | None:
+    def _proxy_gate(self) -> ProxyGate | None:
         """The proxy that all goes through, if there is one."""
         if not self._settings.proxy:
             return None
-        from crawler.hosts.passage import Passage
+        from crawler.hosts.proxy_gate import ProxyGate
 
         def open_again() -> None:
             if self._scheduler:
                 self._scheduler.reopen()
 
-        return Passage(self._settings, open_again=open_again, give_up=lambda: self._end("failed"))
+        return ProxyGate(self._settings, open_again=open_again, give_up=lambda: self._end("failed"))
 
-    def _gate(self, passage: Passage | None) -> Callable[[int], bool]:
+    def _gate(self, proxy_gate: ProxyGate | None) -> Callable[[int], bool]:
         """Says whether another page may be begun."""
-        if passage is None:
+        if proxy_gate is None:
             return self._may_start
-        return lambda under_way: passage.is_open and self._may_start(under_way)
+        return lambda under_way: proxy_gate.is_open and self._may_start(under_way)
 
     def _fetcher(
-        self, session: ClientSession, politeness: Politeness, retries: RetryPolicy, passage: Passage | None
+        self, session: ClientSession, politeness: Politeness, retries: RetryPolicy, proxy_gate: ProxyGate | None
     ) -> Fetcher:
         settings = self._settings
         return Fetcher(
@@ -267,7 +267,7 @@ class Crawl:
             detours=self._detours,
             obedience=Obedience.of(user_agent=settings.user_agent, robots=settings.robots, nofollow=settings.nofollow),
             middlewares=self._middlewares,
-            passage=passage,
+            proxy_gate=proxy_gate,
         )
 
     def _ring(
@@ -288,7 +288,9 @@ class Crawl:
             aliases=Aliases(self._detours) if settings.canonical else None,
             discovery=Discovery(frontier, politeness) if settings.sitemaps else None,
             tally=self._tally,
-            crew=Crew(limits, size=settings.concurrency, most_lingering=settings.lingering * settings.concurrency),
+            workers=WorkerPool(
+                limits, size=settings.concurrency, most_lingering=settings.lingering * settings.concurrency
+            ),
             drain_timeout=settings.drain_timeout,
         )
 

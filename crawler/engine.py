@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from crawler.cancellation import RAISED, is_ours
+from crawler.fetcher import TurnedAway
 from crawler.frontier.protocol import Settlement
 from crawler.outcome import Failed, in_short
 from crawler.retries import Failure
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from crawler.selection.sitemaps import Discovery
     from crawler.stats import Tally
     from crawler.visitor import Visitor
-    from crawler.workers import Crew
+    from crawler.workers import WorkerPool
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ _LEAVE_SECONDS = 2.0
 
 
 class Engine:
-    """Moves pages round the ring with a crew of workers. Put together by `crawler.crawl.Crawl`."""
+    """Moves pages round the ring with a pool of workers. Put together by `crawler.crawl.Crawl`."""
 
     def __init__(
         self,
@@ -52,7 +53,7 @@ class Engine:
         aliases: Aliases | None,
         discovery: Discovery | None,
         tally: Tally,
-        crew: Crew,
+        workers: WorkerPool,
         drain_timeout: float,
     ) -> None:
         self._visitor = visitor
@@ -63,7 +64,7 @@ class Engine:
         self._aliases = aliases
         self._discovery = discovery
         self._tally = tally
-        self._crew = crew
+        self._workers = workers
         self._drain_timeout = drain_timeout
         self._stopping = asyncio.Event()
         self._cutting_short = asyncio.Event()
@@ -75,24 +76,24 @@ class Engine:
             self._cutting_short.set()
 
     async def run(self, *services: Callable[[], Coroutine[None, None, None]]) -> None:
-        """Go round until nothing is left, or `stop`. `services` run beside the crew, and end with it."""
+        """Go round until nothing is left, or `stop`. `services` run beside the workers, and end with it."""
         async with asyncio.TaskGroup() as beside:
             helpers = [beside.create_task(serve()) for serve in (self._scheduler.keep_supplied, self._drain, *services)]
-            await self._crew.run(self._work)
+            await self._workers.run(self._work)
             for helper in helpers:
                 helper.cancel()
 
     async def _work(self) -> None:
         """A worker's life: one page after the other."""
-        while not self._crew.is_overstaffed and (lease := await self._scheduler.next()):
-            job = self._crew.begin(lease.host)
+        while not self._workers.is_overstaffed and (lease := await self._scheduler.next()):
+            job = self._workers.begin(lease.host)
             try:
                 if self._politeness.knows(lease):
                     await self._go_round(lease)
                 else:
                     await self._learn(lease)
             finally:
-                self._crew.end(job)
+                self._workers.end(job)
 
     async def _learn(self, lease: Lease) -> None:
         """Find out what has to be known of its host before the page can be visited."""
@@ -116,9 +117,9 @@ class Engine:
 
     async def _visit(self, lease: Lease) -> Settlement:
         """Have the page fetched and read, if the host has nothing against it."""
-        came = self._politeness.judge(lease) or await self._come_to_see(lease)
+        came = self._politeness.judge(lease) or await self._try_visit(lease)
         if not isinstance(came, Visited):
-            return await self._come_to_nothing(lease, came)
+            return await self._without_page(lease, came)
         fetched, harvest = came.fetched, came.harvest
         self._admission.visited(fetched.final_url, came.digest, lease.referrer)
         return Settlement(
@@ -131,7 +132,7 @@ class Engine:
             depth=depth_of_found(lease),
         )
 
-    async def _come_to_see(self, lease: Lease) -> Visited | Outcome:
+    async def _try_visit(self, lease: Lease) -> Visited | Outcome:
         try:
             return await self._visitor.visit(lease)
         except RAISED as error:  # a fault of ours, or of a middleware: it may cost this page, not the crawl
@@ -143,12 +144,13 @@ class Engine:
                 return self._politeness.failed(lease, time.monotonic(), failure)
             return Failed(error=f"internal: {text_of(error)}", final_url=lease.url)
 
-    async def _come_to_nothing(self, lease: Lease, outcome: Outcome) -> Settlement:
+    async def _without_page(self, lease: Lease, outcome: Outcome) -> Settlement:
         """Tell the spider of a failure that is final; what it gives in return is kept like a page's."""
         if not isinstance(outcome, Failed):
             return Settlement(lease=lease, outcome=outcome)
         try:
-            harvest = await self._visitor.tell(lease, outcome.error)
+            page = outcome.page if isinstance(outcome, TurnedAway) else None
+            harvest = await self._visitor.tell(lease, outcome.error, page)
         except RAISED as error:
             if await is_ours(error):
                 raise
@@ -165,5 +167,5 @@ class Engine:
             async with asyncio.timeout(self._drain_timeout):
                 await self._cutting_short.wait()
         while True:
-            self._crew.cancel()
+            self._workers.cancel()
             await asyncio.sleep(_LEAVE_SECONDS)

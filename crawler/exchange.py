@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _HEADERS = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ANY_NUMBER = 1 << 62
 
 
@@ -92,6 +94,8 @@ async def exchange(
     }
     if is_sitemap:  # others go by the session's settings as they are: to ask for any of one's own has them made anew
         options["max_body_bytes"] = _ANY_NUMBER
+    if lease.read_timeout or lease.total_timeout:
+        options["timeout"] = _timeout_of(lease, session.timeout)
     began_at = time.monotonic()
     try:
         async with session.request(lease.method, URL(lease.url, encoded=True), **options) as response:
@@ -120,6 +124,11 @@ def _page_class() -> type[Page]:
     return Page
 
 
+def location_of(status: int, headers: Mapping[str, str]) -> str | None:
+    """Where a response redirects to, as it is written; None if it does not."""
+    return (headers.get("Location") or None) if status in _REDIRECTS else None
+
+
 def fetched_of(page: Page) -> Fetched:
     """What the crawl file has of a page."""
     return Fetched(
@@ -143,6 +152,13 @@ async def _read_sitemap(response: ClientResponse) -> bytes:
             response.close()
             break
     return bytes(body)
+
+
+def _timeout_of(lease: Lease, timeout: ClientTimeout) -> ClientTimeout:
+    """The session's, but for what the request has of its own."""
+    return replace(
+        timeout, total=lease.total_timeout or timeout.total, sock_read=lease.read_timeout or timeout.sock_read
+    )
 
 
 def _headers_of_all(settings: Settings) -> CIMultiDict[str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from crawler.exchange import NoResponse, exchange, fetched_of
+from msgspec.structs import asdict
+
+from crawler.exchange import NoResponse, exchange, fetched_of, location_of
 from crawler.outcome import Failed, Postponed, Redirected, SetAside
 from crawler.retries import HOLDING_STATUSES, Failure, failure_of_status
 from crawler.selection.detours import Detours
@@ -17,12 +19,19 @@ if TYPE_CHECKING:
     from client import ClientSession
     from crawler.errors import Retry
     from crawler.frontier.protocol import Lease
-    from crawler.hosts.passage import Passage
+    from crawler.hosts.proxy_gate import ProxyGate
     from crawler.outcome import Fetched
     from crawler.page import Page
     from crawler.politeness import Politeness
     from crawler.retries import RetryPolicy
     from crawler.web.directives import Obedience
+
+
+class TurnedAway(Failed, frozen=True, kw_only=True):
+    """A response came, but of a status that is none for callbacks: with the page, for who hears of failures."""
+
+    page: Page
+
 
 Unfit: TypeAlias = Redirected | Postponed | Failed | SetAside
 """What becomes of a request that has brought nothing for the spider."""
@@ -31,7 +40,6 @@ Fetch: TypeAlias = "Callable[[Lease], Awaitable[Page | Unfit]]"
 Middleware: TypeAlias = "Callable[[Lease, Fetch], Awaitable[Page | Unfit]]"
 """Stands around every fetch: may change the lease, call on, look at or replace what comes back, or raise Retry."""
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _LONGEST_SHOWN = 200
 """Characters of a Location that is no URL: what went wrong is kept with each page that sends one."""
 
@@ -53,7 +61,7 @@ class Fetcher:
         obedience: Obedience = OBEDIENT,
         detours: Detours | None = None,
         middlewares: Sequence[Middleware] = (),
-        passage: Passage | None = None,
+        proxy_gate: ProxyGate | None = None,
     ) -> None:
         self._session = session
         self._politeness = politeness
@@ -61,7 +69,7 @@ class Fetcher:
         self._max_redirects = max_redirects
         self._redirect_aliases = redirect_aliases
         self._obedience = obedience
-        self._passage = passage
+        self._proxy_gate = proxy_gate
         self._detours = detours or Detours()
         self.fetch: Fetch = self._fetch
         for middleware in reversed(middlewares):
@@ -73,7 +81,7 @@ class Fetcher:
             return self.missed(lease, came.failure, came.began_at)
         page, began_at, latency = came
         if failure_of_status(page.status):
-            return self.turned_away(lease, fetched_of(page), page.headers, began_at, latency)
+            return self.turned_away(lease, fetched_of(page), page.headers, began_at, latency, page=page)
         self.met(lease, began_at, latency)
         return page
 
@@ -83,14 +91,21 @@ class Fetcher:
 
     def met(self, lease: Lease, began_at: float, latency: float) -> None:
         """There was a page."""
-        if self._passage:
-            self._passage.passed(lease.url)
+        if self._proxy_gate:
+            self._proxy_gate.passed(lease.url)
         self._politeness.answered(lease.host, began_at, latency)
 
     def turned_away(
-        self, lease: Lease, fetched: Fetched, headers: Mapping[str, str], began_at: float, latency: float
+        self,
+        lease: Lease,
+        fetched: Fetched,
+        headers: Mapping[str, str],
+        began_at: float,
+        latency: float,
+        *,
+        page: Page | None = None,
     ) -> Unfit:
-        """There was a response that is none for the spider: what becomes of the request."""
+        """There was a response that is none for callbacks: what becomes of the request. `page`: the response, if it is at hand."""
         failure = failure_of_status(fetched.status)
         assert failure
         if unreached := self._politeness.failure_on_the_way(lease.url, fetched.status, headers):
@@ -98,11 +113,11 @@ class Fetcher:
             return failed_with(fetched, outcome.error) if isinstance(outcome, Failed) else outcome
         if fetched.status in HOLDING_STATUSES:  # another try, not before the host's pause is over; or the end
             asked = self._politeness.heed(lease.host, began_at, fetched.status, headers)
-            return self._fail(lease, fetched, failure, retry_after=asked)
+            return self._fail(lease, fetched, failure, retry_after=asked, page=page)
         self.met(lease, began_at, latency)
-        if fetched.status in _REDIRECTS and (location := headers.get("Location")):
+        if location := location_of(fetched.status, headers):
             return self._redirect(lease, fetched, location)
-        return self._fail(lease, fetched, failure)
+        return self._fail(lease, fetched, failure, page=page)
 
     def unwanted(self, lease: Lease, raised: Retry, fetched: Fetched | None = None) -> Postponed | Failed:
         """The spider, or a middleware, wants it asked for again, whatever was `fetched`: another try later, or the end."""
@@ -112,11 +127,20 @@ class Fetcher:
         return self._fail(lease, fetched, failure, retry_after=raised.after)
 
     def _fail(
-        self, lease: Lease, fetched: Fetched, failure: Failure, *, retry_after: float | None = None
+        self,
+        lease: Lease,
+        fetched: Fetched,
+        failure: Failure,
+        *,
+        retry_after: float | None = None,
+        page: Page | None = None,
     ) -> Postponed | Failed:
         """Another try later, or the end."""
         outcome = self._retries.decide(lease, failure, retry_after=retry_after)
-        return failed_with(fetched, outcome.error) if isinstance(outcome, Failed) else outcome
+        if isinstance(outcome, Postponed):
+            return outcome
+        failed = failed_with(fetched, outcome.error)
+        return TurnedAway(**asdict(failed), page=page) if page else failed
 
     def _redirect(self, lease: Lease, fetched: Fetched, location: str) -> Redirected | Failed:
         targets = resolve(lease.url, [_as_text(location)])
@@ -153,10 +177,13 @@ def failed_with(fetched: Fetched, error: str) -> Failed:
 
 
 def _around(middleware: Middleware, fetch: Fetch) -> Fetch:
+    from crawler.middlewares import as_kept, check_page, lent  # most crawls have none
+
     async def call(lease: Lease) -> Page | Unfit:
-        came = await middleware(lease, fetch)
+        with lent(lease):
+            came = await middleware(lease, fetch)
         if isinstance(came, Unfit):
-            return came
+            return as_kept(came)
         from crawler.page import Page  # it is there by now, if the middleware has one
 
         if not isinstance(came, Page):
@@ -164,6 +191,7 @@ def _around(middleware: Middleware, fetch: Fetch) -> Fetch:
             raise TypeError(
                 f"a middleware returns what fetch(lease) gave, or one like it; {name} returned {came!r:.80}"
             )
+        check_page(came)
         return came
 
     return call

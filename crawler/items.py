@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from types import FrameType, GeneratorType
 from typing import Any
 
@@ -15,6 +15,9 @@ from crawler.request import Links, Request
 
 _MOST_CHARACTERS = 128 << 20
 """Of what a page gives, in all. SQLite takes a thousand million bytes at once, and memory has to be bounded."""
+
+_CHARACTERS_AT_ONCE = 4 << 20
+"""Of items that are on their way from one file to another: thousands of usual ones."""
 
 _EACH = 16
 """What each thing weighs besides: a callback may give small ones without end, too."""
@@ -112,6 +115,18 @@ def as_kept(given: Request | Links) -> tuple[Request | Links, int]:
     return msgspec.structs.replace(given, context=context), weight + len(text)
 
 
+def portion(items: Iterable[str], most: int) -> list[str]:
+    """The next of many items: up to `most` of them, and of large ones fewer, to be in memory together."""
+    texts: list[str] = []
+    characters = 0
+    for text in items:
+        texts.append(text)
+        characters += len(text)
+        if len(texts) >= most or characters >= _CHARACTERS_AT_ONCE:
+            break
+    return texts
+
+
 def encode(item: Any) -> str:
     """An item as a JSON object in one line; SpiderError when it is none, or holds what JSON cannot."""
     text = encoded(item, "an item")
@@ -125,13 +140,30 @@ def encode(item: Any) -> str:
 def encoded(value: Any, what: str) -> str:
     """A value as JSON; SpiderError, which calls it `what`, when JSON cannot hold it."""
     try:
-        return _encoder.encode(value).decode()
-    except (TypeError, ValueError, RecursionError) as error:  # ValueError: half a surrogate pair, a number out of range
+        return _whole(_encoder.encode(value)).decode()
+    except (
+        TypeError,
+        ValueError,
+        RecursionError,
+        msgspec.DecodeError,
+    ) as error:  # half a surrogate pair, a number out of range
         raise SpiderError(f"{what} cannot be written as JSON: {error}") from None
 
 
+def _whole(text: bytes) -> bytes:
+    """The same in one line. What is given as JSON already, as `msgspec.Raw`, stands in it as it came: it is looked through, for
+    nobody could read a file of items with one that is none. Raises DecodeError."""
+    if b"\n" in text or b"\r" in text:
+        return _encoder.encode(msgspec.json.decode(text))
+    _look_through(text)
+    return text
+
+
 def _plain(value: Any) -> Any:
-    """What msgspec does not know: pydantic's models and the URLs in them, paths, and mappings and sets by their protocols."""
+    """What msgspec does not know: kinds of texts, pydantic's models and the URLs in them, paths, and mappings and sets by their
+    protocols."""
+    if isinstance(value, str):
+        return str.__str__(value)
     for name in ("model_dump", "unicode_string", "__fspath__"):
         if callable(plain := getattr(value, name, None)):
             return plain()
@@ -145,3 +177,4 @@ def _plain(value: Any) -> Any:
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_plain)
+_look_through = msgspec.json.Decoder(msgspec.Raw).decode

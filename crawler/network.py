@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from client import AddressGuard, ClientSession, CookieJar, TCPConnector
+from client import AddressGuard, ClientSession, CookieJar, MissingPackage, TCPConnector
 from client.limits import HostLimits
 from crawler.cookies import open_jar
+from crawler.errors import UsageError
 from crawler.exchange import open_session
 from crawler.web.urls import host_key
 
@@ -32,7 +33,10 @@ class Network(NamedTuple):
 async def open_network(
     settings: Settings, frontier: Frontier, *, trusted_hosts: Collection[str], others_fetch: bool
 ) -> AsyncIterator[Network]:
-    """With the cookies that are in the file. Where `others_fetch`, they have the connections: none is kept here."""
+    """With the cookies that are in the file. Where `others_fetch`, they have the connections: none is kept here.
+
+    Raises UsageError where HTTP/2 is wanted and its package is not installed.
+    """
     limits = HostLimits(
         limit=settings.concurrency,
         limit_per_host=settings.per_host,
@@ -42,7 +46,10 @@ async def open_network(
         host_of=host_key,
     )
     guard = AddressGuard(allow_private=settings.allow_private, trusted_hosts=trusted_hosts)
-    connector = TCPConnector(limits=limits, address_guard=guard, force_close=others_fetch)
+    try:
+        connector = TCPConnector(limits=limits, address_guard=guard, force_close=others_fetch, http2=settings.http2)
+    except MissingPackage as error:
+        raise UsageError(f"the setting http2: {error}") from error
     jar = await open_jar(frontier)
     async with open_session(settings, connector, jar) as session:
         yield Network(limits, guard, connector, jar, session)

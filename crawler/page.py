@@ -90,31 +90,19 @@ class Page(Document):
         what: Target | None = None,
         *,
         url: str | None = None,
-        callback: Callback = None,
-        priority: int = 0,
-        context: Mapping[str, Any] | None = None,
         method: str = "GET",
-        headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
-        again: bool = False,
+        **options: Unpack[Options],
     ) -> Request | None:
         """The request for the first link that `what` (see `Target`) or the reference `url` leads to.
 
         None if there is none: the selector matches nothing, the node is None or without links, or they lead elsewhere than
-        to http or https. So `yield page.follow("li.next a")` ends by itself on the last page.
+        to http or https. So `yield page.follow("li.next a")` ends by itself on the last page. All else that a request is given
+        is as in `Request`.
         """
         found = [url] if url is not None else self._hrefs_of(what) if what is not None else ()
         for target in self._resolved(found):
-            return Request(
-                target,
-                method=method,
-                headers=headers,
-                body=body,
-                callback=callback,
-                priority=priority,
-                context=context,
-                again=again,
-            )
+            return Request(target, method=method, body=body, **options)
         return None
 
     def follow_all(

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from client.origin import HostKey
     from crawler.frontier.protocol import Frontier, HostState, Lease
     from crawler.hosts.pace import HostPace
-    from crawler.hosts.passage import Passage
+    from crawler.hosts.proxy_gate import ProxyGate
     from crawler.retries import RetryPolicy
     from crawler.settings import Settings
 
@@ -52,7 +52,7 @@ class _GivenUp(Struct):
 class Politeness:
     """Keeps the manners of one crawl. `robots` in the settings says whether robots.txt is asked for at all.
 
-    `locate` tells the addresses of a host and port; those that `is_shared` says so of have limits of their own. `passage`: the
+    `locate` tells the addresses of a host and port; those that `is_shared` says so of have limits of their own. `proxy_gate`: the
     proxy, if all goes through one.
     """
 
@@ -66,14 +66,14 @@ class Politeness:
         *,
         locate: Callable[[str, int], Awaitable[list[str]]],
         is_shared: Callable[[str], bool] = is_public,
-        passage: Passage | None = None,
+        proxy_gate: ProxyGate | None = None,
     ) -> None:
         self._limits = limits
         self._retries = retries
         self._settings = settings
         self._frontier = frontier
-        self._locate = passage.place_with(locate) if passage else locate
-        self._passage = passage
+        self._locate = proxy_gate.place_with(locate) if proxy_gate else locate
+        self._proxy_gate = proxy_gate
         self._is_shared = is_shared
         self._places = bool(settings.per_ip or settings.ip_delay)
         self._throttle = Throttle(limits, frontier, settings)
@@ -83,7 +83,7 @@ class Politeness:
         self.heed = self._throttle.heed
         """To be told of an answer whose status asks for a pause."""
         agent = settings.user_agent
-        self._rules = Rules(session, limits, self._throttle, frontier, user_agent=agent, passage=passage)
+        self._rules = Rules(session, limits, self._throttle, frontier, user_agent=agent, proxy_gate=proxy_gate)
         self.sitemaps_of = self._rules.sitemaps_of
         self._given_up: dict[HostKey, _GivenUp] = {}
         self._to_lay_aside: asyncio.Queue[HostKey] = asyncio.Queue()
@@ -146,12 +146,12 @@ class Politeness:
 
     def _is_on_the_way(self, lease: Lease, began_at: float, failure: Failure) -> bool:
         """Whether a failure tells nothing of the host; the proxy, if there is one, is told of every one."""
-        if not self._passage:
+        if not self._proxy_gate:
             return False
         if failure.kind == PROXY:
-            self._passage.missed(began_at, failure)
+            self._proxy_gate.missed(began_at, failure)
             return True
-        self._passage.failed(lease.url, failure)
+        self._proxy_gate.failed(lease.url, failure)
         return False
 
     async def _find_out(self, lease: Lease) -> Failure | None:
@@ -189,18 +189,18 @@ class Politeness:
     def failure_on_the_way(self, url: str, status: int, headers: Mapping[str, str]) -> Failure | None:
         """What went wrong between us and the host, where the answer to a request tells that; `failed` is to be told of it. None for an
         answer of the host."""
-        return self._passage.heed(url, status, headers) if self._passage else None
+        return self._proxy_gate.heed(url, status, headers) if self._proxy_gate else None
 
     def failed(self, lease: Lease, began_at: float, failure: Failure) -> Postponed | Failed | SetAside:
         """What becomes of a request to which no answer came, or none of use. It may be the host's fault, or the proxy's: then that
         rests, and its requests are not given up for it."""
-        if self._passage:
+        if self._proxy_gate:
             if failure.kind == PROXY:
-                wait = self._passage.missed(began_at, failure)
+                wait = self._proxy_gate.missed(began_at, failure)
                 passing = failure._replace(is_passing=True)  # for this request: the crawl goes on some time
                 outcome = self._retries.decide(lease, passing, retry_after=wait, is_patient=True)
                 return replace(outcome, is_charged=False) if isinstance(outcome, Postponed) else outcome
-            self._passage.failed(lease.url, failure)
+            self._proxy_gate.failed(lease.url, failure)
         if failure.kind not in UNREACHABLE:
             return self._retries.decide(lease, failure)
         standing = self._throttle.unreachable(lease.host, began_at, failure)

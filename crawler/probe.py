@@ -83,7 +83,6 @@ class Probes:
             processes=1,
             sitemaps=False,
             canonical=False,
-            redirect_aliases=False,  # where a page was asked for before, it is asked for again
             max_pages=0,
             max_pages_per_host=0,
             max_time=0.0,

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 Callback: TypeAlias = str | Callable[..., Any] | None
 """A method of the spider, or its name; None means `parse`. It is kept by name: nothing is pickled."""
 
-_PRIORITIES: Final = 1 << 53
-"""Priorities are smaller than this: numbers that JSON, and SQL, hold exactly."""
+_EXACT: Final = 1 << 53
+"""Whole numbers are smaller than this: JSON, and SQL, hold them exactly."""
+
+_LONGEST: Final = 1e9
+"""A timeout may be as long as that of a setting (crawler/settings.py)."""
 
 
 def callback_name(callback: Callback) -> str | None:
@@ -37,6 +40,9 @@ class Options(TypedDict, total=False):
     priority: int
     context: Mapping[str, Any] | None
     again: bool
+    read_timeout: float | None
+    total_timeout: float | None
+    max_attempts: int | None
 
 
 class _Named(Struct, frozen=True):
@@ -51,7 +57,7 @@ class Request(_Named, frozen=True, kw_only=True):
     `url` is brought to its canonical form, without fragment. Of the requests of one host those of higher `priority` go
     first, then the earlier found. `context` is the spider's own data, anything JSON can hold: it is kept in the crawl
     file and comes back as `page.context`. What was asked for before (same method, URL and body) is not asked for again
-    unless `again` is set.
+    unless `again` is set. `read_timeout`, `total_timeout` and `max_attempts` take the place of the settings called so.
 
     Raises InvalidUrl when `url` is no absolute http or https URL, TypeError and ValueError for what could not be sent or kept.
     """
@@ -63,6 +69,9 @@ class Request(_Named, frozen=True, kw_only=True):
     priority: int = 0
     context: Mapping[str, Any] | None = None
     again: bool = False
+    read_timeout: float | None = None
+    total_timeout: float | None = None
+    max_attempts: int | None = None
 
     def __post_init__(self) -> None:
         force_setattr(self, "url", _canonical(self.url))
@@ -75,6 +84,12 @@ class Request(_Named, frozen=True, kw_only=True):
             )
         if self.headers is not None:
             force_setattr(self, "headers", checked_headers(self.headers))
+        if self.read_timeout is not None:
+            force_setattr(self, "read_timeout", _checked_seconds("read_timeout", self.read_timeout))
+        if self.total_timeout is not None:
+            force_setattr(self, "total_timeout", _checked_seconds("total_timeout", self.total_timeout))
+        if self.max_attempts is not None:
+            _check_attempts(self.max_attempts)
         _check_handling(self.callback, self.priority, self.context)
 
     @staticmethod
@@ -172,6 +187,23 @@ def checked_headers(headers: object) -> dict[str, str]:
     return {str.__str__(name): str.__str__(value) for name, value in headers.items()}
 
 
+def _checked_seconds(name: str, seconds: object) -> float:
+    """A timeout. Raises TypeError and ValueError for what is none."""
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool):
+        raise TypeError(f"the {name} of a request must be a number of seconds, not {seconds!r}")
+    if not 0 < seconds <= _LONGEST:
+        raise ValueError(f"the {name} of a request must be a number above 0, {_LONGEST:,.0f} at most: {seconds}")
+    return float(seconds)
+
+
+def _check_attempts(attempts: object) -> None:
+    """Refuse what says not how often a request is tried."""
+    if not isinstance(attempts, int) or isinstance(attempts, bool):
+        raise TypeError(f"the max_attempts of a request must be a whole number, not {attempts!r}")
+    if not 1 <= attempts < _EXACT:
+        raise ValueError(f"the max_attempts of a request must be a whole number from 1: {attempts}")
+
+
 def _check_handling(callback: object, priority: object, context: object) -> None:
     """Refuse what does not say how something found is to be treated."""
     name = getattr(callback, "__name__", None) if callable(callback) else callback
@@ -179,7 +211,7 @@ def _check_handling(callback: object, priority: object, context: object) -> None
         raise TypeError(f"a callback must be a method of the spider, or its name, not {callback!r}")
     if not isinstance(priority, int):
         raise TypeError(f"a priority must be a whole number, not {priority!r}")
-    if not -_PRIORITIES < priority < _PRIORITIES:
+    if not -_EXACT < priority < _EXACT:
         raise ValueError(f"a priority must lie between -2^53 and 2^53: {priority}")
     if context is not None and not isinstance(context, Mapping):
         raise TypeError(f"the context of a request must be a mapping, not {type(context).__name__}")

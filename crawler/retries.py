@@ -126,7 +126,7 @@ def back_off(turn: int, *, first: float, most: float) -> float:
 
 class RetryPolicy:
     """When a request that failed is tried again: exponential back-off with full jitter, or what the server asks for. `now`
-    is the clock of the frontier, where it waits."""
+    is the clock of the frontier, where it waits. `max_attempts` are those of requests that have no number of their own."""
 
     def __init__(
         self, *, max_attempts: int, wait: float, max_wait: float, now: Callable[[], float] = time.time
@@ -140,7 +140,8 @@ class RetryPolicy:
         self, lease: Lease, failure: Failure, *, retry_after: float | None = None, is_patient: bool = False
     ) -> Postponed | Failed:
         """Another try later, or the end; with `is_patient` not for the number of attempts, which the host is to blame for."""
-        if not failure.is_passing or (lease.attempts + 1 >= self._max_attempts and not is_patient):
+        most = lease.max_attempts or self._max_attempts
+        if not failure.is_passing or (lease.attempts + 1 >= most and not is_patient):
             return Failed(error=str(failure), final_url=lease.url)
         wait = self.wait_before(lease.attempts + 1) if retry_after is None else min(retry_after, self._max_wait)
         return Postponed(error=str(failure), not_before=self._now() + wait)

@@ -104,6 +104,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Let pages of public hosts lead to private, loopback and link-local addresses."""
 
     # the way out
+    http2: bool = False
+    """Speak HTTP/2 with hosts that choose it, over TLS; takes the package h2 (`nephila[http2]`), and more CPU."""
     proxy: str | None = None
     """The URL of a proxy for all requests (http, https, socks5h, socks5, socks4a, socks4); None, or an empty text: there is none."""
     no_proxy: str = ""

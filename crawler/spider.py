@@ -72,6 +72,20 @@ _NESTED_SITEMAPS = 2
 """An index may list sitemaps, which the protocol calls the end of it; some sites list indexes in an index."""
 
 
+class ErrorText(str):
+    """Why a request has failed for good: `kind: what happened`. `page` is what came in its stead, with another status than 2xx, if it
+    was no redirect; None if nothing came, or a callback had it."""
+
+    __slots__ = ("page",)
+
+    page: Page | None
+
+    def __new__(cls, text: str, page: Page | None = None) -> ErrorText:
+        self = super().__new__(cls, text)
+        self.page = page
+        return self
+
+
 class Spider:
     """Says what to crawl and what to take from each page.
 
@@ -137,8 +151,9 @@ class Spider:
         further = Links(listing.sitemaps, callback=SITEMAP, context={"level": level}, are_canonical=True)
         return [pages, further] if level <= _NESTED_SITEMAPS else [pages]
 
-    def failed(self, request: Request, error: str) -> Any:
-        """Called once a request has failed for good; what it gives is taken as from `parse`."""
+    def failed(self, request: Request, error: ErrorText) -> Any:
+        """Called once a request has failed for good; what it gives is taken as from `parse`. `error` is a text, `kind: what happened`,
+        and has the page that came with another status: `error.page`."""
         return None
 
     async def opened(self) -> None:
@@ -189,6 +204,11 @@ def _in_words(declared: Any) -> str:
     return next((words for kind, words in _WORDS if declared is kind), "")
 
 
+def hears_of_failures(spider: Spider) -> bool:
+    """Whether it does anything when it is told of one."""
+    return type(spider).failed is not Spider.failed
+
+
 def callback_of(spider: Spider, name: str | None) -> Any:
     """The bound method called `name` (None: `parse`); raises SpiderError when the spider has no such method."""
     method = getattr(spider, name or "parse", None)
@@ -212,9 +232,9 @@ def faults_of_the_spider(where: str) -> Iterator[None]:
 
 def explain(error: BaseException) -> str:
     """An exception of a spider in one line: where in the user's code, what, and at which of its expressions."""
-    text = (
-        _in_short(str(error)) if isinstance(error, CrawlError) else text_of(error)
-    )  # the former say themselves what is wrong
+    text = text_of(error)
+    if isinstance(error, CrawlError):  # says itself what is wrong
+        text = text.removeprefix(f"{type(error).__name__}: ")
     if isinstance(error, TooCostly):  # a fault of the page's, wherever it shows
         return text
     for frame in reversed(extract_tb(error.__traceback__)):
@@ -239,7 +259,9 @@ def text_of(error: BaseException) -> str:
     name = type(error).__name__
     try:
         said = str(error)
-    except Exception as another:
+    except RAISED as another:
+        if isinstance(another, KeyboardInterrupt):
+            raise
         return f"{name}, which cannot be told: its text raises {type(another).__name__}"
     return f"{name}: {_in_short(said)}" if said else name
 

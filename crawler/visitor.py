@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from crawler.frontier.protocol import Lease
     from crawler.items import Harvest
     from crawler.outcome import Failed, Fetched
+    from crawler.page import Page
     from crawler.store import Keeper, Kept
 
 
@@ -38,9 +39,9 @@ class Visitor(Protocol):
     async def visit(self, lease: Lease) -> Visited | Unfit:
         """What the page gave; or what becomes of a request that has brought none, or one that the spider raises on."""
 
-    async def tell(self, lease: Lease, error: str) -> Harvest:
-        """What the spider gives when it is told that a request has failed for good. Raises whatever the spider raises, and
-        SpiderError."""
+    async def tell(self, lease: Lease, error: str, page: Page | None) -> Harvest:
+        """What the spider gives when it is told that a request has failed for good; `page`: what came with another status, if it
+        did. Raises whatever the spider raises, and SpiderError."""
 
 
 class OwnVisitor(Visitor):
@@ -70,8 +71,8 @@ class OwnVisitor(Visitor):
         kept = self._keeper.keep(text_of(page.headers), page.body, digest) if self._keeper else None
         return Visited(fetched_of(page), harvest, digest, kept)
 
-    async def tell(self, lease: Lease, error: str) -> Harvest:
-        return await self._reader.take_failure(lease, error)
+    async def tell(self, lease: Lease, error: str, page: Page | None) -> Harvest:
+        return await self._reader.take_failure(lease, error, page)
 
 
 def new_keeper() -> Keeper:

@@ -51,8 +51,8 @@ class Job:
         self.is_lingering = False
 
 
-class Crew:
-    """Workers, at most `size` of them busy with requests that do not linger, and at most `most_lingering` more. `limits`: the
+class WorkerPool:
+    """WorkerPool, at most `size` of them busy with requests that do not linger, and at most `most_lingering` more. `limits`: the
     connector's. `patience`: so many seconds are not long, whatever is usual; at first, it is what is usual.
 
     A worker says `begin` before it serves a request, and `end` after it, whatever comes of it; then `is_overstaffed` tells whether
@@ -93,7 +93,7 @@ class Crew:
         try:
             async with self._group:
                 for _ in range(self._size):
-                    self._hire()
+                    self._add_worker()
         finally:
             self._close()
 
@@ -161,26 +161,26 @@ class Crew:
     def _let_linger(self, job: Job) -> None:
         job.is_lingering = True
         self._lingering += 1
-        self._hire()
+        self._add_worker()
 
     def _note_slow(self, host: HostKey) -> None:
         if len(self._slow) >= _SLOW_HOSTS_KEPT:
             del self._slow[next(iter(self._slow))]
         self._slow[host] = None
 
-    def _hire(self) -> None:
+    def _add_worker(self) -> None:
         if not self._is_closed:
-            self._workers.add(self._group.create_task(self._employ()))
+            self._workers.add(self._group.create_task(self._run_worker()))
             self._limits.limit = max(self._size, len(self._workers))
 
-    async def _employ(self) -> None:
+    async def _run_worker(self) -> None:
         """A worker from the first day to the last."""
         assert self._work
         worker = asyncio.current_task()
         assert worker
         sent_home_by(self._parent, lambda: self._is_closed)
         try:
-            await self._keep_at_it(self._work)
+            await self._work_on(self._work)
         except BaseException:
             self._is_closed = True  # the group ends: nobody is to come in after the others are sent away
             raise
@@ -188,7 +188,7 @@ class Crew:
             self._workers.discard(worker)
             self._limits.limit = max(self._size, len(self._workers))
 
-    async def _keep_at_it(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
+    async def _work_on(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
         """Do it, and begin anew whenever the user's code has cancelled who does it."""
         while True:
             try:

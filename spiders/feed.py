@@ -45,11 +45,6 @@ class FeedSpider(Spider):
     max_feed_pages: int = 1000
     watch: bool = False
 
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        if self.watch:  # else a feed behind a redirect would be left, as it is known from an earlier run
-            self.settings = {"redirect_aliases": False, **self.settings}
-
     def start(self) -> Iterable[Request | Links]:
         seeds = cast("list[Request]", super().start())
         return [msgspec.structs.replace(seed, again=self.watch) for seed in seeds]

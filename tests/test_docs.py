@@ -316,7 +316,9 @@ EXPECTED: dict[str, list[Item]] = {
     "Members": [{"title": "Amber Tales 1", "due": "2026-02-01"}],
     "Finder": [{"found": 3}],
     "Complete": [{"title": "Are you a robot?"}],
-    "BrokenLinks": [{"link": "SITE/shelf-3.html", "on": "SITE/shelf-2.html", "error": "http: 404 Not Found"}],
+    "BrokenLinks": [
+        {"link": "SITE/shelf-3.html", "on": "SITE/shelf-2.html", "error": "http: 404 Not Found", "said": "No such page"}
+    ],
     "ByRule": [{"title": book["title"], "year": book["year"]} for book in BOOKS],
     "Catalogue": [
         {**book, "url": f"SITE/{path}.html"}
@@ -401,7 +403,7 @@ def _library() -> Handler:
                 asked = json.loads(body)
                 number = asked["page"]
                 return _json({"books": [{"title": f"{asked['q']} {number}"}], "next": number % 2 * 2})
-        return (LIBRARY | BESIDES).get(visit.path, (404, {}, ""))
+        return (LIBRARY | BESIDES).get(visit.path, (404, {}, "<title>No such page</title>"))
 
     return reply
 

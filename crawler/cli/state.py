@@ -101,14 +101,12 @@ def export(state: Path, table: Any, output: str) -> int:
 
 def _archive(output: str, file: StateFile) -> int:
     """Write the pages that were kept; the exit code."""
-    import msgspec
-
     from crawler.exports.warc import write_warc
     from crawler.frontier.kept import kept_pages
     from crawler.reports.wording import counted
 
     done = file.status().urls.done
-    rules = msgspec.json.decode(file.meta("rules") or "{}")
+    rules = file.described("rules")
     written = write_warc(output, (page for _, page in kept_pages(file)), rules)
     if written < done:
         say(f"{done - written:,} of {counted(done, 'page')} were not kept, and are left out")

@@ -18,12 +18,13 @@ MORE: Final = "_more"
 ROW_ID: Final = "_rowid_"
 """What SQLite calls a row's number, unless a column is called so."""
 
-_MOST_COLUMNS = 1000
+MOST_COLUMNS: Final = 1000
 """SQLite takes 2,000, unless it was built otherwise."""
 
-_MOST_LETTERS = 255
+MOST_LETTERS: Final = 255
 
 _decode_item = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -47,7 +48,7 @@ class Columns:
 
     def row(self, item: str | bytes) -> dict[str, Any]:
         """The values of an item, a text of JSON, by column; those that are missing are left out."""
-        values = _decode_item(item)
+        values = _values_of(item)
         if values.keys() <= self._names.keys():
             return values
         more = {key: value for key, value in values.items() if not self._is_column(key)}
@@ -61,11 +62,25 @@ class Columns:
         if key in self._names:
             return True
         folded = key.lower()
-        if folded in self._taken or len(self._names) >= _MOST_COLUMNS or len(key) > _MOST_LETTERS or "\0" in key:
+        if folded in self._taken or len(self._names) >= MOST_COLUMNS or len(key) > MOST_LETTERS or "\0" in key:
             return False
         self._names[key] = None
         self._taken.add(folded)
         return True
+
+
+def _values_of(item: str | bytes) -> dict[str, Any]:
+    try:
+        return _decode_item(item)
+    except msgspec.ValidationError:  # a number that only JSON has, such as 1e999
+        return {key: _value_of(bytes(raw)) for key, raw in _decode_fields(item).items()}
+
+
+def _value_of(text: bytes) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.ValidationError:
+        return text.decode()
 
 
 def as_text(value: Any) -> str | None:

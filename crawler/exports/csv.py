@@ -5,6 +5,9 @@ written becomes a further column: the rows from there on are longer than the hea
 once, with the whole header and every row filled up to it. So nothing is lost or held in memory, and the usual crawl, whose
 first items have all the keys, never pays for it.
 
+There is an end to columns: every row is as long as the header, and the cursor names them all. What has none of its own, such as a
+key behind the first thousand, stands in one more, `_more`, as JSON.
+
 The cursor's `extra` holds `columns` and `widths`: pairs of a position in the file and the number of columns from there on.
 
 Text is UTF-8 without a byte order mark; records end in CRLF, as RFC 4180 §2 has it.
@@ -19,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from crawler.exports.columns import MORE, MOST_COLUMNS, MOST_LETTERS
 from crawler.exports.files import OutputFile, replacement
 from crawler.exports.protocol import Cursor
 
@@ -48,7 +52,7 @@ class Csv:
             self._begin()
             self._file.open()
             if self._columns:
-                self._append([])
+                self._append([], self._columns)
         return self._cursor()
 
     def _resume(self, cursor: Cursor) -> bool:
@@ -66,12 +70,12 @@ class Csv:
     def write(self, first_item: int, items: Sequence[str]) -> Cursor:
         assert first_item == self._item + 1, "items come without gaps"
         if items:
-            self._append([_cells(item) for item in items])
+            columns = self._columns.copy()
+            self._append([_cells(item, columns) for item in items], columns)
             self._item += len(items)
         return self._cursor()
 
-    def _append(self, rows: list[dict[str, str]]) -> None:
-        columns = self._columns | {key: None for row in rows for key in row}
+    def _append(self, rows: list[dict[str, str]], columns: dict[str, None]) -> None:
         data = _encode([row.get(column, "") for column in columns] for row in rows)
         is_new = not self._widths
         has_grown = len(columns) > len(self._columns)
@@ -107,9 +111,30 @@ class Csv:
         return Cursor(item=self._item, bytes=self._file.size, extra=extra)
 
 
-def _cells(item: str) -> dict[str, str]:
-    """The cells of one item by column. Numbers and nested values keep the very text they have in the item."""
-    return {key: _cell(bytes(value)) for key, value in _decode_fields(item).items()}
+def _cells(item: str, columns: dict[str, None]) -> dict[str, str]:
+    """The cells of one item by column, of which it may bring further ones. Numbers and nested values keep the very text they have in
+    the item."""
+    fields = _decode_fields(item)
+    more: dict[str, msgspec.Raw] = {}
+    if MORE in fields or not fields.keys() <= columns.keys():
+        more = {key: value for key, value in fields.items() if not _is_column(key, columns)}
+    cells = {key: _cell(bytes(value)) for key, value in fields.items() if key not in more}
+    if more:
+        columns[MORE] = None
+        cells[MORE] = msgspec.json.encode(more).decode()
+    return cells
+
+
+def _is_column(key: str, columns: dict[str, None]) -> bool:
+    """Whether a key is a column, now that it is known."""
+    if key == MORE:
+        return False
+    if key in columns:
+        return True
+    if len(columns) - (MORE in columns) >= MOST_COLUMNS or len(key) > MOST_LETTERS:
+        return False
+    columns[key] = None
+    return True
 
 
 def _cell(value: bytes) -> str:

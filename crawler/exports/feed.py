@@ -37,9 +37,7 @@ class ExportFeed:
         try:
             await self._open()
         except BaseException:
-            for export in self._exports:
-                with suppress(Exception):  # why it is abandoned is what counts
-                    await _in_thread(export.abandon)
+            await to_the_end(self._abandon_all())
             raise
         return self
 
@@ -54,7 +52,7 @@ class ExportFeed:
             if error is None:
                 await self._frontier.flush()
         finally:
-            failures = await self._close_all()
+            failures = await to_the_end(self._close_all())
         if error is None and (failure := self._failure or next(iter(failures), None)):
             raise failure
 
@@ -91,6 +89,11 @@ class ExportFeed:
             self._failure = error
             raise
         self._frontier.on_items = self.write
+
+    async def _abandon_all(self) -> None:
+        for export in self._exports:
+            with suppress(Exception):  # why it is abandoned is what counts
+                await _in_thread(export.abandon)
 
     async def _close_all(self) -> list[Exception]:
         """Close each export, whatever becomes of the others; returns what went wrong. What is committed from now on is for the

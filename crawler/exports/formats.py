@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crawler.errors import StorageError, UsageError
 from crawler.exports.files import beside, check_writable, replacing
 from crawler.exports.jsonlines import JsonLines, StandardOutput
+from crawler.items import portion
 from crawler.paths import expanded
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _pour(export: Export, items: Iterable[str]) -> int:
     written = 0
     try:
         export.open(None)
-        while batch := list(islice(source, _BATCH)):
+        while batch := portion(source, _BATCH):
             export.write(written + 1, batch)
             written += len(batch)
     except BaseException:

@@ -17,13 +17,17 @@ from crawler.exports.jsonlines import lines_of
 from crawler.exports.protocol import Cursor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     import pyarrow as pa
 
 _GROUP_BYTES = 4 << 20
-"""Of JSON in a row group: thousands of rows, and all that is in memory at once."""
+"""Of JSON in a row group: thousands of rows, and all that is in memory at once;"""
+_GROUP_ROWS = 1 << 16
+"""but for this many rows: empty ones take more room there than as JSON;"""
+_GROUP_CELLS = 1 << 22
+"""and for this many cells: where items have few keys of a thousand in common, nearly all of them are empty."""
 
 _EXACT = 1 << 53
 """Up to here every integer is a float, too."""
@@ -98,7 +102,7 @@ class Parquet:
         schema = pa.schema(_types(spool, columns))
         spool.seek(0)
         with ParquetWriter(target, schema, compression="zstd") as writer:
-            while lines := spool.readlines(_GROUP_BYTES):
+            for lines in _groups(spool, most_rows=min(_GROUP_ROWS, _GROUP_CELLS // len(schema))):
                 rows = [columns.row(line) for line in lines]
                 writer.write_table(pa.table([_cells(rows, field) for field in schema], schema=schema))
 
@@ -109,6 +113,13 @@ def _load(path: Path) -> None:
         import pyarrow.parquet  # noqa: F401
     except Exception as error:  # whatever is amiss with what it loads in turn
         raise UsageError(f"cannot write {path}: pyarrow cannot be loaded: {error}") from error
+
+
+def _groups(spool: IO[bytes], *, most_rows: int) -> Iterator[Sequence[bytes]]:
+    """What there is, row group by row group."""
+    while lines := spool.readlines(_GROUP_BYTES):
+        for start in range(0, len(lines), most_rows):
+            yield lines[start : start + most_rows]
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:

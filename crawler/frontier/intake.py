@@ -60,6 +60,10 @@ class Intake:
         self.on_queued: Callable[[HostKey, float], None] = lambda _host, _not_before: None
         self.admit: Admit = lambda *_: None
         self.max_pages_per_host = 0
+        self.leaves_out = False
+        """Whether pages may have been left out for canonical URLs that come to nothing."""
+        self.lost: set[str] = set()
+        """Such URLs: a page that names one of them is taken."""
 
     def cut(self) -> Batch:
         """What is to be written now; what comes from here on pends for the next."""
@@ -181,17 +185,21 @@ class Intake:
         self.batch.host_states[self.host_id(host)] = state
 
     def _recognised(self, settlement: Settlement, alias: str) -> Settlement:
-        """The page has another name. If that was known, we have the page already, or will; else it is known from now on, as
-        a request of its own that is over. A seed somebody asked for, whatever it is called."""
+        """The page has another name. If that was known, we have the page already, or will, unless it has turned out that we have not
+        (`Moves.take_instead`); else it is known from now on, as a request of its own that is over. A seed, and what is fetched
+        again, somebody asked for, whatever it is called."""
         lease = settlement.lease
         mark = words_of(fingerprint(alias))
-        if not self.sieve.knows(mark):
+        if alias in self.lost:
+            self.lost.discard(alias)
+        elif not self.sieve.knows(mark):
             self.sieve.add(mark)
             number = self._next_number()
             self.batch.requests.append((number, lease.depth, lease.id, None, [f"0 {alias}"]))
             self.batch.barrier = number
             self._skip(number, Skip.DUPLICATE, IS_NAMED.format(lease.url))
-        elif lease.depth:
+        elif lease.depth and not lease.again:
+            self.leaves_out = True
             outcome = Skipped(reason=Skip.DUPLICATE, final_url=lease.url, detail=NAMES.format(alias))
             return replace(settlement, outcome=outcome, items=(), kept=None)
         return settlement
@@ -278,6 +286,7 @@ class Intake:
 
     def _redirect(self, lease: Lease, outcome: Redirected) -> None:
         """Let the request go on at the target, unless that is known already, and only another name for it, or not to be fetched.
+        One that is made `again` is so at the target, too.
 
         A target within the request's own chain is no duplicate: sites set a cookie and send the visitor back. How often
         is bounded by the limit on redirects, which is the fetcher's.
@@ -286,7 +295,7 @@ class Intake:
         left = (*lease.redirects, lease.url)
         refusal: Skip | SetAside | None = None
         if outcome.url not in left:
-            is_known = outcome.is_alias and self.sieve.knows(mark)
+            is_known = outcome.is_alias and not lease.again and self.sieve.knows(mark)
             refusal = Skip.DUPLICATE if is_known else self.admit(outcome.url, lease.depth, None, True)
         lease.url, lease.method, lease.redirects = outcome.url, outcome.method, left
         if isinstance(refusal, Skip):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from crawler.frontier.integrity import damaged
+from crawler.frontier.integrity import damaged, making_sense
 from crawler.frontier.rows import lease_of
 from crawler.headers import headers_of
 from crawler.page import Page
@@ -41,15 +41,17 @@ def kept_pages(file: StateFile) -> Iterator[tuple[Lease, Page]]:
     """Each page that was kept, with the lease it was fetched under, in the order of discovery. What it says to robots is
     obeyed as it was by the last run.
 
-    Raises StateDamaged when a body cannot be read.
+    Raises StateDamaged when a body, or what is told of it, cannot be read.
     """
     obedience = _obedience(file)
     bodies = Bodies(file)
     for row in file.query(_KEPT):
         number, _, _, _, _, final_url, redirects, status, fetched_at, elapsed, headers, *place = row
-        lease = lease_of((number, 0, 0, 0, None, *row[1:5]), host_of(final_url))
-        lease.url = final_url
-        lease.redirects = tuple(msgspec.json.decode(redirects)) if redirects else ()
+        with making_sense(file.path):
+            lease = lease_of((number, 0, 0, 0, None, *row[1:5]), host_of(final_url))
+            lease.url = final_url
+            lease.redirects = tuple(msgspec.json.decode(redirects)) if redirects else ()
+            fields = headers_of(headers)
         try:
             body = bodies.read(*place)
         except ValueError as error:
@@ -60,7 +62,7 @@ def kept_pages(file: StateFile) -> Iterator[tuple[Lease, Page]]:
                 lease,
                 url=final_url,
                 status=status,
-                headers=headers_of(headers),
+                headers=fields,
                 body=body,
                 fetched_at=fetched_at,
                 elapsed=elapsed,
@@ -107,7 +109,7 @@ class Bodies:
 
 def _obedience(file: StateFile) -> Obedience:
     """That of the last run; by default of files older than this."""
-    rules = msgspec.json.decode(file.meta("rules") or "{}")
+    rules = file.described("rules")
     if "nofollow" not in rules:
         return OBEDIENT
     return Obedience.of(**{name: rules[name] for name in ("user_agent", "robots", "nofollow")})

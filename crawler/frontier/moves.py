@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from crawler.frontier.rows import hop_of, method_and_body, priority_of
+from crawler.frontier.leftout import TAKEN_INSTEAD, lost
+from crawler.frontier.rows import clean, hop_of, method_and_body, priority_of
 from crawler.outcome import Aside
 from crawler.web.urls import host_of
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from crawler.outcome import SetAside
 
 _ROWS_AT_ONCE = 20_000
+
+_MOST_OF_EACH = 1 << 40
+"""So many pages are not left out for any URL."""
 
 _KEPT_BY_REDIRECTS = ("GET", "HEAD")
 """Methods that stay what they are (RFC 9110 §15.4)."""
@@ -84,6 +88,7 @@ class Moves:
         self._intake = intake
         self._file = file
         self._commits = commits
+        self._each = 1
 
     async def set_aside(self, host: HostKey, why: SetAside) -> int:
         number = self._intake.host_ids.get(host, 0)
@@ -140,10 +145,7 @@ class Moves:
                 self._intake.batch.attempts.append((request, fetched_at or now, error))
                 self._intake.counts.failed -= 1
                 self._intake.counts.bytes -= size or 0
-                stands, hop = _where_to_retry(url, extra, final_url or url, redirects)
-                asked = host_of(stands)
-                rank = -priority_of(extra)
-                self._intake.enqueue(asked, (self._intake.host_id(asked), rank, request, 0.0, 0, hop))
+                self._enqueue_anew(request, url, extra, final_url, redirects)
 
         wanted = {
             "after": 0,  # else all results would be read for each chunk
@@ -154,11 +156,36 @@ class Moves:
         }
         return await self._move(_OF_FAILED, lambda: wanted, take)
 
+    async def take_instead(self) -> int:
+        """Queue again what was left out for a canonical URL that came to nothing, to be taken itself: at first one page for each such
+        URL, should that not help twice as many, and so on. Returns how many; 0 if there are none."""
+        intake = self._intake
+        async with self._file.turn:
+            await self._commits.commit()
+            rows = await lost(self._file, each=self._each, most=_ROWS_AT_ONCE)
+            intake.lost = {named for _, named, *_ in rows}
+            for request, named, url, extra, final_url, redirects in rows:
+                intake.batch.retried.append(request)
+                intake.batch.attempts.append((request, time.time(), clean(TAKEN_INSTEAD.format(named))))
+                intake.counts.skipped -= 1
+                self._enqueue_anew(request, url, extra, final_url, redirects)
+            await self._commits.commit()
+        self._each *= 2
+        intake.leaves_out = bool(rows) and self._each < _MOST_OF_EACH
+        return len(rows)
+
     async def reprioritise(self, host: HostKey | None, url_like: str | None, priority: int) -> int:
         wanted = {"rank": -priority, "host": self._number_of(host), "like": url_like}
         async with self._file.turn:
             await self._commits.commit()
             return await self._file.change(_REPRIORITISE if host is None else _REPRIORITISE_HOST, wanted)
+
+    def _enqueue_anew(
+        self, request: int, url: str, extra: str | None, final_url: str | None, redirects: str | None
+    ) -> None:
+        stands, hop = _where_to_retry(url, extra, final_url or url, redirects)
+        host = host_of(stands)
+        self._intake.enqueue(host, (self._intake.host_id(host), -priority_of(extra), request, 0.0, 0, hop))
 
     def _number_of(self, host: HostKey | None) -> int | None:
         """The number of a host; 0, which none has, for one that is not known; None for None: any."""

@@ -64,6 +64,7 @@ def load(db: Connection, intake: Intake) -> Past:
     """Fill the memory from the file."""
     (counts,) = db.execute("SELECT queued, leased, done, failed, skipped, items, bytes, hosts, aside FROM count")
     intake.counts = Counts(**dict(zip(Counts.__struct_fields__, counts, strict=True)))
+    intake.leaves_out = intake.counts.skipped > 0
     ((intake.next_request, intake.next_item, intake.next_pack, intake.first_offer, intake.next_offer),) = db.execute(
         "SELECT (SELECT coalesce(max(id), 0) + 1 FROM request), (SELECT coalesce(max(id), 0) + 1 FROM item), "
         "(SELECT coalesce(max(id), 0) + 1 FROM pack), "

@@ -38,6 +38,12 @@ class Lease(Struct, kw_only=True):
     headers: Mapping[str, str] | None = None
     body: bytes | None = None
     context: Mapping[str, Any] | None = None
+    again: bool = False
+    """Whether it is made although the same was asked for before. So it is wherever redirects lead."""
+    read_timeout: float | None = None
+    total_timeout: float | None = None
+    max_attempts: int | None = None
+    """In place of the settings called so, if not None; the like of the two before."""
     attempts: int = 0
     """How often it was tried in vain."""
     redirects: tuple[str, ...] = ()
@@ -55,7 +61,7 @@ class Settlement(Struct, kw_only=True):
     """The response, if it is to be kept."""
     alias: str | None = None
     """Another URL (canonical) of the page. If that was found before, the page is a duplicate, and its items are not kept;
-    if not, it is taken for found. Never so of a seed."""
+    if not, it is taken for found. Never so of a seed, nor of a request that is made `again`."""
     depth: int | None = None
     """How deep `found` is; None: one link deeper than the lease."""
 
@@ -138,11 +144,12 @@ class Frontier(Protocol):
 
     @property
     def is_undecided(self) -> bool:
-        """Whether some of the links that were offered may be new, which is not found out for each by itself."""
+        """Whether some of the links that were offered may be new, which is not found out for each by itself; or some of the pages that
+        were left out may be wanted after all."""
 
     async def decide(self) -> None:
-        """Find out of all links whether they are new. It takes time, and is done now and then by itself; `on_queued` hears of
-        those that are."""
+        """Find out of all links whether they are new; and, to be asked when nothing is left, queue again what was left out for a
+        canonical URL that came to nothing, to be taken itself. It takes time; `on_queued` hears of what there is."""
 
     async def lease(self, hosts: Sequence[HostKey], limit: int) -> list[Lease]:
         """Up to `limit` requests of each host, the first in its order that are due; of one priority, those queued lately may come

@@ -26,6 +26,11 @@ _decode = msgspec.json.Decoder().decode
 
 _DETAIL_CHARACTERS = 2000
 
+OF_ITS_OWN = ("read_timeout", "total_timeout", "max_attempts")
+"""Settings that a request may have values of its own for."""
+
+_RARE = ("again", *OF_ITS_OWN)
+
 
 class Offer(NamedTuple):
     """Links of a page that were put by. `page`: its URL; `marks`: those of the `urls`; `extra`: see `extra_of`."""
@@ -50,14 +55,9 @@ def extra_of(wanted: Request | Links) -> str | None:
     if wanted.context is not None:
         extra["context"] = wanted.context
     if wanted.priority:
-        extra["priority"] = wanted.priority
+        extra["priority"] = int(wanted.priority)
     if isinstance(wanted, Request):
-        if wanted.method != "GET":
-            extra["method"] = wanted.method
-        if wanted.headers:
-            extra["headers"] = dict(wanted.headers)
-        if wanted.body is not None:
-            extra["body"] = b64encode(wanted.body).decode()
+        _add_what_links_have_not(extra, wanted)
     if not extra:
         return None
     try:
@@ -66,10 +66,33 @@ def extra_of(wanted: Request | Links) -> str | None:
         raise SpiderError(f"a request for {wanted} cannot be kept as JSON: {error}") from None
 
 
+def _add_what_links_have_not(extra: dict[str, Any], wanted: Request) -> None:
+    if wanted.method != "GET":
+        extra["method"] = wanted.method
+    if wanted.headers:
+        extra["headers"] = dict(wanted.headers)
+    if wanted.body is not None:
+        extra["body"] = b64encode(wanted.body).decode()
+    if wanted.again:
+        extra["again"] = True
+    if wanted.read_timeout is not None:
+        extra["read_timeout"] = wanted.read_timeout
+    if wanted.total_timeout is not None:
+        extra["total_timeout"] = wanted.total_timeout
+    if wanted.max_attempts is not None:
+        extra["max_attempts"] = wanted.max_attempts
+
+
 def method_and_body(extra_json: str) -> tuple[str, bytes | None]:
     """What of an `extra` makes another request of the same URL."""
     extra: dict[str, Any] = _decode(extra_json)
     return extra.get("method", "GET"), b64decode(extra["body"]) if "body" in extra else None
+
+
+def of_its_own(extra_json: str | None) -> dict[str, float]:
+    """The settings that a request has values of its own for, and these."""
+    extra: dict[str, Any] = _decode(extra_json) if extra_json else {}
+    return {name: extra[name] for name in OF_ITS_OWN if name in extra}
 
 
 def priority_of(extra_json: str | None) -> int:
@@ -115,6 +138,9 @@ def lease_of(row: Due, host: HostKey) -> Lease:
         context=extra.get("context"),
         attempts=attempts,
     )
+    for name in _RARE:
+        if name in extra:
+            setattr(lease, name, extra[name])
     if hop:
         lease.url, lease.method, left = _decode(hop)
         lease.redirects = tuple(left)

@@ -62,7 +62,7 @@ CREATE TABLE request (
     url      TEXT NOT NULL,             -- canonical
     depth    INTEGER NOT NULL,          -- links from a seed
     found_on INTEGER REFERENCES request,
-    extra    TEXT                       -- JSON: method, headers, body, callback, context, priority; NULL for a plain GET to `parse`
+    extra    TEXT                       -- JSON: all else that a `Request` is given; NULL for a plain GET to `parse`
 );
 
 CREATE TABLE queue (

@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING
 import aiosqlite
 import msgspec
 
+from crawler.cancellation import to_the_end
 from crawler.errors import StorageError
 from crawler.frontier.commits import GroupCommit
 from crawler.frontier.file import CrawlFile
 from crawler.frontier.inbox import Inbox
 from crawler.frontier.intake import Intake, marks_of
-from crawler.frontier.integrity import making_sense
+from crawler.frontier.integrity import damaged, making_sense
 from crawler.frontier.leasing import due, take
 from crawler.frontier.leftout import left_out
 from crawler.frontier.lock import CrawlLock
@@ -37,6 +38,7 @@ from crawler.frontier.protocol import CookieRow, HostQueue
 from crawler.frontier.rows import lease_of
 from crawler.frontier.runs import Runs
 from crawler.frontier.waiting import HOSTS_AFTER, OF_HOSTS
+from crawler.items import portion
 from crawler.outcome import SetAside
 
 if TYPE_CHECKING:
@@ -49,6 +51,9 @@ if TYPE_CHECKING:
     from crawler.frontier.rows import Due
     from crawler.outcome import Aside
     from crawler.request import Links, Request
+
+
+_ITEMS_AFTER = "SELECT data FROM item WHERE id > ? ORDER BY id"
 
 
 class SqliteFrontier:
@@ -139,14 +144,15 @@ class SqliteFrontier:
         lock = await CrawlLock.take(path)
         try:
             take_back(path)
-            db = await aiosqlite.connect(path, isolation_level=None)
+            db = aiosqlite.connect(path, isolation_level=None)
             try:
+                await to_the_end(_connected(db))
                 frontier = cls(
                     db, lock, path, commit_pages=commit_pages, commit_interval=commit_interval, remembered=remembered
                 )
                 await frontier._prepare(spider)
             except BaseException:
-                await db.close()
+                await to_the_end(db.close())
                 raise
         except BaseException:
             lock.release()
@@ -170,7 +176,11 @@ class SqliteFrontier:
             await file.write("INSERT INTO run (started, seen) VALUES (?, ?)", (self.started, self.started))
 
     async def close(self, why: str = "interrupted") -> None:
-        """Commit what was settled, note `why` the run ended, and close the file. What is leased waits for the next run."""
+        """Commit what was settled, note `why` the run ended, and close the file. What is leased waits for the next run. Whoever is
+        cancelled meanwhile leaves when it is closed: its lock is the last that is let go."""
+        await to_the_end(self._close(why))
+
+    async def _close(self, why: str) -> None:
         try:
             if not self._file.broken:
                 while self.intake.batch:
@@ -251,12 +261,15 @@ class SqliteFrontier:
 
     @property
     def is_undecided(self) -> bool:
-        """Whether some of the links that were offered may be new: see `decide`."""
-        return self._runs.is_undecided
+        """Whether some of what was found may have to be fetched yet: see `decide`."""
+        return self._runs.is_undecided or self.intake.leaves_out
 
     async def decide(self) -> None:
-        """Find out of all links whether they are new. It takes time, and is done now and then by itself."""
+        """Find out of all links whether they are new, which is done now and then by itself; and queue pages that were left out for
+        others that came to nothing. It takes time."""
         await self._runs.tend(sifts=True)
+        if self.intake.leaves_out:
+            await self._moves.take_instead()
 
     async def flush(self) -> None:
         """Return once everything settled and noted so far is durable."""
@@ -343,9 +356,13 @@ class SqliteFrontier:
         return [CookieRow(*row) for row in await self._file.read("SELECT domain, path, name, data FROM cookie")]
 
     async def items_after(self, last: int, limit: int = 1000) -> list[str]:
-        """The JSON texts of up to `limit` committed items behind the one numbered `last`, in order."""
-        rows = await self._file.read("SELECT data FROM item WHERE id > ? ORDER BY id LIMIT ?", (last, limit))
-        return [data for (data,) in rows]
+        """The JSON texts of up to `limit` committed items behind the one numbered `last`, in order; of large ones fewer."""
+        texts = await self._file.at_once(
+            lambda db: portion((data for (data,) in db.execute(_ITEMS_AFTER, (last,))), limit)
+        )
+        if not all(isinstance(text, str) for text in texts):
+            raise damaged(self._file.path, f"of the items after {last} one is no text")
+        return texts
 
     # ------------------------------------------------------------------ moves by order
 
@@ -370,6 +387,10 @@ class SqliteFrontier:
     async def reprioritise(self, *, host: HostKey | None = None, url_like: str | None = None, priority: int) -> int:
         """Give queued requests another priority; returns how many were given one that they did not have."""
         return await self._moves.reprioritise(host, url_like, priority)
+
+
+async def _connected(db: aiosqlite.Connection) -> None:
+    await db
 
 
 def discard(path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 import msgspec
 
 from crawler.errors import StateDamaged, StateError, UsageError
-from crawler.frontier.integrity import damaged
+from crawler.frontier.integrity import damaged, making_sense
 from crawler.frontier.lock import is_locked
 from crawler.frontier.migrations import APPLICATION_ID, VERSION, check_version, script
 from crawler.frontier.placing import beside, uri_of
@@ -85,7 +85,8 @@ class Rows:
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         with _translated(self._path, is_users=True):
-            yield from self._cursor
+            for row in self._cursor:  # noqa: UP028 - it would close the cursor, perhaps after its file
+                yield row
 
     def as_json(self) -> Iterator[str]:
         """Each row as the text of a JSON object; of columns of one name the last counts."""
@@ -160,6 +161,10 @@ class StateFile:
 
     def status(self) -> Status:
         """How the crawl stands."""
+        with making_sense(self.path):
+            return self._status()
+
+    def _status(self) -> Status:
         with _translated(self.path):
             (counts,) = self._db.execute(
                 "SELECT queued, leased, done, failed, skipped, aside, items, bytes, hosts FROM count"
@@ -193,9 +198,16 @@ class StateFile:
             return str(value)
         return None
 
+    def described(self, key: str) -> dict[str, Any]:
+        """The same, of what is kept as a JSON object; empty where it was not kept. Raises StateDamaged when it is none."""
+        with making_sense(self.path):
+            return msgspec.json.decode(self.meta(key) or "{}", type=dict[str, Any])
+
     def items(self) -> Iterator[str]:
         """What the spider yielded, as texts of JSON objects, in the order in which it was committed."""
-        for (data,) in self.query("SELECT data FROM items ORDER BY id"):
+        for number, data in self.query("SELECT id, data FROM items ORDER BY id"):
+            if not isinstance(data, str):
+                raise damaged(self.path, f"the item {number} is no text")
             yield data
 
     def rows(self, view: View) -> Rows:

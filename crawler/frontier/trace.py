@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from crawler.frontier.rows import method_and_body
+from crawler.frontier.rows import method_and_body, of_its_own
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,10 +33,11 @@ SELECT request FROM moved JOIN request ON request.id = moved.request
 WHERE request.url <> ?1 AND (now = ?1 OR EXISTS (SELECT 1 FROM json_each(behind) WHERE value = ?1)) ORDER BY request"""
 
 _PATH = """
-WITH RECURSIVE path (step, url, found_on) AS (
-    SELECT 0, url, found_on FROM request WHERE id = (SELECT found_on FROM request WHERE id = ?)
+WITH RECURSIVE path (step, id, url, found_on) AS (
+    SELECT 0, id, url, found_on FROM request WHERE id = (SELECT found_on FROM request WHERE id = ?)
     UNION ALL
-    SELECT step + 1, request.url, request.found_on FROM path JOIN request ON request.id = path.found_on)
+    SELECT step + 1, request.id, request.url, request.found_on FROM path JOIN request ON request.id = path.found_on
+    WHERE request.id < path.id)  -- as it always is, unless the file is damaged: then there might be no end
 SELECT url FROM path ORDER BY step DESC"""
 
 _REQUEST = """
@@ -71,7 +72,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
 
     `path` holds the pages that led there, the seed first; `redirects` the URLs left behind, and `now_at` where it stands
     or ended after them. `reason` and `detail` are those of a skip, of what stands aside, or the error. `ahead`: how many
-    requests of its host come before it.
+    requests of its host come before it; `settings`: those that it has values of its own for.
     """
 
     url: str
@@ -91,6 +92,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     detail: str | None = None
     not_before: str | None = None
     ahead: int | None = None
+    settings: dict[str, float] = {}
 
 
 def requests_for(file: StateFile, url: str) -> list[int]:
@@ -142,6 +144,7 @@ def trace(file: StateFile, request: int) -> Trace:
         detail=detail,
         not_before=iso(not_before) if not_before else None,
         ahead=ahead,
+        settings=of_its_own(extra),
     )
 
 

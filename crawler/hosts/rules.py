@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from client.limits import HostLimits
     from client.origin import HostKey
     from crawler.frontier.protocol import Frontier, Lease
-    from crawler.hosts.passage import Passage
+    from crawler.hosts.proxy_gate import ProxyGate
     from crawler.hosts.throttle import Throttle
     from crawler.web.robots import Robots
 
@@ -73,7 +73,7 @@ class _Origins(OrderedDict[str, Known]):
 
 
 class Rules:
-    """What the robots.txt files of a crawl say to `user_agent`. `passage`: the proxy, if all goes through one."""
+    """What the robots.txt files of a crawl say to `user_agent`. `proxy_gate`: the proxy, if all goes through one."""
 
     def __init__(
         self,
@@ -83,14 +83,14 @@ class Rules:
         frontier: Frontier,
         *,
         user_agent: str,
-        passage: Passage | None,
+        proxy_gate: ProxyGate | None,
     ) -> None:
         self._session = session
         self._limits = limits
         self._throttle = throttle
         self._frontier = frontier
         self._user_agent = user_agent
-        self._passage = passage
+        self._proxy_gate = proxy_gate
         self._known = _Origins()
         self._parsing = asyncio.Lock()
         self.foretold = OrderedDict[str, Skipped | None]()
@@ -150,8 +150,8 @@ class Rules:
         began_at = time.monotonic()
         async with self._session.get(url, max_redirects=MAX_REDIRECTS) as response:
             latency = time.monotonic() - began_at
-            if self._passage:
-                failure = self._passage.heed(f"{response.url}", response.status, response.headers)
+            if self._proxy_gate:
+                failure = self._proxy_gate.heed(f"{response.url}", response.status, response.headers)
                 if failure:
                     return failure
             if response.status >= 500 or response.status == HTTPStatus.TOO_MANY_REQUESTS:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from client import AddressGuard, ClientRequest, ClientTimeout
-    from client.http1 import Http1Protocol
+    from client.carrier import Carrier
     from client.limits import HostLimits
     from client.tracing import Trace
 
@@ -56,8 +56,8 @@ class Gathering:
 class GatheringConnector(TCPConnector):
     """Sends requests together, over whichever connections; `send_all` does it now."""
 
-    def __init__(self, *, limits: HostLimits, address_guard: AddressGuard) -> None:
-        super().__init__(limits=limits, address_guard=address_guard)
+    def __init__(self, *, limits: HostLimits, address_guard: AddressGuard, http2: bool = False) -> None:
+        super().__init__(limits=limits, address_guard=address_guard, http2=http2)
         self._gathering = Gathering(self._write_all, at_once_after=LONG)
         self._unsent: list[tuple[asyncio.Transport, bytes]] = []
         self.send_all = self._gathering.end
@@ -73,9 +73,7 @@ class GatheringConnector(TCPConnector):
             if not transport.is_closing():
                 transport.write(data)
 
-    async def _create_connection(
-        self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
-    ) -> Http1Protocol:
+    async def _create_connection(self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout) -> Carrier:
         protocol = await super()._create_connection(req, traces, timeout)
         if protocol.transport:
             protocol.transport = cast("asyncio.Transport", _Gathered(protocol.transport, self.write))

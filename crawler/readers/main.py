@@ -21,19 +21,19 @@ from crawler.readers import messages
 from crawler.readers.channel import Channel
 from crawler.readers.gathering import LONG
 from crawler.readers.messages import (
-    Awake,
     FailureTask,
-    Farewell,
     Hello,
-    Leaving,
-    Nudge,
     PageTask,
+    Ping,
+    Pong,
     Ready,
-    Trouble,
+    Shutdown,
+    ShuttingDown,
+    SpiderFault,
     VisitTask,
 )
 from crawler.readers.signals import heed_none
-from crawler.readers.tasks import Hands
+from crawler.readers.tasks import TaskRunner
 from crawler.source import load_encoded
 from crawler.spider import faults_of_the_spider
 
@@ -73,13 +73,13 @@ def _leave_with_the_crawl(fd: int) -> None:
 
 
 async def _live(ours: socket.socket) -> None:
-    duty = Duty()
-    channel = await Channel.over(ours, duty.hear, at_once_after=LONG)
+    service = ReaderService()
+    channel = await Channel.over(ours, service.hear, at_once_after=LONG)
     watching = asyncio.create_task(_leave_with(channel))
     try:
-        await duty.carry_out(channel)
+        await service.carry_out(channel)
     except CrawlError as error:
-        channel.send(messages.encode(Trouble(str(error))))
+        channel.send(messages.encode(SpiderFault(str(error))))
     watching.cancel()
     channel.close()
     await channel.ended.wait()
@@ -91,8 +91,8 @@ async def _leave_with(channel: Channel) -> None:
     os._exit(_LOST_PARENT)
 
 
-class Duty:
-    """What is to be done, and who does it: a crew that grows with what is under way at once."""
+class ReaderService:
+    """What is to be done, and who does it: a pool of workers that grows with what is under way at once."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -102,7 +102,7 @@ class Duty:
         self._parent: asyncio.Task[Any] | None = None
         self._workers: set[asyncio.Task[None]] = set()
         self._idle: list[asyncio.Future[Task]] = []
-        self._hands: Hands | None = None
+        self._runner: TaskRunner | None = None
         self._channel: Channel | None = None
         self._pause_at = 0.0
 
@@ -110,25 +110,25 @@ class Duty:
         """Take in a message."""
         match message := messages.decode_to_reader(data):
             case VisitTask() | PageTask() | FailureTask():
-                self._have_done(message)
+                self._dispatch(message)
             case Hello():
                 self._greeting.set_result(message)
-            case Farewell():
+            case Shutdown():
                 self._is_over.set()
-            case Nudge():
+            case Ping():
                 if self._channel:
-                    self._channel.send(messages.encode(Awake()))
+                    self._channel.send(messages.encode(Pong()))
             case _:
                 assert_never(message)
 
-    def _have_done(self, task: Task) -> None:
+    def _dispatch(self, task: Task) -> None:
         """Have somebody see to a task at once."""
         while self._idle:
             if not (idle := self._idle.pop()).done():  # else a callback has cancelled who waits
                 idle.set_result(task)
                 return
-        if self._hands:
-            self._workers.add(self._group.create_task(self._serve(self._hands, task)))
+        if self._runner:
+            self._workers.add(self._group.create_task(self._serve(self._runner, task)))
 
     async def carry_out(self, channel: Channel) -> None:
         """Open the spider, let it read until it is over, and close it. Raises what is wrong with it."""
@@ -141,21 +141,21 @@ class Duty:
         if not await open_spider(spider, self._is_over):
             return
         try:
-            async with Hands.with_sessions(channel, callbacks, hello) as hands, self._group:
-                self._hands = hands
+            async with TaskRunner.with_sessions(channel, callbacks, hello) as runner, self._group:
+                self._runner = runner
                 channel.send(messages.encode(Ready()))
                 await self._is_over.wait()
-                self._hands = None
+                self._runner = None
                 self._idle.clear()
                 for worker in self._workers:
                     worker.cancel()
         finally:
-            channel.send(messages.encode(Leaving()))
+            channel.send(messages.encode(ShuttingDown()))
             await channel.flush()
             with faults_of_the_spider("closed()"):
                 await spider.closed()
 
-    async def _serve(self, hands: Hands, task: Task) -> None:
+    async def _serve(self, runner: TaskRunner, task: Task) -> None:
         """One task after the other. Where nothing is fetched, the loop has its turn now and then, to send and to hear: one system
         call does for many. Who is cancelled by a callback, long after that was over, goes; there will be others."""
         sent_home_by(self._parent, self._is_over.is_set)
@@ -163,7 +163,7 @@ class Duty:
         assert worker
         try:
             while True:
-                await hands.carry_out(task)
+                await runner.carry_out(task)
                 if not isinstance(task, VisitTask) and time.monotonic() >= self._pause_at:
                     await asyncio.sleep(0)
                     self._pause_at = time.monotonic() + _PAUSE_EVERY
@@ -178,7 +178,7 @@ class Duty:
             return await idle
         except asyncio.CancelledError:
             if not idle.cancelled():  # it was given one at the last moment
-                self._have_done(idle.result())
+                self._dispatch(idle.result())
             raise
 
 

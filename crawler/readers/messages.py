@@ -46,6 +46,9 @@ class SentLease(msgspec.Struct, array_like=True):
     depth: int
     referrer: str | None
     context: bytes | None
+    read_timeout: float | None = None
+    total_timeout: float | None = None
+    max_attempts: int | None = None
 
 
 class VisitTask(msgspec.Struct, array_like=True, tag=1):
@@ -59,11 +62,10 @@ class VisitTask(msgspec.Struct, array_like=True, tag=1):
     may_be_private: bool
 
 
-class PageTask(msgspec.Struct, array_like=True, tag=2):
-    """A page to be read. `headers`: name, value, name, value…"""
+class SentPage(msgspec.Struct, array_like=True):
+    """What it takes to make a page, beside the lease. `headers`: name, value, name, value…"""
 
-    number: int
-    lease: SentLease
+    url: str
     status: int
     headers: list[bytes]
     body: bytes
@@ -71,24 +73,33 @@ class PageTask(msgspec.Struct, array_like=True, tag=2):
     elapsed: float
 
 
+class PageTask(msgspec.Struct, array_like=True, tag=2):
+    """A page to be read."""
+
+    number: int
+    lease: SentLease
+    page: SentPage
+
+
 class FailureTask(msgspec.Struct, array_like=True, tag=3):
-    """A request that has failed for good, for the spider to hear of."""
+    """A request that has failed for good, for the spider to hear of, and the page that came in its stead, if one did."""
 
     number: int
     lease: SentLease
     error: str
+    page: SentPage | None
 
 
-class Farewell(msgspec.Struct, array_like=True, tag=4):
+class Shutdown(msgspec.Struct, array_like=True, tag=4):
     """Drop what you are at, close the spider and leave."""
 
 
-class Nudge(msgspec.Struct, array_like=True, tag=5):
+class Ping(msgspec.Struct, array_like=True, tag=5):
     """Say that you are awake."""
 
 
 Task: TypeAlias = VisitTask | PageTask | FailureTask
-ToReader: TypeAlias = Hello | VisitTask | PageTask | FailureTask | Farewell | Nudge
+ToReader: TypeAlias = Hello | VisitTask | PageTask | FailureTask | Shutdown | Ping
 
 # ---------------------------------------------------------------------- from a reader
 
@@ -117,6 +128,9 @@ class FoundRequest(msgspec.Struct, array_like=True, tag=2):
     priority: int
     context: bytes | None
     again: bool
+    read_timeout: float | None
+    total_timeout: float | None
+    max_attempts: int | None
 
 
 Found: TypeAlias = FoundLinks | FoundRequest
@@ -141,35 +155,36 @@ class Answer(msgspec.Struct, array_like=True, tag=1):
     again: Again | None = None
 
 
-class Trouble(msgspec.Struct, array_like=True, tag=2):
+class SpiderFault(msgspec.Struct, array_like=True, tag=2):
     """The spider could not be loaded, opened or closed, and why; nothing else will come."""
 
     error: str
 
 
-class Started(msgspec.Struct, array_like=True, tag=3):
+class RequestSent(msgspec.Struct, array_like=True, tag=3):
     """The request of a visit has gone out."""
 
     number: int
 
 
-class Awake(msgspec.Struct, array_like=True, tag=7):
+class Pong(msgspec.Struct, array_like=True, tag=7):
     """No callback keeps the reader from hearing what it is told."""
 
 
-class Leaving(msgspec.Struct, array_like=True, tag=8):
+class ShuttingDown(msgspec.Struct, array_like=True, tag=8):
     """Everything is dropped; what is left is to close the spider."""
 
 
-class Freed(msgspec.Struct, array_like=True, tag=6):
+class HostFreed(msgspec.Struct, array_like=True, tag=6):
     """The host of a visit has answered; the spider takes its time with the page."""
 
     number: int
 
 
-class Seen(msgspec.Struct, array_like=True, tag=4):
+class VisitResult(msgspec.Struct, array_like=True, tag=4):
     """What came of a visit that was answered: the response, with the header fields that are of use to the crawl's process; and,
-    if it was a page, the digest of its body, what is to be kept of it (headers and body), and what the spider made of it.
+    if it was a page, the digest of its body, what is to be kept of it (headers and body), and what the spider made of it; if it was
+    one of another status, of which the spider may want to hear, `page`.
     `is_private`: a host that the user named was found at a private address, so that any may be."""
 
     number: int
@@ -183,9 +198,10 @@ class Seen(msgspec.Struct, array_like=True, tag=4):
     digest: int = 0
     kept: tuple[str, bytes] | None = None
     answer: Answer | None = None
+    page: SentPage | None = None
 
 
-class Unseen(msgspec.Struct, array_like=True, tag=5):
+class VisitFailed(msgspec.Struct, array_like=True, tag=5):
     """What came of a visit that was not answered."""
 
     number: int
@@ -195,8 +211,10 @@ class Unseen(msgspec.Struct, array_like=True, tag=5):
     began_at: float
 
 
-Result: TypeAlias = Answer | Seen | Unseen
-FromReader: TypeAlias = Ready | Answer | Trouble | Started | Freed | Awake | Leaving | Seen | Unseen
+Result: TypeAlias = Answer | VisitResult | VisitFailed
+FromReader: TypeAlias = (
+    Ready | Answer | SpiderFault | RequestSent | HostFreed | Pong | ShuttingDown | VisitResult | VisitFailed
+)
 
 
 def longest_from_reader(settings: Settings) -> int:

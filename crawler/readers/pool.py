@@ -32,22 +32,22 @@ from crawler.lifecycle import HASTE_SECONDS
 from crawler.readers import messages, translation
 from crawler.readers.messages import (
     Answer,
-    Awake,
     FailureTask,
-    Farewell,
-    Freed,
     Hello,
-    Leaving,
-    Nudge,
+    HostFreed,
+    Ping,
+    Pong,
     Ready,
-    Seen,
-    Started,
-    Trouble,
-    Unseen,
+    RequestSent,
+    Shutdown,
+    ShuttingDown,
+    SpiderFault,
+    VisitFailed,
+    VisitResult,
     longest_from_reader,
 )
 from crawler.readers.process import GARBLED, ReaderProcess
-from crawler.spider import Spider
+from crawler.spider import hears_of_failures
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Sequence
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from crawler.readers.messages import Result, Task
     from crawler.settings import Settings
     from crawler.source import Source
+    from crawler.spider import Spider
 
 _log = logging.getLogger(__name__)
 
@@ -84,11 +85,11 @@ long it takes to connect, a process that is asked says at once that it is awake,
 long for that, and a page that takes longer is only read once more, by a process that nobody waits for. Looks are counted, not
 seconds: if all processes were stopped for a while, that is no silence."""
 
-_FAREWELL = messages.encode(Farewell())
-_NUDGE = messages.encode(Nudge())
+_SHUTDOWN = messages.encode(Shutdown())
+_PING = messages.encode(Ping())
 
 
-class Orphaned(Exception):
+class ReaderDied(Exception):
     """The process that had a task has died before it answered."""
 
 
@@ -164,7 +165,7 @@ class _Place:
         if not (self.process and is_waited_for):
             return
         if self.silent_looks < _SILENT_LOOKS:
-            self.process.channel.send(_NUDGE)
+            self.process.channel.send(_PING)
         else:
             seconds = _SILENT_LOOKS * _LOOK_SECONDS
             self.process.kill(
@@ -230,26 +231,26 @@ class Readers(Reader):
         file = next((one.baseFilename for one in log.handlers if isinstance(one, logging.FileHandler)), None)
         level = log.getEffectiveLevel()
         hello = Hello(source.encoded(), settings, sys.path, level, file, frozenset(trusted_hosts))
-        tells = type(spider).failed is not Spider.failed
+        tells = hears_of_failures(spider)
         readers = cls(hello, launches, processes=settings.processes, tells_of_failures=tells)
         async with asyncio.TaskGroup() as group:
-            keepers = [group.create_task(readers._keep(place)) for place in readers._places]
-            helps = readers._begin_anyway(stopping), readers._keep_looking(), readers._see_off(in_haste)
+            keepers = [group.create_task(readers._supervise(place)) for place in readers._places]
+            helps = readers._begin_anyway(stopping), readers._watch(), readers._end_stragglers(in_haste)
             helpers = [group.create_task(help_) for help_ in helps]
             await readers._can_begin.wait()
             try:
                 yield readers
             finally:
-                readers._dismiss()
+                readers._shut_down()
                 await asyncio.wait(keepers)
                 for helper in helpers:
                     helper.cancel()
 
     async def visit(
         self, lease: Lease, slot: Slot, cookies: str | None, *, may_be_private: bool, is_suspect: bool
-    ) -> Seen | Unseen:
+    ) -> VisitResult | VisitFailed:
         """Have a page fetched, with the host's slot, and read. `may_be_private`: any host may have any address; `is_suspect`: it
-        was tried before, and raised Orphaned.
+        was tried before, and raised ReaderDied.
 
         Raises SpiderError when that is the end of another process.
         """
@@ -257,7 +258,7 @@ class Readers(Reader):
             next(self._numbers), lease, cookies, tells_start=slot.is_starting, may_be_private=may_be_private
         )
         result = await self._give(task, _TASK_BYTES, slot, is_suspect=is_suspect)
-        assert isinstance(result, Seen | Unseen)
+        assert isinstance(result, VisitResult | VisitFailed)
         return result
 
     async def take(self, lease: Lease, page: Page) -> Harvest:
@@ -265,15 +266,16 @@ class Readers(Reader):
             translation.page_task(next(self._numbers), lease, page), weight=len(page.body) + _TASK_BYTES
         )
 
-    async def take_failure(self, lease: Lease, error: str) -> Harvest:
+    async def take_failure(self, lease: Lease, error: str, page: Page | None) -> Harvest:
         if not self._tells_of_failures:
             return Harvest()
-        return await self._read(translation.failure_task(next(self._numbers), lease, error), weight=_TASK_BYTES)
+        weight = (len(page.body) if page else 0) + _TASK_BYTES
+        return await self._read(translation.failure_task(next(self._numbers), lease, error, page), weight=weight)
 
     async def _read(self, task: Task, *, weight: int) -> Harvest:
         try:
             result = await self._give(task, weight)
-        except Orphaned:
+        except ReaderDied:
             result = await self._give(task, weight, is_suspect=True)
         assert isinstance(result, Answer)
         if result.again is not None:
@@ -291,10 +293,10 @@ class Readers(Reader):
             place.give(job)
         else:
             self._waiting.append(job)
-            self._deal()
+            self._dispatch()
         return result
 
-    def _deal(self) -> None:
+    def _dispatch(self) -> None:
         """Give what waits to those who have room, in order. Only requests that wait for a connection let others pass."""
         left: deque[_Job] = deque()
         while self._waiting:
@@ -323,23 +325,23 @@ class Readers(Reader):
 
     # ------------------------------------------------------------------ processes
 
-    async def _keep(self, place: _Place) -> None:
+    async def _supervise(self, place: _Place) -> None:
         """Have a process at this place, and another one whenever it dies, until all are dismissed."""
         while not self._over.is_set():
-            hear = partial(self._hear, place)
+            hear = partial(self._on_message, place)
             async with ReaderProcess.of(self._launches.take(), hear, longest=self._longest) as process:
                 place.process = process
                 process.channel.send(self._hello)
                 if self._over.is_set():
-                    process.channel.send(_FAREWELL)
+                    process.channel.send(_SHUTDOWN)
                 how = await process.end()
             left = place.take_back()
             if place.trouble:
                 raise SpiderError(place.trouble)
             if not self._over.is_set():
-                self._mourn(place, left, how)
+                self._on_death(place, left, how)
 
-    def _hear(self, place: _Place, data: memoryview) -> None:
+    def _on_message(self, place: _Place, data: memoryview) -> None:
         place.was_heard = True
         try:
             message = messages.decode_from_reader(data)
@@ -347,29 +349,29 @@ class Readers(Reader):
             place.kill(GARBLED)
             return
         match message:
-            case Answer() | Seen() | Unseen():
+            case Answer() | VisitResult() | VisitFailed():
                 place.settle(message)
-            case Started():
+            case RequestSent():
                 if (job := place.jobs.get(message.number)) and job.slot:
                     job.slot.started()
-            case Freed():
+            case HostFreed():
                 if job := place.jobs.get(message.number):
                     place.free(job)
             case Ready():
                 place.is_ready = True
                 self._can_begin.set()
-            case Trouble():
+            case SpiderFault():
                 place.trouble = message.error
-            case Leaving():
+            case ShuttingDown():
                 place.is_leaving = True
-            case Awake():
+            case Pong():
                 pass
             case _:
                 assert_never(message)
         if self._waiting:
-            self._deal()
+            self._dispatch()
 
-    def _mourn(self, place: _Place, left: list[_Job], how: str) -> None:
+    def _on_death(self, place: _Place, left: list[_Job], how: str) -> None:
         """A process has died: find out for what, and let nothing be lost."""
         place.deaths += not any(job.is_suspect for job in left)
         at = f" at {left[0].task.lease.url}" if len(left) == 1 else ""
@@ -383,26 +385,26 @@ class Readers(Reader):
                 error = f"{_blamed(job.task)} ended the process that ran it, twice: {how}"
                 job.result.set_exception(SpiderError(error))
             else:
-                job.result.set_exception(Orphaned())
+                job.result.set_exception(ReaderDied())
 
-    def _dismiss(self) -> None:
+    def _shut_down(self) -> None:
         self._over.set()
         for place in self._places:
             if place.process:
-                place.process.channel.send(_FAREWELL)
+                place.process.channel.send(_SHUTDOWN)
 
     async def _begin_anyway(self, stopping: asyncio.Event) -> None:
         """Have nobody wait for a spider to be open when there is nothing to read for it."""
         await stopping.wait()
         self._can_begin.set()
 
-    async def _keep_looking(self) -> None:
+    async def _watch(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             for place in self._places:
                 place.look()
 
-    async def _see_off(self, in_haste: asyncio.Event) -> None:
+    async def _end_stragglers(self, in_haste: asyncio.Event) -> None:
         """Once it is over, end those who do not leave. A spider may take its time to close, unless it is to be `in_haste`."""
         await self._over.wait()
         over_since = time.monotonic()

@@ -14,10 +14,19 @@ from client import AddressGuard, ClientSession, DummyCookieJar, TraceConfig
 from client.limits import HostLimits
 from crawler.cancellation import RAISED, is_cancellation, is_ours
 from crawler.errors import Retry
-from crawler.exchange import NoResponse, exchange, open_session
+from crawler.exchange import NoResponse, exchange, location_of, open_session
 from crawler.readers import messages, translation
 from crawler.readers.gathering import GatheringConnector
-from crawler.readers.messages import Answer, FailureTask, Freed, PageTask, Seen, Started, Unseen, longest_from_reader
+from crawler.readers.messages import (
+    Answer,
+    FailureTask,
+    HostFreed,
+    PageTask,
+    RequestSent,
+    VisitFailed,
+    VisitResult,
+    longest_from_reader,
+)
 from crawler.retries import failure_of_status
 from crawler.spider import explain, text_of
 from crawler.web.directives import Obedience
@@ -37,7 +46,7 @@ _SOON = 0.01
 """So many seconds, at most, a spider takes for a page before its host is free for another request. One timer does for all."""
 
 
-class Hands:
+class TaskRunner:
     """Carries tasks out. `session` makes requests; the other one, over the same connections, tells when each goes out."""
 
     def __init__(
@@ -69,23 +78,23 @@ class Hands:
 
     @classmethod
     @asynccontextmanager
-    async def with_sessions(cls, channel: Channel, callbacks: Callbacks, hello: Hello) -> AsyncIterator[Hands]:
+    async def with_sessions(cls, channel: Channel, callbacks: Callbacks, hello: Hello) -> AsyncIterator[TaskRunner]:
         """The crawl's process keeps the limits of hosts, and the cookies; what is limited here is how many connections are kept."""
         settings = hello.settings
         guard = AddressGuard(allow_private=settings.allow_private, trusted_hosts=hello.trusted_hosts)
         limits = HostLimits(limit=(1 + settings.lingering) * settings.concurrency)
-        connector = GatheringConnector(limits=limits, address_guard=guard)
+        connector = GatheringConnector(limits=limits, address_guard=guard, http2=settings.http2)
         async with open_session(settings, connector, DummyCookieJar()) as session:
-            hands = cls(channel, callbacks, settings, session=session, connector=connector, guard=guard)
+            runner = cls(channel, callbacks, settings, session=session, connector=connector, guard=guard)
             try:
-                yield hands
+                yield runner
             finally:
-                await hands._telling_session.close()
+                await runner._telling_session.close()
 
     def _trace(self) -> TraceConfig:
         async def tell(_session: object, context: Any, _parameters: object) -> None:
             self._connector.send_all()  # or it would have started later than is told
-            self._send(Started(context.trace_request_ctx))
+            self._send(RequestSent(context.trace_request_ctx))
 
         trace = TraceConfig()
         trace.on_request_headers_sent.append(tell)
@@ -104,11 +113,13 @@ class Hands:
 
     async def _result_of(self, task: Task) -> Result:
         if isinstance(task, PageTask):
-            reading = self._callbacks.take(*translation.page_of(task, self._obedience))
+            lease = translation.lease_of(task)
+            reading = self._callbacks.take(lease, translation.page_of(task.page, lease, self._obedience))
             return await self._answer(task.number, reading)
         if isinstance(task, FailureTask):
-            reading = self._callbacks.take_failure(translation.lease_of(task), task.error)
-            return await self._answer(task.number, reading)
+            lease = translation.lease_of(task)
+            page = translation.page_of(task.page, lease, self._obedience) if task.page else None
+            return await self._answer(task.number, self._callbacks.take_failure(lease, task.error, page))
         return await self._visit(task)
 
     def _send(self, message: FromReader) -> None:
@@ -122,9 +133,10 @@ class Hands:
         came = await exchange(session, lease, self._obedience, cookies=task.cookies, trace_request_ctx=task.number)
         if isinstance(came, NoResponse):
             kind, text, is_passing = came.failure
-            return Unseen(task.number, kind, translation.sendable(text), is_passing, came.began_at)
+            return VisitFailed(task.number, kind, translation.sendable(text), is_passing, came.began_at)
         answer = None
-        if not failure_of_status(came.page.status):
+        is_turned_away = failure_of_status(came.page.status) is not None
+        if not is_turned_away:
             self._reading.add(task.number)
             if not self._freeing:
                 self._freeing = self._loop.call_later(_SOON, self._free)
@@ -132,15 +144,21 @@ class Hands:
                 answer = await self._answer(task.number, self._callbacks.take(lease, came.page))
             finally:
                 self._reading.discard(task.number)
+        sends_page = is_turned_away and self._callbacks.want_error_pages
         return translation.seen(
-            task.number, came, answer, is_private=self._guard.is_open, keeps_body=self._settings.keep_bodies
+            task.number,
+            came,
+            answer,
+            is_private=self._guard.is_open,
+            keeps_body=self._settings.keep_bodies,
+            sends_page=sends_page and location_of(came.page.status, came.page.headers) is None,
         )
 
     def _free(self) -> None:
         """Tell of the hosts whose pages are still being read."""
         self._freeing = None
         for number in self._reading:
-            self._send(Freed(number))
+            self._send(HostFreed(number))
         self._reading.clear()
 
     async def _answer(self, number: int, reading: Awaitable[Harvest]) -> Answer:
@@ -165,7 +183,9 @@ def encoded(result: Result, longest: int) -> bytes:
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         fault = f"what it gives for the page cannot be sent: {error}"
     spoilt = Answer(result.number, error=translation.sendable(fault))
-    return messages.encode(replace(result, kept=None, answer=spoilt) if isinstance(result, Seen) else spoilt)
+    if not isinstance(result, VisitResult):
+        return messages.encode(spoilt)
+    return messages.encode(replace(result, kept=None, page=None, answer=result.answer and spoilt))
 
 
 def _lost(task: Task, error: BaseException) -> Result:
@@ -174,4 +194,4 @@ def _lost(task: Task, error: BaseException) -> Result:
     if isinstance(task, PageTask | FailureTask):
         return Answer(task.number, error=text)
     is_passing = isinstance(error, asyncio.CancelledError)  # which another page's callback may have asked for
-    return Unseen(task.number, "internal", text, is_passing, time.monotonic())
+    return VisitFailed(task.number, "internal", text, is_passing, time.monotonic())

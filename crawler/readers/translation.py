@@ -23,13 +23,15 @@ from crawler.readers.messages import (
     FoundLinks,
     FoundRequest,
     PageTask,
-    Seen,
     SentLease,
+    SentPage,
+    VisitResult,
     VisitTask,
 )
 from crawler.request import Links, Request, callback_name
 from crawler.selection.traps import digest_of
 from crawler.visitor import Visited
+from crawler.web.directives import OBEDIENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,6 +58,9 @@ def sent(lease: Lease) -> SentLease:
         lease.depth,
         lease.referrer,
         _json(lease.context),
+        lease.read_timeout,
+        lease.total_timeout,
+        lease.max_attempts,
     )
 
 
@@ -76,6 +81,9 @@ def lease_of(task: Task) -> Lease:
         depth=lease.depth,
         referrer=lease.referrer,
         context=_context(lease.context),
+        read_timeout=lease.read_timeout,
+        total_timeout=lease.total_timeout,
+        max_attempts=lease.max_attempts,
     )
 
 
@@ -84,41 +92,47 @@ def visit_task(number: int, lease: Lease, cookies: str | None, *, tells_start: b
     return VisitTask(number, sent(lease), cookies, tells_start, may_be_private)
 
 
-def failure_task(number: int, lease: Lease, error: str) -> FailureTask:
+def failure_task(number: int, lease: Lease, error: str, page: Page | None) -> FailureTask:
     """The task of hearing of a failure."""
-    return FailureTask(number, sent(lease), error)
+    return FailureTask(number, sent(lease), error, sent_page(page) if page else None)
 
 
 def page_task(number: int, lease: Lease, page: Page) -> PageTask:
     """The task of reading a page."""
+    return PageTask(number, sent(lease), sent_page(page))
+
+
+# ---------------------------------------------------------------------- pages
+
+
+def sent_page(page: Page) -> SentPage:
+    """A page as it is sent."""
     headers = [_bytes(part) for part in chain.from_iterable(page.headers.items())]
-    task = PageTask(number, sent(lease), page.status, headers, page.body, page.fetched_at, page.elapsed)
-    task.lease.url = page.url  # a middleware may have taken it from elsewhere
-    return task
+    return SentPage(page.url, page.status, headers, page.body, page.fetched_at, page.elapsed)
 
 
-def page_of(task: PageTask, obedience: Obedience) -> tuple[Lease, Page]:
-    """The page again, and its lease."""
-    lease = lease_of(task)
-    texts = map(_text, task.headers)
-    page = Page(
+def page_of(sent: SentPage, lease: Lease, obedience: Obedience = OBEDIENT) -> Page:
+    """The page again."""
+    texts = map(_text, sent.headers)
+    return Page(
         lease,
-        url=lease.url,
-        status=task.status,
+        url=sent.url,
+        status=sent.status,
         headers=CIMultiDictProxy(CIMultiDict(zip(texts, texts, strict=True))),
-        body=task.body,
-        fetched_at=task.fetched_at,
-        elapsed=task.elapsed,
+        body=sent.body,
+        fetched_at=sent.fetched_at,
+        elapsed=sent.elapsed,
         obedience=obedience,
     )
-    return lease, page
 
 
 # ---------------------------------------------------------------------- what came of visits
 
 
-def seen(number: int, response: Response, answer: Answer | None, *, is_private: bool, keeps_body: bool) -> Seen:
-    """What is told of a response; `answer` is the spider's, if it was a page."""
+def seen(
+    number: int, response: Response, answer: Answer | None, *, is_private: bool, keeps_body: bool, sends_page: bool
+) -> VisitResult:
+    """What is told of a response; `answer` is the spider's, if it was a page. If it was none, it goes along where it `sends_page`."""
     page = response.page
     fetched = fetched_of(page)
     if not fetched.content_type.isascii():
@@ -126,23 +140,24 @@ def seen(number: int, response: Response, answer: Answer | None, *, is_private: 
     cookies = list(map(_bytes, page.headers.getall("Set-Cookie", ())))
     told = (number, fetched, response.began_at, response.latency)
     if answer is None:
-        return Seen(*told, _field(page, "Location"), _field(page, "Retry-After"), cookies, is_private)
+        of_use = _field(page, "Location"), _field(page, "Retry-After"), cookies, is_private
+        return VisitResult(*told, *of_use, page=sent_page(page) if sends_page else None)
     kept = (text_of(page.headers), page.body) if keeps_body and answer.error is None and answer.again is None else None
-    return Seen(*told, None, None, cookies, is_private, digest_of(page.body), kept, answer)
+    return VisitResult(*told, None, None, cookies, is_private, digest_of(page.body), kept, answer)
 
 
-def headers_of(seen: Seen) -> dict[str, str]:
+def headers_of(seen: VisitResult) -> dict[str, str]:
     """The header fields that were told, but for cookies."""
     told = {"Location": seen.location, "Retry-After": seen.retry_after}
     return {name: _text(value) for name, value in told.items() if value is not None}
 
 
-def cookies_of(seen: Seen) -> list[str]:
+def cookies_of(seen: VisitResult) -> list[str]:
     """What its Set-Cookie fields say."""
     return list(map(_text, seen.cookies))
 
 
-def visited_of(seen: Seen, answer: Answer, keeper: Keeper | None) -> Visited:
+def visited_of(seen: VisitResult, answer: Answer, keeper: Keeper | None) -> Visited:
     """A page that was read."""
     kept = keeper.keep(*seen.kept, seen.digest) if keeper and seen.kept else None
     return Visited(seen.fetched, harvest_of(answer), seen.digest, kept)
@@ -193,10 +208,20 @@ def retry_of(again: Again) -> Retry:
 def _found(wanted: Request | Links) -> Found:
     name, context = callback_name(wanted.callback), _json(wanted.context)
     if isinstance(wanted, Links):
-        return FoundLinks(list(wanted.urls), name, wanted.priority, context)
+        return FoundLinks(list(wanted.urls), name, int(wanted.priority), context)
     headers = dict(wanted.headers) if wanted.headers is not None else None
     return FoundRequest(
-        wanted.url, wanted.method, headers, wanted.body, name, wanted.priority, context, again=wanted.again
+        wanted.url,
+        wanted.method,
+        headers,
+        wanted.body,
+        name,
+        int(wanted.priority),
+        context,
+        bool(wanted.again),
+        wanted.read_timeout,
+        wanted.total_timeout,
+        wanted.max_attempts,
     )
 
 
@@ -213,6 +238,9 @@ def _wanted(found: Found) -> Request | Links:
         priority=found.priority,
         context=context,
         again=found.again,
+        read_timeout=found.read_timeout,
+        total_timeout=found.total_timeout,
+        max_attempts=found.max_attempts,
     )
 
 

@@ -9,8 +9,8 @@ from yarl import URL
 from crawler.errors import SpiderError
 from crawler.outcome import Failed
 from crawler.readers import translation
-from crawler.readers.messages import Unseen
-from crawler.readers.pool import Orphaned
+from crawler.readers.messages import VisitFailed
+from crawler.readers.pool import ReaderDied
 from crawler.retries import Failure
 from crawler.visitor import Visited, Visitor, new_keeper, spoilt
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from crawler.fetcher import Fetcher, Unfit
     from crawler.frontier.protocol import Lease
     from crawler.items import Harvest
-    from crawler.readers.messages import Seen
+    from crawler.page import Page
+    from crawler.readers.messages import VisitResult
     from crawler.readers.pool import Readers
 
 
@@ -49,15 +50,15 @@ class RemoteVisitor(Visitor):
         try:
             try:
                 came = await self._ask(lease)
-            except Orphaned:
+            except ReaderDied:
                 came = await self._ask(lease, is_suspect=True)
         except SpiderError as error:
             return Failed(error=f"spider: {error}", final_url=lease.url)
-        if isinstance(came, Unseen):
+        if isinstance(came, VisitFailed):
             return self._fetcher.missed(lease, Failure(came.kind, came.text, came.is_passing), came.began_at)
         return self._conclude(lease, came)
 
-    async def _ask(self, lease: Lease, *, is_suspect: bool = False) -> Seen | Unseen:
+    async def _ask(self, lease: Lease, *, is_suspect: bool = False) -> VisitResult | VisitFailed:
         slot = self._limits.acquire_nowait(lease.host) or await self._limits.acquire(lease.host)
         try:
             cookies = self._jar.cookie_header(URL(lease.url, encoded=True)) if len(self._jar) else None
@@ -67,10 +68,10 @@ class RemoteVisitor(Visitor):
         finally:
             slot.release()
 
-    async def tell(self, lease: Lease, error: str) -> Harvest:
-        return await self._readers.take_failure(lease, error)
+    async def tell(self, lease: Lease, error: str, page: Page | None) -> Harvest:
+        return await self._readers.take_failure(lease, error, page)
 
-    def _conclude(self, lease: Lease, seen: Seen) -> Visited | Unfit:
+    def _conclude(self, lease: Lease, seen: VisitResult) -> Visited | Unfit:
         """What becomes of a request that was answered."""
         if seen.is_private:
             self._guard.open()
@@ -79,7 +80,8 @@ class RemoteVisitor(Visitor):
         answer = seen.answer
         if answer is None:
             headers = translation.headers_of(seen)
-            return self._fetcher.turned_away(lease, seen.fetched, headers, seen.began_at, seen.latency)
+            page = translation.page_of(seen.page, lease) if seen.page else None  # on its way to whoever hears of it
+            return self._fetcher.turned_away(lease, seen.fetched, headers, seen.began_at, seen.latency, page=page)
         self._fetcher.met(lease, seen.began_at, seen.latency)
         if answer.again is not None:
             return self._fetcher.unwanted(lease, translation.retry_of(answer.again), seen.fetched)

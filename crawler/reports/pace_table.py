@@ -37,7 +37,7 @@ class KeptPace(msgspec.Struct, frozen=True, kw_only=True):
 
 def kept_paces(file: StateFile, limit: int = _HOSTS_TOLD) -> list[KeptPace]:
     """Of the hosts with most requests, those of which the crawl file has anything to say."""
-    rules = msgspec.json.decode(file.meta("rules") or "{}")
+    rules = file.described("rules")
     told = []
     for row in busiest(file, limit):
         asked = max((_crawl_delay(body, rules.get("user_agent", "")) for body in row.robots), default=0.0) or None

@@ -9,6 +9,7 @@ import msgspec
 
 from crawler.frontier import trace
 from crawler.frontier.census import Standing, standing
+from crawler.frontier.integrity import making_sense
 from crawler.outcome import Skip
 from crawler.reports.wording import counted, duration, instant, size
 from crawler.web.robots import Robots
@@ -85,12 +86,13 @@ def _known_already(file: StateFile, request: Trace) -> Iterator[Trace]:
 
 
 def _out_of_scope(file: StateFile, url: str) -> str | None:
-    described = file.meta("scope")
-    return Scope.of(**msgspec.json.decode(described)).why_not(url) if described else None
+    described = file.described("scope")
+    with making_sense(file.path):
+        return Scope.of(**described).why_not(url) if described else None
 
 
 def _disallowed(file: StateFile, url: str) -> str | None:
-    rules: dict[str, Any] = msgspec.json.decode(file.meta("rules") or "{}")
+    rules: dict[str, Any] = file.described("rules")
     if not rules.get("robots"):
         return None
     for (body,) in file.query("SELECT body FROM robots WHERE origin = ?", (origin_of(url),)):
@@ -155,6 +157,8 @@ def _told(answer: Why, request: Trace, state_file: str) -> Iterator[tuple[str, s
     yield "found", _path(request)
     if request.redirects:
         yield "redirects", " → ".join([*request.redirects, request.now_at])
+    if request.settings:
+        yield "settings", ", ".join(f"{name} = {value}" for name, value in request.settings.items())
     for number, attempt in enumerate(request.attempts, start=1):
         yield f"try {number}", f"{instant(attempt.at)}: {attempt.error}"
     if request.reason == Skip.DUPLICATE.value:

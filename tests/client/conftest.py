@@ -12,6 +12,7 @@ import pytest
 import trustme
 
 from client import ClientSession, TCPConnector
+from tests.client.http2_peer import server_context
 from tests.client.peer import Peer, Server, serving
 
 if TYPE_CHECKING:
@@ -77,6 +78,23 @@ def server_tls(authority: trustme.CA) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
     return context
+
+
+@pytest.fixture(scope="session")
+def http2_tls(authority: trustme.CA) -> ssl.SSLContext:
+    """The same for one that speaks HTTP/2 alone."""
+    return server_context(authority)
+
+
+@pytest.fixture
+async def http2_connector() -> AsyncIterator[TCPConnector]:
+    """A connector that offers HTTP/2 to anybody, and must have everything back at the end."""
+    connector = TCPConnector(http2=True, ssl=False)
+    yield connector
+    gc.collect()
+    assert connector.in_use_count == 0
+    assert connector.limits.active == 0
+    await connector.close()
 
 
 @pytest.fixture

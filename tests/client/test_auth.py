@@ -77,6 +77,12 @@ def test_credentials_in_urls_can_always_be_sent() -> None:
     assert auth.encode() == encode_basic_auth("\u0436", "%80", "utf-8")
 
 
+def test_a_text_has_no_credentials() -> None:
+    """It is told of what they can be read."""
+    with pytest.raises(TypeError, match="of a str"):
+        BasicAuth.from_url("http://login:password@a.example/")  # type: ignore[arg-type]
+
+
 def test_what_the_encoding_cannot_express_is_an_error() -> None:
     with pytest.raises(UnicodeEncodeError):
         BasicAuth("\u0436").encode()

@@ -79,7 +79,7 @@ async def script(peer: Peer) -> None:
         await peer.send(b"0\r\n\r\n")
 
 
-async def cancel_after(steps: int, coroutine: Awaitable[None]) -> bool:
+async def cancel_after(steps: int, coroutine: Awaitable[object]) -> bool:
     """Let a coroutine take so many turns of the event loop, and cancel it; whether it was still going on."""
     task = asyncio.ensure_future(coroutine)
     for _ in range(steps):

@@ -24,6 +24,7 @@ from client import (
     ClientSession,
     ClientTimeout,
     ConnectionTimeoutError,
+    ConnectorClosed,
     HostLimits,
     Origin,
     ServerDisconnectedError,
@@ -656,7 +657,7 @@ async def test_close_fails_those_who_connect(serve: Serve) -> None:
         await session.close()
         async with asyncio.timeout(10):
             results = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [type(result) for result in results] == [ClientConnectionError] * 4
+    assert [type(result) for result in results] == [ConnectorClosed] * 4
     assert limits.active == 1
     other.release()
 

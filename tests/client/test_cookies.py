@@ -3,6 +3,7 @@
 import json
 import pickle
 import stat
+import time
 from http.cookies import BaseCookie, Morsel, SimpleCookie
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,14 @@ def test_cookies_expire_by_the_clock() -> None:
     assert [morsel.key for morsel in jar] == ["c"]
     clock.now += 400 * 24 * 3600
     assert [record["name"] for record in jar.dump()] == ["c"]
+
+
+def test_cookies_expire_by_a_clock_that_a_test_has_put_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of those who try their programs at another time, few give each jar a clock."""
+    jar = jar_with("a=1; Max-Age=10", "b=2")
+    at = time.time() + 11
+    monkeypatch.setattr(time, "time", lambda: at)
+    assert sent(jar, SITE) == "b=2"
 
 
 def test_cookies_expire_before_they_are_read_by_any_way() -> None:

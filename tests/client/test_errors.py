@@ -50,6 +50,7 @@ BASES = {
     "ClientResponseError": ["ClientError"],
     "ClientSSLError": ["ClientConnectorError"],
     "ConnectionTimeoutError": ["ServerTimeoutError"],
+    "ConnectorClosed": ["ClientConnectionError", "RuntimeError"],
     "ContentTypeError": ["ClientResponseError"],
     "InvalidURL": ["ClientError", "ValueError"],
     "InvalidUrlClientError": ["InvalidURL"],

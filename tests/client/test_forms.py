@@ -182,6 +182,31 @@ async def test_a_charset_is_named_in_each_part() -> None:
     assert b"Content-Type: text/plain; charset=latin-1\r\n\r\n\xe4\r\n" in data
 
 
+@pytest.mark.parametrize("charset", ["koi8-r", "utf-16", "iso2022_jp"])
+async def test_text_is_sent_in_the_charset_that_its_type_names(charset: str, tmp_path: Path) -> None:
+    """Who reads it goes by that; a file may be kept in another."""
+    text = "текст" if charset != "iso2022_jp" else "日本"
+    (tmp_path / "a.txt").write_text(text, encoding="utf-8")
+    content_type = f"text/plain; charset={charset}"
+    with (tmp_path / "a.txt").open(encoding="utf-8") as file:
+        form = FormData()
+        for name, value in (("field", text), ("memory", io.StringIO(text)), ("disk", file)):
+            form.add_field(name, value, content_type=content_type)
+        writer = MultipartWriter()
+        writer.append(text, {"Content-Type": content_type})
+        _, body = await sent(form)
+        assert body.count(b"\r\n\r\n%s\r\n" % text.encode(charset)) == 3
+        assert text.encode(charset) in await writer.as_bytes()
+
+
+async def test_text_that_the_charset_has_no_signs_for() -> None:
+    """It is not sent as what it is not."""
+    form = FormData()
+    form.add_field("a", "текст", content_type="text/plain; charset=latin-1")
+    with pytest.raises(ValueError, match="latin-1"):
+        await sent(form)
+
+
 async def test_names_are_escaped_as_browsers_do() -> None:
     """WHATWG HTML, "multipart/form-data encoding algorithm"."""
     form = FormData(default_to_multipart=True)

@@ -247,6 +247,18 @@ async def test_bounds_can_be_moved(serve: Serve, connector: TCPConnector) -> Non
             await session.get(server.url, max_field_size=8190)
 
 
+async def test_bounds_are_met_exactly(serve: Serve, session: ClientSession) -> None:
+    """What ends a line does not count."""
+    status, field = b"HTTP/1.1 200 " + b"r" * 100, b"X-Long: " + b"v" * 200
+    server = await serve(repeating(status + b"\r\n" + field + b"\r\nContent-Length: 0\r\n\r\n"))
+    async with session.get(server.url, max_line_size=len(status), max_field_size=len(field)) as response:
+        assert len(response.headers["X-Long"]) == 200
+    with pytest.raises(HeadersTooLarge, match="a status line"):
+        await session.get(server.url, max_line_size=len(status) - 1)
+    with pytest.raises(HeadersTooLarge, match="a header line"):
+        await session.get(server.url, max_field_size=len(field) - 1)
+
+
 class Broken(NamedTuple):
     """A good head, and then a body that is not: what is sent, and whether the server then closes."""
 

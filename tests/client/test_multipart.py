@@ -236,6 +236,48 @@ async def test_decoding(header: bytes, content: bytes, text: str) -> None:
     assert await (await first_part(body)).read() == content
 
 
+@pytest.mark.parametrize("size", [1, 4, 7, 100])
+async def test_base64_is_decoded_chunk_by_chunk(size: int) -> None:
+    """Each by itself, wherever lines end, and whoever is cancelled meanwhile."""
+    content = bytes(range(50))
+    coded = base64.encodebytes(content).replace(b"\n", b"\r\n") + b"!"
+    body = b"--b\r\nContent-Transfer-Encoding: base64\r\n\r\n" + coded + b"\r\n--b--"
+    for step in (1, 3, len(body)):
+        pieces = Hesitant([body[start : start + step] for start in range(0, len(body), step)])
+        reader = MultipartReader(TYPE, pieces)
+        part = await insist(reader.next)
+        assert isinstance(part, BodyPartReader)
+        chunks: list[bytes] = []
+        while not part.at_eof():
+            chunks.append(await insist(lambda part=part: part.read_chunk(size)))  # type: ignore[misc]
+        assert b"".join(chunks) == coded
+        assert b"".join(map(part.decode, chunks)) == content
+        assert max(map(len, chunks)) < size + 8
+
+
+async def test_base64_whose_groups_do_not_end() -> None:
+    """Whoever reads it in chunks gets no more than a little above what was asked for."""
+    blanks = b" " * 100_000
+    part = await first_part(b"--b\r\nContent-Transfer-Encoding: base64\r\n\r\nA" + blanks + b"\r\n--b--")
+    chunk = await part.read_chunk(10)
+    assert 10 < len(chunk) < 2000
+    with pytest.raises(ClientPayloadError):
+        part.decode(chunk)
+    assert len(chunk + await part.read()) == 1 + len(blanks)
+
+
+async def test_parts_and_chunks_are_iterators() -> None:
+    """One of them at a time is to be had, and what is left of them in a second loop."""
+    reader = reader_of(b"--b\r\n\r\none\r\n--b\r\n\r\ntwo\r\n--b--", step=1)
+    first = await anext(reader)
+    assert isinstance(first, BodyPartReader)
+    assert await anext(first) == b"o"
+    assert [chunk async for chunk in first] == [b"n", b"e"]
+    assert len([part async for part in reader]) == 1
+    with pytest.raises(StopAsyncIteration):
+        await anext(reader)
+
+
 async def test_a_forms_part_has_no_content_encoding() -> None:
     """RFC 7578 §4.8: such headers are to be ignored."""
     part = await first_part(b"--b\r\nContent-Encoding: gzip\r\n\r\nplain\r\n--b--", FORM)

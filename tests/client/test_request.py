@@ -6,7 +6,7 @@ from http.cookies import Morsel
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from multidict import CIMultiDict
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from client import (
@@ -16,6 +16,7 @@ from client import (
     DummyCookieJar,
     FormData,
     MultipartWriter,
+    RequestInfo,
     TCPConnector,
 )
 from client.auth import BasicAuth
@@ -121,7 +122,9 @@ async def test_cookies_of_a_jar_that_break(serve: Serve, connector: TCPConnector
     assert server.received == []
 
 
-@pytest.mark.parametrize("version", [("1", "1\r\nX: y"), (1.0, 1.0), (1, 10), (True, 1)])
+@pytest.mark.parametrize(
+    "version", [("1", "1\r\nX: y"), (1.0, 1.0), (1, 10), (True, 1), "1", "1.10", "1.1\r\nX: y", "\u0661.1"]
+)
 async def test_a_version_that_is_none(version: Any, connector: TCPConnector) -> None:
     with pytest.raises(ValueError, match="version"):
         ClientSession(version=version, connector=connector, connector_owner=False)
@@ -292,3 +295,10 @@ def test_http_1_0_has_no_chunks() -> None:
 def test_a_body_that_nothing_frames() -> None:
     with pytest.raises(ValueError, match="where the body ends"):
         check_framing(CIMultiDict(), None, in_chunks=False)
+
+
+def test_what_was_asked_may_be_made_by_hand() -> None:
+    """For errors in tests of a program's own, without the fragment that nobody knows of."""
+    url = URL("http://a.example/#f")
+    headers: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
+    assert RequestInfo(url, "GET", headers) == RequestInfo(url, "GET", headers, url)

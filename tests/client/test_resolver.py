@@ -214,6 +214,20 @@ async def test_unknown_hosts(session: ClientSession) -> None:
         assert host in str(caught.value)
 
 
+@pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..example"])
+async def test_names_that_no_tls_server_can_be_asked_for(host: str, serve: Serve) -> None:
+    """Whoever knows an address for them: a resolver, or a proxy. No connection is opened, which TLS would leave open."""
+    server = await serve(repeating(HI))
+    resolver = Fixed(**{host: ["127.0.0.1"]})
+    async with ClientSession(connector=TCPConnector(resolver=resolver)) as session:
+        for proxy in (None, server.url):
+            with pytest.raises(ClientConnectorDNSError, match="label"):
+                await session.get(f"https://{host}:{server.port}/", proxy=proxy)
+        assert server.connections == 0
+        async with session.get(f"http://{host}:{server.port}/") as response:
+            assert response.status == 200
+
+
 async def test_a_resolver_of_ones_own(serve: Serve) -> None:
     """It is asked for the family that the connector wants, and left open, not being the connector's own."""
     server = await serve(repeating(HI))
@@ -229,6 +243,23 @@ async def test_a_resolver_of_ones_own(serve: Serve) -> None:
             await session.get("http://nothing.example/")
     assert resolver.asked[0] == ("a.example", server.port, socket.AF_INET)
     assert not resolver.is_closed
+
+
+async def test_a_resolver_that_repeats_the_family_it_was_asked_for(serve: Serve) -> None:
+    """Both, mostly: which one an address is of, it says itself."""
+
+    class Echo(Fixed):
+        async def resolve(
+            self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+        ) -> list[ResolveResult]:
+            return [{**found, "family": family} for found in await super().resolve(host, port, family)]
+
+    server = await serve(repeating(HI))
+    for addresses in (["127.0.0.1"], ["::1", "127.0.0.1"], ["127.0.0.1", "::1"]):
+        connector = TCPConnector(resolver=Echo(**{"a.example": addresses}))
+        url = f"http://a.example:{server.port}/"
+        async with ClientSession(connector=connector) as session, session.get(url) as response:
+            assert await response.text() == "hi"
 
 
 async def test_one_look_up_for_all_who_ask(serve: Serve) -> None:

@@ -26,6 +26,7 @@ from client import (
     ClientResponseError,
     ClientSession,
     ClientTimeout,
+    ConnectorClosed,
     CookieJar,
     DummyCookieJar,
     FormData,
@@ -212,13 +213,21 @@ async def test_non_ascii_headers(serve: Serve, session: ClientSession) -> None:
 
 
 async def test_version(serve: Serve, connector: TCPConnector) -> None:
-    """The session's version is the one that is spoken."""
-    server = await serve(repeating(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi"))
+    """The session's version is the one that is spoken. Of 1.0 it is not a matter of course that the connection is kept."""
+    server = await serve(repeating(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nhi"))
     async with ClientSession(version=HttpVersion10, connector=connector, connector_owner=False) as session:
         assert session.version == HttpVersion10
         async with session.get(server.url) as response:
             assert response.version == HttpVersion10
-    assert server.received[0].version == "HTTP/1.0"
+        async with session.post(server.url, data=b"x", headers={"Connection": "close"}):
+            pass
+    kept, closed = server.received
+    assert (kept.version, kept.headers["connection"], closed.headers["connection"]) == (
+        "HTTP/1.0",
+        "keep-alive",
+        "close",
+    )
+    assert server.connections == 1
 
 
 async def test_cookies(serve: Serve, connector: TCPConnector) -> None:
@@ -685,6 +694,25 @@ async def test_the_type_of_a_body_that_a_middleware_changes(
     assert headers.get("content-encoding") == (None if body is None else "identity")
 
 
+async def test_a_middleware_may_sign_the_text_of_a_body(serve: Serve, session: ClientSession) -> None:
+    """As long as it is in memory; of others it is told how to come by it."""
+    server = await serve(repeating(HI))
+    seen: list[str] = []
+
+    async def sign(request: ClientRequest, send: Handler) -> ClientResponse:
+        assert request.body is not None
+        seen.append(request.body.decode())
+        return await send(request)
+
+    async with session.post(server.url, data="tëxt", middlewares=[sign]):
+        pass
+    async with session.post(server.url, json={"a": 1}, middlewares=[sign]):
+        pass
+    with pytest.raises(TypeError, match="as_bytes"):
+        await session.post(server.url, data=io.BytesIO(b"file"), middlewares=[sign])
+    assert seen == ["tëxt", '{"a": 1}']
+
+
 async def test_what_a_middleware_can_tell_of_a_request(serve: Serve, session: ClientSession) -> None:
     """How it will be sent, by aiohttp's names."""
     server = await serve(repeating(HI))
@@ -705,6 +733,37 @@ async def test_what_a_middleware_can_tell_of_a_request(serve: Serve, session: Cl
     assert seen[2] == (HttpVersion11, None, None, CIMultiDict({"X": "y"}))
 
 
+async def test_a_middleware_sees_what_host_is_named(serve: Serve, session: ClientSession) -> None:
+    """What is signed covers it. It follows a URL that is changed, but not a header that is."""
+    server = await serve(repeating(HI))
+    seen: list[str] = []
+
+    async def sign(request: ClientRequest, send: Handler) -> ClientResponse:
+        seen.extend(request.headers.getall("Host"))
+        return await send(request)
+
+    async def detour(request: ClientRequest, send: Handler) -> ClientResponse:
+        request.url = request.url.with_host("localhost")
+        return await send(request)
+
+    async def pretend(request: ClientRequest, send: Handler) -> ClientResponse:
+        request.headers["Host"] = "a.example"
+        return await send(request)
+
+    async def anew(_request: ClientRequest, send: Handler) -> ClientResponse:
+        return await send(ClientRequest("GET", server.url.with_host("localhost")))
+
+    for middlewares in ([sign], [sign, detour], [pretend, sign, detour], [sign, anew]):
+        async with session.get(server.url, middlewares=middlewares):
+            pass
+    async with session.get(server.url, headers={"Host": "b.example"}, middlewares=[sign, detour]):
+        pass
+    here, there = f"127.0.0.1:{server.port}", f"localhost:{server.port}"
+    assert seen == [here, here, "a.example", here, "b.example"]
+    assert [request.headers["host"] for request in server.received] == [here, there, "a.example", there, "b.example"]
+    assert server.received[0].head.startswith(b"GET / HTTP/1.1\r\nHost: ")
+
+
 # -- life and death ---------------------------------------------------------------------------------------------------
 
 
@@ -720,6 +779,24 @@ async def test_closed_session(serve: Serve) -> None:
     assert connector.closed
     with pytest.raises(RuntimeError, match="closed"):
         await session.get("http://a.example/")
+
+
+async def test_a_connector_closed_elsewhere(serve: Serve) -> None:
+    """Its sessions make no requests any more, which is an error of the program's as well as of the connection."""
+    server = await serve(repeating(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi"))
+    connector = TCPConnector(limit=1)
+    async with ClientSession(connector=connector) as session:
+        async with session.get(server.url):
+            waiting = asyncio.create_task(session.get(server.url))
+            for _ in range(3):  # to the wait for its slot
+                await asyncio.sleep(0)
+            await connector.close()
+        for get in (waiting, session.get(server.url)):
+            with pytest.raises(ConnectorClosed, match="closed") as caught:
+                await get
+            assert isinstance(caught.value, RuntimeError)
+            assert isinstance(caught.value, ClientConnectionError)
+            assert caught.value.url == server.url
 
 
 async def test_detach(connector: TCPConnector) -> None:
@@ -750,6 +827,17 @@ async def test_a_session_that_could_not_be_made_is_not_missed() -> None:
     with pytest.raises(TypeError):
         ClientSession(nope=1)  # type: ignore[call-arg]
     gc.collect()  # what a finalizer raises is a warning, and an error here
+
+
+async def test_a_connector_of_another_loop() -> None:
+    """It could not wait for its connections; that is told where the mistake is made."""
+
+    async def made() -> TCPConnector:
+        return TCPConnector()
+
+    other = await asyncio.to_thread(asyncio.run, made())
+    with pytest.raises(RuntimeError, match="another event loop"):
+        ClientSession(connector=other)
 
 
 async def test_closing_while_requests_wait(serve: Serve) -> None:
@@ -912,10 +1000,56 @@ async def test_cookies_of_one_name_and_several_paths_are_all_sent(serve: Serve, 
     assert [received.headers["cookie"] for received in server.received] == ["b=3; a=2; a=1", "b=3; a=4"]
 
 
-async def test_a_version_may_be_a_plain_tuple(serve: Serve, connector: TCPConnector) -> None:
-    """As a `HttpVersion` is one."""
+def morsels(*set_cookies: str) -> SimpleCookie:
+    """Cookies as a response has them."""
+    cookies = SimpleCookie()
+    for text in set_cookies:
+        cookies.load(text)
+    return cookies
+
+
+@pytest.mark.parametrize(
+    ("cookies", "sent"),
+    [
+        (morsels("a=1", "b=2; Path=/; HttpOnly"), "a=1; b=2"),
+        (morsels("a=1; Path=/deep", "b=2; Path=/elsewhere"), "a=1"),
+        (morsels("a=1; Secure", "b=2"), "b=2"),
+        (morsels("a=1; Max-Age=0", "b=2; Max-Age=60"), "b=2"),
+        (morsels("a=1; Domain=localhost", "b=2; Domain=a.example"), "a=1"),
+        (morsels('a="x y"'), 'a="x y"'),
+        ({"other": morsels("a=1")["a"], "b": "2"}, "a=1; b=2"),
+        ([("other", morsels("a=1; Secure"))], None),
+        ({"a": "x,y"}, 'a="x\\054y"'),
+    ],
+)
+async def test_cookies_of_a_call_go_where_they_may(
+    cookies: Any, sent: str | None, serve: Serve, session: ClientSession
+) -> None:
+    """Those of a response, given as they are, are not told to everyone, and have the name that they came with."""
     server = await serve(repeating(HI))
-    version: Any = (1, 0)
+    async with session.get(server.url.with_host("localhost") / "deep/x", cookies=cookies):
+        pass
+    assert server.received[0].headers.get("cookie") == sent
+
+
+async def test_cookies_of_a_call_go_by_the_settings_of_the_jar(serve: Serve, connector: TCPConnector) -> None:
+    """Which origins are secure, and whether values are put in quotes: nobody says that twice."""
+    server = await serve(repeating(HI))
+    jar = CookieJar(quote_cookie=False, treat_as_secure_origin=server.url)
+    async with ClientSession(cookie_jar=jar, connector=connector, connector_owner=False) as session:
+        async with session.get(server.url, cookies={"a": "x,y=z"}):
+            pass
+        async with session.get(server.url, cookies=morsels("a=1; Secure")):
+            pass
+        with pytest.raises(ValueError, match="cannot be sent"):
+            await session.get(server.url, cookies={"a": "x; b=y"})
+    assert [received.headers["cookie"] for received in server.received] == ["a=x,y=z", "a=1"]
+
+
+@pytest.mark.parametrize("version", [(1, 0), "1.0"])
+async def test_a_version_may_be_a_plain_tuple(version: Any, serve: Serve, connector: TCPConnector) -> None:
+    """As a `HttpVersion` is one; or be written out."""
+    server = await serve(repeating(HI))
     async with ClientSession(version=version, connector=connector, connector_owner=False) as session:
         assert session.version == HttpVersion10
         async with session.get(server.url):

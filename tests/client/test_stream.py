@@ -7,7 +7,7 @@ import contextlib
 import gzip
 import os
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import brotli
 import pytest
@@ -102,6 +102,7 @@ class TestReading:
 
     async def test_readexactly(self, cut: Callable[[bytes], list[bytes]], content_encoding: str) -> None:
         stream = self.make(cut, content_encoding)
+        assert await stream.readexactly(0) == await stream.readexactly(-1) == b""
         assert await stream.readexactly(7) == LINES[:7]
         with pytest.raises(asyncio.IncompleteReadError) as caught:
             await stream.readexactly(100)
@@ -248,6 +249,19 @@ async def test_eof_callbacks() -> None:
     stream.on_eof(lambda: told.append(2))
     assert told == [1, 2]
     await stream.wait_eof()
+
+
+async def test_an_eof_callback_that_fails() -> None:
+    """It is reported, and neither the others nor the connection hear of it."""
+    reports: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reports.append(context["exception"]))
+    told: list[int] = []
+    stream = make(eof=False)
+    stream.on_eof(lambda: told.append(1 // 0))
+    stream.on_eof(lambda: told.append(2))
+    stream.feed_eof()
+    assert told == [2]
+    assert [type(error) for error in reports] == [ZeroDivisionError]
 
 
 # -- back-pressure ----------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from client import (
     TraceRequestEndParams,
     TraceRequestExceptionParams,
     TraceRequestRedirectParams,
+    TraceRequestStartParams,
 )
 from tests.client.peer import repeating, saying, until
 
@@ -234,6 +235,51 @@ async def test_a_signal_that_raises(serve: Serve) -> None:
             assert session.connector.in_use_count == session.connector.limits.active == 0
 
 
+async def test_the_first_signal_may_change_the_headers(serve: Serve) -> None:
+    """What carries a trace across services goes into them there: all requests of the call carry it, and none of the next."""
+    moved = b"HTTP/1.1 302 Found\r\nLocation: /next\r\nContent-Length: 0\r\n\r\n"
+    server = await serve(saying(moved, HI, HI))
+    config = TraceConfig()
+
+    @config.on_request_start
+    async def inject(_session: object, context: SimpleNamespace, params: TraceRequestStartParams) -> None:
+        if context.trace_request_ctx:
+            params.headers["traceparent"] = "00-1-2-01"
+            params.headers["X-Ours"] = "changed"
+            params.headers.add("X-Call", "second")
+            for name in ("User-Agent", "X-Secret"):
+                del params.headers[name]
+
+    async with ClientSession(trace_configs=[config], headers={"X-Ours": "1", "X-Secret": "s"}) as session:
+        async with session.get(server.url, headers={"X-Call": "first"}, trace_request_ctx=True):
+            pass
+        async with session.get(server.url):
+            pass
+    first, second, plain = (received.headers for received in server.received)
+    for headers in (first, second):
+        assert (headers["traceparent"], headers["x-ours"]) == ("00-1-2-01", "changed")
+        assert headers["x-call"] == "first, second"
+        assert headers.keys() == {"host", "accept", "accept-encoding", "traceparent", "x-ours", "x-call"}
+    assert plain.keys() == {"host", "accept", "accept-encoding", "user-agent", "x-ours", "x-secret"}
+
+
+async def test_who_has_not_heard_of_a_call_does_not_hear_of_its_end(serve: Serve, journal: Journal) -> None:
+    """A configuration whose first signal fails, and those after it, have nothing to put an end to; those before have."""
+    failing, later = Journal(), Journal()
+
+    @failing.config.on_request_start
+    async def fail(*_: object) -> None:
+        raise LookupError
+
+    server = await serve(repeating(HI))
+    async with ClientSession(trace_configs=[journal.config, failing.config, later.config]) as session:
+        with pytest.raises(LookupError):
+            await session.get(server.url)
+    assert journal.names == ["request_start", "request_exception"]
+    assert failing.names == ["request_start"]
+    assert later.names == []
+
+
 async def test_the_deadline_spans_signals(serve: Serve) -> None:
     """A callback that waits is cut short as well."""
     server = await serve(repeating(HI))
@@ -246,6 +292,27 @@ async def test_the_deadline_spans_signals(serve: Serve) -> None:
     async with ClientSession(trace_configs=[config], timeout=ClientTimeout(total=0.01)) as session:
         with pytest.raises(ServerTimeoutError):
             await session.get(server.url)
+
+
+def test_signals_are_lists() -> None:
+    """Callbacks may be looked at, put anywhere, and taken out again."""
+
+    async def first(*_: object) -> None: ...
+    async def second(*_: object) -> None: ...
+
+    signal = TraceConfig().on_request_end
+    signal.extend([second])
+    signal.insert(0, first)
+    assert list(signal) == [first, second] == signal[:]
+    assert second in signal
+    signal.remove(second)
+    signal[0] = second
+    assert [*signal] == [second]
+    signal.freeze()
+    for change in (signal.clear, signal.pop, lambda: signal.append(first), lambda: signal.__setitem__(0, first)):
+        with pytest.raises(RuntimeError, match="already"):
+            change()
+    assert [*signal] == [second]
 
 
 async def test_configurations_in_use_do_not_change() -> None:

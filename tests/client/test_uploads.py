@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import mmap
+import tarfile
 import tempfile
 import threading
 import zlib
@@ -231,6 +232,21 @@ async def test_what_can_be_read_and_is_no_file(serve: Serve, session: ClientSess
         memory.seek(1)
         assert make_body(memory).can_replay
         assert (await sent(session, server, memory)).body == b"1234"
+
+
+async def test_members_of_archives(serve: Serve, session: ClientSession) -> None:
+    """Of a tar archive too that is read as a stream, whose members cannot go back and did not always say so."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        member = tarfile.TarInfo("a")
+        member.size = 4
+        archive.addfile(member, io.BytesIO(b"tape"))
+    server = await serve(repeating(HI))
+    for mode in ("r:", "r|"):
+        buffer.seek(0)
+        with tarfile.open(fileobj=buffer, mode=mode) as archive:
+            for member in archive:
+                assert (await sent(session, server, archive.extractfile(member))).body == b"tape"
 
 
 @pytest.mark.parametrize("max_size", [0, 4])

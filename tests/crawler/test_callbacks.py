@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from crawler import Crawl, Page, Settings, Spider
+from crawler import Crawl, ErrorText, Page, Request, Settings, Spider
 from crawler.callbacks import Callbacks
 from crawler.errors import TooCostly
 from crawler.frontier.statefile import StateFile
@@ -185,6 +185,25 @@ async def test_a_page_that_may_take_long_is_parsed_in_a_thread_however_small(
         await callbacks.take(one._lease, one)
     (thread,) = threads
     assert thread != threading.get_ident()
+
+
+async def test_a_page_that_comes_with_an_error_is_parsed_in_a_thread_if_the_one_before_was_looked_through(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads = threads_of(monkeypatch, "parse_now")
+
+    class Mourning(Spider):
+        def failed(self, request: Request, error: ErrorText) -> None:
+            if error.page and error == "http: 404 Not Found":
+                error.page.css("p")
+
+    callbacks = Callbacks(Mourning(), parse_thread_bytes=len(LARGE))
+    for error in ("404 Not Found", "410 Gone", "410 Gone", "404 Not Found", "404 Not Found"):
+        one = page_of(LARGE)
+        await callbacks.take_failure(one._lease, f"http: {error}", one)
+        await callbacks.take_failure(one._lease, "dns: no such host", None)
+    assert len(threads) == 2
+    assert threading.get_ident() not in threads
 
 
 class Stuck(Page):

@@ -6,12 +6,14 @@ import asyncio
 import os
 import signal
 import threading
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from crawler import Crawl, Page, Report, Settings, Spider
-from crawler.cancellation import in_task_of_its_own
+from crawler.cancellation import in_task_of_its_own, to_the_end
 from crawler.exports import open_export
 from crawler.frontier.statefile import StateFile
 from crawler.replay import Replay
@@ -20,7 +22,6 @@ from tests.sites import Reply, Visit, page, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.sites import Site
 
@@ -213,3 +214,57 @@ async def test_who_waits_for_a_task_of_its_own_can_be_cut_short() -> None:
     waiting.cancel()
     await asyncio.wait([waiting])
     assert waiting.cancelled()
+
+
+async def test_what_is_carried_out_to_its_end_is_waited_for_however_often_somebody_is_cancelled() -> None:
+    goes_on = asyncio.Event()
+    waiting = asyncio.create_task(to_the_end(goes_on.wait()))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        waiting.cancel()
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    goes_on.set()
+    await asyncio.wait([waiting])
+    assert waiting.cancelled()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="what is open is told there")
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_crawl_that_is_cancelled_anywhere_leaves_nothing_open_and_can_be_gone_on_with(
+    tmp_path: Path, times: int
+) -> None:
+    """By a timeout around it, or since something else in the user's program has failed."""
+
+    class Walks(Spider):
+        def parse(self, page: Page) -> Iterator[Any]:
+            yield {"url": page.url}
+            yield page.follow_all()
+
+    async def cancelled_after(turns: int) -> bool:
+        state, outputs = tmp_path / f"{turns}.crawl", [tmp_path / f"{turns}.jsonl", tmp_path / f"{turns}.sqlite"]
+        crawling = asyncio.create_task(crawl(state, Walks(start_urls=[f"{site.url}/"]), exports=outputs))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        for _ in range(times):
+            was_over = not crawling.cancel()
+            await asyncio.sleep(0)
+        await asyncio.wait([crawling])
+        assert not [name for name in open_files() if f"/{turns}." in name]
+        report = await crawl(state, Walks(start_urls=[f"{site.url}/"]), exports=outputs)
+        assert report.finished
+        assert len(outputs[0].read_text().splitlines()) == 2
+        return not was_over
+
+    async with serve({"/": page("Home", "/a"), "/a": page("A")}) as site:
+        turns = 1
+        while await cancelled_after(turns):
+            turns *= 3
+
+
+def open_files() -> list[str]:
+    names = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            names.append(str(descriptor.readlink()))
+    return names

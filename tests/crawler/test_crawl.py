@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import sqlite3
 from collections import deque
 from contextlib import closing
@@ -18,6 +19,7 @@ from crawler import Crawl, Links, Page, Report, Request, Settings, Spider
 from crawler.errors import SpiderError, StorageError, UsageError
 from crawler.exports import open_export
 from crawler.frontier.statefile import StateFile
+from crawler.outcome import Failed, Postponed, Redirected, SetAside
 from crawler.replay import Replay
 from spiders.site import SiteSpider
 from tests.proof.crawlfile import read_items
@@ -825,6 +827,56 @@ async def test_a_middleware_that_returns_nothing_is_told_what_to_return(tmp_path
     ((error,),) = ask(tmp_path, "SELECT error FROM errors")
     assert error.startswith("internal: TypeError: a middleware returns what fetch(lease) gave, or one like it; ")
     assert error.endswith("forgetful returned None")
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Redirected(status=302, url="to nowhere", method="GET"),
+        Postponed(error="later", not_before=math.nan),
+        Postponed(error="never", not_before=math.inf),
+        Failed(error="http: 500", final_url="http://h.example/\ud800"),
+        Failed(error="http: 500", final_url="http://h.example/", elapsed=math.nan),
+        SetAside("mine"),  # type: ignore[arg-type]
+        {"url": "http://h.example/\ud800"},
+        {"elapsed": math.nan},
+        {"status": "200"},
+        "http://[::1",
+    ],
+    ids=repr,
+)
+async def test_what_a_middleware_gives_and_nobody_can_keep_costs_one_page(tmp_path: Path, outcome: Any) -> None:
+    """Be it an outcome, a page that it has changed, or a URL that it asks for. In the file, it would end each further run."""
+
+    async def careless(lease: Lease, fetch: Fetch) -> Any:
+        if not lease.url.endswith("/a"):
+            return await fetch(lease)
+        if isinstance(outcome, str):
+            lease.url = outcome
+        came = await fetch(lease)
+        if not isinstance(outcome, dict):
+            return outcome
+        for name, value in outcome.items():
+            setattr(came, name, value)
+        return came
+
+    async with serve({"/": page("Home", "/a", "/b"), "/a": page("A"), "/b": page("B")}) as site:
+        for _ in range(2):
+            report = await crawl_site(tmp_path, site, middlewares=[careless])
+            assert (report.reason, report.stats.done, report.stats.failed) == ("finished", 2, 1)
+    assert ask(tmp_path, "SELECT error FROM errors")[0][0].startswith("internal: ")
+
+
+async def test_a_middleware_cannot_make_one_request_of_another(tmp_path: Path) -> None:
+    async def confusing(lease: Any, fetch: Fetch) -> Any:
+        lease.id, lease.priority, lease.redirects = 1, "high", 5
+        came = await fetch(lease)
+        lease.headers, lease.callback = {"X": 5}, print
+        return came
+
+    async with serve({"/": page("Home", "/a", "/b"), "/a": page("A"), "/b": page("B")}) as site:
+        report = await crawl_site(tmp_path, site, middlewares=[confusing])
+    assert (report.reason, report.stats.done, report.stats.failed) == ("finished", 3, 0)
 
 
 async def test_a_request_can_post_with_headers_of_its_own(tmp_path: Path) -> None:

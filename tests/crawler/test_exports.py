@@ -93,6 +93,28 @@ def test_numbers_and_nested_values_keep_their_text_in_csv(tmp_path: Path) -> Non
     assert path.read_bytes() == b'n,big,t,x,l\r\n1.50,123456789012345678901234567890,true,,"[""a"",1]"\r\n'
 
 
+def test_there_is_an_end_to_the_columns_of_a_csv(tmp_path: Path) -> None:
+    """Each row is as long as the header: without one, the file and the cursor would grow with the square of the items."""
+    path = tmp_path / "out.csv"
+    items = [{"_more": 1, "x" * 256: 2}, *({f"key {n}": n} for n in range(1100)), {"key 1050": "é", "key 1": None}]
+    export = open_export(str(path))
+    export.open(None)
+    cursor = export.write(1, texts(items[:700]))
+    export.abandon()
+    again = open_export(str(path))
+    assert again.open(cursor) == cursor
+    assert len(again.write(701, texts(items[700:])).extra["columns"]) == 1001
+    again.close()
+    rows = read_rows(path)
+    assert list(rows[0]) == ["_more", *(f"key {n}" for n in range(1000))]
+    assert [json.loads(row["_more"]) for row in (rows[0], *rows[1001:])] == [
+        {"_more": 1, "x" * 256: 2},
+        *({f"key {n}": n} for n in range(1000, 1100)),
+        {"key 1050": "é"},
+    ]
+    assert [row[f"key {n}"] for n, row in enumerate(rows[1:1001])] == [str(n) for n in range(1000)]
+
+
 @settings(deadline=None)  # a sync takes as long as the disk likes
 @given(batches=st.lists(ITEMS, max_size=5))
 def test_csv_rows_read_back_as_the_items_whenever_their_columns_appear(

@@ -65,6 +65,24 @@ async def test_a_file_gets_what_there_was_and_what_comes(frontier: SqliteFrontie
         assert await kept(frontier, path) == 3
 
 
+async def test_a_file_gets_large_items_that_there_were_a_few_at_a_time(
+    frontier: SqliteFrontier, tmp_path: Path
+) -> None:
+    path = tmp_path / "out.jsonl"
+    items = [json.dumps({"n": n, "text": "x" * 1_500_000}) for n in range(7)]
+    await bring(frontier, *items)
+    sizes: list[int] = []
+
+    class Watching(JsonLines):
+        def write(self, first_item: int, items: Sequence[str]) -> Cursor:
+            sizes.append(len(items))
+            return super().write(first_item, items)
+
+    async with ExportFeed([Watching(path)], frontier):
+        assert path.read_text().splitlines() == items
+    assert sizes == [3, 3, 1]
+
+
 async def test_a_file_goes_on_from_its_cursor(frontier: SqliteFrontier, tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     async with ExportFeed([open_export(str(path))], frontier):
@@ -169,6 +187,46 @@ async def test_who_is_cancelled_abandons_a_file_only_when_what_is_under_way_ther
     with pytest.raises(asyncio.CancelledError):
         await entering
     assert steps == ["written", "abandoned"]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("ending", ["close", "abandon"])
+async def test_who_is_cancelled_while_files_are_closed_leaves_none_of_them_open(
+    frontier: SqliteFrontier, tmp_path: Path, ending: str, times: int
+) -> None:
+    """Its descriptor would keep the lock: no further crawl of this process could write to it."""
+    loop = asyncio.get_running_loop()
+    path, other = tmp_path / "out.jsonl", tmp_path / "other.jsonl"
+
+    async def cancel() -> None:
+        for _ in range(times):
+            user.cancel()
+            for _ in range(10):
+                await asyncio.sleep(0)
+
+    class Slow(JsonLines):
+        def close(self) -> Cursor:
+            asyncio.run_coroutine_threadsafe(cancel(), loop).result()
+            return super().close()
+
+        def abandon(self) -> None:
+            self.close()
+
+        def write(self, first_item: int, items: Sequence[str]) -> Cursor:
+            if ending == "abandon":
+                raise StorageError("no space left")
+            return super().write(first_item, items)
+
+    async def use() -> None:
+        async with ExportFeed([Slow(path), open_export(str(other))], frontier):
+            pass
+
+    await bring(frontier, '{"n":1}')
+    user = asyncio.create_task(use())
+    with pytest.raises(asyncio.CancelledError):
+        await user
+    async with ExportFeed([open_export(str(path)), open_export(str(other))], frontier):
+        assert path.read_text() == other.read_text() == '{"n":1}\n'
 
 
 async def test_of_what_goes_wrong_at_the_beginning_the_first_is_told(frontier: SqliteFrontier, tmp_path: Path) -> None:

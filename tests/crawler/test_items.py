@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 import pytest
 
 from crawler.errors import SpiderError
-from crawler.items import encode, gather
+from crawler.items import encode, gather, portion
 from crawler.request import Links, Request
+from crawler.spider import ErrorText
 from crawler.testing import page_of
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ async def test_nothing_gives_nothing() -> None:
         ({"gen": (n for n in (1, 2))}, {"gen": [1, 2]}),
         ({1: "number"}, {"1": "number"}),
         ({"file": PurePosixPath("a/b")}, {"file": "a/b"}),
+        ({"error": ErrorText("dns: none")}, {"error": "dns: none"}),
     ],
 )
 def test_items_are_anything_json_can_hold(item: Any, expected: Any) -> None:
@@ -196,3 +199,24 @@ async def test_things_without_end_are_a_fault_however_small(
     with pytest.raises(SpiderError, match="a page gave more than"):
         await gather(endless())
     assert given < 1 << 13
+
+
+@pytest.mark.parametrize("text", ['{"n":', '1}, "x": {"n": 1', '"\\ud800"', "", "1e999\n"])
+def test_what_is_said_to_be_json_and_is_none_is_refused(text: str) -> None:
+    """A page's body, say, that somebody passes on as it came. In the crawl file it would end each further run that has outputs."""
+    with pytest.raises(SpiderError, match="cannot be written as JSON"):
+        encode({"data": msgspec.Raw(text.encode())})
+
+
+def test_what_is_json_already_is_kept_in_one_line() -> None:
+    assert encode({"data": msgspec.Raw(b'{"n":  1.50}')}) == '{"data":{"n":  1.50}}'
+    assert encode({"data": msgspec.Raw(b'{\r\n  "n": 1\n}')}) == '{"data":{"n":1}}'
+    assert encode(msgspec.Raw(b'{"n":1}\n')) == '{"n":1}'
+
+
+def test_of_large_items_fewer_are_in_memory_at_once() -> None:
+    """A thousand pages in items would be as many as fill it."""
+    items = iter(["x" * 1_000_000] * 10 + ["x"] * 2000)
+    sizes = [len(texts) for texts in iter(lambda: portion(items, 1000), [])]
+    assert sizes == [5, 5, 1000, 1000]
+    assert portion(iter(["x" * 10_000_000] * 2), 1000) == ["x" * 10_000_000]

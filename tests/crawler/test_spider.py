@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 from datetime import date
 from enum import Enum
@@ -13,7 +14,7 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser
 
 import spiders
-from crawler.errors import SpiderError
+from crawler.errors import Retry, SpiderError
 from crawler.request import Request
 from crawler.spider import _READY_MADE, Spider, arguments_of, callback_of, explain, from_the_users_code
 from crawler.testing import page_of
@@ -222,10 +223,20 @@ def test_what_an_exception_says_is_told_in_short() -> None:
 
 def test_an_exception_that_cannot_be_told_is_told_as_such() -> None:
     class Mute(Exception):
+        raised: type[BaseException] = LookupError
+
         def __str__(self) -> str:
-            raise LookupError
+            raise self.raised
+
+    class Leaving(Mute):
+        raised = SystemExit
+
+    class MuteRetry(Mute, Retry):
+        raised = asyncio.CancelledError
 
     assert explain(Mute()) == "Mute, which cannot be told: its text raises LookupError"
+    assert explain(Leaving()) == "Leaving, which cannot be told: its text raises SystemExit"
+    assert explain(MuteRetry("x")) == "MuteRetry, which cannot be told: its text raises CancelledError"
 
 
 def test_texts_stand_for_lists_and_paths() -> None:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from crawler import Crawl, Page, Report, Settings, Spider
 from crawler.politeness import Politeness
-from crawler.workers import Crew
+from crawler.workers import WorkerPool
 from spiders.site import SiteSpider
 from tests.sites import Reply, Visit, page, redirect, serve
 
@@ -176,7 +176,7 @@ async def test_no_more_requests_linger_than_the_user_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lingering: int
 ) -> None:
     """All hosts stall, until as many are asked at once as may be."""
-    defaults = Crew.__init__.__kwdefaults__
+    defaults = WorkerPool.__init__.__kwdefaults__
     assert defaults
     monkeypatch.setitem(defaults, "patience", 0.01)
     under_way = most = 0

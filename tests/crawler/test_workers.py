@@ -1,4 +1,4 @@
-"""The crew: requests that linger give their workers' places to others."""
+"""The pool of workers: requests that linger give their workers' places to others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from client.limits import HostLimits
 from client.origin import HostKey
-from crawler.workers import Crew
+from crawler.workers import WorkerPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,49 +24,49 @@ async def _in_time() -> AsyncIterator[None]:
         yield
 
 
-def crew_of(size: int, most_lingering: int) -> tuple[Crew, HostLimits]:
+def pool_of(size: int, most_lingering: int) -> tuple[WorkerPool, HostLimits]:
     limits = HostLimits(limit=size)
-    return Crew(limits, size=size, most_lingering=most_lingering, patience=0.01), limits
+    return WorkerPool(limits, size=size, most_lingering=most_lingering, patience=0.01), limits
 
 
 async def test_another_worker_is_hired_for_one_that_is_kept_waiting_and_goes_again() -> None:
-    crew, limits = crew_of(1, 4)
+    pool, limits = pool_of(1, 4)
     todo = [WELL, STALLED]
     is_over = asyncio.Event()
     rooms = []
 
     async def work() -> None:
-        while todo and not crew.is_overstaffed:
-            job = crew.begin(todo.pop())
+        while todo and not pool.is_overstaffed:
+            job = pool.begin(todo.pop())
             rooms.append(limits.limit)
             if job.host == STALLED:
                 await is_over.wait()
             is_over.set()
-            crew.end(job)
+            pool.end(job)
 
-    await crew.run(work)
+    await pool.run(work)
     assert todo == [], "the only worker was with the host that had stalled"
-    assert rooms == [1, 2], "the connector's limit grows with the crew"
+    assert rooms == [1, 2], "the connector's limit grows with the pool"
     assert limits.limit == 1
-    assert crew.lingering == 0
+    assert pool.lingering == 0
 
 
 async def test_no_more_linger_than_may() -> None:
-    crew, limits = crew_of(2, 3)
+    pool, limits = pool_of(2, 3)
     begun = 0
     most = 0
     is_over = asyncio.Event()
 
     async def work() -> None:
         nonlocal begun, most
-        while begun < 20 and not crew.is_overstaffed:
+        while begun < 20 and not pool.is_overstaffed:
             begun += 1
-            job = crew.begin(HostKey(f"stalled{begun}.example"))
-            most = max(most, crew.lingering)
+            job = pool.begin(HostKey(f"stalled{begun}.example"))
+            most = max(most, pool.lingering)
             if begun == 5:
                 asyncio.get_running_loop().call_later(0.5, is_over.set)
             await is_over.wait()
-            crew.end(job)
+            pool.end(job)
             await asyncio.sleep(0)
 
     async def watch() -> None:
@@ -75,15 +75,15 @@ async def test_no_more_linger_than_may() -> None:
 
     async with asyncio.TaskGroup() as group:
         group.create_task(watch())
-        await crew.run(work)
+        await pool.run(work)
     assert begun == 20
     assert most <= 3
     assert limits.limit == 2
 
 
 async def test_what_makes_one_crew_hire_makes_none_hire_that_may_not() -> None:
-    free, _ = crew_of(1, 1)
-    strict, limits = crew_of(1, 0)
+    free, _ = pool_of(1, 1)
+    strict, limits = pool_of(1, 0)
     has_lingered = asyncio.Event()
     at_work = most_at_work = 0
 
@@ -111,7 +111,7 @@ async def test_what_makes_one_crew_hire_makes_none_hire_that_may_not() -> None:
 
 
 async def test_a_host_that_kept_someone_waiting_does_so_again_until_it_answers_soon() -> None:
-    crew, _ = crew_of(1, 4)
+    pool, _ = pool_of(1, 4)
     is_hired = asyncio.Event()
     lingered: list[bool] = []
 
@@ -119,51 +119,51 @@ async def test_a_host_that_kept_someone_waiting_does_so_again_until_it_answers_s
         if lingered:
             is_hired.set()
             return
-        job = crew.begin(STALLED)
+        job = pool.begin(STALLED)
         lingered.append(job.is_lingering)
         await is_hired.wait()
-        crew.end(job)
+        pool.end(job)
         for _ in range(2):
-            again = crew.begin(STALLED)
+            again = pool.begin(STALLED)
             lingered.append(again.is_lingering)
-            crew.end(again)
+            pool.end(again)
 
-    await crew.run(work)
+    await pool.run(work)
     assert lingered == [False, True, False]
 
 
 async def test_what_is_usual_is_learned() -> None:
     """Of a web that answers at once, less is put up with than while nothing is known."""
-    crew, _ = crew_of(1, 1)
-    before = crew.patience
+    pool, _ = pool_of(1, 1)
+    before = pool.patience
 
     async def work() -> None:
         for _ in range(200):
-            crew.end(crew.begin(WELL))
+            pool.end(pool.begin(WELL))
 
-    await crew.run(work)
-    assert crew.patience == 0.01 < before
+    await pool.run(work)
+    assert pool.patience == 0.01 < before
 
 
 async def test_when_one_worker_fails_all_go() -> None:
-    crew, limits = crew_of(3, 4)
+    pool, limits = pool_of(3, 4)
     at_work = 0
 
     async def work() -> None:
         nonlocal at_work
-        crew.begin(WELL)
+        pool.begin(WELL)
         at_work += 1
         if at_work == 3:
             raise ValueError("a fault")
         await asyncio.Event().wait()
 
     with pytest.raises(ExceptionGroup, match="unhandled errors"):
-        await crew.run(work)
+        await pool.run(work)
     assert limits.limit == 3
 
 
 async def test_a_worker_that_is_cancelled_by_whoever_it_works_for_begins_anew() -> None:
-    crew, _ = crew_of(2, 4)
+    pool, _ = pool_of(2, 4)
     begun = 0
 
     async def work() -> None:
@@ -175,21 +175,21 @@ async def test_a_worker_that_is_cancelled_by_whoever_it_works_for_begins_anew() 
             asyncio.get_running_loop().call_soon(worker.cancel)
             await asyncio.Event().wait()
 
-    await crew.run(work)
+    await pool.run(work)
     assert begun == 6, "each of the two is through with it"
 
 
 async def test_a_crew_that_is_cancelled_ends() -> None:
-    crew, _ = crew_of(2, 4)
+    pool, _ = pool_of(2, 4)
     at_work = 0
 
     async def work() -> None:
         nonlocal at_work
-        crew.begin(STALLED)
+        pool.begin(STALLED)
         at_work += 1
         if at_work == 3:
-            crew.cancel()
+            pool.cancel()
         await asyncio.Event().wait()
 
-    await crew.run(work)
+    await pool.run(work)
     assert at_work == 3, "one was hired on the way"

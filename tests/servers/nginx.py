@@ -73,8 +73,8 @@ http {{
 
 _SERVER = """\
     server {{
-        listen {address}:{port};
-        root {root};
+        listen {address}:{port}{options};
+        root {root};{certificate}
     }}"""
 
 
@@ -101,7 +101,8 @@ def find_nginx() -> str | None:
 class Nginx:
     """`root` served at `url` for as long as the `with` block lasts; `folder` takes configuration and logs.
 
-    With `addresses` of loopback it is many hosts on one port, each of which has its folder in `root`; `url` is the first.
+    With `addresses` of loopback it is many hosts on one port, each of which has its folder in `root`; `url` is the first. With
+    `tls`, the files of a certificate and its key, it speaks TLS, and HTTP/2 to those who offer it unless `http2` is off.
     """
 
     def __init__(
@@ -112,17 +113,21 @@ class Nginx:
         addresses: tuple[str, ...] = (),
         journal: bool = True,
         keepalive_requests: int = 1000,
+        tls: tuple[Path, Path] | None = None,
+        http2: bool = True,
     ) -> None:
         self._roots = {address: root / address for address in addresses} or {"127.0.0.1": root}
         self._folder = folder
         self._journal = folder / "access.log" if journal else None
         self._keepalive_requests = keepalive_requests
+        self._tls = tls
+        self._http2 = http2
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"http://{next(iter(self._roots))}:{self._port}/"
+        return f"http{'s' if self._tls else ''}://{next(iter(self._roots))}:{self._port}/"
 
     @property
     def port(self) -> int:
@@ -189,6 +194,24 @@ class Nginx:
             access_log=f"{self._journal} journal" if self._journal else "off",
             keepalive_requests=self._keepalive_requests,
             servers="\n".join(
-                _SERVER.format(address=address, port=self._port, root=root) for address, root in self._roots.items()
+                _SERVER.format(
+                    address=address,
+                    port=self._port,
+                    root=root,
+                    options=self._options(),
+                    certificate=self._certificate(),
+                )
+                for address, root in self._roots.items()
             ),
         )
+
+    def _options(self) -> str:
+        if self._tls is None:
+            return ""
+        return " ssl http2" if self._http2 else " ssl"
+
+    def _certificate(self) -> str:
+        if self._tls is None:
+            return ""
+        certificate, key = self._tls
+        return f"\n        ssl_certificate {certificate};\n        ssl_certificate_key {key};"

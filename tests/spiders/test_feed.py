@@ -8,10 +8,9 @@ import pytest
 
 from crawler import Links, Request
 from crawler.loader import load
-from crawler.settings import with_overrides
 from spiders.feed import FeedSpider
 from tests.sites import Visit, page, redirect, serve
-from tests.spiders.crawling import QUICK, crawled, crawled_in_steps, run, taken
+from tests.spiders.crawling import crawled, crawled_in_steps, run, taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -189,7 +188,7 @@ async def test_a_feed_that_is_watched_may_be_behind_a_redirect(tmp_path: Path) -
         for now in (atom(1), atom(3, 2)):
             pages["/feed"] = now
             spider = FeedSpider(start_urls=[f"{site.url}/moved"], watch=True)
-            found = await crawled(spider, tmp_path, with_overrides(QUICK, spider.settings, source="the spider"))
+            found = await crawled(spider, tmp_path)
     assert ids(found) == [1, 2, 3]
 
 

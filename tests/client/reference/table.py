@@ -103,6 +103,7 @@ SIGNALS: Final = {
 ERRORS: Final[dict[str, tuple[str, ...]]] = {
     "ClientError": ("Exception",),
     "ClientConnectionError": ("ClientError",),
+    "ConnectorClosed": ("ClientConnectionError", "RuntimeError"),
     "ClientOSError": ("ClientConnectionError", "OSError"),
     "ClientConnectionResetError": ("ClientConnectionError", "ConnectionResetError"),
     "ClientConnectorError": ("ClientOSError",),
@@ -287,6 +288,7 @@ PARAMETERS: Final[dict[str, dict[str, object]]] = {
         "loop": None,
         "happy_eyeballs_delay": 0.25,
         "interleave": None,
+        "http2": False,
     },
     "TCPConnector.clear_dns_cache": {"host": None, "port": None},
     "UnixConnector": {

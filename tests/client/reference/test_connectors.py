@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from client.http1 import Http1Protocol
+    from client.carrier import Carrier
     from client.middleware import Handler
     from client.tracing import Trace
     from tests.client.conftest import Serve
@@ -234,7 +234,7 @@ async def test_a_connector_of_ones_own_opens_connections(nginx: Addresses) -> No
     class Recording(TCPConnector):
         async def _create_connection(
             self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
-        ) -> Http1Protocol:
+        ) -> Carrier:
             opened.append(req.host)
             return await super()._create_connection(req, traces, timeout)
 
@@ -248,7 +248,7 @@ async def test_a_connector_of_ones_own_may_ask_for_the_request_alone(nginx: Addr
     with pytest.warns(DeprecationWarning, match="_create_connection"):
 
         class Old(TCPConnector):
-            async def _create_connection(self, req: ClientRequest) -> Http1Protocol:  # type: ignore[override]
+            async def _create_connection(self, req: ClientRequest) -> Carrier:  # type: ignore[override]
                 return await TCPConnector._create_connection(self, req, (), ClientTimeout())
 
     async with ClientSession(connector=Old()) as session:

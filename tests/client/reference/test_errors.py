@@ -24,6 +24,7 @@ from client import (
     ClientSSLError,
     ClientTimeout,
     ConnectionTimeoutError,
+    ConnectorClosed,
     ContentEncodingError,
     HeadersTooLarge,
     HttpVersion11,
@@ -115,13 +116,14 @@ async def test_a_server_that_does_not_greet(session: ClientSession, serve: Serve
         await session.get(url, timeout=ClientTimeout(sock_connect=0.05))
 
 
-@exercises("ClientConnectionError")
+@exercises("ClientConnectionError", "ConnectorClosed")
 async def test_a_closed_connector() -> None:
     connector = TCPConnector()
     await connector.close()
     async with ClientSession(connector=connector) as session:
-        with pytest.raises(ClientConnectionError, match="closed"):
+        with pytest.raises(ClientConnectionError, match="closed") as caught:
             await session.get(NOBODY)
+    assert isinstance(caught.value, ConnectorClosed)
 
 
 # -- the server

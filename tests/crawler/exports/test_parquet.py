@@ -78,6 +78,26 @@ def test_many_items_are_written_group_by_group(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_what_is_in_memory_at_once_is_bounded_in_rows_and_in_cells(tmp_path: Path) -> None:
+    """Where each item has another key, nearly all cells are empty: as JSON they are nothing, in a row group they are not."""
+    sparse: list[dict[str, int]] = [{f"key {n % 1000}": n} for n in range(9000)]
+    empty: list[dict[str, int]] = [{}] * 70_000
+    for items in (sparse, empty):
+        path = tmp_path / "out.parquet"
+        assert write_all(str(path), texts(items)) == len(items)
+        file = pq.ParquetFile(path)
+        assert file.metadata.num_rows == len(items)
+        group = file.metadata.row_group(0)
+        assert group.num_rows <= 1 << 16
+        assert group.num_rows * file.metadata.num_columns <= 1 << 22
+
+
+def test_a_number_that_only_json_has_is_text(tmp_path: Path) -> None:
+    path = tmp_path / "out.parquet"
+    write_all(str(path), ['{"n":1.5}', '{"n":1e999}'])
+    assert rows_of(path) == [{"n": "1.5"}, {"n": "1e999"}]
+
+
 def test_a_file_is_there_once_it_is_whole_and_each_run_writes_it_anew(tmp_path: Path) -> None:
     path = tmp_path / "out.parquet"
     first = open_export(str(path))
@@ -144,5 +164,5 @@ def test_a_pyarrow_that_cannot_be_loaded_is_noticed_when_the_file_is_opened(
 
 def test_without_pyarrow_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(UsageError, match=r"Parquet needs pyarrow, .*: pip install 'nephila\[parquet\]'"):
+    with pytest.raises(UsageError, match=r"Parquet needs pyarrow, .*: pip install pyarrow"):
         open_export(str(tmp_path / "out.parquet"))

@@ -193,3 +193,15 @@ async def test_headers_are_kept_letter_by_letter(frontier: SqliteFrontier, ask: 
         headers = text_of(CIMultiDictProxy(CIMultiDict(pairs)))
         (asked,) = await put(frontier, [b"a page"], headers=headers)
         assert ask(f"SELECT headers FROM response JOIN request ON id = request WHERE url = '{asked}'") == [(headers,)]
+
+
+@pytest.mark.parametrize("headers", ["nope", "[]]", "3", "x'ff'"])
+async def test_what_is_told_of_a_page_may_be_damaged_too(tmp_path: Path, headers: str) -> None:
+    path = tmp_path / "s.crawl"
+    frontier = await SqliteFrontier.open(path, spider="test")
+    await put(frontier, [page(1)])
+    await frontier.close()
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE response SET headers = ?", (headers,))
+    with StateFile(path) as file, pytest.raises(StateDamaged, match="or a damaged one"):
+        list(kept_pages(file))

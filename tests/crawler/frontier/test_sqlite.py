@@ -91,6 +91,10 @@ async def test_a_lease_brings_back_all_that_was_asked(frontier: SqliteFrontier) 
                 callback="detail",
                 priority=3,
                 context={"page": [1, "zwei"]},
+                again=True,
+                read_timeout=600,
+                total_timeout=0.5,
+                max_attempts=1,
             )
         ]
     )
@@ -107,6 +111,10 @@ async def test_a_lease_brings_back_all_that_was_asked(frontier: SqliteFrontier) 
         headers={"X-A": "b"},
         body=b"\x00\xff",
         context={"page": [1, "zwei"]},
+        again=True,
+        read_timeout=600.0,
+        total_timeout=0.5,
+        max_attempts=1,
     )
 
 
@@ -221,6 +229,23 @@ async def test_a_redirect_to_what_is_known_is_a_duplicate(frontier: SqliteFronti
     await frontier.add([Links([url("a"), url("b")])])
     await end(frontier, await one(frontier), Redirected(status=302, url=url("b"), method="GET"))
     assert ask("SELECT url, final_url, skipped FROM pages") == [(url("a"), url("b"), "duplicate")]
+
+
+async def test_a_redirect_of_a_request_made_again_is_followed_to_what_is_known_also_after_a_kill(path: Path) -> None:
+    first = await SqliteFrontier.open(path, spider="test")
+    await first.add([Links([url("a"), url("b"), url("c")], priority=-1), Request(url("a"), again=True)])
+    lease = await one(first)
+    assert lease.again
+    await end(first, lease, Redirected(status=302, url=url("b"), method="GET"))
+    await one(first)
+    await kill(first)
+    second = await SqliteFrontier.open(path, spider="test")
+    lease = await one(second)
+    assert (lease.url, lease.again) == (url("b"), True)
+    await end(second, lease, Redirected(status=302, url=url("c"), method="GET"))
+    lease = await one(second)
+    assert (lease.url, lease.redirects) == (url("c"), (url("a"), url("b")))
+    await second.close()
 
 
 async def test_a_redirect_back_into_its_own_chain_is_followed(frontier: SqliteFrontier) -> None:

@@ -8,7 +8,7 @@ import sqlite3
 import time
 from contextlib import closing, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,9 +20,13 @@ from crawler.frontier.lock import CrawlLock
 from crawler.frontier.migrations import APPLICATION_ID, VERSION, script
 from crawler.frontier.repair import repair
 from crawler.frontier.statefile import StateFile
+from crawler.frontier.trace import trace
 from crawler.orders import Hold
+from crawler.reports.pace_table import kept_paces
+from crawler.reports.why import why
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 ROWS = """
@@ -260,6 +264,39 @@ def test_a_damaged_file_is_refused_when_the_damage_shows(state: Path) -> None:
         file.status()
     with StateFile(state) as file, pytest.raises(StateDamaged, match="or a damaged one"):
         list(file.items())
+
+
+@pytest.mark.parametrize(
+    ("change", "ask"),
+    [
+        ("UPDATE item SET data = x'ff'", lambda file: list(file.items())),
+        ("DELETE FROM count", StateFile.status),
+        ("UPDATE run SET started = 'x'", StateFile.status),
+        ("INSERT INTO meta VALUES ('rules', '{')", kept_paces),
+        ("INSERT INTO meta VALUES ('scope', '[]')", lambda file: why(file, "http://quotes.example/never")),
+        ("INSERT INTO meta VALUES ('scope', '{\"x\":1}')", lambda file: why(file, "http://quotes.example/never")),
+    ],
+)
+def test_values_that_make_no_sense_are_damage(state: Path, change: str, ask: Callable[[StateFile], object]) -> None:
+    """SQLite keeps no checksums: it does not notice."""
+    with closing(sqlite3.connect(state)) as db, db:
+        db.execute(change)
+    with StateFile(state) as file, pytest.raises(StateDamaged, match="or a damaged one"):
+        ask(file)
+
+
+def test_a_page_that_is_said_to_have_led_to_itself_does_not_lead_on_for_ever(state: Path) -> None:
+    with closing(sqlite3.connect(state)) as db, db:
+        db.execute("UPDATE request SET found_on = 1 WHERE id = 1")
+    with StateFile(state) as file:
+        assert trace(file, 3).path == ["http://quotes.example/"]
+
+
+def test_rows_that_nobody_has_read_to_the_end_may_outlive_their_file(state: Path) -> None:
+    with StateFile(state) as file:
+        rows: Any = iter(file.rows("pages"))
+        next(rows)
+    rows.close()
 
 
 def test_a_file_without_its_tables_is_damaged(state: Path) -> None:

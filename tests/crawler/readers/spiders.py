@@ -11,16 +11,21 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import client
-from crawler import Links, Request, Retry, Spider
-from crawler.readers.messages import Freed, Started, encode
+from crawler import ErrorText, Links, Request, Retry, Spider
+from crawler.readers.messages import HostFreed, RequestSent, encode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from crawler import Page
+
+
+class Number(int):
+    """One that no format knows."""
 
 
 class Everything(Spider):
@@ -45,7 +50,9 @@ class Everything(Spider):
         yield page.follow_all(callback=self.article, priority=len(page.body) % 3, context={"from": page.url, "é": 1.5})
         if page.depth < self.depth:
             yield Request(page.urljoin("/form"), method="POST", headers={"X-From": "é"}, body=b"\xff", context={})
-            yield page.follow(url="/again", again=True)
+            odd: Any = {"again": "yes", "priority": Number(2)}
+            yield page.follow(url="/again", **odd)
+            yield page.follow_all("a", priority=Number(3))
 
     async def article(self, page: Page) -> AsyncIterator[Any]:
         await asyncio.sleep(0)
@@ -237,7 +244,7 @@ class Misspoken(Follower):
 
     def parse(self, page: Page) -> Iterator[Any]:
         yield from super().parse(page)
-        for message in (encode(Started(9999)), encode(Freed(9999))):
+        for message in (encode(RequestSent(9999)), encode(HostFreed(9999))):
             os.write(int(sys.argv[1]), len(message).to_bytes(4, "little") + message)
 
 
@@ -327,3 +334,86 @@ class Particular(Spider):
 
     def parse(self, page: Page) -> Any:
         return {"url": page.url}
+
+
+class Returning(Spider):
+    """Asks for its seeds again with each run, and for what pages link to; items tell which way each page was come to."""
+
+    def start(self) -> Iterator[Request | Links]:
+        for seed in self.start_urls:
+            yield Request(seed, again=True)
+
+    def parse(self, page: Page) -> Iterator[Any]:
+        yield {"asked": urlsplit(page.requested_url).path, "came": urlsplit(page.url).path}
+        for link in page.links():
+            yield Request(link, again=True)
+
+
+class Choosy(Spider):
+    """Has a patience of its own with some pages, as their paths say: `/hasty`, `/silent`, `/stubborn`, `/patient`."""
+
+    def start(self) -> Iterator[Request | Links]:
+        of_its_own: dict[str, Any] = {
+            "hasty": {"total_timeout": 0.05, "max_attempts": 1},
+            "silent": {"read_timeout": 0.05, "max_attempts": 2},
+            "stubborn": {"max_attempts": 4},
+            "patient": {"read_timeout": 60, "total_timeout": 60},
+        }
+        for url in self.start_urls:
+            yield Request(url, **of_its_own[url.rpartition("/")[2]])
+
+    def parse(self, page: Page) -> Iterator[Any]:
+        yield {"came": urlsplit(page.requested_url).path}
+
+    def failed(self, request: Request, error: str) -> Any:
+        limits = (request.read_timeout, request.total_timeout, request.max_attempts)
+        return {"failed": urlsplit(request.url).path, "by": error.partition(":")[0], "limits": limits}
+
+
+class Mourner(Spider):
+    """Tells of failures, and of the pages that came in the stead of others; what these link to is followed."""
+
+    def parse(self, page: Page) -> Iterator[Any]:
+        yield page.follow_all(context={"on": page.url, "é": 1})
+        if page.url.endswith("/raises"):
+            raise ValueError("no")
+        if page.url.endswith("/again"):
+            raise Retry("never")
+
+    def failed(self, request: Request, error: ErrorText) -> Iterator[Any]:
+        page = error.page
+        told = None
+        if page:
+            told = {
+                "status": page.status,
+                "path": [urlsplit(url).path for url in (page.requested_url, *page.redirects, page.url)],
+                "type": page.content_type,
+                "odd": page.headers.get("X-Odd", "").encode("utf-8", "surrogateescape").hex(),
+                "text": page.text,
+                "title": page.title,
+                "heading": [node.text() for node in page.css("h1")],
+                "context": sorted(page.context),
+                "depth": page.depth,
+            }
+            yield page.follow_all(callback=self.consolation)
+        yield {"asked": urlsplit(request.url).path, "error": error, "page": told}
+
+    def consolation(self, page: Page) -> Iterator[Any]:
+        yield {"asked": urlsplit(page.url).path, "error": None, "page": None}
+
+
+class Overdone(Spider):
+    """Asks for less than nothing."""
+
+    def parse(self, page: Page) -> Iterator[Any]:
+        yield page.follow(url="/more", total_timeout=-1)
+
+
+class Collector(Spider):
+    """Takes every page but those whose title is a fault, and follows every link."""
+
+    def parse(self, page: Page) -> Iterator[Any]:
+        if page.title == "fault":
+            raise LookupError("no title")
+        yield {"page": urlsplit(page.url)._replace(scheme="", netloc="").geturl()}
+        yield page.follow_all()

@@ -10,8 +10,18 @@ from typing import TYPE_CHECKING
 
 from crawler import Settings
 from crawler.readers.channel import Channel
-from crawler.readers.main import Duty
-from crawler.readers.messages import Answer, Farewell, Hello, PageTask, Ready, SentLease, decode_from_reader, encode
+from crawler.readers.main import ReaderService
+from crawler.readers.messages import (
+    Answer,
+    Hello,
+    PageTask,
+    Ready,
+    SentLease,
+    SentPage,
+    Shutdown,
+    decode_from_reader,
+    encode,
+)
 from crawler.source import Source
 from tests.crawler.readers.spiders import Everything
 
@@ -22,7 +32,7 @@ if TYPE_CHECKING:
 def task_of(number: int) -> PageTask:
     url = f"http://library.example/{number}"
     lease = SentLease(url, "GET", None, None, None, 0, url, (), 0, None, None)
-    return PageTask(number, lease, 200, [], b"", 0.0, 0.0)
+    return PageTask(number, lease, SentPage(lease.url, 200, [], b"", 0.0, 0.0))
 
 
 async def test_a_task_given_to_who_is_cancelled_the_next_moment_is_done_by_another() -> None:
@@ -31,14 +41,14 @@ async def test_a_task_given_to_who_is_cancelled_the_next_moment_is_done_by_anoth
     ours, theirs = socket.socketpair()
     source = Source.of(Everything()).encoded()
     hello = Hello(source, Settings(), sys.path, logging.WARNING, None, frozenset())
-    duty = Duty()
+    service = ReaderService()
 
     def hear(message: ToReader) -> None:
-        duty.hear(memoryview(encode(message)))
+        service.hear(memoryview(encode(message)))
 
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         other_end = await Channel.over(theirs, lambda message: told.put_nowait(decode_from_reader(message)))
-        group.create_task(duty.carry_out(await Channel.over(ours, duty.hear)))
+        group.create_task(service.carry_out(await Channel.over(ours, service.hear)))
         hear(hello)
         assert isinstance(await told.get(), Ready)
         before = asyncio.all_tasks()
@@ -51,5 +61,5 @@ async def test_a_task_given_to_who_is_cancelled_the_next_moment_is_done_by_anoth
         assert isinstance(answer, Answer)
         assert answer.number == 2
         assert worker.cancelled()
-        hear(Farewell())
+        hear(Shutdown())
     other_end.close()

@@ -1,5 +1,5 @@
 """nginx on loopback, under several addresses at once: plain, with a small keep-alive limit, on a Unix socket, and behind
-each kind of certificate.
+each kind of certificate, where HTTP/2 is spoken with those who offer it.
 
 The sockets are bound here and handed down through nginx's `NGINX` variable: ports are never guessed, and whoever connects
 before nginx is up waits in the backlog.
@@ -73,11 +73,12 @@ _LOCATIONS: Final = """\
             proxy_set_header Connection $http_connection;
             proxy_set_header X-Name $ssl_server_name;
         }
+        location /asgi/ { proxy_pass BEHIND; proxy_http_version 1.1; proxy_buffering off; proxy_request_buffering off; }
         location /tls { add_header X-Name $ssl_server_name; add_header X-Client $ssl_client_verify; return 204; }
 """
 
 
-_NAMES: Final = ("plain", "limited", "right", "wrong_host", "expired", "self_signed", "demanding")
+_NAMES: Final = ("plain", "limited", "right", "limited_tls", "wrong_host", "expired", "self_signed", "demanding")
 
 
 class Addresses(NamedTuple):
@@ -89,6 +90,8 @@ class Addresses(NamedTuple):
     socket: Path
     """A Unix socket."""
     right: str
+    limited_tls: str
+    """Likewise."""
     wrong_host: str
     expired: str
     self_signed: str
@@ -121,14 +124,13 @@ def _servers(ports: dict[str, int], path: Path, certificates: Certificates) -> l
     """What tells one server from the next."""
 
     def tls(name: str, pair: Pair) -> str:
-        return (
-            f"listen 127.0.0.1:{ports[name]} ssl; ssl_certificate {pair.certificate}; ssl_certificate_key {pair.key};"
-        )
+        return f"listen 127.0.0.1:{ports[name]} ssl http2; ssl_certificate {pair.certificate}; ssl_certificate_key {pair.key};"
 
     return [
         f"listen 127.0.0.1:{ports['plain']}; listen unix:{path};",
         f"listen 127.0.0.1:{ports['limited']}; keepalive_requests {KEEPALIVE_REQUESTS};",
         tls("right", certificates.right),
+        f"{tls('limited_tls', certificates.right)} keepalive_requests {KEEPALIVE_REQUESTS};",
         tls("wrong_host", certificates.wrong_host),
         tls("expired", certificates.expired),
         tls("self_signed", certificates.self_signed),

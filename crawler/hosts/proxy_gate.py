@@ -36,7 +36,7 @@ _STRANGERS = 3
 """Like a host (crawler/hosts/throttle.py), one that has never let anything through is given the third part of the rests."""
 
 
-class Passage:
+class ProxyGate:
     """The proxy of one crawl. `open_again` is called when a rest is over, `give_up` when there will be none any more: then `verdict`
     says why."""
 

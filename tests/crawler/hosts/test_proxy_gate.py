@@ -245,7 +245,7 @@ async def test_a_crawl_outlasts_its_proxys_absence(
         QUICK, proxy=f"http://127.0.0.1:{unused_port}", max_rests=60, max_attempts=50, max_retry_wait=0.2
     )
     listener = Listener()
-    logging.getLogger("crawler.hosts.passage").addHandler(listener)
+    logging.getLogger("crawler.hosts.proxy_gate").addHandler(listener)
     try:
         async with serve(answer) as site, asyncio.TaskGroup() as group:
             proxy = group.create_task(attend())
@@ -253,7 +253,7 @@ async def test_a_crawl_outlasts_its_proxys_absence(
             report = await crawl(tmp_path, settings, url_of(site))
             proxy.cancel()
     finally:
-        logging.getLogger("crawler.hosts.passage").removeHandler(listener)
+        logging.getLogger("crawler.hosts.proxy_gate").removeHandler(listener)
     assert report.finished
     assert (report.stats.done, report.stats.failed) == (41, 0)
     assert [text.partition(",")[0] for text in told(caplog)] == [
@@ -278,7 +278,7 @@ async def test_a_request_has_as_many_attempts_after_an_outage_as_before(tmp_path
 
     settings = replace(QUICK, proxy=f"http://127.0.0.1:{unused_port}", max_rests=900, max_attempts=3, robots=False)
     settings = replace(settings, max_retry_wait=0.02)
-    logger, listener = logging.getLogger("crawler.hosts.passage"), Listener()
+    logger, listener = logging.getLogger("crawler.hosts.proxy_gate"), Listener()
     level = logger.level
     logger.addHandler(listener)
     logger.setLevel(logging.INFO)

@@ -1,0 +1,113 @@
+"""Heads of HTTP/2: what HTTP/1.1 would have sent, as fields; fields, as the head that HTTP/1.1 would have received.
+
+Requests are written once, for both: `ClientRequest.wire` has checked every byte, and here its lines become fields (RFC 9113
+§8.3.1), without those that concern a connection (§8.2.2). Responses are read once, too: their fields are checked, and put into
+the lines that `Head` looks into. So nothing beyond this module knows two kinds of heads.
+
+Stricter than HTTP/1.1, as RFC 9113 demands: names are lower case, and fields of a connection have no business here.
+More lenient: blanks around a value are stripped (§8.2.1 calls them malformed, browsers do not), and control characters other
+than NUL, CR and LF count as blanks, as they do in HTTP/1.1.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from hpack import HeaderTuple, NeverIndexedHeaderTuple
+
+from client.exchange import WireError
+from client.head import Head
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+Fields: TypeAlias = "list[tuple[bytes, bytes]]"
+
+_CONNECTION_FIELDS: Final = frozenset(
+    {b"connection", b"http2-settings", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
+)
+"""Fields that concern one connection of HTTP/1.1 (RFC 9113 §8.2.2)."""
+_SECRET_FIELDS: Final = frozenset({b"authorization", b"proxy-authorization"})
+_SHORT_COOKIE: Final = 20
+"""Shorter ones could be guessed by how well they compress with others (RFC 7541 §7.1.3); as the library has it."""
+_MOST_DIGITS: Final = 18
+_NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
+_STATUS: Final = re.compile(rb"[1-9][0-9]{2}")
+_BREAK: Final = re.compile(rb"[\r\n\0]")
+_CONTROL: Final = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def request_fields(data: bytes) -> tuple[Fields, bytes]:
+    """Return the fields of a request that was written for HTTP/1.1 over TLS, and the content that goes with it."""
+    head, _, content = data.partition(b"\r\n\r\n")
+    request_line, *lines = head.split(b"\r\n")
+    method, target, _version = request_line.split(b" ")
+    authority = b""
+    fields: Fields = []
+    dropped = _CONNECTION_FIELDS
+    for line in lines:
+        name, _, value = line.partition(b":")
+        name, value = name.lower(), value.strip(b" \t")
+        if name == b"host":
+            authority = value
+        elif name == b"connection":
+            dropped = dropped.union(option.strip().lower() for option in value.split(b","))
+        elif name == b"transfer-encoding":
+            content = _without_chunks(content)
+        elif name != b"te" or value.lower() == b"trailers":
+            fields.append(_field(name, value))
+    pseudo: Fields = [
+        HeaderTuple(b":method", method),
+        HeaderTuple(b":scheme", b"https"),
+        HeaderTuple(b":authority", authority),
+        HeaderTuple(b":path", target),
+    ]
+    return pseudo + [field for field in fields if field[0] not in dropped], content
+
+
+def _field(name: bytes, value: bytes) -> HeaderTuple:
+    is_secret = name in _SECRET_FIELDS or (name == b"cookie" and len(value) < _SHORT_COOKIE)
+    return (NeverIndexedHeaderTuple if is_secret else HeaderTuple)(name, value)
+
+
+def _without_chunks(content: bytes) -> bytes:
+    """Return content that went in one chunk, as what is in memory does, or in none."""
+    size, _, rest = content.partition(b"\r\n")
+    return rest[: int(size, 16)] if size else b""
+
+
+def response_head(fields: Iterable[tuple[bytes, bytes]]) -> tuple[int, Head]:
+    """Return the status and the head of a response; `WireError` for fields that are malformed (RFC 9113 §8.1.1)."""
+    status: bytes | None = None
+    lines: list[bytes] = []
+    for name, value in fields:
+        if name.startswith(b":"):
+            if name != b":status" or status is not None or lines:
+                raise WireError(f"malformed fields: {name[:40]!r} where it has no place")
+            status = value
+        else:
+            lines.append(_line(name, value))
+    if status is None or not _STATUS.fullmatch(status):
+        raise WireError(f"malformed status: {(status or b'')[:40]!r}")
+    return int(status), Head(b"HTTP/2.0 %s \r\n%s\r\n" % (status, b"".join(lines)))
+
+
+def _line(name: bytes, value: bytes) -> bytes:
+    if not _NAME.fullmatch(name):
+        raise WireError(f"not a name of a field: {name[:40]!r}")
+    if name in _CONNECTION_FIELDS:
+        raise WireError(f"a field of HTTP/1.1 connections: {name!r}")
+    if _BREAK.search(value):
+        raise WireError(f"a line break or NUL in the field {name[:40]!r}")
+    return b"%s: %s\r\n" % (name, _CONTROL.sub(b" ", value).strip(b" \t"))
+
+
+def content_length(head: Head) -> int | None:
+    """Return how much content a head announces; None where it does not say. `WireError` for what is no number, or several."""
+    lengths: Sequence[bytes] = head.values("\ncontent-length:")
+    if not lengths:
+        return None
+    if len(set(lengths)) > 1 or not lengths[0].isdigit() or len(lengths[0]) > _MOST_DIGITS:
+        raise WireError(f"malformed Content-Length: {b', '.join(lengths)[:40]!r}")
+    return int(lengths[0])

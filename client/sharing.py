@@ -1,0 +1,102 @@
+"""Connections that serve many requests at a time: who may share one, and who waits for one that is being opened.
+
+A connection of HTTP/2 is kept here by its key for as long as streams of it are lent. With the last one back it is idle, and
+goes where idle connections are kept: as a stream that has begun nothing, which the next request may take.
+
+Whether an origin speaks HTTP/2 is known once a connection is there. Until then the requests to it wait for the first one's
+connection, for a moment; if that turns out to speak HTTP/1.1, or is not to be had, each opens its own, and so do all who come later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from client.http2 import Http2Protocol
+from client.version import HttpVersion11
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from client.carrier import Carrier
+    from client.connection import ConnectionKey
+    from client.http1 import Http1Protocol
+    from client.http2_stream import Http2Stream
+    from client.request import ClientRequest
+
+_ORIGINS_KNOWN: Final = 4096
+_HEAD_START_SECONDS: Final = 1.0
+"""How long others wait for a connection, and for its server to say what it allows: most are there by then, and from a host that is
+dead nobody is kept longer than that by what somebody else tries.
+"""
+
+
+class Sharing:
+    """The shared connections of one connector. `keep` takes a stream of one that has become idle."""
+
+    def __init__(self, keep: Callable[[ConnectionKey, Http2Stream], None]) -> None:
+        self._keep = keep
+        self._shared: dict[ConnectionKey, list[Http2Protocol]] = {}
+        self._opening: dict[ConnectionKey, asyncio.Future[None]] = {}
+        self._plain: dict[ConnectionKey, bool] = {}  # who speaks HTTP/1.1, and whether they are not to be asked again
+
+    def may_offer(self, req: ClientRequest) -> bool:
+        """Whether HTTP/2 may be offered to the server for a request, or used if it is spoken already."""
+        if req.url.scheme != "https" or req.is_forwarded or req.asks_upgrade():
+            return False
+        if req.version != HttpVersion11 or req.method == "CONNECT":
+            return False
+        return not self._plain.get(req.connection_key)
+
+    async def find(self, key: ConnectionKey) -> Http2Stream | None:
+        """Lend a stream of a shared connection. If one may be in the making, wait a moment; None when there is none after that."""
+        if (stream := self._lend(key)) is not None:
+            return stream
+        if (opening := self._opening.get(key)) is not None and key not in self._plain:
+            await asyncio.wait((opening,), timeout=_HEAD_START_SECONDS)
+        if (shared := self._shared.get(key)) and (greeting := shared[-1].greeting()) is not None:
+            await asyncio.wait((greeting,), timeout=_HEAD_START_SECONDS)
+        return self._lend(key)
+
+    @contextmanager
+    def opening(self, key: ConnectionKey) -> Iterator[None]:
+        """Have others wait while a connection is being opened, unless one is already."""
+        if key in self._opening:
+            yield
+            return
+        opening = self._opening[key] = asyncio.get_running_loop().create_future()
+        try:
+            yield
+        finally:
+            del self._opening[key]
+            opening.set_result(None)
+
+    def take_in(self, key: ConnectionKey, protocol: Http1Protocol | Http2Protocol) -> Carrier:
+        """Take note of a new connection, whatever it speaks; return what carries the first exchange."""
+        if not isinstance(protocol, Http2Protocol):
+            if len(self._plain) >= _ORIGINS_KNOWN:
+                self._plain.clear()
+            self._plain.setdefault(key, False)
+            return protocol
+        if not self._plain.get(key):
+            self._plain.pop(key, None)
+        self._shared.setdefault(key, []).append(protocol)
+        protocol.on_free = lambda connection: self._free(key, connection)
+        protocol.on_http1_required = lambda: self._plain.update({key: True})
+        return protocol.lend()
+
+    def _lend(self, key: ConnectionKey) -> Http2Stream | None:
+        for connection in self._shared.get(key, ()):
+            if connection.has_room:
+                return connection.lend()
+        return None
+
+    def _free(self, key: ConnectionKey, connection: Http2Protocol) -> None:
+        """Keep a connection that is idle, forget one that is closed."""
+        if connection.is_usable:
+            self._keep(key, connection.lend())
+        elif connection in (shared := self._shared.get(key, [])):
+            shared.remove(connection)
+            if not shared:
+                del self._shared[key]
