@@ -21,7 +21,7 @@ MINUTES ?= 60
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test format kill-test fuzz bench bench-costs bench-flat bench-profile bench-client bench-memory bench-frontier bench-processes bench-hosts soak clean
+.PHONY: help demo test coverage format kill-test fuzz bench bench-costs bench-flat bench-profile bench-client bench-memory bench-frontier bench-processes bench-hosts soak clean
 
 help:           ## Show what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -33,6 +33,9 @@ test: $(VENV)/.dev  ## Lint, check types and run the tests, as CI does
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/pytest --numprocesses auto
+
+coverage: $(VENV)/.dev  ## Run the tests and measure which lines and branches they take
 	$(BIN)/pytest --numprocesses auto --cov --cov-report term:skip-covered
 
 format: $(VENV)/.dev  ## Format the code and mend what the linter can

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -28,14 +27,6 @@ settings.load_profile("unhurried")
 def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
     """Two more than there are processors: many a test waits for processes and servers."""
     return (yield) + 2
-
-
-@pytest.fixture
-def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the processes that a test starts not measure their coverage, which takes as long again as most of them run: for
-    tests that lead them nowhere that others do not."""
-    for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
-        monkeypatch.delenv(name)
 
 
 @pytest.fixture

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from crawler.frontier.protocol import Lease
     from tests.sites import Handler, Reply, Visit
 
-pytestmark = pytest.mark.usefixtures("unmeasured")
-
 QUICK: dict[str, Any] = {"robots": False, "retry_wait": 0.01, "commit_interval": 0.01}
 
 

@@ -382,7 +382,6 @@ def another_writes(path: Path, step: str) -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.mark.parametrize("extension", ["jsonl", "csv", "sqlite"])
 @pytest.mark.parametrize("step", ["opened", "written", "resumed", "begun anew", "read"])
-@pytest.mark.usefixtures("unmeasured")
 def test_a_file_that_another_process_writes_is_refused(tmp_path: Path, extension: str, step: str) -> None:
     path = tmp_path / f"out.{extension}"
     with another_writes(path, step):

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from tests.sites import Reply, Visit
 
-pytestmark = pytest.mark.usefixtures("unmeasured")
-
 PAGES = 15
 
 SPIDERS = """

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from crawler.fetcher import Fetch, Unfit
     from crawler.frontier.protocol import Lease
 
-pytestmark = pytest.mark.usefixtures("unmeasured")
-
 NAMES = {"site.example": "127.0.0.1", "other.example": "127.0.0.1", "end.example": "127.0.0.1"}
 """What the proxies know, and nobody else."""
 

@@ -9,8 +9,6 @@ from textwrap import dedent
 
 import pytest
 
-pytestmark = pytest.mark.usefixtures("unmeasured")
-
 BEGINNINGS = ("fork", "see_to")
 """The ways in which a process is begun."""
 

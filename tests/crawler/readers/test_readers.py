@@ -56,7 +56,6 @@ SPIDERS = __file__.replace("test_readers", "spiders")
 QUICK: dict[str, Any] = {"robots": False, "retry_wait": 0.01, "commit_interval": 0.01, "per_host": 16}
 NAMES = [f"page-{number}" for number in range(30)]
 SITE = {"/": page("Home", *NAMES), **{f"/{name}": page(name) for name in NAMES}}
-unmeasured = pytest.mark.usefixtures("unmeasured")
 
 
 def settings(processes: int = 2, **changed: Any) -> Settings:
@@ -88,7 +87,6 @@ def failures(state: Path) -> dict[str, str]:
 # The same
 
 
-@unmeasured
 async def test_what_comes_of_a_crawl_is_what_comes_of_it_in_one_process(tmp_path: Path) -> None:
     odd: Reply = (200, {"X-Odd": "caf\xe9 \xff", "X-Robots-Tag": "noindex", "Link": "</odd>; rel=canonical"}, "<p>")
     site = {
@@ -158,7 +156,6 @@ async def test_a_cancelled_task_of_the_spiders_own_fails_its_page(tmp_path: Path
 # Requests, as the one crawl makes them
 
 
-@unmeasured
 async def test_cookies_are_those_of_the_crawl_whoever_asks(tmp_path: Path) -> None:
     site = {
         "/": (200, {"Set-Cookie": "visit=1; Path=/"}, page("Home", *NAMES)[2]),
@@ -278,7 +275,6 @@ def test_all_connections_of_a_host_are_shared_evenly(host: str, connections: int
         ("kill", "it was killed by SIGKILL"),
     ],
 )
-@unmeasured
 async def test_the_death_of_a_reader_costs_the_page_it_was_at(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, how: str, told: str
 ) -> None:
@@ -296,7 +292,6 @@ async def test_the_death_of_a_reader_costs_the_page_it_was_at(
     assert told in caplog.text
 
 
-@unmeasured
 async def test_the_death_of_a_reader_is_survived_among_others(tmp_path: Path) -> None:
     async with serve(SITE) as site:
         report = await crawl(tmp_path / "test", Killer(start_urls=[f"{site.url}/"], on=("page-7",)), processes=4)
@@ -305,7 +300,6 @@ async def test_the_death_of_a_reader_is_survived_among_others(tmp_path: Path) ->
     assert report.stats.done == len(SITE) - 1
 
 
-@unmeasured
 async def test_a_reader_that_dies_of_a_failure_costs_nothing_else(tmp_path: Path) -> None:
     async with serve({"/": page("Home", "/missing", "/b"), "/b": page("B")}) as site:
         report = await crawl(tmp_path / "test", KilledByFailure(start_urls=[f"{site.url}/"]))
@@ -316,7 +310,6 @@ async def test_a_reader_that_dies_of_a_failure_costs_nothing_else(tmp_path: Path
 
 
 @pytest.mark.parametrize("junk", ["ff ff ff 7f", "03 00 00 00 61 62 63"], ids=["long", "no message"])
-@unmeasured
 async def test_a_callback_that_writes_into_sockets_costs_its_page(tmp_path: Path, junk: str) -> None:
     async with serve({"/": page("Home", "/junk", "/b"), "/junk": page("Junk"), "/b": page("B")}) as site:
         report = await crawl(tmp_path / "test", Scribbler(start_urls=[f"{site.url}/"], junk=junk))
@@ -326,7 +319,6 @@ async def test_a_callback_that_writes_into_sockets_costs_its_page(tmp_path: Path
     }
 
 
-@unmeasured
 async def test_a_host_does_not_wait_for_a_reader_that_is_hung(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -355,7 +347,6 @@ async def test_a_host_does_not_wait_for_a_reader_that_is_hung(
     assert "as if a callback blocked it, while a host waited for its next request, and was killed" in told
 
 
-@unmeasured
 async def test_a_spider_that_kills_every_reader_ends_the_crawl_which_can_be_resumed(tmp_path: Path) -> None:
     async with serve(SITE) as site:
         with pytest.raises(SpiderError, match=r"5 reader processes in a row died .* the last at http.*exit code 7"):
@@ -365,7 +356,6 @@ async def test_a_spider_that_kills_every_reader_ends_the_crawl_which_can_be_resu
     assert report.stats.done + report.stats.failed == len(SITE)
 
 
-@unmeasured
 async def test_pages_that_kill_their_readers_do_not_end_the_crawl(tmp_path: Path) -> None:
     """Deaths that are blamed on a page do not count: that page is done with."""
     names = NAMES[:6]
@@ -392,14 +382,12 @@ async def test_a_second_stop_cuts_short_what_waits(tmp_path: Path, where: str, p
 
 
 @pytest.mark.parametrize("where", ["opened", "parse", "closed"])
-@unmeasured
 async def test_a_second_stop_ends_readers_that_are_blocked(tmp_path: Path, where: str) -> None:
     report = await stopped(tmp_path / "test", 2, where, blocks=True, times=2)
     assert report.stats.done == (where == "closed")
 
 
 @pytest.mark.parametrize("where", ["opened", "parse"])
-@unmeasured
 async def test_a_stop_ends_readers_that_are_blocked(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
