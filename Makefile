@@ -17,8 +17,11 @@ REQUESTS ?= 1000000
 HOSTS ?= 100000
 MINUTES ?= 60
 
+# As containers have it. The tests start hundreds of processes, and each would compile anew what it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test format kill-test fuzz bench bench-costs bench-flat bench-profile bench-client bench-memory bench-frontier bench-processes bench-hosts soak clean
+.PHONY: help demo test coverage format kill-test fuzz bench bench-costs bench-flat bench-profile bench-client bench-memory bench-frontier bench-processes bench-hosts soak clean
 
 help:           ## Show what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -30,6 +33,9 @@ test: $(VENV)/.dev  ## Lint, check types and run the tests, as CI does
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/pytest --numprocesses auto
+
+coverage: $(VENV)/.dev  ## Run the tests and measure which lines and branches they take
 	$(BIN)/pytest --numprocesses auto --cov --cov-report term:skip-covered
 
 format: $(VENV)/.dev  ## Format the code and mend what the linter can
@@ -84,15 +90,18 @@ clean:          ## Remove what was set up or left behind, but no crawl
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov
 
 COMPILED := $(foreach module,crawler/web/scan crawler/frontier/marks,$(module).py $(module).pxd)
+SET_UP_FROM := pyproject.toml hatch_build.py $(COMPILED)
 
-$(VENV)/.run: pyproject.toml hatch_build.py $(COMPILED)
+$(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(SET_UP_FROM) | $(BIN)/python
 	$(PIP) --editable .
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.run
+$(VENV)/.dev: $(SET_UP_FROM) | $(BIN)/python
 	$(PIP) --editable ".[dev]"
-	touch $@
+	touch $(VENV)/.run $@
 
 $(VENV)/.bench: $(VENV)/.dev
 	$(PIP) --editable ".[bench]"

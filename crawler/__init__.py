@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crawler.crawl import Crawl, Report
-    from crawler.errors import CrawlError, Retry
+    from crawler.errors import CrawlError, Retry, Stop
     from crawler.page import Page
     from crawler.request import Links, Request
     from crawler.settings import Settings
@@ -32,6 +32,7 @@ __all__ = [
     "Settings",
     "Spider",
     "Stats",
+    "Stop",
 ]
 
 _HOMES = {
@@ -47,6 +48,7 @@ _HOMES = {
     "Settings": "crawler.settings",
     "Spider": "crawler.spider",
     "Stats": "crawler.stats",
+    "Stop": "crawler.errors",
 }
 
 

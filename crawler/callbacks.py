@@ -73,7 +73,7 @@ class Callbacks(Reader):
         await self._make_ready(page, wants_tree=name in self._want_trees)
         callback = callback_of(self._spider, name)
         try:
-            harvest = self._checked(await gather(callback(page)))
+            harvest = self._checked(await gather(callback, page))
         except Retry as raised:
             _log.info("the spider wants %s again: %s", page.url, raised)
             raise
@@ -84,6 +84,8 @@ class Callbacks(Reader):
         finally:
             if os.getpid() != self._pid or is_cancelled():
                 await self._come_back()
+        if harvest.stop is not None:
+            _log.info("the spider stops the crawl at %s: %s", page.url, harvest.stop)
         self._note_wish(name, page)
         if self._canonical:
             harvest.canonical = page.directives.canonical
@@ -132,7 +134,7 @@ class Callbacks(Reader):
             max_attempts=lease.max_attempts,
         )
         try:
-            harvest = self._checked(await gather(self._spider.failed(request, ErrorText(error, page))))
+            harvest = self._checked(await gather(self._spider.failed, request, ErrorText(error, page)))
         except Retry as raised:
             raise SpiderError(
                 f"{explain(raised)}; what has failed for good is asked for again if failed() yields it with again=True"

@@ -19,6 +19,7 @@ from crawler.exports import open_export
 from crawler.exports.feed import ExportFeed
 from crawler.fetcher import Fetcher
 from crawler.frontier import Counts, SqliteFrontier
+from crawler.frontier.rows import clean
 from crawler.frontier.sqlite import discard
 from crawler.lifecycle import close_spider, open_spider
 from crawler.network import open_network
@@ -59,17 +60,21 @@ _URLS_REMEMBERED = 100_000
 _PACES_TOLD = 1000
 """Of so many hosts the report tells the pace."""
 
+_STOPPED = "stopped"
+"""The reason of a run that the spider has ended."""
+
 _RULES = ("user_agent", "robots", "nofollow", "canonical", "max_crawl_delay", "max_depth")
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """How a run ended: `reason` is finished, interrupted, max_pages, max_time, or held when nothing is left but requests of
-    hosts that are held. What is not finished can be resumed. `paces`: at what pace the hosts were asked that were asked most;
+    """How a run ended: `reason` is finished, interrupted, max_pages, max_time, stopped by the spider (`Stop`, which says `why`), or
+    held when nothing is left but requests of hosts that are held. What is not finished can be resumed. `paces`: at what pace the hosts were asked that were asked most;
     a Crawl-delay longer than `max_crawl_delay` was cut to that.
     """
 
     reason: str
     stats: Stats
+    why: str = ""
     paces: Sequence[HostPace] = ()
     max_crawl_delay: float = 0.0
 
@@ -120,6 +125,7 @@ class Crawl:
         self._engine: Engine | None = None
         self._admission = Admission(spider.scope, self._settings.max_depth, _traps(self._settings))
         self._reason = ""
+        self._why = ""
         self._verdict: str | None = None
         self._stopping = asyncio.Event()
         self._in_haste = asyncio.Event()
@@ -135,6 +141,12 @@ class Crawl:
             self._seeding.stop()
         if self._engine:
             self._engine.stop(at_once=at_once)
+
+    def _heed(self, why: str) -> None:
+        """The spider wants it to end."""
+        if not self._reason:
+            self._why = clean(why)
+        self._end(_STOPPED)
 
     async def run(self) -> Report:
         """Crawl until nothing is left, or `stop`, or a limit. Raises the errors of crawler/errors.py."""
@@ -167,7 +179,8 @@ class Crawl:
         finally:
             await frontier.close(reason)
         paces = self._politeness.paces(_PACES_TOLD) if self._politeness else []
-        return Report(reason=reason, stats=self.stats(), paces=paces, max_crawl_delay=settings.max_crawl_delay)
+        why = self._why if reason == _STOPPED else ""
+        return Report(reason=reason, stats=self.stats(), why=why, paces=paces, max_crawl_delay=settings.max_crawl_delay)
 
     async def _crawl(self, frontier: SqliteFrontier, launches: Launches) -> str:
         """Take up what the file has, seed, work through it, and say how it ended."""
@@ -185,6 +198,8 @@ class Crawl:
         if proxy_gate and proxy_gate.verdict:
             self._verdict = proxy_gate.verdict
             return "failed"
+        if self._reason == _STOPPED:  # what is left nobody knows: its last page may have had more to give
+            return _STOPPED
         is_left = frontier.counts.queued or frontier.counts.leased or frontier.is_undecided
         return "finished" if is_seeded and not is_left else self._reason or "held"
 
@@ -293,6 +308,7 @@ class Crawl:
                 limits, size=settings.concurrency, most_lingering=settings.lingering * settings.concurrency
             ),
             drain_timeout=settings.drain_timeout,
+            on_stop=self._heed,
         )
 
     @asynccontextmanager

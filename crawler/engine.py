@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from crawler.cancellation import RAISED, is_ours
+from crawler.errors import Stop
 from crawler.fetcher import TurnedAway
 from crawler.frontier.protocol import Settlement
-from crawler.outcome import Failed, in_short
+from crawler.outcome import Failed, Postponed, in_short
 from crawler.retries import Failure
 from crawler.selection.sitemaps import depth_of_found
 from crawler.spider import explain, text_of
@@ -40,7 +41,8 @@ _LEAVE_SECONDS = 2.0
 
 
 class Engine:
-    """Moves pages round the ring with a pool of workers. Put together by `crawler.crawl.Crawl`."""
+    """Moves pages round the ring with a pool of workers. Put together by `crawler.crawl.Crawl`. `on_stop` is told, and why, when the
+    spider wants the crawl to end (`crawler.errors.Stop`)."""
 
     def __init__(
         self,
@@ -55,6 +57,7 @@ class Engine:
         tally: Tally,
         workers: WorkerPool,
         drain_timeout: float,
+        on_stop: Callable[[str], None],
     ) -> None:
         self._visitor = visitor
         self._frontier = frontier
@@ -66,6 +69,7 @@ class Engine:
         self._tally = tally
         self._workers = workers
         self._drain_timeout = drain_timeout
+        self._on_stop = on_stop
         self._stopping = asyncio.Event()
         self._cutting_short = asyncio.Event()
 
@@ -121,6 +125,7 @@ class Engine:
         if not isinstance(came, Visited):
             return await self._without_page(lease, came)
         fetched, harvest = came.fetched, came.harvest
+        self._heed(harvest.stop)
         self._admission.visited(fetched.final_url, came.digest, lease.referrer)
         return Settlement(
             lease=lease,
@@ -135,6 +140,9 @@ class Engine:
     async def _try_visit(self, lease: Lease) -> Visited | Outcome:
         try:
             return await self._visitor.visit(lease)
+        except Stop as raised:  # of a middleware; the request is for the next run
+            self._heed(str(raised))
+            return Postponed(error=f"stop: {raised}", not_before=0.0, is_charged=False)
         except RAISED as error:  # a fault of ours, or of a middleware: it may cost this page, not the crawl
             if await is_ours(error):
                 raise
@@ -156,7 +164,14 @@ class Engine:
                 raise
             outcome = replace(outcome, error=f"spider: {explain(error)}, told of: {outcome.error}")
             return Settlement(lease=lease, outcome=outcome)
+        self._heed(harvest.stop)
         return Settlement(lease=lease, outcome=outcome, items=harvest.items, found=harvest.found)
+
+    def _heed(self, stop: str | None) -> None:
+        """See whether the spider wants the crawl to end, and why. Its page is one of those under way, and so is settled."""
+        if stop is not None:
+            self._scheduler.stop()  # at once: what comes next is the request that a middleware was at
+            self._on_stop(stop)
 
     async def _drain(self) -> None:
         """Once told to stop: let what is under way end, within its time, then cut it short; and again, should a callback take

@@ -15,7 +15,7 @@ CrawlError                  the root; its text says what is wrong, where, and wh
 ├── ProxyError              the proxy stays out of reach, or will not have us: exit code 1
 └── StorageError            the disk would not take what had to be kept (full, read-only, gone): exit code 1
 
-`Retry` is none of them: a callback raises it, to have its page asked for again.
+`Retry` and `Stop` are none of them: a callback raises the one to have its page asked for again, the other to end the crawl.
 """
 
 from __future__ import annotations
@@ -94,3 +94,14 @@ class Retry(Exception):
         if after is not None and not 0 <= after < inf:
             raise ValueError(f"a retry comes after so many seconds, 0 or more, not {after!r}")
         self.after = after
+
+
+class Stop(Exception):
+    """Raised by a callback, by `failed`, or by a middleware: the crawl is to end here, for the reason `why`.
+
+    Nothing new is begun, and what is under way ends, as after the first Ctrl-C. The page is done, and what the callback has given
+    before is kept; a request that a middleware was at is left to the next run, which goes on from there.
+    """
+
+    def __init__(self, why: str = "") -> None:
+        super().__init__(why)

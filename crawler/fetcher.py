@@ -73,7 +73,7 @@ class Fetcher:
         self._detours = detours or Detours()
         self.fetch: Fetch = self._fetch
         for middleware in reversed(middlewares):
-            self.fetch = _around(middleware, self.fetch)
+            self.fetch = _around(middleware, self.fetch, max_redirects=max_redirects)
 
     async def _fetch(self, lease: Lease) -> Page | Unfit:
         came = await exchange(self._session, lease, self._obedience)
@@ -148,12 +148,17 @@ class Fetcher:
             shown = location if len(location) <= _LONGEST_SHOWN else f"{location[:_LONGEST_SHOWN]}…"
             failure = f"redirect: to {shown!r}, which is nothing to fetch"
         elif len(lease.redirects) >= self._max_redirects:
-            failure = f"redirect: more than {self._max_redirects} in a row, the next to {targets[0]}"
+            failure = _once_too_often(self._max_redirects, targets[0])
         else:
             method = _method_after(fetched.status, lease.method)
             is_alias = self._redirect_aliases and not self._detours.leads_back(lease.url, targets[0])
             return Redirected(status=fetched.status, url=targets[0], method=method, is_alias=is_alias)
         return failed_with(fetched, failure)
+
+
+def _once_too_often(max_redirects: int, url: str) -> str:
+    """What went wrong with a redirect to this URL."""
+    return f"redirect: more than {max_redirects} in a row, the next to {url}"
 
 
 def _as_text(location: str) -> str:
@@ -176,14 +181,18 @@ def failed_with(fetched: Fetched, error: str) -> Failed:
     )
 
 
-def _around(middleware: Middleware, fetch: Fetch) -> Fetch:
+def _around(middleware: Middleware, fetch: Fetch, *, max_redirects: int) -> Fetch:
     from crawler.middlewares import as_kept, check_page, lent  # most crawls have none
 
     async def call(lease: Lease) -> Page | Unfit:
         with lent(lease):
             came = await middleware(lease, fetch)
         if isinstance(came, Unfit):
-            return as_kept(came)
+            came = as_kept(came)
+            if isinstance(came, Redirected) and len(lease.redirects) >= max_redirects:  # one that it has made itself
+                error = _once_too_often(max_redirects, came.url)
+                return Failed(error=error, final_url=lease.url, status=came.status)
+            return came
         from crawler.page import Page  # it is there by now, if the middleware has one
 
         if not isinstance(came, Page):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from types import FrameType, GeneratorType
 from typing import Any
 
 import msgspec
 
-from crawler.errors import SpiderError
+from crawler.errors import SpiderError, Stop
 from crawler.request import Links, Request
 
 _MOST_CHARACTERS = 128 << 20
@@ -40,6 +40,8 @@ class Harvest(msgspec.Struct):
     canonical: str | None = None
     weight: int = 0
     """Characters of the items, and of what the spider has made of requests: URLs, headers, bodies, contexts; and some for each."""
+    stop: str | None = None
+    """Why the crawl is to end here, if the callback says so."""
 
     def take(self, given: Any) -> None:
         """Sort in one thing that was given; lists are opened, None is passed over."""
@@ -67,9 +69,18 @@ class Harvest(msgspec.Struct):
             raise SpiderError(f"a page gave more than {most}; keep what is as large in a file of its own")
 
 
-async def gather(given: Any) -> Harvest:
-    """Read what a callback returned to its end: a value, a generator, a coroutine or an async generator."""
+async def gather(callback: Callable[..., Any], *arguments: Any) -> Harvest:
+    """Call, and read what it returns to its end, or to where it raises `Stop`: a value, a generator, a coroutine or an async
+    generator."""
     harvest = Harvest()
+    try:
+        await _read(callback(*arguments), harvest)
+    except Stop as raised:
+        harvest.stop = str(raised)
+    return harvest
+
+
+async def _read(given: Any, harvest: Harvest) -> None:
     if not isinstance(given, GeneratorType) and inspect.isawaitable(given):
         given = await given
     try:
@@ -86,7 +97,6 @@ async def gather(given: Any) -> Harvest:
             code = frame.f_code
             raise SpiderError(f"{code.co_filename}:{frame.f_lineno}: {error} (in {code.co_name})") from None
         raise
-    return harvest
 
 
 def _waiting_at(given: Any) -> FrameType | None:

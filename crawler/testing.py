@@ -32,10 +32,12 @@ _HTML = {"Content-Type": "text/html; charset=utf-8"}
 
 
 class Taken(NamedTuple):
-    """What a callback gave, in its order: items as an output has them, read back from JSON, and requests one by one."""
+    """What a callback gave, in its order: items as an output has them, read back from JSON, and requests one by one; and why a crawl
+    would end there (`crawler.Stop`), None if it would not."""
 
     items: list[Any]
     requests: list[Request]
+    stop: str | None = None
 
 
 def page_of(
@@ -69,7 +71,7 @@ async def take(spider: Spider, page: Page, callback: Callback = None) -> Taken:
     lease = _lease(page.url, page.context, callback)
     harvest = await in_task_of_its_own(Callbacks(spider, parse_thread_bytes=sys.maxsize).take(lease, page))
     requests = chain.from_iterable(found if isinstance(found, Links) else [found] for found in harvest.found)
-    return Taken([msgspec.json.decode(item) for item in harvest.items], list(requests))
+    return Taken([msgspec.json.decode(item) for item in harvest.items], list(requests), harvest.stop)
 
 
 def _lease(url: str, context: Mapping[str, Any] | None, callback: Callback = None) -> Lease:

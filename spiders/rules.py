@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from crawler.errors import SettingError, SpiderError
+from crawler.errors import SettingError, SpiderError, Stop
 from crawler.items import gather
 from crawler.request import Links
 from crawler.spider import Spider, callback_of
@@ -103,11 +103,15 @@ class RulesSpider(Spider, ABC):
 
     async def parse(self, page: Page) -> AsyncIterator[Any]:
         """What the callback of the rule gives that led here, if it names one, and the links that the rules mean."""
+        stop = None
         if name := page.context.get("callback"):
-            harvest = await gather(callback_of(self, name)(page))
+            harvest = await gather(callback_of(self, name), page)
+            stop = harvest.stop
             yield [msgspec.Raw(item.encode()) for item in harvest.items]
             yield harvest.found
         yield self.links(page)
+        if stop is not None:
+            raise Stop(stop)
 
     def links(self, page: Page) -> list[Links]:
         """The links of a page that the rules mean, for callbacks that go on from some of their pages only."""

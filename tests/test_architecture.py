@@ -7,6 +7,7 @@ Every import counts, wherever it stands: those for types alone and those within 
 from __future__ import annotations
 
 import ast
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {"client": {"client"}, "crawler": {"crawler", "client"}, "spiders": {"spiders", "crawler"}}
@@ -32,8 +33,13 @@ def _name(path: Path) -> str:
 MODULES = {_name(path): path for package in MAY_IMPORT for path in sorted((ROOT / package).rglob("*.py"))}
 
 
-def imports(module: str) -> Iterator[str]:
+@cache
+def imports(module: str) -> frozenset[str]:
     """The full names of all that a module imports; of ours, the modules they are in."""
+    return frozenset(_imports(module))
+
+
+def _imports(module: str) -> Iterator[str]:
     path = MODULES[module]
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -52,16 +58,24 @@ def _is_of(name: str, families: set[str]) -> bool:
     return any(name == family or name.startswith(f"{family}.") for family in families)
 
 
+def offenders(modules: Iterable[str], is_forbidden: Callable[[str, str], bool]) -> dict[str, list[str]]:
+    """What modules import that they must not, of each that does; `is_forbidden` is asked with the module and the import."""
+    found = {module: sorted(name for name in imports(module) if is_forbidden(module, name)) for module in modules}
+    return {module: names for module, names in found.items() if names}
+
+
 def test_there_is_something_to_look_at() -> None:
     """The other tests would pass in an empty folder."""
     assert {name.partition(".")[0] for name in MODULES} == set(MAY_IMPORT)
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_floor_talks_only_to_the_next(module: str) -> None:
+def test_a_floor_talks_only_to_the_next() -> None:
     """The client never hears of spiders or frontiers, a spider never of sockets."""
-    forbidden = set(MAY_IMPORT) - MAY_IMPORT[module.partition(".")[0]]
-    assert [name for name in imports(module) if _is_of(name, forbidden)] == []
+
+    def is_forbidden(module: str, name: str) -> bool:
+        return _is_of(name, set(MAY_IMPORT) - MAY_IMPORT[module.partition(".")[0]])
+
+    assert offenders(MODULES, is_forbidden) == {}
 
 
 def test_no_module_is_its_own_ancestor() -> None:
@@ -83,20 +97,22 @@ def test_every_room_has_its_place() -> None:
     assert {path.parent.name for path in (ROOT / "crawler").glob("*/__init__.py")} == set(ROOMS)
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if _room(module)])
-def test_a_room_imports_from_those_before_it_alone(module: str) -> None:
+def test_a_room_imports_from_those_before_it_alone() -> None:
     """What a room is for can be understood without those behind it."""
-    known = ROOMS[: ROOMS.index(str(_room(module))) + 1]
-    assert [name for name in imports(module) if (room := _room(name)) and room not in known] == []
+
+    def is_forbidden(module: str, name: str) -> bool:
+        room = _room(name)
+        return room is not None and ROOMS.index(room) > ROOMS.index(str(_room(module)))
+
+    assert offenders(filter(_room, MODULES), is_forbidden) == {}
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_there_is_one_http_client(module: str) -> None:
+def test_there_is_one_http_client() -> None:
     """Whatever asked the network past our own client would ask past its limits."""
-    assert [name for name in imports(module) if _is_of(name, OTHER_CLIENTS)] == []
+    assert offenders(MODULES, lambda _, name: _is_of(name, OTHER_CLIENTS)) == {}
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if not _is_of(module, KNOW_SQLITE)])
-def test_nothing_outside_the_frontier_knows_sqlite(module: str) -> None:
+def test_nothing_outside_the_frontier_knows_sqlite() -> None:
     """Another frontier, on another database, must be able to take its place. SQLite as a format of exports is another matter."""
-    assert [name for name in imports(module) if _is_of(name, DATABASES)] == []
+    others = [module for module in MODULES if not _is_of(module, KNOW_SQLITE)]
+    assert offenders(others, lambda _, name: _is_of(name, DATABASES)) == {}

@@ -316,6 +316,7 @@ EXPECTED: dict[str, list[Item]] = {
     "Members": [{"title": "Amber Tales 1", "due": "2026-02-01"}],
     "Finder": [{"found": 3}],
     "Complete": [{"title": "Are you a robot?"}],
+    "UpToBlack": [{"shelf": "Amber shelf"}, {"shelf": "Black shelf"}],
     "BrokenLinks": [
         {"link": "SITE/shelf-3.html", "on": "SITE/shelf-2.html", "error": "http: 404 Not Found", "said": "No such page"}
     ],
@@ -437,7 +438,7 @@ def _at(url: str, text: str) -> str:
 async def _crawl(spider: Spider) -> list[Item]:
     settings = with_overrides(Settings(retry_wait=0.01), spider.settings, source="the spider")
     report = await Crawl(spider, settings, state=Path("example.crawl")).run()
-    assert report.finished
+    assert report.reason == ("stopped" if type(spider).__name__ == "UpToBlack" else "finished")
     assert report.stats.spider_errors == []
     with StateFile(Path("example.crawl")) as file:
         return [json.loads(item) for item in file.items()]

@@ -36,6 +36,7 @@ _HEADLINES = {
     "interrupted": "stopped",
     "max_pages": "stopped at the limit of pages (--max-pages)",
     "max_time": "stopped at the limit of time (--max-time)",
+    "stopped": "stopped by the spider",
     "held": "nothing is left but what is held",
 }
 
@@ -132,6 +133,8 @@ def _sum_up(report: Report, state: Path, before: Status | None) -> None:
     stats = report.stats
     was_over = before is not None and before.state == "finished" and _ended(before.urls) == _ended(stats)
     say(summary(report, "had finished already; nothing new" if was_over else None))
+    if report.why:
+        say(f"it said: {report.why}")
     _tell_of_paces(report)
     if was_over:
         say("to crawl it again from the start, add --fresh --yes")
@@ -171,11 +174,12 @@ def _tell_of_paces(report: Report) -> None:
 
 
 def figures(report: Report, state: Path, code: int) -> bytes:
-    """What `--json` prints: what `crawl status --json` does, with the paces of this run, `reason` and the `exit` code."""
+    """What `--json` prints: what `crawl status --json` does, with the paces of this run, `reason`, `why` if the spider ended it, and
+    the `exit` code."""
     from crawler.frontier.statefile import StateFile  # neither is wanted of most crawls: this, nor the failures below
 
     with StateFile(state) as file:
-        ending = {"reason": report.reason, "exit": code, "paces": report.paces}
+        ending = {"reason": report.reason, "why": report.why, "exit": code, "paces": report.paces}
         return msgspec.json.encode(msgspec.structs.asdict(file.status()) | ending)
 
 

@@ -112,6 +112,8 @@ def _summary(page: Page, taken: Taken) -> Iterator[str]:
         by_callback.setdefault(callback_name(request.callback) or "parse", []).append(request)
     for name, requests in by_callback.items():
         yield from _listed(name, requests)
+    if taken.stop is not None:
+        yield f"  a crawl would stop here{f': {taken.stop}' if taken.stop else ''}"
 
 
 def _listed(name: str, requests: Sequence[Request]) -> Iterator[str]:

@@ -145,7 +145,7 @@ class Again(msgspec.Struct, array_like=True):
 
 class Answer(msgspec.Struct, array_like=True, tag=1):
     """What came of a task; if `error` is not None, the spider raised, and there is nothing else. Nor is there with `again`: the
-    spider wants the page asked for again."""
+    spider wants the page asked for again. With `stop`, it wants the crawl to end, and why."""
 
     number: int
     items: list[str] = []
@@ -153,6 +153,7 @@ class Answer(msgspec.Struct, array_like=True, tag=1):
     canonical: str | None = None
     error: str | None = None
     again: Again | None = None
+    stop: str | None = None
 
 
 class SpiderFault(msgspec.Struct, array_like=True, tag=2):

@@ -187,12 +187,13 @@ def _text(value: bytes) -> str:
 
 def answer(number: int, harvest: Harvest) -> Answer:
     """What a reader says of its harvest."""
-    return Answer(number, harvest.items, [_found(one) for one in harvest.found], harvest.canonical)
+    stop = None if harvest.stop is None else sendable(harvest.stop)
+    return Answer(number, harvest.items, [_found(one) for one in harvest.found], harvest.canonical, stop=stop)
 
 
 def harvest_of(answer: Answer) -> Harvest:
     """The harvest again."""
-    return Harvest(answer.items, [_wanted(found) for found in answer.found], answer.canonical)
+    return Harvest(answer.items, [_wanted(found) for found in answer.found], answer.canonical, stop=answer.stop)
 
 
 def again(raised: Retry) -> Again:

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import codecs
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from crawler.web.media_type import charset, essence, is_unknown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from charset_normalizer import CharsetMatches
 
 UTF_8 = "utf-8"
@@ -101,8 +103,20 @@ _JIS_PAIRS = {"euc_jp": re.compile(rb"[\xa1-\xfe]{2}"), "iso2022_jp_ext": re.com
 _NUMBERED = "crawler.web.encoding: numbered"
 _VENDORS = "crawler.web.encoding: jis"
 _AS_VENDORS_HAVE_IT = str.maketrans("\u301c\u2016\u2212\xa2\xa3\xac", "\uff5e\u2225\uff0d\uffe0\uffe1\uffe2")
-_AS_PYTHON_HAS_IT = {vendors: python for python, vendors in _AS_VENDORS_HAVE_IT.items()}
 """What Python's codecs take from the standards of JIS, and the web from Windows: circled and Roman numbers, and some signs."""
+
+_LAST_OF_BIG5 = frozenset("═╞╡╪")
+"""Signs that stand there twice, and are written as the last (§5, index Big5 pointer)."""
+_EUC_JP = frozenset({"euc-jp", "euc_jp"})
+_ROMAN = {"\xa5": b"\\", "\u203e": b"~"}
+"""What JIS X 0201 has in the place of two signs of ASCII."""
+_TO_ASCII, _TO_ROMAN, _TO_JIS = b"\x1b(B", b"\x1b(J", b"\x1b$B"
+_FULL_MINUS = {"\u2212": "\uff0d"}
+_KATAKANA = "。「」、・ヲァィゥェォャュョッーアイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワン゛゜"
+_FOR_ISO_2022_JP = str.maketrans({**_FULL_MINUS, **dict.fromkeys("\x0e\x0f\x1b", "\ufffd")}) | {
+    0xFF61 + number: full for number, full in enumerate(_KATAKANA)
+}
+"""In full width what that has in half width (index ISO-2022-JP katakana); and nothing that would shift."""
 
 _PRESCAN_BYTES = 1024
 _GUESS_BYTES = 4096
@@ -180,7 +194,75 @@ def without_mark(body: bytes, encoding: str) -> bytes:
 
 def encode(text: str, encoding: str, unfit: str) -> bytes:
     """A text as browsers write it in an encoding. `unfit` names the error handler for characters that the encoding lacks."""
-    return (text.translate(_AS_PYTHON_HAS_IT) if encoding in _JIS else text).encode(encoding, unfit)
+    if encoding == "big5hkscs":
+        return b"".join(_in_big5(one, unfit) for one in text)
+    if encoding in _EUC_JP:
+        return b"".join(_in_euc_jp(one, unfit) for one in text)
+    return _in_iso_2022_jp(text, unfit) if encoding in _JIS else text.encode(encoding, unfit)
+
+
+def _in_big5(character: str, unfit: str) -> bytes:
+    """§11.1.2: what Hong Kong has added before Big5, from 0x81 to 0xA0, is read, and not written. Signs are Microsoft's; but what is
+    read of them goes back as it came."""
+    if character < "\x80":
+        return character.encode()
+    octets = b"" if character in _LAST_OF_BIG5 else character.encode("cp950", "ignore")
+    if not b"\xa1" <= octets < b"\xa4":
+        octets = character.encode("big5hkscs", "ignore")
+    return octets if octets >= b"\xa1" else _instead(character, "big5hkscs", unfit)
+
+
+def _in_euc_jp(character: str, unfit: str) -> bytes:
+    """§12.1.2: JIS X 0212, in three bytes, is read, and not written."""
+    if character < "\x80":
+        return character.encode()
+    if "\uff61" <= character <= "\uff9f":
+        return bytes([0x8E, ord(character) - 0xFF61 + 0xA1])
+    if pair := _jis_pairs().get(_FULL_MINUS.get(character, character)):
+        return bytes(byte | 0x80 for byte in pair)
+    return _ROMAN.get(character) or _instead(character, "euc_jp", unfit)
+
+
+def _in_iso_2022_jp(text: str, unfit: str) -> bytes:
+    """§12.2.2: half-width katakana are written in full width. The states are the escape sequences that lead to them."""
+    octets, state = bytearray(), _TO_ASCII
+    for character in text.translate(_FOR_ISO_2022_JP):
+        if character in _ROMAN:
+            wanted, written = _TO_ROMAN, _ROMAN[character]
+        elif pair := _jis_pairs().get(character):
+            wanted, written = _TO_JIS, pair
+        else:
+            written = character.encode() if character < "\x80" else _instead(character, "iso2022_jp_ext", unfit)
+            wanted = state if state == _TO_ROMAN and written not in _ROMAN.values() else _TO_ASCII
+        octets += written if wanted == state else wanted + written
+        state = wanted
+    return bytes(octets if state == _TO_ASCII else octets + _TO_ASCII)
+
+
+def _instead(character: str, encoding: str, unfit: str) -> bytes:
+    """What the error handler `unfit` has for a character, in ASCII."""
+    error = UnicodeEncodeError(encoding, character, 0, 1, "no such character")
+    instead, _ = codecs.lookup_error(unfit)(error)
+    return instead if isinstance(instead, bytes) else instead.encode()
+
+
+@cache
+def _jis_pairs() -> Mapping[str, bytes]:
+    """Index jis0208: of each character the first of its pairs, in 7 bits."""
+    pairs: dict[str, bytes] = {}
+    for row in range(1, 95):
+        for cell in range(1, 95):
+            pairs.setdefault(_of_jis(row, cell), bytes([row + 0x20, cell + 0x20]))
+    del pairs["\ufffd"]
+    return pairs
+
+
+def _of_jis(row: int, cell: int) -> str:
+    """What JIS X 0208 has there, with what the vendors have added: by the Encoding Standard, the same as in Shift_JIS, which has
+    the pairs in another order."""
+    lead = (row + 1) // 2 + (0x80 if row <= 62 else 0xC0)
+    trail = cell + 0x3F + (cell > 63) if row % 2 else cell + 0x9E
+    return bytes([lead, trail]).decode("cp932", "replace")[:1]
 
 
 def in_query(reference: str, encoding: str) -> str:
@@ -210,17 +292,13 @@ codecs.register_error(_NUMBERED, _numbered)
 
 
 def _of_vendors(error: UnicodeError) -> tuple[str, int]:
-    """What stands where JIS X 0208 has nothing: by the Encoding Standard, the same as in Shift_JIS, which has the pairs in another
-    order. An error handler for `bytes.decode`.
-    """
+    """What stands where JIS X 0208 has nothing. An error handler for `bytes.decode`."""
     assert isinstance(error, UnicodeDecodeError), "it is named in `decode` alone"
     pair = error.object[error.start : error.start + 2]
     if not _JIS_PAIRS[error.encoding].fullmatch(pair):
         return "\ufffd", error.end
     row, cell = ((byte & 0x7F) - 0x20 for byte in pair)
-    lead = (row + 1) // 2 + (0x80 if row <= 62 else 0xC0)
-    trail = cell + 0x3F + (cell > 63) if row % 2 else cell + 0x9E
-    return bytes([lead, trail]).decode("cp932", "replace")[:1], error.start + 2
+    return _of_jis(row, cell), error.start + 2
 
 
 codecs.register_error(_VENDORS, _of_vendors)

@@ -166,6 +166,29 @@ async def test_a_middleware_may_ask_again(tmp_path: Path) -> None:
     assert pages(state) == {"": (200, None), "a": failed, "b": failed, "moved": failed}
 
 
+async def test_a_callback_that_yields_what_was_asked_for_first_goes_back_to_it(tmp_path: Path) -> None:
+    """`Retry` asks again where redirects led; this where they began, though both are known by then."""
+    state = tmp_path / "a.crawl"
+    times = 0
+
+    async def reply(visit: Visit) -> Reply:
+        nonlocal times
+        times += visit.path == "/mine"
+        return page("Sign in") if visit.path == "/signin" else page("Mine") if times > 2 else redirect("/signin")
+
+    class Member(Spider):
+        def parse(self, page: Page) -> Any:
+            if page.title == "Sign in":
+                return Request(page.requested_url, again=True)
+            return {"page": page.title}
+
+    async with serve(reply) as site:
+        report = await crawl(state, Member(start_urls=[f"{site.url}/mine"]))
+        assert site.paths == ["/mine", "/signin", "/mine", "/signin", "/mine"]
+    assert report.finished
+    assert items(state) == [{"page": "Mine"}]
+
+
 async def test_a_replay_tells_what_it_would_ask_for_again(tmp_path: Path) -> None:
     state = tmp_path / "a.crawl"
 

@@ -873,6 +873,25 @@ async def test_what_a_middleware_gives_and_nobody_can_keep_costs_one_page(tmp_pa
     assert ask(tmp_path, "SELECT error FROM errors")[0][0].startswith("internal: ")
 
 
+@pytest.mark.parametrize("is_inner", [False, True])
+async def test_redirects_that_a_middleware_makes_are_held_to_the_limit(tmp_path: Path, is_inner: bool) -> None:
+    """Where it sends a request on without end, be it the outermost of middlewares or not."""
+
+    async def endless(lease: Lease, fetch: Fetch) -> Page | Unfit:
+        return Redirected(status=302, url=f"{lease.url}x", method="GET")
+
+    async def passing(lease: Lease, fetch: Fetch) -> Page | Unfit:
+        return await fetch(lease)
+
+    async with serve({}) as site:
+        middlewares = [passing, endless] if is_inner else [endless]
+        report = await crawl_site(tmp_path, site, replace(QUICK, max_redirects=3), middlewares=middlewares)
+        assert site.paths == []
+        assert (report.reason, report.stats.failed) == ("finished", 1)
+        error = f"redirect: more than 3 in a row, the next to {site.url}/xxxx"
+        assert ask(tmp_path, "SELECT status, error, final_url FROM errors") == [(302, error, f"{site.url}/xxx")]
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 async def test_a_middleware_cannot_make_one_request_of_another(tmp_path: Path, processes: int) -> None:
     async def confusing(lease: Any, fetch: Fetch) -> Any:

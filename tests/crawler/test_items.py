@@ -55,13 +55,13 @@ async def async_generator() -> AsyncIterator[Any]:
 
 @pytest.mark.parametrize("callback", [plain, generator, coroutine, async_generator])
 async def test_every_kind_of_callback_gives_the_same(callback: Any) -> None:
-    harvest = await gather(callback())
+    harvest = await gather(callback)
     assert harvest.items == ['{"a":1}', '{"b":2}']
     assert harvest.found == [REQUEST, LINKS]
 
 
 async def test_nothing_gives_nothing() -> None:
-    harvest = await gather(None)
+    harvest = await gather(lambda: None)
     assert not harvest.items
     assert not harvest.found
 
@@ -128,7 +128,7 @@ async def test_what_is_no_item_is_told_with_the_line_that_yielded_it() -> None:
     for callback in plain, asynchronous:
         line = callback.__code__.co_firstlineno + (2 if callback is plain else 1)
         with pytest.raises(SpiderError) as caught:
-            await gather(callback())
+            await gather(callback)
         assert str(caught.value).startswith(f"{__file__}:{line}: an item must be a mapping")
         assert str(caught.value).endswith(f"(in {callback.__name__})")
 
@@ -139,13 +139,13 @@ async def test_what_the_spider_raises_itself_keeps_its_place() -> None:
         yield
 
     with pytest.raises(SpiderError, match=r"^a selector that is none$") as caught:
-        await gather(callback())
+        await gather(callback)
     assert caught.traceback[-1].name == "callback"
 
 
 async def test_a_context_that_cannot_be_kept_is_refused() -> None:
     with pytest.raises(SpiderError, match="the context of a request"):
-        await gather(Request("http://h.example/", context={"f": object()}))
+        await gather(lambda: Request("http://h.example/", context={"f": object()}))
 
 
 async def test_what_a_callback_raises_comes_out() -> None:
@@ -154,7 +154,7 @@ async def test_what_a_callback_raises_comes_out() -> None:
         raise LookupError("no such thing")
 
     with pytest.raises(LookupError):
-        await gather(callback())
+        await gather(callback)
 
 
 TEXT = "x" * (32 << 20)
@@ -180,7 +180,7 @@ async def test_a_callback_that_gives_without_end_is_a_fault(give: Callable[[], A
             yield give()
 
     with pytest.raises(SpiderError, match="a page gave more than 128 MiB"):
-        await gather(endless())
+        await gather(endless)
 
 
 @pytest.mark.parametrize("give", [lambda: {}, lambda: Links([])], ids=["items", "links"])
@@ -197,7 +197,7 @@ async def test_things_without_end_are_a_fault_however_small(
             yield give()
 
     with pytest.raises(SpiderError, match="a page gave more than"):
-        await gather(endless())
+        await gather(endless)
     assert given < 1 << 13
 
 

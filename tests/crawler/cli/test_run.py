@@ -300,6 +300,40 @@ async def test_fresh_never_discards_what_is_no_crawl_file(crawl: Crawl, tmp_path
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
+SATISFIED = """
+from crawler import Page, Spider, Stop
+
+
+class Satisfied(Spider):
+    def parse(self, page: Page):
+        yield {"title": page.title}
+        yield page.follow_all()
+        if page.depth:
+            raise Stop("that is enough")
+"""
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+async def test_a_spider_ends_its_crawl_and_the_same_command_goes_on(
+    crawl: Crawl, tmp_path: Path, processes: str
+) -> None:
+    (tmp_path / "satisfied.py").write_text(SATISFIED)
+    async with serve({"/": page("Home", "/a", "/b"), "/a": page("A"), "/b": page("B")}) as site:
+        options = ("--concurrency", "1", "--processes", processes)
+        command = ("run", "satisfied.py", "-a", f"start_urls={site.url}", *options)
+        ended = await crawl(*command, "--json")
+        assert site.paths == ["/robots.txt", "/", "/a"]
+        last = await crawl(*command, "-o", "-")
+    figures = json.loads(ended.out)
+    assert ended.code == figures["exit"] == 3
+    assert (figures["reason"], figures["why"], figures["state"]) == ("stopped", "that is enough", "paused")
+    assert "stopped by the spider: 2 pages" in ended.err
+    assert "\nit said: that is enough\n" in ended.err
+    assert "the crawl is kept in satisfied.crawl; the same command goes on from here\n" in ended.err
+    assert last.code == 3, "it has enough once more"
+    assert [json.loads(line)["title"] for line in last.out.splitlines()] == ["Home", "A", "B"]
+
+
 async def test_json_prints_one_object_and_nothing_else(crawl: Crawl) -> None:
     async with serve(SITE) as site:
         ended = await crawl("run", site.url, "--state", "s.crawl", "--json", "--max-pages", "3")
@@ -311,7 +345,8 @@ async def test_json_prints_one_object_and_nothing_else(crawl: Crawl) -> None:
     assert figures["state"] == "paused"
     assert figures["urls"]["done"] == figures["items"] == 3
     assert figures["paces"][0]["requests"] == 4, "of this run; the crawl file knows only what was learned"
-    del figures["reason"], figures["exit"], figures["paces"], known["paces"]
+    assert figures["why"] == ""
+    del figures["reason"], figures["why"], figures["exit"], figures["paces"], known["paces"]
     assert known == figures
     assert list(figures) == ["spider", "state", "urls", "items", "bytes", "hosts", "started", "elapsed"]
     assert list(figures["urls"]) == ["queued", "leased", "done", "failed", "skipped", "aside"]

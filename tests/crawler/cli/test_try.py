@@ -20,7 +20,7 @@ SITE: dict[str, Reply] = {
 }
 
 SPIDER = """
-from crawler import Page, Request, Retry, Spider
+from crawler import Page, Request, Retry, Spider, Stop
 
 
 class Books(Spider):
@@ -39,6 +39,10 @@ class Books(Spider):
 
     def picky(self, page: Page):
         raise Retry("not yet", after=90)
+
+    def satisfied(self, page: Page):
+        yield {"title": page.title}
+        raise Stop("that is enough")
 
     def broken(self, page: Page):
         return page.css_first(".price").text()
@@ -88,6 +92,13 @@ async def test_a_page_that_would_be_asked_for_again_is_told(crawl: Crawl) -> Non
         assert site.paths == ["/robots.txt", "/1"]
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == f"<Page 200 {site.url}/1>: a crawl would ask for it again, after 90 s: not yet\n"
+
+
+async def test_where_a_crawl_would_stop_is_told(crawl: Crawl) -> None:
+    async with serve(SITE) as site:
+        ended = await crawl("try", "books.py", f"{site.url}/1", "--callback", "satisfied")
+    assert (ended.code, ended.out) == (0, '{"title":"One"}\n')
+    assert ended.err == f"<Page 200 {site.url}/1>: 1 item, 0 requests\n  a crawl would stop here: that is enough\n"
 
 
 async def test_a_replay_tells_what_would_be_asked_for_again(crawl: Crawl, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import client
-from crawler import ErrorText, Links, Request, Retry, Spider
+from crawler import ErrorText, Links, Request, Retry, Spider, Stop
 from crawler.readers.messages import HostFreed, RequestSent, encode
 
 if TYPE_CHECKING:
@@ -417,3 +417,42 @@ class Collector(Spider):
             raise LookupError("no title")
         yield {"page": urlsplit(page.url)._replace(scheme="", netloc="").geturl()}
         yield page.follow_all()
+
+
+class Satisfied(Spider):
+    """Has enough when it comes to `/enough`, or hears that it failed: says so by each kind of callback. Before, it gives what it has."""
+
+    kind: str = "generator"
+    name = "satisfied"
+
+    def start(self) -> Iterator[Request | Links]:
+        for seed in self.start_urls:
+            yield Request(seed, callback=self.kind)
+
+    def _given(self, page: Page) -> Iterator[Any]:
+        yield {"page": urlsplit(page.url).path}
+        yield page.follow_all(callback=self.kind)
+
+    def generator(self, page: Page) -> Iterator[Any]:
+        yield from self._given(page)
+        if page.url.endswith("/enough"):
+            raise Stop("that is enough: é\ud800")
+
+    async def asynchronous(self, page: Page) -> AsyncIterator[Any]:
+        for given in self._given(page):
+            yield given
+        if page.url.endswith("/enough"):
+            await asyncio.sleep(0)
+            raise Stop("that is enough: é\ud800")
+
+    async def coroutine(self, page: Page) -> list[Any]:
+        return self.plain(page)
+
+    def plain(self, page: Page) -> list[Any]:
+        if page.url.endswith("/enough"):
+            raise Stop("that is enough: é\ud800")
+        return list(self._given(page))
+
+    def failed(self, request: Request, error: str) -> Iterator[Any]:
+        yield {"failed": urlsplit(request.url).path}
+        raise Stop(error)

@@ -466,7 +466,7 @@ def test_an_answer_that_is_too_long_fails_its_page() -> None:
     answer = Answer(3, ["x" * 1000])
     assert encoded(answer, 2000) == encode(answer)
     told = decode_from_reader(encoded(answer, 1000))
-    assert told == Answer(3, error="what it gives for the page takes 1,011 bytes; at most 1,000 are taken")
+    assert told == Answer(3, error="what it gives for the page takes 1,012 bytes; at most 1,000 are taken")
 
 
 @pytest.mark.parametrize("processes", [1, 2])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.web.encoding import _CODECS, decode, encoding_of, in_query
+from crawler.web.encoding import _CODECS, decode, encode, encoding_of, in_query
 
 GERMAN = "Über die Größe der Wälder und die Bäche: schöne Grüße aus München. "
 
@@ -177,7 +177,7 @@ def test_a_wrong_declaration_is_believed_and_survived() -> None:
         ("?a é%?€ж&☃☃", "windows-1252", "?a %E9%?%80%26%231078%3B&%26%239731%3B%26%239731%3B"),
         ("?\x80\x9d", "windows-1252", "?%26%23128%3B%26%23157%3B"),
         ("?表", "cp932", "?%95\\"),
-        ("?あ\uff5e①x", "euc-jp", "?%A4%A2%A1%C1%26%239312%3Bx"),
+        ("?あ\uff5e①x", "euc-jp", "?%A4%A2%A1%C1%AD%A1x"),
         ("?前x", "iso2022_jp_ext", "?%1B$BA0%1B(Bx"),
         ("?\uff0c", "iso2022_jp_ext", "?%1B$B!$%1B(B"),
         ("?△", "iso2022_jp_ext", "?%1B$B%22$%1B(B"),
@@ -186,6 +186,40 @@ def test_a_wrong_declaration_is_believed_and_survived() -> None:
 )  # fmt: skip
 def test_queries_are_written_in_the_encoding_of_their_document(reference: str, encoding: str, expected: str) -> None:
     assert in_query(reference, encoding) == expected
+
+
+@pytest.mark.parametrize(
+    ("label", "text", "expected"),
+    [
+        ("big5", "a中十卅═╞╡╪", b"a\xa4\xa4\xa4\x51\xa4\xca\xf9\xf9\xf9\xe9\xf9\xeb\xf9\xea"),
+        ("big5", "会齐É", b"&#20250;&#40784;&#201;"),
+        ("big5", "Ê\u0304", b"&#202;&#772;"),
+        ("big5", "‧\uff5e￥€\uff0f\u2215╭①", b"\xa1\x45\xa1\xe3\xa2\x44\xa3\xe1\xa1\xfe\xa2\x41\xa2\x7e\xc6\xa1"),
+        ("euc-jp", "aあｱ¥‾", b"a\xa4\xa2\x8e\xb1\\~"),
+        ("euc-jp", "丂é", b"&#19970;&#233;"),
+        ("euc-jp", "①髙\u222a\u2212\uff0d", b"\xad\xa1\xfc\xe2\xa2\xc0\xa1\xdd\xa1\xdd"),
+        ("iso-2022-jp", "aあx", b"a\x1b$B$\"\x1b(Bx"),
+        ("iso-2022-jp", "ｶﾞﾟ｡①", b"\x1b$B%+!+!,!#-!\x1b(B"),
+        ("iso-2022-jp", "丂あ丂", b"&#19970;\x1b$B$\"\x1b(B&#19970;"),
+        ("iso-2022-jp", "a¥b~‾é", b"a\x1b(J\\b\x1b(B~\x1b(J~&#233;\x1b(B"),
+        ("iso-2022-jp", "あ\x1b\x0ea", b"\x1b$B$\"\x1b(B&#65533;&#65533;a"),
+    ],
+)  # fmt: skip
+def test_what_is_read_is_not_always_written(label: str, text: str, expected: bytes) -> None:
+    """As the encoders of the Encoding Standard have it (§11.1.2, §12.1.2, §12.2.2), by its indexes."""
+    assert encode(text, encoding_of(b"", f"text/html; charset={label}"), "xmlcharrefreplace") == expected
+
+
+@pytest.mark.parametrize("label", ["big5", "euc-jp", "iso-2022-jp"])
+def test_what_was_written_is_read_as_it_was(label: str) -> None:
+    encoding = encoding_of(b"", f"text/html; charset={label}")
+    for row in range(0xA1, 0xFF):
+        pairs = [bytes([row, cell]) for cell in range(0xA1, 0xFF)]
+        if label == "iso-2022-jp":
+            pairs = [b"\x1b$B%b\x1b(B" % bytes(byte & 0x7F for byte in pair) for pair in pairs]
+        for text in {decode(pair, encoding) for pair in pairs}:
+            if len(text) == 1 and text != "\ufffd":
+                assert decode(encode(text, encoding, "strict"), encoding) == text
 
 
 @given(st.text(), st.sampled_from(sorted(set(_CODECS.values()))))
