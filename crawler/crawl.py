@@ -67,9 +67,10 @@ _RULES = ("user_agent", "robots", "nofollow", "canonical", "max_crawl_delay", "m
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """How a run ended: `reason` is finished, interrupted, max_pages, max_time, stopped by the spider (`Stop`, which says `why`), or
-    held when nothing is left but requests of hosts that are held. What is not finished can be resumed. `paces`: at what pace the hosts were asked that were asked most;
-    a Crawl-delay longer than `max_crawl_delay` was cut to that.
+    """How a run ended. `reason`: finished, interrupted, max_pages, max_time, stopped by the spider (`Stop`, which says `why`), or
+    held when nothing is left but requests of hosts that are held. What is not finished can be resumed.
+
+    `paces`: at what pace the hosts were asked that were asked most; a Crawl-delay longer than `max_crawl_delay` was cut to that.
     """
 
     reason: str
