@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from h2.errors import ErrorCodes
-from h2.events import WindowUpdated
+from h2.events import DataReceived, Event, StreamEnded, WindowUpdated
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
 
@@ -415,6 +415,67 @@ async def test_uploads_wait_for_a_server_that_does_not_read(
     server = await serve(speaking(script), tls=http2_tls)
     async with session.put(server.url, data=body()) as response:
         assert await response.read() == b"hi"
+
+
+async def test_an_upload_in_large_parts_is_no_flood_of_answers(
+    serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext
+) -> None:
+    """What we have to say may wait, whatever the server sends meanwhile."""
+    parts = [bytes(4_000_000)] * 5
+
+    async def body() -> AsyncIterator[bytes]:
+        for part in parts:
+            yield part
+
+    async def script(peer: Http2Peer) -> None:
+        await peer.greet({SettingCodes.INITIAL_WINDOW_SIZE: 1 << 30})
+        peer.h2.increment_flow_control_window(1 << 30)
+        await peer.flush()
+        await peer.answer(await peer.request(), b"hi")
+        asked = await peer.head()
+        await peer.begin(asked.stream_id)
+        assert len(await peer.body(asked.stream_id)) == 20_000_000
+        await peer.data(asked.stream_id, b"hi", ends=True)
+
+    server = await serve(speaking(script), tls=http2_tls)
+    assert await get(session, server) == b"hi"
+    async with session.put(server.url, data=body()) as response:
+        assert await response.read() == b"hi"
+
+
+async def test_uploads_take_turns(serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext) -> None:
+    """The connection's window is for all: one without an end does not keep the others waiting."""
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(100_000)
+
+    is_under_way = asyncio.Event()
+
+    async def script(peer: Http2Peer) -> None:
+        await peer.greet()
+        first = await peer.head()
+        is_under_way.set()
+        while True:
+            event = await peer.event(Event)
+            if isinstance(event, DataReceived):
+                assert event.stream_id is not None
+                peer.h2.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id)
+                await peer.flush()
+            elif isinstance(event, StreamEnded):
+                assert event.stream_id != first.stream_id
+                await peer.begin(event.stream_id or 0, ends=True)
+
+    server = await serve(speaking(script), tls=http2_tls)
+    uploading = asyncio.ensure_future(session.put(server.url, data=endless()))
+    await is_under_way.wait()
+    async with asyncio.timeout(10), session.put(server.url, data=bytes(600_000)) as response:
+        assert response.status == 200
+    assert not uploading.done()
+    uploading.cancel()
+    with suppress(asyncio.CancelledError):
+        await uploading
+    assert server.connections == 1
 
 
 async def test_a_slow_reader_holds_back_its_server_alone(
