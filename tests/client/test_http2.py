@@ -768,7 +768,7 @@ async def test_a_refused_request_is_made_again(
 async def test_a_request_that_is_always_refused(
     serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext
 ) -> None:
-    """Once more, and no more."""
+    """A few times more, and no more."""
     count = 0
 
     async def script(peer: Http2Peer) -> None:
@@ -782,7 +782,25 @@ async def test_a_request_that_is_always_refused(
     with pytest.raises(ServerDisconnectedError, match="REFUSED_STREAM") as caught:
         await get(session, server)
     assert caught.value.is_unprocessed
-    assert count == 2
+    assert count == 6
+
+
+async def test_requests_that_are_refused_more_than_once(
+    serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext
+) -> None:
+    """Each connection serves one, and none of the others that came with it: they take turns, and none fails."""
+
+    async def script(peer: Http2Peer) -> None:
+        await peer.greet()
+        asked = await peer.request()
+        for _ in range(6 - server.connections):
+            await peer.request()
+        await peer.raw(b"\0\0\x08\x07\0\0\0\0\0" + asked.stream_id.to_bytes(4, "big") + bytes(4))
+        await peer.answer(asked, b"hi")
+        await peer.closed()
+
+    server = await serve(speaking(script), tls=http2_tls)
+    assert await asyncio.gather(*(get(session, server) for _ in range(6))) == [b"hi"] * 6
 
 
 async def test_goaway_in_good_order(serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext) -> None:
