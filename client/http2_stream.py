@@ -341,9 +341,10 @@ class Http2Stream:
             on_done()
 
     def _suspect(self, exchange: Exchange) -> None:
-        """Begin no more on a connection that was silent for most of the time that this exchange was given."""
+        """Begin no more on a connection that was silent for most of the time that this exchange was given, unless it is we who
+        had the server wait."""
         now = self._loop.time()
-        if now - self._connection.received_at >= (now - exchange.sent_at) / 2:
+        if not self._is_paused and now - self._connection.received_at >= (now - exchange.sent_at) / 2:
             self._connection.retire()
 
     # -- between the two ------------------------------------------------------------------------------------------

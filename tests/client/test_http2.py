@@ -599,6 +599,29 @@ async def test_a_connection_that_is_silent_is_not_used_again(
     assert server.connections == 2
 
 
+async def test_a_server_that_was_held_back_is_not_suspected(
+    serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext
+) -> None:
+    """It was silent since nobody read what it had sent."""
+
+    async def script(peer: Http2Peer) -> None:
+        await peer.greet()
+        if server.connections == 1:
+            stream_id = (await peer.request()).stream_id
+            await peer.begin(stream_id)
+            await peer.data(stream_id, bytes(STREAM_WINDOW))
+            await peer.was_reset(stream_id)
+        while True:
+            await peer.answer(await peer.request(), b"hi")
+
+    server = await serve(speaking(script), tls=http2_tls)
+    async with session.get(server.url, read_bufsize=1000, timeout=ClientTimeout(total=0.5)) as response:
+        await until(lambda: response.content.exception() is not None)
+        assert isinstance(response.content.exception(), ServerTimeoutError)
+    assert await get(session, server) == b"hi"
+    assert server.connections == 1
+
+
 async def test_a_deadline_costs_one_stream(serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext) -> None:
     """What else is on the connection goes on."""
 
