@@ -49,6 +49,7 @@ from client.http2_frames import (
     SETTINGS,
     FloodMeter,
     FrameCutter,
+    error_name,
     read_goaway,
 )
 from client.http2_library import FieldSkipper, make_connection
@@ -348,7 +349,7 @@ class Http2Protocol(asyncio.Protocol):
         self.is_retired = True
         for stream_id, stream in list(self._streams.items()):
             if stream_id > last_id:
-                stream.refuse(f"the server takes no more requests on this connection ({_name(code)})")
+                stream.refuse(f"the server takes no more requests on this connection ({error_name(code)})")
         if not self._streams:
             self.close()
 
@@ -396,10 +397,3 @@ class Http2Protocol(asyncio.Protocol):
     def _tell_of_room(self) -> None:
         for stream in list(self._streams.values()):
             stream.wake()
-
-
-def _name(code: int) -> str:
-    try:
-        return ErrorCodes(code).name
-    except ValueError:
-        return f"error {code:#x}"

@@ -11,6 +11,7 @@ from h2.errors import ErrorCodes
 from h2.events import DataReceived, Event, StreamEnded, WindowUpdated
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
+from hyperframe.frame import RstStreamFrame
 
 from client import (
     ClientConnectionError,
@@ -757,6 +758,20 @@ async def test_a_connection_that_died_while_idle(
     with pytest.raises(ClientConnectionError):
         await session.post(server.url, data=b"not idempotent")
     assert server.connections == 2
+
+
+@pytest.mark.parametrize(("code", "name"), [(0, "NO_ERROR"), (2, "INTERNAL_ERROR"), (0x1234, "error 0x1234")])
+async def test_a_reset_is_called_by_its_name(
+    code: int, name: str, serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext
+) -> None:
+    async def script(peer: Http2Peer) -> None:
+        await peer.greet()
+        await peer.raw(RstStreamFrame((await peer.request()).stream_id, error_code=code))
+        await peer.closed()
+
+    server = await serve(speaking(script), tls=http2_tls)
+    with pytest.raises(ServerDisconnectedError, match=rf"reset the stream \({name}\)"):
+        await get(session, server)
 
 
 @pytest.mark.parametrize("code", [ErrorCodes.REFUSED_STREAM, ErrorCodes.HTTP_1_1_REQUIRED])
