@@ -586,14 +586,14 @@ async def test_a_connection_that_is_silent_is_not_used_again(
     serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext
 ) -> None:
     """It may be dead, though nothing says so: the next request has another."""
-    is_first = True
 
     async def script(peer: Http2Peer) -> None:
-        nonlocal is_first
-        was_first, is_first = is_first, False
-        await (silent if was_first else answering)(peer)
+        await peer.greet()
+        await peer.answer(await peer.request(), b"hi")
+        await peer.closed()
 
     server = await serve(speaking(script), tls=http2_tls)
+    assert await get(session, server) == b"hi"
     with pytest.raises(ServerTimeoutError):
         await get(session, server, timeout=ClientTimeout(total=0.2))
     assert await get(session, server) == b"hi"
@@ -607,16 +607,18 @@ async def test_a_server_that_was_held_back_is_not_suspected(
 
     async def script(peer: Http2Peer) -> None:
         await peer.greet()
-        if server.connections == 1:
-            stream_id = (await peer.request()).stream_id
-            await peer.begin(stream_id)
-            await peer.data(stream_id, bytes(STREAM_WINDOW))
-            await peer.was_reset(stream_id)
         while True:
-            await peer.answer(await peer.request(), b"hi")
+            asked = await peer.request()
+            if asked.path == "/large":
+                await peer.begin(asked.stream_id)
+                await peer.data(asked.stream_id, bytes(STREAM_WINDOW))
+                await peer.was_reset(asked.stream_id)
+            else:
+                await peer.answer(asked, b"hi")
 
     server = await serve(speaking(script), tls=http2_tls)
-    async with session.get(server.url, read_bufsize=1000, timeout=ClientTimeout(total=0.5)) as response:
+    assert await get(session, server) == b"hi"
+    async with session.get(server.url / "large", read_bufsize=1000, timeout=ClientTimeout(total=1)) as response:
         await until(lambda: response.content.exception() is not None)
         assert isinstance(response.content.exception(), ServerTimeoutError)
     assert await get(session, server) == b"hi"
