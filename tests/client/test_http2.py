@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from hyperframe.frame import RstStreamFrame
 
 from client import (
     ClientConnectionError,
+    ClientConnectorSSLError,
     ClientPayloadError,
     ClientSession,
     ClientTimeout,
@@ -32,7 +34,6 @@ from tests.client.test_cancellation import cancel_after
 from tests.servers.proxy import http_proxy
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     import trustme
@@ -285,6 +286,23 @@ async def test_an_older_version_is_spoken_where_it_is_asked_for(
         older.post(server.url, data=b"body") as response,
     ):
         assert (await response.read(), response.version) == (b"hi", HttpVersion(1, 1))
+
+
+@pytest.mark.parametrize("http2", [False, True])
+async def test_a_context_that_offers_what_the_request_cannot_use(
+    http2: bool, serve: Serve, authority: trustme.CA
+) -> None:
+    """The server would choose it, and take every word of HTTP/1.1 for nonsense: it is said what is wrong."""
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    server = await serve(speaking(answering), tls=server_context(authority, "h2", "http/1.1"))
+    connector = TCPConnector(http2=http2, ssl=context)
+    async with ClientSession(connector=connector) as session:
+        with pytest.raises(ClientConnectorSSLError, match="chose HTTP/2, which the ssl context offers"):
+            await session.ws_connect(server.url.with_scheme("wss"))
+        assert connector.limits.active == 0
+        await until(lambda: server.open_connections == 0)
 
 
 # -- the exchange
