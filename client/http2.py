@@ -221,7 +221,7 @@ class Http2Protocol(asyncio.Protocol):
         """Hand what is to be sent to the transport now; return how many bytes that was."""
         self._is_flushing = False
         data = self._h2.data_to_send()
-        if data and self.transport is not None and not self.transport.is_closing():
+        if data and self.transport is not None and not (self.transport.is_closing() or self._loop.is_closed()):
             self.transport.write(data)
         return len(data)
 

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable
 
+    from client.http2_stream import Http2Stream
     from tests.client.conftest import Serve
     from tests.client.peer import Server
 
@@ -487,6 +488,26 @@ async def test_a_bound_that_comes_before_a_request_does() -> None:
     assert caught.value.is_unprocessed
     stream.close()
     assert transport.is_aborted
+
+
+def test_a_connection_that_outlives_its_loop() -> None:
+    """Nothing can be sent any more, and nothing is tried: transports complain of it."""
+
+    async def ask() -> tuple[Http2Stream, Clogged]:
+        protocol = Http2Protocol()
+        transport = Clogged(protocol)
+        protocol.connection_made(transport)
+        stream = protocol.lend()
+        stream.begin(ClientRequest("GET", URL("https://a.example/")), b"GET / HTTP/1.1\r\n\r\n", ReadPolicy())
+        await asyncio.sleep(0)
+        return stream, transport
+
+    with asyncio.Runner() as runner:
+        stream, transport = runner.run(ask())
+    before = transport.waiting_bytes
+    stream.close()
+    assert stream.is_closed
+    assert transport.waiting_bytes == before
 
 
 @pytest.mark.parametrize("size", [0, 100, 1 << 30])
