@@ -1,7 +1,7 @@
 """One call of a session: the requests it takes, each exchanged over a connection, until there is a response to give back.
 
-A call may take several: redirects one after the other, middlewares as they like, and one more where a kept connection
-turned out to be dead. One deadline spans them all, and the reading of the body.
+A call may take several: redirects one after the other, middlewares as they like, and more where a kept connection
+turned out to be dead, or a server did not look at a request. One deadline spans them all, and the reading of the body.
 """
 
 from __future__ import annotations
@@ -51,6 +51,11 @@ if TYPE_CHECKING:
 
 _IDEMPOTENT: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE"})
 """Methods that may be sent again when it is not known what became of the first (RFC 9110 §9.2.2)."""
+
+_MOST_REPEATS: Final = 5
+"""How often a request is made again that servers have not looked at: one that ends its connection after so many requests takes them
+by turns, if they come all at once, while one that will have none is not to be asked for ever.
+"""
 
 _CONTINUE_SECONDS: Final = 1.0
 """How long a body waits for 100 (Continue) before it is sent unbidden (RFC 9110 §10.1.1); as curl has it."""
@@ -136,13 +141,13 @@ class Call(Plan, Awaited[ClientResponse]):
     async def exchange(self, request: ClientRequest) -> ClientResponse:
         """Send a request and return its response, whose body may still be arriving.
 
-        A kept connection may turn out to be dead; then the request goes out once more, if that is safe, on another. Errors name
-        the request. Cancelled, it leaves nothing open.
+        A kept connection may turn out to be dead; then the request goes out once more, if that is safe, on another. What a server
+        says that it has not looked at goes out a few times more. Errors name the request. Cancelled, it leaves nothing open.
         """
         settings, deadline_at = self.settings, self.deadline_at
         connection: Connection | None = None
         exchange: Exchange | None = None
-        is_repeated = False
+        repeats = 0
         while True:
             try:
                 connection = None if self.traces else settings.connector.lend_idle(request)
@@ -175,10 +180,10 @@ class Call(Plan, Awaited[ClientResponse]):
             except BaseException as error:
                 if connection is not None:
                     connection.close()
-                    if not is_repeated and _may_repeat(request, exchange, error, was_used=connection.was_used):
+                    if _may_repeat(request, exchange, error, was_used=connection.was_used, repeats=repeats):
                         settings.connector.drop_idle(request.connection_key)
                         connection = exchange = None
-                        is_repeated = True
+                        repeats += 1
                         continue
                 raise _named(error, request) from error.__cause__
 
@@ -255,12 +260,14 @@ def _too_many_redirects(history: Sequence[ClientResponse]) -> TooManyRedirects:
     )
 
 
-def _may_repeat(request: ClientRequest, exchange: Exchange | None, error: BaseException, *, was_used: bool) -> bool:
-    """Whether a request may be sent again that failed on a kept connection (RFC 9110 §9.2.2), or was not looked at."""
+def _may_repeat(
+    request: ClientRequest, exchange: Exchange | None, error: BaseException, *, was_used: bool, repeats: int
+) -> bool:
+    """Whether a request may be sent again that failed on a kept connection (RFC 9110 §9.2.2), or was not looked at (RFC 9113 §8.7)."""
     if not isinstance(error, ServerDisconnectedError | ClientOSError):
         return False
     is_unprocessed = isinstance(error, ServerDisconnectedError) and error.is_unprocessed
-    if not (was_used or is_unprocessed):
+    if not (was_used or is_unprocessed) or repeats >= (_MOST_REPEATS if is_unprocessed else 1):
         return False
     if exchange is None:
         return True  # the connection was seen to be closed before anything was sent

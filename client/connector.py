@@ -244,7 +244,9 @@ class BaseConnector(ABC):
         """Lend an idle connection or a new one; the slot is given back on failure."""
         try:
             protocol = self._take_idle(key)
-            sharing = self._sharing if self._sharing is not None and self._sharing.may_offer(req) else None
+            sharing = None if self._force_close else self._sharing  # a connection for each request
+            if sharing is not None and not sharing.may_offer(req):
+                sharing = None
             if protocol is None and sharing is not None:
                 protocol = await sharing.find(key) or self._take_idle(key)
             if protocol is not None:

@@ -49,6 +49,7 @@ from client.http2_frames import (
     SETTINGS,
     FloodMeter,
     FrameCutter,
+    error_name,
     read_goaway,
 )
 from client.http2_library import FieldSkipper, make_connection
@@ -69,7 +70,9 @@ _FIRST_WINDOW: Final = 65_535
 """That of every connection, before anybody has said anything (§6.9.2)."""
 _CONNECTION_WINDOW: Final = 16 * 1024 * 1024
 _MAX_UNREAD_BYTES: Final = 1024 * 1024
-"""How much may wait for a server that has us answer and does not read. Uploads wait before they get this far."""
+"""How many bytes of answers may wait for a server that has us answer and does not read."""
+_SENT_AT_ONCE: Final = 64 * 1024
+"""How much content is handed to the transport before it is heard whether it can take more."""
 
 
 class Http2Protocol(asyncio.Protocol):
@@ -87,6 +90,7 @@ class Http2Protocol(asyncio.Protocol):
         self._in_head = False  # whether a block of fields goes on in the next frame
         self._owed_bytes = 0  # received since the connection's window was opened last
         self._is_clogged = False
+        self._unread_bytes = 0  # of answers, since the transport was clogged
         self._is_flushing = False
         self._is_lost = False
         self._lost: asyncio.Future[None] | None = None
@@ -164,10 +168,13 @@ class Http2Protocol(asyncio.Protocol):
 
     def room_for(self, stream_id: int) -> int:
         """How much content may be sent at once in a stream."""
-        return 0 if self._is_clogged else max(0, self._h2.local_flow_control_window(stream_id))
+        if self._is_clogged:
+            return 0
+        return max(0, min(_SENT_AT_ONCE, self._h2.local_flow_control_window(stream_id)))
 
     def send(self, stream_id: int, data: bytes | memoryview, *, ends: bool = False) -> None:
-        """Send content for which there is room."""
+        """Send content for which there is room. The next room is offered to other streams first."""
+        self._streams[stream_id] = self._streams.pop(stream_id)
         step = self._h2.max_outbound_frame_size
         for start in range(0, len(data), step) or (0,):
             part = data[start : start + step]
@@ -210,12 +217,13 @@ class Http2Protocol(asyncio.Protocol):
             self._is_flushing = True
             self._loop.call_soon(self.flush)
 
-    def flush(self) -> None:
-        """Hand what is to be sent to the transport now."""
+    def flush(self) -> int:
+        """Hand what is to be sent to the transport now; return how many bytes that was."""
         self._is_flushing = False
         data = self._h2.data_to_send()
-        if data and self.transport is not None and not self.transport.is_closing():
+        if data and self.transport is not None and not (self.transport.is_closing() or self._loop.is_closed()):
             self.transport.write(data)
+        return len(data)
 
     # -- what the transport calls ---------------------------------------------------------------------------------
 
@@ -238,8 +246,9 @@ class Http2Protocol(asyncio.Protocol):
         except Exception as error:  # a fault of the library is no reason to leave anybody waiting
             self._break(error, looked_at)
             return
-        self.flush()
-        if self.transport is not None and self.transport.get_write_buffer_size() > _MAX_UNREAD_BYTES:
+        answered_bytes = self.flush()
+        self._unread_bytes += answered_bytes if self._is_clogged else 0
+        if self._unread_bytes > _MAX_UNREAD_BYTES:
             self._break(WireError("the server reads nothing of what it has us answer"), None)
 
     def eof_received(self) -> None:
@@ -260,6 +269,7 @@ class Http2Protocol(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._is_clogged = False
+        self._unread_bytes = 0
         self._tell_of_room()
 
     # -- what arrives ---------------------------------------------------------------------------------------------
@@ -339,7 +349,7 @@ class Http2Protocol(asyncio.Protocol):
         self.is_retired = True
         for stream_id, stream in list(self._streams.items()):
             if stream_id > last_id:
-                stream.refuse(f"the server takes no more requests on this connection ({_name(code)})")
+                stream.refuse(f"the server takes no more requests on this connection ({error_name(code)})")
         if not self._streams:
             self.close()
 
@@ -387,10 +397,3 @@ class Http2Protocol(asyncio.Protocol):
     def _tell_of_room(self) -> None:
         for stream in list(self._streams.values()):
             stream.wake()
-
-
-def _name(code: int) -> str:
-    try:
-        return ErrorCodes(code).name
-    except ValueError:
-        return f"error {code:#x}"

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from h2.errors import ErrorCodes
+
 from client.exchange import WireError
 
 if TYPE_CHECKING:
@@ -111,3 +113,11 @@ def read_goaway(frame: Frame) -> tuple[int, int]:
     if frame.stream_id or len(payload) < 8:
         raise WireError("a malformed GOAWAY")
     return int.from_bytes(payload[:4], "big") & 0x7FFF_FFFF, int.from_bytes(payload[4:8], "big")
+
+
+def error_name(code: int) -> str:
+    """Return what the standard calls an error code, for people (RFC 9113 §7)."""
+    try:
+        return ErrorCodes(code).name
+    except ValueError:
+        return f"error {code:#x}"

@@ -24,6 +24,7 @@ from client.errors import (
 )
 from client.exchange import Asked, Exchange, ReadPolicy, WireError
 from client.http2_fields import content_length, request_fields, response_head
+from client.http2_frames import error_name
 from client.http2_library import STREAM_WINDOW
 
 if TYPE_CHECKING:
@@ -286,7 +287,7 @@ class Http2Stream:
 
     def take_reset(self, code: int, *, is_remote: bool) -> None:
         """The stream was reset: by the server, or by the library since the server broke its rules."""
-        name = code.name if isinstance(code, ErrorCodes) else f"error {code:#x}"
+        name = error_name(code)
         self._is_reset = True
         if not is_remote:
             self.lose(WireError(f"malformed HTTP/2: {name}"))
@@ -341,9 +342,10 @@ class Http2Stream:
             on_done()
 
     def _suspect(self, exchange: Exchange) -> None:
-        """Begin no more on a connection that was silent for most of the time that this exchange was given."""
+        """Begin no more on a connection that was silent for most of the time that this exchange was given, unless it is we who
+        had the server wait."""
         now = self._loop.time()
-        if now - self._connection.received_at >= (now - exchange.sent_at) / 2:
+        if not self._is_paused and now - self._connection.received_at >= (now - exchange.sent_at) / 2:
             self._connection.retire()
 
     # -- between the two ------------------------------------------------------------------------------------------

@@ -75,16 +75,20 @@ class Sharing:
     def take_in(self, key: ConnectionKey, protocol: Http1Protocol | Http2Protocol) -> Carrier:
         """Take note of a new connection, whatever it speaks; return what carries the first exchange."""
         if not isinstance(protocol, Http2Protocol):
-            if len(self._plain) >= _ORIGINS_KNOWN:
-                self._plain.clear()
-            self._plain.setdefault(key, False)
+            self._note_plain(key, is_final=self._plain.get(key, False))
             return protocol
         if not self._plain.get(key):
             self._plain.pop(key, None)
         self._shared.setdefault(key, []).append(protocol)
         protocol.on_free = lambda connection: self._free(key, connection)
-        protocol.on_http1_required = lambda: self._plain.update({key: True})
+        protocol.on_http1_required = lambda: self._note_plain(key, is_final=True)
         return protocol.lend()
+
+    def _note_plain(self, key: ConnectionKey, *, is_final: bool) -> None:
+        """Remember who speaks HTTP/1.1. Where there are too many, all are forgotten: they are only asked once more."""
+        if len(self._plain) >= _ORIGINS_KNOWN:
+            self._plain.clear()
+        self._plain[key] = is_final
 
     def _lend(self, key: ConnectionKey) -> Http2Stream | None:
         for connection in self._shared.get(key, ()):

@@ -332,6 +332,8 @@ class TCPConnector(BaseConnector):
             raise ClientConnectorSSLError(key, error) from error
         except OSError as error:
             raise ClientConnectorError(key, error) from error
+        if tls and isinstance(verification, ssl_module.SSLContext) and not http2:
+            _expect_http1(transport, key)
         if tls and isinstance(verification, Fingerprint):
             try:
                 verification.check(transport, key.host, key.port)
@@ -339,3 +341,13 @@ class TCPConnector(BaseConnector):
                 transport.abort()
                 raise
         return protocol
+
+
+def _expect_http1(transport: asyncio.Transport, key: ConnectionKey) -> None:
+    """Raise `ClientConnectorSSLError` where a server has chosen HTTP/2, for a context of the caller's offers that, and is asked for what
+    goes over HTTP/1.1 alone: it would not understand a word.
+    """
+    if transport.get_extra_info("ssl_object").selected_alpn_protocol() == "h2":
+        transport.abort()
+        reason = "the server chose HTTP/2, which the ssl context offers, and this request goes over HTTP/1.1"
+        raise ClientConnectorSSLError(key, ssl_module.SSLError(errno.EPROTO, reason))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from h2.errors import ErrorCodes
-from h2.events import WindowUpdated
+from h2.events import DataReceived, Event, StreamEnded, WindowUpdated
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
+from hyperframe.frame import RstStreamFrame
 
 from client import (
     ClientConnectionError,
+    ClientConnectorSSLError,
     ClientPayloadError,
     ClientSession,
     ClientTimeout,
@@ -31,7 +34,6 @@ from tests.client.test_cancellation import cancel_after
 from tests.servers.proxy import http_proxy
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     import trustme
@@ -199,6 +201,15 @@ async def test_connections_that_are_not_kept(options: dict[str, Any], serve: Ser
             await until(lambda: server.open_connections == 0)
 
 
+async def test_a_connection_for_each_request(serve: Serve, http2_tls: ssl.SSLContext) -> None:
+    """Where that is asked for, requests at the same time do not share one either: a proxy may take them different ways."""
+    server = await serve(speaking(answering), tls=http2_tls)
+    async with ClientSession(connector=TCPConnector(http2=True, ssl=False, force_close=True)) as session:
+        assert await asyncio.gather(*(get(session, server) for _ in range(5))) == [b"hi"] * 5
+        assert server.connections == 5
+        await until(lambda: server.open_connections == 0)
+
+
 async def test_an_idle_connection_is_closed_in_time(serve: Serve, http2_tls: ssl.SSLContext) -> None:
     server = await serve(speaking(answering), tls=http2_tls)
     connector = TCPConnector(http2=True, ssl=False, keepalive_timeout=0.05)
@@ -275,6 +286,23 @@ async def test_an_older_version_is_spoken_where_it_is_asked_for(
         older.post(server.url, data=b"body") as response,
     ):
         assert (await response.read(), response.version) == (b"hi", HttpVersion(1, 1))
+
+
+@pytest.mark.parametrize("http2", [False, True])
+async def test_a_context_that_offers_what_the_request_cannot_use(
+    http2: bool, serve: Serve, authority: trustme.CA
+) -> None:
+    """The server would choose it, and take every word of HTTP/1.1 for nonsense: it is said what is wrong."""
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    server = await serve(speaking(answering), tls=server_context(authority, "h2", "http/1.1"))
+    connector = TCPConnector(http2=http2, ssl=context)
+    async with ClientSession(connector=connector) as session:
+        with pytest.raises(ClientConnectorSSLError, match="chose HTTP/2, which the ssl context offers"):
+            await session.ws_connect(server.url.with_scheme("wss"))
+        assert connector.limits.active == 0
+        await until(lambda: server.open_connections == 0)
 
 
 # -- the exchange
@@ -417,6 +445,67 @@ async def test_uploads_wait_for_a_server_that_does_not_read(
         assert await response.read() == b"hi"
 
 
+async def test_an_upload_in_large_parts_is_no_flood_of_answers(
+    serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext
+) -> None:
+    """What we have to say may wait, whatever the server sends meanwhile."""
+    parts = [bytes(4_000_000)] * 5
+
+    async def body() -> AsyncIterator[bytes]:
+        for part in parts:
+            yield part
+
+    async def script(peer: Http2Peer) -> None:
+        await peer.greet({SettingCodes.INITIAL_WINDOW_SIZE: 1 << 30})
+        peer.h2.increment_flow_control_window(1 << 30)
+        await peer.flush()
+        await peer.answer(await peer.request(), b"hi")
+        asked = await peer.head()
+        await peer.begin(asked.stream_id)
+        assert len(await peer.body(asked.stream_id)) == 20_000_000
+        await peer.data(asked.stream_id, b"hi", ends=True)
+
+    server = await serve(speaking(script), tls=http2_tls)
+    assert await get(session, server) == b"hi"
+    async with session.put(server.url, data=body()) as response:
+        assert await response.read() == b"hi"
+
+
+async def test_uploads_take_turns(serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext) -> None:
+    """The connection's window is for all: one without an end does not keep the others waiting."""
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(100_000)
+
+    is_under_way = asyncio.Event()
+
+    async def script(peer: Http2Peer) -> None:
+        await peer.greet()
+        first = await peer.head()
+        is_under_way.set()
+        while True:
+            event = await peer.event(Event)
+            if isinstance(event, DataReceived):
+                assert event.stream_id is not None
+                peer.h2.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id)
+                await peer.flush()
+            elif isinstance(event, StreamEnded):
+                assert event.stream_id != first.stream_id
+                await peer.begin(event.stream_id or 0, ends=True)
+
+    server = await serve(speaking(script), tls=http2_tls)
+    uploading = asyncio.ensure_future(session.put(server.url, data=endless()))
+    await is_under_way.wait()
+    async with asyncio.timeout(10), session.put(server.url, data=bytes(600_000)) as response:
+        assert response.status == 200
+    assert not uploading.done()
+    uploading.cancel()
+    with suppress(asyncio.CancelledError):
+        await uploading
+    assert server.connections == 1
+
+
 async def test_a_slow_reader_holds_back_its_server_alone(
     serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext
 ) -> None:
@@ -515,18 +604,43 @@ async def test_a_connection_that_is_silent_is_not_used_again(
     serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext
 ) -> None:
     """It may be dead, though nothing says so: the next request has another."""
-    is_first = True
 
     async def script(peer: Http2Peer) -> None:
-        nonlocal is_first
-        was_first, is_first = is_first, False
-        await (silent if was_first else answering)(peer)
+        await peer.greet()
+        await peer.answer(await peer.request(), b"hi")
+        await peer.closed()
 
     server = await serve(speaking(script), tls=http2_tls)
+    assert await get(session, server) == b"hi"
     with pytest.raises(ServerTimeoutError):
         await get(session, server, timeout=ClientTimeout(total=0.2))
     assert await get(session, server) == b"hi"
     assert server.connections == 2
+
+
+async def test_a_server_that_was_held_back_is_not_suspected(
+    serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext
+) -> None:
+    """It was silent since nobody read what it had sent."""
+
+    async def script(peer: Http2Peer) -> None:
+        await peer.greet()
+        while True:
+            asked = await peer.request()
+            if asked.path == "/large":
+                await peer.begin(asked.stream_id)
+                await peer.data(asked.stream_id, bytes(STREAM_WINDOW))
+                await peer.was_reset(asked.stream_id)
+            else:
+                await peer.answer(asked, b"hi")
+
+    server = await serve(speaking(script), tls=http2_tls)
+    assert await get(session, server) == b"hi"
+    async with session.get(server.url / "large", read_bufsize=1000, timeout=ClientTimeout(total=1)) as response:
+        await until(lambda: response.content.exception() is not None)
+        assert isinstance(response.content.exception(), ServerTimeoutError)
+    assert await get(session, server) == b"hi"
+    assert server.connections == 1
 
 
 async def test_a_deadline_costs_one_stream(serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext) -> None:
@@ -634,13 +748,13 @@ async def test_cancelled_at_every_step(
 @pytest.mark.parametrize("is_shared", [False, True])
 async def test_cancelled_while_it_connects(is_shared: bool, serve: Serve, http2_tls: ssl.SSLContext) -> None:
     server = await serve(speaking(lingering), tls=http2_tls)
-    connector = TCPConnector(http2=True, ssl=False, force_close=True)
-    async with ClientSession(connector=connector) as session:
-        for steps in range(0, 60, 3):
+    for steps in range(0, 60, 3):
+        connector = TCPConnector(http2=True, ssl=False)
+        async with ClientSession(connector=connector) as session:
             others = [asyncio.ensure_future(get(session, server)) for _ in range(2 * is_shared)]
             await cancel_after(steps, get(session, server))
             assert await asyncio.gather(*others) == [bytes(50)] * len(others)
-            assert (connector.in_use_count, connector.limits.active, connector.idle_count) == (0, 0, 0)
+            assert (connector.in_use_count, connector.limits.active) == (0, 0)
     await until(lambda: server.open_connections == 0)
 
 
@@ -664,6 +778,20 @@ async def test_a_connection_that_died_while_idle(
     with pytest.raises(ClientConnectionError):
         await session.post(server.url, data=b"not idempotent")
     assert server.connections == 2
+
+
+@pytest.mark.parametrize(("code", "name"), [(0, "NO_ERROR"), (2, "INTERNAL_ERROR"), (0x1234, "error 0x1234")])
+async def test_a_reset_is_called_by_its_name(
+    code: int, name: str, serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext
+) -> None:
+    async def script(peer: Http2Peer) -> None:
+        await peer.greet()
+        await peer.raw(RstStreamFrame((await peer.request()).stream_id, error_code=code))
+        await peer.closed()
+
+    server = await serve(speaking(script), tls=http2_tls)
+    with pytest.raises(ServerDisconnectedError, match=rf"reset the stream \({name}\)"):
+        await get(session, server)
 
 
 @pytest.mark.parametrize("code", [ErrorCodes.REFUSED_STREAM, ErrorCodes.HTTP_1_1_REQUIRED])
@@ -698,7 +826,7 @@ async def test_a_refused_request_is_made_again(
 async def test_a_request_that_is_always_refused(
     serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext
 ) -> None:
-    """Once more, and no more."""
+    """A few times more, and no more."""
     count = 0
 
     async def script(peer: Http2Peer) -> None:
@@ -712,7 +840,25 @@ async def test_a_request_that_is_always_refused(
     with pytest.raises(ServerDisconnectedError, match="REFUSED_STREAM") as caught:
         await get(session, server)
     assert caught.value.is_unprocessed
-    assert count == 2
+    assert count == 6
+
+
+async def test_requests_that_are_refused_more_than_once(
+    serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext
+) -> None:
+    """Each connection serves one, and none of the others that came with it: they take turns, and none fails."""
+
+    async def script(peer: Http2Peer) -> None:
+        await peer.greet()
+        asked = await peer.request()
+        for _ in range(6 - server.connections):
+            await peer.request()
+        await peer.raw(b"\0\0\x08\x07\0\0\0\0\0" + asked.stream_id.to_bytes(4, "big") + bytes(4))
+        await peer.answer(asked, b"hi")
+        await peer.closed()
+
+    server = await serve(speaking(script), tls=http2_tls)
+    assert await asyncio.gather(*(get(session, server) for _ in range(6))) == [b"hi"] * 6
 
 
 async def test_goaway_in_good_order(serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext) -> None:

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable
 
+    from client.http2_stream import Http2Stream
     from tests.client.conftest import Serve
     from tests.client.peer import Server
 
@@ -406,16 +407,16 @@ async def test_frames_of_streams_that_are_over(
 class Clogged(asyncio.Transport):
     """A transport whose peer reads nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, protocol: Http2Protocol) -> None:
         super().__init__()
+        self._protocol = protocol
         self.waiting_bytes = 0
         self.is_aborted = False
 
     def write(self, data: Any) -> None:
         self.waiting_bytes += len(data)
-
-    def get_write_buffer_size(self) -> int:
-        return self.waiting_bytes
+        if self.waiting_bytes > 50_000:
+            self._protocol.pause_writing()
 
     def is_closing(self) -> bool:
         return self.is_aborted
@@ -427,7 +428,8 @@ class Clogged(asyncio.Transport):
 async def test_a_server_that_has_us_answer_and_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Among content, pings are no flood; their answers are kept within bounds all the same."""
     monkeypatch.setattr("client.http2._MAX_UNREAD_BYTES", 100_000)
-    protocol, transport = Http2Protocol(), Clogged()
+    protocol = Http2Protocol()
+    transport = Clogged(protocol)
     protocol.connection_made(transport)
     protocol.data_received(SettingsFrame(0).serialize())
     exchange = protocol.lend().begin(
@@ -438,7 +440,7 @@ async def test_a_server_that_has_us_answer_and_does_not_read(monkeypatch: pytest
     for _ in range(10):
         protocol.data_received(data)
     assert transport.is_aborted
-    assert transport.waiting_bytes < 120_000
+    assert 100_000 < transport.waiting_bytes < 200_000
     assert exchange.body is not None
     assert isinstance(exchange.body.exception(), ClientPayloadError)
 
@@ -476,7 +478,8 @@ async def test_what_comes_for_a_stream_that_is_over_may_end_the_connection(
 
 async def test_a_bound_that_comes_before_a_request_does() -> None:
     """A stream was lent, and now there may be none: nothing goes out, and the request may go elsewhere."""
-    protocol, transport = Http2Protocol(), Clogged()
+    protocol = Http2Protocol()
+    transport = Clogged(protocol)
     protocol.connection_made(transport)
     stream = protocol.lend()
     protocol.data_received(SettingsFrame(0, {SettingCodes.MAX_CONCURRENT_STREAMS: 0}).serialize())
@@ -485,6 +488,26 @@ async def test_a_bound_that_comes_before_a_request_does() -> None:
     assert caught.value.is_unprocessed
     stream.close()
     assert transport.is_aborted
+
+
+def test_a_connection_that_outlives_its_loop() -> None:
+    """Nothing can be sent any more, and nothing is tried: transports complain of it."""
+
+    async def ask() -> tuple[Http2Stream, Clogged]:
+        protocol = Http2Protocol()
+        transport = Clogged(protocol)
+        protocol.connection_made(transport)
+        stream = protocol.lend()
+        stream.begin(ClientRequest("GET", URL("https://a.example/")), b"GET / HTTP/1.1\r\n\r\n", ReadPolicy())
+        await asyncio.sleep(0)
+        return stream, transport
+
+    with asyncio.Runner() as runner:
+        stream, transport = runner.run(ask())
+    before = transport.waiting_bytes
+    stream.close()
+    assert stream.is_closed
+    assert transport.waiting_bytes == before
 
 
 @pytest.mark.parametrize("size", [0, 100, 1 << 30])

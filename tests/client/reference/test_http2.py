@@ -283,6 +283,18 @@ async def test_a_connection_that_the_server_ends(session: ClientSession, nginx: 
     assert all(connections.count(connection) == KEEPALIVE_REQUESTS for connection in connections)
 
 
+async def test_many_at_once_where_connections_end_soon(session: ClientSession, nginx: Addresses) -> None:
+    """Each connection refuses all but the first few of them; those that were not looked at go on to the next."""
+
+    async def post(number: int) -> str:
+        async with session.post(f"{nginx.limited_tls}asgi/echo", data=str(number)) as response:
+            body: str = (await response.json())["body"]
+            return body
+
+    numbers = range(4 * KEEPALIVE_REQUESTS)
+    assert await asyncio.gather(*map(post, numbers)) == [str(number) for number in numbers]
+
+
 async def test_signals(certificates: Certificates, nginx: Addresses) -> None:
     told: list[str] = []
     config = TraceConfig()
