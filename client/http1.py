@@ -190,7 +190,7 @@ class Http1Protocol(asyncio.Protocol):
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        if self.transport is not None and not self.transport.is_closing():
+        if self.transport is not None and not (self.transport.is_closing() or self._loop.is_closed()):
             if self._exchange is not None:
                 self._put_off_silence(self._exchange, self._loop.time())
             self.transport.resume_reading()

@@ -40,6 +40,7 @@ from tests.client.peer import repeating, serving, until
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+    from client import ClientResponse
     from client.connection import Connection
     from client.http1 import Http1Protocol
     from client.tracing import Trace
@@ -683,6 +684,38 @@ async def test_a_session_may_be_closed_in_another_loop(serve: Serve) -> None:
     server = await serve(repeating(HI))
     await asyncio.to_thread(close_elsewhere)
     await until(lambda: server.open_connections == 0)
+
+
+@pytest.mark.parametrize("make_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+async def test_a_response_may_be_closed_after_its_loop(
+    serve: Serve, make_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """Though it holds its server back, whose turn would be to go on."""
+
+    async def half_read() -> ClientResponse:
+        session = ClientSession()
+        response = await session.get(server.url)
+        await response.content.readexactly(1)
+        assert response.connection is not None
+        transport = response.connection.transport
+        assert transport is not None
+        await until(lambda: not transport.is_reading())
+        return response
+
+    def close_later() -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # a loop that is closed can close no transports
+            loop = make_loop()
+            response = loop.run_until_complete(half_read())
+            loop.close()
+            response.close()
+            assert response.closed
+            del response
+            gc.collect()
+
+    body = b"x" * 1_000_000
+    server = await serve(repeating(b"HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n" + body))
+    await asyncio.to_thread(close_later)
 
 
 async def test_close_without_await(serve: Serve) -> None:
