@@ -197,7 +197,7 @@ def _canonical_in(link: LexborNode, base: str, encoding: str) -> set[str]:
     href = attributes.get("href")
     if href is None or "canonical" not in _words(attributes.get("rel")):
         return set()
-    from crawler.web.encoding import in_query  # a crawl starts without, and has it by its first document
+    from crawler.web.encoders import in_query  # a crawl starts without, and has it by its first document
 
     return set(resolve(base, [in_query(href, encoding)]))
 

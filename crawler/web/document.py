@@ -271,7 +271,9 @@ class Document:
         meant = list(references)
         if self.encoding == encoding.UTF_8 or "".join(meant).isascii():
             return meant
-        return [encoding.in_query(reference, self.encoding) for reference in meant]
+        from crawler.web.encoders import in_query  # most pages are in UTF-8
+
+        return [in_query(reference, self.encoding) for reference in meant]
 
     def _scanned(self) -> Scan | None:
         """What a look at the bytes tells; None where it takes the tree, or the tree is there already."""

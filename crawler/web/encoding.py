@@ -14,20 +14,19 @@ from __future__ import annotations
 
 import codecs
 import re
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from crawler.web.jis import character_at
 from crawler.web.media_type import charset, essence, is_unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from charset_normalizer import CharsetMatches
 
 UTF_8 = "utf-8"
 DEFAULT = "windows-1252"
 
-_UTF_16 = frozenset({"utf-16-le", "utf-16-be"})
+UTF_16 = frozenset({"utf-16-le", "utf-16-be"})
 _UTF_16_STARTS = ((b"<\0?\0x\0", "utf-16-le"), (b"\0<\0?\0x", "utf-16-be"))
 _BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, UTF_8), (codecs.BOM_UTF16_BE, "utf-16-be"), (codecs.BOM_UTF16_LE, "utf-16-le"))
 
@@ -100,23 +99,9 @@ _GUESSES = (
 
 _JIS = frozenset({"euc-jp", "euc_jp", "iso2022_jp_ext"})
 _JIS_PAIRS = {"euc_jp": re.compile(rb"[\xa1-\xfe]{2}"), "iso2022_jp_ext": re.compile(rb"[!-~]{2}")}
-_NUMBERED = "crawler.web.encoding: numbered"
 _VENDORS = "crawler.web.encoding: jis"
 _AS_VENDORS_HAVE_IT = str.maketrans("\u301c\u2016\u2212\xa2\xa3\xac", "\uff5e\u2225\uff0d\uffe0\uffe1\uffe2")
 """What Python's codecs take from the standards of JIS, and the web from Windows: circled and Roman numbers, and some signs."""
-
-_LAST_OF_BIG5 = frozenset("═╞╡╪")
-"""Signs that stand there twice, and are written as the last (§5, index Big5 pointer)."""
-_EUC_JP = frozenset({"euc-jp", "euc_jp"})
-_ROMAN = {"\xa5": b"\\", "\u203e": b"~"}
-"""What JIS X 0201 has in the place of two signs of ASCII."""
-_TO_ASCII, _TO_ROMAN, _TO_JIS = b"\x1b(B", b"\x1b(J", b"\x1b$B"
-_FULL_MINUS = {"\u2212": "\uff0d"}
-_KATAKANA = "。「」、・ヲァィゥェォャュョッーアイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワン゛゜"
-_FOR_ISO_2022_JP = str.maketrans({**_FULL_MINUS, **dict.fromkeys("\x0e\x0f\x1b", "\ufffd")}) | {
-    0xFF61 + number: full for number, full in enumerate(_KATAKANA)
-}
-"""In full width what that has in half width (index ISO-2022-JP katakana); and nothing that would shift."""
 
 _PRESCAN_BYTES = 1024
 _GUESS_BYTES = 4096
@@ -157,8 +142,6 @@ _CHARSET = re.compile(
 _XML = re.compile(rb"""<\?xml(?:(?!encoding)[^>])*+encoding[\0-\x20]*=[\0-\x20]*(["'])([^\0-\x20>]*?)\1[^>]*>""")
 
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
-_NOT_ASCII_TEXT = re.compile(r"[^\0-\x7f]+")
-_NOT_IN_QUERY = re.compile(rb"""[^!-~]|["#'<>]""")
 
 
 def encoding_of(body: bytes, content_type: str | None) -> str:
@@ -192,105 +175,6 @@ def without_mark(body: bytes, encoding: str) -> bytes:
     return body
 
 
-def encode(text: str, encoding: str, unfit: str) -> bytes:
-    """A text as browsers write it in an encoding. `unfit` names the error handler for characters that the encoding lacks."""
-    if encoding == "big5hkscs":
-        return b"".join(_in_big5(one, unfit) for one in text)
-    if encoding in _EUC_JP:
-        return b"".join(_in_euc_jp(one, unfit) for one in text)
-    return _in_iso_2022_jp(text, unfit) if encoding in _JIS else text.encode(encoding, unfit)
-
-
-def _in_big5(character: str, unfit: str) -> bytes:
-    """§11.1.2: what Hong Kong has added before Big5, from 0x81 to 0xA0, is read, and not written. Signs are Microsoft's; but what is
-    read of them goes back as it came."""
-    if character < "\x80":
-        return character.encode()
-    octets = b"" if character in _LAST_OF_BIG5 else character.encode("cp950", "ignore")
-    if not b"\xa1" <= octets < b"\xa4":
-        octets = character.encode("big5hkscs", "ignore")
-    return octets if octets >= b"\xa1" else _instead(character, "big5hkscs", unfit)
-
-
-def _in_euc_jp(character: str, unfit: str) -> bytes:
-    """§12.1.2: JIS X 0212, in three bytes, is read, and not written."""
-    if character < "\x80":
-        return character.encode()
-    if "\uff61" <= character <= "\uff9f":
-        return bytes([0x8E, ord(character) - 0xFF61 + 0xA1])
-    if pair := _jis_pairs().get(_FULL_MINUS.get(character, character)):
-        return bytes(byte | 0x80 for byte in pair)
-    return _ROMAN.get(character) or _instead(character, "euc_jp", unfit)
-
-
-def _in_iso_2022_jp(text: str, unfit: str) -> bytes:
-    """§12.2.2: half-width katakana are written in full width. The states are the escape sequences that lead to them."""
-    octets, state = bytearray(), _TO_ASCII
-    for character in text.translate(_FOR_ISO_2022_JP):
-        if character in _ROMAN:
-            wanted, written = _TO_ROMAN, _ROMAN[character]
-        elif pair := _jis_pairs().get(character):
-            wanted, written = _TO_JIS, pair
-        else:
-            written = character.encode() if character < "\x80" else _instead(character, "iso2022_jp_ext", unfit)
-            wanted = state if state == _TO_ROMAN and written not in _ROMAN.values() else _TO_ASCII
-        octets += written if wanted == state else wanted + written
-        state = wanted
-    return bytes(octets if state == _TO_ASCII else octets + _TO_ASCII)
-
-
-def _instead(character: str, encoding: str, unfit: str) -> bytes:
-    """What the error handler `unfit` has for a character, in ASCII."""
-    error = UnicodeEncodeError(encoding, character, 0, 1, "no such character")
-    instead, _ = codecs.lookup_error(unfit)(error)
-    return instead if isinstance(instead, bytes) else instead.encode()
-
-
-@cache
-def _jis_pairs() -> Mapping[str, bytes]:
-    """Index jis0208: of each character the first of its pairs, in 7 bits."""
-    pairs: dict[str, bytes] = {}
-    for row in range(1, 95):
-        for cell in range(1, 95):
-            pairs.setdefault(_of_jis(row, cell), bytes([row + 0x20, cell + 0x20]))
-    del pairs["\ufffd"]
-    return pairs
-
-
-def _of_jis(row: int, cell: int) -> str:
-    """What JIS X 0208 has there, with what the vendors have added: by the Encoding Standard, the same as in Shift_JIS, which has
-    the pairs in another order."""
-    lead = (row + 1) // 2 + (0x80 if row <= 62 else 0xC0)
-    trail = cell + 0x3F + (cell > 63) if row % 2 else cell + 0x9E
-    return bytes([lead, trail]).decode("cp932", "replace")[:1]
-
-
-def in_query(reference: str, encoding: str) -> str:
-    """A reference as it stands in a document of this encoding, for those who resolve it without: what its query holds beyond
-    ASCII is meant in that encoding, and written so here (URL Standard §4.4, query state). All else is meant in UTF-8.
-    """
-    if reference.isascii() or encoding == UTF_8 or encoding in _UTF_16:
-        return reference
-    before, mark, fragment = reference.partition("#")
-    path, question, query = before.partition("?")
-    return path + question + _NOT_ASCII_TEXT.sub(lambda found: _escaped(found[0], encoding), query) + mark + fragment
-
-
-def _escaped(text: str, encoding: str) -> str:
-    """Percent-encode after encoding (URL Standard §1.3), with the query percent-encode set of http."""
-    octets = encode(text, encoding, _NUMBERED)
-    return _NOT_IN_QUERY.sub(lambda found: b"%%%02X" % found[0][0], octets).decode("ascii")
-
-
-def _numbered(error: UnicodeError) -> tuple[str, int]:
-    """What stands for characters that an encoding lacks: their numbers, as in forms. An error handler for `str.encode`."""
-    assert isinstance(error, UnicodeEncodeError), "it is named in `_escaped` alone"
-    return "".join(f"%26%23{ord(one)}%3B" for one in error.object[error.start : error.end]), error.end
-
-
-codecs.register_error(_NUMBERED, _numbered)
-
-
 def _of_vendors(error: UnicodeError) -> tuple[str, int]:
     """What stands where JIS X 0208 has nothing. An error handler for `bytes.decode`."""
     assert isinstance(error, UnicodeDecodeError), "it is named in `decode` alone"
@@ -298,7 +182,7 @@ def _of_vendors(error: UnicodeError) -> tuple[str, int]:
     if not _JIS_PAIRS[error.encoding].fullmatch(pair):
         return "\ufffd", error.end
     row, cell = ((byte & 0x7F) - 0x20 for byte in pair)
-    return _of_jis(row, cell), error.start + 2
+    return character_at(row, cell), error.start + 2
 
 
 codecs.register_error(_VENDORS, _of_vendors)
@@ -372,7 +256,7 @@ def _of_ascii(label: bytes) -> str | None:
     encoding = codec_of(label.decode("latin-1"))
     if encoding is None and label.strip().lower() == b"x-user-defined":
         return DEFAULT
-    return UTF_8 if encoding in _UTF_16 else encoding
+    return UTF_8 if encoding in UTF_16 else encoding
 
 
 def _guessed(body: bytes) -> str:

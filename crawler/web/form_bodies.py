@@ -9,7 +9,8 @@ from hashlib import sha256
 from typing import Final, TypeAlias
 from urllib.parse import quote_plus
 
-from crawler.web.encoding import UTF_8, encode
+from crawler.web.encoders import encode
+from crawler.web.encoding import UTF_8
 
 URLENCODED: Final = "application/x-www-form-urlencoded"
 MULTIPART: Final = "multipart/form-data"

@@ -90,7 +90,7 @@ def normalize(url: str) -> str:
 
 def resolve(base: str, hrefs: Iterable[str]) -> list[str]:
     """The canonical URLs that the references of one page lead to, each once, in order of first occurrence. What they hold beyond
-    ASCII is meant in UTF-8: those of a page in another encoding have been through `crawler.web.encoding.in_query`.
+    ASCII is meant in UTF-8: those of a page in another encoding have been through `crawler.web.encoders.in_query`.
 
     `base` is canonical. References that lead elsewhere than to http or https, or that are invalid, are left out; so are those that
     lead to a URL longer than `LONGEST_URL`, and, if the base's folder is long, relative ones beyond some thousands.

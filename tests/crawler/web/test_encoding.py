@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.web.encoding import _CODECS, decode, encode, encoding_of, in_query
+from crawler.web.encoders import encode, in_query
+from crawler.web.encoding import _CODECS, decode, encoding_of
 
 GERMAN = "Über die Größe der Wälder und die Bäche: schöne Grüße aus München. "
 
