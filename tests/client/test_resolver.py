@@ -23,6 +23,7 @@ from client import (
 from client.happy_eyeballs import interleave_families, open_socket
 from client.resolver import DnsCache, SharedLookups, is_public, literal_address
 from tests.client.peer import repeating, serving, until
+from tests.nowhere import NOWHERE
 
 if TYPE_CHECKING:
     from client.abc import ResolveResult
@@ -201,13 +202,13 @@ async def test_threaded_resolver() -> None:
         "flags": socket.AI_NUMERICHOST,
     }
     with pytest.raises(socket.gaierror):
-        await resolver.resolve("nowhere.invalid")
+        await resolver.resolve(NOWHERE)
     await resolver.close()
 
 
 async def test_unknown_hosts(session: ClientSession) -> None:
     """The error names the host; labels that are too long are no different."""
-    for host in ("nowhere.invalid", "a" * 64 + ".example"):
+    for host in (NOWHERE, "a" * 64 + ".example"):
         with pytest.raises(ClientConnectorDNSError) as caught:
             await session.get(f"http://{host}/")
         assert caught.value.host == host

@@ -41,6 +41,7 @@ from client.origin import Origin, origin_key
 from client.proxies import Proxy, always
 from client.request import ClientRequest
 from client.send_policy import HeaderDefaults, SendPolicy
+from tests.nowhere import NOWHERE
 from tests.servers.proxy import http_proxy, scripted, socks_proxy
 from tests.servers.websocket import aiohttp_server
 from tests.sites import page, redirect, serve
@@ -619,7 +620,7 @@ async def test_names_are_judged_if_we_resolve_them(plain: Site, scheme: str, is_
 @pytest.mark.parametrize("url", ["http://127.0.0.1/", "https://127.0.0.1/"])
 async def test_a_proxy_that_is_not_there(unused_port: int, scheme: str, url: str) -> None:
     async with ClientSession(connector=TCPConnector(resolver=OneName())) as session:
-        for host, port in (("127.0.0.1", unused_port), ("proxy.invalid", 1)):
+        for host, port in (("127.0.0.1", unused_port), (NOWHERE, 1)):
             with pytest.raises(ClientProxyConnectionError) as caught:
                 await session.get(url, proxy=f"{scheme}://{host}:{port}")
             assert (caught.value.host, caught.value.port) == (host, port)

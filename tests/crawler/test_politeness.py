@@ -25,6 +25,7 @@ from crawler.politeness import Politeness
 from crawler.retries import Failure, RetryPolicy
 from crawler.web.robots import Robots
 from crawler.web.urls import host_key, host_of
+from tests.nowhere import NOWHERE
 from tests.sites import Reply, page, redirect, serve
 
 if TYPE_CHECKING:
@@ -437,10 +438,10 @@ async def test_who_is_turned_away_at_an_address_occupies_nobody(tmp_path: Path) 
 async def test_a_host_that_is_nowhere_is_told_of_once_for_each_attempt(tmp_path: Path) -> None:
     settings = Settings(user_agent="nephila", robots=False, max_attempts=1)
     async with manners(tmp_path, settings) as polite:
-        verdict = await polite.verdict_on("http://nowhere.invalid/")
+        verdict = await polite.verdict_on(f"http://{NOWHERE}/")
         assert isinstance(verdict, Failed)
-        assert verdict.error.startswith("dns: nowhere.invalid:80: ")
-        assert not polite.knows(lease("http://nowhere.invalid/"))
+        assert verdict.error.startswith(f"dns: {NOWHERE}:80: ")
+        assert not polite.knows(lease(f"http://{NOWHERE}/"))
 
 
 @pytest.mark.parametrize("name", ["xn--strae-oqa.example", "xn--a.example", "xn--"], ids=["new", "invalid", "empty"])
@@ -514,7 +515,7 @@ async def test_a_host_whose_name_does_not_exist_is_not_waited_for(tmp_path: Path
     """No rests: they would not help."""
     patient = Settings(rest_after=3, rest_wait=3600.0, max_retry_wait=3600.0, retry_wait=3600.0)
     async with serve({"/": page("Alive")}) as alive:
-        report = await run(tmp_path, Twenty("http://nowhere.invalid", alive.url), patient)
+        report = await run(tmp_path, Twenty(f"http://{NOWHERE}", alive.url), patient)
     assert report.finished
     assert (report.stats.done, report.stats.failed, report.stats.aside) == (1, 2, 18)
 

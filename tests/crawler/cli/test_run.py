@@ -19,6 +19,7 @@ import trustme
 
 from crawler.exports import open_export
 from crawler.frontier import SqliteFrontier
+from tests.nowhere import NOWHERE
 from tests.proof.crawlfile import read_items
 from tests.servers.proxy import http_proxy
 from tests.sites import page, redirect, serve
@@ -426,7 +427,7 @@ async def test_a_state_of_a_newer_version_is_refused(crawl: Crawl, tmp_path: Pat
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("http://no-such-host.invalid/", "http://no-such-host.invalid/: "),
+        (f"http://{NOWHERE}/", f"http://{NOWHERE}/: "),
         ("http://127.0.0.1:1/", "http://127.0.0.1:1/: "),
     ],
 )
