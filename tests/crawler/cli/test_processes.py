@@ -48,7 +48,10 @@ def readers_of(process: subprocess.Popen[str]) -> list[int]:
 
 async def gone(pid: int) -> None:
     """Wait for the end of a process that may be nobody's child any more."""
-    watched = os.pidfd_open(pid)
+    try:
+        watched = os.pidfd_open(pid)
+    except ProcessLookupError:  # already
+        return
     try:
         assert await asyncio.to_thread(select.select, [watched], [], [], 30.0) != ([], [], []), f"{pid} lives on"
     finally:
