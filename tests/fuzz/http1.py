@@ -16,6 +16,7 @@ from client.errors import ClientError
 from client.exchange import ReadPolicy, WireError
 from client.http1 import Http1Protocol
 from client.request import ClientRequest
+from tests.fuzz.transport import Unheard
 
 if TYPE_CHECKING:
     from random import Random
@@ -83,29 +84,6 @@ class Outcome(NamedTuple):
     is_idle: bool
 
 
-class _Transport(asyncio.Transport):
-    """Takes what is written, and remembers whether it was closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.is_aborted = False
-
-    def write(self, data: object) -> None:
-        """The request interests nobody here."""
-
-    def is_closing(self) -> bool:
-        return self.is_aborted
-
-    def abort(self) -> None:
-        self.is_aborted = True
-
-    def pause_reading(self) -> None:
-        """Nothing more comes by itself."""
-
-    def resume_reading(self) -> None:
-        """Nor now."""
-
-
 class Target:
     """One event loop for the whole run."""
 
@@ -129,7 +107,7 @@ async def _compare(method: str, data: bytes, pieces: list[bytes]) -> None:
 
 
 async def _feed(method: str, pieces: list[bytes]) -> Outcome:
-    protocol, transport = Http1Protocol(), _Transport()
+    protocol, transport = Http1Protocol(), Unheard()
     protocol.connection_made(transport)
     exchange = protocol.begin(ClientRequest(method, _URL), b"", _POLICY)
     for piece in pieces:

@@ -16,6 +16,7 @@ from client.errors import ClientError
 from client.exchange import ReadPolicy, WireError
 from client.http2 import Http2Protocol
 from client.request import ClientRequest
+from tests.fuzz.transport import Unheard
 
 if TYPE_CHECKING:
     from random import Random
@@ -64,26 +65,6 @@ class Outcome(NamedTuple):
     error: type[BaseException] | None
 
 
-class _Transport(asyncio.Transport):
-    """Takes what is written, and remembers whether it was closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.is_aborted = False
-
-    def write(self, data: object) -> None:
-        """What we say interests nobody here."""
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def is_closing(self) -> bool:
-        return self.is_aborted
-
-    def abort(self) -> None:
-        self.is_aborted = True
-
-
 class Target:
     """One event loop for the whole run."""
 
@@ -107,7 +88,7 @@ async def _compare(method: str, data: bytes, pieces: list[bytes]) -> None:
 
 
 async def _feed(method: str, pieces: list[bytes]) -> list[Outcome]:
-    protocol, transport = Http2Protocol(), _Transport()
+    protocol, transport = Http2Protocol(), Unheard()
     protocol.connection_made(transport)
     streams = [protocol.lend(), protocol.lend()]
     head = f"{method} / HTTP/1.1\r\nHost: a.example\r\n\r\n".encode()
