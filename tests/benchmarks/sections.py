@@ -34,8 +34,9 @@ _CLIENT = """\
 GET requests of one small file, again and again, over so many connections at once. What a run of a single request takes is
 subtracted: start and imports are not counted. httpx makes fewer requests, as its pool takes time in proportion to its size
 for each. The bare loop is a protocol and httptools: no pool, no time-outs, no limits, and no error is borne. All run on
-uvloop, and then on the event loop of asyncio itself; and over one connection on uvloop once more, *from sleep*: with processors
-that may sleep until the answer comes. On a virtual machine that adds as much to everyone's request as its host makes of it.
+asyncio's own event loop, which is what a program has unless it asks for another, and then on uvloop, which is what `crawl` runs on.
+Over one connection both are measured once more, *from sleep*: with processors that may sleep until the answer comes. On a virtual
+machine that adds as much to everyone's request as its host makes of it.
 """
 
 _COSTS = """\
