@@ -25,7 +25,7 @@ _SETTINGS = (
     ("--concurrency", int, "N", "Requests in flight at once, over all hosts."),
     ("--per-host", int, "N", "Connections to one host at once."),
     ("--delay", float, "SECONDS", "Minimum time between the starts of two requests to one host."),
-    ("--processes", int, "N", "Fetch pages and run callbacks in N processes, in addition to the one that manages the crawl."),
+    ("--processes", int, "N", "Fetch pages and run callbacks in N processes, beside the one that manages the crawl."),
     ("--user-agent", str, "TEXT", "The User-Agent to send."),
     ("--proxy", str, "URL", "Send all requests through this proxy: http, https, socks5h, socks5, socks4a or socks4."),
 )

@@ -141,10 +141,10 @@ def _described(spider: Spider) -> Iterator[tuple[str, str]]:
 @click.command("list", short_help="List the available spiders.")
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".")
 def list_spiders(folder: Path) -> int:
-    """List the ready-made spiders, by the name that `crawl run` takes, and those in the files of FOLDER, by default this one.
+    """List the ready-made spiders, by the names that `crawl run` takes, and those in the files of FOLDER, by default this one.
 
-    None of these files is run: a class counts if the name of one of its bases ends in Spider, and none is ABC, which marks classes
-    to derive from.
+    No file is run for that: a class counts if the name of one of its bases ends in Spider, unless another base is ABC, which marks a
+    class to derive from.
     """
     package = util.find_spec("spiders")
     for home in package.submodule_search_locations or () if package else ():

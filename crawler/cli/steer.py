@@ -198,9 +198,7 @@ def _order(path: Path, order: Order) -> int:
 
     answer = order_of(path, order)
     if answer is None:
-        say(
-            f"the order is stored in {path}, but the process that holds that file has not carried it out yet; crawl run will"
-        )
+        say(f"the order is noted in {path}, but the process that holds it has not carried it out yet; crawl run will")
         return FAILED
     if answer.is_refusal:
         complain(answer.text)

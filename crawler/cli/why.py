@@ -23,8 +23,8 @@ _SORTS = ["host", "queued", "done", "failed", "skipped", "aside", "bytes", "pace
 @click.argument("url", metavar="URL", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def why(state: str | None, url: str | None, *, as_json: bool) -> int:
-    """Explain why URL was or was not fetched in the crawl in the file STATE: where it was found, its outcome, or what it waits
-    for. Exit code 1 if it was never found.
+    """Tell why URL was or was not fetched in the crawl in the file STATE: where it was found, what became of it, what it is
+    waiting for. Exit code 1 if it was never found.
     """
     import msgspec
 
