@@ -74,7 +74,7 @@ class KnownUrls:
                 db.commit()
             except sqlite3.Error as error:
                 db.close()
-                raise StorageError(f"no index of {path} can be made in a temporary file: {error}") from error
+                raise StorageError(f"cannot index the URLs of {path} in a temporary file: {error}") from error
             except BaseException:
                 db.close()
                 raise
