@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from crawler.callbacks import Callbacks
 from crawler.control.steering import Harness, Steering
 from crawler.engine import Engine
 from crawler.errors import CrawlError, ProxyError, UsageError
+from crawler.exchange import exchange
 from crawler.exports import open_export
 from crawler.exports.feed import ExportFeed
 from crawler.fetcher import Fetcher
@@ -23,6 +24,7 @@ from crawler.frontier.rows import clean
 from crawler.frontier.sqlite import discard
 from crawler.lifecycle import close_spider, open_spider
 from crawler.network import open_network
+from crawler.paths import expanded
 from crawler.politeness import Politeness
 from crawler.readers.launch import Launches, number_of_readers
 from crawler.retries import RetryPolicy
@@ -42,6 +44,7 @@ from crawler.workers import WorkerPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from client import ClientSession
     from client.limits import HostLimits
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
     from crawler.hosts.pace import HostPace
     from crawler.hosts.proxy_gate import ProxyGate
     from crawler.network import Network
+    from crawler.revalidation import Revalidation
     from crawler.spider import Spider
     from crawler.visitor import Visitor
 
@@ -118,6 +122,7 @@ class Crawl:
         self._fresh = fresh
         self._middlewares = (*middlewares, *spider.middlewares)
         self._tally = Tally()
+        self._revalidation: Revalidation | None = None
         self._detours = Detours()
         self._frontier: SqliteFrontier | None = None
         self._scheduler: Scheduler | None = None
@@ -154,11 +159,20 @@ class Crawl:
         try:
             with self._launches or Launches() as launches:
                 launches.see_to(number_of_readers(self._settings))
-                return await self._run(launches)
+                async with self._revalidating() as self._revalidation:
+                    return await self._run(launches)
         except BaseExceptionGroup as group:
             if known := group.subgroup(CrawlError):
                 raise _first(known) from None
             raise
+
+    def _revalidating(self) -> AbstractAsyncContextManager[Revalidation | None]:
+        """Before anything is begun, the earlier crawl is looked into, if there is to be asked only what has changed since."""
+        if not self._settings.revalidate:
+            return nullcontext()
+        from crawler.revalidation import revalidating
+
+        return revalidating(Path(self._settings.revalidate), self._state, self._settings)
 
     async def _run(self, launches: Launches) -> Report:
         if self._fresh:
@@ -210,6 +224,9 @@ class Crawl:
         if self._settings.traps:
             self._admission.remember(await frontier.latest_urls(_URLS_REMEMBERED))
         self._detours.remember(await frontier.left_out(MOST_DETOURS))
+        if self._revalidation:
+            self._tally.not_modified, self._tally.not_modified_bytes = await frontier.not_modified()
+            await frontier.remember(revalidated=msgspec.json.encode(self._settings.revalidate).decode())
 
     async def _work_through(
         self, frontier: SqliteFrontier, network: Network, proxy_gate: ProxyGate | None, launches: Launches
@@ -285,6 +302,7 @@ class Crawl:
             obedience=Obedience.of(user_agent=settings.user_agent, robots=settings.robots, nofollow=settings.nofollow),
             middlewares=self._middlewares,
             proxy_gate=proxy_gate,
+            exchange=self._revalidation.exchange if self._revalidation else exchange,
         )
 
     def _ring(
@@ -338,6 +356,7 @@ class Crawl:
                         jar=network.jar,
                         guard=network.guard,
                         keeps_bodies=settings.keep_bodies,
+                        find=self._revalidation.find if self._revalidation else None,
                     )
                 else:
                     yield OwnVisitor(fetcher, readers, keeps_bodies=settings.keep_bodies)
@@ -408,15 +427,24 @@ class Crawl:
             errors=dict(tally.errors),
             last_error=tally.last_error,
             spider_errors=list(tally.spider_errors),
+            not_modified=tally.not_modified,
+            not_modified_bytes=tally.not_modified_bytes,
         )
 
 
 def _settings(spider: Spider, given: Settings | Mapping[str, Any] | None) -> Settings:
     """Those that hold: `Settings` as they are given; else the defaults, overruled by the spider's own, and these by what is given."""
     if isinstance(given, Settings):
-        return checked(given)
+        return _at_home(checked(given))
     own = with_overrides(Settings(), spider.settings, source=f"settings of {type(spider).__name__}")
-    return with_overrides(own, given or {}, source="the settings of the crawl")
+    return _at_home(with_overrides(own, given or {}, source="the settings of the crawl"))
+
+
+def _at_home(settings: Settings) -> Settings:
+    """With paths that are the same wherever they are read: in other processes, and if the spider goes elsewhere."""
+    if not settings.revalidate:
+        return settings
+    return msgspec.structs.replace(settings, revalidate=str(expanded(settings.revalidate).absolute()))
 
 
 def _traps(settings: Settings) -> Traps | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from client import ClientSession
     from crawler.errors import Retry
+    from crawler.exchange import Exchange
     from crawler.frontier.protocol import Lease
     from crawler.hosts.proxy_gate import ProxyGate
     from crawler.outcome import Fetched
@@ -62,8 +63,10 @@ class Fetcher:
         detours: Detours | None = None,
         middlewares: Sequence[Middleware] = (),
         proxy_gate: ProxyGate | None = None,
+        exchange: Exchange = exchange,
     ) -> None:
         self._session = session
+        self._exchange = exchange
         self._politeness = politeness
         self._retries = retries
         self._max_redirects = max_redirects
@@ -76,7 +79,7 @@ class Fetcher:
             self.fetch = _around(middleware, self.fetch, max_redirects=max_redirects)
 
     async def _fetch(self, lease: Lease) -> Page | Unfit:
-        came = await exchange(self._session, lease, self._obedience)
+        came = await self._exchange(self._session, lease, self._obedience)
         if isinstance(came, NoResponse):
             return self.missed(lease, came.failure, came.began_at)
         page, began_at, latency = came

@@ -58,13 +58,23 @@ def line(stats: Stats) -> str:
 
 def totals(stats: Stats) -> list[str]:
     """What a crawl has done, in words: its pages first."""
-    troubles = ((stats.failed, "failed"), (stats.skipped, "skipped"), (stats.aside, "set aside"))
+    besides = (
+        (stats.not_modified, "not modified"),
+        (stats.failed, "failed"),
+        (stats.skipped, "skipped"),
+        (stats.aside, "set aside"),
+    )
     return [
         counted(stats.done, "page"),
-        *(f"{number:,} {name}" for number, name in troubles if number),
+        *(f"{number:,} {name}" for number, name in besides if number),
         counted(stats.items, "item"),
-        size(stats.bytes),
+        size(_came(stats)),
     ]
+
+
+def _came(stats: Stats) -> int:
+    """The bytes of bodies that were sent."""
+    return stats.bytes - stats.not_modified_bytes
 
 
 def _lines(stats: Stats) -> list[list[Span]]:
@@ -72,7 +82,7 @@ def _lines(stats: Stats) -> list[list[Span]]:
     waiting = stats.queued + stats.leased
     over = stats.done + stats.failed + stats.skipped
     filled = _BAR_WIDTH * over // max(over + waiting, 1)
-    totals = [counted(stats.items, "item"), size(stats.bytes), counted(stats.hosts, "host")]
+    totals = [counted(stats.items, "item"), size(_came(stats)), counted(stats.hosts, "host")]
     return [
         [
             Span(f"{stats.spider}  ", Style.BOLD),

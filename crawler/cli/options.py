@@ -28,6 +28,7 @@ _SETTINGS = (
     ("--processes", int, "N", "Fetch pages and run callbacks in N processes, beside the one that manages the crawl."),
     ("--user-agent", str, "TEXT", "The User-Agent to send."),
     ("--proxy", str, "URL", "Send all requests through this proxy: http, https, socks5h, socks5, socks4a or socks4."),
+    ("--revalidate", str, "FILE", "Fetch pages that the crawl file FILE kept only if they have changed since."),
 )
 """Named like the settings they stand for; None where they are not given."""
 

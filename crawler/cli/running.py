@@ -179,8 +179,10 @@ def figures(report: Report, state: Path, code: int) -> bytes:
     from crawler.frontier.statefile import StateFile  # neither is wanted of most crawls: this, nor the failures below
 
     with StateFile(state) as file:
+        unmodified = file.not_modified()
+        known = {"not_modified": unmodified._asdict()} if unmodified else {}
         ending = {"reason": report.reason, "why": report.why, "exit": code, "paces": report.paces}
-        return msgspec.json.encode(msgspec.structs.asdict(file.status()) | ending)
+        return msgspec.json.encode(msgspec.structs.asdict(file.status()) | known | ending)
 
 
 def _kinds(stats: Stats) -> str:

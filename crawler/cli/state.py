@@ -14,7 +14,7 @@ from crawler.errors import StorageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from crawler.frontier.statefile import StateFile, Status
+    from crawler.frontier.statefile import StateFile, Status, Unmodified
     from crawler.reports.pace_table import KeptPace
 
 state_argument = click.argument("state", type=click.Path(path_type=Path))
@@ -44,20 +44,29 @@ def status(state: str | None, *, as_json: bool) -> int:
 
     path = Path(state) if state else only_crawl_file()
     with StateFile(path) as file:
-        now, paces = file.status(), kept_paces(file)
-    click.echo(
-        msgspec.json.encode(msgspec.structs.asdict(now) | {"paces": paces}) if as_json else _described(path, now, paces)
-    )
+        now, unmodified, paces = file.status(), file.not_modified(), kept_paces(file)
+    if as_json:
+        known = {"not_modified": unmodified._asdict()} if unmodified else {}
+        click.echo(msgspec.json.encode(msgspec.structs.asdict(now) | known | {"paces": paces}))
+    else:
+        click.echo(_described(path, now, unmodified, paces))
     return FINISHED
 
 
-def _described(path: Path, now: Status, paces: Sequence[KeptPace]) -> str:
+def _described(path: Path, now: Status, unmodified: Unmodified | None, paces: Sequence[KeptPace]) -> str:
     from crawler.reports.pace_table import table_of_file
     from crawler.reports.wording import counted, duration, size
 
     urls = now.urls
     aside = (
         [f"  aside    {urls.aside:,} kept back; crawl release {path} --aside any fetches them"] if urls.aside else []
+    )
+    known = (
+        [
+            f"  known    {counted(unmodified.pages, 'page')} ({size(unmodified.bytes)}) not modified, from an earlier crawl"
+        ]
+        if unmodified
+        else []
     )
     pace = (
         [f"  {'pace' if n == 0 else ''}".ljust(11) + line for n, line in enumerate(table_of_file(paces))]
@@ -71,7 +80,8 @@ def _described(path: Path, now: Status, paces: Sequence[KeptPace]) -> str:
             f"  waiting  {urls.queued:,} queued, {urls.leased:,} under way",
             *aside,
             f"  items    {now.items:,}",
-            f"  fetched  {size(now.bytes)} from {counted(now.hosts, 'host')}",
+            f"  fetched  {size(now.bytes - (unmodified.bytes if unmodified else 0))} from {counted(now.hosts, 'host')}",
+            *known,
             f"  time     {duration(now.elapsed)}, since {now.started}",
             *pace,
         ]

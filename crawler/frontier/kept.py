@@ -81,7 +81,7 @@ class Bodies:
     def of(self, url: str, digest: str) -> bytes:
         """The body of a page, by what it is stored under. Raises StateDamaged when it cannot be read."""
         try:
-            for place in self._file.query("SELECT data, pack, start, size FROM body WHERE digest = ?", (digest,)):
+            for place in self._file.look_up("SELECT data, pack, start, size FROM body WHERE digest = ?", (digest,)):
                 return self.read(*place)
             raise ValueError("it is gone")
         except ValueError as error:
@@ -102,7 +102,7 @@ class Bodies:
         return whole[start : start + size]
 
     def _read_pack(self, pack: int) -> bytes:
-        for (data,) in self._file.query("SELECT data FROM pack WHERE id = ?", (pack,)):
+        for (data,) in self._file.look_up("SELECT data FROM pack WHERE id = ?", (pack,)):
             return decompress(data)
         raise ValueError("it is gone")
 

@@ -35,7 +35,7 @@ from crawler.frontier.moves import Moves
 from crawler.frontier.opening import NOTHING_LEASED, PRAGMAS, Past, check_spider, load, prepare
 from crawler.frontier.placing import check_log, clear, take_back
 from crawler.frontier.protocol import CookieRow, HostQueue
-from crawler.frontier.rows import lease_of
+from crawler.frontier.rows import COUNT_NOT_MODIFIED, NOT_MODIFIED, lease_of
 from crawler.frontier.runs import Runs
 from crawler.frontier.waiting import HOSTS_AFTER, OF_HOSTS
 from crawler.items import portion
@@ -303,6 +303,12 @@ class SqliteFrontier:
         """The URLs of the `most` requests that were found last, in the order in which they were found."""
         rows = await self._file.read("SELECT url FROM request ORDER BY id DESC LIMIT ?", (most,))
         return [url for (url,) in reversed(rows)]
+
+    async def not_modified(self) -> tuple[int, int]:
+        """How many pages are done that did not come again, for an earlier crawl had them, and the bytes of their bodies. It looks at
+        whatever is over."""
+        ((pages, size),) = await self._file.read(COUNT_NOT_MODIFIED, (NOT_MODIFIED,))
+        return pages, size
 
     async def left_out(self, most: int) -> list[tuple[str, str]]:
         """Which URLs were left out for which, and where redirects led requests that wait: of up to `most` each, found last."""

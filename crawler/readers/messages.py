@@ -53,13 +53,15 @@ class SentLease(msgspec.Struct, array_like=True):
 
 class VisitTask(msgspec.Struct, array_like=True, tag=1):
     """A page to be fetched and read. `cookies`: the jar's, as they are sent. With `tells_start`, it is told when the request
-    goes out. `may_be_private`: any host may have any address from now on."""
+    goes out. `may_be_private`: any host may have any address from now on. `known`: the request that brought the page in an earlier
+    crawl, if it is only to be asked whether it has changed."""
 
     number: int
     lease: SentLease
     cookies: str | None
     tells_start: bool
     may_be_private: bool
+    known: int | None = None
 
 
 class SentPage(msgspec.Struct, array_like=True):
@@ -71,6 +73,7 @@ class SentPage(msgspec.Struct, array_like=True):
     body: bytes
     fetched_at: float
     elapsed: float
+    not_modified: bool = False
 
 
 class PageTask(msgspec.Struct, array_like=True, tag=2):

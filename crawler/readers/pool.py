@@ -247,15 +247,28 @@ class Readers(Reader):
                     helper.cancel()
 
     async def visit(
-        self, lease: Lease, slot: Slot, cookies: str | None, *, may_be_private: bool, is_suspect: bool
+        self,
+        lease: Lease,
+        slot: Slot,
+        cookies: str | None,
+        *,
+        may_be_private: bool,
+        is_suspect: bool,
+        known: int | None = None,
     ) -> VisitResult | VisitFailed:
         """Have a page fetched, with the host's slot, and read. `may_be_private`: any host may have any address; `is_suspect`: it
-        was tried before, and raised ReaderDied.
+        was tried before, and raised ReaderDied; `known`: the request that brought it in an earlier crawl, if there is to be asked
+        only whether it has changed.
 
         Raises SpiderError when that is the end of another process.
         """
         task = translation.visit_task(
-            next(self._numbers), lease, cookies, tells_start=slot.is_starting, may_be_private=may_be_private
+            next(self._numbers),
+            lease,
+            cookies,
+            tells_start=slot.is_starting,
+            may_be_private=may_be_private,
+            known=known,
         )
         result = await self._give(task, _TASK_BYTES, slot, is_suspect=is_suspect)
         assert isinstance(result, VisitResult | VisitFailed)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -33,11 +34,13 @@ from crawler.web.directives import Obedience
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
+    from contextlib import AbstractContextManager
 
     from crawler.callbacks import Callbacks
     from crawler.items import Harvest
     from crawler.readers.channel import Channel
     from crawler.readers.messages import FromReader, Hello, Result, Task, VisitTask
+    from crawler.revalidation import Asking
     from crawler.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -58,7 +61,9 @@ class TaskRunner:
         session: ClientSession,
         connector: GatheringConnector,
         guard: AddressGuard,
+        asking: Asking | None = None,
     ) -> None:
+        self._asking = asking
         self._channel = channel
         self._loop = asyncio.get_running_loop()
         self._callbacks = callbacks
@@ -85,11 +90,14 @@ class TaskRunner:
         limits = HostLimits(limit=(1 + settings.lingering) * settings.concurrency)
         connector = GatheringConnector(limits=limits, address_guard=guard, http2=settings.http2)
         async with open_session(settings, connector, DummyCookieJar()) as session:
-            runner = cls(channel, callbacks, settings, session=session, connector=connector, guard=guard)
-            try:
-                yield runner
-            finally:
-                await runner._telling_session.close()
+            with _asking(settings) as asking:
+                runner = cls(
+                    channel, callbacks, settings, session=session, connector=connector, guard=guard, asking=asking
+                )
+                try:
+                    yield runner
+                finally:
+                    await runner._telling_session.close()
 
     def _trace(self) -> TraceConfig:
         async def tell(_session: object, context: Any, _parameters: object) -> None:
@@ -130,7 +138,11 @@ class TaskRunner:
             self._guard.open()
         lease = translation.lease_of(task)
         session = self._telling_session if task.tells_start else self._session
-        came = await exchange(session, lease, self._obedience, cookies=task.cookies, trace_request_ctx=task.number)
+        options: dict[str, Any] = {"cookies": task.cookies, "trace_request_ctx": task.number}
+        if self._asking and task.known is not None:
+            came = await self._asking.ask(session, lease, self._obedience, task.known, **options)
+        else:
+            came = await exchange(session, lease, self._obedience, **options)
         if isinstance(came, NoResponse):
             kind, text, is_passing = came.failure
             return VisitFailed(task.number, kind, translation.sendable(text), is_passing, came.began_at)
@@ -171,6 +183,15 @@ class TaskRunner:
             if is_cancellation(error):  # whose, `carry_out` finds out
                 raise
             return Answer(number, error=translation.sendable(explain(error)))
+
+
+def _asking(settings: Settings) -> AbstractContextManager[Asking | None]:
+    """Who asks of pages that an earlier crawl kept only whether they have changed, if that is wanted."""
+    if not settings.revalidate:
+        return nullcontext()
+    from crawler.revalidation import asking  # and with it the crawl file's reader: most crawls begin with nothing known
+
+    return asking(Path(settings.revalidate), settings)
 
 
 def encoded(result: Result, longest: int) -> bytes:

@@ -15,7 +15,7 @@ from crawler.exchange import fetched_of
 from crawler.frontier.protocol import Lease
 from crawler.headers import text_of
 from crawler.items import Harvest, encoded
-from crawler.page import Page
+from crawler.page import Page, UnmodifiedPage
 from crawler.readers.messages import (
     Again,
     Answer,
@@ -87,9 +87,11 @@ def lease_of(task: Task) -> Lease:
     )
 
 
-def visit_task(number: int, lease: Lease, cookies: str | None, *, tells_start: bool, may_be_private: bool) -> VisitTask:
+def visit_task(
+    number: int, lease: Lease, cookies: str | None, *, tells_start: bool, may_be_private: bool, known: int | None = None
+) -> VisitTask:
     """The task of fetching a page and reading it."""
-    return VisitTask(number, sent(lease), cookies, tells_start, may_be_private)
+    return VisitTask(number, sent(lease), cookies, tells_start, may_be_private, known)
 
 
 def failure_task(number: int, lease: Lease, error: str, page: Page | None) -> FailureTask:
@@ -108,13 +110,14 @@ def page_task(number: int, lease: Lease, page: Page) -> PageTask:
 def sent_page(page: Page) -> SentPage:
     """A page as it is sent."""
     headers = [_bytes(part) for part in chain.from_iterable(page.headers.items())]
-    return SentPage(page.url, page.status, headers, page.body, page.fetched_at, page.elapsed)
+    return SentPage(page.url, page.status, headers, page.body, page.fetched_at, page.elapsed, page.not_modified)
 
 
 def page_of(sent: SentPage, lease: Lease, obedience: Obedience = OBEDIENT) -> Page:
     """The page again."""
     texts = map(_text, sent.headers)
-    return Page(
+    kind = UnmodifiedPage if sent.not_modified else Page
+    return kind(
         lease,
         url=sent.url,
         status=sent.status,

@@ -170,7 +170,8 @@ def _verdict(answer: Why, request: Trace) -> str:
     """What became of a request, or what it waits for, in one line."""
     match request.state:
         case "done":
-            return f"fetched: {_response(request)}"
+            known = f", {request.detail}: taken from an earlier crawl" if request.detail else ""
+            return f"fetched: {_response(request)}{known}"
         case "failed":
             return f"failed: {request.detail}" + (f" ({_response(request)})" if request.status else "")
         case "skipped":
