@@ -21,6 +21,10 @@ CrawlError                  the root; its text says what is wrong, where, and wh
 from __future__ import annotations
 
 from math import inf
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class CrawlError(Exception):
@@ -105,3 +109,25 @@ class Stop(Exception):
 
     def __init__(self, why: str = "") -> None:
         super().__init__(why)
+
+
+def wish_of(group: BaseExceptionGroup[BaseException]) -> Stop | Retry | None:
+    """What the spider wants whose task group has raised this: to stop, if one of the tasks says so, or else its page again; None if
+    any of them raised anything else, for that is a fault of the spider, and the others may have been cut short by it."""
+    errors = list(leaves(group))
+    stops = [error for error in errors if isinstance(error, Stop)]
+    retries = [error for error in errors if isinstance(error, Retry)]
+    if len(stops) + len(retries) < len(errors):
+        return None
+    return (stops or retries)[0]
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors in a group, and in the groups within it, in their order; an error that is no group is its own only leaf."""
+    pending = [error]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, BaseExceptionGroup):
+            pending.extend(reversed(one.exceptions))
+        else:
+            yield one

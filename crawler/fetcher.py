@@ -182,10 +182,10 @@ def failed_with(fetched: Fetched, error: str) -> Failed:
 
 
 def _around(middleware: Middleware, fetch: Fetch, *, max_redirects: int) -> Fetch:
-    from crawler.middlewares import as_kept, check_page, lent  # most crawls have none
+    from crawler.middlewares import as_kept, check_page, lent, ungrouped  # most crawls have none
 
     async def call(lease: Lease) -> Page | Unfit:
-        with lent(lease):
+        with lent(lease), ungrouped():
             came = await middleware(lease, fetch)
         if isinstance(came, Unfit):
             came = as_kept(came)

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from crawler.errors import SpiderError, Stop
+from crawler.errors import Retry, SpiderError, Stop, wish_of
 from crawler.request import Links, Request
 
 _MOST_CHARACTERS = 128 << 20
@@ -71,12 +71,20 @@ class Harvest(msgspec.Struct):
 
 async def gather(callback: Callable[..., Any], *arguments: Any) -> Harvest:
     """Call, and read what it returns to its end, or to where it raises `Stop`: a value, a generator, a coroutine or an async
-    generator."""
+    generator. What its own task groups raise counts as what they hold: see `wish_of`."""
     harvest = Harvest()
     try:
         await _read(callback(*arguments), harvest)
     except Stop as raised:
         harvest.stop = str(raised)
+    except BaseExceptionGroup as group:
+        match wish_of(group):
+            case Stop() as stop:
+                harvest.stop = str(stop)
+            case Retry() as retry:
+                raise retry from None
+            case None:
+                raise
     return harvest
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import asdict, replace
 
+from crawler.errors import wish_of
 from crawler.outcome import Failed, Postponed, Redirected, SetAside
 from crawler.request import Request
 from crawler.web.urls import normalize
@@ -62,6 +63,18 @@ def lent(lease: Lease) -> Iterator[None]:
     finally:
         for name in _OURS if _is_request(lease) else before:
             setattr(lease, name, before[name])
+
+
+@contextmanager
+def ungrouped() -> Iterator[None]:
+    """`Stop` and `Retry` that a task group of the middleware has raised are raised as themselves."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        wish = wish_of(group)
+        if wish is None:
+            raise
+        raise wish from None
 
 
 def _is_request(lease: Lease) -> bool:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from crawler.cancellation import RAISED, is_cancellation
-from crawler.errors import CrawlError, SpiderError, TooCostly
+from crawler.errors import CrawlError, Retry, SpiderError, Stop, TooCostly, leaves
 from crawler.request import Links, Request
 
 if TYPE_CHECKING:
@@ -231,7 +231,10 @@ def faults_of_the_spider(where: str) -> Iterator[None]:
 
 
 def explain(error: BaseException) -> str:
-    """An exception of a spider in one line: where in the user's code, what, and at which of its expressions."""
+    """An exception of a spider in one line: where in the user's code, what, and at which of its expressions. Of a group, as task
+    groups raise them, the first that is a fault: the group itself says no more than how many there are."""
+    errors = list(leaves(error))
+    error = next((one for one in errors if not isinstance(one, Stop | Retry)), errors[0])
     text = text_of(error)
     if isinstance(error, CrawlError):  # says itself what is wrong
         text = text.removeprefix(f"{type(error).__name__}: ")
