@@ -14,7 +14,7 @@ from msgspec.structs import asdict
 from crawler.callbacks import Callbacks
 from crawler.control.steering import Harness, Steering
 from crawler.engine import Engine
-from crawler.errors import CrawlError, ProxyError, UsageError
+from crawler.errors import CrawlError, ProxyError, UsageError, leaves
 from crawler.exports import open_export
 from crawler.exports.feed import ExportFeed
 from crawler.fetcher import Fetcher
@@ -157,7 +157,7 @@ class Crawl:
                 return await self._run(launches)
         except BaseExceptionGroup as group:
             if known := group.subgroup(CrawlError):
-                raise _first(known) from None
+                raise next(leaves(known)) from None
             raise
 
     async def _run(self, launches: Launches) -> Report:
@@ -314,33 +314,11 @@ class Crawl:
 
     @asynccontextmanager
     async def _visiting(self, fetcher: Fetcher, network: Network, launches: Launches) -> AsyncIterator[Visitor]:
-        """Whoever fetches pages and reads them, with the spider open: we ourselves, or other processes."""
+        """What visits pages, with the spider open: this process, or others."""
         settings = self._settings
         if settings.processes > 1 and self._source:
-            from crawler.readers.pool import Readers
-            from crawler.readers.visitor import RemoteVisitor
-
-            trusted = self._admission.seed_names
-            async with Readers.reading(
-                self._spider,
-                self._source,
-                settings,
-                launches,
-                stopping=self._stopping,
-                in_haste=self._in_haste,
-                trusted_hosts=trusted,
-            ) as readers:
-                if self._others_fetch:
-                    yield RemoteVisitor(
-                        readers,
-                        fetcher,
-                        limits=network.limits,
-                        jar=network.jar,
-                        guard=network.guard,
-                        keeps_bodies=settings.keep_bodies,
-                    )
-                else:
-                    yield OwnVisitor(fetcher, readers, keeps_bodies=settings.keep_bodies)
+            async with self._visiting_by_readers(self._source, fetcher, network, launches) as visitor:
+                yield visitor
             return
         is_open = await open_spider(self._spider, self._stopping)
         try:
@@ -351,6 +329,36 @@ class Crawl:
         finally:
             if is_open:
                 await close_spider(self._spider, self._in_haste)
+
+    @asynccontextmanager
+    async def _visiting_by_readers(
+        self, source: Source, fetcher: Fetcher, network: Network, launches: Launches
+    ) -> AsyncIterator[Visitor]:
+        """The same by other processes, each with a spider of its own. With middlewares they only read what is fetched here."""
+        from crawler.readers.pool import Readers
+        from crawler.readers.visitor import RemoteVisitor
+
+        settings = self._settings
+        async with Readers.reading(
+            self._spider,
+            source,
+            settings,
+            launches,
+            stopping=self._stopping,
+            in_haste=self._in_haste,
+            trusted_hosts=self._admission.seed_names,
+        ) as readers:
+            if not self._others_fetch:
+                yield OwnVisitor(fetcher, readers, keeps_bodies=settings.keep_bodies)
+                return
+            yield RemoteVisitor(
+                readers,
+                fetcher,
+                limits=network.limits,
+                jar=network.jar,
+                guard=network.guard,
+                keeps_bodies=settings.keep_bodies,
+            )
 
     async def _describe(self, frontier: SqliteFrontier) -> None:
         """Keep the rules of this crawl in its file, for those who ask it why."""
@@ -429,10 +437,3 @@ def _traps(settings: Settings) -> Traps | None:
         pattern=settings.trap_pattern,
     )
     return Traps(thresholds) if settings.traps else None
-
-
-def _first(group: BaseExceptionGroup[CrawlError]) -> CrawlError:
-    """The first error at the leaves of a group."""
-    for error in group.exceptions:
-        return _first(error) if isinstance(error, BaseExceptionGroup) else error
-    raise AssertionError("a group is never empty")
