@@ -351,14 +351,7 @@ class Crawl:
             if not self._others_fetch:
                 yield OwnVisitor(fetcher, readers, keeps_bodies=settings.keep_bodies)
                 return
-            yield RemoteVisitor(
-                readers,
-                fetcher,
-                limits=network.limits,
-                jar=network.jar,
-                guard=network.guard,
-                keeps_bodies=settings.keep_bodies,
-            )
+            yield RemoteVisitor(readers, fetcher, network, keeps_bodies=settings.keep_bodies)
 
     async def _describe(self, frontier: SqliteFrontier) -> None:
         """Keep the rules of this crawl in its file, for those who ask it why."""

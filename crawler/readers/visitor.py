@@ -1,4 +1,4 @@
-"""Visits by readers: they fetch and read, and what becomes of their requests is decided here."""
+"""Visits by readers: they fetch and read; what becomes of their requests is decided here."""
 
 from __future__ import annotations
 
@@ -15,35 +15,25 @@ from crawler.retries import Failure
 from crawler.visitor import Visited, Visitor, new_keeper, spoilt
 
 if TYPE_CHECKING:
-    from client import AddressGuard, CookieJar
-    from client.limits import HostLimits
     from crawler.fetcher import Fetcher, Unfit
     from crawler.frontier.protocol import Lease
     from crawler.items import Harvest
+    from crawler.network import Network
     from crawler.page import Page
     from crawler.readers.messages import VisitResult
     from crawler.readers.pool import Readers
 
 
 class RemoteVisitor(Visitor):
-    """Has others fetch and read. `limits`, `jar` and `guard` are those of everybody; `fetcher` says what becomes of requests.
-    With `keeps_bodies`, they are to be kept."""
+    """Has readers fetch and read. The limits, cookies and address guard of `network` hold for all of them; `fetcher` says what
+    becomes of requests. With `keeps_bodies`, the bodies of pages are kept."""
 
-    def __init__(
-        self,
-        readers: Readers,
-        fetcher: Fetcher,
-        *,
-        limits: HostLimits,
-        jar: CookieJar,
-        guard: AddressGuard,
-        keeps_bodies: bool = False,
-    ) -> None:
+    def __init__(self, readers: Readers, fetcher: Fetcher, network: Network, *, keeps_bodies: bool = False) -> None:
         self._readers = readers
         self._fetcher = fetcher
-        self._limits = limits
-        self._jar = jar
-        self._guard = guard
+        self._limits = network.limits
+        self._jar = network.jar
+        self._guard = network.guard
         self._keeper = new_keeper() if keeps_bodies else None
 
     async def visit(self, lease: Lease) -> Visited | Unfit:
