@@ -1,4 +1,4 @@
-"""`crawl backup`: a copy of a crawl file, also while it is being crawled with."""
+"""`crawl backup`: copies a crawl file, also while a crawl uses it."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def diff(old: Path, new: Path, output: str) -> int:
     """Write what has changed from the crawl file OLD to NEW, one row a page: added, gone or changed, and in what it differs.
 
-    Bodies are compared where both crawls kept them (crawl run --keep-bodies), else their sizes.
+    Bodies are compared where both crawls kept them (crawl run --keep-bodies), otherwise their sizes.
     """
     from crawler.frontier.statefile import StateFile
     from crawler.reports.diff import COLUMNS, Diff

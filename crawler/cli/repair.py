@@ -1,4 +1,4 @@
-"""`crawl repair`: saves what can be read of a damaged crawl file."""
+"""`crawl repair`: saves what can be read from a damaged crawl file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NAMES = {
     "response": "kept pages",
     "host": "hosts",
 }
-"""What the rows of tables are, to their owner."""
+"""What the rows of each table are called for the user."""
 
 
 @click.command(short_help="Save what can be read of a damaged crawl file.")

@@ -1,4 +1,4 @@
-"""`crawl replay`: the spider again, over what was kept."""
+"""`crawl replay`: runs a spider again over the pages that were kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spiders themselves: `crawl new` begins one, `crawl check` looks one over, `crawl list` says which there are."""
+"""Spiders themselves: `crawl new` writes one, `crawl check` looks one over, `crawl list` shows which there are."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class {class_name}(Spider):
 '''
 
 _IMPORTED = {"Page", "Spider"}
-"""By the spider that is written."""
+"""By the spider that `crawl new` writes."""
 
 _SEEDS_SHOWN = 3
 
@@ -46,7 +46,7 @@ _SCRAPYS = {
     "rules": "page.follow_all(…), and scope",
     "start_requests": "start()",
 }
-"""What many a spider has had before it came here, and what says the same."""
+"""Attributes of Scrapy's spiders, and what to use here instead."""
 
 
 @click.command(short_help="Begin a spider of your own.")
@@ -97,7 +97,7 @@ def check(target: str, arguments: Mapping[str, str]) -> int:
 
 
 def _check_ring(spider: Spider) -> None:
-    """Whether something is asked for and something taken from it, as far as that shows without crawling."""
+    """Raise UsageError if nothing would be requested, or nothing taken from pages, as far as that shows without crawling."""
     from crawler.spider import Spider as Contract
 
     kind = type(spider)
@@ -120,10 +120,7 @@ def _described(spider: Spider) -> Iterator[tuple[str, str]]:
     else:
         further = len(spider.start_urls) - _SEEDS_SHOWN
         seeds = ", ".join(spider.start_urls[:_SEEDS_SHOWN])
-        yield (
-            "starts at",
-            seeds + (f" and {further:,} more" if further > 0 else ""),
-        )
+        yield "starts at", seeds + (f" and {further:,} more" if further > 0 else "")
     yield "follows", "links to the hosts of its seeds" if spider.scope is None else repr(spider.scope)
     for name, hint in arguments_of(kind).items():
         if name != "start_urls":
@@ -141,10 +138,10 @@ def _described(spider: Spider) -> Iterator[tuple[str, str]]:
 @click.command("list", short_help="List the spiders that there are.")
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".")
 def list_spiders(folder: Path) -> int:
-    """List the spiders that come along, by the name that `crawl run` takes, and those in the files of FOLDER, by default this one.
+    """List the ready-made spiders, by the names that `crawl run` takes, and those in the files of FOLDER, by default this one.
 
-    Nothing is run for that: a class counts if one of its bases is called Spider, or ends so, and none is ABC, which says that it is
-    there to be derived from.
+    No file is run for that: a class counts if the name of one of its bases ends in Spider, unless another base is ABC, which marks a
+    class to derive from.
     """
     package = util.find_spec("spiders")
     for home in package.submodule_search_locations or () if package else ():
@@ -156,7 +153,7 @@ def list_spiders(folder: Path) -> int:
 
 
 def _spiders_in(folder: Path) -> Iterator[tuple[Path, str]]:
-    """The spider classes of the files in a folder; files that are no Python are passed over."""
+    """The spider classes in the files of a folder, with their files; files that are not valid Python are passed over."""
     for path in sorted(folder.glob("*.py")):
         try:
             tree = ast.parse(path.read_bytes())

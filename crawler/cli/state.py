@@ -1,4 +1,4 @@
-"""Looking into a crawl file, also while it is being crawled: `status`, `export`, `sql`."""
+"""Looking into a crawl file, also while the crawl runs: `status`, `export`, `sql`."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def sql(state: str | None, query: str | None, output: str) -> int:
 
 
 def write_rows(output: str, rows: Iterable[str], columns: Sequence[str] = (), *, table: str = "rows") -> int:
-    """Write JSON texts where the user wants them; the exit code. `table`: what they are called, where that has a name."""
+    """Write JSON texts where the user wants them; the exit code. `table`: what they are called, in formats that name them."""
     from crawler.exports import write_all
 
     try:

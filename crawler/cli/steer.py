@@ -25,10 +25,10 @@ KINDS = (
     *("http", "redirect", "dns", "address", "connect", "tls", "timeout", "connection", "protocol", "payload"),
     *("encoding", "size", "url", "robots", "proxy", "retry", "spider", "internal"),
 )
-"""How an error may begin (docs/crawl-file.md)."""
+"""The kinds of errors, with which their texts begin (docs/crawl-file.md)."""
 
 _DEFAULT = -1.0
-"""Takes an order back."""
+"""Takes back an earlier order."""
 
 
 @click.command(short_help="Fetch nothing more of a host, until it is released.")
@@ -65,7 +65,7 @@ def release(state: str | None, host: str | None, *, aside: Any, url: str | None)
 
 
 class _OrDefault(click.ParamType[float]):
-    """A number of a kind, from 0 to `most`; or the word `default`."""
+    """A number from 0 to `most`, or the word `default`."""
 
     def __init__(self, kind: Callable[[str], float], most: float) -> None:
         self._kind = kind
@@ -84,7 +84,7 @@ class _OrDefault(click.ParamType[float]):
         return number
 
 
-@click.command("set", short_help="Treat a host otherwise: its delay, connections, budget or priority.")
+@click.command("set", short_help="Treat a host differently: its delay, connections, budget or priority.")
 @state_option
 @click.argument("host", metavar="HOST", required=False)
 @click.option("--delay", type=_OrDefault(float, MOST_DELAY), metavar="SECONDS", help="The least time between the starts of two requests.")  # fmt: skip
@@ -109,7 +109,7 @@ def set_host(
     priority: int | None,
     path: str | None,
 ) -> int:
-    """Treat HOST otherwise than the settings say, in the crawl in the file STATE. The word `default` instead of a number takes
+    """Treat HOST differently from what the settings say, in the crawl in the file STATE. The word `default` in place of a number takes
     that back.
     """
     from crawler.orders import Change
@@ -156,7 +156,7 @@ def retry(
 
 
 def state_and(state: str | None, other: str | None, what: str) -> tuple[Path, str]:
-    """The crawl file and what stands behind it. One argument alone is the latter, and the file the only one of the folder."""
+    """The crawl file and the argument after it. A single argument is the latter: then the file is the only one in the folder."""
     if state is not None and other is not None:
         return Path(state), other
     if state is None or _is_file(state):
@@ -178,7 +178,7 @@ def _is_file(text: str) -> bool:
 
 
 def _host_key(text: str) -> str:
-    """A host as the crawl file has it, from its name or a URL on it, in whatever case and script."""
+    """A host as the crawl file writes it, from its name or a URL on it, in any case and script."""
     from crawler.web.urls import host_of, normalize
 
     return host_of(normalize(text if "//" in text else f"http://{text}/"))
@@ -202,7 +202,7 @@ def _order(path: Path, order: Order) -> int:
 
     answer = order_of(path, order)
     if answer is None:
-        say(f"the order is noted in {path}, but whoever holds that file has not carried it out yet; crawl run will")
+        say(f"the order is noted in {path}, but the process that holds it has not carried it out yet; crawl run will")
         return FAILED
     if answer.is_refusal:
         complain(answer.text)

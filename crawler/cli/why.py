@@ -1,4 +1,4 @@
-"""`crawl why` and `crawl hosts`: what a crawl file tells of one URL, and of each host."""
+"""`crawl why` and `crawl hosts`: what a crawl file knows about one URL, and about each host."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _SORTS = ["host", "queued", "done", "failed", "skipped", "aside", "bytes", "pace
 @click.argument("url", metavar="URL", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def why(state: str | None, url: str | None, *, as_json: bool) -> int:
-    """Tell why URL was or was not fetched in the crawl in the file STATE: where it was found, what became of it, what it waits
-    for. Exit code 1 if it was never found.
+    """Tell why URL was or was not fetched in the crawl in the file STATE: where it was found, what became of it, what it is
+    waiting for. Exit code 1 if it was never found.
     """
     import msgspec
 
@@ -66,7 +66,7 @@ def hosts(state: str | None, *, sort: Any, limit: int, as_json: bool) -> int:
 
 
 _COLUMNS = ("host", "done", "failed", "skipped", "queued", "aside", "fetched", "pace", "latency", "")
-"""Headings; only the first and the last column are texts."""
+"""Headings; all columns but the first and the last are numbers."""
 
 
 def _table(rows: Iterable[HostRow]) -> Iterator[str]:
