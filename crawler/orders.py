@@ -54,7 +54,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, tag="set", omit_defaults
     path: Annotated[str, Meta(max_length=LONGEST_PATH)] | None = None
 
 
-class Retry(msgspec.Struct, frozen=True, kw_only=True, tag="retry", omit_defaults=True):
+class RetryFailed(msgspec.Struct, frozen=True, kw_only=True, tag="retry", omit_defaults=True):
     """Queue again what failed: with one of `statuses`, or an error of one of `kinds`, or whatever failed, if neither is
     given; of `host`, if that is given."""
 
@@ -63,4 +63,4 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, tag="retry", omit_default
     host: str | None = None
 
 
-Order: TypeAlias = Hold | Release | Change | Retry
+Order: TypeAlias = Hold | Release | Change | RetryFailed

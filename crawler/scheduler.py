@@ -100,7 +100,7 @@ class Scheduler:
 
     @property
     def _has_run_dry(self) -> bool:
-        """Whether nothing is left but links that the frontier does not know to be new."""
+        """Whether nothing is left but links of which the frontier does not know yet whether they are new."""
         return not (self._given or self._window.has_work) and self._frontier.is_undecided
 
     def queued(self, key: HostKey, not_before: float) -> None:

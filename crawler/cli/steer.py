@@ -140,14 +140,14 @@ def retry(
 
     When the crawl had finished, crawl run goes on with them.
     """
-    from crawler.orders import Retry
+    from crawler.orders import RetryFailed
 
     if failed and (statuses or kinds):
         raise UsageError("--failed is whatever failed; leave it out to name a status or a kind")
     for kind in kinds:
         if not kind.isascii():
             raise UsageError(f"--kind {kind!r}: kinds are words such as timeout")
-    order = Retry(
+    order = RetryFailed(
         statuses=_statuses(statuses) if statuses else None,
         kinds=list(kinds) or None,
         host=_host_key(host) if host else None,
