@@ -84,7 +84,7 @@ class _OrDefault(click.ParamType[float]):
         return number
 
 
-@click.command("set", short_help="Treat a host differently: its delay, connections, budget or priority.")
+@click.command("set", short_help="Override settings for a host: delay, connections, budget or priority.")
 @state_option
 @click.argument("host", metavar="HOST", required=False)
 @click.option("--delay", type=_OrDefault(float, MOST_DELAY), metavar="SECONDS", help="The least time between the starts of two requests.")  # fmt: skip
@@ -109,9 +109,7 @@ def set_host(
     priority: int | None,
     path: str | None,
 ) -> int:
-    """Treat HOST differently from what the settings say, in the crawl in the file STATE. The word `default` in place of a number takes
-    that back.
-    """
+    """Override settings for HOST in the crawl in the file STATE. The word `default` instead of a number removes the override."""
     from crawler.orders import Change
 
     if path is not None and (priority is None or not path.startswith(("/", "*"))):
