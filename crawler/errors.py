@@ -112,8 +112,9 @@ class Stop(Exception):
 
 
 def wish_of(group: BaseExceptionGroup[BaseException]) -> Stop | Retry | None:
-    """What the spider wants whose task group has raised this: to stop, if one of the tasks says so, or else its page again; None if
-    any of them raised anything else, for that is a fault of the spider, and the others may have been cut short by it."""
+    """The `Stop` or `Retry` that a group of errors amounts to, as the task groups of callbacks and middlewares raise it: the first `Stop`,
+    or else the first `Retry`. None if it contains any other error: that is a fault of the spider, and may have cut the other tasks
+    short."""
     errors = list(leaves(group))
     stops = [error for error in errors if isinstance(error, Stop)]
     retries = [error for error in errors if isinstance(error, Retry)]
@@ -123,7 +124,7 @@ def wish_of(group: BaseExceptionGroup[BaseException]) -> Stop | Retry | None:
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
-    """The errors in a group, and in the groups within it, in their order; an error that is no group is its own only leaf."""
+    """The errors in a group, and in groups within it, in order; for an error that is not a group, itself."""
     pending = [error]
     while pending:
         one = pending.pop()
