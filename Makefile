@@ -65,10 +65,14 @@ bench-flat: $(VENV)/.bench  ## Measure what a page costs in crawls of PAGES (5,0
 bench-profile: $(VENV)/.bench  ## Draw where the time of a crawl goes, in build/profile.svg
 	$(BIN)/python -m tests.benchmarks.profile
 
+GETS = $(BIN)/python -m tests.benchmarks.gets --rounds $(ROUNDS) --figures $(FIGURES)/client.json
+FEW := --peers Nephila,aiohttp,bare\ loop
+
 bench-client: $(VENV)/.bench  ## Measure the client alone, request by request, beside others
-	$(BIN)/python -m tests.benchmarks.gets --rounds $(ROUNDS) --figures $(FIGURES)/client.json $(RESUME)
-	$(BIN)/python -m tests.benchmarks.gets --rounds $(ROUNDS) --figures $(FIGURES)/client.json --resume --loop asyncio --peers Nephila,aiohttp,bare\ loop
-	$(BIN)/python -m tests.benchmarks.gets --rounds $(ROUNDS) --figures $(FIGURES)/client.json --resume --sleep --concurrency 1 --peers Nephila,aiohttp,bare\ loop
+	$(GETS) $(RESUME)
+	$(GETS) --resume $(FEW) --loop uvloop
+	$(GETS) --resume $(FEW) --sleep --concurrency 1
+	$(GETS) --resume $(FEW) --sleep --concurrency 1 --loop uvloop
 	$(BIN)/python -m tests.benchmarks.report
 
 bench-memory: $(VENV)/.dev  ## See what memory the client takes for a body of 1 GB, and for REQUESTS (1 million) requests

@@ -9,11 +9,11 @@ CrawlError                  the root; its text says what is wrong, where, and wh
 │   ├── StateLocked         another process is crawling with it
 │   ├── StateMismatch       it belongs to another spider
 │   ├── StateTooNew         a newer version wrote it
-│   └── StateDamaged        it is no crawl file, or a damaged one
+│   └── StateDamaged        not a crawl file, or a damaged one
 ├── TooCostly               a document whose tree would take too much time or memory: its page fails, by the kind `size`
-├── InvalidUrl              a string that is no absolute http(s) URL
-├── ProxyError              the proxy stays out of reach, or will not have us: exit code 1
-└── StorageError            the disk would not take what had to be kept (full, read-only, gone): exit code 1
+├── InvalidUrl              a string that is not an absolute http(s) URL
+├── ProxyError              the proxy stays out of reach, or refuses us: exit code 1
+└── StorageError            the disk could not take what had to be saved (full, read-only, gone): exit code 1
 
 `Retry` and `Stop` are none of them: a callback raises the one to have its page asked for again, the other to end the crawl.
 """
@@ -64,7 +64,7 @@ class StateTooNew(StateError):
 
 
 class StateDamaged(StateError):
-    """No crawl file, or a damaged one."""
+    """Not a crawl file, or a damaged one."""
 
 
 class TooCostly(CrawlError):
@@ -72,23 +72,23 @@ class TooCostly(CrawlError):
 
 
 class InvalidUrl(CrawlError, ValueError):
-    """A string that is no absolute http or https URL."""
+    """A string that is not an absolute http or https URL."""
 
 
 class ProxyError(CrawlError):
-    """The proxy stays out of reach, or will not have us."""
+    """The proxy stays out of reach, or refuses us."""
 
 
 class StorageError(CrawlError):
-    """The disk would not take what had to be kept."""
+    """The disk could not take what had to be saved."""
 
 
 class Retry(Exception):
-    """Raised by a callback, or a middleware: the page is not what it should be, and is to be asked for again.
+    """Raised by a callback, or a middleware: the page is not what it should be, and is to be requested again.
 
-    It counts as a failed attempt, for the reason `why`, as if the server had not answered; what the callback has given before is
+    It counts as a failed attempt, for the reason `why`, as if the server had not answered; what the callback gave before is
     dropped. After the last of `max_attempts`, the page fails. `after`: seconds to wait, at most `max_retry_wait`; by default
-    as long as for any failure that may pass.
+    as long as for any temporary failure.
     """
 
     after: float | None = None  # also of a subclass that does not call this
@@ -96,15 +96,15 @@ class Retry(Exception):
     def __init__(self, why: str, *, after: float | None = None) -> None:
         super().__init__(why)
         if after is not None and not 0 <= after < inf:
-            raise ValueError(f"a retry comes after so many seconds, 0 or more, not {after!r}")
+            raise ValueError(f"after is a number of seconds, 0 or more, not {after!r}")
         self.after = after
 
 
 class Stop(Exception):
     """Raised by a callback, by `failed`, or by a middleware: the crawl is to end here, for the reason `why`.
 
-    Nothing new is begun, and what is under way ends, as after the first Ctrl-C. The page is done, and what the callback has given
-    before is kept; a request that a middleware was at is left to the next run, which goes on from there.
+    Nothing new is started, and requests in flight finish, as after the first Ctrl-C. The page is done, and what the callback gave
+    before is kept; a request that a middleware was handling is left to the next run, which resumes from there.
     """
 
     def __init__(self, why: str = "") -> None:

@@ -85,7 +85,7 @@ def _lines(stats: Stats) -> list[list[Span]]:
             Span(f"  {'  '.join(totals)}  {stats.active} under way"),
         ],
         [Span("  ".join(_kinds(stats)) or "no errors", Style.YELLOW if stats.errors else Style.FAINT)],
-        [Span(stats.last_error or "Ctrl-C stops; the same command goes on", Style.FAINT)],
+        [Span(stats.last_error or "Ctrl-C stops; the same command resumes", Style.FAINT)],
     ]
 
 

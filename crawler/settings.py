@@ -37,32 +37,32 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     # how much at once
     concurrency: Count = 64
-    """Requests under way at once, over all hosts; those that linger are not counted."""
+    """Requests in flight at once, over all hosts; those that linger are not counted."""
     lingering: Limit = 4
-    """So many times `concurrency` requests may linger beside: those that take much longer than is usual. 0: none."""
+    """So many times `concurrency` requests may linger in addition: those that take much longer than usual. 0: none."""
     per_host: Count = 2
     """Connections to one host at once."""
     active_hosts: Count = 10_000
-    """Hosts that take turns at once; what others have waits in the crawl file, and costs no memory."""
+    """Hosts that take turns at once; others wait in the crawl file, and cost no memory."""
     delay: Seconds = 0.0
-    """The least time between two request starts to one host."""
+    """Minimum time between two request starts to one host."""
     adaptive: bool = True
-    """Slow down for hosts that complain, fail or labour, and find back to their pace (crawler/hosts/pace.py)."""
+    """Slow down for hosts that complain, fail or become slow, then recover step by step (crawler/hosts/pace.py)."""
     max_delay: PositiveSeconds = 5.0
-    """The longest time between two starts that `adaptive` comes to by itself."""
+    """The longest time between two starts that `adaptive` sets by itself."""
     per_ip: Limit = 8
     """Connections at once to all hosts at one public address; 0: no limit."""
     ip_delay: Seconds = 0.0
-    """The least time between two request starts to all hosts at one public address."""
+    """Minimum time between two request starts to all hosts at one public address."""
 
     processes: Count = 1
-    """How many processes fetch pages and run the spider's callbacks; more than one do so beside the one that keeps the crawl."""
+    """How many processes fetch pages and run the spider's callbacks; more than one work beside the one that manages the crawl."""
 
     # how far
     max_pages: Limit = 0
     """Stop, resumable, when the crawl has fetched this many pages, over all its runs; 0: never."""
     max_pages_per_host: Limit = 0
-    """Let in so many requests of each host; what is found beyond is kept aside. 0: no limit."""
+    """Admit this many requests of each host; those found beyond are set aside. 0: no limit."""
     max_depth: Limit = 0
     """Do not follow links further than this many steps from a seed; 0: no limit."""
     max_time: Seconds = 0.0
@@ -72,44 +72,44 @@ class Settings(Struct, frozen=True, kw_only=True):
     traps: bool = True
     """Set aside what looks like part of a trap."""
     trap_repeats: Limit = 3
-    """How often a run of segments may follow itself in a path, or a parameter stand in a query."""
+    """How often a sequence of segments may repeat in a row in a path, or a parameter occur in a query."""
     trap_url_length: Limit = 2048
     """How many characters a URL may have."""
     trap_dates: Limit = 1000
-    """How many pages in a row, their URLs dates, may lead to nothing but further dates."""
+    """How many pages in a row whose URLs end in dates may lead only to further dates."""
     trap_steps: Limit = 5000
     """How many steps from one page to the next of its pattern may lead to nothing else."""
     trap_copies: Limit = 50
-    """How many pages in a row, told apart by their queries, may be copies of others; how often a page may lead to itself."""
+    """How many pages in a row that differ only in their queries may be copies of others; how often a page may lead to itself."""
     trap_pattern: Limit = 0
-    """How many links of one pattern a run lets in; URLs of a host are of one if they differ in digits and query values alone."""
+    """How many links of one pattern a run admits; URLs of a host share one if they differ only in digits and query values."""
 
     # manners
     user_agent: Annotated[str, Meta(min_length=1)] = DEFAULT_USER_AGENT
     headers: dict[str, str] = {}
-    """Sent with every request, to every host; those of a request itself go before them."""
+    """Sent with every request, to every host; headers of the request itself take precedence."""
     robots: bool = True
-    """Ask for robots.txt and obey it (RFC 9309)."""
+    """Fetch robots.txt and obey it (RFC 9309)."""
     nofollow: bool = True
-    """Leave links that say `nofollow` to those who ask for them by name. Only with `robots`, of whose kind this is."""
+    """Follow links marked `nofollow` only where a spider asks for them by name. Only with `robots`, as these are rules for robots."""
     canonical: bool = True
-    """Take a page's canonical URL for another name of that page, if it may be one."""
+    """Treat a page's canonical URL as another name of that page, if that is plausible."""
     redirect_aliases: bool = True
-    """Take a URL that redirects to one found before for another name of that, which is not fetched again."""
+    """Treat a URL that redirects to an already known one as another name of it, and do not fetch the page again."""
     sitemaps: bool = False
-    """Follow the sitemaps that robots.txt files name. Needs `robots`, which asks for those files."""
+    """Follow the sitemaps that robots.txt files name. Needs `robots`, which fetches those files."""
     max_crawl_delay: Seconds = 60.0
-    """The longest Crawl-delay of a robots.txt that is obeyed as it stands; longer ones are cut to this."""
+    """The longest Crawl-delay of a robots.txt that is obeyed in full; longer ones are cut to this."""
     allow_private: bool = False
-    """Let pages of public hosts lead to private, loopback and link-local addresses."""
+    """Allow pages of public hosts to lead to private, loopback and link-local addresses."""
 
     # the way out
     http2: bool = False
-    """Speak HTTP/2 with hosts that choose it, over TLS; takes the package h2 (`nephila[http2]`), and more CPU."""
+    """Use HTTP/2 with hosts that choose it, over TLS; needs the package h2 (`nephila[http2]`), and more CPU."""
     proxy: str | None = None
-    """The URL of a proxy for all requests (http, https, socks5h, socks5, socks4a, socks4); None, or an empty text: there is none."""
+    """The URL of a proxy for all requests (http, https, socks5h, socks5, socks4a, socks4); None, or an empty text: no proxy."""
     no_proxy: str = ""
-    """Hosts that are asked without it, between commas: names with all below them, addresses, networks; each with a port or without."""
+    """Hosts to reach without it, separated by commas: names (subdomains included), addresses, networks; with or without a port."""
 
     # patience
     connect_timeout: PositiveSeconds = 15.0
@@ -120,18 +120,18 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_attempts: Count = 3
     """How often a request is tried before it counts as failed."""
     retry_wait: PositiveSeconds = 2.0
-    """What the wait before a second attempt is drawn from; it doubles with each further one (full jitter)."""
+    """The wait before a second attempt is random up to this; the bound doubles with each further one (full jitter)."""
     max_retry_wait: PositiveSeconds = 300.0
     """The longest wait before an attempt, whatever a Retry-After says."""
     rest_after: Count = 5
-    """After so many failures in a row to reach a host, it is left alone for a while, and again after each further one."""
+    """After this many consecutive failures to reach a host, it is left alone for a while, and again after each further one."""
     rest_wait: PositiveSeconds = 2.0
-    """What a host's first rest is drawn from; it doubles with each further one (full jitter), up to `max_retry_wait`."""
+    """A host's first rest is random up to this; the bound doubles with each further one (full jitter), up to `max_retry_wait`."""
     max_rests: Limit = 6
-    """After so many rests without an answer, a third of them if the host never gave one, what is queued of it is set aside."""
+    """After this many rests without an answer, or a third of them if the host has never answered, its queue is set aside."""
     max_redirects: Limit = 10
     drain_timeout: Seconds = 10.0
-    """How long a stop waits for requests under way."""
+    """How long a stop waits for requests in flight."""
 
     # bounds
     max_body_bytes: Bytes = 32 * 1024 * 1024
@@ -143,7 +143,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     commit_interval: PositiveSeconds = 0.25
     """The longest a settled page waits for the next group commit."""
     remembered: Count = 1 << 21
-    """Requests of which memory knows exactly that they were found, in about 50 bytes each; of older ones the crawl file knows."""
+    """How many requests memory knows exactly as found, at about 50 bytes each; older ones are looked up in the crawl file."""
 
     # keeping
     keep_bodies: bool = False
@@ -163,7 +163,7 @@ def with_overrides(settings: Settings, values: Mapping[str, Any], *, source: str
     if not values:
         return settings
     if not isinstance(values, Mapping):
-        raise SettingError(f"{source} are {values!r}; they are a mapping of names to values")
+        raise SettingError(f"{source} must be a mapping of names to values, not {values!r}")
     merged = {name: getattr(settings, name) for name in NAMES}
     for key, value in values.items():
         name = f"{key}".replace("-", "_")
@@ -172,7 +172,7 @@ def with_overrides(settings: Settings, values: Mapping[str, Any], *, source: str
         merged[name] = _decoded(value) if name == "headers" else value
         if isinstance(value, str) and not _is_sendable(value):
             shown = _shown(name, value)
-            raise SettingError(f"{source}: {name} = {shown!r}: it is no text, but bytes that are none in this locale")
+            raise SettingError(f"{source}: {name} = {shown!r}: it is not valid text in this locale")
     try:
         converted = msgspec.convert(merged, Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -184,7 +184,7 @@ def with_overrides(settings: Settings, values: Mapping[str, Any], *, source: str
     if converted.proxy:
         _check_proxy(converted.proxy, source)
     if not converted.user_agent.isprintable():
-        raise SettingError(f"{source}: user_agent = {converted.user_agent!r}: it is sent as one line of plain text")
+        raise SettingError(f"{source}: user_agent = {converted.user_agent!r}: it must be one line of plain text")
     return converted
 
 
@@ -205,9 +205,9 @@ def _check_headers(headers: Mapping[str, str], source: str) -> None:
         raise SettingError(f"{source}: headers = {headers!r}: {error}") from None
     names = {name.lower() for name in headers}
     if "user-agent" in names:
-        raise SettingError(f"{source}: headers = {headers!r}: who we are is the setting user_agent, for robots.txt too")
+        raise SettingError(f"{source}: headers = {headers!r}: set user_agent instead, which robots.txt goes by too")
     if wrong := sorted(names & _OF_ONE_REQUEST):
-        raise SettingError(f"{source}: headers = {headers!r}: {wrong[0]} is another one with each request")
+        raise SettingError(f"{source}: headers = {headers!r}: {wrong[0]} differs with each request")
 
 
 def _check_proxy(proxy: str, source: str) -> None:
@@ -270,7 +270,7 @@ def from_project(settings: Settings, folder: Path) -> Settings:
                 raise SettingError(f"{path} cannot be read: {error}") from None
             table = tools.get("crawl", {}) if isinstance(tools, dict) else {}
             if not isinstance(table, dict):
-                raise SettingError(f"{path}: tool.crawl = {table!r}: it is a table, [tool.crawl], of settings")
+                raise SettingError(f"{path}: tool.crawl = {table!r}: it must be a table of settings, [tool.crawl]")
             return with_overrides(settings, table, source=f"[tool.crawl] in {path}")
     return settings
 

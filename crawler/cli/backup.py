@@ -14,10 +14,10 @@ from crawler.cli.state import state_argument
 @state_argument
 @click.argument("file", type=click.Path(path_type=Path))
 def backup(state: Path, file: Path) -> int:
-    """Copy the crawl file STATE, as it stands at this instant, to FILE. A crawl that runs goes on meanwhile."""
+    """Copy the crawl file STATE, as it is at this instant, to FILE. A running crawl continues meanwhile."""
     from crawler.frontier.backup import back_up
     from crawler.reports.wording import size
 
     written = back_up(state, file)
-    say(f"{file} is written: {size(written)}; crawl run … --state {file} goes on from there")
+    say(f"wrote {file}: {size(written)}; crawl run … --state {file} resumes from there")
     return FINISHED

@@ -23,10 +23,10 @@ _SPACING = 0.03
 """Seconds between two requests: slow enough to be watched."""
 
 
-@click.command(short_help="Crawl a small site that comes along, to see how it goes.")
+@click.command(short_help="Crawl a small bundled site, to see how it works.")
 @click.option("--keep", metavar="DIR", help="Leave the crawl file and the items in the folder DIR.")
 def demo(keep: str | None) -> int:
-    """Crawl a small site that comes with the program, and show what came of it. It needs no network."""
+    """Crawl a small bundled site, and show the result. No network is needed."""
     from crawler.cli.running import Signals, conclude, summary
     from crawler.loop import run_loop
 
@@ -51,7 +51,7 @@ def _places(folder: Path) -> tuple[Path, Path]:
             raise UsageError(f"{taken} exists; name another folder")
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{folder} can be no folder: {error.strerror}; name another") from None
+        raise UsageError(f"{folder} cannot be used as a folder: {error.strerror}; name another") from None
     return state, output
 
 

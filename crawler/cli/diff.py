@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from crawler.reports.diff import Tally
 
 
-@click.command(short_help="Tell what has changed from one crawl to another.")
+@click.command(short_help="Show what has changed from one crawl to another.")
 @click.argument("old", type=click.Path(path_type=Path))
 @click.argument("new", type=click.Path(path_type=Path))
 @output_option
 def diff(old: Path, new: Path, output: str) -> int:
-    """Write what has changed from the crawl file OLD to NEW, one row a page: added, gone or changed, and in what it differs.
+    """Write what has changed from the crawl file OLD to NEW, one row per page: added, gone or changed, and how it differs.
 
     Bodies are compared where both crawls kept them (crawl run --keep-bodies), otherwise their sizes.
     """
@@ -37,7 +37,7 @@ def diff(old: Path, new: Path, output: str) -> int:
 def _described(old: Path, new: Path, tally: Tally) -> str:
     text = f"from {old} to {new}: {tally.added:,} added, {tally.gone:,} gone, {tally.changed:,} changed, {tally.same:,} the same"
     if tally.same_by_size:
-        text += f" ({tally.same_by_size:,} by their size alone: bodies are compared where both crawls kept them)"
+        text += f" ({tally.same_by_size:,} by size alone: bodies are compared where both crawls kept them)"
     if tally.waiting:
-        text += f"; {tally.waiting:,} not compared, as they still wait in one of the two"
+        text += f"; {tally.waiting:,} not compared, as they still wait in one of the crawls"
     return text

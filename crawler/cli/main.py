@@ -91,13 +91,13 @@ def _suggestion(name: str) -> str:
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
-    epilog="Exit codes: 0 finished; 3 stopped early, the same command goes on; 2 bad usage or spider; 1 the crawl failed.",
+    epilog="Exit codes: 0 finished; 1 the crawl failed; 2 bad usage or spider; 3 stopped early, the same command resumes it.",
 )
 @click.version_option(package_name="nephila", prog_name="nephila")
 def crawl() -> None:
-    """Crawl web sites: politely, fast, and exactly, whatever interrupts it.
+    """Crawl web sites politely, fast and exactly, whatever interrupts it.
 
-    Everything about a crawl is kept in one file, from which the same command goes on where it stopped.
+    Everything about a crawl is kept in one file. The same command resumes the crawl where it stopped.
     """
 
 
@@ -154,5 +154,5 @@ def _unforeseen() -> int:
 
     with suppress(OSError):
         traceback.print_exc()
-    complain("that was not foreseen. What a crawl has committed is safe: the same command goes on from there")
+    complain("unexpected error. What the crawl has committed is safe: the same command resumes from there")
     return FAILED

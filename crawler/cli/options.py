@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
 _SETTINGS = (
-    ("--max-pages", int, "N", "Stop when N pages have been fetched, over all runs."),
+    ("--max-pages", int, "N", "Stop when N pages are done, over all runs."),
     ("--max-depth", int, "N", "Follow links at most N steps from a seed."),
-    ("--max-time", float, "SECONDS", "Stop this run after so long."),
-    ("--concurrency", int, "N", "Requests under way at once, over all hosts."),
+    ("--max-time", float, "SECONDS", "Stop this run after this time."),
+    ("--concurrency", int, "N", "Requests in flight at once, over all hosts."),
     ("--per-host", int, "N", "Connections to one host at once."),
-    ("--delay", float, "SECONDS", "The least time between the starts of two requests to one host."),
-    ("--processes", int, "N", "Have N processes fetch pages and run callbacks, beside the one that keeps."),
-    ("--user-agent", str, "TEXT", "How the crawler calls itself."),
-    ("--proxy", str, "URL", "Ask through this proxy: http, https, socks5h, socks5, socks4a or socks4."),
+    ("--delay", float, "SECONDS", "Minimum time between the starts of two requests to one host."),
+    ("--processes", int, "N", "Fetch pages and run callbacks in N processes, beside the one that manages the crawl."),
+    ("--user-agent", str, "TEXT", "The User-Agent to send."),
+    ("--proxy", str, "URL", "Send all requests through this proxy: http, https, socks5h, socks5, socks4a or socks4."),
 )
 """Named like the settings they set; None if they are not given."""
 
@@ -36,19 +36,19 @@ def settings_options(command: Command) -> Command:
     """Give a command the options that set settings, under the settings' own names."""
     switches = (
         click.option(
-            "--no-robots", "robots", flag_value=False, default=None, help="Neither ask for robots.txt nor obey it."
+            "--no-robots", "robots", flag_value=False, default=None, help="Neither fetch nor obey robots.txt."
         ),
         click.option(
             "--allow-private",
             flag_value=True,
             default=None,
-            help="Let pages of public hosts lead to private addresses.",
+            help="Allow pages of public hosts to lead to private addresses.",
         ),
         click.option(
             "--keep-bodies",
             flag_value=True,
             default=None,
-            help="Keep the pages in the crawl file, to replay and to compare the crawl.",
+            help="Store the pages in the crawl file, to replay or compare the crawl.",
         ),
     )
     for switch in reversed(switches):

@@ -49,11 +49,11 @@ def open_outputs(
     if str(state.resolve()) in paths:
         raise UsageError(f"{state} cannot be both the crawl file and an output")
     if results_are_taken and "-" in paths:
-        raise UsageError("-o - and --json both want standard output; write the items to a file")
+        raise UsageError("-o - and --json both need standard output; write the items to a file")
     for name, path in zip(names, paths, strict=True):
         if not (overwrite or path == "-" or _is_empty(Path(path)) or _is_ours(path, known)):
             raise UsageError(
-                f"{name} is not empty, and {state} knows nothing of what is in it; name another file, "
+                f"{name} is not empty, and does not belong to the crawl in {state}; name another file, "
                 f"or add --yes to overwrite it"
             )
     return exports

@@ -24,10 +24,10 @@ Command = TypeVar("Command", bound="Callable[..., Any]")
 def manners(command: Command) -> Command:
     """The options that say how one page is fetched."""
     command = click.option("-s", "overrides", multiple=True, callback=pairs, shell_complete=setting_names, metavar="KEY=VALUE", help="Any setting; repeatable.")(command)  # fmt: skip
-    return click.option("--user-agent", metavar="TEXT", help="How the crawler calls itself.")(command)
+    return click.option("--user-agent", metavar="TEXT", help="The User-Agent to send.")(command)
 
 
-no_robots = click.option("--no-robots", "robots", flag_value=False, default=None, help="Do not ask for robots.txt, nor obey it.")  # fmt: skip
+no_robots = click.option("--no-robots", "robots", flag_value=False, default=None, help="Neither fetch nor obey robots.txt.")  # fmt: skip
 
 
 @click.command(short_help="Fetch one page, as a crawl would.")
@@ -39,13 +39,13 @@ no_robots = click.option("--no-robots", "robots", flag_value=False, default=None
     shell_complete=files,
     help="Write the body to FILE; by default to standard output.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print what is known of the page as one JSON object, in place of its body.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object about the page instead of its body.")  # fmt: skip
 @no_robots
 @manners
 def fetch(url: str, *, output: str | None, as_json: bool, overrides: Mapping[str, str], **options: Any) -> int:
-    """Fetch the page at URL with the settings and the manners of a crawl, and print its body, decompressed, as it came.
+    """Fetch the page at URL with the settings and politeness of a crawl, and print its body, decompressed but otherwise as received.
 
-    Exit code 1 if no page came: then it is told why.
+    If no page comes, it says why, with exit code 1.
     """
     from crawler.exports.files import check_writable, disk_errors, replacing
 
@@ -68,13 +68,13 @@ def fetch(url: str, *, output: str | None, as_json: bool, overrides: Mapping[str
     return FINISHED
 
 
-@click.command(short_help="Tell what robots.txt says of a URL.")
+@click.command(short_help="Show what robots.txt says about a URL.")
 @click.argument("url")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @manners
 def robots(url: str, *, as_json: bool, overrides: Mapping[str, str], **options: Any) -> int:
-    """Fetch the robots.txt of the site that URL is on, and tell whether the crawler may fetch URL, by which line, how fast, and
-    which sitemaps there are. Exit code 1 if it may not.
+    """Fetch the robots.txt of URL's site, and show whether the crawler may fetch URL, by which line, how fast, and which sitemaps
+    there are. Exit code 1 if it may not.
     """
     import msgspec
 
@@ -92,11 +92,11 @@ def robots(url: str, *, as_json: bool, overrides: Mapping[str, str], **options: 
 
 def _told(rules: Rules) -> Iterator[tuple[str, str]]:
     yield "robots.txt", f"{rules.robots_url} {f'answered {rules.status}' if rules.status else 'did not answer'}"
-    yield "agent", rules.agent or "(none: only rules for everyone count)"
+    yield "agent", rules.agent or "(none: only rules for everyone apply)"
     verdict = "allowed" if rules.is_allowed else "not allowed"
     yield verdict, rules.url + (f" by {rules.rule!r}" if rules.rule else "")
     if rules.error:
-        yield "because", f"{rules.error}: until it can be had, nothing is allowed"
+        yield "because", f"{rules.error}: nothing is allowed until it can be fetched"
     if rules.crawl_delay is not None:
         yield "delay", f"{rules.crawl_delay:g} s between two requests"
     for sitemap in rules.sitemaps:

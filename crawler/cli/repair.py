@@ -27,12 +27,12 @@ _NAMES = {
 """What the rows of each table are called for the user."""
 
 
-@click.command(short_help="Save what can be read of a damaged crawl file.")
+@click.command(short_help="Repair a damaged crawl file, as far as it can be read.")
 @state_argument
 def repair(state: Path) -> int:
-    """Make the crawl file STATE whole again, with all that can be read of it, and keep the damaged one beside it.
+    """Repair the crawl file STATE from everything that can be read of it, and keep the damaged file beside it.
 
-    What had no result any more waits to be fetched again. A sound file is left as it is.
+    Requests that lost their result are queued again. A sound file is left alone.
     """
     from crawler.frontier.repair import repair as repair_file
 
@@ -49,7 +49,7 @@ def _described(state: Path, done: Repair) -> str:
         f"{state} was damaged: {found}",
         f"  pages that could not be read: {done.broken_pages:,}",
         f"  saved: {saved}",
-        f"  lost: {', '.join(done.lost) or 'nothing that is known of'}",
-        f"the damaged file is kept as {done.damaged}; the crawl goes on with {state}",
+        f"  lost: {', '.join(done.lost) or 'nothing that is known'}",
+        f"the damaged file is kept as {done.damaged}; the crawl resumes from {state}",
     ]
     return "\n".join(lines)

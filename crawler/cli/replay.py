@@ -30,9 +30,9 @@ _ERRORS_SHOWN = 5
     help="An argument for the spider. Repeatable.",
 )
 def replay(state: Path, target: str, output: str, arguments: Mapping[str, str]) -> int:
-    """Hand the pages that the crawl file STATE kept (crawl run --keep-bodies) to the spider TARGET, and write its items.
+    """Pass the pages that the crawl file STATE kept (crawl run --keep-bodies) to the spider TARGET, and write its items.
 
-    Nothing is fetched, and nothing in the crawl file changes.
+    Nothing is fetched, and the crawl file does not change.
     """
     from crawler.frontier.statefile import StateFile
     from crawler.loader import load
@@ -45,10 +45,10 @@ def replay(state: Path, target: str, output: str, arguments: Mapping[str, str]) 
     for error in again.errors[:_ERRORS_SHOWN]:
         complain(error)
     for why in again.unwanted[:_ERRORS_SHOWN]:
-        say(f"would be asked for again: {why}")
+        say(f"would be requested again: {why}")
     say(
         f"replayed {again.pages:,} pages"
         + (f"; the spider raised on {len(again.errors):,} of them" if again.errors else "")
-        + (f"; it wants {len(again.unwanted):,} of them again" if again.unwanted else "")
+        + (f"; it would request {len(again.unwanted):,} of them again" if again.unwanted else "")
     )
     return MISUSED if again.errors and code == FINISHED else code

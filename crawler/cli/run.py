@@ -33,18 +33,18 @@ class _Found(NamedTuple):
     outputs: Known = Known()
 
 
-@click.command(short_help="Crawl a site, or with a spider; or go on where that stopped.")
+@click.command(short_help="Crawl a site or run a spider, or resume where it stopped.")
 @click.argument("target", shell_complete=files)
-@click.option("-o", "--output", "outputs", multiple=True, metavar="FILE", shell_complete=files, help="Write the items to FILE: .jsonl, .ndjson, .jl, .csv, .sqlite, .sqlite3, .db, .parquet, or - for standard output; repeatable.")  # fmt: skip
-@click.option("--state", metavar="FILE", shell_complete=files, help="The crawl file; by default NAME.crawl in the current folder, with the spider's name or the URL's host.")  # fmt: skip
-@click.option("--fresh", is_flag=True, help="Begin anew; an existing crawl file is discarded only with --yes.")
-@click.option("--yes", is_flag=True, help="Yes, overwrite the outputs; with --fresh, discard the crawl file too.")
+@click.option("-o", "--output", "outputs", multiple=True, metavar="FILE", shell_complete=files, help="Write items to FILE: .jsonl, .ndjson, .jl, .csv, .sqlite, .sqlite3, .db, .parquet, or - for standard output; repeatable.")  # fmt: skip
+@click.option("--state", metavar="FILE", shell_complete=files, help="The crawl file; by default NAME.crawl in the current folder, named after the spider or the URL's host.")  # fmt: skip
+@click.option("--fresh", is_flag=True, help="Start over; an existing crawl file is discarded only with --yes.")
+@click.option("--yes", is_flag=True, help="Overwrite the outputs; with --fresh, discard the crawl file too.")
 @settings_options
 @click.option("-a", "arguments", multiple=True, callback=pairs, metavar="KEY=VALUE", help="An argument for the spider; repeatable.")  # fmt: skip
 @click.option("-s", "overrides", multiple=True, callback=pairs, shell_complete=setting_names, metavar="KEY=VALUE", help="Any setting; repeatable.")  # fmt: skip
-@click.option("--quiet", is_flag=True, help="Say nothing but what went wrong.")
-@click.option("--log-level", type=click.Choice(_LEVELS, case_sensitive=False), default="warning", help="What to log; by default warnings.")  # fmt: skip
-@click.option("--log-file", metavar="FILE", shell_complete=files, help="Append the log to FILE, in place of standard error.")  # fmt: skip
+@click.option("--quiet", is_flag=True, help="Report only errors.")
+@click.option("--log-level", type=click.Choice(_LEVELS, case_sensitive=False), default="warning", help="What to log; by default warning.")  # fmt: skip
+@click.option("--log-file", metavar="FILE", shell_complete=files, help="Append the log to FILE instead of writing it to standard error.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the final figures as one JSON object.")
 def run(
     target: str,
@@ -61,10 +61,10 @@ def run(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Crawl TARGET, or go on where its crawl stopped.
+    """Crawl TARGET, or resume its crawl where it stopped.
 
-    TARGET is a spider file (quotes.py, quotes.py:Quotes), a module (pkg.mod, pkg.mod:Quotes) or a URL, of whose site every
-    page is then visited. When the crawl file exists, the crawl goes on from there, exactly where it was.
+    TARGET is a spider file (quotes.py, quotes.py:Quotes), a module (pkg.mod, pkg.mod:Quotes) or a URL; of a URL's site, every
+    page is visited. If the crawl file exists, the crawl resumes exactly where it stopped.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # before the crawl has begun, there is nothing to drain
     from crawler.readers.launch import Launches, number_of_readers
@@ -98,7 +98,7 @@ def _attended(crawl: Crawl, path: Path, before: Status | None, *, quiet: bool, p
 
     if before and not quiet:
         done, waiting = counted(before.urls.done, "page"), before.urls.queued + before.urls.leased
-        say(f"going on with {path}: {done} done, {waiting:,} waiting")
+        say(f"resuming {path}: {done} done, {waiting:,} waiting")
     live = can_draw(sys.stderr) and not (prints_items and sys.stdout.isatty())
     with Signals() as signals:
         return run_loop(attend(crawl, signals, show=not quiet, live=live))
@@ -139,11 +139,11 @@ def _look_at(path: Path, *, fresh: bool, yes: bool) -> _Found:
     except FileNotFoundError:
         return _Found()
     if not stat.S_ISREG(status.st_mode):
-        raise UsageError(f"{path} is no file; name another with --state")
+        raise UsageError(f"{path} is not a file; name another with --state")
     if not status.st_size:
         return _Found()
     if fresh and not yes:
-        raise UsageError(f"{path} exists; to discard it and its outputs, and begin anew, add --yes")
+        raise UsageError(f"{path} exists; to discard it and its outputs, and start over, add --yes")
     from crawler.frontier.lock import await_rest
     from crawler.frontier.statefile import StateFile  # most crawls begin
 
@@ -158,4 +158,4 @@ def _look_at(path: Path, *, fresh: bool, yes: bool) -> _Found:
     except StateDamaged as error:
         if not path.stat().st_size:  # killed while the file was being made: SQLite has just undone that
             return _Found()
-        raise StateDamaged(f"{error}; name another with --state, or delete it if nothing in it is needed") from None
+        raise StateDamaged(f"{error}; name another with --state, or delete it if you need nothing in it") from None

@@ -34,10 +34,10 @@ _MOST_COUNTED = 200_000
 _HEADLINES = {
     "finished": "finished",
     "interrupted": "stopped",
-    "max_pages": "stopped at the limit of pages (--max-pages)",
-    "max_time": "stopped at the limit of time (--max-time)",
+    "max_pages": "stopped at the page limit (--max-pages)",
+    "max_time": "stopped at the time limit (--max-time)",
     "stopped": "stopped by the spider",
-    "held": "nothing is left but what is held",
+    "held": "only held requests are left",
 }
 
 
@@ -118,7 +118,7 @@ def conclude(report: Report, state: Path, *, before: Status | None, quiet: bool)
     if not report.finished:
         if not quiet:
             way = "with a larger --max-pages, or none, the" if report.reason == "max_pages" else "the"
-            say(f"the crawl is kept in {state}; {way} same command goes on from here")
+            say(f"the crawl is kept in {state}; {way} same command resumes it")
         return STOPPED
     if number:
         return MISUSED
@@ -139,17 +139,17 @@ def _sum_up(report: Report, state: Path, before: Status | None) -> None:
     if was_over:
         say("to crawl it again from the start, add --fresh --yes")
     if stats.errors:
-        say(f"errors met in this run, passing ones too: {_kinds(stats)}")
+        say(f"errors in this run, including temporary ones: {_kinds(stats)}")
     if stats.skipped and stats.done + stats.failed + stats.skipped <= _MOST_COUNTED:
         _tell_of_reasons(state)
     if stats.failed:
-        say(f"what failed is listed by: crawl export {state} errors; to try it again: crawl retry {state}")
+        say(f"to list the failures: crawl export {state} errors; to retry them: crawl retry {state}")
     if stats.aside:
         say(
-            f"{counted(stats.aside, 'request')} set aside: crawl hosts {state}; to fetch: crawl release {state} --aside any"
+            f"{counted(stats.aside, 'request')} set aside: crawl hosts {state}; to fetch them: crawl release {state} --aside any"
         )
     if report.reason == "held":
-        say(f"which hosts are held: crawl hosts {state}; to go on with one: crawl release {state} HOST")
+        say(f"to list the held hosts: crawl hosts {state}; to resume one: crawl release {state} HOST")
 
 
 def _ended(counts: Urls | Stats) -> int:
@@ -166,11 +166,11 @@ def _tell_of_paces(report: Report) -> None:
     if report.paces:
         from crawler.reports.pace_table import table_of_run
 
-        say("the hosts asked most, and at what pace:")
+        say("the hosts with the most requests, and their pace:")
         for line in table_of_run(report.paces[:_HOSTS_SHOWN], most_delay=report.max_crawl_delay):
             say(f"  {line}")
         if (further := len(report.paces) - _HOSTS_SHOWN) > 0:
-            say(f"  and {counted(further, 'more host')}, which --json tells of")
+            say(f"  and {counted(further, 'more host')}, listed by --json")
 
 
 def figures(report: Report, state: Path, code: int) -> bytes:
@@ -191,17 +191,17 @@ def _tell_of_spider(state: Path, number: int) -> None:
     complain(f"the spider raised on {counted(number, 'page')}:")
     _list_failures(state, number, kind="spider")
     say(
-        f"mend it, then: crawl retry {state} --kind spider; the same command takes those pages up again, and all else stays"
+        f"fix it, then: crawl retry {state} --kind spider; the same command retries those pages, and keeps everything else"
     )
 
 
 def _tell_of_failures(state: Path, stats: Stats) -> None:
-    complain("not one page could be fetched:")
+    complain("no page could be fetched:")
     _list_failures(state, stats.failed)
     if stats.last_error and not stats.failed:  # all of it stands aside
         say(f"  {stats.last_error}")
     again = "retry {}" if stats.failed else "release {} --aside any"
-    say(f"once that is mended: crawl {again.format(state)}, and then the same command")
+    say(f"once that is fixed: crawl {again.format(state)}, then the same command")
 
 
 def _tell_of_reasons(state: Path) -> None:
@@ -209,7 +209,7 @@ def _tell_of_reasons(state: Path) -> None:
 
     with StateFile(state) as file:
         reasons = ", ".join(f"{reason} {number:,}" for reason, number in file.skips().items())
-    say(f"skipped: {reasons}; why a certain one: crawl why {state} URL")
+    say(f"skipped: {reasons}; to see why: crawl why {state} URL")
 
 
 def _tell_of_skips(state: Path, number: int) -> None:
@@ -219,7 +219,7 @@ def _tell_of_skips(state: Path, number: int) -> None:
         skips = list(
             file.query("SELECT url, skipped, detail FROM links WHERE skipped IS NOT NULL LIMIT ?", (_SKIPS_SHOWN,))
         )
-    complain("nothing was fetched, for all was left out:")
+    complain("nothing was fetched, because everything was skipped:")
     for url, reason, detail in skips:
         say(f"  {url}: {reason}{f': {detail}' if detail else ''}")
     if number > len(skips):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from crawler.spider import Spider
 
 _TEMPLATE = '''\
-"""What {name} takes from each page, and where it goes on from there."""
+"""What {name} takes from each page, and where it goes from there."""
 
 from crawler import Page, Spider
 
@@ -49,11 +49,11 @@ _SCRAPYS = {
 """Attributes of Scrapy's spiders, and what to use here instead."""
 
 
-@click.command(short_help="Begin a spider of your own.")
+@click.command(short_help="Start a spider of your own.")
 @click.argument("name")
 @click.argument("url", default="https://example.com/")
 def new(name: str, url: str) -> int:
-    """Write the spider file NAME.py, which crawls the site at URL, for you to make it yours."""
+    """Write the file NAME.py, a minimal spider for the site at URL to start from."""
     from crawler.web.urls import normalize
 
     name = name.removesuffix(".py")
@@ -62,7 +62,7 @@ def new(name: str, url: str) -> int:
     class_name = "".join(part.capitalize() for part in name.split("_") if part) or "Site"
     if name in sys.stdlib_module_names or not {name, class_name}.isdisjoint([*keyword.kwlist, *_IMPORTED]):
         raise UsageError(
-            f"{name!r} means something to Python, or to the spider itself; name it otherwise, my_{name} say"
+            f"{name!r} means something to Python, or to the spider itself; choose another name, such as my_{name}"
         )
     text = _TEMPLATE.format(name=name, class_name=class_name, url=normalize(url))
     path = Path(f"{name}.py")
@@ -73,16 +73,16 @@ def new(name: str, url: str) -> int:
         raise UsageError(f"{path} exists; name another, or delete it first") from None
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None
-    say(f"{path} is written; what it takes from one page: crawl try {path} {normalize(url)}")
+    say(f"wrote {path}; to see what it takes from one page: crawl try {path} {normalize(url)}")
     say(f"then try it with: crawl run {path} -o {name}.jsonl --max-pages 20")
     return FINISHED
 
 
-@click.command(short_help="Look a spider over, without crawling.")
+@click.command(short_help="Inspect a spider, without crawling.")
 @click.argument("target", shell_complete=files)
 @click.option("-a", "arguments", multiple=True, callback=pairs, metavar="KEY=VALUE", help="An argument for the spider; repeatable.")  # fmt: skip
 def check(target: str, arguments: Mapping[str, str]) -> int:
-    """Load the spider TARGET as `crawl run` would, and say what it is: its name, seeds, scope, arguments and settings."""
+    """Load the spider TARGET as `crawl run` would, and show its name, seeds, scope, arguments and settings."""
     from crawler.loader import load
     from crawler.settings import Settings, with_overrides
     from crawler.web.scope import Scope
@@ -116,7 +116,7 @@ def _described(spider: Spider) -> Iterator[tuple[str, str]]:
     kind = type(spider)
     yield "spider", f"{kind.crawl_name()} (class {kind.__name__})"
     if kind.start is not Contract.start:
-        yield "starts at", "what its start() gives"
+        yield "starts at", "what its start() yields"
     else:
         further = len(spider.start_urls) - _SEEDS_SHOWN
         seeds = ", ".join(spider.start_urls[:_SEEDS_SHOWN])
@@ -125,7 +125,7 @@ def _described(spider: Spider) -> Iterator[tuple[str, str]]:
     for name, hint in arguments_of(kind).items():
         if name != "start_urls":
             value = (
-                f" = {getattr(spider, name)!r}" if hasattr(spider, name) else f" (has no value; -a {name}=… gives one)"
+                f" = {getattr(spider, name)!r}" if hasattr(spider, name) else f" (no value; set it with -a {name}=…)"
             )
             yield "argument", f"{name}: {getattr(hint, '__name__', hint)}{value}"
     for name, value in (spider.settings or {}).items():
@@ -135,7 +135,7 @@ def _described(spider: Spider) -> Iterator[tuple[str, str]]:
             yield "no effect", f"{name}, which is Scrapy's; here it is {ours}"
 
 
-@click.command("list", short_help="List the spiders that there are.")
+@click.command("list", short_help="List the available spiders.")
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".")
 def list_spiders(folder: Path) -> int:
     """List the ready-made spiders, by the names that `crawl run` takes, and those in the files of FOLDER, by default this one.

@@ -31,11 +31,11 @@ output_option = click.option(
 _optional_state = click.argument("state", metavar="[STATE]", required=False, shell_complete=files)
 
 
-@click.command(short_help="Show how a crawl stands.")
+@click.command(short_help="Show the state of a crawl.")
 @_optional_state
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(state: str | None, *, as_json: bool) -> int:
-    """Show how the crawl in the file STATE stands."""
+    """Show the state of the crawl in the file STATE."""
     import msgspec
 
     from crawler.cli.steer import only_crawl_file
@@ -83,7 +83,7 @@ def _described(path: Path, now: Status, paces: Sequence[KeptPace]) -> str:
 @click.argument("table", type=click.Choice(["pages", "items", "links", "errors", "hosts"]))
 @output_option
 def export(state: Path, table: Any, output: str) -> int:
-    """Write a TABLE of the crawl file STATE: its pages, links, errors or hosts, or the items just as the spider gave them.
+    """Write a TABLE of the crawl file STATE: its pages, links, errors or hosts, or the items exactly as the spider gave them.
 
     To a .warc or .warc.gz file, pages are written with their bodies, as far as they were kept (crawl run --keep-bodies).
     """
@@ -113,12 +113,12 @@ def _archive(output: str, file: StateFile) -> int:
     return FINISHED
 
 
-@click.command(short_help="Answer an SQL query about a crawl.")
+@click.command(short_help="Run an SQL query on a crawl.")
 @_optional_state
 @click.argument("query", metavar="QUERY", required=False)
 @output_option
 def sql(state: str | None, query: str | None, output: str) -> int:
-    """Answer an SQL QUERY about the crawl file STATE, which it cannot change.
+    """Run a read-only SQL QUERY on the crawl file STATE.
 
     For example: crawl sql site.crawl "select status, count(*) as pages from pages group by status"
     """

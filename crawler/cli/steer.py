@@ -31,31 +31,31 @@ _DEFAULT = -1.0
 """Takes back an earlier order."""
 
 
-@click.command(short_help="Fetch nothing more of a host, until it is released.")
+@click.command(short_help="Stop fetching from a host, until it is released.")
 @state_option
 @click.argument("host", metavar="HOST", required=False)
 def hold(state: str | None, host: str | None) -> int:
-    """Fetch nothing more of HOST, whether the crawl in the file STATE runs now or goes on later, until it is released."""
+    """Stop fetching from HOST until it is released, whether the crawl in the file STATE is running or resumes later."""
     from crawler.orders import Hold
 
     path, name = state_and(state, host, "HOST")
     return _order(path, Hold(host=_host_key(name)))
 
 
-@click.command(short_help="Let a host go on that was held, and fetch what was set aside.")
+@click.command(short_help="Resume a host that was held, or fetch what was set aside.")
 @state_option
 @click.argument("host", metavar="[HOST]", required=False)
-@click.option("--aside", type=click.Choice(["budget", "trap", "host", "any"]), help="Queue again what stands aside for this reason; of HOST, if that is given.")  # fmt: skip
-@click.option("--url", metavar="URL", help="Queue again this URL, if it stands aside.")
+@click.option("--aside", type=click.Choice(["budget", "trap", "host", "any"]), help="Queue again what was set aside for this reason; only of HOST, if given.")  # fmt: skip
+@click.option("--url", metavar="URL", help="Queue this URL again, if it was set aside.")
 def release(state: str | None, host: str | None, *, aside: Any, url: str | None) -> int:
-    """Go on with HOST, which was held, or left alone because it could not be reached, in the crawl in the file STATE."""
+    """Resume HOST, which was held, or left alone because it was unreachable, in the crawl in the file STATE."""
     from crawler.orders import Release
     from crawler.web.urls import normalize
 
     name: str | None
     if host is None and (state is None or _is_file(state)):
         if not (aside or url):
-            raise UsageError("say what to release: HOST behind the crawl file, or --aside REASON, or --url URL")
+            raise UsageError("say what to release: HOST after the crawl file, or --aside REASON, or --url URL")
         path, name = (Path(state) if state else only_crawl_file()), None
     else:
         path, name = state_and(state, host, "HOST")
@@ -87,18 +87,16 @@ class _OrDefault(click.ParamType[float]):
 @click.command("set", short_help="Override settings for a host: delay, connections, budget or priority.")
 @state_option
 @click.argument("host", metavar="HOST", required=False)
-@click.option("--delay", type=_OrDefault(float, MOST_DELAY), metavar="SECONDS", help="The least time between the starts of two requests.")  # fmt: skip
+@click.option("--delay", type=_OrDefault(float, MOST_DELAY), metavar="SECONDS", help="Minimum time between the starts of two requests.")  # fmt: skip
 @click.option("--per-host", type=_OrDefault(int, MOST_PER_HOST), metavar="N", help="Connections at once.")
-@click.option("--budget", type=_OrDefault(int, MOST_BUDGET), metavar="N", help="How many of its requests are made in all; 0: any number.")  # fmt: skip
+@click.option("--budget", type=_OrDefault(int, MOST_BUDGET), metavar="N", help="The most requests to make in all; 0: no limit.")  # fmt: skip
 @click.option(
     "--priority",
     type=click.IntRange(-MOST_PRIORITY, MOST_PRIORITY),
     metavar="N",
-    help="The priority of all its requests that wait now.",
+    help="The priority of all its waiting requests.",
 )
-@click.option(
-    "--path", metavar="PATTERN", help="With --priority: only of those with such a path; * stands for anything."
-)
+@click.option("--path", metavar="PATTERN", help="With --priority: only requests with such a path; * matches anything.")
 def set_host(
     state: str | None,
     host: str | None,
@@ -115,33 +113,33 @@ def set_host(
     if path is not None and (priority is None or not path.startswith(("/", "*"))):
         raise UsageError("--path says which requests --priority is for, and begins with / or *: --path '/new/*'")
     if path is not None and len(path) > LONGEST_PATH:
-        raise UsageError(f"--path has {len(path):,} characters; {LONGEST_PATH:,} are the most")
+        raise UsageError(f"--path has {len(path):,} characters; at most {LONGEST_PATH:,} are allowed")
     if delay is per_host is budget is priority is None:
         raise UsageError("say what to set: --delay, --per-host, --budget or --priority")
     if per_host == 0:
-        raise UsageError("--per-host 0 would be no connection at all; to fetch nothing, hold the host")
+        raise UsageError("--per-host 0 would allow no connection at all; to fetch nothing, hold the host")
     file, name = state_and(state, host, "HOST")
     order = Change(host=_host_key(name), delay=delay, per_host=per_host, budget=budget, priority=priority, path=path)
     return _order(file, order)
 
 
-@click.command(short_help="Try again what failed.")
+@click.command(short_help="Retry failed requests.")
 @state_option
-@click.option("--failed", is_flag=True, help="Whatever failed; the default.")
-@click.option("--status", "statuses", multiple=True, metavar="STATUS", help="What failed with this status: 503, or 5xx. Repeatable.")  # fmt: skip
-@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), metavar="KIND", help="What failed with this kind of error: timeout, connect, dns, … Repeatable.")  # fmt: skip
+@click.option("--failed", is_flag=True, help="All failed requests; the default.")
+@click.option("--status", "statuses", multiple=True, metavar="STATUS", help="Requests that failed with this status: 503, or 5xx. Repeatable.")  # fmt: skip
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), metavar="KIND", help="Requests that failed with this kind of error: timeout, connect, dns, … Repeatable.")  # fmt: skip
 @click.option("--host", metavar="HOST", help="Only requests of this host.")
 def retry(
     state: str | None, *, failed: bool, statuses: tuple[str, ...], kinds: tuple[str, ...], host: str | None
 ) -> int:
-    """Queue again the requests that failed in the crawl in the file STATE, as if they had never been tried.
+    """Queue the failed requests of the crawl in the file STATE again, as if they had never been tried.
 
-    When the crawl had finished, crawl run goes on with them.
+    If the crawl had finished, crawl run resumes it.
     """
     from crawler.orders import RetryFailed
 
     if failed and (statuses or kinds):
-        raise UsageError("--failed is whatever failed; leave it out to name a status or a kind")
+        raise UsageError("--failed means all failures; leave it out to name a status or a kind")
     for kind in kinds:
         if not kind.isascii():
             raise UsageError(f"--kind {kind!r}: kinds are words such as timeout")

@@ -24,8 +24,8 @@ _SHOWN = 5
 @click.command("try", short_help="Show what a spider takes from one page.")
 @click.argument("target", shell_complete=files)
 @click.argument("url")
-@click.option("--callback", metavar="NAME", help="The method of the spider that takes the page; by default parse.")
-@click.option("--context", metavar="JSON", help="The context of the request for it: a JSON object.")
+@click.option("--callback", metavar="NAME", help="The spider method that receives the page; by default parse.")
+@click.option("--context", metavar="JSON", help="The context of its request: a JSON object.")
 @click.option("-a", "arguments", multiple=True, callback=pairs, metavar="KEY=VALUE", help="An argument for the spider; repeatable.")  # fmt: skip
 @no_robots
 @manners
@@ -39,11 +39,11 @@ def try_out(
     overrides: Mapping[str, str],
     **options: Any,
 ) -> int:
-    """Fetch the page at URL as a crawl would, and hand it to the spider TARGET. Items are printed as JSON Lines; what the spider
-    would follow is told on standard error, and not followed. Nothing is kept.
+    """Fetch the page at URL as a crawl would, and pass it to the spider TARGET. Items are printed as JSON Lines; requests that the
+    spider would follow are listed on standard error, but not followed. Nothing is stored.
 
-    When the spider raises, the traceback of its code is shown, and the exit code is 2; when no page came, or one that the spider
-    wants asked for again, it is 1.
+    If the spider raises, its traceback is shown, and the exit code is 2. If no page comes, or the spider wants it requested again,
+    the exit code is 1.
     """
     from crawler.loader import load
     from crawler.loop import run_loop
@@ -93,7 +93,7 @@ def _told(page: Page, taken: Taken | Retry) -> int:
 
     if isinstance(taken, Retry):
         when = "" if taken.after is None else f", after {taken.after:g} s"
-        say(f"{page!r}: a crawl would ask for it again{when}: {taken}")
+        say(f"{page!r}: a crawl would request it again{when}: {taken}")
         return FAILED
     for item in taken.items:
         click.echo(msgspec.json.encode(item))

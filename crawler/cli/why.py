@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _SORTS = ["host", "queued", "done", "failed", "skipped", "aside", "bytes", "pace", "latency"]
 
 
-@click.command(short_help="Tell why a URL was or was not fetched.")
+@click.command(short_help="Explain why a URL was or was not fetched.")
 @state_option
 @click.argument("url", metavar="URL", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -43,11 +43,11 @@ def why(state: str | None, url: str | None, *, as_json: bool) -> int:
 
 @click.command(short_help="List the hosts of a crawl, and how they are treated.")
 @click.argument("state", metavar="[STATE]", required=False)
-@click.option("--sort", type=click.Choice(_SORTS), default="done", help="What to sort by; by default what most pages came from.")  # fmt: skip
+@click.option("--sort", type=click.Choice(_SORTS), default="done", help="What to sort by; by default done.")  # fmt: skip
 @click.option("--limit", type=click.IntRange(min=0), default=0, metavar="N", help="List at most N hosts.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line, with every figure.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line, with all figures.")
 def hosts(state: str | None, *, sort: Any, limit: int, as_json: bool) -> int:
-    """List the hosts of the crawl in the file STATE: what waits for each, what came of it, at what pace it is asked."""
+    """List the hosts of the crawl in the file STATE: how many requests wait for each, how many ended and how, and its pace."""
     from pathlib import Path
 
     import msgspec

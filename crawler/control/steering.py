@@ -164,7 +164,7 @@ class Steering:
         if not moved:
             is_any = not (order.statuses or order.kinds or order.host)
             return "nothing has failed" if is_any else "nothing of that kind has failed"
-        then = "" if self._harness else "; crawl run goes on with them"
+        then = "" if self._harness else "; crawl run resumes with them"
         return f"{counted(moved, 'failed request')} queued again{then}"
 
     def _known(self, host: str) -> HostKey:

@@ -46,7 +46,7 @@ def disk_errors(path: str | Path, kind: type[CrawlError] = StorageError) -> Iter
 
 def cannot_write(path: str | Path, error: OSError) -> str:
     """What an OSError means for what was to be written to `path`, and what can be done."""
-    remedy = _REMEDIES.get(error.errno or 0, "run the same command again to continue once that is mended")
+    remedy = _REMEDIES.get(error.errno or 0, "run the same command again to continue once that is fixed")
     return f"cannot write {path}: {os.strerror(error.errno or 0)}; {remedy}"
 
 

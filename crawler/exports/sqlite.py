@@ -184,7 +184,7 @@ class Sqlite:
         try:
             yield
         except sqlite3.Error as error:
-            remedy = "run the same command again to continue once that is mended"
+            remedy = "run the same command again to continue once that is fixed"
             raise kind(f"cannot write {self.path}: {error}; {remedy}") from error
 
 

@@ -185,7 +185,7 @@ def _waiting(answer: Why, request: Trace) -> str:
     ahead = f"{counted(request.ahead or 0, 'request')} of its host before it" if request.ahead else "next of its host"
     if answer.state == "running":
         return f"waits, {ahead}, or is being fetched"
-    return f"waits, {ahead}; the crawl is {answer.state}, and goes on with `crawl run`"
+    return f"waits, {ahead}; the crawl is {answer.state}; `crawl run` resumes it"
 
 
 def _skip(answer: Why, request: Trace) -> str:

@@ -117,19 +117,19 @@ _HOW_TUNED = "links that a page repeats, fragments aside, are dropped before any
 
 NEPHILA = Contender(
     name="Nephila",
-    note="`crawl run URL`: links and title are found without a tree; frontier, pages, links and items durable in one file",
+    note="`crawl run URL`: links and titles found without a tree; frontier, pages, links and items durable in one file",
     command=_nephila,
 )
 CONTENDERS = (
     NEPHILA,
     Contender(
         name="Nephila (by selectors)",
-        note="a spider that asks for a tree of each page, by `css_first` and `follow_all`; all as durable",
+        note="a spider that has each page parsed, by `css_first` and `follow_all`; just as durable",
         command=_nephila_by_selectors,
     ),
     Contender(
         name="aiohttp + selectolax",
-        note="written by hand for the day, on uvloop: each link is made absolute, then looked up; nothing is kept",
+        note="written by hand, on uvloop: each link is made absolute, then looked up; nothing is kept",
         command=_script("aiohttp_by_hand"),
         module="aiohttp",
     ),
@@ -141,12 +141,12 @@ CONTENDERS = (
     ),
     Contender(
         name="bare loop",
-        note=f"asyncio protocol, httptools, selectolax, on uvloop; {_HOW_TUNED}; nothing is kept, no error is borne",
+        note=f"asyncio protocol, httptools, selectolax, on uvloop; {_HOW_TUNED}; nothing is kept, errors are not handled",
         command=_script("bare_crawl"),
     ),
     Contender(
         name="wget2",
-        note="64 threads, in C; no DOM, no titles; it escapes a few odd links in its own way, so up to 10 pages may differ",
+        note="64 threads, in C; no DOM, no titles; it escapes a few odd links differently, so up to 10 pages may differ",
         command=_wget2,
         pages=_pages_of_wget2,
         tolerance=10,
@@ -177,8 +177,8 @@ CONTENDERS = (
     ),
     Contender(
         name="Crawlee",
-        note="its Parsel crawler, all in memory; links as its documentation shows, by `enqueue_links`, which takes a few odd "
-        "ones in its own way, so up to 10 pages may differ",
+        note="its Parsel crawler, all in memory; links as its documentation shows, by `enqueue_links`, which treats a few odd "
+        "ones differently, so up to 10 pages may differ",
         command=_script("crawlee_spider"),
         tolerance=10,
         module="crawlee",

@@ -216,9 +216,9 @@ def display_line(ledger: Ledger) -> str:
     drawing = spread_of(found[DRAWING], lambda run: run.cpu * 1_000_000)
     share = drawing.median / 1_000_000 / LIVE_SECONDS
     return (
-        f"By itself, the display of progress takes {cell(begin, '.1f')} ms of CPU time to begin, imports included, and "
-        f"{cell(drawing, '.0f')} µs each time it is drawn, which is every {LIVE_SECONDS} seconds: {share:.2%} of a "
-        f"processor, {len(found[DRAWING])} times."
+        f"On its own, the display of progress takes {cell(begin, '.1f')} ms of CPU time to start, imports included, and "
+        f"{cell(drawing, '.0f')} µs for each update, every {LIVE_SECONDS} seconds: {share:.2%} of a processor "
+        f"({len(found[DRAWING])} runs)."
     )
 
 
@@ -227,7 +227,7 @@ def start_line(ledger: Ledger) -> str:
     if not (runs := ledger.of(START).get(FIRST_REQUEST)):
         return ""
     spread = spread_of(runs, lambda run: run.wall * 1000)
-    return f"From the start of `crawl run` until its first request is at the server: {cell(spread, '.0f')} ms, {len(runs)} times."
+    return f"From the start of `crawl run` to its first request at the server: {cell(spread, '.0f')} ms ({len(runs)} runs)."
 
 
 def _options() -> argparse.Namespace:

@@ -1,7 +1,7 @@
 """GET requests of one small file by our client, by aiohttp, by httpx and by a bare loop, interleaved. `make bench-client` runs this.
 
 Usage: python -m tests.benchmarks.gets [--rounds N] [--peers NAME,…] [--sizes BYTES,…] [--concurrency N,…] [--share SHARE]
-       [--loop uvloop|asyncio] [--sleep] [--figures FILE [--resume]]
+       [--loop asyncio|uvloop] [--sleep] [--figures FILE [--resume]]
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _go_round(number: int, url: str, options: argparse.Namespace, ledger: Ledger
 
 
 def _circumstances(options: argparse.Namespace) -> str:
-    return f"{'' if options.loop == 'uvloop' else ' on asyncio'}{' from sleep' if options.sleep else ''}"
+    return f"{' on uvloop' if options.loop == 'uvloop' else ''}{' from sleep' if options.sleep else ''}"
 
 
 def _ask(peer: Peer, url: str, count: int, concurrency: int, folder: Path) -> Usage:
@@ -133,7 +133,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--peers", type=names, default=[peer.name for peer in PEERS])
     parser.add_argument("--sizes", type=numbers, default=SIZES, help="bytes of a body")
     parser.add_argument("--concurrency", type=numbers, default=CONCURRENCIES)
-    parser.add_argument("--loop", choices=("uvloop", "asyncio"), default="uvloop", help="the event loop of all peers")
+    parser.add_argument("--loop", choices=("asyncio", "uvloop"), default="asyncio", help="the event loop of all peers")
     parser.add_argument("--share", type=float, default=1.0, help="of the requests, for a quick look")
     parser.add_argument("--sleep", action="store_true", help="let processors sleep until an answer comes")
     return parser.parse_args()

@@ -23,41 +23,43 @@ SECTIONS = {
 _PAGE = """\
 # Benchmarks
 
-How fast Nephila crawls, and beside whom. This page is written by the make targets named at its end, from the figures that
-they leave in `docs/benchmarks/`. Those of another machine differ; ratios hardly do.
+How fast Nephila crawls, next to other crawlers and HTTP clients. The make targets named at the end write this page from the
+figures they leave in `docs/benchmarks/`. Absolute figures differ from machine to machine; ratios hardly do.
 
-Figures are medians over the rounds; in brackets the least and the greatest. CPU time is user and system time of the
-crawler's process from its start to its end; the server's is not in it. Python finds its modules compiled, as installed ones
-are. In a round everybody runs once, as a process of their own, and each round begins with another. Ratios are formed within
-a round, and their median is taken. Processors that have nothing to do are kept from sleeping where the kernel lets us
-(`tests/benchmarks/awake.py`): else it would also be measured how they wake up.
+- Figures are medians over the rounds, with the lowest and the highest in brackets.
+- CPU time is the user and system time of the crawler's process from start to exit, without the server's. Modules are
+  compiled beforehand, as in an installed package.
+- In each round every contender runs once, in a process of its own, and each round starts with a different one. Ratios are
+  formed within a round; the median of these is shown.
+- Idle processors are kept from sleeping where the kernel allows it (`tests/benchmarks/awake.py`). Otherwise the time they
+  take to wake up would be measured, too.
 
 {sections}
 ## Measured with
 
 {versions}
 
-## Again
+## Run them yourself
 
 ```
-make bench             # whole crawls: 70 minutes; with SLOW_ROUNDS=1, one round of the slow crawlers, 20 minutes
-make bench-costs       # with and without some parts, and the time to the first request: 5 minutes
+make bench             # whole crawls: 70 minutes, or 20 with SLOW_ROUNDS=1 (one round of the slow crawlers)
+make bench-costs       # what parts of it cost, and the time to the first request: 5 minutes
 make bench-flat        # crawls of 5,000 to 500,000 pages: 5 minutes
 make bench-client      # single requests: 8 minutes
-make bench-processes   # one process beside several: 5 minutes; shown, not written here
+make bench-processes   # one process and several: 5 minutes; printed, not added to this page
 make bench-profile     # a flame graph of a crawl, in build/profile.svg
-.venv/bin/python -m tests.benchmarks.report     # this page, from the figures that are there
+.venv/bin/python -m tests.benchmarks.report     # this page, from existing figures
 ```
 
-These need nginx-light, python3.11-doc, postgresql-doc-15, libboost-doc, libstdc++-12-doc and wget2 from Debian. Parts, for a
-quick look that leaves this page alone:
+The Debian packages nginx-light, python3.11-doc, postgresql-doc-15, libboost-doc, libstdc++-12-doc and wget2 are needed. For a
+quick look that leaves this page alone, run parts of a benchmark:
 
 ```
 .venv/bin/python -m tests.benchmarks.crawls --rounds 1 --sites docs,hosts --contenders "Nephila,aiohttp + selectolax,wget2"
 .venv/bin/python -m tests.benchmarks.gets --rounds 1 --sizes 1000 --concurrency 64 --peers Nephila,aiohttp
 ```
 
-A benchmark that was interrupted goes on where it stopped: `make bench RESUME=--resume`.
+To go on with a benchmark that was interrupted: `make bench RESUME=--resume`.
 """
 
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 _CRAWLS = """\
 ## Whole crawls
 
-Each crawler follows every `<a href>` within the site once, and writes a line of JSON with URL, status and title of each HTML
-page. robots.txt is left aside, no delay is kept, {concurrency} requests are under way at once. All visited the same pages,
-or there would be no figures. The sites are served by nginx on loopback. Those who take long run in fewer rounds.
+Each crawler follows every `<a href>` within the site once, and writes one line of JSON with URL, status and title for each HTML
+page. nginx serves the sites on loopback. robots.txt is ignored, there is no delay, and {concurrency} requests are in flight at a
+time. A round counts only if all crawlers visited the same pages. The slow ones run fewer rounds.
 
 {notes}
 """
@@ -31,26 +31,27 @@ or there would be no figures. The sites are served by nginx on loopback. Those w
 _CLIENT = """\
 ## Single requests
 
-GET requests of one small file, again and again, over so many connections at once. What a run of a single request takes is
-subtracted: start and imports are not counted. httpx makes fewer requests, as its pool takes time in proportion to its size
-for each. The bare loop is a protocol and httptools: no pool, no time-outs, no limits, and no error is borne. All run on
-uvloop, and then on the event loop of asyncio itself; and over one connection on uvloop once more, *from sleep*: with processors
-that may sleep until the answer comes. On a virtual machine that adds as much to everyone's request as its host makes of it.
+GET requests for one small file, repeated over a given number of connections. The cost of a run with a single request is
+subtracted, so start-up and imports are not counted. httpx makes fewer requests, because each takes it time in proportion to the
+size of its pool. The bare loop is an asyncio protocol and httptools: no pool, no timeouts, no limits, no error handling. All run on
+asyncio's own event loop, the default of every program, and then on uvloop, which `crawl` uses. One connection is
+measured once more *from sleep*: idle processors may sleep until the answer comes, which on a virtual machine adds a constant
+to every request, whoever makes it.
 """
 
 _COSTS = """\
 ## What parts of it cost
 
-Crawls of one site by Nephila with a part and without it, side by side. The frontier in memory is a set and a queue for each
-host, and keeps nothing; the terminal is a pseudo-terminal that somebody reads. What the display
-takes is less than by what two crawls differ, so it is also measured without a crawl.
+Crawls of one site by Nephila with and without a part, in turns. The in-memory frontier is a set and one queue per host, and keeps
+nothing. The terminal is a pseudo-terminal with a reader. The display takes less than the difference between two identical
+crawls, so it is also measured on its own.
 """
 
 _FLAT = """\
 ## From thousands of pages to half a million
 
-Crawls of a site that is made while it is crawled: pages of 12 KB with 22 links, each reached from another. The last nine
-tenths are what is left of a crawl when what one of a tenth as many pages takes is subtracted, and with it start and imports.
+Crawls of a site that is generated as it is crawled: pages of 12 KB with 22 links, each page linked from another. The last nine
+tenths are the cost of a crawl minus that of a crawl a tenth as large, which leaves out start-up and imports.
 """
 
 

@@ -204,22 +204,22 @@ def _of_tasks(sample: Sample) -> int:
 _REPORT = """\
 # A week in an hour
 
-What `make soak` saw on a machine with {cores} cores: a crawl of {hosts} hosts for {minutes:.0f} minutes, on which everything
-goes wrong that does on the web. It is written by tests/benchmarks/soak.py, which fails if memory, open files or tasks grow,
-or if a single URL does not come to the end that it has to. In a run of a few minutes, memory still grows by what is bounded, but
-not full yet: SQLite's cache, and the pages by which traps are told.
+The results of `make soak` on a machine with {cores} cores: a crawl of {hosts} hosts for {minutes:.0f} minutes, in which everything
+goes wrong that goes wrong on the web. tests/benchmarks/soak.py writes this page, and fails if memory, open files or tasks grow,
+or if a single URL does not end as it must. In a run of a few minutes, memory still grows, because bounded caches are
+not full yet: SQLite's cache, and the pages by which traps are recognised.
 
 | | |
 |---|---|
 {facts}
 
-Along the way:
+Over time:
 
 | minutes | requests known | memory, MB | objects | open files | tasks |
 |---|---|---|---|---|---|
 {course}
 
-What became of the URLs of hosts that are alive, by their kind (`tests/servers/rough_web.py` says what each does):
+How the URLs of live hosts ended, by kind (`tests/servers/rough_web.py` says what each kind does):
 
 | kind | end | URLs |
 |---|---|---|
@@ -232,12 +232,12 @@ def report(soaked: Soaked, hosts: int) -> str:
     samples = soaked.samples
     requests = growth(samples, lambda sample: sample.requests)
     facts = {
-        "requests that came to an end": f"{sum(soaked.ends.values()):,}",
-        "lacking, or at a wrong end": f"{len(soaked.lacking) + len(soaked.wrong)}",
+        "requests that ended": f"{sum(soaked.ends.values()):,}",
+        "missing, or ended wrongly": f"{len(soaked.lacking) + len(soaked.wrong)}",
         "set aside, in traps and on dead hosts": f"{soaked.aside:,}",
-        "most pages of one trap that were fetched": f"{soaked.trapped}",
-        "memory, last third over the middle one": f"{growth(samples, _of_memory) / 1e6:+.1f} MB, at {requests:+,.0f} URLs",
-        "Python's objects, likewise": f"{growth(samples, _of_objects):+,.0f}",
+        "most pages fetched from one trap": f"{soaked.trapped}",
+        "memory, last third compared with the middle one": f"{growth(samples, _of_memory) / 1e6:+.1f} MB, at {requests:+,.0f} URLs",
+        "Python objects, likewise": f"{growth(samples, _of_objects):+,.0f}",
         "open files, likewise": f"{growth(samples, _of_files):+.1f}",
         "tasks, likewise": f"{growth(samples, _of_tasks):+.1f}",
     }

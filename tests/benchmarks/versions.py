@@ -37,11 +37,11 @@ def versions() -> list[str]:
     """The machine, what runs on it, and the packages that are measured, a line each."""
     return [
         f"{os.cpu_count()} cores, {_processor()}, {platform.system()} {platform.release()}; "
-        f"idle ones {'wait awake' if may_keep_awake() else 'may sleep'}",
+        f"idle ones {'kept awake' if may_keep_awake() else 'may sleep'}",
         f"{platform.python_implementation()} {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
         + ", ".join(_programs()),
         ", ".join(_packages()),
-        f"{os.getloadavg()[0]:.1f} processes at work on average in the minute before it began",
+        f"load average of {os.getloadavg()[0]:.1f} in the minute before the start",
     ]
 
 

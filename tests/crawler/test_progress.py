@@ -91,7 +91,7 @@ async def test_the_view_of_a_crawl_without_errors_says_how_to_stop() -> None:
         task = group.create_task(follow(stats, stream, live=True, every=0.001))
         await looks.is_enough.wait()
         task.cancel()
-    assert shown_before_the_end(stream.getvalue())[2:] == ["no errors", "Ctrl-C stops; the same command goes on"]
+    assert shown_before_the_end(stream.getvalue())[2:] == ["no errors", "Ctrl-C stops; the same command resumes"]
 
 
 class Closed(io.StringIO):

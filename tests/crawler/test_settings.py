@@ -44,16 +44,16 @@ def test_what_is_not_named_stays() -> None:
         ({"headers": {"a": 1}}, r"here: headers = \{'a': 1\}: it takes a table of texts"),
         ({"headers": "Accept: x"}, "here: headers = 'Accept: x': it takes a table of texts"),
         ({"headers": {"a b": "x"}}, "this is no header that can be sent"),
-        ({"headers": {"Host": "x"}}, "host is another one with each request"),
-        ({"headers": {"user-agent": "x"}}, "who we are is the setting user_agent"),
+        ({"headers": {"Host": "x"}}, "host differs with each request"),
+        ({"headers": {"user-agent": "x"}}, "set user_agent instead"),
         ({"proxy": "ftp://me:s3cret@h:1"}, "here: proxy = 'ftp://h:1': not the URL of a proxy"),
         ({"proxy": "me:s3cret@h:1"}, "here: proxy = 'h:1': not the URL of a proxy"),
         ({"proxy": "socks4://me:s3cret@h:1"}, "here: proxy = 'socks4://h:1': a SOCKS 4 proxy takes a user name"),
-        ({"proxy": "http://me:s3cret@h:1/\udcff"}, r"here: proxy = 'http://h:1/\\udcff': it is no text"),
+        ({"proxy": "http://me:s3cret@h:1/\udcff"}, r"here: proxy = 'http://h:1/\\udcff': it is not valid text"),
         ({"proxy": ["http://me:s3cret@h"]}, r"here: proxy = .*//h'.*: it takes a text"),
         ({"user_agent": ""}, "here: user_agent = '': it takes a text that is not empty"),
-        ({"delay": "\udcff"}, r"here: delay = '\\udcff': it is no text"),
-        ({"user_agent": "bot \udcff"}, r"here: user_agent = 'bot \\udcff': it is no text"),
+        ({"delay": "\udcff"}, r"here: delay = '\\udcff': it is not valid text"),
+        ({"user_agent": "bot \udcff"}, r"here: user_agent = 'bot \\udcff': it is not valid text"),
         ({1: 2}, "here: there is no setting 1"),
     ],
 )
@@ -78,7 +78,7 @@ def test_settings_made_from_python_can_be_checked() -> None:
 
 
 def test_settings_that_are_no_mapping_are_a_mistake() -> None:
-    with pytest.raises(SettingError, match=r"here are \[\('delay', 1\)\]; they are a mapping"):
+    with pytest.raises(SettingError, match=r"here must be a mapping"):
         with_overrides(Settings(), [("delay", 1)], source="here")  # type: ignore[arg-type]
 
 

@@ -72,6 +72,6 @@ def complains(ended: Ended, code: int, *words: str) -> None:
     """Check the exit code, that standard error has all these words, and that nothing went off unhandled."""
     assert ended.code == code, ended.err
     assert "Traceback" not in ended.err
-    assert "was not foreseen" not in ended.err
+    assert "unexpected error" not in ended.err
     lacking = [word for word in words if not re.search(word, ended.err)]
     assert not lacking, ended.err

@@ -80,7 +80,9 @@ def test_a_target_that_no_path_leads_to(command: Command, target: str, words: st
     assert list(command.folder.iterdir()) == []
 
 
-@pytest.mark.parametrize(("text", "words"), [("crawl = 3", "tool.crawl = 3"), ("crawl = ['delay']", "it is a table")])
+@pytest.mark.parametrize(
+    ("text", "words"), [("crawl = 3", "tool.crawl = 3"), ("crawl = ['delay']", "it must be a table")]
+)
 def test_settings_of_a_project_that_are_no_table(command: Command, text: str, words: str) -> None:
     (command.folder / "pyproject.toml").write_text(f"[tool]\n{text}\n")
     complains(command.run("run", "http://127.0.0.1:9/"), BAD_USAGE, r"pyproject\.toml", words)

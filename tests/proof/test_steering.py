@@ -147,7 +147,7 @@ def test_a_crawl_ends_resumable_when_all_that_is_left_is_held(command: Command, 
     assert json.loads(command.run("status", "hosts.crawl", "--json").out)["state"] == "paused"
     asked = len(web.server.journal())
     again = command.run("run", "hosts.py", "--no-robots")
-    complains(again, STOPPED, "nothing is left but what is held", "crawl release hosts.crawl HOST")
+    complains(again, STOPPED, "only held requests are left", "crawl release hosts.crawl HOST")
     assert len(web.server.journal()) == asked
     for host in web.server.hosts:
         command.run("release", "hosts.crawl", host)

@@ -1,4 +1,4 @@
-"""The event loop that a peer runs on: uvloop, unless the environment's BENCH_LOOP says asyncio."""
+"""The event loop that a peer runs on: asyncio's own, unless the environment's BENCH_LOOP says uvloop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    if os.environ.get("BENCH_LOOP") == "asyncio":
-        asyncio.run(main)
-    else:
+    if os.environ.get("BENCH_LOOP") == "uvloop":
         uvloop.run(main)
+    else:
+        asyncio.run(main)

@@ -44,7 +44,7 @@ async def test_a_place_that_can_be_no_folder_is_named(crawl: Crawl, tmp_path: Pa
     for place in ("mine", "mine/below", "/proc/no-such-thing"):
         refused = await crawl("demo", "--keep", place)
         assert (refused.code, refused.err.count("\n")) == (2, 1)
-        assert refused.err.startswith(f"error: {place} can be no folder: ")
+        assert refused.err.startswith(f"error: {place} cannot be used as a folder: ")
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
@@ -72,7 +72,7 @@ def test_in_a_terminal_it_is_watched_live_and_the_terminal_is_left_clean(tmp_pat
         os.close(terminal)
         drawn = _read_all(master)
         assert process.wait(timeout=60) == 0
-    assert "Ctrl-C stops; the same command goes on" in drawn
+    assert "Ctrl-C stops; the same command resumes" in drawn
     screen = Screen()
     screen.feed(drawn)
     assert not [line for line in screen.lines if "Ctrl-C" in line or "under way" in line], "nothing is left of the view"

@@ -93,7 +93,7 @@ async def test_bodies_that_were_not_kept_are_compared_by_their_size(crawl: Crawl
     assert "/reworded" not in rows, "it has as many bytes as before"
     assert rows["/longer"]["differs"] == "body"
     assert rows["/longer"]["old_size"] < rows["/longer"]["new_size"]
-    assert "(2 by their size alone: bodies are compared where both crawls kept them)" in ended.err
+    assert "(2 by size alone: bodies are compared where both crawls kept them)" in ended.err
 
 
 async def test_what_still_waits_is_not_compared(crawl: Crawl) -> None:
@@ -104,7 +104,7 @@ async def test_what_still_waits_is_not_compared(crawl: Crawl) -> None:
     ended = await crawl("diff", "0.crawl", "1.crawl")
     assert rows_of(ended, url) == {}
     assert "0 gone" in ended.err
-    assert "6 not compared, as they still wait in one of the two" in ended.err
+    assert "6 not compared, as they still wait in one of the crawls" in ended.err
 
 
 async def test_writes_a_table(crawl: Crawl, tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ async def test_a_crawl_delay_that_was_cut_is_told_of(crawl: Crawl) -> None:
         host = f"127.0.0.1:{site.port}"
         ended = await crawl("run", site.url, "--state", "s.crawl", "-s", "max_crawl_delay=0.05", "--json")
     assert ended.code == 0
-    title, head, row = ended.err[ended.err.index("the hosts asked most") :].splitlines()
-    assert title == "the hosts asked most, and at what pace:"
+    title, head, row = ended.err[ended.err.index("the hosts with the most requests") :].splitlines()
+    assert title == "the hosts with the most requests, and their pace:"
     assert head.split("  ")[-1] == "latency"
     assert row.split()[:2] == [host, "4"], "robots.txt is a request too"
     assert row.endswith("Crawl-delay 120 s, cut to 0.05 s by max_crawl_delay")
@@ -49,9 +49,9 @@ async def test_what_pace_each_host_kept_is_told(crawl: Crawl, tmp_path: Path) ->
     paces = json.loads(ended.out)["paces"]
     assert {pace["host"] for pace in paces} == {f"127.0.0.1:{site.port}" for site in sites}
     assert all(pace["requests"] == 2 and pace["mean_gap"] > 0.0 and pace["spacing"] == 0.05 for pace in paces)
-    table = ended.err[ended.err.index("the hosts asked most") :].splitlines()
+    table = ended.err[ended.err.index("the hosts with the most requests") :].splitlines()
     assert len(table) == 2 + 5 + 1
-    assert table[-1] == "  and 2 more hosts, which --json tells of"
+    assert table[-1] == "  and 2 more hosts, listed by --json"
 
 
 async def test_a_quiet_run_tells_nothing(crawl: Crawl) -> None:

@@ -126,12 +126,12 @@ async def test_a_crawl_stopped_by_a_limit_goes_on_where_it_stopped(crawl: Crawl,
     async with serve(SITE) as site:
         first = await crawl("run", site.url, "-o", "out.jsonl", "--state", "s.crawl", "--max-pages", "2")
         assert first.code == 3
-        assert "stopped at the limit of pages (--max-pages): 2 pages" in first.err
-        assert "with a larger --max-pages, or none, the same command goes on from here" in first.err
+        assert "stopped at the page limit (--max-pages): 2 pages" in first.err
+        assert "with a larger --max-pages, or none, the same command resumes it" in first.err
         assert len(lines(tmp_path / "out.jsonl")) == 2
         second = await crawl("run", site.url, "-o", "out.jsonl", "--state", "s.crawl")
         assert second.code == 0, second.err
-        assert "going on with s.crawl: 2 pages done" in second.err
+        assert "resuming s.crawl: 2 pages done" in second.err
         assert paths(lines(tmp_path / "out.jsonl")) == ["/", "/a", "/b", "/c", "/new"]
         assert len(site.paths) == len(set(site.paths)), "nothing was asked for twice, not even robots.txt"
 
@@ -158,7 +158,7 @@ async def test_fresh_discards_a_crawl_only_with_yes(crawl: Crawl, tmp_path: Path
         before = state.read_bytes()
         refused = await crawl(*arguments)
         assert refused.code == 2
-        assert refused.err == "error: s.crawl exists; to discard it and its outputs, and begin anew, add --yes\n"
+        assert refused.err == "error: s.crawl exists; to discard it and its outputs, and start over, add --yes\n"
         assert state.read_bytes() == before
         site.log.clear()
         assert (await crawl(*arguments, "--yes")).code == 0
@@ -184,9 +184,7 @@ async def test_what_lies_beside_a_spider_is_not_taken_for_what_the_crawl_needs(
     assert [row["title"] for row in lines(tmp_path / "out.jsonl")] == ["Home"]
 
 
-REFUSED = (
-    "error: {0} is not empty, and {1} knows nothing of what is in it; name another file, or add --yes to overwrite it\n"
-)
+REFUSED = "error: {0} is not empty, and does not belong to the crawl in {1}; name another file, or add --yes to overwrite it\n"
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out.csv"])
@@ -330,7 +328,7 @@ async def test_a_spider_ends_its_crawl_and_the_same_command_goes_on(
     assert (figures["reason"], figures["why"], figures["state"]) == ("stopped", "that is enough", "paused")
     assert "stopped by the spider: 2 pages" in ended.err
     assert "\nit said: that is enough\n" in ended.err
-    assert "the crawl is kept in satisfied.crawl; the same command goes on from here\n" in ended.err
+    assert "the crawl is kept in satisfied.crawl; the same command resumes it\n" in ended.err
     assert last.code == 3, "it has enough once more"
     assert [json.loads(line)["title"] for line in last.out.splitlines()] == ["Home", "A", "B"]
 
@@ -357,7 +355,7 @@ async def test_the_time_limit_stops_a_crawl_that_waits(crawl: Crawl) -> None:
     async with serve({"/": page("Home", *(f"/{n}" for n in range(100)))}) as site:
         ended = await crawl("run", site.url, "--delay", "5", "--no-robots", "--max-time", "0.2", "--state", "s.crawl")
     assert ended.code == 3
-    assert "stopped at the limit of time (--max-time): 1 page" in ended.err
+    assert "stopped at the time limit (--max-time): 1 page" in ended.err
 
 
 @pytest.mark.parametrize(
@@ -378,11 +376,11 @@ async def test_the_time_limit_stops_a_crawl_that_waits(crawl: Crawl) -> None:
         (["titles.py", "-o", "missing/out.jsonl"], "missing/out.jsonl: there is no folder"),
         (["titles.py", "-o", "a.csv", "-o", "./a.csv"], "error: -o names "),
         (["titles.py", "-o", "s.csv", "--state", "s.csv"], "error: s.csv cannot be both the crawl file and an output"),
-        (["titles.py", "-o", "-", "--json"], "error: -o - and --json both want standard output"),
+        (["titles.py", "-o", "-", "--json"], "error: -o - and --json both need standard output"),
         (["titles.py", "--state", "missing/s.crawl"], "error: there is no folder missing for the crawl file s.crawl"),
         (["titles.py", "--state", "titles.py"], "error: titles.py is no crawl file"),
-        (["titles.py", "--state", "pipe.crawl"], "error: pipe.crawl is no file"),
-        (["titles.py", "--state", "."], "error: . is no file"),
+        (["titles.py", "--state", "pipe.crawl"], "error: pipe.crawl is not a file"),
+        (["titles.py", "--state", "."], "error: . is not a file"),
         (["titles.py", "--state", "loop.crawl"], "error: loop.crawl: Too many levels of symbolic links"),
         (["titles.py", "-a", "site=/relative"], "/relative"),
         (["http://"], "error: "),
@@ -434,7 +432,7 @@ async def test_a_state_of_a_newer_version_is_refused(crawl: Crawl, tmp_path: Pat
 async def test_a_crawl_that_reaches_nothing_has_failed_and_says_why(crawl: Crawl, url: str, reason: str) -> None:
     ended = await crawl("run", url, "--state", "s.crawl", "-s", "retry_wait=0.01")
     assert ended.code == 1
-    assert "not one page could be fetched:" in ended.err
+    assert "no page could be fetched:" in ended.err
     assert reason in ended.err
     assert "Traceback" not in ended.err
     again = await crawl("run", url, "--state", "s.crawl", "--quiet")
@@ -447,7 +445,7 @@ async def test_what_was_skipped_is_told_by_reason(crawl: Crawl) -> None:
     pages = {"/": page("Home", "/a", "/b", "https://elsewhere.example/"), "/a": redirect("/"), "/b": redirect("/")}
     async with serve(pages) as site:
         ended = await crawl("run", site.url, "--state", "s.crawl")
-        assert "skipped: duplicate 2, scope 1; why a certain one: crawl why s.crawl URL" in ended.err
+        assert "skipped: duplicate 2, scope 1; to see why: crawl why s.crawl URL" in ended.err
 
 
 async def test_a_crawl_that_may_fetch_nothing_says_why(crawl: Crawl) -> None:
@@ -456,7 +454,10 @@ async def test_a_crawl_that_may_fetch_nothing_says_why(crawl: Crawl) -> None:
     async with serve({"/robots.txt": rules}) as site:
         ended = await crawl("run", f"{site.url}/", "--state", "s.crawl", "--quiet")
     assert ended.code == 0
-    assert ended.err == f"error: nothing was fetched, for all was left out:\n  {site.url}/: robots: Disallow: /\n"
+    assert (
+        ended.err
+        == f"error: nothing was fetched, because everything was skipped:\n  {site.url}/: robots: Disallow: /\n"
+    )
 
 
 async def test_what_is_yet_to_come_was_not_left_out(crawl: Crawl) -> None:
@@ -502,10 +503,7 @@ async def test_a_spider_that_raises_costs_only_its_page(crawl: Crawl, tmp_path: 
         ended = await crawl("run", "titles.py", "-a", f"site={site.url}", "-o", "out.jsonl", "--json")
     assert ended.code == 2
     assert f"the spider raised on 1 page:\n  {site.url}/a: spider: titles.py:15: AttributeError: " in ended.err
-    assert (
-        "mend it, then: crawl retry titles.crawl --kind spider; the same command takes those pages up again"
-        in ended.err
-    )
+    assert "fix it, then: crawl retry titles.crawl --kind spider; the same command retries those pages" in ended.err
     assert "Traceback" not in ended.err
     titles = {row["title"] for row in lines(tmp_path / "out.jsonl")}
     assert titles == {"Home", "B", "New"}, "nothing of the page that failed, everything of the others"
@@ -594,7 +592,7 @@ async def test_a_run_that_asked_for_something_again_does_not_say_that_nothing_wa
         first = await crawl("run", "again.py", "-a", f"url={site.url}")
         again = await crawl("run", "again.py", "-a", f"url={site.url}")
     assert (first.code, again.code) == (1, 1)
-    assert "going on with again.crawl: 0 pages done, 0 waiting" in again.err
+    assert "resuming again.crawl: 0 pages done, 0 waiting" in again.err
     assert "finished: 0 pages, 2 failed" in again.err
     assert "nothing new" not in again.err
 

@@ -50,7 +50,7 @@ async def test_a_new_spider_crawls_as_it_stands(crawl: Crawl, tmp_path: Path) ->
         (("books", "mailto:a@b.example"), "mailto:a@b.example"),
         (
             ("queue",),
-            "error: 'queue' means something to Python, or to the spider itself; name it otherwise, my_queue say",
+            "error: 'queue' means something to Python, or to the spider itself; choose another name, such as my_queue",
         ),
         (("class",), "error: 'class' means something to Python"),
         (("none",), "error: 'none' means something to Python"),
@@ -77,7 +77,7 @@ async def test_a_check_says_what_a_spider_is(crawl: Crawl, tmp_path: Path) -> No
         "starts at  http://h.example/0, http://h.example/1, http://h.example/2 and 2 more",
         "follows    ['h.example']",
         "argument   shelf: str = 'b'",
-        "argument   most: int (has no value; -a most=… gives one)",
+        "argument   most: int (no value; set it with -a most=…)",
         "setting    delay = 1.5",
     ]
 

@@ -48,10 +48,10 @@ async def test_what_failed_in_a_finished_crawl_is_tried_again(crawl: Crawl, tmp_
     async with serve(ward) as site:
         ended = await crawl(*run(site))
         assert ended.code == 0
-        assert "to try it again: crawl retry s.crawl" in ended.err
+        assert "to retry them: crawl retry s.crawl" in ended.err
         ward.is_well = True
         ordered = await crawl("retry", "s.crawl", "--status", "5xx")
-        assert (ordered.code, ordered.out) == (0, "1 failed request queued again; crawl run goes on with them\n")
+        assert (ordered.code, ordered.out) == (0, "1 failed request queued again; crawl run resumes with them\n")
         now = await status(crawl)
         assert (now["state"], now["urls"]["queued"], now["urls"]["failed"]) == ("paused", 1, 1)
         check_invariants(tmp_path / "s.crawl")
@@ -83,7 +83,7 @@ async def test_a_host_that_is_held_is_left_alone_until_it_is_released(crawl: Cra
         assert (await crawl("hold", host)).out == f"{host} is held already\n"
         ended = await crawl(*run(site))
         assert ended.code == 3
-        assert "nothing is left but what is held: 1 page" in ended.err
+        assert "only held requests are left: 1 page" in ended.err
         assert "crawl release s.crawl HOST" in ended.err
         assert site.paths == ["/"]
         assert json.loads((await crawl("hosts", "s.crawl", "--json")).out)["held"]
@@ -240,7 +240,7 @@ async def test_a_mistake_is_one_clear_message_and_changes_nothing(crawl: Crawl) 
         mistakes = {
             ("hold",): "error: HOST is missing",
             ("hold", "s.crawl"): "error: HOST is missing",
-            ("release",): "error: say what to release: HOST behind the crawl file, or --aside REASON, or --url URL",
+            ("release",): "error: say what to release: HOST after the crawl file, or --aside REASON, or --url URL",
             ("release", "s.crawl"): "error: say what to release: HOST",
             ("hold", "s.crawl", host[:-1]): f"error: nothing was found on a host {host[:-1]}; did you mean {host}?",
             ("hold", "t.crawl", host): "error: there is no crawl file t.crawl; there is: s.crawl",
@@ -266,7 +266,7 @@ async def test_a_mistake_is_one_clear_message_and_changes_nothing(crawl: Crawl) 
             ("set", "s.crawl", host, "--path", "/new/*"): "error: --path says which requests --priority is for",
             ("set", "s.crawl", host, "--priority", "1", "--path", "new"): "and begins with / or *",
             ("retry", "s.crawl", "--status", "oops"): "error: --status oops: write a status, such as 503",
-            ("retry", "s.crawl", "--failed", "--status", "500"): "error: --failed is whatever failed",
+            ("retry", "s.crawl", "--failed", "--status", "500"): "error: --failed means all failures",
         }
         before = await status(crawl)
         for arguments, message in mistakes.items():

@@ -73,7 +73,7 @@ async def test_a_signal_lets_pages_end_and_the_next_run_goes_on(
         stopped = await ended(process)
         assert stopped.code == 3
         assert "stopped: 3 pages" in stopped.err, "the first page, and the two that one host may have under way"
-        assert "the same command goes on from here" in stopped.err
+        assert "the same command resumes it" in stopped.err
         assert (await crawl(*arguments)).code == 0
         assert sorted(site.paths) == sorted(["/", *(f"/{number}" for number in range(10))])
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 11

@@ -91,7 +91,7 @@ async def test_a_page_that_would_be_asked_for_again_is_told(crawl: Crawl) -> Non
         ended = await crawl("try", "books.py", f"{site.url}/1", "--callback", "picky")
         assert site.paths == ["/robots.txt", "/1"]
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err == f"<Page 200 {site.url}/1>: a crawl would ask for it again, after 90 s: not yet\n"
+    assert ended.err == f"<Page 200 {site.url}/1>: a crawl would request it again, after 90 s: not yet\n"
 
 
 async def test_where_a_crawl_would_stop_is_told(crawl: Crawl) -> None:
@@ -109,7 +109,7 @@ async def test_a_replay_tells_what_would_be_asked_for_again(crawl: Crawl, tmp_pa
     (tmp_path / "books.py").write_text(picky)
     ended = await crawl("replay", "books.crawl", "books.py")
     assert (ended.code, ended.out) == (0, "")
-    told = f"would be asked for again: {site.url}/1: not yet\nreplayed 1 pages; it wants 1 of them again\n"
+    told = f"would be requested again: {site.url}/1: not yet\nreplayed 1 pages; it would request 1 of them again\n"
     assert ended.err == told
 
 

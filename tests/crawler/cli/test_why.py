@@ -165,7 +165,7 @@ async def test_what_waits_is_told_with_what_it_waits_for(crawl: Crawl) -> None:
         stopped = await crawl("run", site.url, "--state", "s.crawl", "--max-pages", "1", "--per-host", "1")
         assert stopped.code == 3
         first = await crawl("why", f"{site.url}/shelf")
-        assert "state      waits, next of its host; the crawl is paused, and goes on with `crawl run`" in first.out
+        assert "state      waits, next of its host; the crawl is paused; `crawl run` resumes it" in first.out
         last = await crawl("why", f"{site.url}/gone")
         assert "state      waits, 4 requests of its host before it; the crawl is paused" in last.out
         unseen = await crawl("why", f"{site.url}/book")
