@@ -89,7 +89,7 @@ def check(target: str, arguments: Mapping[str, str]) -> int:
 
     spider = load(target, arguments)
     with_overrides(Settings(), spider.settings, source=f"the settings of {type(spider).__name__}")
-    Scope.parse(spider.scope, ())
+    Scope.parse(spider.scope)
     _check_ring(spider)
     for label, value in _described(spider):
         click.echo(f"{label:<10} {value}")

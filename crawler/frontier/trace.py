@@ -57,6 +57,7 @@ _OFFERED = """
 SELECT page.url FROM offered JOIN json_each(offered.urls) AS link ON link.value = ?
 LEFT JOIN request AS page ON page.id = offered.found_on ORDER BY offered.id LIMIT 1"""
 
+_MOST_ALIKE = 5
 _ALIKE = r"SELECT url FROM request WHERE url LIKE ? ESCAPE '\'"
 
 
@@ -148,13 +149,12 @@ def trace(file: StateFile, request: int) -> Trace:
     )
 
 
-def alike(file: StateFile, url: str, *, limit: int = 5) -> list[str]:
-    """Up to `limit` URLs that were found and differ from this one only in scheme, host, query, case, or a last slash; the most similar
-    first."""
+def alike(file: StateFile, url: str) -> list[str]:
+    """A few URLs that were found and differ from this one only in scheme, host, query, case, or a last slash; the most similar first."""
     wanted = _path_of(url)
     pattern = "%" + wanted.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
     near = {found for (found,) in file.query(_ALIKE, (pattern,)) if found != url and _path_of(found) == wanted}
-    return heapq.nlargest(limit, near, key=lambda found: (_in_common(found, url), -len(found), found))
+    return heapq.nlargest(_MOST_ALIKE, near, key=lambda found: (_in_common(found, url), -len(found), found))
 
 
 def iso(instant: float) -> str:

@@ -35,11 +35,11 @@ class KeptPace(msgspec.Struct, frozen=True, kw_only=True):
     resting_until: str | None
 
 
-def kept_paces(file: StateFile, limit: int = _HOSTS_TOLD) -> list[KeptPace]:
-    """The hosts with most requests, among those about which the crawl file says anything; at most `limit`."""
+def kept_paces(file: StateFile) -> list[KeptPace]:
+    """The few hosts with most requests, among those about which the crawl file says anything."""
     rules = file.described("rules")
     told = []
-    for row in busiest(file, limit):
+    for row in busiest(file, _HOSTS_TOLD):
         asked = max((_crawl_delay(body, rules.get("user_agent", "")) for body in row.robots), default=0.0) or None
         told.append(
             KeptPace(

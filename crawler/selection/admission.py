@@ -25,7 +25,7 @@ class Admission:
         self._max_depth = max_depth
         self._traps = traps
         self._seeds: set[HostKey] = set()
-        declared = Scope.parse(scope, ())
+        declared = Scope.parse(scope)
         self._hosts = set(declared.hosts)
         self.scope = replace(declared, hosts=self._hosts)
 

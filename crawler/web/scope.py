@@ -8,7 +8,6 @@ from collections.abc import Set as AbstractSet
 from typing import Any, TypeAlias
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from client.origin import HostKey
 from crawler.errors import InvalidUrl, SettingError
@@ -91,16 +90,16 @@ class Scope(Struct, frozen=True, kw_only=True):
         )
 
     @classmethod
-    def parse(cls, value: Any, seeds: Iterable[str]) -> Scope:
-        """What a spider's `scope` means: None for the hosts of the seeds, "any" for every host, a list of domains, or a
-        Scope, to which the hosts of the seeds are added.
+    def parse(cls, value: Any) -> Scope:
+        """What a spider's `scope` means: "any" for every host, a list of domains, a Scope, or None for nothing but the hosts of the
+        seeds, which the crawl adds in any case (`crawler.selection.admission`). Raises SettingError for anything else.
         """
         if isinstance(value, Scope):
-            return replace(value, hosts=value.hosts | cls.of(seeds).hosts)
+            return value
         if value == "any":
-            return cls.of(seeds, anywhere=True)
+            return cls.of(anywhere=True)
         if value is None or (isinstance(value, Iterable) and not isinstance(value, str)):
-            return cls.of(seeds, domains=value or ())
+            return cls.of(domains=value or ())
         raise SettingError(f'scope = {value!r}: write None, "any", a list of domains, or a Scope')
 
     def described(self) -> dict[str, Any]:
