@@ -204,6 +204,13 @@ def _in_words(declared: Any) -> str:
     return next((words for kind, words in _WORDS if declared is kind), "")
 
 
+def seedless(spider: Spider) -> SpiderError:
+    """The error for a spider without seeds."""
+    return SpiderError(
+        f"{type(spider).__name__} has no seeds: give it start_urls (as arguments: -a start_urls=URL), or let start() yield some"
+    )
+
+
 def hears_of_failures(spider: Spider) -> bool:
     """Whether the spider overrides `failed`."""
     return type(spider).failed is not Spider.failed

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from crawler.cli.console import FINISHED, say
-from crawler.cli.state import state_argument
+from crawler.cli.crawl_file import state_argument
 
 
 @click.command(short_help="Copy a crawl file, also while the crawl runs.")

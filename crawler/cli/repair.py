@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from crawler.cli.console import FINISHED
-from crawler.cli.state import state_argument
+from crawler.cli.crawl_file import state_argument
 
 if TYPE_CHECKING:
     from pathlib import Path

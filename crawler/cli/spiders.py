@@ -14,7 +14,7 @@ import click
 
 from crawler.cli.console import FINISHED, say
 from crawler.cli.options import files, pairs
-from crawler.errors import UsageError
+from crawler.errors import SpiderError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -97,16 +97,15 @@ def check(target: str, arguments: Mapping[str, str]) -> int:
 
 
 def _check_ring(spider: Spider) -> None:
-    """Raise UsageError if nothing would be requested, or nothing taken from pages, as far as that shows without crawling."""
+    """Raise SpiderError if nothing would be requested, or nothing taken from pages, as far as that shows without crawling."""
     from crawler.spider import Spider as Contract
+    from crawler.spider import seedless
 
     kind = type(spider)
     if kind.start is Contract.start and not spider.start_urls:
-        raise UsageError(
-            f"{kind.__name__} has no seeds: give it start_urls (as arguments: -a start_urls=URL), or let start() yield some"
-        )
+        raise seedless(spider)
     if kind.start is Contract.start and kind.parse is Contract.parse:
-        raise UsageError(f"{kind.__name__} takes nothing from its pages: write a method parse(self, page)")
+        raise SpiderError(f"{kind.__name__} takes nothing from its pages: write a method parse(self, page)")
 
 
 def _described(spider: Spider) -> Iterator[tuple[str, str]]:

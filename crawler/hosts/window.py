@@ -175,7 +175,7 @@ class Window:
             self._look_for_room()
 
     def release(self, key: HostKey) -> Host | None:
-        """Let a host that was held back in; None if it was not."""
+        """Take back a host that was held; None if it was not."""
         host = self._held.pop(key, None)
         if host:
             host.is_held = False

@@ -65,7 +65,7 @@ class Place:
         self.trouble: str | None = None
 
     def has_room(self, job: Job) -> bool:
-        """Whether the process may be given the job: one that is suspect only if it has nothing else, and then nothing beside it."""
+        """Whether the process may be given the job. A suspect job must be the only one that it has."""
         if not self.is_ready:
             return False
         if not self.jobs:

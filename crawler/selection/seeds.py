@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from crawler.errors import SpiderError
 from crawler.items import as_kept
 from crawler.request import Links, Request
-from crawler.spider import faults_of_the_spider
+from crawler.spider import faults_of_the_spider, seedless
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -58,9 +58,7 @@ class Seeding:
         finally:
             self._time = None
         if not (self._frontier.counts.hosts or self._is_stopped):
-            raise SpiderError(
-                f"{type(self._spider).__name__} has no seeds: give it start_urls (as arguments: -a start_urls=URL), or let start() yield some"
-            )
+            raise seedless(self._spider)
 
     async def _offer(self) -> None:
         chunk: list[Request | Links] = []
