@@ -97,7 +97,7 @@ async def test_who_hears_of_a_failure_cannot_have_it_again_from_a_task_either(tm
     assert "if failed() yields it with again=True, told of: http: 404 Not Found" in error
 
 
-@pytest.mark.parametrize(("name", "reason", "kinds"), [("again", "finished", ["retry"]), ("stop", "stopped", ["stop"])])
+@pytest.mark.parametrize(("name", "reason", "kinds"), [("again", "finished", ["retry"]), ("stop", "stopped", [])])
 async def test_a_middleware_may_do_so_as_well(tmp_path: Path, name: str, reason: str, kinds: list[str]) -> None:
     async def around(lease: Lease, fetch: Fetch) -> Page | Unfit:
         await raise_in_groups(name)
