@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from crawler.outcome import Outcome
 
+STOPPED = "stop"
+"""The kind of what is left to the next run because a middleware raised `Stop`, which is not an error."""
+
 _RATE_SECONDS = 5.0
 _ERRORS_SHOWN = 5
 
@@ -73,6 +76,8 @@ class Tally:
                 self.not_modified_bytes += outcome.size
         elif isinstance(outcome, Failed | Postponed):
             kind, _, text = outcome.error.partition(": ")
+            if kind == STOPPED:
+                return
             self.errors[kind] += 1
             self.last_error = f"{url}: {outcome.error}"
             if kind == "spider" and len(self.spider_errors) < _ERRORS_SHOWN:

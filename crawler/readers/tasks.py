@@ -1,4 +1,4 @@
-"""What a reader does: it fetches pages, has its spider read them, and tells what came of it."""
+"""The work of a reader: it fetches pages, has its spider read them, and reports the results."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _SOON = 0.01
-"""So many seconds, at most, a spider takes for a page before its host is free for another request. One timer does for all."""
+"""If the spider takes longer than so many seconds for a page, its host is freed for another request. One timer serves all pages."""
 
 
 class TaskRunner:
-    """Carries tasks out. `session` makes requests; the other one, over the same connections, tells when each goes out."""
+    """Carries out tasks. `session` makes requests; a second one, over the same connections, also reports when each goes out."""
 
     def __init__(
         self,
@@ -109,10 +109,10 @@ class TaskRunner:
         return trace
 
     async def carry_out(self, task: Task) -> None:
-        """See to a task, and send what came of it."""
+        """Carry out a task, and send the result."""
         try:
             told = encoded(await self._result_of(task), self._longest)
-        except RAISED as error:  # a fault of ours: it may cost this page, not the process
+        except RAISED as error:  # a fault of ours: it may cost this page, but not the process
             if await is_ours(error):
                 raise
             _log.exception("fetching %s", task.lease.url)
@@ -167,20 +167,20 @@ class TaskRunner:
         )
 
     def _free(self) -> None:
-        """Tell of the hosts whose pages are still being read."""
+        """Free the hosts whose pages are still being read."""
         self._freeing = None
         for number in self._reading:
             self._send(HostFreed(number))
         self._reading.clear()
 
     async def _answer(self, number: int, reading: Awaitable[Harvest]) -> Answer:
-        """What the spider makes of a task, or that it raised, or wants the page again."""
+        """The answer of the spider: what it gives, that it raised, or that it wants the page again."""
         try:
             return translation.answer(number, await reading)
         except Retry as raised:
             return Answer(number, again=translation.again(raised))
         except RAISED as error:
-            if is_cancellation(error):  # whose, `carry_out` finds out
+            if is_cancellation(error):  # `carry_out` finds out whose
                 raise
             return Answer(number, error=translation.sendable(explain(error)))
 
@@ -195,7 +195,7 @@ def _asking(settings: Settings) -> AbstractContextManager[Asking | None]:
 
 
 def encoded(result: Result, longest: int) -> bytes:
-    """What came of a task as it is sent, in so many bytes at most. What cannot be sent is a fault of its page."""
+    """The message with a result, at most `longest` bytes. If it cannot be sent, that is an error of its page."""
     try:
         data = messages.encode(result)
         if len(data) <= longest:
@@ -210,9 +210,9 @@ def encoded(result: Result, longest: int) -> bytes:
 
 
 def _lost(task: Task, error: BaseException) -> Result:
-    """What is told of a task of which nothing else can be told."""
+    """The result of a task that failed for a fault of ours."""
     text = translation.sendable(text_of(error))
     if isinstance(task, PageTask | FailureTask):
         return Answer(task.number, error=text)
-    is_passing = isinstance(error, asyncio.CancelledError)  # which another page's callback may have asked for
+    is_passing = isinstance(error, asyncio.CancelledError)  # another page's callback may have done this
     return VisitFailed(task.number, "internal", text, is_passing, time.monotonic())

@@ -1,4 +1,4 @@
-"""Visits by readers: they fetch and read, and what becomes of their requests is decided here."""
+"""Visits by readers: they fetch and read; what becomes of their requests is decided here."""
 
 from __future__ import annotations
 
@@ -17,35 +17,33 @@ from crawler.visitor import Visited, Visitor, new_keeper, spoilt
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from client import AddressGuard, CookieJar
-    from client.limits import HostLimits
     from crawler.fetcher import Fetcher, Unfit
     from crawler.frontier.protocol import Lease
     from crawler.items import Harvest
+    from crawler.network import Network
     from crawler.page import Page
     from crawler.readers.pool import Readers
 
 
 class RemoteVisitor(Visitor):
-    """Has others fetch and read. `limits`, `jar` and `guard` are those of everybody; `fetcher` says what becomes of requests.
-    With `keeps_bodies`, they are to be kept. `find` tells which request brought a page in an earlier crawl, if that is of use."""
+    """Has readers fetch and read. The limits, cookies and address guard of `network` hold for all of them; `fetcher` says what
+    becomes of requests. With `keeps_bodies`, the bodies of pages are kept. `find` tells which request brought a page in an earlier
+    crawl, if that is of use."""
 
     def __init__(
         self,
         readers: Readers,
         fetcher: Fetcher,
+        network: Network,
         *,
-        limits: HostLimits,
-        jar: CookieJar,
-        guard: AddressGuard,
         keeps_bodies: bool = False,
         find: Callable[[Lease], int | None] | None = None,
     ) -> None:
         self._readers = readers
         self._fetcher = fetcher
-        self._limits = limits
-        self._jar = jar
-        self._guard = guard
+        self._limits = network.limits
+        self._jar = network.jar
+        self._guard = network.guard
         self._keeper = new_keeper() if keeps_bodies else None
         self._find = find
 
