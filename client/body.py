@@ -107,7 +107,7 @@ class FileBody(Body):
         self._file = file
         self._charset = charset
         self.content_type = content_type or _guess_type(file, charset)
-        self._start = file.tell() if _can_seek(file) else None
+        self._start = _position(file)
         self._has_begun = False
         self._reading: asyncio.Future[Any] | None = None
 
@@ -128,10 +128,10 @@ class FileBody(Body):
     async def parts(self) -> AsyncIterator[bytes]:
         if self._reading is not None:
             await asyncio.wait([self._reading])
-        if self._has_begun:
-            if self._start is None:
-                raise BodyConsumedError("the file has been sent once and cannot seek back")
-            self._file.seek(self._start)
+        if self._start is not None:
+            self._file.seek(self._start)  # also at first: it may be another part of the same form as well
+        elif self._has_begun:
+            raise BodyConsumedError("the file has been sent once and cannot seek back")
         self._has_begun = True
         left, encoder = self.size, None
         while left is None or left > 0:
@@ -232,6 +232,16 @@ def name_of(file: Any) -> str | None:
     """Return what a file is called, without folders; None when it has no name."""
     name = getattr(file, "name", None)
     return PurePath(name).name or None if isinstance(name, str) and not name.startswith("<") else None
+
+
+def _position(file: IO[Any]) -> int | None:
+    """Where a file is, to begin there again; None when that is not possible, as in the middle of reading it line by line."""
+    if not _can_seek(file):
+        return None
+    try:
+        return file.tell()
+    except OSError:
+        return None
 
 
 def _can_seek(file: IO[Any]) -> bool:

@@ -686,6 +686,31 @@ async def test_replaying() -> None:
     assert [await read(again), await read(again)] == [b"again", b"again"]
 
 
+async def test_one_file_in_several_parts(serve: Serve, session: ClientSession, tmp_path: Path) -> None:
+    """Each begins where the file is when the form is sent."""
+    path = tmp_path / "file"
+    path.write_bytes(b"passed over, sent")
+    form = FormData()
+    with path.open("rb") as file:
+        form.add_field("first", file)
+        form.add_field("second", file)
+        file.seek(13)
+        received = await sent(session, server := await serve(repeating(HI)), form)
+    assert received.body.count(b"\r\n\r\nsent\r\n--") == 2
+    assert server.connections == 1
+
+
+async def test_the_rest_of_a_file_that_is_read_by_lines(serve: Serve, session: ClientSession, tmp_path: Path) -> None:
+    """It does not tell then where it is, and so cannot be sent again."""
+    path = tmp_path / "file"
+    path.write_text("one\ntwo\nthree\n")
+    server = await serve(repeating(HI))
+    with path.open() as file:
+        assert next(file) == "one\n"
+        assert not make_body(file).can_replay
+        assert (await sent(session, server, file)).body == b"two\nthree\n"
+
+
 class Slow(io.FileIO):
     """A file that is read no sooner than `may_read` says."""
 
