@@ -1,7 +1,7 @@
 """Request bodies: whatever a caller gives as `data=`, as bytes to send.
 
 A body knows its media type and, where it can, its size: with a size it goes out under Content-Length, without one in
-chunks (RFC 9112 §6). What is in memory goes out with the head of the request; files and generators are sent part by part.
+chunks (RFC 9112 §6). What is in memory goes out with the head of the request if it is small; all else is sent part by part.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PART_BYTES: Final = 64 * 1024
-"""How much of a file is read and sent at a time."""
+"""How much of a body is read and sent at a time."""
 
 
 class BodyConsumedError(Exception):
@@ -86,7 +86,11 @@ class BytesBody(Body):
         return self._data
 
     async def parts(self) -> AsyncIterator[bytes]:
-        yield self._data
+        if len(self._data) <= PART_BYTES:
+            yield self._data
+            return
+        for start in range(0, len(self._data), PART_BYTES):
+            yield self._data[start : start + PART_BYTES]
 
 
 class TextBody(BytesBody):

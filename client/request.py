@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from client.body import Body, compress_body, make_body
+from client.body import PART_BYTES, Body, compress_body, make_body
 from client.connection import ConnectionKey
 from client.errors import InvalidUrlClientError
 from client.fields import check_framing, check_value, is_chunked, is_token, write_headers
@@ -272,8 +272,8 @@ class ClientRequest:
         head = _encoded(self._write_head(self.headers, target, host))
         if self._body is None:
             return head, True
-        if self.expects_continue or self.policy.chunk_bytes or (data := self._body.in_memory()) is None:
-            check_framing(self.headers, None, in_chunks=self.chunked)  # `parts` counts what is sent
+        if self.expects_continue or self.policy.chunk_bytes or (data := _small(self._body)) is None:
+            check_framing(self.headers, self._body.size, in_chunks=self.chunked)  # `parts` counts what is sent
             return head, False
         check_framing(self.headers, len(data), in_chunks=self.chunked)
         if self.chunked:
@@ -403,6 +403,14 @@ def body_of(data: Any) -> Body:
     if isinstance(data, FormData):
         return data.body()
     return FormData(data).body() if isinstance(data, Mapping | list | tuple) else make_body(data)
+
+
+def _small(body: Body) -> bytes | None:
+    """Return a body that goes with the head. A transport would take all of a large one at once: a copy, and nothing would tell
+    whether the server takes it from there.
+    """
+    size = body.size
+    return body.in_memory() if size is not None and size <= PART_BYTES else None
 
 
 def _encoded(head: str) -> bytes:

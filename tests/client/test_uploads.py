@@ -497,6 +497,31 @@ async def test_a_server_that_is_held_back_is_not_silent(serve: Serve, session: C
         assert len(await response.read()) == size
 
 
+async def test_a_large_body_in_memory_is_sent_as_the_server_takes_it(serve: Serve, session: ClientSession) -> None:
+    """Its silence does not count meanwhile, and the transport does not hold a copy of what is left."""
+    size = 20_000_000
+
+    async def script(peer: Peer) -> None:
+        received = await peer.head()
+        left = int(received.headers["content-length"])
+        while left:
+            left -= len(await peer.reader.readexactly(min(left, 1_000_000)))
+            await asyncio.sleep(0.02)  # twenty times: longer than it may be silent
+        await peer.send(HI)
+
+    server = await serve(script)
+    held: list[int] = []
+    sending = asyncio.create_task(session.post(server.url, data=bytes(size), timeout=ClientTimeout(sock_read=0.2)))
+    connector = session.connector
+    assert connector is not None
+    while not sending.done():
+        held += [protocol.transport.get_write_buffer_size() for protocol in connector._in_use if protocol.transport]
+        await asyncio.sleep(0.01)
+    async with await sending as response:
+        assert response.status == 200
+    assert max(held) < 1_000_000
+
+
 async def test_early_answer(serve: Serve, session: ClientSession) -> None:
     """A server may decline an upload in the middle; its answer counts, and sending stops."""
     stopped = asyncio.Event()
