@@ -49,9 +49,6 @@ if TYPE_CHECKING:
     from client.request import ClientRequest
     from client.tracing import Trace
 
-_IDEMPOTENT: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE"})
-"""Methods that may be sent again when it is not known what became of the first (RFC 9110 §9.2.2)."""
-
 _MOST_REPEATS: Final = 5
 """How often a request is made again that servers have not looked at: one that ends its connection after so many requests takes them
 by turns, if they come all at once, while one that will have none is not to be asked for ever.
@@ -271,8 +268,9 @@ def _may_repeat(
         return False
     if exchange is None:
         return True  # the connection was seen to be closed before anything was sent
-    can_replay = request.body is None or request.body.can_replay
-    return can_replay and (is_unprocessed or (request.method in _IDEMPOTENT and not exchange.has_begun))
+    if is_unprocessed:
+        return request.body is None or request.body.can_replay
+    return request.can_repeat and not exchange.has_begun
 
 
 def _named(error: BaseException, request: ClientRequest) -> BaseException:

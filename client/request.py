@@ -33,6 +33,8 @@ LAST_CHUNK: Final = b"0\r\n\r\n"
 
 _KEYS_KEPT: Final = 4096
 
+_IDEMPOTENT: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE"})
+
 _BODILESS_METHODS: Final = frozenset({"CONNECT", "GET", "HEAD", "OPTIONS", "TRACE"})
 """Methods whose requests need no Content-Length: 0 to say that they have no body (RFC 9110 §8.6)."""
 
@@ -249,10 +251,15 @@ class ClientRequest:
         """Whether the body waits for the server's 100 (Continue); of none there is nothing to expect (RFC 9110 §10.1.1)."""
         return self.policy.expect100 and self._body is not None and self._body.size != 0
 
+    @property
+    def can_repeat(self) -> bool:
+        """Whether it may be sent again when it is not known what became of the first (RFC 9110 §9.2.2)."""
+        return self.method in _IDEMPOTENT and (self._body is None or self._body.can_replay)
+
     # -- its bytes ------------------------------------------------------------------------------------------------
 
     def wire(self) -> tuple[bytes, bool]:
-        """Return the bytes that go out first, and whether they are all: a body in memory goes with the head.
+        """Return the bytes that go out first, and whether they are all: a small body in memory goes with the head.
 
         `InvalidUrlClientError` or `ValueError` for what would break the head (RFC 9112 §3, §5).
         """

@@ -461,6 +461,45 @@ async def test_a_connection_that_closed_while_idle_is_not_used(serve: Serve, ses
     assert [request.method for request in server.received] == ["GET", "POST"]
 
 
+@pytest.mark.parametrize("resets", [False, True])
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+async def test_what_is_sent_once_is_not_sent_to_a_server_that_has_gone(
+    method: str, resets: bool, serve: Serve, session: ClientSession
+) -> None:
+    """Not even where the program was busy in the meantime, so that nobody has told us of the end."""
+    server = await serve(dying(resets=resets, after_request=False))
+    for _ in range(2):
+        await get(session, server.url)
+        connector = session.connector
+        assert connector is not None
+        (protocol,) = connector._idle._by_age
+        transport = protocol.transport
+        assert transport is not None
+        transport.pause_reading()
+        await until(lambda: server.open_connections == 0)
+        assert protocol.is_idle
+        asyncio.get_running_loop().call_soon(transport.resume_reading)
+        async with session.request(method, server.url, data=b"once") as response:
+            assert response.status == 200
+    assert [request.method for request in server.received] == ["GET", method] * 2
+
+
+async def test_looking_at_a_connection_can_be_called_off(serve: Serve, session: ClientSession) -> None:
+    """It stays where it was, and so does the slot."""
+    server = await serve(repeating(HI))
+    await get(session, server.url)
+    connector = session.connector
+    assert connector is not None
+    posting = asyncio.create_task(session.post(server.url, data=b"x"))
+    await until(lambda: connector.in_use_count == 1)
+    posting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await posting
+    assert (connector.in_use_count, connector.idle_count, connector.limits.active) == (0, 1, 0)
+    await get(session, server.url)
+    assert server.connections == 1
+
+
 # -- opening ----------------------------------------------------------------------------------------------------------
 
 
