@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 PART_BYTES: Final = 64 * 1024
 """How much of a body is read and sent at a time."""
 
+_LEAST_FOR_THREAD: Final = 4096
+_MOST_AT_ONCE: Final = 1024 * 1024
+"""How much is compressed while everybody else waits: 20 ms or so."""
+
 
 class BodyConsumedError(Exception):
     """The body has been read once, and cannot be read again for a redirect or a retry."""
@@ -119,11 +123,11 @@ class FileBody(Body):
     def size(self) -> int | None:
         if self._start is None or isinstance(self._file, io.TextIOBase):
             return None
-        if isinstance(self._file, io.BytesIO):
-            return max(0, len(self._file.getbuffer()) - self._start)
+        if isinstance(self._file, io.BytesIO):  # whose `getbuffer` would copy it all, if it was made from bytes
+            return max(0, _size_by_seeking(self._file) - self._start)
         if isinstance(getattr(self._file, "raw", self._file), io.FileIO):  # not what decompresses one, for example
             return max(0, os.fstat(self._file.fileno()).st_size - self._start)
-        return max(0, _spooled_size(self._file) - self._start) if _is_spooled(self._file) else None
+        return max(0, _size_by_seeking(self._file) - self._start) if _is_spooled(self._file) else None
 
     @property
     def can_replay(self) -> bool:
@@ -190,7 +194,7 @@ class IterableBody(Body):
 
 
 class CompressedBody(Body):
-    """Another body in a content coding, compressed as it is sent."""
+    """Another body in a content coding, compressed as it is sent: in a thread, but for what takes less time than to call one."""
 
     def __init__(self, body: Body, coding: str) -> None:
         self._body = body
@@ -208,15 +212,22 @@ class CompressedBody(Body):
     async def parts(self) -> AsyncIterator[bytes]:
         compressor = make_compressor(self._coding)
         async for part in self._body.parts():
-            if data := compressor.compress(part):
+            if len(part) < _LEAST_FOR_THREAD:
+                data = compressor.compress(part)
+            else:
+                data = await asyncio.to_thread(compressor.compress, part)
+            if data:
                 yield data
         yield compressor.flush()
 
 
-def compress_body(body: Body, coding: str) -> Body:
-    """Return `body` in the content coding ``gzip`` or ``deflate``; what is in memory is compressed at once."""
+def compress_body(body: Body, coding: str, *, keeps_size: bool = False) -> Body:
+    """Return `body` in the content coding ``gzip`` or ``deflate``.
+
+    What is in memory is compressed at once, and so has a size; not if it is much, which takes long, unless that size is needed.
+    """
     data = body.in_memory()
-    if data is None:
+    if data is None or (len(data) > _MOST_AT_ONCE and not keeps_size):
         return CompressedBody(body, coding)
     compressor = make_compressor(coding)
     return BytesBody(compressor.compress(data) + compressor.flush(), body.content_type)
@@ -266,7 +277,7 @@ def _is_spooled(file: IO[Any]) -> bool:
     return tempfile is not None and isinstance(file, tempfile.SpooledTemporaryFile) and file.read(0) == b""
 
 
-def _spooled_size(file: IO[bytes]) -> int:
+def _size_by_seeking(file: IO[bytes]) -> int:
     at = file.tell()
     end = file.seek(0, os.SEEK_END)
     file.seek(at)

@@ -379,7 +379,8 @@ class ClientRequest:
             if "Content-Length" in headers:
                 raise ValueError("compress changes how long the body is: leave the Content-Length header out")
             headers["Content-Encoding"] = self.policy.compress
-            self._body = body = compress_body(body, self.policy.compress)
+            needs_size = self.policy.version < HttpVersion11  # which knows no chunks
+            self._body = body = compress_body(body, self.policy.compress, keeps_size=needs_size)
         self._frame(headers, body.size)
 
     def _frame(self, headers: CIMultiDict[str], size: int | None) -> None:

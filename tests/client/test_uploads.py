@@ -11,6 +11,7 @@ import mmap
 import tarfile
 import tempfile
 import threading
+import tracemalloc
 import zlib
 from array import array
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ from client import (
     MultipartReader,
     SocketTimeoutError,
 )
-from client.body import BodyConsumedError, BytesBody, FileBody, IterableBody, make_body
+from client.body import BodyConsumedError, BytesBody, FileBody, IterableBody, compress_body, make_body
 from tests.client.peer import repeating, until
 
 if TYPE_CHECKING:
@@ -337,7 +338,7 @@ async def test_http_1_0_needs_a_length(connector: TCPConnector) -> None:
 async def test_compress(
     compress: Any, coding: str, decode: Callable[[bytes], bytes], serve: Serve, session: ClientSession
 ) -> None:
-    """A body in memory is compressed at once and has a length; others are compressed as they are sent."""
+    """A small body in memory is compressed at once and has a length; others are compressed as they are sent."""
     server = await serve(repeating(HI))
     text = b"text " * 1000
     received = await sent(session, server, text, compress=compress)
@@ -346,6 +347,31 @@ async def test_compress(
     received = await sent(session, server, parts_of(text, 100), compress=compress)
     assert decode(received.body) == text
     assert received.headers["transfer-encoding"] == "chunked"
+
+
+@pytest.mark.parametrize("data", [b"text " * 400_000, io.BytesIO(b"text " * 400_000)])
+async def test_much_is_compressed_aside(data: Any, serve: Serve, session: ClientSession) -> None:
+    """Others have their turns meanwhile, though nothing has to be waited for. Without chunks there has to be a length."""
+    server = await serve(repeating(HI))
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    waiting = asyncio.create_task(others())
+    body = b"".join([part async for part in compress_body(make_body(data), "gzip").parts()])
+    waiting.cancel()
+    assert turns > 30
+    assert gzip.decompress(body) == b"text " * 400_000
+    received = await sent(session, server, b"text " * 400_000, compress=True)
+    assert received.headers["transfer-encoding"] == "chunked"
+    assert zlib.decompress(received.body) == b"text " * 400_000
+    async with ClientSession(version=HttpVersion10) as older:
+        received = await sent(older, server, b"text " * 400_000, compress=True)
+    assert zlib.decompress(received.body) == b"text " * 400_000
 
 
 async def test_compress_contradicts(serve: Serve, session: ClientSession) -> None:
@@ -809,6 +835,17 @@ async def test_a_file_that_grows(tmp_path: Path) -> None:
                     other.write(b"more")
             sent.append(part)
     assert b"".join(sent) == b"x" * 100_000
+
+
+def test_the_size_of_a_file_in_memory_costs_no_copy() -> None:
+    with io.BytesIO(bytes(10_000_000)) as file:
+        file.seek(10)
+        tracemalloc.start()
+        size = make_body(file).size
+        _, peak_bytes = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert (size, file.tell()) == (9_999_990, 10)
+    assert peak_bytes < 1_000_000
 
 
 async def test_pipes_cannot_begin_again() -> None:
