@@ -150,7 +150,7 @@ class Call(Plan, Awaited[ClientResponse]):
                 connection = None if self.traces else settings.connector.lend_idle(request)
                 if connection is None:
                     connection = await settings.connector.connect(
-                        request, self.traces, settings.timeout, deadline_at=deadline_at
+                        request, traces=self.traces, timeout=settings.timeout, deadline_at=deadline_at
                     )
                 data, is_whole = request.wire()
                 sock_read = settings.timeout.sock_read

@@ -15,7 +15,7 @@ from client.errors import (
     ConnectionTimeoutError,
     UnixClientConnectorError,
 )
-from client.timeouts import fail_at
+from client.timeouts import DEFAULT_TIMEOUT, fail_at
 from client.tls import Fingerprint, TlsContexts
 
 if TYPE_CHECKING:
@@ -122,3 +122,7 @@ class UnixConnector(BaseConnector):
         except BaseException:
             connection.close()
             raise
+
+
+# Subclasses of the time before aiohttp 3 pass on the request alone. In the signature, type checkers would ask newer ones for defaults.
+UnixConnector._create_connection.__defaults__ = ((), DEFAULT_TIMEOUT)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from client import ClientResponse
+    from client.carrier import Carrier
     from client.connection import Connection
     from client.http1 import Http1Protocol
     from client.tracing import Trace
@@ -591,6 +592,114 @@ async def test_a_connector_as_it_was_written_for_aiohttp_2(serve: Serve) -> None
 
     async with ClientSession(connector=Fixed()) as session:
         assert await get(session, "http://wherever.example/") == b"hi"
+
+
+class Watched(TCPConnector):
+    """Notes who is called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+
+
+class ConnectsAsInAiohttp3(Watched):
+    async def connect(self, req: ClientRequest, traces: Any, timeout: Any) -> Connection:  # type: ignore[override]
+        self.calls.append(req.url.path)
+        return await super().connect(req, traces, timeout)
+
+
+class ConnectsByName(Watched):
+    async def connect(self, req: ClientRequest, **options: Any) -> Connection:  # type: ignore[override]
+        self.calls.append(req.url.path)
+        return await super().connect(req, **options)
+
+
+class ConnectMixin:
+    async def connect(self, req: ClientRequest, traces: Any = (), timeout: Any = None) -> Connection:
+        self.calls.append(req.url.path)  # type: ignore[attr-defined]
+        return await super().connect(req, traces, timeout)  # type: ignore[misc, no-any-return]
+
+
+class ConnectsByMixin(ConnectMixin, Watched):  # type: ignore[misc]
+    pass
+
+
+class ConnectsTwice(ConnectsAsInAiohttp3):
+    async def connect(self, *arguments: Any, **options: Any) -> Connection:
+        return await super().connect(*arguments, **options)
+
+
+@pytest.mark.parametrize("kind", [ConnectsAsInAiohttp3, ConnectsByName, ConnectsByMixin, ConnectsTwice])
+async def test_connect_of_ones_own_is_called_as_in_aiohttp(kind: type[Watched], serve: Serve) -> None:
+    """Whatever it knows of its parameters, every request goes through it, and ends in time."""
+    connector = kind()
+    server = await serve(repeating(HI))
+    async with ClientSession(connector=connector) as session:
+        for path in ("a", "b"):
+            await get(session, server.url / path)
+        slots = [connector.limits.acquire_nowait(connector.limits.host_of(Origin.of(server.url))) for _ in range(100)]
+        with pytest.raises(ServerTimeoutError, match="total time"):
+            await session.get(server.url / "c", timeout=ClientTimeout(total=0.01))
+        for slot in slots:
+            assert slot is not None
+            slot.release()
+    assert connector.calls == ["/a", "/b", "/c"]
+    assert server.connections == 1
+
+
+async def test_creating_of_ones_own_may_pass_on_what_it_is_given(serve: Serve) -> None:
+    """All, by position, or the request alone, as in aiohttp 2."""
+    server = await serve(repeating(HI))
+
+    class PassesAll(Watched):
+        async def _create_connection(self, *arguments: Any) -> Carrier:
+            self.calls.append("all")
+            return await super()._create_connection(*arguments)
+
+    class OlderMixin:
+        async def _create_connection(self, req: ClientRequest) -> Carrier:
+            self.calls.append("older")  # type: ignore[attr-defined]
+            return await super()._create_connection(req)  # type: ignore[misc, no-any-return]
+
+    with pytest.warns(DeprecationWarning, match="_create_connection") as warned:
+
+        class Older(OlderMixin, Watched):  # type: ignore[misc]
+            pass
+
+    assert [warning.filename for warning in warned] == [__file__]
+    for kind in (PassesAll, Older):
+        connector = kind()
+        async with ClientSession(connector=connector) as session:
+            assert await get(session, server.url) == b"hi"
+        assert len(connector.calls) == 1
+
+
+async def test_what_aiohttp_2_called_is_still_bound_by_time(serve: Serve) -> None:
+    """It is given the request alone, so the limits are kept for it."""
+    server = await serve(repeating(HI))
+    never = asyncio.Event()
+    with pytest.warns(DeprecationWarning, match="connect takes"):
+
+        class Connects(TCPConnector):
+            async def connect(self, req: ClientRequest) -> Connection:  # type: ignore[override]
+                if req.url.path == "/never":
+                    await never.wait()
+                return await super().connect(req)
+
+    with pytest.warns(DeprecationWarning, match="_create_connection takes"):
+
+        class Creates(TCPConnector):
+            async def _create_connection(self, req: ClientRequest) -> Carrier:  # type: ignore[override]
+                if req.url.path == "/never":
+                    await never.wait()
+                return await super()._create_connection(req)  # type: ignore[call-arg]
+
+    for kind, late in ((Connects, ClientTimeout(connect=0.01)), (Creates, ClientTimeout(sock_connect=0.01))):
+        async with ClientSession(connector=kind()) as session:
+            assert await get(session, server.url) == b"hi"
+            async with asyncio.timeout(10):
+                with pytest.raises(ConnectionTimeoutError):
+                    await session.get(f"http://127.0.0.2:{server.port}/never", timeout=late)
 
 
 async def test_unix_socket(serve: Serve, tmp_path: Path) -> None:
