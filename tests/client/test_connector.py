@@ -702,12 +702,13 @@ async def test_what_aiohttp_2_called_is_still_bound_by_time(serve: Serve) -> Non
                     await session.get(f"http://127.0.0.2:{server.port}/never", timeout=late)
 
 
-async def test_unix_socket(serve: Serve, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [str, Path])
+async def test_unix_socket(kind: type[str | Path], serve: Serve, tmp_path: Path) -> None:
     """Whatever the URL's host is, the socket's path is where it goes."""
     path = tmp_path / "socket"
     await serve(repeating(HI), path=path)
-    connector = UnixConnector(str(path))
-    assert connector.path == str(path)
+    connector = UnixConnector(kind(path))
+    assert connector.path == kind(path)
     async with ClientSession(connector=connector) as session:
         assert await get(session, "http://localhost/") == b"hi"
         assert await get(session, "http://other.example/") == b"hi"
