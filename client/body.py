@@ -12,7 +12,7 @@ import os
 import sys
 from abc import ABC, abstractmethod
 from codecs import getincrementalencoder
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from pathlib import PurePath
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -189,8 +189,13 @@ class IterableBody(Body):
         if self._has_begun and not self.can_replay:
             raise BodyConsumedError("the iterator has been sent once and does not begin anew")
         self._has_begun = True
-        async for part in self._source:
-            yield part
+        iterator = aiter(self._source)
+        try:
+            async for part in iterator:
+                yield part
+        finally:
+            if isinstance(iterator, AsyncGenerator):  # which nobody goes on with, where sending it was called off
+                await iterator.aclose()
 
 
 class CompressedBody(Body):

@@ -7,6 +7,7 @@ turned out to be dead, or a server did not look at a request. One deadline spans
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
@@ -207,11 +208,12 @@ class Call(Plan, Awaited[ClientResponse]):
     async def _upload(self, protocol: Carrier, exchange: Exchange, request: ClientRequest) -> None:
         """Send the body. What goes wrong ends the exchange, and so reaches whoever waits for the response."""
         try:
-            async for part in request.parts():
-                for piece in request.framed(part) if protocol.takes_chunks else (part,):
-                    await protocol.write(exchange, piece)
-                if self.traces:
-                    await emit(self.traces, TraceRequestChunkSentParams(request.method, request.url, part))
+            async with aclosing(request.parts()) as parts:  # now, rather than whenever nobody knows it any more
+                async for part in parts:
+                    for piece in request.framed(part) if protocol.takes_chunks else (part,):
+                        await protocol.write(exchange, piece)
+                    if self.traces:
+                        await emit(self.traces, TraceRequestChunkSentParams(request.method, request.url, part))
             if request.chunked and protocol.takes_chunks:
                 await protocol.write(exchange, LAST_CHUNK)
             protocol.end(exchange)

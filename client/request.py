@@ -21,7 +21,7 @@ from client.send_policy import AUTO_NAMES, HeaderDefaults, SendPolicy, asks_clos
 from client.version import HttpVersion, HttpVersion11
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, Iterator
 
     from yarl import URL
 
@@ -308,7 +308,7 @@ class ClientRequest:
             raise ValueError("more than one Host header")  # servers differ in which they believe (RFC 9112 §3.2)
         return f"{start}{proxy_lines}{write_headers(headers)}\r\n"
 
-    async def parts(self) -> AsyncIterator[bytes]:
+    async def parts(self) -> AsyncGenerator[bytes, None]:
         """Iterate over the body; `ValueError` when it is not as long as its Content-Length."""
         assert self._body is not None
         left = None if self.chunked else int(self.headers["Content-Length"])

@@ -562,6 +562,52 @@ async def test_a_connector_of_ones_own(serve: Serve) -> None:
     assert server.received[0].headers["host"] == "wherever.example"
 
 
+class Echo(asyncio.Transport):
+    """A transport without a socket, which answers with what was sent."""
+
+    def __init__(self, protocol: asyncio.Protocol) -> None:
+        super().__init__()
+        self._protocol = protocol
+        self._written = b""
+
+    def write(self, data: Any) -> None:
+        self._written += data
+        if self._written.endswith(b"end"):
+            answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(self._written), self._written)
+            asyncio.get_running_loop().call_soon(self._protocol.data_received, answer)
+
+    def is_closing(self) -> bool:
+        return False
+
+    def is_reading(self) -> bool:
+        return True
+
+    def abort(self) -> None:
+        asyncio.get_running_loop().call_soon(self._protocol.connection_lost, None)
+
+
+async def test_connections_need_not_be_sockets() -> None:
+    """A connector of one's own may make them of anything that asyncio has a transport for."""
+
+    class Echoing(BaseConnector):
+        async def _create_connection(
+            self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
+        ) -> Carrier:
+            protocol = self._factory()
+            protocol.connection_made(Echo(protocol))
+            return protocol
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"the "
+        yield b"end"
+
+    async with (
+        ClientSession(connector=Echoing()) as session,
+        session.post("http://nowhere.example/", data=parts(), headers={"Content-Length": "7"}) as response,
+    ):
+        assert (await response.read()).endswith(b"\r\n\r\nthe end")
+
+
 async def test_connect_of_ones_own_sees_every_request(serve: Serve) -> None:
     """Also those that go over a connection which is there already."""
     server = await serve(repeating(HI))

@@ -8,6 +8,8 @@ import gzip
 import io
 import json
 import mmap
+import os
+import socket
 import tarfile
 import tempfile
 import threading
@@ -548,29 +550,61 @@ async def test_a_large_body_in_memory_is_sent_as_the_server_takes_it(serve: Serv
     assert max(held) < 1_000_000
 
 
-async def test_early_answer(serve: Serve, session: ClientSession) -> None:
-    """A server may decline an upload in the middle; its answer counts, and sending stops."""
+@pytest.mark.parametrize("compress", [None, "gzip"])
+@pytest.mark.parametrize("suspends", [True, False])
+async def test_early_answer(suspends: bool, compress: str | None, serve: Serve, session: ClientSession) -> None:
+    """A server may decline an upload in the middle; its answer counts, and sending stops: where it comes from is closed."""
     stopped = asyncio.Event()
 
     async def endless() -> AsyncIterator[bytes]:
         try:
             while True:
-                yield b"x" * 10_000
-                await asyncio.sleep(0)
+                yield os.urandom(10_000)
+                if suspends:
+                    await asyncio.sleep(0)
         finally:
             stopped.set()
 
     async def script(peer: Peer) -> None:
         await peer.head()
         await peer.answer(b"too much", "413 Content Too Large")
-        while await peer.reader.read(65536):
-            pass
+        if suspends:
+            await peer.closed()
+        else:
+            await stopped.wait()  # the transport is full meanwhile
 
     server = await serve(script)
-    async with session.post(server.url, data=endless()) as response:
+    async with session.post(server.url, data=endless(), compress=compress) as response:
         assert response.status == 413
         assert await response.text() == "too much"
     await stopped.wait()
+
+
+async def test_an_early_answer_of_a_server_that_has_gone_since(session: ClientSession) -> None:
+    """It has arrived, and is read before a write fails, though the program was too busy to look."""
+    may_answer, has_gone = threading.Event(), threading.Event()
+
+    def answer_once(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(10)  # not all there is: closing resets the connection
+            may_answer.wait()
+            connection.sendall(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig")
+        has_gone.set()
+
+    async def busy() -> AsyncIterator[bytes]:
+        yield bytes(1000)
+        may_answer.set()
+        has_gone.wait()
+        yield bytes(1000)
+        yield bytes(1000)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        answering = threading.Thread(target=answer_once, args=(listener,))
+        answering.start()
+        async with session.post(f"http://127.0.0.1:{listener.getsockname()[1]}/", data=busy()) as response:
+            assert (response.status, await response.text()) == (413, "big")
+        answering.join()
 
 
 async def test_an_early_answer_to_a_body_in_memory(serve: Serve, session: ClientSession) -> None:
