@@ -148,9 +148,8 @@ class Http1Protocol(asyncio.Protocol):
         Raises `ClientConnectionResetError` when the exchange is over.
         """
         if self.transport is not None and _has_received(self.transport):
-            for _ in range(
-                2
-            ):  # have it read: a server that answers early may close right after, and a write that fails lose that
+            # Have it read: a server that answers early may close right after, and a write that fails would lose the answer.
+            for _ in range(2):
                 await asyncio.sleep(0)
         if self._exchange is not exchange or self.transport is None:
             raise ClientConnectionResetError("the exchange ended while the request was being sent")
