@@ -16,7 +16,7 @@ from client.errors import (
     UnixClientConnectorError,
 )
 from client.timeouts import fail_at
-from client.tls import Fingerprint, TlsContexts
+from client.tls import Fingerprint, TlsContexts, explained
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +94,7 @@ class UnixConnector(BaseConnector):
         except ssl_module.SSLError as error:
             raise ClientConnectorSSLError(key, error) from error
         except OSError as error:
-            raise UnixClientConnectorError(self._path, key, error) from error
+            raise UnixClientConnectorError(self._path, key, explained(error)) from error
         if tls and isinstance(key.ssl, Fingerprint):
             try:
                 key.ssl.check(transport, key.host, key.port)

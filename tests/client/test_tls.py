@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl
 import warnings
 from hashlib import sha256
@@ -13,12 +14,14 @@ import pytest
 from client import (
     ClientConnectionError,
     ClientConnectorCertificateError,
+    ClientConnectorError,
     ClientConnectorSSLError,
     ClientSession,
     ClientSSLError,
     Fingerprint,
     ServerFingerprintMismatch,
     TCPConnector,
+    UnixClientConnectorError,
     UnixConnector,
 )
 from client.tls import merge_verification
@@ -146,15 +149,25 @@ async def test_not_tls_at_all(serve: Serve, session: ClientSession) -> None:
     assert isinstance(caught.value, ssl.SSLError)
 
 
-async def test_closed_during_the_handshake(serve: Serve, session: ClientSession) -> None:
-    """A server that hangs up is a connection that could not be opened."""
+@pytest.mark.parametrize("is_reset", [False, True], ids=["closed", "reset"])
+async def test_closed_during_the_handshake(
+    is_reset: bool, serve: Serve, session: ClientSession, tmp_path: Path
+) -> None:
+    """A server that hangs up is a connection that could not be opened, and the error says when, on a Unix socket too."""
 
     async def script(peer: Peer) -> None:
-        await peer.reader.read(1)
+        await peer.reader.readexactly(1)
+        if is_reset:
+            peer.writer.transport.abort()
 
-    server = await serve(script)
-    with pytest.raises(ClientConnectionError):
+    server, path = await serve(script), tmp_path / "socket"
+    await serve(script, path=path)
+    with pytest.raises(ClientConnectorError, match="closed during the TLS handshake") as caught:
         await session.get(server.url.with_scheme("https"))
+    assert (caught.value.errno, caught.value.port) == (errno.ECONNRESET, server.port)
+    async with ClientSession(connector=UnixConnector(str(path))) as session:
+        with pytest.raises(UnixClientConnectorError, match="closed during the TLS handshake"):
+            await session.get("https://localhost/")
 
 
 async def test_body_to_the_end_without_close_notify(
