@@ -371,6 +371,31 @@ async def test_bytes_on_an_idle_connection_close_it(
 
 
 @pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "tls"])
+async def test_what_comes_in_the_turn_of_the_next_request_does_not_answer_it(
+    is_tls: bool, serve: Serve, server_tls: ssl.SSLContext
+) -> None:
+    """It has arrived, though the event loop could not tell of it yet: neither a response nor the end goes unnoticed."""
+    peers: list[Peer] = []
+
+    async def script(peer: Peer) -> None:
+        peers.append(peer)
+        while True:
+            await peer.request()
+            await peer.answer(b"asked")
+
+    server = await serve(script, tls=server_tls if is_tls else None)
+    async with ClientSession(connector=TCPConnector(ssl=False)) as session:
+        for number in range(1, 4):
+            async with session.post(server.url, data=b"once") as response:  # what may not be sent again
+                assert await response.read() == b"asked"
+            assert len(peers) == server.connections == number
+            if number == 1:
+                peers[-1].writer.write(OK + b"Content-Length: 7\r\n\r\nunasked")  # goes out at once
+            else:
+                peers[-1].writer.get_extra_info("socket").shutdown(socket.SHUT_WR)
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "tls"])
 async def test_what_a_server_says_before_it_is_asked_answers_nothing(
     is_tls: bool, server_tls: ssl.SSLContext, authority: trustme.CA
 ) -> None:
