@@ -259,6 +259,22 @@ async def test_bounds_are_met_exactly(serve: Serve, session: ClientSession) -> N
         await session.get(server.url, max_field_size=len(field) - 1)
 
 
+async def test_so_many_interim_responses_may_come(serve: Serve, session: ClientSession) -> None:
+    """Honest servers send one or two."""
+
+    async def script(peer: Peer) -> None:
+        while True:
+            received = await peer.request()
+            await peer.send(b"HTTP/1.1 103 Early Hints\r\n\r\n" * int(received.target[1:]))
+            await peer.answer(b"in the end")
+
+    server = await serve(script)
+    async with session.get(server.url / "32") as response:
+        assert await response.read() == b"in the end"
+    with pytest.raises(HeadersTooLarge, match="interim"):
+        await session.get(server.url / "33")
+
+
 class Broken(NamedTuple):
     """A good head, and then a body that is not: what is sent, and whether the server then closes."""
 

@@ -147,18 +147,22 @@ def test_any_location_leads_somewhere_or_is_refused(location: bytes, requote: bo
 def test_headers() -> None:
     """What describes a body goes with the body; what proves who we are stays at the origin it was meant for."""
     headers = CIMultiDict(
-        {"Content-Type": "x", "Content-Encoding": "y", "Authorization": "z", "Cookie": "c", "Host": "h", "X": "x"}
+        {
+            **{"Content-Type": "x", "Content-Encoding": "y", "Authorization": "z", "Proxy-Authorization": "p"},
+            **{"Cookie": "c", "Host": "h", "X": "x"},
+        }
     )
     assert set(redirect_headers(headers, keeps_body=True, same_origin=True) or ()) == set(headers)
     assert set(redirect_headers(headers, keeps_body=False, same_origin=True) or ()) == {
         "Authorization",
         "Cookie",
         "Host",
+        "Proxy-Authorization",
         "X",
     }
     assert set(redirect_headers(headers, keeps_body=False, same_origin=False) or ()) == {"X"}
     assert redirect_headers(None, keeps_body=False, same_origin=False) is None
-    assert len(headers) == 6
+    assert len(headers) == 7
 
 
 # -- followed ---------------------------------------------------------------------------------------------------------
@@ -358,12 +362,15 @@ async def test_credentials_stay_at_their_origin(serve: Serve, connector: TCPConn
         for path in ("near", "far"):
             async with session.get(server.url / path, auth=auth, cookies={"a": "1"}, headers={"X": "y"}):
                 pass
-        async with session.get(server.url / "far", headers={"Authorization": "mine", "Cookie": "b=2"}):
-            pass
+        own = {"Authorization": "mine", "Proxy-Authorization": "mine too", "Cookie": "b=2"}
+        for path in ("near", "far"):
+            async with session.get(server.url / path, headers=own):
+                pass
     near = server.received[1]
     assert (near.headers["authorization"], near.headers["cookie"]) == (auth.encode(), "a=1")
+    assert {name: server.received[4].headers.get(name.lower()) for name in own} == own
     for received in other.received:
-        assert not {"authorization", "cookie"} & set(received.headers)
+        assert not {"authorization", "proxy-authorization", "cookie"} & set(received.headers)
     assert other.received[0].headers["x"] == "y"
 
 

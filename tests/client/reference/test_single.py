@@ -89,8 +89,9 @@ async def test_text_can_be_sent_in_another_encoding(asgi: str, data: Any, body: 
 async def test_a_request_follows_redirects_as_it_is_told_to(nginx: Addresses) -> None:
     async with client.request("GET", f"{nginx.plain}moved/302", allow_redirects=False) as response:
         assert response.status == 302
-    with pytest.raises(TooManyRedirects):
+    with pytest.raises(TooManyRedirects) as caught:
         await client.request("GET", f"{nginx.plain}loop", max_redirects=1)
+    assert len(caught.value.history) == 2
 
 
 @exercises("request(read_until_eof)")
