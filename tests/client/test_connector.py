@@ -36,6 +36,7 @@ from client import (
 )
 from client.origin import HostKey
 from tests.client.peer import repeating, serving, until
+from tests.client.test_cancellation import Loopback
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -490,6 +491,18 @@ async def test_sock_connect(serve: Serve) -> None:
         with pytest.raises(ConnectionTimeoutError) as caught:
             await session.get(server.url.with_scheme("https"), timeout=ClientTimeout(sock_connect=0.02))
         assert caught.value.url == server.url.with_scheme("https")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "here.example"])
+async def test_small_writes_do_not_wait_for_each_other(host: str, serve: Serve) -> None:
+    """Parts of a body and WebSocket messages would take 40 ms each, whoever found the address (RFC 896, RFC 1122 §4.2.3.2)."""
+    server = await serve(repeating(HI))
+    async with TCPConnector(resolver=Loopback()) as connector:
+        lent = await connector.connect(ClientRequest("GET", server.url.with_host(host)))
+        assert lent.transport is not None
+        connection = lent.transport.get_extra_info("socket")
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        lent.close()
 
 
 async def test_local_addr(serve: Serve) -> None:
