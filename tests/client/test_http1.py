@@ -350,6 +350,13 @@ async def test_disconnected_before_a_response(sent: bytes, serve: Serve, session
     assert caught.value.url == server.url
 
 
+async def test_disconnected_in_what_is_no_head(serve: Serve, session: ClientSession) -> None:
+    """It was seen to be none, though it never ended: the server is not to be asked again."""
+    server = await serve(saying(OK + b"no field\r\n"))
+    with pytest.raises(BadHttpMessage):
+        await session.get(server.url)
+
+
 async def test_reset_before_a_response(serve: Serve, session: ClientSession) -> None:
     """A reset is reported with its errno."""
 
