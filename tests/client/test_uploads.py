@@ -390,7 +390,7 @@ async def test_nothing_is_expected_without_content(serve: Serve, session: Client
             assert "expect" not in server.received[-1].headers
 
 
-async def test_expect100_declined(serve: Serve, session: ClientSession) -> None:
+async def test_expect100_declined(serve: Serve, session: ClientSession, connector: TCPConnector) -> None:
     """A server that answers at once does not get the body, and the connection is not used again."""
 
     async def script(peer: Peer) -> None:
@@ -401,6 +401,7 @@ async def test_expect100_declined(serve: Serve, session: ClientSession) -> None:
     server = await serve(script)
     async with session.post(server.url, data=b"12345", expect100=True) as response:
         assert (response.status, await response.text()) == (417, "no")
+    assert connector.idle_count == 0
 
 
 async def test_expect100_ignored(serve: Serve, session: ClientSession, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -497,14 +498,17 @@ async def test_a_server_that_is_held_back_is_not_silent(serve: Serve, session: C
         assert len(await response.read()) == size
 
 
-async def test_early_answer(serve: Serve, session: ClientSession) -> None:
-    """A server may decline an upload in the middle; its answer counts, and sending stops."""
+async def test_early_answer(serve: Serve, session: ClientSession, connector: TCPConnector) -> None:
+    """A server may decline an upload in the middle; its answer counts, and sending stops.
+
+    Nothing else goes over the connection: it would be taken for more of the body.
+    """
     stopped = asyncio.Event()
 
     async def endless() -> AsyncIterator[bytes]:
         try:
             while True:
-                yield b"x" * 10_000
+                yield b"part"
                 await asyncio.sleep(0)
         finally:
             stopped.set()
@@ -520,6 +524,7 @@ async def test_early_answer(serve: Serve, session: ClientSession) -> None:
         assert response.status == 413
         assert await response.text() == "too much"
     await stopped.wait()
+    assert connector.idle_count == 0
 
 
 async def test_an_early_answer_to_a_body_in_memory(serve: Serve, session: ClientSession) -> None:
