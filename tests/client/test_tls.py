@@ -25,7 +25,7 @@ from client import (
     UnixConnector,
 )
 from client.tls import merge_verification
-from tests.client.peer import repeating, saying
+from tests.client.peer import repeating, saying, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,13 +114,14 @@ async def test_fingerprint(serve: Serve, authority: trustme.CA, session: ClientS
     assert await get(session, server, ssl=Fingerprint(digest)) == b"hi"
     async with ClientSession(connector=TCPConnector(ssl=Fingerprint(digest))) as other:
         assert await get(other, server) == b"hi"
-    asked = len(server.received)
+    asked, accepted, kept = len(server.received), server.connections, server.open_connections
     with pytest.raises(ServerFingerprintMismatch) as caught:
         await get(session, server, ssl=Fingerprint(bytes(32)))
     error = caught.value
     assert (error.expected, error.got, error.host, error.port) == (bytes(32), digest, "127.0.0.1", server.port)
     assert digest.hex() in str(error)
     assert len(server.received) == asked
+    await until(lambda: (server.connections, server.open_connections) == (accepted + 1, kept))
 
 
 async def test_client_certificate(serve: Serve, authority: trustme.CA, session: ClientSession) -> None:
@@ -204,7 +205,7 @@ async def test_large_bodies_both_ways(
 async def test_unix_socket(serve: Serve, server_tls: ssl.SSLContext, trusting: ssl.SSLContext, tmp_path: Path) -> None:
     """TLS goes over any connection."""
     path = tmp_path / "socket"
-    await serve(saying(HI), tls=server_tls, path=path)
+    server = await serve(saying(HI), tls=server_tls, path=path)
     async with ClientSession(connector=UnixConnector(str(path))) as session:
         async with session.get("https://localhost/", ssl=trusting) as response:
             assert await response.read() == b"hi"
@@ -212,6 +213,7 @@ async def test_unix_socket(serve: Serve, server_tls: ssl.SSLContext, trusting: s
             await session.get("https://localhost/")
         with pytest.raises(ServerFingerprintMismatch):
             await session.get("https://localhost/", ssl=Fingerprint(bytes(32)))
+        await until(lambda: (server.connections, server.open_connections) == (2, 0))  # of three one was not trusted
 
 
 async def test_older_spellings(secure: Server, session: ClientSession, trusting: ssl.SSLContext) -> None:
