@@ -357,6 +357,22 @@ async def test_a_request_that_may_have_worked_is_not_repeated(serve: Serve, sess
     assert len(server.received) == 2
 
 
+async def test_a_request_is_not_repeated_whose_answer_had_begun(serve: Serve, session: ClientSession) -> None:
+    """The connection was not dead, then: what there is of the answer is not to be had again."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(HI)
+        await peer.request()
+        await peer.send(HI[:10])
+
+    server = await serve(script)
+    await get(session, server.url)
+    with pytest.raises(ServerDisconnectedError):
+        await get(session, server.url)
+    assert len(server.received) == 2
+
+
 async def test_nothing_is_repeated_on_a_new_connection(serve: Serve, session: ClientSession) -> None:
     """A server that closes new connections is broken, not tired."""
 
@@ -674,6 +690,18 @@ async def test_close_fails_those_who_connect(serve: Serve) -> None:
     assert [type(result) for result in results] == [ConnectorClosed] * 4
     assert limits.active == 1
     other.release()
+
+
+async def test_who_waits_for_a_slot_when_it_is_closed_has_an_error_of_his_own(serve: Serve) -> None:
+    """It names the request, and none knows of another."""
+    gate = Gate()
+    server = await serve(gate)
+    async with ClientSession(connector=TCPConnector(limit=1)) as session:
+        tasks = [asyncio.create_task(get(session, server.url / str(number))) for number in range(3)]
+        await gate.asked.acquire()
+    errors = (await asyncio.gather(*tasks, return_exceptions=True))[1:]
+    assert [type(error) for error in errors] == [ConnectorClosed] * 2
+    assert [error.url for error in errors if isinstance(error, ConnectorClosed)] == [server.url / "1", server.url / "2"]
 
 
 async def test_a_session_may_be_closed_in_another_loop(serve: Serve) -> None:

@@ -542,6 +542,19 @@ async def test_silence_in_the_body(serve: Serve, session: ClientSession) -> None
             await response.read()
 
 
+async def test_silence_is_not_the_servers_that_is_held_back(serve: Serve, session: ClientSession) -> None:
+    """The reader is slow: `sock_read` does not count."""
+    size = 1_000_000
+    server = await serve(repeating(OK + b"Content-Length: %d\r\n\r\n" % size + bytes(size)))
+    async with session.get(server.url, timeout=ClientTimeout(sock_read=0.05), read_bufsize=1000) as response:
+        assert response.connection is not None
+        transport = response.connection.transport
+        assert transport is not None
+        await until(lambda: not transport.is_reading())
+        await asyncio.sleep(0.1)
+        assert len(await response.read()) == size
+
+
 async def test_total_time_spans_the_body(serve: Serve, session: ClientSession) -> None:
     """A server that sends a byte now and then does not outwit the total deadline."""
 
