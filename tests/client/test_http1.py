@@ -216,6 +216,7 @@ FLOODS = {
     "a name without end": OK + b"a" * 70_000,
     "a reason without end": b"HTTP/1.1 200 " + b"a" * 70_000,
     "headers without end": OK + b"X: y\r\n" * 20_000,
+    "lines that are too large together": OK + (b"X: " + b"a" * 4000 + b"\r\n") * 20 + b"\r\n",
     "too many headers": OK + b"X: y\r\n" * 200 + b"\r\n",
     "1xx without end": b"HTTP/1.1 103 Early Hints\r\n\r\n" * 3_000,
     "line ends without end": b"\r\n" * 40_000,

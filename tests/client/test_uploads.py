@@ -425,6 +425,19 @@ async def test_the_servers_silence_does_not_count_while_we_are_slow(serve: Serve
         assert server.received[-1].body == b"xxx"
 
 
+async def test_the_servers_silence_does_not_count_once_it_takes_again(serve: Serve, session: ClientSession) -> None:
+    """It held us back for a while; after that it is for us to go on."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield bytes(8_000_000)  # more than fits between us
+        await asyncio.sleep(0.3)
+        yield b"x"
+
+    server = await serve(repeating(HI))
+    async with session.post(server.url, data=parts(), timeout=ClientTimeout(sock_read=0.2)):
+        assert len(server.received[-1].body) == 8_000_001
+
+
 async def test_the_servers_silence_counts_once_everything_is_sent(serve: Serve, session: ClientSession) -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
