@@ -201,11 +201,10 @@ class Http2Protocol(asyncio.Protocol):
         """A stream that was lent is over."""
         self._lent.discard(stream)
         self._streams.pop(stream.stream_id, None)
-        if not self._lent:
-            if self.on_free is None or self.is_retired:
-                self.close()
-            if self.on_free is not None:
-                self.on_free(self)
+        if not self._streams and (self.is_retired or self.on_free is None):
+            self.close()
+        if not self._lent and self.on_free is not None:
+            self.on_free(self)
 
     def is_alone(self, stream: Http2Stream) -> bool:
         """Whether nobody else has a stream here."""
