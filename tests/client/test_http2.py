@@ -57,6 +57,12 @@ async def answering(peer: Http2Peer) -> None:
         await peer.answer(await peer.request(), b"hi")
 
 
+async def answer_all(waiting: list[tuple[Http2Peer, Asked]]) -> None:
+    """Say hi to those who wait, on whatever connection."""
+    for peer, asked in waiting:
+        await peer.answer(asked, b"hi")
+
+
 async def get(session: ClientSession, server: Server, path: str = "", **options: Any) -> bytes:
     async with session.get(server.url / path, **options) as response:
         assert response.version == HttpVersion(2, 0)
@@ -159,6 +165,25 @@ async def test_no_more_than_the_server_allows(serve: Serve, session: ClientSessi
     server = await serve(speaking(script), tls=http2_tls)
     assert await asyncio.gather(*(get(session, server) for _ in range(6))) == [b"hi"] * 6
     assert 2 <= server.connections <= 5
+
+
+async def test_no_more_connections_than_it_takes(
+    serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many requests come at once: as many wait for each connection as will find room on it."""
+    monkeypatch.setattr("client.sharing._HEAD_START_SECONDS", 60.0)
+    waiting: list[tuple[Http2Peer, Asked]] = []
+
+    async def script(peer: Http2Peer) -> None:
+        await peer.greet({SettingCodes.MAX_CONCURRENT_STREAMS: 10})
+        while True:
+            waiting.append((peer, await peer.head()))
+            if len(waiting) == 100:
+                await answer_all(waiting)
+
+    server = await serve(speaking(script), tls=http2_tls)
+    assert await asyncio.gather(*(get(session, server) for _ in range(100))) == [b"hi"] * 100
+    assert server.connections == 10
 
 
 async def test_limits_count_requests(serve: Serve, http2_tls: ssl.SSLContext) -> None:
@@ -824,9 +849,10 @@ async def test_a_refused_request_is_made_again(
 
 
 async def test_a_request_that_is_always_refused(
-    serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext
+    serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A few times more, and no more."""
+    """A few times more, and no more; the server has ever more time to think."""
+    monkeypatch.setattr("client.call._FIRST_PAUSE_SECONDS", 0.004)
     count = 0
 
     async def script(peer: Http2Peer) -> None:
@@ -837,10 +863,27 @@ async def test_a_request_that_is_always_refused(
             count += 1
 
     server = await serve(speaking(script), tls=http2_tls)
+    began_at = asyncio.get_running_loop().time()
     with pytest.raises(ServerDisconnectedError, match="REFUSED_STREAM") as caught:
         await get(session, server)
     assert caught.value.is_unprocessed
     assert count == 6
+    assert asyncio.get_running_loop().time() - began_at >= 0.03
+
+
+async def test_no_pause_goes_beyond_the_deadline(
+    serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("client.call._FIRST_PAUSE_SECONDS", 1000.0)
+
+    async def script(peer: Http2Peer) -> None:
+        await peer.greet()
+        while True:
+            await peer.reset((await peer.request()).stream_id, ErrorCodes.REFUSED_STREAM)
+
+    server = await serve(speaking(script), tls=http2_tls)
+    with pytest.raises(ServerTimeoutError):
+        await get(session, server, timeout=ClientTimeout(total=0.2))
 
 
 async def test_requests_that_are_refused_more_than_once(
@@ -851,14 +894,59 @@ async def test_requests_that_are_refused_more_than_once(
     async def script(peer: Http2Peer) -> None:
         await peer.greet()
         asked = await peer.request()
-        for _ in range(6 - server.connections):
-            await peer.request()
+        if server.connections < 5:  # and here they all are, one fewer each time
+            for _ in range(6 - server.connections):
+                await peer.request()
         await peer.raw(b"\0\0\x08\x07\0\0\0\0\0" + asked.stream_id.to_bytes(4, "big") + bytes(4))
         await peer.answer(asked, b"hi")
         await peer.closed()
 
     server = await serve(speaking(script), tls=http2_tls)
     assert await asyncio.gather(*(get(session, server) for _ in range(6))) == [b"hi"] * 6
+
+
+@pytest.mark.parametrize("taken", [1, 7])
+async def test_a_server_that_takes_few_requests_over_a_connection(
+    taken: int, serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is seen by the first connection, and the others are asked for no more at once."""
+    monkeypatch.setattr("client.sharing._HEAD_START_SECONDS", 60.0)
+
+    async def script(peer: Http2Peer) -> None:
+        await peer.greet()
+        asked = [await peer.request() for _ in range(taken)]
+        await peer.raw(b"\0\0\x08\x07\0\0\0\0\0" + asked[-1].stream_id.to_bytes(4, "big") + bytes(4))
+        for one in asked:
+            await peer.answer(one, b"hi")
+        await peer.closed()
+
+    server = await serve(speaking(script), tls=http2_tls)
+    assert await asyncio.gather(*(get(session, server) for _ in range(84))) == [b"hi"] * 84
+    assert server.connections == 84 // taken
+
+
+async def test_a_server_that_takes_few_requests_at_once(
+    serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext
+) -> None:
+    """It does not say how many, but refuses those beyond: they have connections of their own."""
+    waiting: list[tuple[Http2Peer, Asked]] = []
+
+    async def script(peer: Http2Peer) -> None:
+        await peer.greet()
+        taken = 0
+        while True:
+            asked = await peer.head()
+            if taken == 3:
+                await peer.reset(asked.stream_id, ErrorCodes.REFUSED_STREAM)
+                continue
+            taken += 1
+            waiting.append((peer, asked))
+            if len(waiting) == 60:
+                await answer_all(waiting)
+
+    server = await serve(speaking(script), tls=http2_tls)
+    assert await asyncio.gather(*(get(session, server) for _ in range(60))) == [b"hi"] * 60
+    assert 20 <= server.connections < 40
 
 
 async def test_goaway_in_good_order(serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext) -> None:
