@@ -31,10 +31,12 @@ from client.http2_library import STREAM_WINDOW
 from tests.client.http2_peer import Http2Peer, server_context, speaking
 from tests.client.peer import repeating, until
 from tests.client.test_cancellation import cancel_after
+from tests.servers.nginx import Nginx, find_nginx
 from tests.servers.proxy import http_proxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
 
     import trustme
 
@@ -990,3 +992,27 @@ async def test_goaway_while_idle(serve: Serve, session: ClientSession, http2_tls
         async with session.post(server.url) as response:
             assert await response.read() == b"hi"
     assert server.connections == 3
+
+
+@pytest.mark.skipif(find_nginx() is None, reason="Debian's package nginx-light is not installed")
+@pytest.mark.parametrize("taken", [1, 5])
+async def test_nginx_takes_few_requests_over_a_connection(
+    taken: int, session: ClientSession, authority: trustme.CA, tmp_path: Path
+) -> None:
+    """It refuses what comes beyond, while much is under way, and no request fails."""
+    root, folder, certificate = tmp_path / "root", tmp_path / "nginx", tmp_path / "certificate.pem"
+    root.mkdir()
+    folder.mkdir()
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
+    (root / "page").write_bytes(b"page" * 50_000)
+    with Nginx(root, folder, keepalive_requests=taken, tls=(certificate, certificate)) as nginx:
+
+        async def ask(method: str) -> int:
+            async with session.request(
+                method, f"{nginx.url}page", data=b"body" if method == "POST" else None
+            ) as response:
+                assert method == "POST" or len(await response.read()) == 200_000
+                return response.status
+
+        assert await asyncio.gather(*(ask("GET") for _ in range(60))) == [200] * 60
+        assert await asyncio.gather(*(ask("POST") for _ in range(20))) == [405] * 20
