@@ -48,10 +48,15 @@ class _Opening:
 
 
 class Sharing:
-    """The shared connections of one connector. `keep` takes a stream of one that has become idle."""
+    """The shared connections of one connector. `keep` takes a stream of one that has become idle, `take` gives an idle one back:
+    none is lent while there is such a stream of it.
+    """
 
-    def __init__(self, keep: Callable[[ConnectionKey, Http2Stream], None]) -> None:
+    def __init__(
+        self, keep: Callable[[ConnectionKey, Http2Stream], None], take: Callable[[ConnectionKey], Carrier | None]
+    ) -> None:
         self._keep = keep
+        self._take = take
         self._shared: dict[ConnectionKey, list[Http2Protocol]] = {}
         self._opening: dict[ConnectionKey, list[_Opening]] = {}
         self._most: dict[ConnectionKey, int] = {}  # how many streams servers take, where that was seen
@@ -65,8 +70,8 @@ class Sharing:
             return False
         return not self._plain.get(req.connection_key)
 
-    async def find(self, key: ConnectionKey) -> Http2Stream | None:
-        """Lend a stream of a shared connection. If one may be in the making, wait a moment; None when there is none after that."""
+    async def find(self, key: ConnectionKey) -> Carrier | None:
+        """Take an idle connection, or lend a stream of a shared one. If one may be in the making, wait a moment; None when there is none after that."""
         loop = asyncio.get_running_loop()
         end_at = loop.time() + _HEAD_START_SECONDS
         while (stream := self._lend(key)) is None:
@@ -132,7 +137,9 @@ class Sharing:
         for connection in self._shared[key]:
             connection.most = min(connection.most, most)
 
-    def _lend(self, key: ConnectionKey) -> Http2Stream | None:
+    def _lend(self, key: ConnectionKey) -> Carrier | None:
+        if (idle := self._take(key)) is not None:
+            return idle
         for connection in self._shared.get(key, ()):
             if connection.has_room:
                 return connection.lend()
