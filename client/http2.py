@@ -107,12 +107,12 @@ class Http2Protocol(asyncio.Protocol):
         """Whether no exchange can begin here any more; those that have may go on."""
         self.on_free: Callable[[Http2Protocol], None] | None = None
         """Called when the last of the streams that were lent has come back, or was lost."""
-        self.on_http1_required: Callable[[], object] | None = None
+        self.on_http1_required: Callable[[], object] = lambda: None
         """Called when the server wants a request to be made over HTTP/1.1."""
-        self.on_refusal: Callable[[int], object] | None = None
+        self.on_refusal: Callable[[int], object] = lambda _taken: None
         """Called when the server refuses a request, though it has taken others, with how many these are."""
-        self.most = MAX_STREAMS
-        """How many streams may be lent at once, if the server allows as many."""
+        self.most_shown = MAX_STREAMS
+        """How many streams may be lent at once, going by what the server has refused."""
 
     # -- what the connector calls ---------------------------------------------------------------------------------
 
@@ -124,12 +124,12 @@ class Http2Protocol(asyncio.Protocol):
     @property
     def has_room(self) -> bool:
         """Whether another stream may be lent: one, until the server has said how many it allows."""
-        return self.is_usable and len(self._lent) < (self.room if self._is_greeted else 1)
+        return self.is_usable and len(self._lent) < (self.most if self._is_greeted else 1)
 
     @property
-    def room(self) -> int:
+    def most(self) -> int:
         """How many streams may be lent at once, as far as is known."""
-        return min(self.most, self._h2.remote_settings.max_concurrent_streams)
+        return min(self.most_shown, self._h2.remote_settings.max_concurrent_streams)
 
     def lend(self) -> Http2Stream:
         """Lend a stream; it comes back by itself when its exchange is over, or is closed before that has begun."""
@@ -299,13 +299,11 @@ class Http2Protocol(asyncio.Protocol):
         events = self._h2.receive_data(frame.data)
         if frame.kind in (HEADERS, PUSH_PROMISE, CONTINUATION):
             self._in_head = not frame.flags & END_HEADERS
-        is_useful = False
-        for event in events:
-            is_useful = self._take(event) or is_useful
+        is_useful = [self._take(event) for event in events]
         if not self._is_greeted:
             self._is_greeted = True
             self._tell_of_greeting()
-        if is_useful:
+        if any(is_useful):
             self._flood.clear(self.received_at)
         else:
             self._flood.count(self.received_at)
@@ -350,25 +348,20 @@ class Http2Protocol(asyncio.Protocol):
         """Take what a reset says of other requests to heart."""
         if event.error_code == ErrorCodes.HTTP_1_1_REQUIRED:
             self.is_retired = True
-            if self.on_http1_required is not None:
-                self.on_http1_required()
-        elif event.error_code == ErrorCodes.REFUSED_STREAM:
-            self._tell_of_refusal(len(self._streams) - 1)
+            self.on_http1_required()
+        elif event.error_code == ErrorCodes.REFUSED_STREAM and len(self._streams) > 1:
+            self.on_refusal(len(self._streams) - 1)
 
     def _take_goaway(self, frame: Frame) -> None:
         last_id, code = read_goaway(frame)
         self.is_retired = True
         refused = [stream for stream_id, stream in self._streams.items() if stream_id > last_id]
-        if refused:
-            self._tell_of_refusal(self.exchanges - len(refused))
+        if refused and self.exchanges > len(refused):
+            self.on_refusal(self.exchanges - len(refused))
         for stream in refused:
             stream.refuse(f"the server takes no more requests on this connection ({error_name(code)})")
         if not self._streams:
             self.close()
-
-    def _tell_of_refusal(self, taken: int) -> None:
-        if taken and self.on_refusal is not None:
-            self.on_refusal(taken)
 
     # -- how it ends ----------------------------------------------------------------------------------------------
 

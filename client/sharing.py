@@ -71,7 +71,9 @@ class Sharing:
         return not self._plain.get(req.connection_key)
 
     async def find(self, key: ConnectionKey) -> Carrier | None:
-        """Take an idle connection, or lend a stream of a shared one. If one may be in the making, wait a moment; None when there is none after that."""
+        """Take an idle connection, or lend a stream of a shared one. If one may be in the making, wait a moment; None when there is
+        none after that.
+        """
         loop = asyncio.get_running_loop()
         end_at = loop.time() + _HEAD_START_SECONDS
         while (stream := self._lend(key)) is None:
@@ -96,8 +98,9 @@ class Sharing:
     @contextmanager
     def opening(self, key: ConnectionKey) -> Iterator[None]:
         """Have others wait while a connection is being opened, as many as are likely to find room on it."""
-        room = min([self._most.get(key, MAX_STREAMS), *(connection.room for connection in self._shared.get(key, ()))])
-        opening = _Opening(asyncio.get_running_loop().create_future(), room - 1)
+        known = [connection.most for connection in self._shared.get(key, ())]
+        most = min([self._most.get(key, MAX_STREAMS), *known])
+        opening = _Opening(asyncio.get_running_loop().create_future(), most - 1)
         self._opening.setdefault(key, []).append(opening)
         is_open = False
         try:
@@ -120,7 +123,7 @@ class Sharing:
         protocol.on_free = lambda connection: self._free(key, connection)
         protocol.on_http1_required = lambda: self._note_plain(key, is_final=True)
         protocol.on_refusal = lambda taken: self._note_most(key, taken)
-        protocol.most = self._most.get(key, MAX_STREAMS)
+        protocol.most_shown = self._most.get(key, MAX_STREAMS)
         return protocol.lend()
 
     def _note_plain(self, key: ConnectionKey, *, is_final: bool) -> None:
@@ -135,7 +138,7 @@ class Sharing:
             self._most.clear()
         self._most[key] = min(most, MAX_STREAMS)
         for connection in self._shared[key]:
-            connection.most = min(connection.most, most)
+            connection.most_shown = min(connection.most_shown, most)
 
     def _lend(self, key: ConnectionKey) -> Carrier | None:
         if (idle := self._take(key)) is not None:
@@ -148,7 +151,7 @@ class Sharing:
     def _free(self, key: ConnectionKey, connection: Http2Protocol) -> None:
         """Keep a connection that is idle, forget one that is closed."""
         if connection.is_usable:
-            connection.most = MAX_STREAMS
+            connection.most_shown = MAX_STREAMS
             self._most.pop(key, None)
             self._keep(key, connection.lend())
         elif connection in (shared := self._shared.get(key, [])):

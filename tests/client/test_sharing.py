@@ -33,7 +33,6 @@ async def test_those_who_want_http1_are_remembered_within_bounds(monkeypatch: py
         protocol = Http2Protocol()
         sharing.take_in(request.connection_key, protocol)
         assert sharing.may_offer(request)
-        assert protocol.on_http1_required is not None
         protocol.on_http1_required()
         assert not sharing.may_offer(request)
     assert [sharing.may_offer(request) for request in requests] == [True, True, True, False]
