@@ -164,9 +164,11 @@ class Call(Plan, Awaited[ClientResponse]):
                     request, data, settings.read_policy, is_whole, deadline_at, sock_read, connection.release
                 )
                 if connection.slot.is_starting:
+                    connection.protocol.hand_over()
                     # uvloop sends what was written once it is through with this turn's callbacks: the next turn's come after.
                     asyncio.get_running_loop().call_soon(connection.slot.started)
                 if self.traces:
+                    connection.protocol.hand_over()
                     await self._tell_sent(request, exchange)
                 if not exchange.is_sent:
                     await self._send_body(connection, exchange, request)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from math import inf
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from h2.errors import ErrorCodes
@@ -18,6 +19,7 @@ from client import (
     ClientConnectionError,
     ClientConnectorSSLError,
     ClientPayloadError,
+    ClientRequest,
     ClientSession,
     ClientTimeout,
     HostLimits,
@@ -26,6 +28,7 @@ from client import (
     ServerTimeoutError,
     SocketTimeoutError,
     TCPConnector,
+    TraceConfig,
 )
 from client.http2_library import STREAM_WINDOW
 from tests.client.http2_peer import Http2Peer, server_context, speaking
@@ -35,11 +38,13 @@ from tests.servers.nginx import Nginx, find_nginx
 from tests.servers.proxy import http_proxy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
     import trustme
 
+    from client.carrier import Carrier
+    from client.tracing import Trace
     from tests.client.conftest import Serve
     from tests.client.http2_peer import Asked
     from tests.client.peer import Peer, Server
@@ -216,6 +221,63 @@ async def test_starts_keep_their_distance(serve: Serve, http2_tls: ssl.SSLContex
         began_at = loop.time()
         await asyncio.gather(*(get(session, server) for _ in range(4)))
         assert loop.time() - began_at >= 0.06
+
+
+class _Late:
+    """A transport that writes in the next turn of the loop, and tells of it."""
+
+    def __init__(self, transport: asyncio.Transport, on_write: Callable[[], object]) -> None:
+        self._transport = transport
+        self._on_write = on_write
+
+    def write(self, data: bytes) -> None:
+        asyncio.get_running_loop().call_soon(self._write, data)
+
+    def _write(self, data: bytes) -> None:
+        self._on_write()
+        self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+async def test_a_start_is_counted_when_it_is_out(serve: Serve, http2_tls: ssl.SSLContext) -> None:
+    """Not before, though requests that nobody counts are written together: spacing and whoever is told of them go by that."""
+    was_counted: list[bool] = []  # whether it was, when something was written
+    written_before: list[int] = []  # how often something was, when somebody was told
+
+    class Connector(TCPConnector):
+        async def _create_connection(
+            self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
+        ) -> Carrier:
+            carrier = await super()._create_connection(req, traces, timeout)
+            assert carrier.transport is not None
+            late = _Late(carrier.transport, lambda: was_counted.append(limits.ready_at(host) < inf))
+            carrier.transport = cast("asyncio.Transport", late)
+            return carrier
+
+    trace = TraceConfig()
+
+    @trace.on_request_headers_sent.append
+    async def tell(*_: object) -> None:
+        await asyncio.sleep(0)
+        written_before.append(len(was_counted))
+
+    server = await serve(speaking(answering), tls=http2_tls)
+    limits = HostLimits(spacing=0.001)
+    host = limits.host_of(ClientRequest("GET", server.url).connection_key.origin)
+    connector = Connector(http2=True, ssl=False, limits=limits)
+    async with ClientSession(connector=connector) as session:
+        await get(session, server)
+        was_counted.clear()
+        await get(session, server)
+    assert not was_counted[0]
+    connector = Connector(http2=True, ssl=False)
+    async with ClientSession(connector=connector, trace_configs=[trace]) as session:
+        await get(session, server)
+        was_counted.clear()
+        await get(session, server)
+    assert written_before[1] == 1
 
 
 @pytest.mark.parametrize("options", [{"force_close": True}, {"keepalive_timeout": 0}])
