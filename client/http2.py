@@ -53,7 +53,7 @@ from client.http2_frames import (
     read_goaway,
 )
 from client.http2_library import FieldSkipper, make_connection
-from client.http2_stream import Http2Stream
+from client.http2_stream import Http2Stream, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,9 +165,7 @@ class Http2Protocol(asyncio.Protocol):
             self._h2.send_headers(stream_id, fields, end_stream=ends)
         except H2Error as error:  # the server has lowered its bound meanwhile, or there are no numbers left
             self.is_retired = True
-            refusal = ServerDisconnectedError(f"the connection takes no more requests: {error}")
-            refusal.is_unprocessed = True
-            raise refusal from error
+            raise refusal(f"the connection takes no more requests: {error}") from error
         self.exchanges += 1
         self._streams[stream_id] = stream
         return stream_id
