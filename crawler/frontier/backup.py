@@ -37,10 +37,8 @@ def back_up(state: Path, copy: Path) -> int:
         except OSError as error:
             raise StorageError(f"cannot write {copy}: {error.strerror}") from error
         finally:
-            partial.unlink(missing_ok=True)
-            partial.with_name(f"{partial.name}-journal").unlink(
-                missing_ok=True
-            )  # which SQLite cannot clear on a full disk
+            for left in (partial, partial.with_name(f"{partial.name}-journal")):  # SQLite may fail to delete it
+                left.unlink(missing_ok=True)
     return copy.stat().st_size
 
 
