@@ -441,9 +441,7 @@ async def test_what_the_response_has_is_not_to_be_had_before_it(serve: Serve, se
 
 @pytest.mark.parametrize("kind", [ClientSession, TCPConnector])
 def test_without_a_running_loop_it_is_told_what_to_do(kind: type[ClientSession | TCPConnector]) -> None:
-    with pytest.raises(
-        RuntimeError, match=f"no event loop runs, which {kind.__name__} needs: make it in an `async def`"
-    ):
+    with pytest.raises(RuntimeError, match=f"{kind.__name__} needs a running event loop: make it in an `async def`"):
         kind()
 
 
