@@ -1,7 +1,7 @@
 """Request bodies: whatever a caller gives as `data=`, as bytes to send.
 
 A body knows its media type and, where it can, its size: with a size it goes out under Content-Length, without one in
-chunks (RFC 9112 §6). What is in memory goes out with the head of the request; files and generators are sent part by part.
+chunks (RFC 9112 §6). What is in memory goes out with the head of the request if it is small; all else is sent part by part.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import sys
 from abc import ABC, abstractmethod
 from codecs import getincrementalencoder
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from pathlib import PurePath
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PART_BYTES: Final = 64 * 1024
-"""How much of a file is read and sent at a time."""
+"""How much of a body is read and sent at a time."""
+
+_LEAST_FOR_THREAD: Final = 4096
+_MOST_AT_ONCE: Final = 1024 * 1024
+"""How much is compressed while everybody else waits: 20 ms or so."""
 
 
 class BodyConsumedError(Exception):
@@ -86,7 +90,11 @@ class BytesBody(Body):
         return self._data
 
     async def parts(self) -> AsyncIterator[bytes]:
-        yield self._data
+        if len(self._data) <= PART_BYTES:
+            yield self._data
+            return
+        for start in range(0, len(self._data), PART_BYTES):
+            yield self._data[start : start + PART_BYTES]
 
 
 class TextBody(BytesBody):
@@ -107,7 +115,7 @@ class FileBody(Body):
         self._file = file
         self._charset = charset
         self.content_type = content_type or _guess_type(file, charset)
-        self._start = file.tell() if _can_seek(file) else None
+        self._start = _position(file)
         self._has_begun = False
         self._reading: asyncio.Future[Any] | None = None
 
@@ -115,11 +123,11 @@ class FileBody(Body):
     def size(self) -> int | None:
         if self._start is None or isinstance(self._file, io.TextIOBase):
             return None
-        if isinstance(self._file, io.BytesIO):
-            return max(0, len(self._file.getbuffer()) - self._start)
+        if isinstance(self._file, io.BytesIO):  # whose `getbuffer` would copy it all, if it was made from bytes
+            return max(0, _size_by_seeking(self._file) - self._start)
         if isinstance(getattr(self._file, "raw", self._file), io.FileIO):  # not what decompresses one, for example
             return max(0, os.fstat(self._file.fileno()).st_size - self._start)
-        return max(0, _spooled_size(self._file) - self._start) if _is_spooled(self._file) else None
+        return max(0, _size_by_seeking(self._file) - self._start) if _is_spooled(self._file) else None
 
     @property
     def can_replay(self) -> bool:
@@ -128,10 +136,10 @@ class FileBody(Body):
     async def parts(self) -> AsyncIterator[bytes]:
         if self._reading is not None:
             await asyncio.wait([self._reading])
-        if self._has_begun:
-            if self._start is None:
-                raise BodyConsumedError("the file has been sent once and cannot seek back")
-            self._file.seek(self._start)
+        if self._start is not None:
+            self._file.seek(self._start)  # also at first: it may be another part of the same form as well
+        elif self._has_begun:
+            raise BodyConsumedError("the file has been sent once and cannot seek back")
         self._has_begun = True
         left, encoder = self.size, None
         while left is None or left > 0:
@@ -181,12 +189,17 @@ class IterableBody(Body):
         if self._has_begun and not self.can_replay:
             raise BodyConsumedError("the iterator has been sent once and does not begin anew")
         self._has_begun = True
-        async for part in self._source:
-            yield part
+        iterator = aiter(self._source)
+        try:
+            async for part in iterator:
+                yield part
+        finally:
+            if isinstance(iterator, AsyncGenerator):  # which nobody goes on with, where sending it was called off
+                await iterator.aclose()
 
 
 class CompressedBody(Body):
-    """Another body in a content coding, compressed as it is sent."""
+    """Another body in a content coding, compressed as it is sent: in a thread, but for what takes less time than to call one."""
 
     def __init__(self, body: Body, coding: str) -> None:
         self._body = body
@@ -204,15 +217,22 @@ class CompressedBody(Body):
     async def parts(self) -> AsyncIterator[bytes]:
         compressor = make_compressor(self._coding)
         async for part in self._body.parts():
-            if data := compressor.compress(part):
+            if len(part) < _LEAST_FOR_THREAD:
+                data = compressor.compress(part)
+            else:
+                data = await asyncio.to_thread(compressor.compress, part)
+            if data:
                 yield data
         yield compressor.flush()
 
 
-def compress_body(body: Body, coding: str) -> Body:
-    """Return `body` in the content coding ``gzip`` or ``deflate``; what is in memory is compressed at once."""
+def compress_body(body: Body, coding: str, *, keeps_size: bool = False) -> Body:
+    """Return `body` in the content coding ``gzip`` or ``deflate``.
+
+    What is in memory is compressed at once, and so has a size; not if it is much, which takes long, unless that size is needed.
+    """
     data = body.in_memory()
-    if data is None:
+    if data is None or (len(data) > _MOST_AT_ONCE and not keeps_size):
         return CompressedBody(body, coding)
     compressor = make_compressor(coding)
     return BytesBody(compressor.compress(data) + compressor.flush(), body.content_type)
@@ -234,6 +254,16 @@ def name_of(file: Any) -> str | None:
     return PurePath(name).name or None if isinstance(name, str) and not name.startswith("<") else None
 
 
+def _position(file: IO[Any]) -> int | None:
+    """Where a file is, to begin there again; None when that is not possible, as in the middle of reading it line by line."""
+    if not _can_seek(file):
+        return None
+    try:
+        return file.tell()
+    except OSError:
+        return None
+
+
 def _can_seek(file: IO[Any]) -> bool:
     """Whether a file can be sent again; what merely reads need not say, and mmap says it as of Python 3.13. A member of a tar
     archive that is read as a stream fails to say it in older versions.
@@ -252,7 +282,7 @@ def _is_spooled(file: IO[Any]) -> bool:
     return tempfile is not None and isinstance(file, tempfile.SpooledTemporaryFile) and file.read(0) == b""
 
 
-def _spooled_size(file: IO[bytes]) -> int:
+def _size_by_seeking(file: IO[bytes]) -> int:
     at = file.tell()
     end = file.seek(0, os.SEEK_END)
     file.seek(at)

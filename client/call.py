@@ -7,6 +7,7 @@ turned out to be dead, or a server did not look at a request. One deadline spans
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
@@ -48,9 +49,6 @@ if TYPE_CHECKING:
     from client.options import CallSettings, RequestOptions
     from client.request import ClientRequest
     from client.tracing import Trace
-
-_IDEMPOTENT: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE"})
-"""Methods that may be sent again when it is not known what became of the first (RFC 9110 §9.2.2)."""
 
 _MOST_REPEATS: Final = 5
 """How often a request is made again that servers have not looked at: one that ends its connection after so many requests takes them
@@ -153,7 +151,7 @@ class Call(Plan, Awaited[ClientResponse]):
                 connection = None if self.traces else settings.connector.lend_idle(request)
                 if connection is None:
                     connection = await settings.connector.connect(
-                        request, self.traces, settings.timeout, deadline_at=deadline_at
+                        request, traces=self.traces, timeout=settings.timeout, deadline_at=deadline_at
                     )
                 data, is_whole = request.wire()
                 sock_read = settings.timeout.sock_read
@@ -210,11 +208,12 @@ class Call(Plan, Awaited[ClientResponse]):
     async def _upload(self, protocol: Carrier, exchange: Exchange, request: ClientRequest) -> None:
         """Send the body. What goes wrong ends the exchange, and so reaches whoever waits for the response."""
         try:
-            async for part in request.parts():
-                for piece in request.framed(part) if protocol.takes_chunks else (part,):
-                    await protocol.write(exchange, piece)
-                if self.traces:
-                    await emit(self.traces, TraceRequestChunkSentParams(request.method, request.url, part))
+            async with aclosing(request.parts()) as parts:  # now, rather than whenever nobody knows it any more
+                async for part in parts:
+                    for piece in request.framed(part) if protocol.takes_chunks else (part,):
+                        await protocol.write(exchange, piece)
+                    if self.traces:
+                        await emit(self.traces, TraceRequestChunkSentParams(request.method, request.url, part))
             if request.chunked and protocol.takes_chunks:
                 await protocol.write(exchange, LAST_CHUNK)
             protocol.end(exchange)
@@ -271,8 +270,9 @@ def _may_repeat(
         return False
     if exchange is None:
         return True  # the connection was seen to be closed before anything was sent
-    can_replay = request.body is None or request.body.can_replay
-    return can_replay and (is_unprocessed or (request.method in _IDEMPOTENT and not exchange.has_begun))
+    if is_unprocessed:
+        return request.body is None or request.body.can_replay
+    return request.can_repeat and not exchange.has_begun
 
 
 def _named(error: BaseException, request: ClientRequest) -> BaseException:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import inspect
 from abc import ABC, abstractmethod
 from contextlib import nullcontext
 from math import inf
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Self
 from warnings import warn
 
@@ -30,8 +30,9 @@ from client.errors import (
 )
 from client.limits import HostLimits
 from client.loops import running_loop
+from client.overriding import can_take, is_overridden
 from client.pool import IdlePool
-from client.timeouts import DEFAULT_TIMEOUT, ClientTimeout
+from client.timeouts import DEFAULT_TIMEOUT, ClientTimeout, fail_at
 from client.timings import Opening
 from client.tracing import (
     Trace,
@@ -44,7 +45,7 @@ from client.tracing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from types import TracebackType
 
     from client.carrier import Carrier
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from client.sharing import Sharing
 
 KEEPALIVE_TIMEOUT: Final = 15.0
+_TOO_LATE: Final = "the total time allowed has passed before there was a connection"
 
 
 class BaseConnector(ABC):
@@ -96,23 +98,21 @@ class BaseConnector(ABC):
         """Connections that several requests use at once; None: there are none."""
         self._is_closed = False
 
-    def __init_subclass__(cls) -> None:
-        """Let a `connect` of a subclass's own see every request; accept a `_create_connection` of one parameter, the request,
-        as subclasses had it before aiohttp 3.
+    def __init_subclass__(cls, **options: object) -> None:
+        """Let a `connect` of a subclass's own see every request, and be held to the deadline. Accept one of one parameter, the
+        request, and such a `_create_connection`, as subclasses had them before aiohttp 3.
         """
-        if "connect" in cls.__dict__ and "lend_idle" not in cls.__dict__:
-            cls.lend_idle = _lend_none  # type: ignore[assignment, method-assign]
-        create = cls.__dict__.get("_create_connection")
-        if create is not None and len(inspect.signature(create).parameters) == 2:
+        super().__init_subclass__(**options)
+        if not can_take(cls._create_connection, "self", "req", "traces", "timeout"):
             deprecated("_create_connection takes (req, traces, timeout)")
-
-            async def create_connection(
-                self: BaseConnector, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
-            ) -> Carrier:
-                protocol: Carrier = await create(self, req)
-                return protocol
-
-            cls._create_connection = create_connection  # type: ignore[method-assign]
+            cls._create_connection = _in_time(cls._create_connection, attrgetter("sock_connect"))  # type: ignore[method-assign]
+        if is_overridden(cls, "connect", since="lend_idle"):
+            cls.lend_idle = _lend_none  # type: ignore[assignment, method-assign]
+        if not can_take(cls.connect, "self", "req", traces="", timeout=""):
+            deprecated("connect takes (req, traces, timeout)")
+            cls.connect = _in_time(cls.connect, attrgetter("connect"))  # type: ignore[method-assign]
+        if not can_take(cls.connect, "self", "req", traces="", timeout="", deadline_at=""):
+            cls.connect = _by_deadline(cls.connect)  # type: ignore[method-assign]
 
     # -- what it is -----------------------------------------------------------------------------------------------
 
@@ -181,7 +181,7 @@ class BaseConnector(ABC):
         if connect_at < deadline_at:
             error: ServerTimeoutError = ConnectionTimeoutError(f"no connection within {timeout.connect:g} s")
         else:
-            error = ServerTimeoutError("the total time allowed has passed before there was a connection")
+            error = ServerTimeoutError(_TOO_LATE)
         end_at = min(connect_at, deadline_at)
         end = asyncio.timeout_at(None if end_at == inf else end_at)
         self._connecting.add(end)
@@ -205,11 +205,12 @@ class BaseConnector(ABC):
     def lend_idle(self, req: ClientRequest) -> Connection | None:
         """Lend a connection for a request if there is one to be had at once, None if `connect` has to see to it.
 
-        It spares most requests of a busy session a coroutine.
+        It spares most requests of a busy session a coroutine; not those that are sent once at most, for which a connection is looked
+        at first.
         """
         key = req.connection_key
         kept = self._idle.by_key.get(key)
-        if not kept or self._is_closed:
+        if not kept or self._is_closed or not req.can_repeat:
             return None
         slot = self._limits.acquire_nowait(self._limits.host_of(key.origin))
         if slot is None:
@@ -243,12 +244,12 @@ class BaseConnector(ABC):
     ) -> Connection:
         """Lend an idle connection or a new one; the slot is given back on failure."""
         try:
-            protocol = self._take_idle(key)
+            protocol = await self._take_for(req, key)
             sharing = None if self._force_close else self._sharing  # a connection for each request
             if sharing is not None and not sharing.may_offer(req):
                 sharing = None
             if protocol is None and sharing is not None:
-                protocol = await sharing.find(key) or self._take_idle(key)
+                protocol = await sharing.find(key) or await self._take_for(req, key)
             if protocol is not None:
                 connection = self._lend(key, protocol, slot)
                 await self._tell_reuse(connection, traces)
@@ -268,6 +269,23 @@ class BaseConnector(ABC):
             connection.close()
             raise
         return connection
+
+    async def _take_for(self, req: ClientRequest, key: ConnectionKey) -> Carrier | None:
+        """Take an idle connection. Of one that has ended we may not have heard yet: for a request that cannot be repeated, what has
+        arrived is read first.
+        """
+        while (protocol := self._take_idle(key)) is not None and not req.can_repeat:
+            self._in_use.add(protocol)
+            try:
+                await _hear_out(protocol, turns=3)  # of a reset, TLS tells a turn later
+            except ServerDisconnectedError:
+                self.give_back(key, protocol)
+            except BaseException:
+                self.give_back(key, protocol)
+                raise
+            else:
+                return protocol
+        return protocol
 
     def _take_idle(self, key: ConnectionKey) -> Carrier | None:
         kept = self._idle.by_key.get(key)
@@ -370,14 +388,45 @@ def _check_name(key: ConnectionKey) -> None:
         raise ClientConnectorDNSError(key, OSError(errno.EINVAL, str(error))) from error
 
 
-async def _hear_out(protocol: Carrier) -> None:
-    """Have what a new connection has received read before a request is written: that answers nothing, or each answer would be
+async def _hear_out(protocol: Carrier, turns: int = 2) -> None:
+    """Have what a connection has received read before a request is written: that answers nothing, or each answer would be
     taken for that of the next request (RFC 9112 §9.2). Raises `ServerDisconnectedError` when there was something, or the end.
     """
-    for _ in range(2):  # asyncio resumes tasks before it reads: only the second turn comes after
+    for _ in range(turns):  # asyncio resumes tasks before it reads: only the second turn comes after
         await asyncio.sleep(0)
     if not protocol.is_idle:
         raise ServerDisconnectedError("the server spoke, or closed the connection, before it was asked")
+
+
+def _in_time(method: Callable[..., Any], seconds_of: Callable[[ClientTimeout], float | None]) -> Callable[..., Any]:
+    """Return what calls a method that takes the request alone: the time it may take is kept for it."""
+
+    async def within(
+        self: BaseConnector, req: ClientRequest, traces: Sequence[Trace] = (), timeout: ClientTimeout = DEFAULT_TIMEOUT
+    ) -> Any:
+        seconds = seconds_of(timeout)
+        late = ConnectionTimeoutError(f"no connection within {seconds} s")
+        async with fail_at(timeout.deadline_at(self._loop.time(), seconds), late):
+            return await method(self, req)
+
+    return within
+
+
+def _by_deadline(connect: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what calls a `connect` that does not hear of the deadline of the whole request."""
+
+    async def within(
+        self: BaseConnector,
+        req: ClientRequest,
+        traces: Sequence[Trace] = (),
+        timeout: ClientTimeout = DEFAULT_TIMEOUT,
+        *,
+        deadline_at: float = inf,
+    ) -> Any:
+        async with fail_at(deadline_at, ServerTimeoutError(_TOO_LATE)):
+            return await connect(self, req, traces=traces, timeout=timeout)
+
+    return within
 
 
 def _lend_none(_connector: BaseConnector, _req: ClientRequest) -> None:

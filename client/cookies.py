@@ -23,6 +23,7 @@ from client.cookie_file import CookieRecord, from_record, read_cookie_file, to_r
 from client.cookie_policy import accept_cookie, cookie_for
 from client.cookie_store import Cookie, CookieStore
 from client.fields import check_value
+from client.overriding import is_overridden
 from client.set_cookie import SetCookie, is_ip_address, is_unfit, morsel_with, octets, parse_set_cookie
 
 __all__ = ["CookieJar", "DummyCookieJar"]
@@ -86,9 +87,9 @@ class CookieJar(AbstractCookieJar):
     def __init_subclass__(cls, **options: object) -> None:
         """Have sessions ask what a subclass overrides of aiohttp's methods, in place of what is faster here."""
         super().__init_subclass__(**options)
-        if _is_overridden(cls, "filter_cookies", since="cookie_header"):
+        if is_overridden(cls, "filter_cookies", since="cookie_header"):
             cls.cookie_header = AbstractCookieJar.cookie_header  # type: ignore[method-assign]
-        if _is_overridden(cls, "update_cookies", since="update_cookies_from_headers"):
+        if is_overridden(cls, "update_cookies", since="update_cookies_from_headers"):
             cls.update_cookies_from_headers = AbstractCookieJar.update_cookies_from_headers  # type: ignore[method-assign]
 
     # ---- cookies out
@@ -315,12 +316,6 @@ class DummyCookieJar(AbstractCookieJar):
 
     def __len__(self) -> int:
         return 0
-
-
-def _is_overridden(jar: type, method: str, *, since: str) -> bool:
-    """Whether a jar has a method from a class, maybe a mixin, that comes before the one that it has another from."""
-    first = next(base for base in jar.__mro__ if method in vars(base) or since in vars(base))
-    return since not in vars(first)
 
 
 def _origins(given: str | URL | Iterable[str | URL] | None) -> frozenset[URL]:

@@ -1,6 +1,6 @@
 """The client's errors: one tree, divided by what a caller can do about each.
 
-Names and bases are those of the aiohttp client, so that handlers written for it go on working::
+Names and bases are those of the aiohttp client, so that handlers written for it keep working::
 
     ClientError                                   anything this package raises while it talks to a server
     ├── ClientConnectionError                     the connection failed: worth trying again later
@@ -40,12 +40,11 @@ Names and bases are those of the aiohttp client, so that handlers written for it
     ├── RedirectClientError
     └── MissingPackage (ImportError, RuntimeError)  an optional part of this package needs another one
 
-Every error has `method` and `url`: those of the request it ended, or None while no request is known; and `history`: the
-`ClientResponse` of every redirect before that request, the last of them the one that could not be followed, if that is what
-went wrong.
+Every error has `method` and `url`: those of the request that failed, or None if no request is known; and `history`: the
+`ClientResponse` of every redirect before that request. If a redirect could not be followed, it is the last of these.
 
-Every error can be copied, and pickled for another process. What belongs to this one is not pickled along: `history`, and a
-connection's TLS context, in place of which there is True.
+Every error can be copied, and pickled for another process. What belongs to this process is left out when pickling: `history`, and a
+connection's TLS context, which is replaced by True.
 """
 
 import ssl
@@ -102,7 +101,7 @@ _AnError = TypeVar("_AnError", bound="ClientError")
 
 
 class Endpoint(Protocol):
-    """What a connection error says about where it was going; a connector's `ConnectionKey` is one."""
+    """What a connection error says about its destination; a connector's `ConnectionKey` is one."""
 
     @property
     def host(self) -> str: ...
@@ -140,8 +139,8 @@ class ClientError(Exception):
         return _made_again, (type(self), made_of, state)
 
     def _made_of(self) -> tuple[Any, ...]:
-        """What the error was made of, besides what can be set again."""
-        made_of: tuple[Any, ...] = super().__reduce__()[1]  # type: ignore[assignment]  # with what a system's error hides
+        """The arguments with which the error can be made again; attributes are set afterwards."""
+        made_of: tuple[Any, ...] = super().__reduce__()[1]  # type: ignore[assignment]  # with those that OSError hides
         return made_of
 
     def __str__(self) -> str:
@@ -160,7 +159,7 @@ def _made_again(kind: type[_AnError], made_of: tuple[Any, ...], state: Mapping[s
 
 
 def _portable(value: Any) -> Any:
-    """Return the same without what cannot leave the process."""
+    """Return a value without what cannot leave the process."""
     if isinstance(value, MultiDictProxy):
         return value.copy()
     if isinstance(getattr(value, "ssl", None), ssl.SSLContext) and hasattr(value, "_replace"):
@@ -169,26 +168,26 @@ def _portable(value: Any) -> Any:
 
 
 class ClientConnectionError(ClientError):
-    """The connection could not be made or did not last. `is_of_proxy`: the proxy alone is to blame, which was not reached, refused
-    our credentials, or is no such proxy; of what lies behind it nothing is known."""
+    """The connection could not be made or did not last. `is_of_proxy`: only the proxy is to blame: it was not reached, refused our
+    credentials, or is not such a proxy. Then nothing is known about what lies behind it."""
 
     is_of_proxy = False
 
 
 class ConnectorClosed(ClientConnectionError, RuntimeError):
-    """The connector is closed, or was while it was connecting. A session that was closed itself raises `RuntimeError` alone."""
+    """The connector is closed, or was closed while it was connecting. A session that is closed itself raises a plain `RuntimeError`."""
 
 
 class ClientOSError(ClientConnectionError, OSError):
-    """The operating system reported it; `errno` and `strerror` are its."""
+    """An error of the operating system; `errno` and `strerror` are the system's."""
 
 
 class ClientConnectionResetError(ClientOSError, ConnectionResetError):
-    """Written to a connection that the server had closed."""
+    """Data was written to a connection that the server had closed."""
 
 
 class ClientConnectorError(ClientOSError):
-    """A connection could not be opened; `host`, `port`, `ssl` say to where, `os_error` why."""
+    """A connection could not be opened; `host`, `port` and `ssl` say where to, `os_error` says why."""
 
     def __init__(self, connection_key: Endpoint, os_error: OSError) -> None:
         super().__init__(os_error.errno, os_error.strerror or str(os_error))
@@ -263,12 +262,12 @@ class ClientConnectorCertificateError(ClientSSLError, ssl.SSLCertVerificationErr
 
 
 class ServerConnectionError(ClientConnectionError):
-    """The server ended the connection, or kept silent."""
+    """The server ended the connection, or was silent."""
 
 
 class ServerDisconnectedError(ServerConnectionError):
-    """The server closed the connection before a response. `is_unprocessed`: it said, or we know, that it has done nothing with
-    the request, which may be made again whatever it asks for (RFC 9113 §8.7)."""
+    """The server closed the connection before a response. `is_unprocessed`: it is known that the server did not process the request, so
+    that it may be made again, whatever its method (RFC 9113 §8.7)."""
 
     is_unprocessed = False
 
@@ -292,7 +291,7 @@ class ServerFingerprintMismatch(ServerConnectionError):
 
 
 class ServerTimeoutError(ServerConnectionError, TimeoutError):
-    """A deadline of `ClientTimeout` passed; this class itself stands for `total`."""
+    """A deadline of `ClientTimeout` has passed; this class itself means `total`."""
 
 
 class ConnectionTimeoutError(ServerTimeoutError):
@@ -383,7 +382,7 @@ class BodyTooLarge(ClientPayloadError):
 
 
 class WebSocketError(ClientError):
-    """The server broke the WebSocket protocol, or a bound of ours; `code` is the close code that it is told."""
+    """The server broke the WebSocket protocol, or exceeded a bound; `code` is the close code that it is sent."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(code, message)
@@ -438,7 +437,7 @@ class NonHttpUrlRedirectClientError(NonHttpUrlClientError, RedirectClientError):
 
 
 class MissingPackage(ClientError, ImportError, RuntimeError):
-    """What was asked for needs a package that is not installed: its `name`, and the `extra` of ours that brings it along."""
+    """Something needs a package that is not installed: its `name`, and the `extra` of ours that installs it."""
 
     def __init__(self, what: str, name: str, extra: str) -> None:
         super().__init__(f"{what} needs the package {name}: pip install 'nephila[{extra}]'", name=name)

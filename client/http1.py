@@ -22,6 +22,7 @@ the nearer one. A connection that serves many requests with a distant deadline t
 from __future__ import annotations
 
 import asyncio
+import select
 from math import inf
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -146,6 +147,10 @@ class Http1Protocol(asyncio.Protocol):
 
         Raises `ClientConnectionResetError` when the exchange is over.
         """
+        if self.transport is not None and _has_received(self.transport):
+            # Have it read: a server that answers early may close right after, and a write that fails would lose the answer.
+            for _ in range(2):
+                await asyncio.sleep(0)
         if self._exchange is not exchange or self.transport is None:
             raise ClientConnectionResetError("the exchange ended while the request was being sent")
         self.transport.write(data)
@@ -430,6 +435,16 @@ class Http1Protocol(asyncio.Protocol):
             lenient_spaces_after_chunk_size=True,
         )
         return parser
+
+
+def _has_received(transport: asyncio.Transport) -> bool:
+    """Whether something has arrived that the loop has not read yet, and would."""
+    connection = transport.get_extra_info("socket")
+    if connection is None or transport.is_closing() or not transport.is_reading():
+        return False  # None: the transport is of somebody who knows connections of another kind
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _explain(error: HttpParserError, *, in_body: bool) -> Exception:

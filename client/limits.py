@@ -249,7 +249,7 @@ class HostLimits:
         self._arm()
         try:
             return await waiter
-        except asyncio.CancelledError:
+        except BaseException:  # cancelled, closed by whoever runs it, or the limits are
             waiters.pop(waiter, None)
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 waiter.result().release()

@@ -37,12 +37,13 @@ class Writer(Protocol):
 class Part:
     """One part: a body and its headers, which may be changed until it is sent."""
 
-    __slots__ = ("_is_form_data", "body", "headers")
+    __slots__ = ("_compressed", "_is_form_data", "body", "headers")
 
     def __init__(self, body: Body, headers: CIMultiDict[str], *, is_form_data: bool) -> None:
         self.body = body
         self.headers = headers
         self._is_form_data = is_form_data
+        self._compressed: tuple[Body, str, Body] | None = None  # what was compressed, how, and what came of it
 
     @property
     def filename(self) -> str | None:
@@ -102,7 +103,11 @@ class Part:
 
     def _encoded_body(self) -> Body:
         coding = self.headers.get("Content-Encoding", "identity").lower()
-        return self.body if coding == "identity" else compress_body(self.body, coding)
+        if coding == "identity":
+            return self.body
+        if self._compressed is None or self._compressed[:2] != (self.body, coding):
+            self._compressed = (self.body, coding, compress_body(self.body, coding))
+        return self._compressed[2]
 
     def _transfer_encoding(self) -> str | None:
         encoding = self.headers.get("Content-Transfer-Encoding", "binary").lower()

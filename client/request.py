@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from client.body import Body, compress_body, make_body
+from client.body import PART_BYTES, Body, compress_body, make_body
 from client.connection import ConnectionKey
 from client.errors import InvalidUrlClientError
 from client.fields import check_framing, check_value, is_chunked, is_token, write_headers
@@ -21,7 +21,7 @@ from client.send_policy import AUTO_NAMES, HeaderDefaults, SendPolicy, asks_clos
 from client.version import HttpVersion, HttpVersion11
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, Iterator
 
     from yarl import URL
 
@@ -32,6 +32,8 @@ LAST_CHUNK: Final = b"0\r\n\r\n"
 """The end of a body in chunks, without trailers (RFC 9112 §7.1)."""
 
 _KEYS_KEPT: Final = 4096
+
+_IDEMPOTENT: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE"})
 
 _BODILESS_METHODS: Final = frozenset({"CONNECT", "GET", "HEAD", "OPTIONS", "TRACE"})
 """Methods whose requests need no Content-Length: 0 to say that they have no body (RFC 9110 §8.6)."""
@@ -249,10 +251,15 @@ class ClientRequest:
         """Whether the body waits for the server's 100 (Continue); of none there is nothing to expect (RFC 9110 §10.1.1)."""
         return self.policy.expect100 and self._body is not None and self._body.size != 0
 
+    @property
+    def can_repeat(self) -> bool:
+        """Whether it may be sent again when it is not known what became of the first (RFC 9110 §9.2.2)."""
+        return self.method in _IDEMPOTENT and (self._body is None or self._body.can_replay)
+
     # -- its bytes ------------------------------------------------------------------------------------------------
 
     def wire(self) -> tuple[bytes, bool]:
-        """Return the bytes that go out first, and whether they are all: a body in memory goes with the head.
+        """Return the bytes that go out first, and whether they are all: a small body in memory goes with the head.
 
         `InvalidUrlClientError` or `ValueError` for what would break the head (RFC 9112 §3, §5).
         """
@@ -272,8 +279,8 @@ class ClientRequest:
         head = _encoded(self._write_head(self.headers, target, host))
         if self._body is None:
             return head, True
-        if self.expects_continue or self.policy.chunk_bytes or (data := self._body.in_memory()) is None:
-            check_framing(self.headers, None, in_chunks=self.chunked)  # `parts` counts what is sent
+        if self.expects_continue or self.policy.chunk_bytes or (data := _small(self._body)) is None:
+            check_framing(self.headers, self._body.size, in_chunks=self.chunked)  # `parts` counts what is sent
             return head, False
         check_framing(self.headers, len(data), in_chunks=self.chunked)
         if self.chunked:
@@ -301,7 +308,7 @@ class ClientRequest:
             raise ValueError("more than one Host header")  # servers differ in which they believe (RFC 9112 §3.2)
         return f"{start}{proxy_lines}{write_headers(headers)}\r\n"
 
-    async def parts(self) -> AsyncIterator[bytes]:
+    async def parts(self) -> AsyncGenerator[bytes, None]:
         """Iterate over the body; `ValueError` when it is not as long as its Content-Length."""
         assert self._body is not None
         left = None if self.chunked else int(self.headers["Content-Length"])
@@ -372,7 +379,8 @@ class ClientRequest:
             if "Content-Length" in headers:
                 raise ValueError("compress changes how long the body is: leave the Content-Length header out")
             headers["Content-Encoding"] = self.policy.compress
-            self._body = body = compress_body(body, self.policy.compress)
+            needs_size = self.policy.version < HttpVersion11  # which knows no chunks
+            self._body = body = compress_body(body, self.policy.compress, keeps_size=needs_size)
         self._frame(headers, body.size)
 
     def _frame(self, headers: CIMultiDict[str], size: int | None) -> None:
@@ -403,6 +411,14 @@ def body_of(data: Any) -> Body:
     if isinstance(data, FormData):
         return data.body()
     return FormData(data).body() if isinstance(data, Mapping | list | tuple) else make_body(data)
+
+
+def _small(body: Body) -> bytes | None:
+    """Return a body that goes with the head. A transport would take all of a large one at once: a copy, and nothing would tell
+    whether the server takes it from there.
+    """
+    size = body.size
+    return body.in_memory() if size is not None and size <= PART_BYTES else None
 
 
 def _encoded(head: str) -> bytes:

@@ -68,17 +68,19 @@ class ClientSession:
     """Makes requests that share connections, cookies, headers and settings. Close it, or use it in `async with`.
 
     Proxies, for requests that name none: one `proxy` for all, or `proxies` by scheme (``http``, ``https``, ``ws``, ``wss``, ``all``);
-    `proxy_auth` is for them. With `trust_env`, the environment is asked next, and netrc for credentials (see
-    `client.environment`); a mapping is read in its place. `no_proxy` lists hosts that are asked directly, whatever all these say.
+    `proxy_auth` has their credentials. With `trust_env`, the environment is read for further proxies, and netrc for credentials (see
+    `client.environment`); a mapping takes the place of the environment. `no_proxy` lists hosts that are asked directly in any case.
 
     `base_url` is what relative URLs are resolved against. A `connector` is closed with the session unless `connector_owner`
     is false. `headers`, `skip_auto_headers`, `auth`, `version`, `timeout`, `raise_for_status`, `auto_decompress`,
     `requote_redirect_url`, `middlewares`, and the bounds `read_bufsize`, `max_line_size`, `max_field_size`, `max_headers`
-    and `max_body_bytes` (bytes; see `ReadPolicy`) hold for every request; `request` says what they mean. `cookies` go into
-    the `cookie_jar`, and to every host. `json_serialize` writes what is given as `json=`. `fallback_charset_resolver` says,
-    from a response and its body, the encoding of text whose server does not.
+    and `max_body_bytes` (bytes; see `ReadPolicy`) hold for every request; `request` says what they mean. `cookies` are put into
+    the `cookie_jar`, and sent to every host. `json_serialize` serializes what is given as `json=`. `fallback_charset_resolver` is
+    called with a response and its body, and returns the encoding of text whose server does not name one.
 
     Deprecated: `read_timeout` and `conn_timeout` (`ClientTimeout.total` and `connect`), `loop`.
+
+    Raises RuntimeError without a running event loop, and for a `connector` that was made in another one.
     """
 
     _connector: BaseConnector | None = None  # for __del__, as long as it can fail to be made
@@ -128,13 +130,9 @@ class ClientSession:
         variables = os.environ if trust_env is True else trust_env
         self._environment = None if variables is False else Environment(variables)
         self._headers = CIMultiDict(headers or ())
-        self._headers_version: int | None = None  # of headers that others know, and may have changed since
+        self._headers_version: int | None = None  # once others have the headers, and may change them
         self._skip_auto_headers = frozenset(skip_auto_headers or ())
-        connector = connector if connector is not None else TCPConnector()
-        if connector._loop is not self._loop:
-            raise RuntimeError(
-                "the connector was made in another event loop, which its connections need: make it in this one"
-            )
+        connector = _connector_of(self._loop, connector)
         defaults = HeaderDefaults(self._headers, self._skip_auto_headers, keeps_alive=not connector.force_close)
         self._settings = CallSettings(
             connector=connector,
@@ -176,26 +174,26 @@ class ClientSession:
     def request(self, method: str, url: str | URL, **options: Unpack[RequestOptions]) -> Call:
         """Make a request: `await` it, or use it in `async with`, for a `ClientResponse`.
 
-        What to ask: `params` is added to the URL's query. `data` is the body: bytes, text, a file or an asynchronous
-        iterable of bytes, which are sent part by part, a mapping or pairs for a form, `FormData`, `MultipartWriter`; or `json`
-        is what the body says in JSON. `headers` replace the session's of the same name, `skip_auto_headers` names those
-        not to be sent by themselves, `cookies` go with this call alone, `auth` is `BasicAuth`.
+        What to send: `params` is added to the URL's query. `data` is the body: bytes, text, a file or an asynchronous iterable of
+        bytes, which are sent part by part, a mapping or pairs for a form, `FormData`, or `MultipartWriter`; or `json` is the value of
+        a JSON body. `headers` replace the session's of the same name, `skip_auto_headers` names those that are not to be added
+        automatically, `cookies` are sent with this call only, `auth` is `BasicAuth`.
 
-        How: `compress` the body ("gzip", "deflate"; True is the latter); send it `chunked`; wait for the server's word
-        first (`expect100`). `allow_redirects`, at most `max_redirects`. `ssl` is True (verify), False, an `SSLContext` or a
-        `Fingerprint`; `server_hostname` the name to verify. `timeout` is a `ClientTimeout`. `middlewares` in place of the
-        session's. `trace_request_ctx` is handed to trace configurations. `proxy` is the URL of one (http, https, socks4, socks4a,
-        socks5, socks5h), in place of the session's; `proxy_auth` its credentials, before those in the URL; `proxy_headers` are
+        How to send it: `compress` the body ("gzip" or "deflate"; True means the latter); send it `chunked`; wait for the server's
+        consent first (`expect100`). `allow_redirects`, at most `max_redirects`. `ssl` is True (verify), False, an `SSLContext` or a
+        `Fingerprint`; `server_hostname` is the name to verify. `timeout` is a `ClientTimeout`. `middlewares` replace the session's.
+        `trace_request_ctx` is passed to trace configurations. `proxy` is the URL of one (http, https, socks4, socks4a, socks5,
+        socks5h), in place of the session's; `proxy_auth` has its credentials, which go before those in the URL; `proxy_headers` are
         sent to it (see `client.proxies`).
 
-        How to read: `raise_for_status` (a coroutine function may decide), `auto_decompress`, `read_until_eof` (whether a body
-        may end with the connection), and the session's bounds.
+        How to read the response: `raise_for_status` (a coroutine function may decide), `auto_decompress`, `read_until_eof` (whether a
+        body may end with the connection), and the session's bounds.
 
         Deprecated: a number as `timeout`; a number as `chunked` (the size of chunks); `verify_ssl`, `ssl_context` and
         `fingerprint` (use `ssl`).
 
-        Raises `ClientError`s (see `client.errors`), `ValueError` and `TypeError` for what cannot be sent. Cancelled, it
-        leaves no connection in use.
+        Raises `ClientError`s (see `client.errors`), and `ValueError` and `TypeError` for what cannot be sent. If it is cancelled, no
+        connection stays in use.
         """
         return Call(self, method, url, options)
 
@@ -244,19 +242,19 @@ class ClientSession:
         `url` is one of ws, wss, http or https. Redirects are followed. `params`, `headers`, `auth`, `ssl`, `server_hostname`,
         `proxy`, `proxy_auth`, `proxy_headers` are as for `request`; its deadlines hold for the handshake.
 
-        What to ask: `protocols` are subprotocols, the preferred one first; `origin` is the Origin header; `compress` asks for
+        What to ask for: `protocols` are subprotocols, the preferred one first; `origin` is the Origin header; `compress` asks for
         messages to be compressed (RFC 7692) with windows of at most so many bits, from 9 to 15.
 
-        What to do: `autoping` answers pings, `autoclose` the server's Close frame. `heartbeat` pings a server that has been
-        silent for so many seconds, and gives it up when it does not react within half of that. `max_msg_size` bounds a
-        message, in bytes, inflated or not; 0 does not. With `decode_text` off, text comes as the bytes it was sent as,
-        unchecked. `timeout` is a `ClientWSTimeout`, by default ten seconds for the closing handshake.
+        How to go on: `autoping` answers pings, `autoclose` the server's Close frame. `heartbeat` pings a server that has been silent
+        for so many seconds, and gives it up when it does not react within half of that. `max_msg_size` bounds a message, in bytes,
+        both compressed and not; 0 means no bound. With `decode_text` off, text comes as the bytes that were sent, unchecked.
+        `timeout` is a `ClientWSTimeout`, by default ten seconds for the closing handshake.
 
         Deprecated: a number as `timeout` (`ClientWSTimeout.ws_close`), `receive_timeout` (`ClientWSTimeout.ws_receive`),
         `verify_ssl`, `ssl_context` and `fingerprint` (use `ssl`).
 
-        Raises `WSServerHandshakeError` when the server does not agree, and what `request` does. Cancelled, it leaves no
-        connection in use.
+        Raises `WSServerHandshakeError` when the server does not agree, and what `request` raises. If it is cancelled, no connection
+        stays in use.
         """
         from client.ws_connect import Opening, WebSocketContext
 
@@ -294,7 +292,7 @@ class ClientSession:
         return response
 
     async def _watch(self, call: Call, check: StatusCheck) -> ClientResponse:
-        """Run a call that others' code takes part in: send its signals, and hold all of it to the deadline."""
+        """Run a call in which the user's code takes part: send its signals, and apply the deadline to all of it."""
         headers = call.policy.defaults.headers.copy()
         headers.update(call.headers or ())
         response: ClientResponse | None = None
@@ -320,7 +318,7 @@ class ClientSession:
         return response
 
     async def _introduce(self, request: ClientRequest, handler: Handler) -> ClientResponse:
-        """Tell the middlewares whose request it is, and what host it names: some sign that."""
+        """Tell the middlewares which session a request is from, and add its Host header: some of them sign that."""
         request.session = self
         request.name_host()
         return await handler(request)
@@ -340,7 +338,7 @@ class ClientSession:
         return chosen and excepting(no_proxy, chosen)
 
     def _take_headers(self) -> None:
-        """Have requests carry the session's headers as they are now."""
+        """Have requests send the session's headers as they are now."""
         settings, keeps_alive = self._settings, not self._settings.connector.force_close
         defaults = HeaderDefaults(self._headers, self._skip_auto_headers, keeps_alive=keeps_alive)
         self._settings = replace(settings, send_policy=replace(settings.send_policy, defaults=defaults))
@@ -350,16 +348,16 @@ class ClientSession:
         context = options.get("trace_request_ctx")
         return [Trace(self, config, context) for config in self._trace_configs]
 
-    # -- what it is -----------------------------------------------------------------------------------------------
+    # -- properties -----------------------------------------------------------------------------------------------
 
     @property
     def closed(self) -> bool:
-        """Whether the session makes no requests any more."""
+        """Whether the session, or its connector, is closed, so that no requests can be made."""
         return self._connector is None or self._connector.closed
 
     @property
     def connector(self) -> BaseConnector | None:
-        """The connector; None when the session has been closed or detached."""
+        """The connector; None when the session was closed or detached."""
         return self._connector
 
     @property
@@ -372,7 +370,7 @@ class ClientSession:
 
     @property
     def headers(self) -> CIMultiDict[str]:
-        """The headers of the session, besides those that go without saying. Changes count from the next request on."""
+        """The headers of the session, without those that are added automatically. Changes take effect with the next request."""
         if self._headers_version is None:
             self._headers_version = _version_of(self._headers)
         return self._headers
@@ -400,7 +398,7 @@ class ClientSession:
 
     @property
     def trust_env(self) -> bool:
-        """Whether the environment is asked for proxies and credentials."""
+        """Whether the environment is read for proxies and credentials."""
         return self._environment is not None
 
     @property
@@ -417,7 +415,7 @@ class ClientSession:
 
     @property
     def requote_redirect_url(self) -> bool:
-        """Whether the URLs of redirects are quoted anew; setting it is deprecated, give it to the constructor."""
+        """Whether the URLs of redirects are quoted again; setting this is deprecated, give it to the constructor."""
         return self._settings.requote
 
     @requote_redirect_url.setter
@@ -431,16 +429,16 @@ class ClientSession:
         deprecated("loop is deprecated, use asyncio.get_running_loop()")
         return self._loop
 
-    # -- its end --------------------------------------------------------------------------------------------------
+    # -- closing --------------------------------------------------------------------------------------------------
 
     async def close(self) -> None:
-        """Close the session, and the connector if it is the session's own, at once: requests under way fail."""
+        """Close the session at once, and the connector if the session owns it; requests under way then fail."""
         connector, self._connector = self._connector, None
         if connector is not None and self._connector_owner:
             await connector.close()
 
     def detach(self) -> None:
-        """Give the connector up without closing it. The session is closed then."""
+        """Give up the connector without closing it; the session is closed after that."""
         self._connector = None
 
     async def __aenter__(self) -> Self:
@@ -457,8 +455,18 @@ class ClientSession:
             warn(f"unclosed session {self!r}", ResourceWarning, stacklevel=2, source=self)
 
 
+def _connector_of(loop: asyncio.AbstractEventLoop, given: BaseConnector | None) -> BaseConnector:
+    """Return the connector that is given, or a new one. Raises RuntimeError for one that was made in another event loop."""
+    connector = given if given is not None else TCPConnector()
+    if connector._loop is not loop:
+        raise RuntimeError(
+            "the connector was made in another event loop, which its connections need: make it in this one"
+        )
+    return connector
+
+
 async def _tell_start(call: Call, headers: CIMultiDict[str], started: list[Trace]) -> None:
-    """Send the first signal, whose callbacks may change the headers; note the traces that have heard of the call thereby."""
+    """Send the first signal, whose callbacks may change the headers; adds the traces that got it to `started`."""
     before = headers.copy()
     for trace in call.traces:
         await trace.send(TraceRequestStartParams(call.method, call.url, headers))
@@ -467,7 +475,7 @@ async def _tell_start(call: Call, headers: CIMultiDict[str], started: list[Trace
 
 
 async def _address(request: ClientRequest, handler: Handler) -> ClientResponse:
-    """Have the Host header follow a URL that a middleware has changed."""
+    """Adapt the Host header to a URL that a middleware has changed."""
     request.follow_host()
     return await handler(request)
 
@@ -484,5 +492,5 @@ async def _check_status(response: ClientResponse, check: StatusCheck) -> None:
 
 
 def _version_of(headers: CIMultiDict[str]) -> int:
-    """Return a number that changes whenever they do."""
-    return getversion(headers)  # type: ignore[arg-type]  # it is annotated for dictionaries of plain objects alone
+    """Return a number that changes whenever the headers do."""
+    return getversion(headers)  # type: ignore[arg-type]  # it is annotated only for dictionaries of plain objects

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Unpack
+from warnings import warn
 
 from client.awaitable import Awaited
 from client.body import BytesBody
@@ -48,12 +49,15 @@ class SingleRequest(Awaited["ClientResponse"]):
         self._session: ClientSession | None = None
         self._response: ClientResponse | None = None
         self._coroutine: Coroutine[Any, Any, ClientResponse] | None = None
+        self._has_begun = False
 
     def _begun(self) -> Coroutine[Any, Any, ClientResponse]:
         self._coroutine = self._coroutine or self._read()
+        self._has_begun = True
         return self._coroutine
 
     async def __aenter__(self) -> ClientResponse:
+        self._has_begun = True
         session = ClientSession(
             version=self._version,
             connector=self._connector,
@@ -75,6 +79,10 @@ class SingleRequest(Awaited["ClientResponse"]):
         assert self._response is not None
         self._response.release()
         await self._session.close()
+
+    def __del__(self) -> None:
+        if not self._has_begun:
+            warn("request() was never awaited", RuntimeWarning, stacklevel=2, source=self)
 
     async def _read(self) -> ClientResponse:
         async with self as response:

@@ -28,7 +28,7 @@ from client.resolver import (
     known_address,
     literal_address,
 )
-from client.timeouts import fail_at
+from client.timeouts import DEFAULT_TIMEOUT, fail_at
 from client.timings import Opening
 from client.tls import Fingerprint, TlsContexts, Verification, merge_verification
 from client.tracing import (
@@ -341,6 +341,10 @@ class TCPConnector(BaseConnector):
                 transport.abort()
                 raise
         return protocol
+
+
+# Subclasses of the time before aiohttp 3 pass on the request alone. In the signature, type checkers would ask newer ones for defaults.
+TCPConnector._create_connection.__defaults__ = ((), DEFAULT_TIMEOUT)
 
 
 def _expect_http1(transport: asyncio.Transport, key: ConnectionKey) -> None:

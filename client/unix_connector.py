@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl as ssl_module
+from os import fspath
 from typing import TYPE_CHECKING, Final
 
 from client.connector import BaseConnector
@@ -15,11 +16,12 @@ from client.errors import (
     ConnectionTimeoutError,
     UnixClientConnectorError,
 )
-from client.timeouts import fail_at
+from client.timeouts import DEFAULT_TIMEOUT, fail_at
 from client.tls import Fingerprint, TlsContexts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from os import PathLike
 
     from client.connection import ConnectionKey
     from client.http1 import Http1Protocol
@@ -40,7 +42,7 @@ class UnixConnector(BaseConnector):
 
     def __init__(
         self,
-        path: str,
+        path: str | PathLike[str],
         *,
         conn_timeout: float | None = None,
         keepalive_timeout: float | None = 30.0,
@@ -65,8 +67,8 @@ class UnixConnector(BaseConnector):
         self._tls = TlsContexts()
 
     @property
-    def path(self) -> str:
-        """The socket's path."""
+    def path(self) -> str | PathLike[str]:
+        """The socket's path, as given."""
         return self._path
 
     async def _create_connection(
@@ -94,7 +96,7 @@ class UnixConnector(BaseConnector):
         except ssl_module.SSLError as error:
             raise ClientConnectorSSLError(key, error) from error
         except OSError as error:
-            raise UnixClientConnectorError(self._path, key, error) from error
+            raise UnixClientConnectorError(fspath(self._path), key, error) from error
         if tls and isinstance(key.ssl, Fingerprint):
             try:
                 key.ssl.check(transport, key.host, key.port)
@@ -114,7 +116,7 @@ class UnixConnector(BaseConnector):
         try:
             while True:
                 try:
-                    connection.connect(self._path)
+                    connection.connect(fspath(self._path))
                 except BlockingIOError:
                     await asyncio.sleep(_ASK_AGAIN_SECONDS)
                 else:
@@ -122,3 +124,7 @@ class UnixConnector(BaseConnector):
         except BaseException:
             connection.close()
             raise
+
+
+# Subclasses of the time before aiohttp 3 pass on the request alone. In the signature, type checkers would ask newer ones for defaults.
+UnixConnector._create_connection.__defaults__ = ((), DEFAULT_TIMEOUT)

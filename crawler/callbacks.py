@@ -1,4 +1,4 @@
-"""The spider, called: what its callbacks give, gathered and checked before anything is made of it."""
+"""Calling the spider: what its callbacks give is gathered and checked before anything else is done with it."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ _FAILED = "failed"
 
 
 class Reader(Protocol):
-    """Whoever has pages read by the spider: here, or in another process."""
+    """Has pages read by the spider: here, or in another process."""
 
     async def take(self, lease: Lease, page: Page) -> Harvest:
-        """What the callback that the request names gives for a page. Raises whatever the spider raises, Retry among it, and
+        """What the callback that the request names gives for a page. Raises whatever the spider raises, Retry included, and
         SpiderError."""
 
     async def take_failure(self, lease: Lease, error: str, page: Page | None) -> Harvest:
-        """What the spider gives when it is told that a request has failed for good; `page`: what came with another status, if it
-        did. Raises as `take` does."""
+        """What the spider's `failed` gives for a request that has failed for good; `page`: the one that came with another status, if
+        one did. Raises whatever the spider raises, and SpiderError."""
 
 
 class Callbacks(Reader):
-    """Calls the methods of one spider; with `canonical`, it is noted which canonical URL each page names.
+    """Calls the methods of one spider; with `canonical`, notes which canonical URL each page names.
 
-    HTML of at least `parse_thread_bytes` is parsed in a thread first, beside the loop, if the callback asked for the tree of
-    the page before, or if its links cannot be found without. One such page at a time: its tree takes twelve times the memory of its body, and what
-    one thread has freed, the C library keeps for that thread.
+    HTML of at least `parse_thread_bytes` is first parsed in a thread, beside the loop, if the callback used the tree of the previous
+    page, or if its links cannot be found without one. One such page is parsed at a time: its tree takes twelve times the memory of its
+    body, and what one thread has freed, the C library keeps for that thread.
 
-    So is a smaller one that looks as if it took long (crawler/web/costs.py), if the tree of the page before was asked for. What is
-    not parsed in `parse_seconds` fails, and nobody waits for it longer: nothing can end its thread, but the crawl may.
+    A smaller page is parsed likewise if it looks slow (crawler/web/costs.py) and the tree of the previous page was used. A page that is
+    not parsed within `parse_seconds` fails, and is not waited for any longer: its thread cannot be ended, but the crawl can.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Callbacks(Reader):
 
     @property
     def want_error_pages(self) -> bool:
-        """Whether the spider hears of failures, and may ask for the pages that came."""
+        """Whether the spider overrides `failed`, and so may use the pages that came with errors."""
         return hears_of_failures(self._spider)
 
     async def take(self, lease: Lease, page: Page) -> Harvest:
@@ -92,7 +92,7 @@ class Callbacks(Reader):
         return harvest
 
     async def _make_ready(self, page: Page, *, wants_tree: bool) -> None:
-        """Have a page parsed beside the loop, if it takes long."""
+        """Parse a page beside the loop, if that takes long."""
         if wants_tree:
             page.expect_dom()
         is_large = len(page.body) >= self._parse_thread_bytes
@@ -103,14 +103,14 @@ class Callbacks(Reader):
                     await self._parse_beside(page, page.parse_now if wants_tree or is_slow else page.look_now)
 
     def _note_wish(self, name: str | None, page: Page) -> None:
-        """Whether this callback wants trees is told by whether it did so the last time."""
+        """Note whether a callback used the tree: if so, it is expected to use that of the next page."""
         if page.dom_was_asked_for:
             self._want_trees.add(name)
         else:
             self._want_trees.discard(name)
 
     async def _parse_beside(self, page: Page, parse: Callable[[], None]) -> None:
-        """Have a page parsed in a thread. One whose tree is refused is left to the callback: it may do without."""
+        """Parse a page in a thread. If its tree is refused, the callback gets it all the same: it may not need the tree."""
         try:
             with suppress(TooCostly):
                 async with asyncio.timeout(self._parse_seconds):
@@ -147,7 +147,7 @@ class Callbacks(Reader):
         return harvest
 
     async def _come_back(self) -> None:
-        """The spider is through: what it has done to the process or the task that it was called in is not to last."""
+        """Undo what a callback has done to the process, by forking it, or to the task it ran in, by cancelling it."""
         if os.getpid() != self._pid:
             _leave()
         await disown()
@@ -159,8 +159,8 @@ class Callbacks(Reader):
 
 
 def _leave() -> NoReturn:
-    """End a fork that a callback has made, and that comes back from it: here, nothing of the crawl is to go on. What others have
-    left in buffers is not written once more."""
+    """End a fork that a callback has made and returned from: the crawl must not go on in it, too. Buffers are not flushed, since their
+    contents would be written twice."""
     match sys.exc_info()[1]:
         case None | SystemExit(code=None):
             os._exit(0)
@@ -172,12 +172,12 @@ def _leave() -> NoReturn:
 
 
 async def _in_thread_of_its_own(work: Callable[[], None]) -> None:
-    """Do it in a thread that nobody waits for at the end: those of asyncio's pool must end before the process can."""
+    """Do the work in a thread that need not end before the process, as those of asyncio's pool must."""
     loop = asyncio.get_running_loop()
     done = loop.create_future()
 
     def tell(error: BaseException | None) -> None:
-        if done.done():  # waited for in vain
+        if done.done():  # it took too long
             return
         if error:
             done.set_exception(error)

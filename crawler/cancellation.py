@@ -1,10 +1,10 @@
-"""Whose a cancellation is: the crawl's, which sends its workers home, or that of the user's code, which a worker runs in its own task.
+"""Telling who cancelled a task: the crawl, which sends its workers home, or the user's code, which runs in a worker's own task.
 
-The user's code may cancel the task that it runs in, by mistake or because a library of theirs does so and does not take it back;
-at once, or when that task has long been at something else. Nobody else would know of it but the worker, which would go, and take
-what it has in hand along: nobody would wait for it less.
+The user's code may cancel the task that it runs in, by mistake, or because a library does so and does not take it back; at once, or when
+that task has long been doing something else. Only the worker would notice: it would end, and with it the request that it has in hand,
+for which the crawl would still wait.
 
-And what must not be left half done by one (`to_the_end`).
+Also here: work that must not be left half done by a cancellation (`to_the_end`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 RAISED: Final = BaseException
-"""What the user's code may raise: also to leave the program, or because a task that it had was cancelled, or what libraries in Rust
-raise when they panic, which is no Exception. What it meets when its caller is cancelled is told from that by `is_cancellation`."""
+"""What the user's code may raise: anything, such as SystemExit, the CancelledError of a task of its own, or what libraries in Rust raise
+when they panic, which is not an Exception. `is_cancellation` tells whether it was only the caller's cancellation that passed through."""
 
 
 def _always() -> bool:
@@ -32,37 +32,37 @@ _is_sent_home: ContextVar[Callable[[], bool]] = ContextVar("_is_sent_home", defa
 
 
 def sent_home_by(parent: asyncio.Task[Any] | None, is_over: Callable[[], bool]) -> None:
-    """The task that runs is cancelled by nobody but its parent: when that is cancelled itself, or all is over."""
+    """Say that only its parent may cancel the current task: when the parent is cancelled itself, or `is_over()` is true."""
     _is_sent_home.set(lambda: is_over() or (parent is not None and parent.cancelling() > 0))
 
 
 def is_cancelled() -> bool:
-    """Whether somebody has cancelled the task that runs. Called for every page: cheap."""
+    """Whether anybody has cancelled the current task. Called for every page, so it must be cheap."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 def is_cancellation(error: BaseException) -> bool:
-    """Whether an error is the cancellation of the task that runs, or the end of all, and so nobody's fault."""
+    """Whether an error is the cancellation of the current task, or the end of the program, and so nobody's fault."""
     return isinstance(error, KeyboardInterrupt | GeneratorExit) or (
         isinstance(error, asyncio.CancelledError) and is_cancelled()
     )
 
 
 async def is_ours(error: BaseException) -> bool:
-    """The same, but that what the user's code has cancelled of the task that runs is taken back first: then it is a fault of theirs."""
+    """The same, but if the user's code has cancelled the current task, that is first taken back, and does not count."""
     if is_cancelled():
         await disown()
     return is_cancellation(error)
 
 
 async def disown() -> None:
-    """Take back what the user's code has cancelled of the task that runs; nothing, if it was sent home."""
+    """Take back cancellations of the current task by the user's code; does nothing if the task was sent home."""
     task = asyncio.current_task()
     if task is None or _is_sent_home.get()():
         return
     with suppress(asyncio.CancelledError):
-        await asyncio.sleep(0)  # what was asked for, and was not raised yet
+        await asyncio.sleep(0)  # raises a cancellation that has been requested and not raised yet
     if _is_sent_home.get()():  # meanwhile
         raise asyncio.CancelledError
     while task.uncancel():
@@ -70,8 +70,8 @@ async def disown() -> None:
 
 
 async def in_task_of_its_own(work: Coroutine[Any, Any, T]) -> T:
-    """Do what runs the user's code, where whoever waits for it may be cancelled by others: that is not to be taken for theirs. What
-    it raises is raised here, and not in the loop, as a task would that leaves the program."""
+    """Run the user's code in a task of its own, so that a cancellation of the current task by others is not mistaken for one by the user's
+    code. What it raises is raised here, even SystemExit, which a task would raise in the loop."""
     parent = asyncio.current_task()
     raised: BaseException | None = None
 
@@ -91,8 +91,8 @@ async def in_task_of_its_own(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """Carry something out that must not be left half done: who is cancelled meanwhile, however often, leaves when it is over. Then
-    its failure is told to nobody: what has failed says so itself to whoever comes next."""
+    """Do work that must not be left half done: if this is cancelled meanwhile, however often, it ends only when the work has. Then a failure
+    of the work is not raised: what has failed must say so itself the next time it is used."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)

@@ -19,15 +19,15 @@ _log = logging.getLogger(__name__)
 
 
 class _Kept(msgspec.Struct):
-    """A cookie as the column `data` has it, in JSON of ASCII alone: octets of a server's that are no UTF-8 are escaped. `place`: of
-    two equally good ones the one with the lower goes first."""
+    """A cookie as the column `data` holds it, in ASCII JSON: bytes from a server that are not UTF-8 are escaped. `place`: of two
+    cookies that rank equal, the one with the lower place is sent first."""
 
     place: int
     cookie: dict[str, object]
 
 
 async def open_jar(frontier: Frontier) -> CookieJar:
-    """A jar with the cookies of earlier runs that have not expired. What changes in it goes with the next commit."""
+    """A jar with the cookies of earlier runs that have not expired. Changes to it are written with the next commit."""
     jar = CookieJar(unsafe=True)
     last = 0
     try:
@@ -47,8 +47,8 @@ async def open_jar(frontier: Frontier) -> CookieJar:
 
 
 def _row_of(record: CookieRecord, data: str | None) -> CookieRow:
-    """The dot before a domain says that the hosts below it receive the cookie as well: those are cookies of their own. What is no
-    UTF-8 is written as Python escapes it, for this is only a key."""
+    """The row of a cookie; None as `data` deletes it. A dot before the domain marks a cookie that hosts below it receive as well,
+    which is another cookie than the one without. What is not UTF-8 is escaped as Python does it, since this is only a key."""
     domain = record["domain"] if record["host_only"] else f".{record['domain']}"
     domain, path, name = (
         text.encode("utf-8", "backslashreplace").decode() for text in (domain, record["path"], record["name"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,8 @@ from msgspec.structs import asdict
 from crawler.callbacks import Callbacks
 from crawler.control.steering import Harness, Steering
 from crawler.engine import Engine
-from crawler.errors import CrawlError, ProxyError, UsageError
+from crawler.errors import CrawlError, ProxyError, UsageError, leaves
+from crawler.exchange import exchange
 from crawler.exports import open_export
 from crawler.exports.feed import ExportFeed
 from crawler.fetcher import Fetcher
@@ -23,6 +24,7 @@ from crawler.frontier.rows import clean
 from crawler.frontier.sqlite import discard
 from crawler.lifecycle import close_spider, open_spider
 from crawler.network import open_network
+from crawler.paths import expanded
 from crawler.politeness import Politeness
 from crawler.readers.launch import Launches, number_of_readers
 from crawler.retries import RetryPolicy
@@ -42,6 +44,7 @@ from crawler.workers import WorkerPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from client import ClientSession
     from client.limits import HostLimits
@@ -51,14 +54,15 @@ if TYPE_CHECKING:
     from crawler.hosts.pace import HostPace
     from crawler.hosts.proxy_gate import ProxyGate
     from crawler.network import Network
+    from crawler.revalidation import Revalidation
     from crawler.spider import Spider
     from crawler.visitor import Visitor
 
 _URLS_REMEMBERED = 100_000
-"""So many are read and looked at in a tenth of a second."""
+"""This many URLs are read and examined in a tenth of a second."""
 
 _PACES_TOLD = 1000
-"""Of so many hosts the report tells the pace."""
+"""For how many hosts the report tells the pace."""
 
 _STOPPED = "stopped"
 """The reason of a run that the spider has ended."""
@@ -67,10 +71,11 @@ _RULES = ("user_agent", "robots", "nofollow", "canonical", "max_crawl_delay", "m
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """How a run ended. `reason`: finished, interrupted, max_pages, max_time, stopped by the spider (`Stop`, which says `why`), or
-    held when nothing is left but requests of hosts that are held. What is not finished can be resumed.
+    """How a run ended. `reason`: finished, interrupted, max_pages, max_time, stopped (by the spider's `Stop`, which says `why`), or held
+    (only requests of held hosts are left). Unless it is finished, the crawl can be resumed.
 
-    `paces`: at what pace the hosts were asked that were asked most; a Crawl-delay longer than `max_crawl_delay` was cut to that.
+    `paces`: the pace at which hosts were asked, for those asked most; a Crawl-delay longer than `max_crawl_delay` (seconds) was cut to
+    that.
     """
 
     reason: str
@@ -87,10 +92,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 class Crawl:
     """A spider, its settings and its crawl file. `run` starts the crawl, or goes on where an earlier run stopped.
 
-    Without `settings`, the defaults and the spider's own hold; a mapping overrules those that it names, and `Settings` stand for
-    themselves. `exports` are where items go, each a file name such as `-o` takes, or an `Export`. `source` says how other processes make
-    the same spider; it is needed where `processes` is more than 1 and the spider alone does not tell, which raises UsageError.
-    `launches`: those processes, if they have been begun already.
+    Without `settings`, the defaults and the spider's own hold; a mapping overrides those that it names, and a `Settings` replaces all of
+    them. `exports` are where items go: each is a file name, as for `-o`, or an `Export`. `fresh` discards the crawl file first. `source`
+    says how other processes can make the same spider; it is needed if `processes` is more than 1 and this cannot be derived from the
+    spider. `launches`: these processes, if they have been started already.
+
+    Raises SettingError for invalid settings; UsageError for an output that cannot be written, and for a spider without a `source` that
+    other processes cannot make.
     """
 
     def __init__(
@@ -118,6 +126,7 @@ class Crawl:
         self._fresh = fresh
         self._middlewares = (*middlewares, *spider.middlewares)
         self._tally = Tally()
+        self._revalidation: Revalidation | None = None
         self._detours = Detours()
         self._frontier: SqliteFrontier | None = None
         self._scheduler: Scheduler | None = None
@@ -132,7 +141,7 @@ class Crawl:
         self._in_haste = asyncio.Event()
 
     def stop(self) -> None:
-        """Begin nothing new, end what is under way within `drain_timeout`, commit; the second time, at once."""
+        """Begin nothing new, end what is under way within `drain_timeout`, and commit. The second time, end it at once."""
         (self._in_haste if self._stopping.is_set() else self._stopping).set()
         self._end("interrupted", at_once=self._in_haste.is_set())
 
@@ -144,21 +153,31 @@ class Crawl:
             self._engine.stop(at_once=at_once)
 
     def _heed(self, why: str) -> None:
-        """The spider wants it to end."""
+        """End the crawl because the spider wants that."""
         if not self._reason:
             self._why = clean(why)
         self._end(_STOPPED)
 
     async def run(self) -> Report:
-        """Crawl until nothing is left, or `stop`, or a limit. Raises the errors of crawler/errors.py."""
+        """Crawl until nothing is left, `stop` is called, or a limit is reached. Raises the errors of crawler/errors.py. Cancelled, it
+        commits what is settled and closes the crawl file."""
         try:
             with self._launches or Launches() as launches:
                 launches.see_to(number_of_readers(self._settings))
-                return await self._run(launches)
+                async with self._revalidating() as self._revalidation:
+                    return await self._run(launches)
         except BaseExceptionGroup as group:
             if known := group.subgroup(CrawlError):
-                raise _first(known) from None
+                raise next(leaves(known)) from None
             raise
+
+    def _revalidating(self) -> AbstractAsyncContextManager[Revalidation | None]:
+        """Before anything is begun, the earlier crawl is looked into, if there is to be asked only what has changed since."""
+        if not self._settings.revalidate:
+            return nullcontext()
+        from crawler.revalidation import revalidating
+
+        return revalidating(Path(self._settings.revalidate), self._state, self._settings)
 
     async def _run(self, launches: Launches) -> Report:
         if self._fresh:
@@ -184,7 +203,7 @@ class Crawl:
         return Report(reason=reason, stats=self.stats(), why=why, paces=paces, max_crawl_delay=settings.max_crawl_delay)
 
     async def _crawl(self, frontier: SqliteFrontier, launches: Launches) -> str:
-        """Take up what the file has, seed, work through it, and say how it ended."""
+        """Take up what the file holds, add seeds, and work through all of it; returns how that ended."""
         await self._remember(frontier)
         is_seeded = await self._seed(frontier)
         await Steering(frontier).obey()
@@ -199,22 +218,25 @@ class Crawl:
         if proxy_gate and proxy_gate.verdict:
             self._verdict = proxy_gate.verdict
             return "failed"
-        if self._reason == _STOPPED:  # what is left nobody knows: its last page may have had more to give
+        if self._reason == _STOPPED:  # even if nothing is left: the last page might have given more
             return _STOPPED
         is_left = frontier.counts.queued or frontier.counts.leased or frontier.is_undecided
         return "finished" if is_seeded and not is_left else self._reason or "held"
 
     async def _remember(self, frontier: SqliteFrontier) -> None:
-        """What earlier runs have met with."""
+        """Take up what earlier runs found, as far as new requests are judged by it."""
         self._admission.extend(await frontier.seed_urls())
         if self._settings.traps:
             self._admission.remember(await frontier.latest_urls(_URLS_REMEMBERED))
         self._detours.remember(await frontier.left_out(MOST_DETOURS))
+        if self._revalidation:
+            self._tally.not_modified, self._tally.not_modified_bytes = await frontier.not_modified()
+            await frontier.remember(revalidated=msgspec.json.encode(self._settings.revalidate).decode())
 
     async def _work_through(
         self, frontier: SqliteFrontier, network: Network, proxy_gate: ProxyGate | None, launches: Launches
     ) -> None:
-        """Put the ring together, and go round it."""
+        """Put the ring together, and go round it until the end."""
         settings, limits = self._settings, network.limits
         self._scheduler = scheduler = Scheduler(
             frontier, limits, active_hosts=settings.active_hosts, may_start=self._gate(proxy_gate)
@@ -245,16 +267,16 @@ class Crawl:
 
     @property
     def _others_fetch(self) -> bool:
-        """Whether other processes make the requests. Middlewares are ours alone: with any, only reading is left to others."""
+        """Whether other processes make the requests. Middlewares run in this process: with any, others only read pages."""
         return self._settings.processes > 1 and not self._middlewares
 
     def _attach(self, frontier: SqliteFrontier, *, on_queued: Callable[[HostKey, float], None]) -> None:
-        """Have the frontier ask what may come in, and tell what has."""
+        """Have the frontier ask which requests may come in, and tell of those that have."""
         most = self._settings.max_pages_per_host
         frontier.attach(admit=self._admission.refuse, on_queued=on_queued, max_pages_per_host=most)
 
     def _proxy_gate(self) -> ProxyGate | None:
-        """The proxy that all goes through, if there is one."""
+        """The proxy that requests go through, if there is one."""
         if not self._settings.proxy:
             return None
         from crawler.hosts.proxy_gate import ProxyGate
@@ -266,7 +288,7 @@ class Crawl:
         return ProxyGate(self._settings, open_again=open_again, give_up=lambda: self._end("failed"))
 
     def _gate(self, proxy_gate: ProxyGate | None) -> Callable[[int], bool]:
-        """Says whether another page may be begun."""
+        """What tells the scheduler whether another page may be begun."""
         if proxy_gate is None:
             return self._may_start
         return lambda under_way: proxy_gate.is_open and self._may_start(under_way)
@@ -285,6 +307,7 @@ class Crawl:
             obedience=Obedience.of(user_agent=settings.user_agent, robots=settings.robots, nofollow=settings.nofollow),
             middlewares=self._middlewares,
             proxy_gate=proxy_gate,
+            exchange=self._revalidation.exchange if self._revalidation else exchange,
         )
 
     def _ring(
@@ -314,33 +337,11 @@ class Crawl:
 
     @asynccontextmanager
     async def _visiting(self, fetcher: Fetcher, network: Network, launches: Launches) -> AsyncIterator[Visitor]:
-        """Whoever fetches pages and reads them, with the spider open: we ourselves, or other processes."""
+        """What visits pages, in this process or in others; the spider is open while the block lasts."""
         settings = self._settings
         if settings.processes > 1 and self._source:
-            from crawler.readers.pool import Readers
-            from crawler.readers.visitor import RemoteVisitor
-
-            trusted = self._admission.seed_names
-            async with Readers.reading(
-                self._spider,
-                self._source,
-                settings,
-                launches,
-                stopping=self._stopping,
-                in_haste=self._in_haste,
-                trusted_hosts=trusted,
-            ) as readers:
-                if self._others_fetch:
-                    yield RemoteVisitor(
-                        readers,
-                        fetcher,
-                        limits=network.limits,
-                        jar=network.jar,
-                        guard=network.guard,
-                        keeps_bodies=settings.keep_bodies,
-                    )
-                else:
-                    yield OwnVisitor(fetcher, readers, keeps_bodies=settings.keep_bodies)
+            async with self._visiting_by_readers(self._source, fetcher, network, launches) as visitor:
+                yield visitor
             return
         is_open = await open_spider(self._spider, self._stopping)
         try:
@@ -352,8 +353,32 @@ class Crawl:
             if is_open:
                 await close_spider(self._spider, self._in_haste)
 
+    @asynccontextmanager
+    async def _visiting_by_readers(
+        self, source: Source, fetcher: Fetcher, network: Network, launches: Launches
+    ) -> AsyncIterator[Visitor]:
+        """The same by other processes, each with a spider of its own. With middlewares they only read what is fetched here."""
+        from crawler.readers.pool import Readers
+        from crawler.readers.visitor import RemoteVisitor
+
+        settings = self._settings
+        async with Readers.reading(
+            self._spider,
+            source,
+            settings,
+            launches,
+            stopping=self._stopping,
+            in_haste=self._in_haste,
+            trusted_hosts=self._admission.seed_names,
+        ) as readers:
+            if not self._others_fetch:
+                yield OwnVisitor(fetcher, readers, keeps_bodies=settings.keep_bodies)
+                return
+            find = self._revalidation.find if self._revalidation else None
+            yield RemoteVisitor(readers, fetcher, network, keeps_bodies=settings.keep_bodies, find=find)
+
     async def _describe(self, frontier: SqliteFrontier) -> None:
-        """Keep the rules of this crawl in its file, for those who ask it why."""
+        """Keep the rules of this crawl in its file, for `crawl why` and others that read it."""
         rules = {name: getattr(self._settings, name) for name in _RULES}
         scope = self._admission.scope.described()
         await frontier.remember(rules=msgspec.json.encode(rules).decode(), scope=msgspec.json.encode(scope).decode())
@@ -383,7 +408,7 @@ class Crawl:
         return done + under_way < most
 
     async def _seed(self, frontier: SqliteFrontier) -> bool:
-        """Take up what a larger budget allows, then offer the spider's seeds; whether these were all."""
+        """Queue what a larger budget now allows, then add the spider's seeds; returns whether these were all."""
         self._attach(frontier, on_queued=lambda _host, _not_before: None)
         await frontier.fill_budgets()
         self._seeding = Seeding(self._spider, frontier)
@@ -393,7 +418,7 @@ class Crawl:
         return self._seeding.is_complete
 
     def stats(self) -> Stats:
-        """How it stands; before the run has begun, all zero."""
+        """How the crawl stands; before the run has begun, all counts are zero."""
         frontier, tally = self._frontier, self._tally
         counts = frontier.counts if frontier else Counts()
         return Stats(
@@ -408,15 +433,25 @@ class Crawl:
             errors=dict(tally.errors),
             last_error=tally.last_error,
             spider_errors=list(tally.spider_errors),
+            not_modified=tally.not_modified,
+            not_modified_bytes=tally.not_modified_bytes,
         )
 
 
 def _settings(spider: Spider, given: Settings | Mapping[str, Any] | None) -> Settings:
-    """Those that hold: `Settings` as they are given; else the defaults, overruled by the spider's own, and these by what is given."""
+    """The settings that hold: a `Settings` as it is given; otherwise the defaults, overridden by the spider's, overridden by what is
+    given."""
     if isinstance(given, Settings):
-        return checked(given)
+        return _at_home(checked(given))
     own = with_overrides(Settings(), spider.settings, source=f"settings of {type(spider).__name__}")
-    return with_overrides(own, given or {}, source="the settings of the crawl")
+    return _at_home(with_overrides(own, given or {}, source="the settings of the crawl"))
+
+
+def _at_home(settings: Settings) -> Settings:
+    """With paths that are the same wherever they are read: in other processes, and if the spider goes elsewhere."""
+    if not settings.revalidate:
+        return settings
+    return msgspec.structs.replace(settings, revalidate=str(expanded(settings.revalidate).absolute()))
 
 
 def _traps(settings: Settings) -> Traps | None:
@@ -429,10 +464,3 @@ def _traps(settings: Settings) -> Traps | None:
         pattern=settings.trap_pattern,
     )
     return Traps(thresholds) if settings.traps else None
-
-
-def _first(group: BaseExceptionGroup[CrawlError]) -> CrawlError:
-    """The first error at the leaves of a group."""
-    for error in group.exceptions:
-        return _first(error) if isinstance(error, BaseExceptionGroup) else error
-    raise AssertionError("a group is never empty")

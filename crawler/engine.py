@@ -18,6 +18,7 @@ from crawler.outcome import Failed, Postponed, in_short
 from crawler.retries import Failure
 from crawler.selection.sitemaps import depth_of_found
 from crawler.spider import explain, text_of
+from crawler.stats import STOPPED
 from crawler.visitor import Visited
 
 if TYPE_CHECKING:
@@ -37,12 +38,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _LEAVE_SECONDS = 2.0
-"""What is cut short has so long to put away what it had in hand, before it is cut short again."""
+"""How long a worker that is cut short has to clean up, before it is cut short again."""
 
 
 class Engine:
-    """Moves pages round the ring with a pool of workers. Put together by `crawler.crawl.Crawl`. `on_stop` is told, and why, when the
-    spider wants the crawl to end (`crawler.errors.Stop`)."""
+    """Moves pages round the ring with a pool of workers. Put together by `crawler.crawl.Crawl`. `on_stop` is called with the reason when
+    the spider wants the crawl to end (`crawler.errors.Stop`)."""
 
     def __init__(
         self,
@@ -74,13 +75,13 @@ class Engine:
         self._cutting_short = asyncio.Event()
 
     def stop(self, *, at_once: bool = False) -> None:
-        """Begin nothing new, and end what is under way: within `drain_timeout`, or at once."""
+        """Begin nothing new, and end what is under way, within `drain_timeout` or at once."""
         self._stopping.set()
         if at_once:
             self._cutting_short.set()
 
     async def run(self, *services: Callable[[], Coroutine[None, None, None]]) -> None:
-        """Go round until nothing is left, or `stop`. `services` run beside the workers, and end with it."""
+        """Go round until nothing is left, or until `stop`. `services` run beside the workers, and end with them."""
         async with asyncio.TaskGroup() as beside:
             helpers = [beside.create_task(serve()) for serve in (self._scheduler.keep_supplied, self._drain, *services)]
             await self._workers.run(self._work)
@@ -88,7 +89,7 @@ class Engine:
                 helper.cancel()
 
     async def _work(self) -> None:
-        """A worker's life: one page after the other."""
+        """The life of a worker: one page after another."""
         while not self._workers.is_overstaffed and (lease := await self._scheduler.next()):
             job = self._workers.begin(lease.host)
             try:
@@ -100,16 +101,17 @@ class Engine:
                 self._workers.end(job)
 
     async def _learn(self, lease: Lease) -> None:
-        """Find out what has to be known of its host before the page can be visited."""
+        """Find out what has to be known about its host before the page can be visited."""
         with self._scheduler.suspended(lease):
             await self._politeness.learn(lease)
             if self._discovery:
                 await self._discovery.look(lease)
 
     async def _go_round(self, lease: Lease) -> None:
-        """The journey of one page. What came of it is not kept here any longer than it takes: there are many workers.
+        """The journey of one page. Its results are not held here any longer than needed, since there are many workers.
 
-        Should it be cut short, so that nothing is settled, the others do not wait for it: the next run takes it up."""
+        If it is cut short, so that nothing is settled, the others do not wait for it: the next run takes it up.
+        """
         try:
             settlement = await self._visit(lease)
             if _log.isEnabledFor(logging.DEBUG):
@@ -120,7 +122,7 @@ class Engine:
             self._scheduler.done(lease)
 
     async def _visit(self, lease: Lease) -> Settlement:
-        """Have the page fetched and read, if the host has nothing against it."""
+        """Have the page fetched and read, if politeness allows it."""
         came = self._politeness.judge(lease) or await self._try_visit(lease)
         if not isinstance(came, Visited):
             return await self._without_page(lease, came)
@@ -142,18 +144,18 @@ class Engine:
             return await self._visitor.visit(lease)
         except Stop as raised:  # of a middleware; the request is for the next run
             self._heed(str(raised))
-            return Postponed(error=f"stop: {raised}", not_before=0.0, is_charged=False)
-        except RAISED as error:  # a fault of ours, or of a middleware: it may cost this page, not the crawl
+            return Postponed(error=f"{STOPPED}: {raised}", not_before=0.0, is_charged=False)
+        except RAISED as error:  # a fault of ours, or of a middleware's: it may cost this page, but not the crawl
             if await is_ours(error):
                 raise
             _log.exception("fetching %s", lease.url)
-            if isinstance(error, asyncio.CancelledError):  # which another page's callback may have asked for
+            if isinstance(error, asyncio.CancelledError):  # another page's callback may have done this
                 failure = Failure("internal", text_of(error), is_passing=True)
                 return self._politeness.failed(lease, time.monotonic(), failure)
             return Failed(error=f"internal: {text_of(error)}", final_url=lease.url)
 
     async def _without_page(self, lease: Lease, outcome: Outcome) -> Settlement:
-        """Tell the spider of a failure that is final; what it gives in return is kept like a page's."""
+        """Settle a request that brought no page. If it has failed for good, tell the spider; what that gives is kept like a page's."""
         if not isinstance(outcome, Failed):
             return Settlement(lease=lease, outcome=outcome)
         try:
@@ -168,14 +170,14 @@ class Engine:
         return Settlement(lease=lease, outcome=outcome, items=harvest.items, found=harvest.found)
 
     def _heed(self, stop: str | None) -> None:
-        """See whether the spider wants the crawl to end, and why. Its page is one of those under way, and so is settled."""
+        """End the crawl if the spider says why (None: it does not want that). Its page is under way, and so still is settled."""
         if stop is not None:
-            self._scheduler.stop()  # at once: what comes next is the request that a middleware was at
+            self._scheduler.stop()  # at once: the next request would be the one that a middleware was at
             self._on_stop(stop)
 
     async def _drain(self) -> None:
-        """Once told to stop: let what is under way end, within its time, then cut it short; and again, should a callback take
-        that for one more error to get over."""
+        """Once told to stop, let what is under way end, within its time, then cut it short; and again, in case a callback handles that
+        like any other error and goes on."""
         await self._stopping.wait()
         self._scheduler.stop()
         with suppress(TimeoutError):

@@ -21,6 +21,10 @@ CrawlError                  the root; its text says what is wrong, where, and wh
 from __future__ import annotations
 
 from math import inf
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class CrawlError(Exception):
@@ -105,3 +109,26 @@ class Stop(Exception):
 
     def __init__(self, why: str = "") -> None:
         super().__init__(why)
+
+
+def wish_of(group: BaseExceptionGroup[BaseException]) -> Stop | Retry | None:
+    """The `Stop` or `Retry` that a group of errors amounts to, as the task groups of callbacks and middlewares raise it: the first `Stop`,
+    or else the first `Retry`. None if it contains any other error: that is a fault of the spider, and may have cut the other tasks
+    short."""
+    errors = list(leaves(group))
+    stops = [error for error in errors if isinstance(error, Stop)]
+    retries = [error for error in errors if isinstance(error, Retry)]
+    if len(stops) + len(retries) < len(errors):
+        return None
+    return (stops or retries)[0]
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors in a group, and in groups within it, in order; for an error that is not a group, itself."""
+    pending = [error]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, BaseExceptionGroup):
+            pending.extend(reversed(one.exceptions))
+        else:
+            yield one

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from multidict import CIMultiDict
 from yarl import URL
@@ -18,7 +18,7 @@ from crawler.spider import SITEMAP
 from crawler.web.urls import origin_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from client import BaseConnector, ClientResponse, TraceConfig
     from client.abc import AbstractCookieJar
@@ -47,6 +47,10 @@ class NoResponse(NamedTuple):
 
     failure: Failure
     began_at: float
+
+
+Exchange: TypeAlias = "Callable[[ClientSession, Lease, Obedience], Awaitable[Response | NoResponse]]"
+"""`exchange`, or what stands in its place."""
 
 
 def open_session(
@@ -138,6 +142,7 @@ def fetched_of(page: Page) -> Fetched:
         size=len(page.body),
         elapsed=page.elapsed,
         fetched_at=page.fetched_at,
+        not_modified=page.not_modified,
     )
 
 

@@ -1,4 +1,4 @@
-"""From a lease to a page, or to what became of it instead."""
+"""From a lease to a page, or to what becomes of the request instead."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from client import ClientSession
     from crawler.errors import Retry
+    from crawler.exchange import Exchange
     from crawler.frontier.protocol import Lease
     from crawler.hosts.proxy_gate import ProxyGate
     from crawler.outcome import Fetched
@@ -28,26 +29,27 @@ if TYPE_CHECKING:
 
 
 class TurnedAway(Failed, frozen=True, kw_only=True):
-    """A response came, but of a status that is none for callbacks: with the page, for who hears of failures."""
+    """A response came, but with a status that is not for callbacks; `page` is for the spider's `failed`."""
 
     page: Page
 
 
 Unfit: TypeAlias = Redirected | Postponed | Failed | SetAside
-"""What becomes of a request that has brought nothing for the spider."""
+"""What becomes of a request that brought no page for a callback."""
 
 Fetch: TypeAlias = "Callable[[Lease], Awaitable[Page | Unfit]]"
 Middleware: TypeAlias = "Callable[[Lease, Fetch], Awaitable[Page | Unfit]]"
-"""Stands around every fetch: may change the lease, call on, look at or replace what comes back, or raise Retry."""
+"""Runs around every fetch: it may change the lease, call the next fetch, inspect or replace what that returns, and raise Retry or Stop."""
 
 _LONGEST_SHOWN = 200
-"""Characters of a Location that is no URL: what went wrong is kept with each page that sends one."""
+"""How many characters of a Location that is not a URL are shown: errors are kept with each page that has one."""
 
 
 class Fetcher:
-    """Carries requests out. Redirects are not followed here: they go back to the frontier, and wait there for their host.
+    """Makes requests, and decides what becomes of them. Redirects are not followed here: they go back to the frontier, and wait there for
+    their host.
 
-    What came of a request that somebody else has carried out, `missed`, `met`, `turned_away` and `unwanted` are told.
+    For a request that another process has made, one of `missed`, `met`, `turned_away` and `unwanted` is called with the result.
     """
 
     def __init__(
@@ -62,8 +64,10 @@ class Fetcher:
         detours: Detours | None = None,
         middlewares: Sequence[Middleware] = (),
         proxy_gate: ProxyGate | None = None,
+        exchange: Exchange = exchange,
     ) -> None:
         self._session = session
+        self._exchange = exchange
         self._politeness = politeness
         self._retries = retries
         self._max_redirects = max_redirects
@@ -76,7 +80,7 @@ class Fetcher:
             self.fetch = _around(middleware, self.fetch, max_redirects=max_redirects)
 
     async def _fetch(self, lease: Lease) -> Page | Unfit:
-        came = await exchange(self._session, lease, self._obedience)
+        came = await self._exchange(self._session, lease, self._obedience)
         if isinstance(came, NoResponse):
             return self.missed(lease, came.failure, came.began_at)
         page, began_at, latency = came
@@ -86,11 +90,11 @@ class Fetcher:
         return page
 
     def missed(self, lease: Lease, failure: Failure, began_at: float) -> Postponed | Failed | SetAside:
-        """There was no response: what becomes of the request."""
+        """Decide what becomes of a request without a response."""
         return self._politeness.failed(lease, began_at, failure)
 
     def met(self, lease: Lease, began_at: float, latency: float) -> None:
-        """There was a page."""
+        """Note a request that brought a page."""
         if self._proxy_gate:
             self._proxy_gate.passed(lease.url)
         self._politeness.answered(lease.host, began_at, latency)
@@ -105,7 +109,7 @@ class Fetcher:
         *,
         page: Page | None = None,
     ) -> Unfit:
-        """There was a response that is none for callbacks: what becomes of the request. `page`: the response, if it is at hand."""
+        """Decide what becomes of a request whose response is not for callbacks. `page`: the response, if it is at hand."""
         failure = failure_of_status(fetched.status)
         assert failure
         if unreached := self._politeness.failure_on_the_way(lease.url, fetched.status, headers):
@@ -120,7 +124,8 @@ class Fetcher:
         return self._fail(lease, fetched, failure, page=page)
 
     def unwanted(self, lease: Lease, raised: Retry, fetched: Fetched | None = None) -> Postponed | Failed:
-        """The spider, or a middleware, wants it asked for again, whatever was `fetched`: another try later, or the end."""
+        """Decide what becomes of a request for which the spider, or a middleware, raised Retry: another attempt later, or the end.
+        `fetched`: the response, if there was one."""
         failure = Failure("retry", str(raised), is_passing=True)
         if fetched is None:
             return self._retries.decide(lease, failure, retry_after=raised.after)
@@ -135,7 +140,7 @@ class Fetcher:
         retry_after: float | None = None,
         page: Page | None = None,
     ) -> Postponed | Failed:
-        """Another try later, or the end."""
+        """Another attempt later, or the end."""
         outcome = self._retries.decide(lease, failure, retry_after=retry_after)
         if isinstance(outcome, Postponed):
             return outcome
@@ -157,19 +162,19 @@ class Fetcher:
 
 
 def _once_too_often(max_redirects: int, url: str) -> str:
-    """What went wrong with a redirect to this URL."""
+    """The error of a redirect to this URL that is one too many."""
     return f"redirect: more than {max_redirects} in a row, the next to {url}"
 
 
 def _as_text(location: str) -> str:
-    """A URL of a header, with those of its bytes written as such that are no UTF-8; so do browsers."""
+    """A URL from a header, with bytes that are not UTF-8 percent-encoded, as browsers do it."""
     if location.isascii():
         return location
     return "".join(f"%{ord(sign) - 0xDC00:02X}" if "\udc80" <= sign <= "\udcff" else sign for sign in location)
 
 
 def failed_with(fetched: Fetched, error: str) -> Failed:
-    """A response came, and was of no use."""
+    """The failure of a request whose response was of no use."""
     return Failed(
         error=error,
         final_url=fetched.final_url,
@@ -182,18 +187,18 @@ def failed_with(fetched: Fetched, error: str) -> Failed:
 
 
 def _around(middleware: Middleware, fetch: Fetch, *, max_redirects: int) -> Fetch:
-    from crawler.middlewares import as_kept, check_page, lent  # most crawls have none
+    from crawler.middlewares import as_kept, check_page, lent, ungrouped  # most crawls have none
 
     async def call(lease: Lease) -> Page | Unfit:
-        with lent(lease):
+        with lent(lease), ungrouped():
             came = await middleware(lease, fetch)
         if isinstance(came, Unfit):
             came = as_kept(came)
-            if isinstance(came, Redirected) and len(lease.redirects) >= max_redirects:  # one that it has made itself
+            if isinstance(came, Redirected) and len(lease.redirects) >= max_redirects:  # the middleware's own redirect
                 error = _once_too_often(max_redirects, came.url)
                 return Failed(error=error, final_url=lease.url, status=came.status)
             return came
-        from crawler.page import Page  # it is there by now, if the middleware has one
+        from crawler.page import Page  # imported by now, if the middleware returns one
 
         if not isinstance(came, Page):
             name = getattr(middleware, "__qualname__", type(middleware).__name__)

@@ -1,4 +1,4 @@
-"""What a callback gives: read to its end, sorted into items and requests, made ready to be kept."""
+"""What a callback gives: read to its end, sorted into items and requests, and made ready to be kept."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ from typing import Any
 
 import msgspec
 
-from crawler.errors import SpiderError, Stop
+from crawler.errors import Retry, SpiderError, Stop, wish_of
 from crawler.request import Links, Request
 
 _MOST_CHARACTERS = 128 << 20
-"""Of what a page gives, in all. SQLite takes a thousand million bytes at once, and memory has to be bounded."""
+"""Of everything that a page gives. SQLite takes a thousand million bytes at once, and memory must be bounded."""
 
 _CHARACTERS_AT_ONCE = 4 << 20
-"""Of items that are on their way from one file to another: thousands of usual ones."""
+"""Of items that are copied from one file to another: thousands, if they are of usual size."""
 
 _EACH = 16
-"""What each thing weighs besides: a callback may give small ones without end, too."""
+"""The weight of each thing besides its characters: a callback may also give small ones without end."""
 
 _LINK = 8
-"""What a link of the page weighs: no more than there are in a page, unless it is given again and again."""
+"""The weight of a link of the page: there are only so many on a page, unless they are given again and again."""
 
-# Kinds of what is given: a union that is written where it is asked for is made anew for every page.
+# Kinds of things that are given, as constants: a union in an `isinstance` call would be made anew for every page.
 _REQUESTS = (Links, Request)
 _LISTS = (list, tuple)
 _READ_ONE_BY_ONE = (GeneratorType, Iterator)
 
 
 class Harvest(msgspec.Struct):
-    """Everything one callback gave: `items` as JSON texts, `found` as the requests they stand beside; and the URL that the page
-    calls its canonical one, if that was asked for."""
+    """Everything that one callback gave: `items` as JSON texts, and requests as `found`. `canonical`: the URL that the page names as its
+    canonical one, if that was asked for."""
 
     items: list[str] = msgspec.field(default_factory=list)
     found: list[Request | Links] = msgspec.field(default_factory=list)
     canonical: str | None = None
     weight: int = 0
-    """Characters of the items, and of what the spider has made of requests: URLs, headers, bodies, contexts; and some for each."""
+    """Characters of items, and of what the spider itself wrote into requests: URLs, headers, bodies, contexts; and some for each."""
     stop: str | None = None
-    """Why the crawl is to end here, if the callback says so."""
+    """Why the crawl is to end here (`Stop`); None if the callback did not say so."""
 
     def take(self, given: Any) -> None:
-        """Sort in one thing that was given; lists are opened, None is passed over."""
+        """Add one thing that was given; the members of a list one by one, None not at all."""
         if type(given) is dict:
             self._add(given)
         elif isinstance(given, _REQUESTS):
@@ -70,13 +70,21 @@ class Harvest(msgspec.Struct):
 
 
 async def gather(callback: Callable[..., Any], *arguments: Any) -> Harvest:
-    """Call, and read what it returns to its end, or to where it raises `Stop`: a value, a generator, a coroutine or an async
-    generator."""
+    """Call a callback, and read what it returns, a value, a generator, a coroutine or an async generator, to its end or to where it raises
+    `Stop`. If tasks in a group of its own raise `Stop` or `Retry`, that counts as if it did (`wish_of`)."""
     harvest = Harvest()
     try:
         await _read(callback(*arguments), harvest)
     except Stop as raised:
         harvest.stop = str(raised)
+    except BaseExceptionGroup as group:
+        match wish_of(group):
+            case Stop() as stop:
+                harvest.stop = str(stop)
+            case Retry() as retry:
+                raise retry from None
+            case None:
+                raise
     return harvest
 
 
@@ -100,13 +108,13 @@ async def _read(given: Any, harvest: Harvest) -> None:
 
 
 def _waiting_at(given: Any) -> FrameType | None:
-    """Where a generator waits at what it has yielded, which was wrong; None if there is none, or it raised: that has ended it."""
+    """The frame in which a generator waits at a wrong thing that it has yielded; None for what is not a generator, or has ended."""
     return getattr(given, "gi_frame", None) or getattr(given, "ag_frame", None)
 
 
 def as_kept(given: Request | Links) -> tuple[Request | Links, int]:
-    """The same with its context as it will come back: plain data, which nobody changes any more; and how many characters the spider
-    has put into it. SpiderError when the context is none."""
+    """The same with its context as it will come back, plain data that nobody changes any more; and its weight (`Harvest.weight`). Raises
+    SpiderError when JSON cannot hold the context."""
     weight = _EACH
     if isinstance(given, Request):
         weight += len(given.url) + len(given.body or b"")
@@ -126,7 +134,7 @@ def as_kept(given: Request | Links) -> tuple[Request | Links, int]:
 
 
 def portion(items: Iterable[str], most: int) -> list[str]:
-    """The next of many items: up to `most` of them, and of large ones fewer, to be in memory together."""
+    """The next items of many, to be in memory together: up to `most`, or fewer if they are large."""
     texts: list[str] = []
     characters = 0
     for text in items:
@@ -138,7 +146,7 @@ def portion(items: Iterable[str], most: int) -> list[str]:
 
 
 def encode(item: Any) -> str:
-    """An item as a JSON object in one line; SpiderError when it is none, or holds what JSON cannot."""
+    """An item as a JSON object in one line. Raises SpiderError when it is not an object, or contains what JSON cannot hold."""
     text = encoded(item, "an item")
     if not text.startswith("{"):
         kind = type(item).__name__
@@ -148,10 +156,11 @@ def encode(item: Any) -> str:
 
 
 def encoded(value: Any, what: str) -> str:
-    """A value as JSON in one line; SpiderError, which calls it `what`, when JSON cannot hold it.
+    """A value as JSON in one line. Raises SpiderError, which calls it `what`, when JSON cannot hold it.
 
-    What is given as JSON already, as `msgspec.Raw`, stands in it as it came: so it is looked through, for nobody could read a file of
-    items with one that is none."""
+    JSON that is given as such, as `msgspec.Raw`, is copied as it is, and so has to be checked: with invalid JSON in one item, nobody could
+    read the whole file.
+    """
     try:
         data = _encoder.encode(value)
         _look_through(data)
@@ -162,8 +171,8 @@ def encoded(value: Any, what: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """What msgspec does not know: kinds of texts, pydantic's models and the URLs in them, paths, and mappings and sets by their
-    protocols."""
+    """A value that msgspec does not know, as one that it does: subclasses of `str`, pydantic's models and the URLs in them, paths, and
+    mappings and sets by their protocols."""
     if isinstance(value, str):
         return str.__str__(value)
     for name in ("model_dump", "unicode_string", "__fspath__"):
@@ -171,7 +180,7 @@ def _plain(value: Any) -> Any:
             return plain()
     if hasattr(value, "keys"):
         return dict(value)
-    if hasattr(value, "css_first"):  # a node, which could be iterated over; or a whole page
+    if hasattr(value, "css_first"):  # a node, which is iterable, too, or a whole page
         raise TypeError(f"a {type(value).__name__} is part of a page; take its text() or one of its attributes")
     if hasattr(value, "__iter__"):
         return list(value)

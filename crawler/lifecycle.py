@@ -1,4 +1,4 @@
-"""The spider's `opened()` and `closed()`, which may wait for anything: until a stop cuts them short."""
+"""The spider's `opened()` and `closed()`, which may wait for anything, until a stop cuts them short."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from crawler.spider import Spider
 
 HASTE_SECONDS = 0.5
-"""How long a spider may take to close once it is to stop at once: enough to close files."""
+"""How long a spider may take to close when the crawl is to end at once: enough to close files."""
 
 
 async def open_spider(spider: Spider, stopping: asyncio.Event) -> bool:
-    """Open it, unless it is `stopping`, or will be before it is open; whether it is."""
+    """Open the spider, unless the crawl is `stopping`, which also cuts this short; returns whether it is open. Raises SpiderError."""
     if stopping.is_set():
         return False
     with faults_of_the_spider("opened()"):
@@ -26,13 +26,13 @@ async def open_spider(spider: Spider, stopping: asyncio.Event) -> bool:
 
 
 async def close_spider(spider: Spider, in_haste: asyncio.Event) -> None:
-    """Close it; once `in_haste`, it has but a moment."""
+    """Close the spider; once `in_haste` is set, it has only `HASTE_SECONDS`. Raises SpiderError."""
     with faults_of_the_spider("closed()"):
         await _ends_before(in_haste, spider.closed(), grace=HASTE_SECONDS)
 
 
 async def _ends_before(event: asyncio.Event, work: Coroutine[Any, Any, None], *, grace: float = 0.0) -> bool:
-    """Wait for `work`, no longer than until so many seconds after an event; whether it has ended."""
+    """Wait for `work`, at most until `grace` seconds after an event; returns whether it has ended."""
 
     async def end_in_time() -> None:
         await event.wait()

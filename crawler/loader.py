@@ -3,8 +3,8 @@
 A target is a file (`quotes.py`, `quotes.py:Quotes`), a module (`pkg.mod`, `pkg.mod:Quotes`; one of the package `spiders`
 also by its short name) or a URL, for which the ready-made site spider is found like any user's.
 
-Loading a file or a module puts its folder on `sys.path` and runs it, as Python does with a script; but at the end, not first:
-a `queue.py` beside a spider is for those who cannot mean another one, and not for the libraries of the crawl.
+Loading a file or a module runs it with its folder on `sys.path`, as Python does with a script, but last instead of first: a
+`queue.py` beside a spider must not take the place of the standard library's for the crawl itself.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _load_file(path: Path) -> ModuleType:
         raise TargetError(f"there is no file {path}{_near(path)}{_site_hint(str(path))}")
     path = path.resolve()
     folder, name = path.parent, path.stem
-    while (folder / "__init__.py").is_file():  # a module of a package: its relative imports shall work
+    while (folder / "__init__.py").is_file():  # a module of a package, which may have relative imports
         folder, name = folder.parent, f"{folder.name}.{name}"
     _search_last(folder)
     if _is_taken(name, path):
@@ -103,7 +103,7 @@ def _load_file(path: Path) -> ModuleType:
 
 
 def _is_taken(name: str, path: Path) -> bool:
-    """Whether another module is called so, such as the standard library's `queue`; one that is not loaded yet may be."""
+    """Whether another module has this name, such as the standard library's `queue`, loaded or not."""
     if name in sys.modules or name in sys.stdlib_module_names:
         return getattr(sys.modules.get(name), "__file__", None) != str(path)
     spec = None if "." in name else importlib.util.find_spec(name)
@@ -139,7 +139,7 @@ def _load_module(name: str) -> ModuleType:
 
 
 def _import(name: str) -> ModuleType | None:
-    """The module, None if there is none of that name."""
+    """The module; None if there is none of that name."""
     return _run(lambda: _module(name), name.removeprefix(f"{READY_MADE}."))
 
 
@@ -147,14 +147,14 @@ def _module(name: str) -> ModuleType | None:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if f"{name}.".startswith(f"{error.name}."):  # else it is something it imports that is missing
+        if f"{name}.".startswith(f"{error.name}."):  # otherwise something that it imports is missing
             return None
         raise
 
 
 def _search_last(folder: Path) -> None:
-    """Let what is in a folder be imported, unless another module is called so. Only a package called like the ready-made is the
-    user's, as long as none of these was asked for: many a project has one."""
+    """Make the modules in a folder importable, after all others. Only a package `spiders`, which many projects have, goes before
+    the ready-made one, if that is not loaded yet."""
     if str(folder) in sys.path:
         return
     sys.path.append(str(folder))
@@ -167,7 +167,7 @@ def _search_last(folder: Path) -> None:
 
 
 def _only(module: ModuleType, place: str) -> type[Spider]:
-    """The one spider class that is defined in `module`, those apart that others there build on."""
+    """The one spider class that is defined in `module`, not counting those that others there derive from."""
     own = _spiders(module)
     bases = {base for spider in own for base in spider.__mro__[1:]}
     leaves = [spider for spider in own if spider not in bases]
@@ -202,12 +202,12 @@ def _make(spider: type[Spider], arguments: Mapping[str, Any]) -> Spider:
         return spider(**arguments)
     except (CrawlError, KeyboardInterrupt):
         raise
-    except BaseException as error:  # to leave would be to have finished, with exit code 0
+    except BaseException as error:  # SystemExit, too: it would end the command with exit code 0
         raise TargetError(f"{spider.__name__} cannot be made: {_in_short(error)}") from error
 
 
 def _check_name(spider: Spider) -> None:
-    """Crawl files keep it."""
+    """Raises TargetError for a name that a crawl file cannot keep."""
     name: object = spider.crawl_name()
     if not isinstance(name, str) or not name.isprintable():
         raise TargetError(f"the name of {type(spider).__name__} is {name!r}; it is a text that can be printed")

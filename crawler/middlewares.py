@@ -1,5 +1,5 @@
-"""What stands around a fetch may be the user's, and gives what it likes: looked at here, it costs its page. Beyond, what cannot be kept
-would end the crawl, and each further run of it.
+"""Checks on what middlewares return, which are the user's code. What fails here costs one page; further on, what cannot be kept would end
+the crawl, and each later run of it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import asdict, replace
 
+from crawler.errors import wish_of
 from crawler.outcome import Failed, Postponed, Redirected, SetAside
 from crawler.request import Request
 from crawler.web.urls import normalize
@@ -46,7 +47,7 @@ def as_kept(outcome: Redirected | Postponed | Failed | SetAside) -> Redirected |
 
 
 def check_page(page: Page) -> None:
-    """Raises ValueError and TypeError for a page of which no record can be kept."""
+    """Raise ValueError or TypeError for a page that cannot be recorded."""
     normalize(page.url)
     if not isinstance(page.body, bytes):
         raise TypeError(f"the body of a page is bytes, not {type(page.body).__name__}")
@@ -55,13 +56,26 @@ def check_page(page: Page) -> None:
 
 @contextmanager
 def lent(lease: Lease) -> Iterator[None]:
-    """A lease is in other hands, which may change what is asked for: but not by what it is known to us, nor into what is no request."""
+    """Lend a lease to a middleware, which may change what is requested. Changes to what the crawl knows it by are undone at the end; so
+    are all changes, if they make an invalid request."""
     before = {name: getattr(lease, name) for name in (*_OURS, *_THEIRS)}
     try:
         yield
     finally:
         for name in _OURS if _is_request(lease) else before:
             setattr(lease, name, before[name])
+
+
+@contextmanager
+def ungrouped() -> Iterator[None]:
+    """Raise a `Stop` or `Retry` from a task group of the middleware's by itself (`wish_of`)."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        wish = wish_of(group)
+        if wish is None:
+            raise
+        raise wish from None
 
 
 def _is_request(lease: Lease) -> bool:

@@ -1,4 +1,4 @@
-"""The way out of one crawl: connections, the limits of hosts, cookies, and the guard over addresses."""
+"""A crawl's access to the network: connections, the limits of hosts, cookies, and the guard over addresses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Network(NamedTuple):
-    """What requests are made by, and held to."""
+    """What requests are made with, and bound by."""
 
     limits: HostLimits
     guard: AddressGuard
@@ -33,9 +33,10 @@ class Network(NamedTuple):
 async def open_network(
     settings: Settings, frontier: Frontier, *, trusted_hosts: Collection[str], others_fetch: bool
 ) -> AsyncIterator[Network]:
-    """With the cookies that are in the file. Where `others_fetch`, they have the connections: none is kept here.
+    """The network of a crawl, with the cookies in its file, while the block lasts. With `others_fetch`, other processes have the
+    connections, and none is kept here. `trusted_hosts` may be at private addresses.
 
-    Raises UsageError where HTTP/2 is wanted and its package is not installed.
+    Raises UsageError when HTTP/2 is wanted and its package is not installed.
     """
     limits = HostLimits(
         limit=settings.concurrency,

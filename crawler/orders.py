@@ -1,7 +1,7 @@
-"""Orders: what somebody beside the crawl wants of it. They are kept in the crawl file as data, until they are carried out.
+"""Orders: what somebody outside a crawl wants it to do. They are kept in the crawl file as data until they are carried out.
 
-Each is harmless to repeat: the second time it finds done what it asks for. What lies out of bounds is no order: a crawl must
-not fail of a number that its file cannot hold, nor wait for a year that somebody has mistyped.
+Each is harmless to repeat: the second time, there is nothing left to do. Figures out of bounds are refused: a crawl must not fail
+on a number that its file cannot hold, nor wait a year because of a typo.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ MOST_DELAY = 86_400.0
 MOST_PER_HOST = 1_000
 MOST_BUDGET = 1_000_000_000_000
 MOST_PRIORITY = 1_000_000_000
-"""And minus this is the lowest."""
+"""Minus this is the lowest."""
 
 LONGEST_PATH = 2_048
-"""Characters: SQLite takes patterns of 50,000 bytes, in which each of these may be eight."""
+"""Characters: SQLite takes patterns of 50,000 bytes, and a character may take up to eight."""
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True, tag="hold"):
@@ -28,9 +28,9 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, tag="hold"):
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True, tag="release", omit_defaults=True):
-    """Let a host go on that is held or left alone; and, if asked, queue again what stands aside.
+    """Go on with a host that is held or left alone; and, if asked, queue again what was set aside.
 
-    `aside`: what stands aside for this reason, or for `any`; of `host`, if that is given. `url`: that URL, if it stands aside.
+    `aside`: what was set aside for this reason, or for `any`; of `host`, if that is given. `url`: this URL, if it was set aside.
     """
 
     host: str | None = None
@@ -39,10 +39,10 @@ class Release(msgspec.Struct, frozen=True, kw_only=True, tag="release", omit_def
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, tag="set", omit_defaults=True):
-    """Treat a host otherwise: None leaves a thing as it is, a negative number takes an earlier order back.
+    """Treat a host differently: None leaves a thing as it is, a negative number takes back an earlier order.
 
     `delay`: the least seconds between two starts. `per_host`: connections at once. `budget`: requests in all; 0: any number.
-    `priority`: that of all its requests that wait, or of those whose path and query match `path`, in which `*` stands for
+    `priority`: that of all its waiting requests, or of those whose path and query match `path`, in which `*` stands for
     anything.
     """
 
@@ -54,7 +54,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, tag="set", omit_defaults
     path: Annotated[str, Meta(max_length=LONGEST_PATH)] | None = None
 
 
-class Retry(msgspec.Struct, frozen=True, kw_only=True, tag="retry", omit_defaults=True):
+class RetryFailed(msgspec.Struct, frozen=True, kw_only=True, tag="retry", omit_defaults=True):
     """Queue again what failed: with one of `statuses`, or an error of one of `kinds`, or whatever failed, if neither is
     given; of `host`, if that is given."""
 
@@ -63,4 +63,4 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, tag="retry", omit_default
     host: str | None = None
 
 
-Order: TypeAlias = Hold | Release | Change | Retry
+Order: TypeAlias = Hold | Release | Change | RetryFailed

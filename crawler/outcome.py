@@ -36,8 +36,9 @@ class Aside(Enum):
     """Its host has long been out of reach."""
 
 
-class Fetched(Struct, frozen=True, kw_only=True):
-    """A response came, of whatever status, and the spider took it. `elapsed` in seconds, `fetched_at` in seconds of the epoch (UTC)."""
+class Fetched(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A response came, of whatever status, and the spider took it. `elapsed` in seconds, `fetched_at` in seconds of the epoch (UTC).
+    `not_modified`: the body did not come, for an earlier crawl had it."""
 
     status: int
     final_url: str
@@ -45,6 +46,7 @@ class Fetched(Struct, frozen=True, kw_only=True):
     size: int
     elapsed: float
     fetched_at: float
+    not_modified: bool = False
 
 
 class Failed(Struct, frozen=True, kw_only=True):
@@ -100,7 +102,8 @@ def in_short(outcome: Outcome) -> str:
     """What became of a request, for the log."""
     match outcome:
         case Fetched():
-            return f"{outcome.status}, {outcome.content_type}, {outcome.size:,} bytes in {outcome.elapsed:.3f} s"
+            known = ", not modified" if outcome.not_modified else ""
+            return f"{outcome.status}, {outcome.content_type}, {outcome.size:,} bytes in {outcome.elapsed:.3f} s{known}"
         case Failed():
             return f"failed: {outcome.error}"
         case Postponed():

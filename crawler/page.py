@@ -37,6 +37,9 @@ class Page(Document):
 
     __slots__ = ("_lease", "elapsed", "fetched_at", "status")
 
+    not_modified = False
+    """Whether the body was not sent, but taken from an earlier crawl (the setting `revalidate`)."""
+
     def __init__(
         self,
         lease: Lease,
@@ -163,6 +166,14 @@ class Page(Document):
         if _is_reference(what):
             return [what]
         return chain.from_iterable(map(hrefs_in, self.css(what)))
+
+
+class UnmodifiedPage(Page):
+    """One that an earlier crawl kept, and that has not changed since, as its server says."""
+
+    __slots__ = ()
+
+    not_modified = True
 
 
 def _is_node(what: object) -> TypeGuard[LexborNode]:

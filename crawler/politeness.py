@@ -1,7 +1,7 @@
 """What a host is owed: its robots.txt is asked for first and obeyed, its pace is kept, its rest is not disturbed.
 
-Limits themselves (connections, spacing, pauses) are the connector's `HostLimits`; what is learned of hosts is `Throttle`'s, and what
-their robots.txt files say is `Rules`'. This module decides what may be asked, and what becomes of that which may not.
+The limits themselves (connections, spacing, pauses) are the connector's `HostLimits`; `Throttle` keeps what is learned about hosts, and
+`Rules` what their robots.txt files say. This module decides which requests may be made, and what becomes of the others.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ class _GivenUp(Struct):
 
 
 class Politeness:
-    """Keeps the manners of one crawl. `robots` in the settings says whether robots.txt is asked for at all.
+    """Keeps the manners of one crawl. `robots` in the settings says whether robots.txt is fetched at all.
 
-    `locate` tells the addresses of a host and port; those that `is_shared` says so of have limits of their own. `proxy_gate`: the
-    proxy, if all goes through one.
+    `locate` finds the addresses of a host and port. Hosts at an address for which `is_shared` is true also share limits of that
+    address. `proxy_gate`: the proxy, if requests go through one.
     """
 
     def __init__(
@@ -78,10 +78,10 @@ class Politeness:
         self._places = bool(settings.per_ip or settings.ip_delay)
         self._throttle = Throttle(limits, frontier, settings)
         self.answered = self._throttle.answered
-        """To be told of every answer, except those that `heed` is told of: host, the instant (monotonic clock) at which the
-        request was begun, seconds until it was answered."""
+        """Call it with every answer, except those for `heed`: the host, the instant (monotonic clock) at which the request was
+        begun, and the seconds until it was answered."""
         self.heed = self._throttle.heed
-        """To be told of an answer whose status asks for a pause."""
+        """Call it with an answer whose status asks for a pause."""
         agent = settings.user_agent
         self._rules = Rules(session, limits, self._throttle, frontier, user_agent=agent, proxy_gate=proxy_gate)
         self.sitemaps_of = self._rules.sitemaps_of
@@ -106,7 +106,7 @@ class Politeness:
         return known is not None and (known.failure is not None or (is_placed and known.until > time.monotonic()))
 
     def judge(self, lease: Lease) -> Skipped | Postponed | Failed | SetAside | None:
-        """None when the request may be made; else what becomes of it."""
+        """None when the request may be made; otherwise what becomes of it."""
         if self._rules.foretold and lease.url in self._rules.foretold:
             foretold = self._rules.foretold.pop(lease.url)
             return self._given_up[lease.host].verdict if lease.host in self._given_up else foretold
@@ -130,10 +130,10 @@ class Politeness:
         return self._retries.decide(lease, failure, retry_after=wait, is_patient=is_patient)
 
     async def learn(self, lease: Lease) -> None:
-        """Find out what `judge` has to know of the lease's host: where it is, and the rules in its robots.txt.
+        """Find out what `judge` has to know about the lease's host: its address, and the rules in its robots.txt.
 
-        May return without, when others at the host's address come first, or the proxy is out of reach. What cannot be had is known
-        as such.
+        May return without them when others at the host's address come first, or the proxy is out of reach: then ask again. A
+        failure is noted, so that `judge` knows of it.
         """
         began_at = time.monotonic()
         try:
@@ -145,7 +145,7 @@ class Politeness:
             self._rules.note_failure(lease.url, failure, self._try_again_at(lease, failure))
 
     def _is_on_the_way(self, lease: Lease, began_at: float, failure: Failure) -> bool:
-        """Whether a failure tells nothing of the host; the proxy, if there is one, is told of every one."""
+        """Whether a failure says nothing about the host. The proxy's gate, if there is one, is told of every failure."""
         if not self._proxy_gate:
             return False
         if failure.kind == PROXY:
@@ -172,7 +172,7 @@ class Politeness:
         return now + (rest or self._retries.wait_before(lease.attempts + 1))
 
     async def _place(self, lease: Lease) -> Failure | None:
-        """Say at which address the host is, so that it shares the limits there: of several, the lowest."""
+        """Find the host's address, of several the lowest, so that it shares the limits there; the failure if that cannot be done."""
         url = URL(lease.url, encoded=True)
         # As it is asked for, not decoded: Python would look up strasse.example where xn--strae-oqa.example is meant.
         name, port = url.raw_host or "", url.port or 0
@@ -187,17 +187,17 @@ class Politeness:
     # ------------------------------------------------------------------ after a request
 
     def failure_on_the_way(self, url: str, status: int, headers: Mapping[str, str]) -> Failure | None:
-        """What went wrong between us and the host, where the answer to a request tells that; `failed` is to be told of it. None for an
-        answer of the host."""
+        """What went wrong between us and the host, if an answer says that much: it is then for `failed`. None for an answer of the
+        host itself."""
         return self._proxy_gate.heed(url, status, headers) if self._proxy_gate else None
 
     def failed(self, lease: Lease, began_at: float, failure: Failure) -> Postponed | Failed | SetAside:
-        """What becomes of a request to which no answer came, or none of use. It may be the host's fault, or the proxy's: then that
-        rests, and its requests are not given up for it."""
+        """What becomes of a request without an answer, or without one of use. If the fault may be the host's, it rests; if it is the
+        proxy's, the proxy does, and no request is given up for that."""
         if self._proxy_gate:
             if failure.kind == PROXY:
                 wait = self._proxy_gate.missed(began_at, failure)
-                passing = failure._replace(is_passing=True)  # for this request: the crawl goes on some time
+                passing = failure._replace(is_passing=True)  # for this request: the crawl goes on at some time
                 outcome = self._retries.decide(lease, passing, retry_after=wait, is_patient=True)
                 return replace(outcome, is_charged=False) if isinstance(outcome, Postponed) else outcome
             self._proxy_gate.failed(lease.url, failure)
@@ -218,7 +218,7 @@ class Politeness:
         return verdict
 
     async def lay_aside(self) -> None:
-        """Set aside what is queued of hosts that were given up, and after a while release it, to try again; until cancelled."""
+        """Set aside what is queued for hosts that were given up, and release it after a while, to try again; until cancelled."""
         while True:
             now = time.monotonic()
             due_at = self._to_try_again[0][0] if self._to_try_again else None
@@ -236,23 +236,23 @@ class Politeness:
 
     async def _try_again(self, host: HostKey) -> None:
         given_up = self._given_up.get(host)
-        if given_up is None or given_up.until <= time.monotonic():  # else it was given up anew meanwhile
+        if given_up is None or given_up.until <= time.monotonic():  # otherwise it was given up again meanwhile
             self._given_up.pop(host, None)
             await self._frontier.release(host=host, reason=Aside.HOST)
 
     # ------------------------------------------------------------------ orders, earlier runs, reports
 
     def treat(self, host: HostKey, state: HostState) -> None:
-        """Keep to what is ordered of the host: its delay, its number of connections."""
+        """Apply the orders for a host: its delay, its number of connections."""
         self._throttle.treat(host, state)
 
     def forgive(self, host: HostKey) -> None:
-        """Ask a host again that rests, or was given up."""
+        """Ask a host again that is resting or was given up."""
         self._given_up.pop(host, None)
         self._throttle.forgive(host)
 
     def resume(self) -> None:
-        """Take up what earlier runs learned of hosts, and what is ordered. Hosts that they gave up are tried again later."""
+        """Take up what earlier runs learned about hosts, and the orders. Hosts that those runs gave up are tried again later."""
         for host in self._throttle.resume():
             heapq.heappush(self._to_try_again, (time.monotonic() + self._throttle.try_again_in(host), host))
 
@@ -261,7 +261,7 @@ class Politeness:
         self._throttle.save()
 
     def pace_of(self, host: HostKey) -> HostPace | None:
-        """What pace the host was asked at; None when nothing is remembered of it."""
+        """The pace at which the host was asked; None when nothing is remembered about it."""
         return self._throttle.pace_of(host)
 
     def paces(self, limit: int) -> list[HostPace]:

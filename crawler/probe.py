@@ -1,5 +1,4 @@
-"""One page, asked for with all the manners of a crawl: by a crawl of one page, in a crawl file that is thrown away. Or several, each
-in a run of that crawl."""
+"""Single pages, fetched with all the manners of a crawl: each in a run of its own of one crawl, whose file is thrown away."""
 
 from __future__ import annotations
 
@@ -56,7 +55,7 @@ class _Errand(Spider):
         return [self.request]
 
     async def as_asked_for(self, lease: Lease, fetch: Fetch) -> Page | Unfit:
-        """The outermost middleware: those within see the callback that the page is for in the end."""
+        """The outermost middleware: to those within, the page is for the callback that it is meant for in the end."""
         lease.callback = self.callback
         try:
             return await fetch(lease)
@@ -68,12 +67,12 @@ class _Errand(Spider):
 
 
 class Probes:
-    """Asks for one page after the other. All probes are runs of one crawl: what is known of a host from the first (its robots.txt,
-    its cookies, that it rests) counts for the next, and the time that has to lie between two requests lies between theirs too.
+    """Fetches one page after another. All probes are runs of one crawl: what the first learned about a host (its robots.txt, its
+    cookies, that it is resting) holds for the next, and so does the time between two requests.
 
-    They are asked for as for `spider`, if there is one: through the middlewares that it has by now. It is neither opened nor called.
+    With a `spider`, pages are fetched through the middlewares that it has by then. It is neither opened nor called.
 
-    To be used as a context; what is known is gone with it.
+    To be used in a `with` block; what is known is forgotten at its end.
     """
 
     def __init__(self, settings: Settings, spider: Spider | None = None) -> None:
@@ -98,17 +97,17 @@ class Probes:
         self._folder.cleanup()
 
     async def probe(self, url: str, *, callback: str | None = None, context: Mapping[str, Any] | None = None) -> Probed:
-        """Ask for a page: robots.txt first, if the settings say so; redirects, retries and waits are those of a crawl. `callback` is
-        the name of the one that the page is for, `context` that of the request.
+        """Fetch a page: robots.txt first, if the settings say so; redirects, retries and waits are those of a crawl. `callback` is
+        the name of the method that the page is for, `context` that of the request.
 
-        Raises InvalidUrl for what is no URL.
+        Raises InvalidUrl for what is not a URL.
         """
         errand = _Errand(Request(normalize(url), context=context, again=True), callback)
         middlewares = (errand.as_asked_for, *self._middlewares)
         try:
             report = await Crawl(errand, self._settings, state=self._state, middlewares=middlewares).run()
         except BaseException:
-            discard(self._state)  # else the next probe would go on with this one
+            discard(self._state)  # otherwise the next probe would go on with this one
             raise
         with StateFile(self._state) as file:
             told = why(file, url)
@@ -116,7 +115,7 @@ class Probes:
         return Probed(errand.page, replace(told, requests=told.requests[-1:]))
 
     async def _keep_distance(self, report: Report) -> None:
-        """Leave the hosts that were asked alone for as long as the next request to them would have to wait in one run."""
+        """Have the hosts rest for as long as the next request to them would have to wait within one run."""
         spaced = [pace for pace in report.paces if pace.spacing]
         if not spaced:
             return
@@ -132,7 +131,7 @@ class Probes:
 
 
 async def probe(url: str, settings: Settings) -> Probed:
-    """Ask for one page, as `Probes` does."""
+    """Fetch one page, as `Probes` does."""
     with Probes(settings) as probes:
         return await probes.probe(url)
 
@@ -140,8 +139,8 @@ async def probe(url: str, settings: Settings) -> Probed:
 class Rules(NamedTuple):
     """What the robots.txt of an origin says to one robot.
 
-    `status`: that of the answer, None if there was none. `error`: why nothing is allowed, when robots.txt could not be had.
-    `rule`: the line that decides over the URL, None if none speaks of it.
+    `status`: that of the answer, None if there was none. `error`: why nothing is allowed, if robots.txt could not be fetched.
+    `rule`: the line that decides about the URL, None if there is none. `crawl_delay`: in seconds.
     """
 
     robots_url: str
@@ -156,8 +155,8 @@ class Rules(NamedTuple):
 
 
 async def rules_for(url: str, settings: Settings) -> Rules:
-    """What robots.txt says of a URL to the robot that the settings name (RFC 9309 §2.3.1: a 4xx allows everything, as do redirects that
-    lead nowhere, a 5xx or no answer nothing). Raises InvalidUrl for what is no URL."""
+    """What robots.txt says about a URL to the robot that the settings name (RFC 9309 §2.3.1: a 4xx allows everything, as do redirects
+    that lead nowhere; a 5xx or no answer allows nothing). Raises InvalidUrl for what is not a URL."""
     url = normalize(url)
     where = robots_url(origin_of(url))
     agent = product_token(settings.user_agent)

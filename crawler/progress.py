@@ -1,4 +1,4 @@
-"""How a crawl goes, while it goes: a live view in a terminal, a line now and then anywhere else."""
+"""The progress of a crawl, while it runs: a live view in a terminal, a line now and then anywhere else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from crawler.stats import Stats
 
 LIVE_SECONDS = 0.25
-"""Between two drawings of the live view: it flows, and one takes a tenth of a millisecond."""
+"""Between two drawings of the live view: often enough to look smooth, at a tenth of a millisecond each."""
 
 LINE_SECONDS = 10.0
 """Between two lines where there is no terminal: such output is read in a log, afterwards."""
@@ -25,9 +25,9 @@ _KINDS_SHOWN = 6
 
 
 async def follow(stats: Callable[[], Stats], stream: TextIO, *, live: bool, every: float | None = None) -> None:
-    """Show on `stream` what `stats` says, `every` so many seconds, until cancelled; a terminal is then left as it was.
+    """Show `stats` on `stream`, `every` so many seconds, until cancelled; a terminal is then left as it was.
 
-    The first time is one interval after the start. If nobody reads it any more, that is no reason to stop crawling.
+    The first time is one interval after the start. If nobody reads it any more, the crawl goes on without.
     """
     with suppress(OSError):
         if live:
@@ -58,21 +58,31 @@ def line(stats: Stats) -> str:
 
 def totals(stats: Stats) -> list[str]:
     """What a crawl has done, in words: its pages first."""
-    troubles = ((stats.failed, "failed"), (stats.skipped, "skipped"), (stats.aside, "set aside"))
+    besides = (
+        (stats.not_modified, "not modified"),
+        (stats.failed, "failed"),
+        (stats.skipped, "skipped"),
+        (stats.aside, "set aside"),
+    )
     return [
         counted(stats.done, "page"),
-        *(f"{number:,} {name}" for number, name in troubles if number),
+        *(f"{number:,} {name}" for number, name in besides if number),
         counted(stats.items, "item"),
-        size(stats.bytes),
+        size(_came(stats)),
     ]
 
 
+def _came(stats: Stats) -> int:
+    """The bytes of bodies that were sent."""
+    return stats.bytes - stats.not_modified_bytes
+
+
 def _lines(stats: Stats) -> list[list[Span]]:
-    """The live view: what was done, how much of what is known, what went wrong."""
+    """The live view: what was done, how much that is of what is known, and what went wrong."""
     waiting = stats.queued + stats.leased
     over = stats.done + stats.failed + stats.skipped
     filled = _BAR_WIDTH * over // max(over + waiting, 1)
-    totals = [counted(stats.items, "item"), size(stats.bytes), counted(stats.hosts, "host")]
+    totals = [counted(stats.items, "item"), size(_came(stats)), counted(stats.hosts, "host")]
     return [
         [
             Span(f"{stats.spider}  ", Style.BOLD),
@@ -90,7 +100,7 @@ def _lines(stats: Stats) -> list[list[Span]]:
 
 
 def _kinds(stats: Stats) -> list[str]:
-    """Kinds of errors, those first of which there were most; then, in place of the kind `http`, the statuses themselves."""
+    """Kinds of errors, the most frequent first; then, in place of the kind `http`, the statuses themselves."""
     errors = sorted(
         ((kind, number) for kind, number in stats.errors.items() if kind != "http"), key=lambda pair: -pair[1]
     )

@@ -1,4 +1,4 @@
-"""A crawl run again over the pages it kept: no network, the same pages, perhaps a better spider."""
+"""Running a spider again over the pages that a crawl kept: no network, the same pages, perhaps a better spider."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 
 class Replay:
-    """Hands every kept page to the callback it was fetched for. What that gives to follow is not followed."""
+    """Hands every kept page to the callback for which it was fetched. The requests that callbacks give are not made."""
 
     def __init__(self, spider: Spider, file: StateFile) -> None:
         self._callbacks = Callbacks(spider, parse_thread_bytes=sys.maxsize)
         self._file = file
         self.pages = 0
         self.errors: list[str] = []
-        """What the spider raised: the URL of the page, then where and what."""
+        """What the spider raised: the URL of the page, then the place and the error."""
         self.unwanted: list[str] = []
-        """What it would have asked for again (`Retry`): the URL of the page, then why."""
+        """The pages for which it raised `Retry`: the URL, then why."""
 
     def items(self) -> Iterator[str]:
-        """The items as JSON texts, page by page in the order of discovery; a page on which the spider raises gives none.
+        """The items as JSON texts, page by page in the order of discovery; none for pages on which the spider raises.
 
         Raises UsageError when the crawl kept no pages, StateDamaged when one cannot be read.
         """

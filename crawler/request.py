@@ -33,7 +33,7 @@ def callback_name(callback: Callback) -> str | None:
 
 
 class Options(TypedDict, total=False):
-    """What a `Request` may be given besides what it asks for."""
+    """What a `Request` takes besides URL, method and body."""
 
     headers: Mapping[str, str] | None
     callback: Callback
@@ -46,7 +46,7 @@ class Options(TypedDict, total=False):
 
 
 class _Named(Struct, frozen=True):
-    """The URL may be given by its place; all else that makes a request is given by name."""
+    """The URL may be positional; everything else about a request is given by name."""
 
     url: str
 
@@ -54,12 +54,12 @@ class _Named(Struct, frozen=True):
 class Request(_Named, frozen=True, kw_only=True):
     """One thing to fetch.
 
-    `url` is brought to its canonical form, without fragment. Of the requests of one host those of higher `priority` go
-    first, then the earlier found. `context` is the spider's own data, anything JSON can hold: it is kept in the crawl
-    file and comes back as `page.context`. What was asked for before (same method, URL and body) is not asked for again
-    unless `again` is set. `read_timeout`, `total_timeout` and `max_attempts` take the place of the settings called so.
+    `url` is brought to its canonical form, without fragment. Of the requests to one host those of higher `priority` go
+    first, then those found earlier. `context` is the spider's own data, anything JSON can hold: it is kept in the crawl
+    file and comes back as `page.context`. What was requested before (same method, URL and body) is not requested again
+    unless `again` is set. `read_timeout` and `total_timeout`, in seconds, and `max_attempts` replace the settings of these names.
 
-    Raises InvalidUrl when `url` is no absolute http or https URL, TypeError and ValueError for what could not be sent or kept.
+    Raises InvalidUrl unless `url` is an absolute http or https URL, TypeError and ValueError for what could not be sent or kept.
     """
 
     method: str = "GET"
@@ -98,9 +98,8 @@ class Request(_Named, frozen=True, kw_only=True):
     ) -> Request:
         """A request with the fields of a form, as `application/x-www-form-urlencoded` (WHATWG URL Standard §5.2).
 
-        `fields` are names with their values, texts or numbers, or with lists of them; or pairs. With the method GET they are the
-        query of the URL, as in a browser, and whatever query it has is dropped. `encoding` is that of the text, in a site's forms
-        that of the page: `page.submit` knows it.
+        `fields` is a mapping of names to strings, numbers or lists of them; or pairs. With the method GET they replace the query of
+        the URL, as in a browser. `encoding` is that of the text; a site's forms use that of their page, as `page.submit` does.
         """
         from crawler.web.form_bodies import URLENCODED, pairs_of, urlencoded
 
@@ -111,14 +110,14 @@ class Request(_Named, frozen=True, kw_only=True):
 
     @staticmethod
     def json(url: str, value: object, *, method: str = "POST", **options: Unpack[Options]) -> Request:
-        """A request with a JSON body. `value` is whatever an item could hold; TypeError for what JSON does not have."""
+        """A request with `value` as its JSON body: anything that an item could hold. Raises TypeError for anything else."""
         from msgspec.json import encode
 
         return with_body(url, method, "application/json", encode(value), options)
 
 
 def with_body(url: str, method: str, content_type: str, body: bytes, options: Options) -> Request:
-    """A request with a body of this media type, unless headers that are given say another one."""
+    """A request with a body of this media type, unless the headers in `options` name another."""
     given = checked_headers(options.get("headers") or {})
     is_told = any(name.lower() == "content-type" for name in given)
     options["headers"] = given if is_told else {"Content-Type": content_type, **given}
@@ -130,8 +129,8 @@ class Links(Sequence[Request]):
     """Many plain GET requests that share everything but the URL, as found on one page.
 
     To a spider it is a sequence of `Request`; the crawler takes the `urls` and makes no object for each. They are brought to
-    their canonical form, and each is there once, unless `are_canonical` says that they are like this already
-    (`crawler.web.urls.resolve` makes such lists).
+    their canonical form and deduplicated, unless `are_canonical` says that they are so already (`crawler.web.urls.resolve`
+    makes such lists).
 
     Raises as `Request` does.
     """
@@ -188,7 +187,7 @@ def checked_headers(headers: object) -> dict[str, str]:
 
 
 def _checked_seconds(name: str, seconds: object) -> float:
-    """A timeout. Raises TypeError and ValueError for what is none."""
+    """A timeout. Raises TypeError and ValueError for anything else."""
     if not isinstance(seconds, int | float) or isinstance(seconds, bool):
         raise TypeError(f"the {name} of a request must be a number of seconds, not {seconds!r}")
     if not 0 < seconds <= _LONGEST:
@@ -197,7 +196,7 @@ def _checked_seconds(name: str, seconds: object) -> float:
 
 
 def _check_attempts(attempts: object) -> None:
-    """Refuse what says not how often a request is tried."""
+    """Raise TypeError or ValueError for what is not a number of attempts."""
     if not isinstance(attempts, int) or isinstance(attempts, bool):
         raise TypeError(f"the max_attempts of a request must be a whole number, not {attempts!r}")
     if not 1 <= attempts < _EXACT:
@@ -205,7 +204,7 @@ def _check_attempts(attempts: object) -> None:
 
 
 def _check_handling(callback: object, priority: object, context: object) -> None:
-    """Refuse what does not say how something found is to be treated."""
+    """Raise TypeError or ValueError for what does not say how to treat a request."""
     name = getattr(callback, "__name__", None) if callable(callback) else callback
     if callback is not None and not isinstance(name, str):
         raise TypeError(f"a callback must be a method of the spider, or its name, not {callback!r}")

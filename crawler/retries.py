@@ -1,4 +1,4 @@
-"""Which failure is tried again, and after how long: one table, one formula."""
+"""Which failures are tried again, and after how long: one table, one formula."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Failure(NamedTuple):
-    """What went wrong, in one word and in many, and whether another try may help."""
+    """What went wrong, in one word (`kind`) and in several (`text`), and whether another attempt may succeed."""
 
     kind: str
     text: str
@@ -56,22 +56,22 @@ _ERRORS: tuple[tuple[type[ClientError], str, bool], ...] = (
     (InvalidURL, "url", False),
     (ClientError, "connection", True),
 )
-"""The first row whose type fits tells an error's kind, and whether it may pass."""
+"""The first row whose type fits gives an error's kind, and whether it may pass."""
 
 _PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 522, 524})
 """Request Timeout, Too Early, Too Many Requests; what servers and the proxies before them answer while in trouble."""
 
 PROXY = "proxy"
-"""The kind of failure that tells of the proxy, and of no host."""
+"""The kind of a failure of the proxy, which says nothing about any host."""
 
 HOLDING_STATUSES = frozenset({429, 503})
 """Answers that ask for a pause of the whole host (RFC 6585 §4, RFC 9110 §15.6.4)."""
 
 UNREACHABLE = frozenset({"dns", "connect", "tls", "timeout", "connection"})
-"""Kinds of failure that tell of the host, not of the page that was asked for: no answer came."""
+"""Kinds of failure that say something about the host, not about the page: no answer came."""
 
 _MOST_DOUBLINGS = 64
-"""So many exceed any bound, and no float."""
+"""Enough to exceed any bound, without overflowing a float."""
 
 _HOPELESS_LOOKUPS = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 
@@ -89,8 +89,8 @@ def failure_of(error: ClientError) -> Failure:
 
 
 def _failure_of_tunnel(error: ClientHttpProxyError) -> Failure:
-    """What it means that a proxy was reached, and would not connect us to a host: that it does not know us, that it cannot, or
-    that it does not let us."""
+    """What it means that a proxy was reached but did not connect us to a host: it does not accept our credentials, it cannot reach
+    the host, or it does not allow it."""
     text = f"the proxy answered {error}"
     if error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         return Failure(PROXY, text, is_passing=False)
@@ -98,7 +98,7 @@ def _failure_of_tunnel(error: ClientHttpProxyError) -> Failure:
 
 
 def failure_of_lookup(host: str, error: OSError) -> Failure:
-    """What it means that the addresses of a host could not be found out (TimeoutError is an OSError)."""
+    """What it means that the addresses of a host could not be found (TimeoutError is an OSError)."""
     is_passing = error.errno not in _HOPELESS_LOOKUPS
     return Failure("dns", f"{host}: {error.strerror or error or 'no answer in time'}", is_passing)
 
@@ -125,8 +125,8 @@ def back_off(turn: int, *, first: float, most: float) -> float:
 
 
 class RetryPolicy:
-    """When a request that failed is tried again: exponential back-off with full jitter, or what the server asks for. `now`
-    is the clock of the frontier, where it waits. `max_attempts` are those of requests that have no number of their own."""
+    """When a request that failed is tried again: exponential back-off with full jitter, or what the server asks for. `now` is the
+    clock of the frontier, where it waits. `max_attempts` is for requests that have no number of their own."""
 
     def __init__(
         self, *, max_attempts: int, wait: float, max_wait: float, now: Callable[[], float] = time.time
@@ -139,7 +139,7 @@ class RetryPolicy:
     def decide(
         self, lease: Lease, failure: Failure, *, retry_after: float | None = None, is_patient: bool = False
     ) -> Postponed | Failed:
-        """Another try later, or the end; with `is_patient` not for the number of attempts, which the host is to blame for."""
+        """Another attempt later, or the end. With `is_patient`, the number of attempts does not end it: the host is to blame."""
         most = lease.max_attempts or self._max_attempts
         if not failure.is_passing or (lease.attempts + 1 >= most and not is_patient):
             return Failed(error=str(failure), final_url=lease.url)

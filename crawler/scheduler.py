@@ -1,22 +1,21 @@
 """Which request comes next: hosts wait, workers don't.
 
-Hosts that have requests, as far as the window (hosts/window.py) lets them in, stand in an agenda by the instant they may be asked,
-which the scheduler reads from the `HostLimits` of the connector; it keeps no count of its own. A host at its connection
-limit, or whose last request has not gone out yet, has no such instant: it leaves the agenda, and `HostLimits.on_ready` brings
-it back.
+Hosts that have requests, if the window (hosts/window.py) has let them in, stand in an agenda, ordered by the instant at which they may be
+asked. The scheduler reads that instant from the connector's `HostLimits`; it keeps no count of its own. A host at its connection limit, or
+whose last request has not gone out yet, has no such instant: it leaves the agenda, and `HostLimits.on_ready` brings it back.
 
-What makes this exact is the order of steps: a worker that is given a lease takes the host's slot before it first gives way
-to another task, so the next look at `HostLimits` already sees it.
+The order of steps makes this exact: a worker that is given a lease takes the host's slot before it first yields to another task, so
+the next look at `HostLimits` already sees it.
 
 One task (`keep_supplied`) fetches ahead of need what the frontier has: hosts for the window, and requests of hosts that run
 short, in batches. Of one host at most `_AHEAD_OF_HOST` are leased ahead, or what it may be asked within `_AHEAD_SECONDS`,
-and fewer the more hosts there are, so that all of them together hold about `_AHEAD` in memory. A request of a higher
-priority that comes later waits behind these, and behind no other of its host. A host that is told to wait keeps what is
-leased ahead for it, which counts: the others have to do with less.
+and fewer the more hosts there are, so that all of them together hold about `_AHEAD` in memory. A request of a higher priority that
+comes later waits behind these, and behind no other of its host. A host that has to wait keeps what is leased ahead for it, and that
+counts: less is left for the others.
 
-No request is counted here. What a host has in the frontier is asked after each lease; what is queued meanwhile is heard of
-(`queued`). So it ends when no host is known to have anything, none waits outside the window, no lease is with a worker, and the
-frontier has decided on all links. Hosts that are held by order do not count.
+Requests are not counted here. What a host has left in the frontier is asked after each lease, and the frontier tells of what is queued
+meanwhile (`queued`). So the crawl is over when no host is known to have anything, none waits outside the window, no lease is with a
+worker, and the frontier has decided on all links. Hosts that are held by order do not count.
 """
 
 from __future__ import annotations
@@ -43,16 +42,17 @@ _AHEAD_OF_HOST = 256
 _AHEAD_SECONDS = 8.0
 
 _HOSTS_A_LEASE = 256
-"""For so many hosts at once requests are leased; until they are there, hosts that have none at hand are left in the agenda."""
+"""Requests are leased for at most so many hosts at once. Until these have come, further hosts without any stay in the agenda."""
 
 _REST_SECONDS = 5.0
-"""A host that may not be asked for longer than this gives its place in the window to another."""
+"""A host that may not be asked for longer than this gives up its place in the window."""
 
 
 class Scheduler:
-    """Gives each worker its next lease. `may_start` says whether another page may be begun at all (a page limit, a proxy).
+    """Gives each worker its next lease. `may_start`, called with the number of leases under way, says whether another page may be
+    begun at all (a page limit, a proxy).
 
-    At most `active_hosts` hosts take turns at once; `clock` is the one of `limits`.
+    At most `active_hosts` hosts take turns at once; `clock` is that of `limits`.
     """
 
     def __init__(
@@ -75,16 +75,15 @@ class Scheduler:
         if limits.spacing:
             self._most_ahead = max(2, min(_AHEAD_OF_HOST, int(_AHEAD_SECONDS / limits.spacing)))
         self._ahead = 0
-        self._few = 0  # a host with so many ready runs short
+        self._few = 0  # a host with no more than this many ready runs short
         self._short: deque[Host] = deque()
         self._is_wanted = asyncio.Event()
         self._is_wanted.set()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
-        self._given: dict[
-            int, Host
-        ] = {}  # by the identity of the lease: one request may be with two workers for a moment
+        self._given: dict[int, Host] = {}
+        """By the identity of the lease, not of its request: that may be with two workers for a moment."""
         self._is_stopping = False
         self._is_gated = False
         limits.on_ready = self._is_ready
@@ -101,7 +100,7 @@ class Scheduler:
 
     @property
     def _has_run_dry(self) -> bool:
-        """Whether there is nothing but links of which the frontier has to find out whether they are new."""
+        """Whether nothing is left but links of which the frontier does not know yet whether they are new."""
         return not (self._given or self._window.has_work) and self._frontier.is_undecided
 
     def queued(self, key: HostKey, not_before: float) -> None:
@@ -113,7 +112,8 @@ class Scheduler:
             self._want_hosts()
 
     async def next(self) -> Lease | None:
-        """The next request to fetch, as soon as there is one; None once there will be no more, or none may be begun."""
+        """The next request to fetch, as soon as there is one; None once there will be no more, or none may be begun. Cancelled, it
+        has taken none."""
         while True:
             self._put_back_picked()
             if self._is_over:
@@ -142,8 +142,8 @@ class Scheduler:
 
     @contextmanager
     def suspended(self, lease: Lease) -> Iterator[None]:
-        """Put the lease back, as the first of its host, and give out none of that host within the context. After it, this is
-        the host that has been ready for longest: what was learned of it is not to be forgotten before it is used."""
+        """Put the lease back, as the first of its host, and give out none of that host within the block. Afterwards the host
+        comes first of all: what was learned about it is to be used before it is forgotten."""
         host = self._window.enter(lease.host)
         host.ready.append(lease)
         host.is_suspended = True
@@ -157,19 +157,19 @@ class Scheduler:
             self._wake()
 
     def hold(self, key: HostKey) -> None:
-        """Give out nothing more of this host until `release`, and end without it; what is under way goes on."""
+        """Give out nothing more of this host until `release`, nor wait for it at the end; what is under way goes on."""
         self._window.hold(key)
         self._want_hosts()
         self._wake(len(self._idle))  # it may have been all that was left
 
     def release(self, key: HostKey) -> None:
-        """Give out again what waits of a host that was held."""
+        """Give out again what waits for a host that was held."""
         if host := self._window.release(key):
             self._list(host)
             self._wake()
 
     def reopen(self) -> None:
-        """Ask `may_start` again, which says otherwise by now."""
+        """Ask `may_start` again: its answer has changed."""
         self._is_gated = False
         self._wake(len(self._idle))
 
@@ -196,9 +196,9 @@ class Scheduler:
             self._wake()
 
     async def _lease_ahead(self) -> None:
-        """For hosts that run short, lease their share; and learn of those that have less what they have left."""
+        """Lease their share for hosts that run short; of those that have less, ask when the rest is due."""
         hosts = [self._short.popleft() for _ in range(min(len(self._short), _HOSTS_A_LEASE))]
-        for host in hosts:  # what is queued from here on, the frontier may not tell us of, but calls `queued`
+        for host in hosts:  # of what is queued from here on, we hear through `queued`
             host.has_more = False
             host.due_at = math.inf
         keys = [host.key for host in hosts]
@@ -221,7 +221,7 @@ class Scheduler:
             self._put_back(host)
 
     def _share(self, hosts: int) -> int:
-        """How many requests to lease for each of so many hosts."""
+        """How many requests to lease for each of `hosts` hosts."""
         fair = min(_AHEAD // max(1, len(self._window)), (_AHEAD - self._ahead) // hosts)
         return max(1, min(self._most_ahead, fair, TURN_REQUESTS if self._window.has_outside else fair))
 
@@ -234,7 +234,7 @@ class Scheduler:
     # ------------------------------------------------------------------ the agenda
 
     def _ready_at(self, host: Host) -> float:
-        """When the host's turn comes, infinity if that is not known or not in its hands."""
+        """When the host's turn comes; infinity if that is not known, or does not depend on the host."""
         if host.is_suspended or host.is_held:
             return math.inf
         if host.ready or (host.has_more and not host.is_short):
@@ -244,8 +244,8 @@ class Scheduler:
         return self._clock() + max(0.0, host.due_at - self._frontier.now())
 
     def _list(self, host: Host, *, comes_first: bool = False) -> None:
-        """Enter the host into the agenda, unless it stands there for as early an instant. Of hosts that are ready, the one
-        that has stood there longest goes first, or one that `comes_first`."""
+        """Enter the host into the agenda, unless it stands there for an instant no later. Of hosts that are ready, the one that has
+        been so for longest goes first, unless one `comes_first`."""
         now = self._clock()
         if host.listed_at <= now:
             return
@@ -273,7 +273,7 @@ class Scheduler:
             self._is_wanted.set()
 
     def _put_back(self, host: Host) -> None:
-        """Have the host wait for its next turn, here or outside; or forget it, if nothing is left of it."""
+        """Have the host wait for its next turn, here or outside the window; or forget it, if it has nothing left."""
         if host.is_held or host.is_forgotten:
             return
         if host.is_at_rest and (host.is_done or self._window.has_had_its_turn(host)):
@@ -284,13 +284,13 @@ class Scheduler:
             self._list(host)
 
     def _put_back_picked(self) -> None:
-        """Whoever was given a lease last has taken the slot by now: the host's next turn can be told."""
+        """Whoever was given a lease last has taken the slot by now, so the host's next turn can be told."""
         picked, self._picked = self._picked, None
         if picked:
             self._put_back(picked)
 
     def _is_ready(self, host: Host | HostKey) -> bool:
-        """Whether a host that may be asked has a use for it: anything to ask, or to be asked for."""
+        """Whether a host that may be asked has anything for that: a request at hand, or more in the frontier."""
         if not isinstance(host, Host) or host.is_held:
             return False
         self._list(host)
@@ -304,7 +304,7 @@ class Scheduler:
             at = self._ready_at(host)
             if at <= now and host.ready:
                 return self._take(host)
-            self._limits.decline(host.key)  # its turn at its address, if it was that, is for another host
+            self._limits.decline(host.key)  # if it had the turn at its address, another host may have that
             if at > now:
                 self._list(host)
             else:
@@ -324,8 +324,8 @@ class Scheduler:
         return lease
 
     def _more_can_start(self, picked: Host) -> bool:
-        """Whether another worker would find something: with the host just picked, which has not taken its slot yet, or
-        with the next one in the agenda."""
+        """Whether another worker would find something: at the host just picked, which has not taken its slot yet, or at the next
+        one in the agenda."""
         if picked.ready and self._limits.room_of(picked.key) > 1:
             return True
         return self._agenda.first_at <= self._clock()
@@ -367,7 +367,7 @@ def _turn(lease: Lease) -> tuple[int, int]:
 
 
 def _merged(ready: list[Lease], given: list[Lease]) -> list[Lease]:
-    """Those that are ready, the next one last, and those given in their order. Nearly always these come after those."""
+    """The leases that are ready, the next one last, with those newly given merged in. Nearly always the new ones come after."""
     if ready and _turn(given[0]) < _turn(ready[0]):
         return sorted((*ready, *given), key=_turn, reverse=True)
     return [*reversed(given), *ready]

@@ -148,6 +148,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     # keeping
     keep_bodies: bool = False
     """Keep the headers and the body of each page in the crawl file, compressed, to replay the crawl."""
+    revalidate: str | None = None
+    """The file of an earlier crawl: pages that it kept are fetched only if they have changed since. None, or an empty text: none."""
 
     def __repr__(self) -> str:
         """Without the proxy's password."""
@@ -254,7 +256,7 @@ def _taken(name: str) -> str:
             return f"a number above 0, {_LONGEST:,.0f} at most"
         case inspect.FloatType():
             return f"a number from 0 to {_LONGEST:,.0f}"
-    return "a text" if name in {"proxy", "no_proxy"} else "a text that is not empty"
+    return "a text" if name in {"proxy", "no_proxy", "revalidate"} else "a text that is not empty"
 
 
 def from_project(settings: Settings, folder: Path) -> Settings:

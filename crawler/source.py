@@ -28,7 +28,7 @@ class Source(msgspec.Struct, frozen=True):
     def of(cls, spider: Spider) -> Source:
         """The file that the spider's class is in, and its arguments as they are now.
 
-        Raises UsageError when the class cannot be found from another process, or the spider not be made from its arguments.
+        Raises UsageError when another process cannot find the class, or cannot make the spider from its arguments.
         """
         kind = type(spider)
         if kind.__init__ is not Spider.__init__:
@@ -44,7 +44,7 @@ class Source(msgspec.Struct, frozen=True):
         return cls(f"{Path(file).resolve()}:{kind.__name__}", arguments)
 
     def encoded(self) -> bytes:
-        """As JSON. Raises UsageError when an argument is nothing JSON can hold."""
+        """As JSON. Raises UsageError when JSON cannot hold an argument."""
         try:
             return msgspec.json.encode([self.target, self.arguments], enc_hook=_as_text)
         except (TypeError, ValueError) as error:
@@ -52,7 +52,7 @@ class Source(msgspec.Struct, frozen=True):
 
 
 def load_encoded(source: bytes) -> Spider:
-    """The spider again. Raises what `crawler.loader.load` raises."""
+    """Make the spider of an encoded source. Raises what `crawler.loader.load` raises."""
     target, arguments = msgspec.json.decode(source, type=tuple[str, dict[str, Any]])
     return load(target, arguments)
 

@@ -1,4 +1,4 @@
-"""The spider contract: what a user writes, and all that the crawler asks of it."""
+"""The spider contract: what a user writes, and all that the crawler requires of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from crawler.cancellation import RAISED, is_cancellation
-from crawler.errors import CrawlError, SpiderError, TooCostly
+from crawler.errors import CrawlError, Retry, SpiderError, Stop, TooCostly, leaves
 from crawler.request import Links, Request
 
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ SITEMAP = "sitemap"
 """The name of the callback of sitemaps."""
 
 _LONGEST_TOLD = 1000
-"""Of what an exception says, so many characters are kept."""
+"""How many characters of an exception's text are kept."""
 
 _LONGEST_CODE = 80
-"""Characters of a line that raised; errors are kept with each page that has one."""
+"""How many characters of an expression that raised are kept, with each page that has an error."""
 
 _WORDS = (
     (bool, "it takes true or false"),
@@ -47,10 +47,10 @@ _WORDS = (
     (date, "it takes a date, such as 2026-01-31"),
     (datetime, "it takes a date and a time, such as 2026-01-31T12:00:00"),
 )
-"""What an argument of these types takes."""
+"""What an argument of each type takes, for the error about another value."""
 
 _TYPED_IN = ("<stdin>", "<string>", "<console>", "<ipython")
-"""How Python names code that is in no file."""
+"""How Python names code that is not in a file."""
 
 _IN_SCRAPY = {
     "meta": "page.context",
@@ -63,18 +63,18 @@ _IN_SCRAPY = {
     "extract_first": "text(), of one node",
     "logger": "logging.getLogger(__name__)",
 }
-"""Names that come to the mind of whoever knows Scrapy, and what they are here."""
+"""Names from Scrapy, and what to use here instead."""
 
 _READY_MADE = ("_paging", "_selectors", "feed", "listing", "rules", "site", "sitemap")
-"""The modules of `spiders` that come along."""
+"""The modules of `spiders` that come with the program."""
 
 _NESTED_SITEMAPS = 2
-"""An index may list sitemaps, which the protocol calls the end of it; some sites list indexes in an index."""
+"""By the protocol, an index lists only sitemaps; some sites list indexes in an index."""
 
 
 class ErrorText(str):
-    """Why a request has failed for good: `kind: what happened`. `page` is what came in its stead, with another status than 2xx, if it
-    was no redirect; None if nothing came, or a callback had it."""
+    """Why a request has failed for good: `kind: what happened`. `page` is the page that came with another status than 2xx, unless it was a
+    redirect; None if nothing came, or a callback got it."""
 
     __slots__ = ("page",)
 
@@ -89,26 +89,26 @@ class ErrorText(str):
 class Spider:
     """Says what to crawl and what to take from each page.
 
-    A subclass gives `start_urls` (or overrides `start`) and `parse`. It may declare arguments of its own as annotated
-    class attributes; `-a key=value` and the constructor's keywords set them, converted to the declared type.
+    A subclass gives `start_urls` (or overrides `start`) and `parse`. It may declare arguments of its own as annotated class attributes;
+    `-a key=value` and the constructor's keywords set them, converted to the declared type.
 
-    Methods that yield may be plain or async, generators or not; what they give is requests (`Request`, `Links`), items
-    (mappings, dataclasses, anything JSON can hold), lists of such, or None, which is passed over.
+    Methods that give something may be plain or async, generators or not. They give requests (`Request`, `Links`), items (mappings,
+    dataclasses, anything that can be a JSON object), lists of these, or None, which is ignored.
     """
 
     name: ClassVar[str] = ""
-    """How the crawl is called in reports and in its file's name; by default the class name in lower case. Not inherited: two
-    spiders of one base are two crawls."""
+    """The name of the crawl in reports and in its file's name; by default the class name in lower case. It is not inherited: two spiders
+    with the same base are two crawls."""
 
     start_urls: Sequence[str] = ()
     scope: Any = None
     """Which URLs are followed: None for the hosts of the seeds, "any", a list of domains, or a `Scope`."""
 
     settings: Mapping[str, Any] = {}
-    """Settings this spider wants, below what the command line says."""
+    """Settings for this spider; the command line overrides them."""
 
     middlewares: Sequence[Callable[[Any, Any], Awaitable[Any]]] = ()
-    """What stands around every fetch, the first outermost: each a `Middleware` (crawler/fetcher.py)."""
+    """Functions that run around every fetch, the first outermost: each a `Middleware` (crawler/fetcher.py)."""
 
     def __init__(self, **arguments: Any) -> None:
         declared = arguments_of(type(self))
@@ -129,18 +129,18 @@ class Spider:
         return [Request(url) for url in self.start_urls]
 
     def parse(self, page: Page) -> Any:
-        """What a page gives: items, and requests to follow. The callback of requests that name none."""
+        """What a page gives: items, and requests to make. The callback of requests that name none."""
         raise SpiderError(f"{type(self).__name__} has no parse method: write `async def parse(self, page)`")
 
     async def sitemap(self, page: Page) -> list[Links]:
-        """The callback of sitemaps that are found by the setting `sitemaps`: what they list goes to `parse`, but for further
-        sitemaps, which come back here, one in another twice at most. Feeds and lists of URLs are sitemaps, too.
+        """The callback of sitemaps found through the setting `sitemaps`. The pages that they list go to `parse`; further sitemaps come
+        back here, nested at most twice. Feeds and lists of URLs count as sitemaps, too.
         """
         return await self.listed(page)
 
     async def listed(self, page: Page, *, since: date | None = None) -> list[Links]:
-        """What a sitemap lists: its pages, and further sitemaps. With `since`, without what has not changed since that day, by the
-        `lastmod` of the sitemap."""
+        """What a sitemap lists: its pages, and further sitemaps. With `since`, what has not changed since that day, according to
+        `lastmod`, is left out."""
         from crawler.web import sitemaps
 
         listing = await asyncio.to_thread(sitemaps.read, page.url, page.body, since)
@@ -152,15 +152,15 @@ class Spider:
         return [pages, further] if level <= _NESTED_SITEMAPS else [pages]
 
     def failed(self, request: Request, error: ErrorText) -> Any:
-        """Called once a request has failed for good; what it gives is taken as from `parse`. `error` is a text, `kind: what happened`,
-        and has the page that came with another status: `error.page`."""
+        """Called once a request has failed for good; what it gives is treated as from `parse`. `error` is a string, `kind: what happened`;
+        if a page came with another status, it is `error.page`."""
         return None
 
     async def opened(self) -> None:
         """Called before the first request of a run."""
 
     async def closed(self) -> None:
-        """Called after the last, however the run ended."""
+        """Called after the last request of a run, however the run ended."""
 
     @classmethod
     def crawl_name(cls) -> str:
@@ -170,8 +170,8 @@ class Spider:
 
 
 def arguments_of(spider: type[Spider]) -> dict[str, Any]:
-    """The arguments a spider class takes, with their types: the annotated attributes of the classes below `Spider`, and
-    `start_urls`."""
+    """The arguments that a spider class takes, with their types: the annotated attributes of the classes derived from `Spider`, and
+    `start_urls`. Raises SpiderError when annotations cannot be evaluated."""
     arguments: dict[str, Any] = {"start_urls": list[str]}
     for cls in reversed(spider.__mro__):
         if issubclass(cls, Spider) and cls is not Spider:
@@ -188,14 +188,14 @@ def arguments_of(spider: type[Spider]) -> dict[str, Any]:
 
 
 def _converted(value: Any, declared: Any) -> Any:
-    """`value` as what was declared; a text may stand for a number, a path, or a list with commas between."""
+    """`value` as the declared type; a string may stand for a number, a path, or a list, separated by commas."""
     if isinstance(value, str) and (typing.get_origin(declared) or declared) in (list, tuple, set, frozenset):
         value = value.split(",") if value else []
     return msgspec.convert(value, declared, strict=False, dec_hook=lambda kind, text: kind(text))
 
 
 def _in_words(declared: Any) -> str:
-    """What an argument takes, for who has given something else; empty where msgspec says it as well."""
+    """What an argument takes, for the error about another value; empty if msgspec says it well enough."""
     if typing.get_origin(declared) in (UnionType, typing.Union):
         kinds = [kind for kind in typing.get_args(declared) if kind is not NoneType]  # nobody writes None
         declared = kinds[0] if len(kinds) == 1 else declared
@@ -204,8 +204,15 @@ def _in_words(declared: Any) -> str:
     return next((words for kind, words in _WORDS if declared is kind), "")
 
 
+def seedless(spider: Spider) -> SpiderError:
+    """The error for a spider without seeds."""
+    return SpiderError(
+        f"{type(spider).__name__} has no seeds: give it start_urls (as arguments: -a start_urls=URL), or let start() yield some"
+    )
+
+
 def hears_of_failures(spider: Spider) -> bool:
-    """Whether it does anything when it is told of one."""
+    """Whether the spider overrides `failed`."""
     return type(spider).failed is not Spider.failed
 
 
@@ -219,7 +226,7 @@ def callback_of(spider: Spider, name: str | None) -> Any:
 
 @contextmanager
 def faults_of_the_spider(where: str) -> Iterator[None]:
-    """What the user's code raises becomes a SpiderError that says where."""
+    """Turn what the user's code raises into a SpiderError that says where."""
     try:
         yield
     except CrawlError:
@@ -231,11 +238,14 @@ def faults_of_the_spider(where: str) -> Iterator[None]:
 
 
 def explain(error: BaseException) -> str:
-    """An exception of a spider in one line: where in the user's code, what, and at which of its expressions."""
+    """An exception of a spider in one line: the place in the user's code, the error, and the expression that raised it. For a group of
+    exceptions, this is the first that is not a `Stop` or `Retry`: the text of the group itself only says how many there are."""
+    errors = list(leaves(error))
+    error = next((one for one in errors if not isinstance(one, Stop | Retry)), errors[0])
     text = text_of(error)
-    if isinstance(error, CrawlError):  # says itself what is wrong
+    if isinstance(error, CrawlError):  # its text says what is wrong
         text = text.removeprefix(f"{type(error).__name__}: ")
-    if isinstance(error, TooCostly):  # a fault of the page's, wherever it shows
+    if isinstance(error, TooCostly):  # the page is to blame, wherever it is raised
         return text
     for frame in reversed(extract_tb(error.__traceback__)):
         if _is_the_users(frame.filename) and not _is_made_by_dataclass(frame):
@@ -247,7 +257,7 @@ def explain(error: BaseException) -> str:
 
 
 def from_the_users_code(traceback: TracebackType | None) -> TracebackType | None:
-    """A traceback without what has called the user's code; the whole one, if there is none of that in it."""
+    """A traceback without the frames that called the user's code; the whole traceback, if that is not in it."""
     first = traceback
     while first and not _is_the_users(first.tb_frame.f_code.co_filename):
         first = first.tb_next
@@ -255,7 +265,7 @@ def from_the_users_code(traceback: TracebackType | None) -> TracebackType | None
 
 
 def text_of(error: BaseException) -> str:
-    """An exception's name, and what it says if it does. Some quote what they could not read, and that may be a whole page."""
+    """An exception's name, and its text if it has one, shortened: some quote what they could not read, which may be a whole page."""
     name = type(error).__name__
     try:
         said = str(error)
@@ -271,7 +281,7 @@ def _in_short(text: str) -> str:
 
 
 def _culprit(frame: FrameSummary) -> str:
-    """The expression that raised, if it says more than that: in a line with several, nobody could tell which it was."""
+    """The expression that raised, which may be one of several in its line; empty for a `raise` statement, which would say nothing new."""
     line = linecache.getline(frame.filename, frame.lineno or 0).encode()  # positions count bytes
     is_one_line = frame.end_lineno == frame.lineno
     code = line[frame.colno : frame.end_colno if is_one_line else None].decode("utf-8", "replace").strip()
@@ -281,7 +291,7 @@ def _culprit(frame: FrameSummary) -> str:
 
 
 def _in_our_words(error: BaseException, code: str) -> str:
-    """What is meant by a name that pages, nodes and spiders have in Scrapy, and not here; or by a selector."""
+    """A hint for a name that pages, nodes and spiders have in Scrapy but not here, or for a selector of Scrapy's; empty for others."""
     if "::" in code and type(error).__module__.startswith("selectolax."):
         return "; CSS selects elements: node.text() and node.attributes say what is in them"
     if not isinstance(error, AttributeError) or error.name not in _IN_SCRAPY:
@@ -292,7 +302,7 @@ def _in_our_words(error: BaseException, code: str) -> str:
 
 
 def _is_the_users(filename: str) -> bool:
-    """Code that was compiled is known by the relative names of its sources, and is not the user's; what was typed in is."""
+    """Whether code is the user's. Compiled code, which has the relative names of its sources, is not; what was typed in is."""
     return filename.startswith(_TYPED_IN) or (
         Path(filename).is_absolute() and not filename.startswith(_not_the_users())
     )
@@ -304,8 +314,8 @@ def _is_made_by_dataclass(frame: FrameSummary) -> bool:
 
 @cache
 def _not_the_users() -> tuple[str, ...]:
-    """Where code lives that is not the user's own: this package, the ready-made spiders, beside which there may be others, the
-    standard library, installed packages."""
+    """Where code that is not the user's is found: this package, the ready-made spiders (but not others beside them), the standard library,
+    and installed packages."""
     from sysconfig import get_paths
 
     here = Path(__file__).parent

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from crawler.outcome import Outcome
 
+STOPPED = "stop"
+"""The kind of what is left to the next run because a middleware raised `Stop`, which is not an error."""
+
 _RATE_SECONDS = 5.0
 _ERRORS_SHOWN = 5
 
@@ -43,6 +46,10 @@ class Stats(Struct, frozen=True, kw_only=True):
     last_error: str = ""
     spider_errors: list[str] = field(default_factory=list)
     aside: int = 0
+    not_modified: int = 0
+    """Of those done: pages that were not sent again, but taken from an earlier crawl."""
+    not_modified_bytes: int = 0
+    """Of `bytes`: the bodies of these."""
 
 
 class Tally:
@@ -53,6 +60,8 @@ class Tally:
         self.errors: Counter[str] = Counter()
         self.spider_errors: list[str] = []
         self.last_error = ""
+        self.not_modified = 0
+        self.not_modified_bytes = 0
         self._clock = clock
         self._pages = 0
         self._began = clock()
@@ -62,8 +71,13 @@ class Tally:
         if isinstance(outcome, Fetched):
             self._pages += 1
             self.statuses[outcome.status] += 1
+            if outcome.not_modified:
+                self.not_modified += 1
+                self.not_modified_bytes += outcome.size
         elif isinstance(outcome, Failed | Postponed):
             kind, _, text = outcome.error.partition(": ")
+            if kind == STOPPED:
+                return
             self.errors[kind] += 1
             self.last_error = f"{url}: {outcome.error}"
             if kind == "spider" and len(self.spider_errors) < _ERRORS_SHOWN:

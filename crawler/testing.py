@@ -1,4 +1,4 @@
-"""For tests of spiders: a page made by hand, and what a spider takes from it. Nothing is fetched, and there is no crawl file.
+"""For tests of spiders: make a page, and see what a spider takes from it. Nothing is fetched, and there is no crawl file.
 
 taken = asyncio.run(take(Books(), page_of("https://library.example/1.html", "<h1>Amber Tales</h1>"), "book"))
 assert taken.items == [{"title": "Amber Tales"}]
@@ -32,8 +32,8 @@ _HTML = {"Content-Type": "text/html; charset=utf-8"}
 
 
 class Taken(NamedTuple):
-    """What a callback gave, in its order: items as an output has them, read back from JSON, and requests one by one; and why a crawl
-    would end there (`crawler.Stop`), None if it would not."""
+    """What a callback gave, in order: `items` as in an output, read back from JSON; `requests` one by one; and `stop`: why the crawl would
+    end here (`crawler.Stop`), None if it would not."""
 
     items: list[Any]
     requests: list[Request]
@@ -48,9 +48,9 @@ def page_of(
     headers: Mapping[str, str] = _HTML,
     context: Mapping[str, Any] | None = None,
 ) -> Page:
-    """A page as a spider would get it. `body` as text is sent in UTF-8; `context` is that of the request for it.
+    """A page as a spider would get it. A `body` given as text is encoded in UTF-8; `context` is that of its request.
 
-    Raises InvalidUrl when `url` is no absolute http or https URL, SpiderError when JSON cannot hold `context`.
+    Raises InvalidUrl unless `url` is an absolute http or https URL, SpiderError when JSON cannot hold `context`.
     """
     request, _ = as_kept(Request(url, context=context))
     assert isinstance(request, Request)
@@ -66,8 +66,8 @@ def page_of(
 
 
 async def take(spider: Spider, page: Page, callback: Callback = None) -> Taken:
-    """What a callback of the spider, by default `parse`, gives for a page. Raises whatever the spider raises, and SpiderError
-    for what a crawl would not take either."""
+    """What a callback of the spider, by default `parse`, gives for a page. Raises whatever the spider raises, and SpiderError for
+    anything that a crawl would not accept."""
     lease = _lease(page.url, page.context, callback)
     harvest = await in_task_of_its_own(Callbacks(spider, parse_thread_bytes=sys.maxsize).take(lease, page))
     requests = chain.from_iterable(found if isinstance(found, Links) else [found] for found in harvest.found)
@@ -75,7 +75,7 @@ async def take(spider: Spider, page: Page, callback: Callback = None) -> Taken:
 
 
 def _lease(url: str, context: Mapping[str, Any] | None, callback: Callback = None) -> Lease:
-    """What a crawl would have asked for, to get the page."""
+    """The lease under which a crawl would have fetched the page."""
     return Lease(
         id=0,
         host=host_of(url),

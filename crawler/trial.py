@@ -1,4 +1,4 @@
-"""A spider, tried on one page that is asked for and handed to it as in a crawl."""
+"""Trying a spider on one page, which is fetched and handed to it as in a crawl."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 class Tried(NamedTuple):
-    """What came of asking for the page; and what the spider gave for it, or that it wants it asked for again: None if no page came."""
+    """What came of fetching the page; and what the spider gave for it, or the `Retry` that it raised: None if no page came."""
 
     probed: Probed
     taken: Taken | Retry | None = None
 
 
 class SpiderRaised(Exception):
-    """The spider raised `error`."""
+    """The spider raised `error`, by which it is told from errors of others."""
 
     def __init__(self, error: BaseException) -> None:
         super().__init__()
@@ -45,9 +45,9 @@ async def try_spider(
     callback: str | None = None,
     context: Mapping[str, Any] | None = None,
 ) -> Tried:
-    """Ask for a page as for the spider, and hand it to its method `callback`, by default `parse`, between `opened` and `closed`.
+    """Fetch a page as in a crawl of the spider, and hand it to its method `callback`, by default `parse`, between `opened` and `closed`.
 
-    Raises SpiderRaised; and InvalidUrl for what is no URL, before the spider is opened.
+    Raises SpiderRaised; and InvalidUrl, before the spider is opened, for what is not a URL.
     """
     url = normalize(url)
     with Probes(settings, spider) as probes:
@@ -73,7 +73,7 @@ async def _taken(spider: Spider, page: Page, callback: str | None) -> Taken | Re
 
 @contextmanager
 def _faults_told_apart() -> Iterator[None]:
-    """What the spider raises, from what others do, and from the end of all."""
+    """Turn what the spider raises into SpiderRaised, but not cancellation."""
     try:
         yield
     except RAISED as error:

@@ -1,4 +1,4 @@
-"""A visit to a page: it is fetched, and the spider has it. By this process alone; `crawler.readers` has others do it."""
+"""A visit to a page: it is fetched, and read by the spider. Here, one process does both; `crawler.readers` leaves it to others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Visited(Struct, frozen=True):
-    """A page that was fetched and read. `digest` is that of its body (crawler/selection/traps.py), `kept` what is to be kept of it."""
+    """A page that was fetched and read. `digest`: that of its body (crawler/selection/traps.py); `kept`: what is to be kept of it."""
 
     fetched: Fetched
     harvest: Harvest
@@ -34,18 +34,19 @@ class Visited(Struct, frozen=True):
 
 
 class Visitor(Protocol):
-    """Whoever goes to see what is leased."""
+    """Visits what is leased."""
 
     async def visit(self, lease: Lease) -> Visited | Unfit:
-        """What the page gave; or what becomes of a request that has brought none, or one that the spider raises on."""
+        """The page and what the spider gave for it; or what becomes of a request that brought no page, or one that the spider raised
+        on. Raises `Stop`, if a middleware does."""
 
     async def tell(self, lease: Lease, error: str, page: Page | None) -> Harvest:
-        """What the spider gives when it is told that a request has failed for good; `page`: what came with another status, if it
-        did. Raises whatever the spider raises, and SpiderError."""
+        """What the spider's `failed` gives for a request that has failed for good; `page`: the one that came with another status, if
+        one did. Raises whatever the spider raises, and SpiderError."""
 
 
 class OwnVisitor(Visitor):
-    """Fetches by itself, and has a reader read what it has fetched. With `keeps_bodies`, they are to be kept."""
+    """Fetches pages itself, and has a reader read them. With `keeps_bodies`, bodies are to be kept."""
 
     def __init__(self, fetcher: Fetcher, reader: Reader, *, keeps_bodies: bool = False) -> None:
         self._fetcher = fetcher
@@ -64,7 +65,7 @@ class OwnVisitor(Visitor):
         except Retry as raised:
             return self._fetcher.unwanted(lease, raised, fetched_of(page))
         except RAISED as error:  # the page fails, the crawl goes on
-            if is_cancellation(error):  # whose, the engine finds out
+            if is_cancellation(error):  # the engine finds out whose
                 raise
             return spoilt(fetched_of(page), explain(error))
         digest = digest_of(page.body)
@@ -76,13 +77,13 @@ class OwnVisitor(Visitor):
 
 
 def new_keeper() -> Keeper:
-    """What makes pages ready to be kept."""
+    """Makes pages ready to be kept."""
     from crawler.store import Keeper  # and with it zstd: most crawls keep no bodies
 
     return Keeper()
 
 
 def spoilt(fetched: Fetched, raised: str) -> Failed:
-    """What becomes of a page on which the spider raised; or that is too costly to parse, which says its kind itself, in whichever
-    process it was raised (crawler.errors.TooCostly)."""
+    """What becomes of a page on which the spider raised this. A page that is too costly to parse (crawler.errors.TooCostly) is recognised
+    by the text, since it may have been raised in another process."""
     return failed_with(fetched, raised if raised.startswith("size: ") else f"spider: {raised}")

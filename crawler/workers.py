@@ -1,17 +1,16 @@
 """The workers of a crawl: as many as may be busy at once, and one more for each that is kept waiting.
 
-A host that has stalled keeps whoever asked it, until `read_timeout`. With some hundreds of such hosts among many thousands all
-workers would soon be with them. So a request that has been under way for much longer than is usual, `_MUCH_LONGER` times as
-long and at least a second, *lingers*: it goes on, but another worker is hired in its place, and the connector's
-limit over all hosts rises by one. When the request ends, its worker goes. Not more than `most_lingering` do so at once: what
-comes on top keeps its worker.
+A stalled host keeps the worker that asked it, until `read_timeout`. With some hundreds of such hosts among many thousands, all workers
+would soon be waiting for them. So a request that has been under way for much longer than usual, `_MUCH_LONGER` times as long and at least
+a second, *lingers*: it goes on, but another worker is hired in its place, and the connector's limit over all hosts rises by one. When the
+request ends, its worker goes. At most `most_lingering` requests linger at once; beyond that, no worker is hired.
 
-A host at which a request lingered does so again with the next, until one is over soon: for that one, a worker is hired when
-it begins.
+If a request to a host lingered, the next one is expected to: a worker is hired when it begins. This ends with a request to that host that
+is over soon.
 
-What is usual is a running mean over all requests, from the instant at which a worker is given one until it is settled. One
-that lingers counts for no more than what makes it linger, so that a few do not hide the others, while a web that has become
-slow throughout is soon taken as it is.
+What is usual is a running mean over all requests, from when a worker gets a request until it is settled. One that lingers counts only for
+as long as it takes to linger, so that a few of them do not dominate the mean, while it soon adapts to a web that has become slow
+throughout.
 """
 
 from __future__ import annotations
@@ -37,11 +36,11 @@ _WEIGHT = 1 / 64
 _SLOW_HOSTS_KEPT = 10_000
 
 _STUTTER = 0.25
-"""When the clock is read so many seconds late, then it is this process that is slow: the requests are given as much again."""
+"""If the timer is so many seconds late, this process itself is slow, and requests are given that much more time."""
 
 
 class Job:
-    """What a worker is busy with: a request to a host."""
+    """A request to a host that a worker is busy with."""
 
     __slots__ = ("began_at", "host", "is_lingering")
 
@@ -52,11 +51,11 @@ class Job:
 
 
 class WorkerPool:
-    """Workers, at most `size` of them busy with requests that do not linger, and at most `most_lingering` more. `limits`: the
-    connector's. `patience`: so many seconds are not long, whatever is usual; at first, it is what is usual.
+    """Workers: `size` for requests that do not linger, and at most `most_lingering` more. `limits`: the connector's. `patience`: no
+    request lingers before so many seconds; at first, this also counts as usual.
 
-    A worker says `begin` before it serves a request, and `end` after it, whatever comes of it; then `is_overstaffed` tells whether
-    it has to go.
+    A worker calls `begin` before it serves a request, and `end` after it, whatever comes of it; then `is_overstaffed` tells whether the
+    worker has to go.
     """
 
     def __init__(self, limits: HostLimits, *, size: int, most_lingering: int, patience: float = _PATIENCE) -> None:
@@ -71,7 +70,7 @@ class WorkerPool:
         self._is_closed = False
         self._prompt: dict[Job, None] = {}  # the oldest first
         self._lingering = 0
-        self._usual = patience  # rather too long, so that nothing lingers before there is something to compare it with
+        self._usual = patience  # long, so that nothing lingers before there is anything to compare it with
         self._slow: dict[HostKey, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timed_for = 0.0
@@ -83,11 +82,11 @@ class WorkerPool:
 
     @property
     def is_overstaffed(self) -> bool:
-        """Whether there are more workers than there are to be."""
+        """Whether there are more workers than there should be."""
         return len(self._workers) > self._size + self._lingering
 
     async def run(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
-        """Have `size` workers, or more, do `work` until all of them are through with it."""
+        """Have `size` workers, or more, do `work` until all of them have finished it."""
         self._work = work
         self._parent = asyncio.current_task()
         try:
@@ -98,13 +97,13 @@ class WorkerPool:
             self._close()
 
     def cancel(self) -> None:
-        """Send all home, whatever they do."""
+        """Cancel all workers, whatever they do."""
         self._close()
         for worker in self._workers:
             worker.cancel()
 
     def begin(self, host: HostKey) -> Job:
-        """A worker begins with a request."""
+        """Note that a worker begins a request; returns what `end` takes."""
         job = Job(host, time.monotonic())
         if host in self._slow and self._lingering < self._most_lingering:
             self._let_linger(job)
@@ -115,7 +114,7 @@ class WorkerPool:
         return job
 
     def end(self, job: Job) -> None:
-        """It is through with it."""
+        """Note that a worker has finished a request."""
         took = time.monotonic() - job.began_at
         patience = self.patience
         self._usual += (min(took, patience) - self._usual) * _WEIGHT
@@ -137,14 +136,14 @@ class WorkerPool:
         return max(self._least_patience, _MUCH_LONGER * self._usual)
 
     def _arm(self, oldest: Job, *, at_least: float = 0.0) -> None:
-        """Look again when a job has taken too long."""
+        """Set the timer for when the oldest job begins to linger."""
         if not self._is_closed and self._lingering < self._most_lingering:
             self._timed_for = self.patience
             due_in = max(at_least, oldest.began_at + self._timed_for - time.monotonic())
             self._timer = asyncio.get_running_loop().call_later(due_in, self._look, time.monotonic() + due_in)
 
     def _look(self, due_at: float) -> None:
-        """Let those linger that have taken too long."""
+        """Let the jobs linger that have taken too long."""
         self._timer = None
         now = time.monotonic()
         is_late = now - due_at > _STUTTER
@@ -174,7 +173,7 @@ class WorkerPool:
             self._limits.limit = max(self._size, len(self._workers))
 
     async def _run_worker(self) -> None:
-        """A worker from the first day to the last."""
+        """The life of one worker."""
         assert self._work
         worker = asyncio.current_task()
         assert worker
@@ -182,14 +181,14 @@ class WorkerPool:
         try:
             await self._work_on(self._work)
         except BaseException:
-            self._is_closed = True  # the group ends: nobody is to come in after the others are sent away
+            self._is_closed = True  # the group ends, and cancels the others: nobody may be hired after that
             raise
         finally:
             self._workers.discard(worker)
             self._limits.limit = max(self._size, len(self._workers))
 
     async def _work_on(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
-        """Do it, and begin anew whenever the user's code has cancelled who does it."""
+        """Do the work, and begin it again whenever the user's code has cancelled the worker."""
         while True:
             try:
                 return await work()

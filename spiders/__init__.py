@@ -1,1 +1,1 @@
-"""Ready-made spiders. `crawl run NAME` finds those in here by the name of their module, and yours beside them too."""
+"""Ready-made spiders. `crawl run NAME` finds the modules in here by name, including any that you add."""

@@ -1,5 +1,5 @@
-"""Lists in several pages: how far one has been read, kept as `paging` in the context of the request for its next page. What else is
-there is the user's own, and comes along.
+"""Lists of several pages: how far one has been read is kept as `paging` in the context of the request for its next page. Everything else
+in the context is the user's, and is passed on.
 """
 
 from __future__ import annotations
@@ -16,28 +16,29 @@ _PAGING = "paging"
 
 
 def number_of(page: Page) -> int:
-    """Which page of its list this is; 1 is a seed."""
+    """The number of a page in its list; a seed is number 1."""
     number: int = _paging_of(page).get("number", 1)
     return number
 
 
 def seen_before(page: Page) -> list[list[int]]:
-    """The digests of what was on the first page and on the last one; none on the first page.
+    """The digests of what was on the first page and on the previous one; empty on the first page.
 
-    Sites that make up pages without end show one of these again, as a rule. So it takes no more to notice, and `most` bounds the rest.
+    Sites that make up pages without end usually show one of these again, so these two are enough to notice that; `most` bounds the
+    others.
     """
     paging = _paging_of(page)
     return [paging["first"], paging["last"]] if paging else []
 
 
 def own_context(page: Page) -> dict[str, Any]:
-    """What the user has put into the context of a page."""
+    """What the user has put into the context of a page's request."""
     return {name: value for name, value in page.context.items() if name != _PAGING}
 
 
 def context_of_next(page: Page, digests: list[int], *, most: int) -> dict[str, Any] | None:
-    """What the request for the next page has to know, if `digests` are of what is on this one. None where the list ends: at a
-    page like the first or the last one, or at page number `most`, unless that is 0."""
+    """The context for the request for the next page; `digests` are those of what is on this one. None if the list ends here: because
+    this page repeats the first or the previous one, or is number `most`, unless that is 0."""
     seen, number = seen_before(page), number_of(page)
     if digests in seen:
         return None

@@ -6,7 +6,7 @@ from crawler.errors import SpiderError
 
 
 def check_selector(selector: object, what: str) -> None:
-    """Raises SpiderError, which calls it `what`, for what is no CSS selector."""
+    """Raise SpiderError, which calls it `what`, for what is not a CSS selector."""
     from selectolax.lexbor import LexborHTMLParser, SelectolaxError  # takes 2 MB, and not every rule has a selector
 
     if not isinstance(selector, str):

@@ -1,4 +1,4 @@
-"""A spider for sites that tell what is new on them."""
+"""A spider for sites that publish what is new on them."""
 
 from __future__ import annotations
 
@@ -29,15 +29,16 @@ _FEED_TYPES = frozenset({"application/rss+xml", "application/atom+xml", "applica
 
 class FeedSpider(Spider):
     """The entries of feeds (RSS, Atom, JSON Feed), each an item: `id`, `url`, `title`, `author`, `published`, `updated`, `summary`,
-    `content`, `categories`, `enclosures` (as `crawler.web.feeds.Entry` has them), and `feed`, where it was found.
+    `content`, `categories`, `enclosures` (see `crawler.web.feeds.Entry`), and `feed`, the URL of the feed.
 
-    A seed is a feed, or a page that names its feed; of several, the first. A feed in several documents (RFC 5005) is followed to
-    its oldest, `max_feed_pages` at most. What stands in the first document, or in the last one, is not taken again.
+    A seed is a feed, or a page that links to one; of several, the first is used. A feed that spans several documents (RFC 5005) is
+    followed to its oldest, at most `max_feed_pages` documents. Entries that were in the first or the previous document are not taken
+    again.
 
-    In a subclass that has a method `parse_entry`, this takes the page of each entry instead, on whatever host: what the feed told
-    is `page.context["entry"]`. An entry without a page is an item still.
+    If a subclass has a method `parse_entry`, it gets the page of each entry instead, from any host; what the feed says about the entry is
+    `page.context["entry"]`. An entry without a page is still an item.
 
-    With `watch`, each run reads feeds anew, in all their documents: what has come since may have moved anything to a further one.
+    With `watch`, each run reads all documents of each feed again, because new entries may have moved any other to a later one.
     """
 
     name = "feed"
@@ -65,11 +66,11 @@ class FeedSpider(Spider):
             yield Request(feed.following, context=context, again=self.watch)
 
     def item(self, entry: Entry, page: Page) -> dict[str, Any] | None:
-        """The item that an entry in the feed `page` makes; None for one that is not wanted."""
+        """The item for an entry of the feed `page`; None for an entry that is not wanted."""
         return {**msgspec.structs.asdict(entry), "feed": page.url}
 
     def parse_entry(self, page: Page) -> Any:
-        """The callback of the pages of entries, which are asked for if a subclass has one of its own."""
+        """The callback of entries' pages, which are fetched only if a subclass overrides it."""
         return page.context["entry"]
 
     def _taken(self, entry: Entry, page: Page) -> Request | dict[str, Any] | None:
@@ -80,12 +81,12 @@ class FeedSpider(Spider):
 
 
 def _digest(entry: Entry) -> int:
-    """What tells an entry from others: an entry that was changed is the same still."""
+    """A digest that identifies an entry; it stays the same when the entry is changed."""
     return digest_of((entry.id or entry.url or repr(entry)).encode())
 
 
 def _feed_named_by(page: Page, *, again: bool) -> Request:
-    """The request for the feed that a page names first (`<link rel=alternate>`), which is its main one."""
+    """The request for the first feed that a page links to (`<link rel=alternate>`), which is its main one."""
     for link in page.css("link[rel~=alternate]") if page.is_html and page.depth == 0 else ():
         is_feed = media_type.essence(link.attributes.get("type") or "") in _FEED_TYPES
         if is_feed and (request := page.follow(link, context=page.context or None, again=again)):

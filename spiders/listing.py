@@ -34,10 +34,10 @@ _PAGE = "{page}"
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What a field of an item is taken from: the first element that `selector` matches, which may be the entry itself. Its text, white
-    space collapsed, or an `attribute`, of which `href` and `src` become URLs. None where nothing is.
+    """Where a field of an item is found: in the first element that `selector` matches, which may be the entry itself. Its value is the
+    element's text, with white space collapsed, or an `attribute`; `href` and `src` become URLs. It is None if nothing matches.
 
-    Raises SpiderError for what is no selector.
+    Raises SpiderError for an invalid selector.
     """
 
     selector: str | None = None
@@ -45,9 +45,9 @@ class Field:
     _: KW_ONLY
     attribute: str | None = None
     many: bool = False
-    """A list, of all that match."""
+    """Take all matches, as a list."""
     convert: Callable[[str], Any] | None = None
-    """What makes something else of the text, `int` for instance."""
+    """A function applied to the text, such as `int`."""
 
     def __post_init__(self) -> None:
         if self.selector is not None:
@@ -55,7 +55,7 @@ class Field:
 
     @classmethod
     def of(cls, text: str) -> Field:
-        """`selector`, `selector@attribute`, or `@attribute` of the entry itself."""
+        """A field from `selector`, `selector@attribute`, or `@attribute`, which is one of the entry itself."""
         found = _ATTRIBUTE.fullmatch(text)
         return cls(found[1].strip() or None, attribute=found[2]) if found else cls(text)
 
@@ -77,7 +77,7 @@ class Field:
 
 
 FieldSource: TypeAlias = "Field | str | Callable[[LexborNode], Any]"
-"""A `Field`, a text that `Field.of` takes, or a function that is given the entry's node (of a page: its root) and returns the value."""
+"""A `Field`, a string for `Field.of`, or a function that gets the entry's node (of a page: its root) and returns the value."""
 
 _Reader: TypeAlias = "Callable[[LexborNode, str], Any]"
 
@@ -86,23 +86,23 @@ class ListingSpider(Spider, ABC):
     """Takes an item from each of the `entries` on a page, and goes on to the next page; with `details`, the entry's own page adds to its
     item.
 
-    A list ends where there is no next page, where a page has no entries or those of the first or the last page again, and at
+    A list ends where there is no next page, at a page without entries or with those of the first or the previous page again, and at
     `max_listing_pages`. How far it has been read is kept with its requests.
     """
 
     entries: ClassVar[str] = ""
     """A CSS selector of the entries."""
     fields: ClassVar[Mapping[str, FieldSource]] = {}
-    """What each field of an item is taken from in the entry."""
+    """Where each field of an item is found in the entry."""
     next_page: ClassVar[str | None] = None
-    """A CSS selector of the link to the next page, or of the links to several; or, with `{page}` for the number, the reference of a
-    page, relative to the one before. If that begins with `&`, it is so many parameters of the query, and the others stay."""
+    """A CSS selector of the link to the next page, or of the links to several; or a reference with `{page}` for the number, relative to
+    the page before. One that begins with `&` sets parameters of the query, and keeps the others."""
     first_page: ClassVar[int] = 1
-    """The number of the pages that are seeds."""
+    """The number of the seeds, if pages are numbered."""
     details: ClassVar[str | None] = None
-    """A CSS selector of the link, in the entry, to the entry's own page."""
+    """A CSS selector of the link in an entry to the entry's own page."""
     detail_fields: ClassVar[Mapping[str, FieldSource]] = {}
-    """What each further field of an item is taken from on that page."""
+    """Where each additional field of an item is found on that page."""
     max_listing_pages: int = 1000
 
     _fields: ClassVar[Mapping[str, _Reader]] = {}
@@ -145,11 +145,11 @@ class ListingSpider(Spider, ABC):
             yield [Request(url, context=context) for url in following]
 
     def item(self, entry: LexborNode, page: Page) -> dict[str, Any] | None:
-        """The item that an entry on a page makes; None for one that is not wanted."""
+        """The item for an entry on a page; None for an entry that is not wanted."""
         return _values(self._fields, entry, page)
 
     def detail(self, page: Page) -> Any:
-        """The callback of the pages of entries: the item, which is `page.context["item"]`, with what the page adds."""
+        """The callback of entries' pages: the item so far, `page.context["item"]`, with what the page adds."""
         root = page.dom.root
         assert root, "the parser makes a tree of anything"
         return {**page.context["item"], **_values(self._detail_fields, root, page)}
@@ -160,7 +160,7 @@ class ListingSpider(Spider, ABC):
         return page.follow(link, callback="detail", context={**own_context(page), "item": item}) or item
 
     def _next_pages(self, page: Page) -> Sequence[str]:
-        """The URLs of the pages that follow one."""
+        """The URLs of the pages that follow this one."""
         if self.next_page is None:
             return ()
         if _PAGE not in self.next_page:
@@ -170,14 +170,14 @@ class ListingSpider(Spider, ABC):
 
 
 def _with_parameters(url: str, parameters: str) -> str:
-    """The reference of the page with these parameters, and what its query has besides."""
+    """The reference to a page with these parameters, and the others of its query."""
     names = {pair.partition("=")[0] for pair in parameters[1:].split("&")}
     kept = [pair for pair in url.partition("?")[2].split("&") if pair and pair.partition("=")[0] not in names]
     return f"?{'&'.join([*kept, parameters[1:]])}"
 
 
 def _digest(entries: Sequence[LexborNode]) -> int:
-    """What tells the entries of one page from those of another."""
+    """A digest of the entries of a page."""
     digest = xxh3_64()
     for entry in _outermost(entries):
         digest.update((entry.html or "").encode())
@@ -185,9 +185,9 @@ def _digest(entries: Sequence[LexborNode]) -> int:
 
 
 def _outermost(entries: Sequence[LexborNode]) -> Iterator[LexborNode]:
-    """The entries that stand in no other one. A page may be nothing but nested entries, each with all the others inside, or have
-    thousands far down, so no node is climbed past twice."""
-    are_inside = {entry.mem_id: True for entry in entries}  # of nodes, whether they are entries or stand in one
+    """The entries that are in no other entry. A page may consist of nested entries, each with all further ones inside, or have
+    thousands of them deep down, so no node is passed twice on the way up."""
+    are_inside = {entry.mem_id: True for entry in entries}  # by node: whether it is an entry, or in one
     for entry in entries:
         passed = []
         node = entry.parent
@@ -201,7 +201,7 @@ def _outermost(entries: Sequence[LexborNode]) -> Iterator[LexborNode]:
 
 
 def _readers(sources: object, what: str) -> dict[str, _Reader]:
-    """What reads each field. Raises SpiderError, which calls them `what`, for what reads none."""
+    """The functions that read each field. Raises SpiderError, which calls them `what`, for an invalid source."""
     if not isinstance(sources, Mapping):
         raise SpiderError(f"{what} are no mapping of names to sources: {sources!r}")
     return {name: _reader(source, f"{what}[{name!r}]") for name, source in sources.items()}

@@ -1,4 +1,4 @@
-"""A spider for sites whose URLs, or whose layout, tell what a link leads to."""
+"""A spider for sites whose URLs or layout show what a link leads to."""
 
 from __future__ import annotations
 
@@ -23,32 +23,33 @@ if TYPE_CHECKING:
     from crawler.page import Page
 
 _DECISIONS_KEPT = 1024
-"""URLs, for each rule: pages of a site have many links in common."""
+"""For how many URLs each rule remembers its decision: pages of a site have many links in common."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Which links are meant, and what becomes of them.
+    """Which links a rule matches, and what is done with them.
 
-    Raises SpiderError for patterns, selectors and names that are none.
+    Raises SpiderError for invalid patterns, selectors and names.
     """
 
     allow: Sequence[Pattern] = ()
-    """Patterns as `Scope.of` takes them: a text that begins with `/` is the start of the path, any other a regular expression, to be
-    found anywhere in the URL. Without any, every link is meant."""
+    """Patterns as for `Scope.of`: a string that begins with `/` is the start of the path, any other a regular expression, searched for
+    anywhere in the URL. Without any, every link matches."""
     deny: Sequence[Pattern] = ()
-    """What is not meant, whatever `allow` says."""
+    """URLs that do not match, whatever `allow` says."""
     _: KW_ONLY
     within: str | None = None
-    """A CSS selector of the links, or of the parts of the page that they stand in; None for all of it, which needs no tree."""
+    """A CSS selector of the links, or of the parts of the page that contain them; None for the whole page, which needs no tree."""
     callback: str | None = None
     """The name of the method that takes the pages."""
     follow: bool | None = None
-    """Whether their links are looked at by the rules, too; None: if there is no `callback`. With neither, the links are left."""
+    """Whether the rules are applied to the links on those pages as well; None: only if there is no `callback`. Links of a rule with
+    neither are not followed."""
     priority: int = 0
     _admits: Callable[[str], bool] = field(init=False, repr=False, compare=False)
     _links: Links | None = field(init=False, repr=False, compare=False)
-    """What its requests have in common; None: there are none."""
+    """What its requests have in common; None if it makes none."""
 
     def __post_init__(self) -> None:
         if self.callback == "parse" or not isinstance(self.callback, str | None):
@@ -68,7 +69,7 @@ class Rule:
         object.__setattr__(self, "_links", links if goes_on or self.callback else None)
 
     def urls(self, page: Page) -> list[str]:
-        """The links of a page that are meant, but for those that say `nofollow`."""
+        """The links on a page that match, without those marked `nofollow`."""
         urls = page.links() if self.within is None else _links_within(page, self.within)
         return list(filter(self._admits, urls))
 
@@ -79,10 +80,10 @@ def _links_within(page: Page, selector: str) -> list[str]:
 
 
 class RulesSpider(Spider, ABC):
-    """Follows the links that its `rules` mean, and has what they lead to taken by the callbacks that they name.
+    """Follows the links that its `rules` match, and hands the pages to the callbacks that the rules name.
 
-    Of each link on a page, the first rule that means it decides, and a link that no rule means is left. Seeds are there to be
-    followed from: a `start` that names a callback has them taken, too. What a rule wants with a page is kept with its request.
+    For each link on a page, the first rule that matches it decides; a link that no rule matches is not followed. Seeds are only starting
+    points, unless `start` names a callback for them. What a rule wants with a page is kept with its request.
     """
 
     rules: ClassVar[Sequence[Rule]] = ()
@@ -102,7 +103,7 @@ class RulesSpider(Spider, ABC):
             callback_of(self, rule.callback)
 
     async def parse(self, page: Page) -> AsyncIterator[Any]:
-        """What the callback of the rule gives that led here, if it names one, and the links that the rules mean."""
+        """What the callback of the rule that led here gives, if it names one, and the links that the rules match."""
         stop = None
         if name := page.context.get("callback"):
             harvest = await gather(callback_of(self, name), page)
@@ -114,7 +115,7 @@ class RulesSpider(Spider, ABC):
             raise Stop(stop)
 
     def links(self, page: Page) -> list[Links]:
-        """The links of a page that the rules mean, for callbacks that go on from some of their pages only."""
+        """The requests that the rules make on a page, for callbacks that follow links from some of their pages only."""
         if not page.is_html:
             return []
         own = {name: value for name, value in page.context.items() if name != "callback"}

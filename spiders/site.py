@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 class SiteSpider(Spider):
-    """Follows every link within its scope, by default the hosts of the seeds, and notes each HTML page that it meets:
-    `url`, where it was found at last; `status`; `title`, None without one; `depth`, links from a seed."""
+    """Follows every link within its scope, by default the hosts of the seeds. Each HTML page is an item: `url`, after all redirects;
+    `status`; `title`, None without one; `depth`, the number of links from a seed."""
 
     name = "site"
 

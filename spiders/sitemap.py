@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class SitemapSpider(Spider):
     """The seeds, and every page within its scope that their sitemaps list; links are not followed.
 
-    A seed is a page, whose site names its sitemaps in robots.txt; or a sitemap, a feed, or a list of URLs itself. Each HTML
-    page is one item: `url`, where it was found at last; `status`; `title`, None without one. With `since`, what the sitemaps say has
-    not changed since that day is left out.
+    A seed is a page whose site names its sitemaps in robots.txt, or is itself a sitemap, a feed, or a list of URLs. Each HTML page is an
+    item: `url`, after all redirects; `status`; `title`, None without one. With `since`, what has not changed since that day, according to
+    the sitemaps, is left out.
     """
 
     name = "sitemap"

@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from zlib import crc32
 
 import click
 import msgspec
@@ -365,7 +366,7 @@ FEED = """<rss><channel><item><title>Black Tales 1</title><link>/black-1.html</l
 
 def _library() -> Handler:
     """The library as a server has it: one page is busy at first, one looks for robots, loans are for members, whose sessions
-    end, and tokens expire."""
+    end, tokens expire, and pages have versions."""
     was_busy: set[str] = set()
 
     def is_busy(path: str) -> bool:
@@ -404,9 +405,18 @@ def _library() -> Handler:
                 asked = json.loads(body)
                 number = asked["page"]
                 return _json({"books": [{"title": f"{asked['q']} {number}"}], "next": number % 2 * 2})
-        return (LIBRARY | BESIDES).get(visit.path, (404, {}, "<title>No such page</title>"))
+        return _if_changed(visit, (LIBRARY | BESIDES).get(visit.path, (404, {}, "<title>No such page</title>")))
 
     return reply
+
+
+def _if_changed(visit: Visit, reply: Reply) -> Reply:
+    """A page with its version; or nothing of it for whoever has it."""
+    status, headers, body = reply
+    tag = f'"{crc32(repr(body).encode())}"'
+    if status == 200 and visit.headers.get("if-none-match") == tag:
+        return 304, {"ETag": tag}, ""
+    return status, {**headers, "ETag": tag}, body
 
 
 def _json(value: object) -> Reply:
@@ -474,6 +484,7 @@ async def test_a_crawl_runs_from_python_as_shown(folder: Path) -> None:
 
 PRINTED = {
     "spiders = [Books()": "books 6 3\nsite 6 6\n",
+    "for night in": "monday: 6 pages, 0 not modified, 3 items\ntuesday: 6 pages, 6 not modified, 3 items\n",
     "class Database": "3 1958\n",
     "class Handed": "Amber Tales 1, Amber Tales 2, Black Tales 1\n",
 }

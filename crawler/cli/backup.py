@@ -1,4 +1,4 @@
-"""`crawl backup`: a copy of a crawl file, also while it is being crawled with."""
+"""`crawl backup`: copies a crawl file, also while a crawl uses it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from crawler.cli.console import FINISHED, say
-from crawler.cli.state import state_argument
+from crawler.cli.crawl_file import state_argument
 
 
 @click.command(short_help="Copy a crawl file, also while the crawl runs.")

@@ -1,4 +1,4 @@
-"""What the command says to its user, on standard error: standard output is for results."""
+"""Messages to the user, on standard error: standard output is for results."""
 
 from __future__ import annotations
 
@@ -21,15 +21,19 @@ class StandardError:
 
 
 def open_closed_streams() -> None:
-    """Have what the user has closed (`2>&-`) lead nowhere. Else it is None to whoever writes there, and its number goes to the
-    next file that is opened, into which libraries would then write what they have to say."""
-    for name in ("stdin", "stdout", "stderr"):  # in the order of their numbers: the lowest that is free is given
+    """Make streams that the user has closed (`2>&-`) lead nowhere. Otherwise they are None to whoever writes there, and the next
+    file that is opened gets their number, so that libraries would write their messages into it."""
+    for name in (
+        "stdin",
+        "stdout",
+        "stderr",
+    ):  # in the order of their numbers: the system gives the lowest that is free
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r+", encoding="utf-8"))  # noqa: SIM115, PTH123 - until the process ends
 
 
 def say(text: str) -> None:
-    """Print a line for the user; when nobody listens, or there is no room for it, that is no reason to stop."""
+    """Print a line for the user. If that fails, because nobody reads it or the disk is full, it is no reason to stop."""
     with suppress(OSError, ValueError):
         print(text, file=sys.stderr, flush=True)
 
@@ -40,8 +44,8 @@ def complain(text: object) -> None:
 
 
 def flush_results() -> OSError | None:
-    """Deliver what is left for standard output; returns what was in the way. Python would try again at exit, and fail with a
-    message of its own, unless what is left has somewhere to go."""
+    """Write out what is left for standard output; returns the error if that fails. Python would try again at exit, and fail with a
+    message of its own, so what is left then goes nowhere."""
     if sys.stdout.closed:  # by a spider
         return None
     try:

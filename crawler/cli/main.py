@@ -1,4 +1,4 @@
-"""The command itself: its subcommands, and what becomes of errors."""
+"""The command itself: its subcommands, and how errors are reported."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 _COLLECT_EVERY = 50_000
-"""How many objects are made before the cyclic garbage collector looks at them. A command begins with imports, and all that
-these make stays: at Python's own 700, looking took a twelfth of the time that they take."""
+"""How many objects are made before the cyclic garbage collector runs. A command begins with imports, and everything that they make
+stays: at Python's default of 700, the collector took a twelfth of their time."""
 
 _HOMES = {
     "run": "crawler.cli.run:run",
@@ -46,17 +46,17 @@ _HOMES = {
     "list": "crawler.cli.spiders:list_spiders",
     "demo": "crawler.cli.demo:demo",
 }
-"""Where each command is found, the first being what most people want."""
+"""Where each command is found, in the order in which they are listed: what most people want comes first."""
 
 _NO_WAY_OUT = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
-"""Of an error that names no file: standard output does not take any more. Whoever writes a file says which it is."""
+"""If such an error names no file, it is standard output that cannot be written: whoever writes a file says which."""
 
 _NO_PATH = {errno.ENAMETOOLONG, errno.EACCES, errno.ELOOP, errno.ENOTDIR}
-"""Of an error that names a file: that is as far as the user's path leads."""
+"""If such an error names a file, the path that the user gave leads nowhere."""
 
 
 class Commands(click.Group):
-    """Imports a command when it is asked for, and lists all in the order above."""
+    """Imports a command when it is needed, and lists all in the order above."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_HOMES)
@@ -78,7 +78,7 @@ class Commands(click.Group):
 
 
 def _suggestion(name: str) -> str:
-    """What to do about a command that there is not."""
+    """What to do about a command that does not exist."""
     from difflib import get_close_matches
 
     if close := get_close_matches(name, _HOMES):
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    """The exit code. A mistake of the user's is one message; only what nobody foresaw shows a traceback."""
+    """The exit code. A mistake of the user's gets one message; only what nobody foresaw shows a traceback."""
     try:
         return crawl.main(arguments, prog_name="crawl", standalone_mode=False) or FINISHED
     except click.ClickException as error:
@@ -141,7 +141,7 @@ def _refused_by_the_system(error: OSError) -> int:
 
 
 def _results_are_lost(error: OSError) -> int:
-    """Standard output would not take what was printed. A reader that has gone, like `head`, has seen enough."""
+    """Report that standard output could not be written. A reader that has gone, like `head`, has seen enough."""
     if not isinstance(error, BrokenPipeError):
         from crawler.exports.files import cannot_write
 

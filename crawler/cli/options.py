@@ -1,4 +1,4 @@
-"""Options that stand for settings, and options of the form key=value."""
+"""Options that set settings, and options of the form key=value."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ _SETTINGS = (
     ("--processes", int, "N", "Fetch pages and run callbacks in N processes, beside the one that manages the crawl."),
     ("--user-agent", str, "TEXT", "The User-Agent to send."),
     ("--proxy", str, "URL", "Send all requests through this proxy: http, https, socks5h, socks5, socks4a or socks4."),
+    ("--revalidate", str, "FILE", "Fetch pages that the crawl file FILE kept only if they have changed since."),
 )
-"""Named like the settings they stand for; None where they are not given."""
+"""Named like the settings they set; None if they are not given."""
 
 
 def settings_options(command: Command) -> Command:
-    """Give a command the options that stand for settings, under the settings' own names."""
+    """Give a command the options that set settings, under the settings' own names."""
     switches = (
         click.option(
             "--no-robots", "robots", flag_value=False, default=None, help="Neither fetch nor obey robots.txt."
@@ -59,8 +60,8 @@ def settings_options(command: Command) -> Command:
 
 
 def settings_of(overrides: Mapping[str, str], options: Mapping[str, Any], spider: Spider | None = None) -> Settings:
-    """Defaults, below the project's, below the environment's, below the spider's, below the command line's: `overrides` are
-    those of `-s`, `options` those that stand for settings."""
+    """The settings from all sources, the later over the earlier: defaults, project, environment, spider, command line. `overrides`
+    are those of `-s`, `options` the options named like settings."""
     from crawler.settings import Settings, from_environment, from_project, with_overrides
 
     settings = from_environment(from_project(Settings(), Path.cwd()), os.environ)
@@ -72,7 +73,7 @@ def settings_of(overrides: Mapping[str, str], options: Mapping[str, Any], spider
 
 
 def files(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The completion, by the shell, of what names a file, or may."""
+    """The completion of arguments that name a file, or may: by the shell."""
     from click.shell_completion import CompletionItem
 
     return [CompletionItem(incomplete, type="file")]

@@ -1,7 +1,7 @@
-"""The outputs of `crawl run`, and which of them may be written to: nothing that is there is lost unasked.
+"""The outputs of `crawl run`, and which of them may be written to: no existing data is lost unasked.
 
-A file that has something in it is gone on with only if the crawl file knows how far it has come in it. That is known before
-anything is written there (crawler/exports/feed.py), so no crawl that is killed is refused its own output.
+A file that is not empty is continued only if the crawl file knows how far the crawl has come in it. That is recorded before anything
+is written there (crawler/exports/feed.py), so a crawl that was killed is never refused its own output.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 class Known(NamedTuple):
-    """What a crawl file knows of outputs. `cursors`: how far it has come, by path. `was_cut_off`: it only ever was ended by
-    force, before it had found anything; then even that may be missing, after a power cut."""
+    """What a crawl file knows about outputs. `cursors`: how far each has come, by path. `was_cut_off`: all runs were killed before
+    they had found anything; then, after a power cut, even the cursors may be missing."""
 
     cursors: Mapping[str, str] = {}
     was_cut_off: bool = False
 
 
 def known_outputs(file: StateFile) -> Known:
-    """What the crawl file knows."""
+    """What the crawl file knows about its outputs."""
     cursors: dict[str, str] = dict(iter(file.query("SELECT path, cursor FROM export")))
     has_begun = file.query(
         "SELECT EXISTS (SELECT 1 FROM request) OR EXISTS (SELECT 1 FROM run WHERE coalesce(why, 'killed') <> 'killed')"
@@ -38,8 +38,8 @@ def known_outputs(file: StateFile) -> Known:
 def open_outputs(
     names: Sequence[str], state: Path, known: Known, *, overwrite: bool, results_are_taken: bool
 ) -> list[Export]:
-    """The exports to the files that the user has named. Raises UsageError when one may not be written to, or is named twice;
-    nothing is created or changed yet. `results_are_taken`: standard output is for something else."""
+    """The exports to the files that the user has named. Nothing is created or changed yet. `results_are_taken`: standard output is
+    used for something else. Raises UsageError when a file may not be written to, or is named twice."""
     from crawler.exports import open_export
 
     exports = [open_export(name) for name in names]
@@ -70,7 +70,7 @@ def _is_ours(path: str, known: Known) -> bool:
 
 
 def _has_moved(old: str, path: str, known: Known) -> bool:
-    """Whether it seems to be an output that was moved with its crawl file, to another folder: it is made anew from that."""
+    """Whether this seems to be an output that was moved to another folder, with its crawl file: it is written anew from that."""
     from crawler.exports.files import ends_line_at
     from crawler.exports.protocol import Cursor
 

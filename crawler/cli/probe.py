@@ -1,4 +1,4 @@
-"""Asking for one page: `crawl fetch` and `crawl robots`, and what others that ask for one share with them."""
+"""Fetching one page: `crawl fetch` and `crawl robots`, and what other commands that fetch one share with them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Command = TypeVar("Command", bound="Callable[..., Any]")
 
 
 def manners(command: Command) -> Command:
-    """The options that say how one page is asked for."""
+    """The options that say how one page is fetched."""
     command = click.option("-s", "overrides", multiple=True, callback=pairs, shell_complete=setting_names, metavar="KEY=VALUE", help="Any setting; repeatable.")(command)  # fmt: skip
     return click.option("--user-agent", metavar="TEXT", help="The User-Agent to send.")(command)
 
@@ -105,7 +105,7 @@ def _told(rules: Rules) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def asking(overrides: Mapping[str, str], options: Mapping[str, Any]) -> Iterator[Callable[[str], Probed]]:
-    """What asks for a page: for one after the other, with the manners of one crawl."""
+    """Gives a function that fetches a page: one after another, with the manners of one crawl."""
     settings = settings_of(overrides, options)
     from crawler.loop import run_loop
     from crawler.probe import Probes

@@ -1,4 +1,4 @@
-"""`crawl repair`: saves what can be read of a damaged crawl file."""
+"""`crawl repair`: saves what can be read from a damaged crawl file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from crawler.cli.console import FINISHED
-from crawler.cli.state import state_argument
+from crawler.cli.crawl_file import state_argument
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ _NAMES = {
     "response": "kept pages",
     "host": "hosts",
 }
-"""What the rows of tables are, to their owner."""
+"""What the rows of each table are called for the user."""
 
 
 @click.command(short_help="Repair a damaged crawl file, as far as it can be read.")

@@ -1,4 +1,4 @@
-"""`crawl replay`: the spider again, over what was kept."""
+"""`crawl replay`: runs a spider again over the pages that were kept."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from crawler.cli.console import FINISHED, MISUSED, complain, say
+from crawler.cli.crawl_file import state_argument
 from crawler.cli.options import files, pairs
-from crawler.cli.state import output_option, state_argument, write_rows
+from crawler.cli.state import output_option, write_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

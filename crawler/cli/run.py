@@ -1,4 +1,4 @@
-"""`crawl run`: starts a crawl, or goes on with it."""
+"""`crawl run`: starts a crawl, or resumes it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LEVELS = ["debug", "info", "warning", "error"]
 
 
 class _Found(NamedTuple):
-    """What there is of a crawl: how it stands, None if one begins; and the outputs that are its own."""
+    """What was found of an earlier run: how the crawl stands, None if this is the first; and the outputs that are its own."""
 
     status: Status | None = None
     outputs: Known = Known()
@@ -66,7 +66,7 @@ def run(
     TARGET is a spider file (quotes.py, quotes.py:Quotes), a module (pkg.mod, pkg.mod:Quotes) or a URL; of a URL's site, every
     page is visited. If the crawl file exists, the crawl resumes exactly where it stopped.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # until it crawls, to stop is to leave
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # before the crawl has begun, there is nothing to drain
     from crawler.readers.launch import Launches, number_of_readers
 
     with Launches() as launches:
@@ -79,7 +79,7 @@ def run(
         path = expanded(state or f"{crawl_name(target, spider)}.crawl")
         found = _look_at(path, fresh=fresh, yes=yes)
         exports = open_outputs(outputs, path, found.outputs, overwrite=yes, results_are_taken=as_json)
-        launches.see_to(number_of_readers(settings))  # while they begin, so do we
+        launches.see_to(number_of_readers(settings))  # they start while we do
 
         from crawler.crawl import Crawl
         from crawler.source import Source
@@ -124,13 +124,13 @@ def _log(level: str, file: str | None) -> None:
         raise UsageError(f"cannot log to {file}: {error.strerror}") from None
     pattern = "%(asctime)s %(levelname)s %(name)s: %(message)s"
     logging.basicConfig(handlers=[handler], level=level.upper(), format=pattern)
-    logging.getLogger("aiosqlite").setLevel(logging.WARNING)  # it would tell of each statement, in full
+    logging.getLogger("aiosqlite").setLevel(logging.WARNING)  # it would log each statement, in full
 
 
 def _look_at(path: Path, *, fresh: bool, yes: bool) -> _Found:
-    """What the crawl file has of a crawl.
+    """What is found of an earlier run in the crawl file.
 
-    Raises UsageError when the user has not agreed to lose a crawl, or the file cannot be one; StateLocked when it runs.
+    Raises UsageError when the user has not agreed to discard a crawl, or this cannot be a crawl file; StateLocked when it runs.
     """
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder {path.parent} for the crawl file {path.name}; create it first")
@@ -156,6 +156,6 @@ def _look_at(path: Path, *, fresh: bool, yes: bool) -> _Found:
                 )
             return _Found() if fresh else _Found(file.status(), known_outputs(file))
     except StateDamaged as error:
-        if not path.stat().st_size:  # killed while the file was being made: SQLite has just taken that back
+        if not path.stat().st_size:  # killed while the file was being made: SQLite has just undone that
             return _Found()
         raise StateDamaged(f"{error}; name another with --state, or delete it if you need nothing in it") from None

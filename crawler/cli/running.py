@@ -1,4 +1,4 @@
-"""Running one crawl for somebody who watches: signals, progress; and telling how it ended."""
+"""Running one crawl for a user who watches: signals, progress, and how it ended."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _HOSTS_SHOWN = 5
 _FAILURES_SHOWN = _SKIPS_SHOWN = 3
 
 _MOST_COUNTED = 200_000
-"""Of so many results, it takes a moment to see why they were skipped: each has to be looked at."""
+"""Up to so many results, it takes but a moment to count why pages were skipped: each result has to be read."""
 
 _HEADLINES = {
     "finished": "finished",
@@ -52,7 +52,7 @@ async def attend(crawl: Crawl, signals: Signals, *, show: bool, live: bool) -> R
             watcher = group.create_task(follow(crawl.stats, sys.stderr, live=live)) if show else None
             try:
                 return await crawl.run()
-            except CrawlError as error:  # kept, since the group would wrap it
+            except CrawlError as error:  # raised below, since the group would wrap it
                 failure = error
             finally:
                 if watcher:
@@ -61,11 +61,11 @@ async def attend(crawl: Crawl, signals: Signals, *, show: bool, live: bool) -> R
 
 
 class Signals:
-    """SIGINT and SIGTERM, in a `with` block around the event loop. While somebody is told of them (`telling`), the first drains the
-    crawl, and the second cuts that short. A third ends the process on the spot, and so does any when nobody is told any more: a
-    thread that the spider has left behind may keep the loop from its end. The file is made for that.
+    """SIGINT and SIGTERM, in a `with` block around the event loop. Within `telling`, the first drains the crawl, and the second cuts
+    that short. A third ends the process on the spot, and so does any signal outside `telling`: a thread that the spider has left
+    behind may keep the loop from ending. The crawl file can take that.
 
-    Python's own handlers, not the event loop's: they run between two instructions of a spider that blocks the loop.
+    These are Python's own handlers, not the event loop's: they run even while a spider blocks the loop.
     """
 
     def __init__(self) -> None:
@@ -85,11 +85,11 @@ class Signals:
 
     @contextmanager
     def telling(self, stop: Callable[[], None]) -> Iterator[None]:
-        """Have `stop` called at the first signal and at the second, by the loop that runs."""
+        """Have the running loop call `stop` at the first signal and at the second."""
         loop = asyncio.get_running_loop()
 
         def told(time: int) -> None:
-            stop()  # before it is said, which may fail
+            stop()  # before the message, which may fail
             drains = "pages under way are finished first; once more stops at once"
             say(f"stopping: {drains}" if time == 1 else "stopping at once")
 
@@ -107,7 +107,7 @@ class Signals:
 
 
 def conclude(report: Report, state: Path, *, before: Status | None, quiet: bool) -> int:
-    """Say how a crawl ended, as far as that is wanted or needed, and return the exit code. `before`: how it stood."""
+    """Say how a crawl ended, as far as that is wanted or needed, and return the exit code. `before`: how it stood before this run."""
     stats = report.stats
     if not quiet:
         _sum_up(report, state, before)
@@ -129,7 +129,7 @@ def conclude(report: Report, state: Path, *, before: Status | None, quiet: bool)
 
 
 def _sum_up(report: Report, state: Path, before: Status | None) -> None:
-    """Say what has come of a crawl, and how to look into it."""
+    """Say what the crawl has done, and how to look into it."""
     stats = report.stats
     was_over = before is not None and before.state == "finished" and _ended(before.urls) == _ended(stats)
     say(summary(report, "had finished already; nothing new" if was_over else None))
@@ -174,13 +174,15 @@ def _tell_of_paces(report: Report) -> None:
 
 
 def figures(report: Report, state: Path, code: int) -> bytes:
-    """What `--json` prints: what `crawl status --json` does, with the paces of this run, `reason`, `why` if the spider ended it, and
-    the `exit` code."""
-    from crawler.frontier.statefile import StateFile  # neither is wanted of most crawls: this, nor the failures below
+    """What `--json` prints: the same as `crawl status --json`, with the paces of this run, its `reason`, `why` if the spider ended it,
+    and the `exit` code."""
+    from crawler.frontier.statefile import StateFile  # most crawls need neither this, nor the lists below
 
     with StateFile(state) as file:
+        unmodified = file.not_modified()
+        known = {"not_modified": unmodified._asdict()} if unmodified else {}
         ending = {"reason": report.reason, "why": report.why, "exit": code, "paces": report.paces}
-        return msgspec.json.encode(msgspec.structs.asdict(file.status()) | ending)
+        return msgspec.json.encode(msgspec.structs.asdict(file.status()) | known | ending)
 
 
 def _kinds(stats: Stats) -> str:

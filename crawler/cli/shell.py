@@ -50,7 +50,7 @@ def shell(url: str, *, overrides: Mapping[str, str], **options: Any) -> int:
 
 
 class _Console(InteractiveConsole):
-    """Tells what says itself what is wrong in one line."""
+    """Prints our own errors, which say what is wrong, in one line instead of a traceback."""
 
     def showtraceback(self) -> None:
         error = sys.exc_info()[1]
@@ -61,7 +61,7 @@ class _Console(InteractiveConsole):
 
 
 def _complete(names: dict[str, Any]) -> None:
-    """Give input() its line editing, and the Tab key what it completes, where Python has that."""
+    """Enable line editing, and completion by the Tab key, where Python has them."""
     with suppress(ImportError):
         import readline
         from rlcompleter import Completer

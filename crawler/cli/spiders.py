@@ -1,4 +1,4 @@
-"""Spiders themselves: `crawl new` begins one, `crawl check` looks one over, `crawl list` says which there are."""
+"""Spiders themselves: `crawl new` writes one, `crawl check` looks one over, `crawl list` shows which there are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import click
 
 from crawler.cli.console import FINISHED, say
 from crawler.cli.options import files, pairs
-from crawler.errors import UsageError
+from crawler.errors import SpiderError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,7 +36,7 @@ class {class_name}(Spider):
 '''
 
 _IMPORTED = {"Page", "Spider"}
-"""By the spider that is written."""
+"""By the spider that `crawl new` writes."""
 
 _SEEDS_SHOWN = 3
 
@@ -46,7 +46,7 @@ _SCRAPYS = {
     "rules": "page.follow_all(…), and scope",
     "start_requests": "start()",
 }
-"""What many a spider has had before it came here, and what says the same."""
+"""Attributes of Scrapy's spiders, and what to use here instead."""
 
 
 @click.command(short_help="Start a spider of your own.")
@@ -89,7 +89,7 @@ def check(target: str, arguments: Mapping[str, str]) -> int:
 
     spider = load(target, arguments)
     with_overrides(Settings(), spider.settings, source=f"the settings of {type(spider).__name__}")
-    Scope.parse(spider.scope, ())
+    Scope.parse(spider.scope)
     _check_ring(spider)
     for label, value in _described(spider):
         click.echo(f"{label:<10} {value}")
@@ -97,16 +97,15 @@ def check(target: str, arguments: Mapping[str, str]) -> int:
 
 
 def _check_ring(spider: Spider) -> None:
-    """Whether something is asked for and something taken from it, as far as that shows without crawling."""
+    """Raise SpiderError if nothing would be requested, or nothing taken from pages, as far as that shows without crawling."""
     from crawler.spider import Spider as Contract
+    from crawler.spider import seedless
 
     kind = type(spider)
     if kind.start is Contract.start and not spider.start_urls:
-        raise UsageError(
-            f"{kind.__name__} has no seeds: give it start_urls (as arguments: -a start_urls=URL), or let start() yield some"
-        )
+        raise seedless(spider)
     if kind.start is Contract.start and kind.parse is Contract.parse:
-        raise UsageError(f"{kind.__name__} takes nothing from its pages: write a method parse(self, page)")
+        raise SpiderError(f"{kind.__name__} takes nothing from its pages: write a method parse(self, page)")
 
 
 def _described(spider: Spider) -> Iterator[tuple[str, str]]:
@@ -120,10 +119,7 @@ def _described(spider: Spider) -> Iterator[tuple[str, str]]:
     else:
         further = len(spider.start_urls) - _SEEDS_SHOWN
         seeds = ", ".join(spider.start_urls[:_SEEDS_SHOWN])
-        yield (
-            "starts at",
-            seeds + (f" and {further:,} more" if further > 0 else ""),
-        )
+        yield "starts at", seeds + (f" and {further:,} more" if further > 0 else "")
     yield "follows", "links to the hosts of its seeds" if spider.scope is None else repr(spider.scope)
     for name, hint in arguments_of(kind).items():
         if name != "start_urls":
@@ -156,7 +152,7 @@ def list_spiders(folder: Path) -> int:
 
 
 def _spiders_in(folder: Path) -> Iterator[tuple[Path, str]]:
-    """The spider classes of the files in a folder; files that are no Python are passed over."""
+    """The spider classes in the files of a folder, with their files; files that are not valid Python are passed over."""
     for path in sorted(folder.glob("*.py")):
         try:
             tree = ast.parse(path.read_bytes())

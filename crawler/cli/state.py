@@ -1,23 +1,21 @@
-"""Looking into a crawl file, also while it is being crawled: `status`, `export`, `sql`."""
+"""Looking into a crawl file, also while the crawl runs: `status`, `export`, `sql`."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from crawler.cli.console import FAILED, FINISHED, say
-from crawler.cli.options import files
+from crawler.cli.crawl_file import optional_state, path_and, path_of, state_argument
 from crawler.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
-    from crawler.frontier.statefile import StateFile, Status
+    from crawler.frontier.statefile import StateFile, Status, Unmodified
     from crawler.reports.pace_table import KeptPace
-
-state_argument = click.argument("state", type=click.Path(path_type=Path))
 
 output_option = click.option(
     "-o",
@@ -28,36 +26,41 @@ output_option = click.option(
 )
 
 
-_optional_state = click.argument("state", metavar="[STATE]", required=False, shell_complete=files)
-
-
 @click.command(short_help="Show the state of a crawl.")
-@_optional_state
+@optional_state
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(state: str | None, *, as_json: bool) -> int:
     """Show the state of the crawl in the file STATE."""
     import msgspec
 
-    from crawler.cli.steer import only_crawl_file
     from crawler.frontier.statefile import StateFile
     from crawler.reports.pace_table import kept_paces
 
-    path = Path(state) if state else only_crawl_file()
+    path = path_of(state)
     with StateFile(path) as file:
-        now, paces = file.status(), kept_paces(file)
-    click.echo(
-        msgspec.json.encode(msgspec.structs.asdict(now) | {"paces": paces}) if as_json else _described(path, now, paces)
-    )
+        now, unmodified, paces = file.status(), file.not_modified(), kept_paces(file)
+    if as_json:
+        known = {"not_modified": unmodified._asdict()} if unmodified else {}
+        click.echo(msgspec.json.encode(msgspec.structs.asdict(now) | known | {"paces": paces}))
+    else:
+        click.echo(_described(path, now, unmodified, paces))
     return FINISHED
 
 
-def _described(path: Path, now: Status, paces: Sequence[KeptPace]) -> str:
+def _described(path: Path, now: Status, unmodified: Unmodified | None, paces: Sequence[KeptPace]) -> str:
     from crawler.reports.pace_table import table_of_file
     from crawler.reports.wording import counted, duration, size
 
     urls = now.urls
     aside = (
         [f"  aside    {urls.aside:,} kept back; crawl release {path} --aside any fetches them"] if urls.aside else []
+    )
+    known = (
+        [
+            f"  known    {counted(unmodified.pages, 'page')} ({size(unmodified.bytes)}) not modified, from an earlier crawl"
+        ]
+        if unmodified
+        else []
     )
     pace = (
         [f"  {'pace' if n == 0 else ''}".ljust(11) + line for n, line in enumerate(table_of_file(paces))]
@@ -71,7 +74,8 @@ def _described(path: Path, now: Status, paces: Sequence[KeptPace]) -> str:
             f"  waiting  {urls.queued:,} queued, {urls.leased:,} under way",
             *aside,
             f"  items    {now.items:,}",
-            f"  fetched  {size(now.bytes)} from {counted(now.hosts, 'host')}",
+            f"  fetched  {size(now.bytes - (unmodified.bytes if unmodified else 0))} from {counted(now.hosts, 'host')}",
+            *known,
             f"  time     {duration(now.elapsed)}, since {now.started}",
             *pace,
         ]
@@ -114,7 +118,7 @@ def _archive(output: str, file: StateFile) -> int:
 
 
 @click.command(short_help="Run an SQL query on a crawl.")
-@_optional_state
+@optional_state
 @click.argument("query", metavar="QUERY", required=False)
 @output_option
 def sql(state: str | None, query: str | None, output: str) -> int:
@@ -122,17 +126,16 @@ def sql(state: str | None, query: str | None, output: str) -> int:
 
     For example: crawl sql site.crawl "select status, count(*) as pages from pages group by status"
     """
-    from crawler.cli.steer import state_and
     from crawler.frontier.statefile import StateFile
 
-    path, asked = state_and(state, query, "QUERY")
+    path, asked = path_and(state, query, "QUERY")
     with StateFile(path) as file:
         rows = file.query(asked)
         return write_rows(output, rows.as_json(), rows.columns)
 
 
 def write_rows(output: str, rows: Iterable[str], columns: Sequence[str] = (), *, table: str = "rows") -> int:
-    """Write JSON texts where the user wants them; the exit code. `table`: what they are called, where that has a name."""
+    """Write JSON texts where the user wants them; the exit code. `table`: what they are called, in formats that name them."""
     from crawler.exports import write_all
 
     try:

@@ -3,47 +3,44 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from crawler.cli.console import FAILED, FINISHED, MISUSED, complain, say
-from crawler.cli.options import files
+from crawler.cli.crawl_file import names_file, optional_state, path_and, path_of
 from crawler.errors import UsageError
 from crawler.orders import LONGEST_PATH, MOST_BUDGET, MOST_DELAY, MOST_PER_HOST, MOST_PRIORITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from crawler.orders import Order
-
-state_option = click.argument("state", metavar="[STATE]", required=False, shell_complete=files)
-"""The crawl file, which need not be named where it is the only one in the current folder: see `state_and`."""
 
 KINDS = (
     *("http", "redirect", "dns", "address", "connect", "tls", "timeout", "connection", "protocol", "payload"),
     *("encoding", "size", "url", "robots", "proxy", "retry", "spider", "internal"),
 )
-"""How an error may begin (docs/crawl-file.md)."""
+"""The kinds of errors, with which their texts begin (docs/crawl-file.md)."""
 
 _DEFAULT = -1.0
-"""Takes an order back."""
+"""Takes back an earlier order."""
 
 
 @click.command(short_help="Stop fetching from a host, until it is released.")
-@state_option
+@optional_state
 @click.argument("host", metavar="HOST", required=False)
 def hold(state: str | None, host: str | None) -> int:
     """Stop fetching from HOST until it is released, whether the crawl in the file STATE is running or resumes later."""
     from crawler.orders import Hold
 
-    path, name = state_and(state, host, "HOST")
+    path, name = path_and(state, host, "HOST")
     return _order(path, Hold(host=_host_key(name)))
 
 
 @click.command(short_help="Resume a host that was held, or fetch what was set aside.")
-@state_option
+@optional_state
 @click.argument("host", metavar="[HOST]", required=False)
 @click.option("--aside", type=click.Choice(["budget", "trap", "host", "any"]), help="Queue again what was set aside for this reason; only of HOST, if given.")  # fmt: skip
 @click.option("--url", metavar="URL", help="Queue this URL again, if it was set aside.")
@@ -53,19 +50,19 @@ def release(state: str | None, host: str | None, *, aside: Any, url: str | None)
     from crawler.web.urls import normalize
 
     name: str | None
-    if host is None and (state is None or _is_file(state)):
+    if host is None and (state is None or names_file(state)):
         if not (aside or url):
             raise UsageError("say what to release: HOST after the crawl file, or --aside REASON, or --url URL")
-        path, name = (Path(state) if state else only_crawl_file()), None
+        path, name = path_of(state), None
     else:
-        path, name = state_and(state, host, "HOST")
+        path, name = path_and(state, host, "HOST")
     return _order(
         path, Release(host=_host_key(name) if name else None, aside=aside, url=normalize(url) if url else None)
     )
 
 
 class _OrDefault(click.ParamType[float]):
-    """A number of a kind, from 0 to `most`; or the word `default`."""
+    """A number from 0 to `most`, or the word `default`."""
 
     def __init__(self, kind: Callable[[str], float], most: float) -> None:
         self._kind = kind
@@ -85,7 +82,7 @@ class _OrDefault(click.ParamType[float]):
 
 
 @click.command("set", short_help="Override settings for a host: delay, connections, budget or priority.")
-@state_option
+@optional_state
 @click.argument("host", metavar="HOST", required=False)
 @click.option("--delay", type=_OrDefault(float, MOST_DELAY), metavar="SECONDS", help="Minimum time between the starts of two requests.")  # fmt: skip
 @click.option("--per-host", type=_OrDefault(int, MOST_PER_HOST), metavar="N", help="Connections at once.")
@@ -118,13 +115,13 @@ def set_host(
         raise UsageError("say what to set: --delay, --per-host, --budget or --priority")
     if per_host == 0:
         raise UsageError("--per-host 0 would allow no connection at all; to fetch nothing, hold the host")
-    file, name = state_and(state, host, "HOST")
+    file, name = path_and(state, host, "HOST")
     order = Change(host=_host_key(name), delay=delay, per_host=per_host, budget=budget, priority=priority, path=path)
     return _order(file, order)
 
 
 @click.command(short_help="Retry failed requests.")
-@state_option
+@optional_state
 @click.option("--failed", is_flag=True, help="All failed requests; the default.")
 @click.option("--status", "statuses", multiple=True, metavar="STATUS", help="Requests that failed with this status: 503, or 5xx. Repeatable.")  # fmt: skip
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), metavar="KIND", help="Requests that failed with this kind of error: timeout, connect, dns, … Repeatable.")  # fmt: skip
@@ -136,45 +133,23 @@ def retry(
 
     If the crawl had finished, crawl run resumes it.
     """
-    from crawler.orders import Retry
+    from crawler.orders import RetryFailed
 
     if failed and (statuses or kinds):
         raise UsageError("--failed means all failures; leave it out to name a status or a kind")
     for kind in kinds:
         if not kind.isascii():
             raise UsageError(f"--kind {kind!r}: kinds are words such as timeout")
-    order = Retry(
+    order = RetryFailed(
         statuses=_statuses(statuses) if statuses else None,
         kinds=list(kinds) or None,
         host=_host_key(host) if host else None,
     )
-    return _order(Path(state) if state else only_crawl_file(), order)
-
-
-def state_and(state: str | None, other: str | None, what: str) -> tuple[Path, str]:
-    """The crawl file and what stands behind it. One argument alone is the latter, and the file the only one of the folder."""
-    if state is not None and other is not None:
-        return Path(state), other
-    if state is None or _is_file(state):
-        raise UsageError(f"{what} is missing: name the crawl file and then {what}")
-    return only_crawl_file(), state
-
-
-def only_crawl_file() -> Path:
-    """The one crawl file of the current folder; UsageError if there are more, or none."""
-    files = sorted(Path().glob("*.crawl"))
-    if len(files) == 1:
-        return files[0]
-    there_is = f"there are {', '.join(map(str, files))}" if files else "there is none in this folder"
-    raise UsageError(f"name the crawl file: {there_is}")
-
-
-def _is_file(text: str) -> bool:
-    return text.endswith(".crawl") or Path(text).is_file()
+    return _order(path_of(state), order)
 
 
 def _host_key(text: str) -> str:
-    """A host as the crawl file has it, from its name or a URL on it, in whatever case and script."""
+    """A host as the crawl file writes it, from its name or a URL on it, in any case and script."""
     from crawler.web.urls import host_of, normalize
 
     return host_of(normalize(text if "//" in text else f"http://{text}/"))

@@ -1,4 +1,4 @@
-"""`crawl why` and `crawl hosts`: what a crawl file tells of one URL, and of each host."""
+"""`crawl why` and `crawl hosts`: what a crawl file knows about one URL, and about each host."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.cli.console import FAILED, FINISHED
-from crawler.cli.steer import only_crawl_file, state_and, state_option
+from crawler.cli.crawl_file import optional_state, path_and, path_of
 from crawler.reports.wording import aligned, brief, size
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _SORTS = ["host", "queued", "done", "failed", "skipped", "aside", "bytes", "pace
 
 
 @click.command(short_help="Explain why a URL was or was not fetched.")
-@state_option
+@optional_state
 @click.argument("url", metavar="URL", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def why(state: str | None, url: str | None, *, as_json: bool) -> int:
@@ -31,7 +31,7 @@ def why(state: str | None, url: str | None, *, as_json: bool) -> int:
     from crawler.frontier.statefile import StateFile
     from crawler.reports import why as explaining
 
-    path, wanted = state_and(state, url, "URL")
+    path, wanted = path_and(state, url, "URL")
     with StateFile(path) as file:
         answer = explaining.why(file, wanted)
     if as_json:
@@ -42,21 +42,19 @@ def why(state: str | None, url: str | None, *, as_json: bool) -> int:
 
 
 @click.command(short_help="List the hosts of a crawl, and how they are treated.")
-@click.argument("state", metavar="[STATE]", required=False)
+@optional_state
 @click.option("--sort", type=click.Choice(_SORTS), default="done", help="What to sort by; by default done.")  # fmt: skip
 @click.option("--limit", type=click.IntRange(min=0), default=0, metavar="N", help="List at most N hosts.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line, with all figures.")
 def hosts(state: str | None, *, sort: Any, limit: int, as_json: bool) -> int:
     """List the hosts of the crawl in the file STATE: how many requests wait for each, how many ended and how, and its pace."""
-    from pathlib import Path
-
     import msgspec
 
     from crawler.cli.state import write_rows
     from crawler.frontier import census
     from crawler.frontier.statefile import StateFile
 
-    with StateFile(Path(state) if state else only_crawl_file()) as file:
+    with StateFile(path_of(state)) as file:
         rows = census.hosts(file, sort=sort, limit=limit)
         if as_json:
             return write_rows("-", (msgspec.json.encode(row).decode() for row in rows))
@@ -66,7 +64,7 @@ def hosts(state: str | None, *, sort: Any, limit: int, as_json: bool) -> int:
 
 
 _COLUMNS = ("host", "done", "failed", "skipped", "queued", "aside", "fetched", "pace", "latency", "")
-"""Headings; only the first and the last column are texts."""
+"""Headings; all columns but the first and the last are numbers."""
 
 
 def _table(rows: Iterable[HostRow]) -> Iterator[str]:

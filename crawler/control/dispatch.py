@@ -1,4 +1,4 @@
-"""Giving an order to a crawl, whether it runs or not: the way into `crawler.control.steering` from outside."""
+"""Giving an order to a crawl, whether it is running or not: the way into `crawler.control.steering` from outside."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from crawler.orders import Order
 
 PATIENCE = 10.0
-"""Seconds to wait for the answer of a crawl that runs: it looks four times a second, but may be busy writing."""
+"""Seconds to wait for the answer of a running crawl: it looks for orders four times a second, but may be busy writing."""
 
 _POLL = 0.05
 
 
 class Answer(NamedTuple):
-    """What came of an order, in words; or why it was not carried out."""
+    """What came of an order, in words; or why it was refused."""
 
     text: str
     is_refusal: bool = False
@@ -36,10 +36,10 @@ class Answer(NamedTuple):
 
 
 def order_of(path: Path, order: Order, *, patience: float = PATIENCE) -> Answer | None:
-    """Have an order carried out: by the process that crawls with the file, or here and now if there is none.
+    """Have an order carried out: by the process that is crawling with the file, or here and now if there is none.
 
-    None when the process that holds the file did not answer in time: the order stays in the file, for it or for the next.
-    Raises UsageError when there is no such file, and what `SqliteFrontier.open` raises.
+    None when the process that holds the file did not answer within `patience` seconds: the order stays in the file, for that process
+    or for the next. Raises UsageError when there is no such file, and what `SqliteFrontier.open` raises.
     """
     with StateFile(path):
         number: int | None = None
@@ -59,7 +59,7 @@ def order_of(path: Path, order: Order, *, patience: float = PATIENCE) -> Answer 
 
 
 async def _carry_out(path: Path, order: Order, number: int | None) -> str:
-    """Carry out an order, and any that waits before it, on a crawl at rest. `number`: that of the order, if it was given."""
+    """Carry out an order, and any that were given before it, on a crawl at rest. `number`: that of the order, if it has one already."""
     frontier = await SqliteFrontier.open(path, spider=None)
     try:
         if number is None:

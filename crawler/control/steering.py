@@ -1,6 +1,6 @@
 """Carrying out orders: by the process that crawls, within a second, or by whoever holds the file of a crawl at rest.
 
-What is ordered of a host is kept in the crawl file, so it outlasts the run. A crawl that runs goes by it at once besides.
+Orders for a host are kept in the crawl file, so they outlast the run. A running crawl also applies them at once.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import logging
 import re
 import time
 from itertools import islice
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from client.origin import HostKey
 from crawler.errors import CrawlError, StateError, StorageError, UsageError
 from crawler.frontier.protocol import HostState
-from crawler.orders import Change, Hold, Release, Retry
+from crawler.orders import Change, Hold, Release, RetryFailed
 from crawler.outcome import Aside
 from crawler.reports.wording import counted
 
@@ -28,52 +28,35 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 REFUSED = "refused: "
-"""How the answer to an order begins that could not be carried out."""
+"""How the answer to an order that could not be carried out begins."""
 
 _LOOK_SECONDS = 0.25
 """How often the file is looked at for orders: one PRAGMA, about 0.1 ms."""
 
 _HOSTS_COMPARED = 2_000
-"""Among so many the name is looked for that was probably meant: some 20 ms, for which a crawl that runs stands still."""
+"""How many names are compared to find the one that was probably meant: some 20 ms, during which a running crawl stands still."""
 
 
-class Harness:
-    """What a crawl that runs has in hand: it goes by an order at once."""
+class Harness(NamedTuple):
+    """What an order takes hold of in a running crawl, so that it applies at once."""
 
-    def __init__(self, scheduler: Scheduler, politeness: Politeness) -> None:
-        self._scheduler = scheduler
-        self._politeness = politeness
-
-    def hold(self, host: HostKey) -> None:
-        """Ask nothing more of the host."""
-        self._scheduler.hold(host)
-
-    def release(self, host: HostKey) -> None:
-        """Go on with a host that is held."""
-        self._scheduler.release(host)
-
-    def forgive(self, host: HostKey) -> None:
-        """Ask a host again that is left alone because it could not be reached."""
-        self._politeness.forgive(host)
-
-    def treat(self, host: HostKey, state: HostState) -> None:
-        """Keep to what is now ordered of the host: its delay, its number of connections."""
-        self._politeness.treat(host, state)
+    scheduler: Scheduler
+    politeness: Politeness
 
 
 class Steering:
-    """The orders of one crawl. Without a `harness`, it is at rest."""
+    """Carries out the orders to one crawl. Without a `harness`, the crawl is at rest."""
 
     def __init__(self, frontier: SqliteFrontier, harness: Harness | None = None) -> None:
         self._frontier = frontier
         self._harness = harness
 
     def take_up(self) -> None:
-        """Hold what was ordered to be held in earlier runs."""
+        """Hold the hosts that were ordered to be held in earlier runs."""
         assert self._harness, "a crawl at rest holds everything"
         for host, state in self._frontier.host_states().items():
             if state.held:
-                self._harness.hold(host)
+                self._harness.scheduler.hold(host)
 
     async def keep_listening(self) -> None:
         """Carry orders out soon after they are given; until cancelled."""
@@ -83,18 +66,18 @@ class Steering:
                 await self.obey()
 
     async def obey(self) -> None:
-        """Carry out all orders that wait, in their order. What cannot be done is answered, and disturbs nothing.
+        """Carry out all waiting orders, in the order in which they were given. One that cannot be carried out is answered, too.
 
-        Killed between an order's effect and its answer, it is carried out once more, which changes nothing.
+        If the process is killed between an order's effect and its answer, it is carried out once more, which changes nothing.
         """
         for number, order in await self._frontier.inbox.waiting():
             await self._frontier.inbox.close(number, await self._answer(order))
 
     async def _answer(self, order: Order | None) -> str:
-        """What came of an order. One that raises is over as well: left in the file, it would end this run, and each further one."""
+        """What came of an order. One that raises is also closed: left in the file, it would end this run, and each further one."""
         try:
             return await self._carry_out(order)
-        except (StorageError, StateError):  # nothing can be noted in such a file, and the order is not to blame
+        except (StorageError, StateError):  # nothing can be written to such a file, and the order is not to blame
             raise
         except CrawlError as error:
             return f"{REFUSED}{error}"
@@ -110,7 +93,7 @@ class Steering:
                 return await self._release(order)
             case Change():
                 return await self._change(order, self._known(order.host))
-            case Retry():
+            case RetryFailed():
                 return await self._retry(order)
             case None:
                 raise UsageError(
@@ -125,7 +108,7 @@ class Steering:
         self._frontier.note_host(host, held=time.time())
         await self._frontier.flush()
         if self._harness:
-            self._harness.hold(host)
+            self._harness.scheduler.hold(host)
         return f"{host} is held: nothing more of it is fetched until it is released"
 
     async def _release(self, order: Release) -> str:
@@ -144,9 +127,9 @@ class Steering:
             self._frontier.note_host(host, failures=None, resting_until=None)
         await self._frontier.flush()
         if self._harness:
-            self._harness.release(host)
+            self._harness.scheduler.release(host)
             if was_out_of_reach:
-                self._harness.forgive(host)
+                self._harness.politeness.forgive(host)
         tried_again = await self._frontier.release(host=host, reason=Aside.HOST)
         if tried_again:
             return f"{host} is released; {_queued_again(tried_again)}"
@@ -162,7 +145,7 @@ class Steering:
             self._frontier.note_host(host, **given)
             await self._frontier.flush()
             if self._harness:
-                self._harness.treat(host, self._state_of(host))
+                self._harness.politeness.treat(host, self._state_of(host))
         if given.get("budget") is not None:
             if beyond := await self._frontier.set_aside(host, Aside.BUDGET):
                 told.append(f"{counted(beyond, 'request')} beyond it set aside")
@@ -175,7 +158,7 @@ class Steering:
             told.append(f"priority {order.priority} for {which} that {_waits(moved)}")
         return f"{host}: {', '.join(told)}"
 
-    async def _retry(self, order: Retry) -> str:
+    async def _retry(self, order: RetryFailed) -> str:
         host = self._known(order.host) if order.host else None
         moved = await self._frontier.retry(statuses=order.statuses, kinds=order.kinds, host=host)
         if not moved:
@@ -185,7 +168,7 @@ class Steering:
         return f"{counted(moved, 'failed request')} queued again{then}"
 
     def _known(self, host: str) -> HostKey:
-        """A host that something was found on; UsageError for any other."""
+        """The key of a host on which something was found; UsageError for any other."""
         key = HostKey(host)
         if key not in self._frontier.intake.host_ids:
             from difflib import get_close_matches

@@ -1,4 +1,4 @@
-"""Where items go: files that follow what the crawl has committed, each item in each file exactly once."""
+"""Outputs: files that follow what the crawl has committed, with each item in each file exactly once."""
 
 from crawler.exports.formats import open_export, write_all
 from crawler.exports.protocol import Cursor, Export

@@ -1,7 +1,8 @@
-"""Tables of items, which have no fixed columns: these are learned from the items, in the order in which their keys appear.
+"""The columns of tables of items. They are not fixed, but learned from the items, in the order in which their keys appear.
 
-Not every key can be a column. Names that differ in case alone are one to SQLite, as to many that read Parquet; no table takes
-columns without end, or a NUL in a name. So what has no column of its own stands in one more, `_more`, as a JSON object.
+Not every key can be a column. To SQLite, and to many programs that read Parquet, names that differ only in case are the same; and
+no table takes any number of columns, or a NUL in a name. Values without a column of their own go into one more, `_more`, as a JSON
+object.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
 MORE: Final = "_more"
 
 ROW_ID: Final = "_rowid_"
-"""What SQLite calls a row's number, unless a column is called so."""
+"""SQLite's name for a row's number, unless a column has that name."""
 
 MOST_COLUMNS: Final = 1000
-"""SQLite takes 2,000, unless it was built otherwise."""
+"""SQLite takes 2,000, unless it was built with another limit."""
 
 MOST_LETTERS: Final = 255
 
@@ -29,7 +30,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Columns:
-    """The columns there are so far, apart from `_more`."""
+    """The columns so far."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._names: dict[str, None] = {}
@@ -47,7 +48,7 @@ class Columns:
         return [*self._names, *([MORE] if self._has_more else [])]
 
     def row(self, item: str | bytes) -> dict[str, Any]:
-        """The values of an item, a text of JSON, by column; those that are missing are left out."""
+        """The values of an item, which is JSON, by column; columns that the item does not have are left out."""
         values = _values_of(item)
         if values.keys() <= self._names.keys():
             return values
@@ -58,7 +59,7 @@ class Columns:
         return {key: value for key, value in values.items() if key not in more} | {MORE: more}
 
     def _is_column(self, key: str) -> bool:
-        """Whether a key is a column, now that it is known."""
+        """Whether a key is a column; it becomes one if it can."""
         if key in self._names:
             return True
         folded = key.lower()
@@ -84,5 +85,5 @@ def _value_of(text: bytes) -> Any:
 
 
 def as_text(value: Any) -> str | None:
-    """A value as text: a text as it is, what is no text as JSON."""
+    """A value as text: strings and None as they are, anything else as JSON."""
     return value if value is None or isinstance(value, str) else _encode(value).decode()

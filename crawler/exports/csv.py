@@ -1,16 +1,16 @@
 """CSV (RFC 4180): one item a row, its keys the columns, nested values as JSON.
 
-Columns are learned from the items, in the order in which their keys appear. A key that appears when rows have been
-written becomes a further column: the rows from there on are longer than the header, until `close` rewrites the file, at
-once, with the whole header and every row filled up to it. So nothing is lost or held in memory, and the usual crawl, whose
-first items have all the keys, never pays for it.
+Columns are learned from the items, in the order in which their keys appear. A key that first appears when rows have been written
+becomes a further column: rows from there on are longer than the header, until `close` rewrites the file, in one step, with the whole
+header and every row filled up to it. So nothing is lost or held in memory, and the usual crawl, whose first items have all the
+keys, never pays for this.
 
-There is an end to columns: every row is as long as the header, and the cursor names them all. What has none of its own, such as a
-key behind the first thousand, stands in one more, `_more`, as JSON.
+The number of columns is limited, since every row is as long as the header, and the cursor names them all. Values without a column of
+their own, such as those of keys beyond the first thousand, go into one more, `_more`, as JSON.
 
 The cursor's `extra` holds `columns` and `widths`: pairs of a position in the file and the number of columns from there on.
 
-Text is UTF-8 without a byte order mark; records end in CRLF, as RFC 4180 §2 has it.
+Text is UTF-8 without a byte order mark; records end in CRLF (RFC 4180 §2).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _decode_text = msgspec.json.Decoder(str).decode
 
 
 class Csv:
-    """An export to a CSV file. `columns` are known beforehand; the header then stands there even if no row comes."""
+    """An export to a CSV file. `columns` are those known beforehand; then there is a header even if no row comes."""
 
     def __init__(self, path: Path, columns: Sequence[str] = ()) -> None:
         self.path = str(path)
@@ -56,7 +56,7 @@ class Csv:
         return self._cursor()
 
     def _resume(self, cursor: Cursor) -> bool:
-        """Take up the file at `cursor`; False when it is not the file the cursor speaks of, such as one that `close` has
+        """Continue the file at `cursor`; False when it is not the file that the cursor describes, such as one that `close` has
         rewritten since."""
         self._item = cursor.item
         self._columns = dict.fromkeys(cursor.extra.get("columns", ()))
@@ -98,7 +98,7 @@ class Csv:
         self._file.close()
 
     def _level(self) -> None:
-        """Rewrite the file with one header of all columns and every row as long."""
+        """Rewrite the file with one header of all columns, and every row as long as that."""
         path = Path(self.path)
         with replacement(path) as target, path.open("rb") as source:
             target.write(_encode([self._columns]))
@@ -112,8 +112,8 @@ class Csv:
 
 
 def _cells(item: str, columns: dict[str, None]) -> dict[str, str]:
-    """The cells of one item by column, of which it may bring further ones. Numbers and nested values keep the very text they have in
-    the item."""
+    """The cells of one item by column; new columns are added to `columns`. Numbers and nested values keep the very text that they
+    have in the item."""
     fields = _decode_fields(item)
     more: dict[str, msgspec.Raw] = {}
     if MORE in fields or not fields.keys() <= columns.keys():
@@ -126,7 +126,7 @@ def _cells(item: str, columns: dict[str, None]) -> dict[str, str]:
 
 
 def _is_column(key: str, columns: dict[str, None]) -> bool:
-    """Whether a key is a column, now that it is known."""
+    """Whether a key is a column; it becomes one if it can."""
     if key == MORE:
         return False
     if key in columns:
@@ -150,7 +150,7 @@ def _encode(rows: Iterable[Iterable[str]]) -> bytes:
 
 
 def _filled(lines: Iterable[bytes], widths: Sequence[tuple[int, int]], width: int) -> Iterator[bytes]:
-    """The records but the header, each with as many empty cells at its end as it lacks."""
+    """The records without the header, each filled up with empty cells."""
     position = known = 0
     pending = list(widths)
     for record in _records(lines):
@@ -163,7 +163,7 @@ def _filled(lines: Iterable[bytes], widths: Sequence[tuple[int, int]], width: in
 
 
 def _records(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """CSV records: a line break inside quotes does not end one. Quotes within a cell are doubled, so parity tells."""
+    """CSV records. A line break inside quotes does not end one; quotes within a cell are doubled, so their parity tells."""
     parts: list[bytes] = []
     quoted = False
     for line in lines:

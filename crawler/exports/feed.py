@@ -1,4 +1,4 @@
-"""Lets exports follow the committed items, each exactly once."""
+"""Keeps exports up with the committed items, each of them exactly once."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _ITEMS_AT_ONCE = 1000
 
 
 class ExportFeed:
-    """Feeds the exports of one run from its frontier: what older runs left out when it is opened, then what each group
-    commit brings. How far each has come goes into the crawl file with the next commit.
+    """Feeds the exports of one run from its frontier: first what earlier runs left out, then what each group commit brings. How far
+    each export has come goes into the crawl file with the next commit.
     """
 
     def __init__(self, exports: Sequence[Export], frontier: SqliteFrontier) -> None:
@@ -33,7 +33,7 @@ class ExportFeed:
         self._failure: BaseException | None = None
 
     async def __aenter__(self) -> Self:
-        """Cut each file back to what is known to be in it, and bring it up to the last committed item."""
+        """Cut each file back to what is known to be in it, then bring it up to the last committed item."""
         try:
             await self._open()
         except BaseException:
@@ -44,9 +44,9 @@ class ExportFeed:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Commit what is settled, and make the files whole. After an error they are closed all the same, so far as it goes.
+        """Commit what is settled, and make the files whole. After an error they are closed all the same, as far as possible.
 
-        Raises what `write` has raised: the commit that called it may have been cancelled meanwhile, and nobody have heard.
+        Raises what `write` has raised: the commit that called it may have been cancelled, so that nobody has heard of that.
         """
         try:
             if error is None:
@@ -57,8 +57,8 @@ class ExportFeed:
             raise failure
 
     async def _open(self) -> None:
-        """Before anything is written to a file, the crawl file knows that it is ours: killed in between, the next run could not
-        tell it from one of somebody else's."""
+        """Open the exports. Before anything is written to a file, the crawl file records that it is ours: otherwise, after a kill in
+        between, the next run could not tell it from somebody else's."""
         known = await self._frontier.exports()
         cursors = []
         for export in self._exports:
@@ -78,8 +78,8 @@ class ExportFeed:
         self._frontier.note_export(export.path, cursor.to_json())
 
     async def write(self, first_item: int, items: Sequence[str]) -> None:
-        """Append items that have just been committed. Once that fails, further ones are left for the next run: it takes up
-        each file where its cursor stands."""
+        """Append items that have just been committed. Once that fails, further items are left to the next run, which continues each
+        file at its cursor."""
         self._frontier.on_items = None
         try:
             for export in self._exports:
@@ -96,9 +96,7 @@ class ExportFeed:
                 await _in_thread(export.abandon)
 
     async def _close_all(self) -> list[Exception]:
-        """Close each export, whatever becomes of the others; returns what went wrong. What is committed from now on is for the
-        next run.
-        """
+        """Close each export, whatever becomes of the others; returns the errors. What is committed from now on is left to the next run."""
         self._frontier.on_items = None
         failures = list[Exception]()
         for export in self._exports:
@@ -112,5 +110,5 @@ class ExportFeed:
 
 
 async def _in_thread(call: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-    """One call of an export, which takes them one at a time: cancelled, it is waited for, since no thread can be stopped."""
+    """Call an export, which takes one call at a time. If this is cancelled, it waits for the call: no thread can be stopped."""
     return await to_the_end(asyncio.to_thread(call, *arguments, **named))

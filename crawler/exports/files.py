@@ -27,10 +27,10 @@ _REMEDIES = {
 }
 
 _SECTOR = bytes(512)
-"""What is left of data that a power cut has kept from the disk. No item reads so."""
+"""What stands in a file for data that did not reach the disk before a power cut. No item contains this."""
 
 _SUSPECT_BYTES = 256 << 20
-"""So much of a file's end is looked through, in a tenth of a second; what was written before that is on the disk by itself."""
+"""How much of a file's end is searched, in a tenth of a second; what was written earlier has long reached the disk."""
 
 _CHUNK_BYTES = 1 << 20
 
@@ -66,7 +66,7 @@ def check_writable(path: Path) -> None:
 
 
 def _is_text(path: str) -> bool:
-    """Whether the name can be kept in a crawl file, or a WARC file: one that is no UTF-8 has surrogates."""
+    """Whether the name can be kept in a crawl file, or a WARC file: in one that is not UTF-8, there are surrogates."""
     try:
         path.encode()
     except UnicodeEncodeError:
@@ -75,7 +75,7 @@ def _is_text(path: str) -> bool:
 
 
 def ends_line_at(path: Path, size: int) -> bool:
-    """Whether a line ends behind the first `size` bytes of a file."""
+    """Whether the first `size` bytes of a file end with a line."""
     with path.open("rb") as file:
         file.seek(max(size - 1, 0))
         return file.read(1) == b"\n"
@@ -90,11 +90,11 @@ def size_of(path: Path) -> int:
 
 
 def open_locked(path: Path) -> int:
-    """A descriptor of a file, made if it is missing, that nobody else opens like this until `close_locked`. Raises OSError, and
-    UsageError if somebody else has it.
+    """A descriptor of a file, which is made if it is missing, and which nobody else can open like this until `close_locked`. Raises
+    OSError, and UsageError if somebody else has it.
 
-    The lock is `flock`'s, as that of a crawl file (crawler/frontier/lock.py): it is on what was opened, so it lasts when this
-    process opens and closes the file elsewhere, or SQLite does. Nor does it mix with the locks by which SQLite lets others read.
+    The lock is `flock`'s, like that of a crawl file (crawler/frontier/lock.py): it is on what was opened, so it stays when this
+    process, or SQLite, opens and closes the file elsewhere. Nor does it interfere with SQLite's own locks, so others can read.
     """
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -119,7 +119,7 @@ _HELD: set[int] = set()
 
 
 def _let_go() -> None:
-    """In a fork: it would keep the locks when whoever was forked from, and writes, has ended."""
+    """In a fork, which would otherwise hold the locks after the process that writes has ended."""
     for descriptor in list(_HELD):
         close_locked(descriptor)
 
@@ -145,7 +145,7 @@ def _leads_to(path: Path, opened: os.stat_result) -> bool:
 
 
 def check_in_place(path: Path, opened: os.stat_result) -> None:
-    """Raise StorageError when what was opened is not the file at `path` any more."""
+    """Raise StorageError when the file that was opened is no longer the one at `path`."""
     if not _leads_to(path, opened):
         raise was_replaced(path)
 
@@ -158,7 +158,7 @@ def was_replaced(path: Path) -> StorageError:
 
 
 def append_whole(descriptor: int, data: bytes, size: int) -> None:
-    """Write `data` behind the first `size` bytes of a file, all or nothing. Raises OSError."""
+    """Write `data` after the first `size` bytes of a file, all or nothing. Raises OSError."""
     try:
         _write(descriptor, data, size)
     except OSError:
@@ -167,18 +167,18 @@ def append_whole(descriptor: int, data: bytes, size: int) -> None:
 
 
 class OutputFile:
-    """A file that only grows, and that can be cut back to where it once was. While it is open nobody else opens it like this."""
+    """A file that only grows, and that can be cut back to an earlier size. While it is open, nobody else can open it like this."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size = 0
-        """Bytes in the file; what a failed write left is already gone from it."""
+        """Bytes in the file; what a failed write left there has been cut off."""
         self._descriptor: int | None = None
 
     def open(self, size: int = 0) -> bool:
-        """Open the file, cut back to `size`, the end of a line; False when there is no such place in it: then it is empty.
+        """Open the file, cut back to `size`, where a line ends; False when no line ends there: then it is emptied.
 
-        A power cut can leave zeros where data should be: so a line's end is looked for there, and holes before. Raises
+        A power cut can leave zeros where data should be, so the file must end a line there and have no holes before it. Raises
         UsageError.
         """
         with disk_errors(self.path, UsageError):
@@ -189,7 +189,7 @@ class OutputFile:
         return is_there
 
     def check_in_place(self) -> None:
-        """Raise StorageError when there is another file at its path by now, or none."""
+        """Raise StorageError when there is now another file at its path, or none."""
         if self._descriptor is not None:
             check_in_place(self.path, os.fstat(self._descriptor))
 
@@ -213,7 +213,7 @@ class OutputFile:
         return os.pread(self._descriptor, size, 0)
 
     def close(self) -> None:
-        """Sync and close; does nothing when it is not open. Raises StorageError."""
+        """Sync and close the file; does nothing when it is not open. Raises StorageError."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is None:
             return
@@ -226,7 +226,7 @@ class OutputFile:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path to write to, which takes the place of `path` at once when the block ends well and is removed otherwise."""
+    """A path to write to, which replaces `path` in one step if the block succeeds, and is removed otherwise."""
     partial = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         yield partial
@@ -242,13 +242,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def beside(path: Path) -> list[Path]:
-    """Where SQLite keeps what it has not put into a file yet. It would count for another file that takes that one's place."""
+    """Where SQLite keeps what it has not written into a file yet. It would apply to any other file put in its place."""
     return [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal")]
 
 
 @contextmanager
 def replacement(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write to, which takes the place of `path` as in `replacing`, and is on the disk by then. Raises StorageError."""
+    """A file to write to, which replaces `path` as in `replacing`, synced to the disk before. Raises StorageError."""
     with replacing(path) as partial, disk_errors(path), partial.open("wb") as target:
         yield target
         target.flush()

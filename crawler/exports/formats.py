@@ -25,15 +25,15 @@ FORMATS = (
 _SQLITE = {".sqlite", ".sqlite3", ".db"}
 
 _BATCH = 1000
-"""Rows written at once: enough to make the cost of a write vanish, few enough to be nothing in memory."""
+"""Rows written at once: enough that the cost of a write does not matter, few enough to take little memory."""
 
 
 def open_export(path: str, columns: Sequence[str] = (), *, table: str = "items") -> Export:
-    """The export that `path` asks for by its extension. `columns`: those known beforehand, in their order; `table`: what they
-    are called, where that has a name.
+    """The export for `path`, by its extension. `columns`: those known beforehand, in order; `table`: what the rows are called, in
+    formats that name them.
 
-    Nothing is created or changed before the export's own `open`. Raises UsageError when no format has that extension, or needs
-    what is not installed, or when the file could not be written.
+    Nothing is created or changed before the export's own `open`. Raises UsageError when no format has this extension, when its
+    format needs a package that is not installed, or when the file cannot be written.
     """
     if path == "-":
         return StandardOutput()
@@ -69,9 +69,9 @@ def is_warc(path: str) -> bool:
 
 
 def write_all(path: str, items: Iterable[str], columns: Sequence[str] = (), *, table: str = "items") -> int:
-    """Write texts of JSON objects to `path`, streaming; returns how many.
+    """Write JSON objects, given as texts, to `path`, one after another; returns how many.
 
-    A file that exists is replaced at once, when everything is written. Raises what `open_export` and `Export` raise.
+    An existing file is replaced in one step, when everything is written. Raises what `open_export` and `Export` raise.
     """
     target = open_export(path, columns, table=table)
     if target.path == "-":

@@ -47,8 +47,8 @@ class JsonLines:
 
 
 class StandardOutput:
-    """An export to standard output, as JSON Lines. It cannot be cut back: what a killed run printed after its last cursor
-    is printed again by the next."""
+    """An export to standard output, as JSON Lines. It cannot be cut back: what a killed run printed after its last cursor is
+    printed again by the next run."""
 
     path = "-"
 
@@ -76,5 +76,5 @@ class StandardOutput:
 
 
 def lines_of(items: Sequence[str]) -> bytes:
-    """Items as they stand in a file."""
+    """Items as they are written to a file."""
     return ("\n".join(items) + "\n").encode() if items else b""

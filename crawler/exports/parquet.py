@@ -1,7 +1,8 @@
-"""Parquet: an item a row, its keys the columns; written whole, when the export is closed (docs/decisions/0020-parquet-is-written-at-the-end.md).
+"""Parquet: one item a row, its keys the columns; written whole when the export is closed
+(docs/decisions/0020-parquet-is-written-at-the-end.md).
 
-What type a column has is known when the last item is: of one kind of value in all items it has the type of these, else it is text,
-with everything that is none as JSON. Until then the items lie, as JSON Lines, in a file without a name beside the output.
+The type of a column is known only with the last item: if all its values are of one kind, it has their type; otherwise it is text,
+and values that are not text stand there as JSON. Until then the items are kept, as JSON Lines, in an unnamed file beside the output.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _GROUP_BYTES = 4 << 20
-"""Of JSON in a row group: thousands of rows, and all that is in memory at once;"""
+"""How much JSON goes into a row group: thousands of rows, and all that is in memory at once."""
 _GROUP_ROWS = 1 << 16
-"""but for this many rows: empty ones take more room there than as JSON;"""
+"""At most so many rows: nearly empty ones take more room in memory than as JSON."""
 _GROUP_CELLS = 1 << 22
-"""and for this many cells: where items have few keys of a thousand in common, nearly all of them are empty."""
+"""At most so many cells: if items have few of a thousand keys in common, nearly all cells are empty."""
 
 _EXACT = 1 << 53
-"""Up to here every integer is a float, too."""
+"""Up to here, every integer is exact as a float."""
 
 
 class Parquet:
@@ -47,7 +48,7 @@ class Parquet:
         self._item = self._size = 0
 
     def open(self, cursor: Cursor | None) -> Cursor:
-        """From the first item on, wherever it has been: what is in the file stays there until it is replaced."""
+        """Begin with the first item, whatever the cursor: the file stays as it is until it is replaced."""
         del cursor
         _load(self._file)
         with disk_errors(self._file, UsageError):
@@ -108,22 +109,22 @@ class Parquet:
 
 
 def _load(path: Path) -> None:
-    """Load what writes the file: if that cannot be, it is to be known before a crawl has begun, not when it has ended."""
+    """Load pyarrow. If that fails, it has to be known before the crawl begins, not when it has ended."""
     try:
         import pyarrow.parquet  # noqa: F401
-    except Exception as error:  # whatever is amiss with what it loads in turn
+    except Exception as error:  # whatever is wrong with what it loads in turn
         raise UsageError(f"cannot write {path}: pyarrow cannot be loaded: {error}") from error
 
 
 def _groups(spool: IO[bytes], *, most_rows: int) -> Iterator[Sequence[bytes]]:
-    """What there is, row group by row group."""
+    """The lines of the spool, row group by row group."""
     while lines := spool.readlines(_GROUP_BYTES):
         for start in range(0, len(lines), most_rows):
             yield lines[start : start + most_rows]
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:
-    """What tells a file from another one at its place; None if there is none."""
+    """What distinguishes a file from another one at the same path; None if there is none."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -142,7 +143,7 @@ def _types(items: Iterable[bytes], columns: Columns) -> list[tuple[str, str]]:
 
 
 def _type(kinds: set[str]) -> str:
-    """That of a column, by what is in it."""
+    """The type of a column, by the kinds of values in it."""
     if kinds == {"bool"}:
         return "bool"
     if kinds and kinds <= {"int", "long"}:
@@ -153,7 +154,7 @@ def _type(kinds: set[str]) -> str:
 
 
 def _kind(value: Any) -> str:
-    """Integers of more than 53 bits may be none as floats, and those of more than 64 are text."""
+    """The kind of a value. Integers of more than 53 bits may not be exact as floats, and those of more than 64 become text."""
     if type(value) is int and not -_EXACT <= value <= _EXACT:
         return "long" if -(1 << 63) <= value < 1 << 63 else "text"
     return type(value).__name__

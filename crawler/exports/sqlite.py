@@ -1,10 +1,10 @@
-"""SQLite: one table, an item a row, its keys the columns; numbers and texts as they are, nested values as JSON.
+"""SQLite: one table, one item a row, its keys the columns; numbers and texts as they are, nested values as JSON.
 
-Rows are numbered (`_rowid_`) in the order in which they come: to cut the file back to a cursor is to delete what is behind its last
-row. The cursor's `extra` holds that as `row`, and the `mark` in the file's header (`user_version`) by which it is told from another
-one. A number is the item's, unless the crawl file was repaired and has lost some.
+Rows are numbered (`_rowid_`) in the order in which they come, so cutting the file back to a cursor means deleting the rows after its
+last one. The cursor's `extra` holds the number of that row as `row`, and the `mark` in the file's header (`user_version`) that
+distinguishes the file from others. A row's number is its item's, unless the crawl file was repaired and has lost some.
 
-While it is written to, it has a write-ahead log: others can read it, and nobody waits. In the end all is in the one file.
+While the file is written to, it has a write-ahead log, so others can read it and nobody waits. In the end all is in one file.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _APPLICATION = slice(68, 72)
 
 
 class Sqlite:
-    """An export to a table of a SQLite file. `columns` are known beforehand; the table is then there even if no row comes.
+    """An export to a table of a SQLite file. `columns` are those known beforehand; then the table is made even if no row comes.
 
-    Raises UsageError when the file is a crawl's.
+    Raises UsageError when the file is a crawl file.
     """
 
     def __init__(self, path: Path, table: str, columns: Sequence[str] = ()) -> None:
@@ -56,7 +56,7 @@ class Sqlite:
         return self._cursor()
 
     def _resume(self, cursor: Cursor) -> bool:
-        """Take up the file at `cursor`; False when it is not the file that the cursor speaks of, or has lost rows."""
+        """Continue the file at `cursor`; False when it is not the file that the cursor describes, or has lost rows."""
         try:
             db = self._connect()
             ((self._mark,),) = db.execute("PRAGMA user_version")
@@ -71,13 +71,13 @@ class Sqlite:
             return False
 
     def _cut_back(self, db: sqlite3.Connection) -> bool:
-        """Delete what is behind the last row that counts; whether that is there."""
+        """Delete the rows after the cursor's last one; returns whether that is there."""
         db.execute(f"DELETE FROM {self._table} WHERE {ROW_ID} > ?", (self._row,))  # noqa: S608 - a name of ours
         ((last,),) = db.execute(f"SELECT coalesce(max({ROW_ID}), 0) FROM {self._table}")  # noqa: S608
         return bool(last == self._row)
 
     def _begin(self) -> None:
-        """Empty the file. It stays so until there is something to write: before that, nobody knows whose it is."""
+        """Empty the file. It stays empty until there is something to write: before that, no cursor says that it is ours."""
         assert self._descriptor is not None
         self._disconnect()
         os.ftruncate(self._descriptor, 0)
@@ -115,7 +115,7 @@ class Sqlite:
             raise
 
     def _widen(self, db: sqlite3.Connection, columns: Sequence[str]) -> None:
-        """Give the table the columns that it lacks. They have no types: a value keeps its own."""
+        """Give the table the columns that it lacks. They have no types, so that values keep theirs."""
         there = self._columns_of(db).names
         if not there:
             db.execute(f"CREATE TABLE {self._table} ({', '.join(map(_quoted, columns))})")
@@ -145,7 +145,7 @@ class Sqlite:
             return
         try:
             self._db.execute("PRAGMA journal_mode = DELETE")
-        except sqlite3.OperationalError:  # somebody is reading it, and the log stays until they have done
+        except sqlite3.OperationalError:  # somebody is reading it: the log stays until they are done
             self._db.execute("PRAGMA wal_checkpoint")
 
     def abandon(self) -> None:
@@ -155,9 +155,7 @@ class Sqlite:
         db = sqlite3.connect(self._file, isolation_level=None, check_same_thread=False)
         try:
             db.execute("PRAGMA synchronous = NORMAL")
-            if not size_of(
-                self._file
-            ):  # before there is a log: it tells the file from others even if only that is moved
+            if not size_of(self._file):  # the mark goes into the file before there is a log, which may be left behind
                 db.execute(f"PRAGMA user_version = {self._mark}")
             db.execute("PRAGMA journal_mode = WAL")
         except sqlite3.Error:
@@ -172,7 +170,7 @@ class Sqlite:
             db.close()
 
     def _release(self) -> None:
-        """Close the file, and only then what holds its lock: to close any descriptor of it ends SQLite's own locks."""
+        """Close the database, and only then the descriptor with our lock: closing any descriptor of the file ends SQLite's locks."""
         self._disconnect()
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
@@ -201,14 +199,14 @@ def _is_crawl_file(path: Path) -> bool:
 
 
 def _number(path: Path, place: slice) -> int:
-    """A number in a file's header (https://www.sqlite.org/fileformat.html); 0 if it is no file of SQLite's."""
+    """A number in a file's header (https://www.sqlite.org/fileformat.html); 0 if it is not an SQLite file."""
     with path.open("rb") as file:
         header = file.read(place.stop)
     return int.from_bytes(header[place], "big") if header.startswith(_MAGIC) else 0
 
 
 def _cell(value: Any) -> Any:
-    """What SQLite takes as it is, else JSON: of integers those of 64 bits."""
+    """A value as SQLite takes it: texts, floats and integers of 64 bits as they are, anything else as JSON."""
     is_kept = isinstance(value, str | float | None) or (isinstance(value, int) and -(1 << 63) <= value < 1 << 63)
     return value if is_kept else as_text(value)
 

@@ -1,16 +1,16 @@
-"""WARC 1.1 (ISO 28500:2017): the pages that a crawl kept, as an archive for tools that index and replay such.
+"""WARC 1.1 (ISO 28500:2017): the pages that a crawl kept, as an archive for tools that index and replay web archives.
 
-Records are less than what went over the wire, since less is kept of it; where they depart from the standard, the file says so
-itself, in its `warcinfo` record:
+Records hold less than what went over the wire, since less is kept. Where they depart from the standard, the file itself says so, in
+its `warcinfo` record:
 
-- The status line is made of the status (§6.3 wants the response as it was received).
-- Bodies have neither transfer nor content coding any more. Fields that tell how they were sent are renamed `X-Archive-Orig-…`, which is
-  what archives call fields of the original that are none of the copy's; Content-Length is the body's.
-- There are no `request` records, and none of redirects, failures and robots.txt. What a redirect led to stands under the URL where
-  it ended.
+- The status line is rebuilt from the status (§6.3 wants the response as it was received).
+- Bodies no longer have transfer and content codings. Fields that describe these are renamed `X-Archive-Orig-…`, as archives name
+  fields of the original that do not hold for the copy; Content-Length is that of the body.
+- There are no `request` records, and none of redirects, failures and robots.txt. A page is recorded under the URL where its redirects
+  ended.
 
-Of equal bodies the first is written, the others are `revisit` records that refer to it (§6.7.2), so long as it is among the last
-65,536 distinct ones. They are told by SHA-256: nobody can make a body that stands for another.
+Of equal bodies the first is written; the others are `revisit` records that refer to it (§6.7.2), as long as it is among the last
+65,536 distinct ones. Bodies are compared by SHA-256, so nobody can make one that passes for another.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from crawler.page import Page
 
 _BODIES_REMEMBERED = 1 << 16
-"""They take some 30 MB."""
+"""Their digests and records take some 30 MB."""
 
 _REVISIT = "http://netpreserve.org/warc/1.1/revisit/identical-payload-digest"
 
@@ -50,13 +50,13 @@ _ABOUT = {
 }
 
 _OF_THE_WIRE = {"content-encoding", "transfer-encoding", "content-length"}
-"""Fields that tell how a body was sent."""
+"""Fields that describe how a body was sent."""
 
 _ends_line = re.compile(r"[\r\n]+")
 
 
 class _Original(NamedTuple):
-    """The record of a body that came first."""
+    """The record in which a body was first written."""
 
     id: str
     url: str
@@ -64,10 +64,10 @@ class _Original(NamedTuple):
 
 
 def write_warc(path: str, pages: Iterable[Page], rules: Mapping[str, Any]) -> int:
-    """Write pages to a WARC file, each record compressed by itself if its name ends in .gz; returns how many. `rules`: those of
-    the crawl, of which the file tells `user_agent` and `robots`.
+    """Write pages to a WARC file, with each record compressed by itself if its name ends in .gz; returns how many. `rules`: those of
+    the crawl, of which `user_agent` and `robots` are recorded.
 
-    A file that exists is replaced at once, when everything is written. Raises UsageError and StorageError.
+    An existing file is replaced in one step, when everything is written. Raises UsageError and StorageError.
     """
     file = expanded(path).resolve()
     check_writable(file)
@@ -83,7 +83,7 @@ def write_warc(path: str, pages: Iterable[Page], rules: Mapping[str, Any]) -> in
 
 
 class _Archive:
-    """A WARC file that is being written. It begins with a record that tells about it."""
+    """A WARC file that is being written. It begins with a record that describes it."""
 
     def __init__(self, target: IO[bytes], name: str, rules: Mapping[str, Any]) -> None:
         self._target = target
@@ -141,7 +141,7 @@ def _references(original: _Original) -> dict[str, str]:
 
 
 def _head(page: Page) -> bytes:
-    """The head of a response that has the body as it is kept."""
+    """The head of a response whose body is the one that is kept."""
     fields = [
         (f"X-Archive-Orig-{name}" if name.lower() in _OF_THE_WIRE else str(name), value)
         for name, value in page.headers.items()

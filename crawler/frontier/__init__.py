@@ -1,6 +1,6 @@
 """Where requests wait: the protocol, and its implementation on one SQLite file.
 
-That is imported when it is first asked for: whoever reads pages, in a process of its own, needs the protocol alone.
+The implementation is imported only when it is needed: processes that only read pages need the protocol alone.
 """
 
 from __future__ import annotations

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def back_up(state: Path, copy: Path) -> int:
-    """Copy a crawl file, and return the size of the copy in bytes. It is put in place when it is complete and sound.
+    """Copy a crawl file, and return the size of the copy in bytes. The copy is put in place when it is complete and sound.
 
-    The crawl that writes the file meanwhile is not held up; what it commits from here on is not in the copy. Raises
-    UsageError when `copy` exists or has no folder, the errors of `StateFile`, StorageError when it cannot be written.
+    A crawl that writes the file meanwhile is not held up; what it commits from here on is not in the copy. Raises UsageError when
+    `copy` exists or has no folder, the errors of `StateFile`, and StorageError when the copy cannot be written.
     """
     if copy.exists():
         raise UsageError(f"{copy} exists; name another file, or delete it first")
@@ -42,7 +42,7 @@ def back_up(state: Path, copy: Path) -> int:
 
 
 def _copy(source_uri: str, target: Path) -> None:
-    """Copy all pages in one step, which sees one snapshot. Raises sqlite3.Error, for damaged pages too."""
+    """Copy all pages in one step, and so from one snapshot. Raises sqlite3.Error, also for damaged pages."""
     with closing(sqlite3.connect(source_uri, uri=True)) as source, closing(sqlite3.connect(target)) as db:
         source.backup(db)
         db.execute("PRAGMA journal_mode = DELETE")  # which leaves nothing beside the copy

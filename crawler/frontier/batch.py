@@ -24,22 +24,22 @@ class Batch(msgspec.Struct):
 
     hosts: list[Row] = field(default_factory=list)
     admitted: dict[int, int] = field(default_factory=dict)
-    """By host, how many of its requests are let in by now."""
+    """By host, how many of its requests have been let in so far."""
     host_states: dict[int, HostState] = field(default_factory=dict)
     requests: list[Row] = field(default_factory=list)
-    """Runs of new requests that share all but host and URL: number of the first, depth, found_on, extra, and for each a text
-    of its host's number, 0 for none, a space, and its URL. Texts are what SQLite takes out of JSON fastest."""
+    """Runs of new requests that share all but host and URL: number of the first, depth, found_on, extra, and for each request a text
+    of its host's number (0 for none), a space, and its URL. Texts are what SQLite takes out of JSON fastest."""
     fresh: list[list[Any]] = field(default_factory=list)
-    """Runs of new requests that are queued: number of the first, of the last, and rank. Those between that were refused have no
-    host, by which they are passed over."""
+    """Runs of new requests that are queued: number of the first, of the last, and rank. Requests in between that were refused have no
+    host, and are passed over for that."""
     refused: list[list[Any]] = field(default_factory=list)
-    """Runs of new requests that are skipped as they were found: number of the first, of the last, and why. Those between that have
-    a host are passed over."""
+    """Runs of new requests that are skipped when found: number of the first, of the last, and why. Requests in between that have a
+    host are passed over."""
     barrier: int = 0
-    """The last new request that no run goes over: it has a host and is not queued, or none and another result."""
+    """The last new request that no run may cross: it has a host and is not queued, or has no host and another result."""
     results: dict[Row, list[str]] = field(default_factory=dict)
-    """By what they share (state, status, final_url, content_type, attempts, redirects, reason, detail): of each a text of its
-    request, size, elapsed and fetched_at (`result_text`). To take a value out of JSON is most of what it costs to write it."""
+    """By what they share (state, status, final_url, content_type, attempts, redirects, reason, detail): for each result a text of its
+    request, size, elapsed and fetched_at (`result_text`). Most of what it costs to write a value is taking it out of JSON."""
     queued: list[Row] = field(default_factory=list)
     aside: list[Row] = field(default_factory=list)
     settled: list[int] = field(default_factory=list)
@@ -50,13 +50,14 @@ class Batch(msgspec.Struct):
     attempts: list[Row] = field(default_factory=list)
     first_item: int = 0
     items: list[str] = field(default_factory=list)
-    """Their JSON. They are numbered from `first_item` on."""
+    """JSON texts, numbered from `first_item` on."""
     owners: list[int] = field(default_factory=list)
-    """Of each item its request."""
+    """The request of each item."""
     responses: list[str] = field(default_factory=list)
-    """Of each a member of a JSON object: a text of its request, in 20 characters, and the digest of its body; and its headers."""
+    """For each response a member of a JSON object. Key: its request, in 20 characters, and the digest of its body; value: its
+    headers."""
     bodies: dict[str, bytes] = field(default_factory=dict)
-    """By digest; what of them is new is packed when it is written."""
+    """By digest; those that are new are packed when they are written."""
     volume: int = 0
     """Bytes of bodies, and characters of items and requests."""
     robots: dict[str, tuple[float, bytes]] = field(default_factory=dict)
@@ -64,9 +65,9 @@ class Batch(msgspec.Struct):
     cookies: dict[Row, str | None] = field(default_factory=dict)
     exports: dict[str, str] = field(default_factory=dict)
     offered: list[Row] = field(default_factory=list)
-    """Links that may be known: number, depth, found_on, whether it was asked for alone, extra, and their URLs, as a list."""
+    """Links that may be known: number, depth, found_on, whether it is a single request, extra, and the list of URLs."""
     sifted: int = 0
-    """Of what was offered, it is found out up to this number what is new."""
+    """Up to which number the offers have been decided: what is new among them is known."""
 
     def __bool__(self) -> bool:
         return bool(
@@ -84,7 +85,7 @@ class Batch(msgspec.Struct):
         )
 
     def extend(self, runs: list[list[Any]], number: int, shared: int | str) -> None:
-        """Put a new request at the end of `fresh`, with its rank, or of `refused`, with the reason; numbers come in order."""
+        """Add a new request to `fresh`, with its rank, or to `refused`, with the reason; numbers come in order."""
         if runs:
             run = runs[-1]
             if run[2] == shared and run[1] > self.barrier:
@@ -94,16 +95,16 @@ class Batch(msgspec.Struct):
 
     @property
     def least_rank(self) -> float:
-        """Of what it queues, the rank of the first; infinity if that is nothing."""
+        """The lowest rank among the requests that it queues; infinity if there are none."""
         return min(chain((run[2] for run in self.fresh), (row[1] for row in self.queued)), default=math.inf)
 
     @property
     def weight(self) -> int:
-        """How much it is: a page counts one, and so do 256 KiB of what was kept of it."""
+        """How much work it is: 1 for each page, and 1 for each 256 KiB of what is kept."""
         return len(self.settled) + (self.volume >> 18)
 
     def parameters(self, counts: Counts, now: float) -> tuple[str | float, ...]:
-        """The values of one INSERT into `settlement`, but for the bodies: JSON texts, and the time."""
+        """The values of one INSERT into `settlement`, without the bodies: JSON texts, and the time."""
         before = (
             self.hosts,
             list(self.admitted.items()),
@@ -132,7 +133,7 @@ class Batch(msgspec.Struct):
 
 
 def _object(members: Sequence[str]) -> str:
-    """A JSON object, in which a key may be there several times: so SQLite gets a key and a value for the price of one."""
+    """A JSON object, in which a key may occur several times: this way, SQLite gets a key and a value for the price of one."""
     return f"{{{','.join(members)}}}"
 
 

@@ -1,4 +1,4 @@
-"""The hosts of a crawl, as its file has them: what waits for each, what came of it, and how it is treated."""
+"""The hosts of a crawl, read from its file: what waits for each, what came of its requests, and how it is treated."""
 
 from __future__ import annotations
 
@@ -50,10 +50,11 @@ _ROBOTS = "SELECT body FROM robots WHERE origin IN ('http://' || ?1, 'https://' 
 
 
 class HostRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A host. The counts are of requests; those that are being fetched are `queued`; `bytes` of decoded bodies.
+    """A host. Counts are of requests, and those under way count as `queued`; `bytes` are those of decoded bodies.
 
-    `pace`: seconds between two requests, and `latency`: seconds to an answer, as learned so far. `resting_until` and
-    `held` (since when): ISO 8601, UTC. `delay`, `per_host` and `budget`: the user's orders. None: nothing known, no order.
+    `pace`: seconds between two requests, and `latency`: seconds to an answer, as learned so far. `failures`: how often in a row the
+    host could not be reached. `resting_until` and `held` (since when): ISO 8601, UTC. `delay`, `per_host` and `budget`: the user's
+    orders. None: nothing known, no order.
     """
 
     host: str
@@ -74,7 +75,7 @@ class HostRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """What decides whether a host is asked now: see `HostRow`."""
+    """What decides whether a host may be asked now: see `HostRow`."""
 
     host: str
     queued: int
@@ -87,8 +88,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BusyHost(msgspec.Struct, frozen=True, kw_only=True):
-    """A host of which something was learned or ordered: see `HostRow`. `admitted`: how many of its requests were let in;
-    `robots`: its robots.txt files, as they were fetched last."""
+    """A host about which something was learned or ordered: see `HostRow`. `admitted`: how many of its requests were let in;
+    `robots`: its robots.txt files, as last fetched."""
 
     host: str
     pace: float | None
@@ -101,8 +102,7 @@ class BusyHost(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def hosts(file: StateFile, *, sort: SortKey = "done", limit: int = 0) -> Iterator[HostRow]:
-    """The hosts that anything was found on, those first that have most of what they are sorted by (by name: from a to z);
-    at most `limit` of them, 0: all."""
+    """The hosts on which anything was found, sorted from high to low (by name: from a to z); at most `limit` of them, 0: all."""
     order = "host" if sort == "host" else f"coalesce({sort}, 0) DESC, host"
     rows = file.query(f"{_CENSUS} ORDER BY {order} LIMIT ?", (limit or -1,))
     for row in rows:
@@ -110,13 +110,13 @@ def hosts(file: StateFile, *, sort: SortKey = "done", limit: int = 0) -> Iterato
 
 
 def standing(file: StateFile, host: str) -> Standing | None:
-    """What decides whether a host is asked now; None for one that nothing was found on."""
+    """What decides whether a host may be asked now; None for one on which nothing was found."""
     found: list[Standing] = [_typed(Standing, row) for row in file.query(_STANDING, (host,))]
     return found[0] if found else None
 
 
 def busiest(file: StateFile, limit: int) -> list[BusyHost]:
-    """Of the hosts of which something was learned or ordered, those with most requests."""
+    """The hosts with most requests, among those about which something was learned or ordered; at most `limit` of them."""
     return [
         _typed(BusyHost, (*row, [body for (body,) in file.query(_ROBOTS, row[:1])]))
         for row in list(file.query(_BUSIEST, (limit,)))

@@ -1,4 +1,4 @@
-"""The group commit: what pends in the intake goes to the file, in order, one batch at a time."""
+"""The group commit: what is pending in the intake goes to the file, in order, one batch at a time."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _COMMIT = "INSERT INTO settlement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
 _KNOWN_BODIES = "SELECT digest FROM body WHERE digest IN (SELECT value FROM json_each(?))"
 
 _BACKLOG_COMMITS = 4
-"""How many full batches may pend before whoever brings more has to wait,"""
+"""How many full batches may be pending before whoever brings more has to wait."""
 _BACKLOG_VOLUME = 64 << 20
-"""or how much: with what one page more may bring (crawler/items.py), JSON of it stays below the thousand million bytes that SQLite takes
-at once."""
+"""How much may be. Together with what one more page may bring (crawler/items.py), its JSON stays below the thousand million bytes that
+SQLite takes at once."""
 
 
 class GroupCommit:
-    """Commits when `pages` of work pend, or `interval` seconds after the first of it came.
+    """Commits when `pages` pages are pending, or `interval` seconds after the first of them came.
 
-    `on_items(first_id, texts)` is awaited after each commit that brought items, in their order.
+    `on_items(first_id, texts)` is awaited after each commit that brought items, in the order of commits.
     """
 
     def __init__(
@@ -51,12 +51,12 @@ class GroupCommit:
         self._is_pending = False
         self._full = asyncio.Event()
         self.is_behind = False
-        """Whether so much pends that more must wait for `flush`."""
+        """Whether so much is pending that more must wait for `flush`."""
         self._packer: Packer | None = None
 
     def pend(self) -> None:
-        """Something was taken in."""
-        if not self._is_pending:  # events are Python: asked once for each page, they would be noticed
+        """Note that something was taken in."""
+        if not self._is_pending:  # events are written in Python: setting one for each page would show in measurements
             self._is_pending = True
             self._pending.set()
         batch = self._intake.batch
@@ -65,7 +65,7 @@ class GroupCommit:
             self.is_behind = weight >= self._pages * _BACKLOG_COMMITS or batch.volume >= _BACKLOG_VOLUME
 
     async def keep_committing(self) -> None:
-        """Commit what pends, soon after it came and at once when it is much; until cancelled."""
+        """Commit what is pending, soon after it came, or at once when it is much; until cancelled."""
         while True:
             await self._pending.wait()
             with suppress(TimeoutError):
@@ -84,10 +84,8 @@ class GroupCommit:
             raise self._file.broken
         if not self._intake.batch:
             return
-        # What is taken in from here on pends for the next batch: neither these counts nor these events speak of it.
-        parameters = self._intake.batch.parameters(
-            self._intake.counts, self._now()
-        )  # which, should it fail, is not cut
+        # If this fails, nothing is cut. What is taken in afterwards is for the next batch, and not in these counts and events.
+        parameters = self._intake.batch.parameters(self._intake.counts, self._now())
         batch = self._intake.cut()
         self._is_pending = self.is_behind = False
         self._pending.clear()
@@ -95,7 +93,7 @@ class GroupCommit:
         await to_the_end(self._write(batch, parameters))
 
     async def _write(self, batch: Batch, parameters: Sequence[Any]) -> None:
-        if batch.robots:  # they go first: cut off before the rest is committed, they do no harm
+        if batch.robots:  # they go first: without the rest, after a kill, they do no harm
             kept = [(origin, *fetched) for origin, fetched in batch.robots.items()]
             await self._file.write_rows("INSERT OR REPLACE INTO robots VALUES (?, ?, ?)", kept)
         await self._file.write(_COMMIT, (*parameters, *await self._packed(batch.bodies)))
@@ -103,7 +101,7 @@ class GroupCommit:
             await self.on_items(batch.first_item, batch.items)
 
     async def _packed(self, bodies: Mapping[str, bytes]) -> tuple[str, str, bytes]:
-        """Those that the file does not have yet, as the columns `packs`, `alone` and `frames` of `settlement` take them."""
+        """The bodies that the file does not have yet, as the columns `packs`, `alone` and `frames` of `settlement` take them."""
         if not bodies:
             return "[]", "[]", b""
         from crawler.store import DIGEST_LETTERS, PACK_BYTES, Packer  # and with it zstd: most crawls keep no bodies
@@ -114,8 +112,8 @@ class GroupCommit:
             for (known,) in await self._file.read(_KNOWN_BODIES, (_text(repeated),)):
                 del new[known]
         found = await self._file.apart(self._packer.pack, new)
-        # Large ones go first, row by row: cut off before the rest is committed, they do no harm, and what one statement takes
-        # has its limit.
+        # Large ones go first, row by row: without the rest, after a kill, they do no harm, and what one statement takes is
+        # limited.
         large = [(pack.places[0][0], pack.data) for pack in found if pack.size > PACK_BYTES]
         if large:
             await self._file.write_rows("INSERT INTO body (digest, data) VALUES (?, ?)", large)

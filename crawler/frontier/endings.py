@@ -19,8 +19,8 @@ GROUP BY request.url ORDER BY request.url"""
 
 
 class Ending(NamedTuple):
-    """What became of the last request of a URL, as in the view `pages`. `state`: None while it waits; `body`: what its body is
-    kept under, if it is."""
+    """What became of the last request of a URL, as in the view `pages`. `state`: None while it waits; `body`: the digest under which
+    its body is kept, None if it is not."""
 
     url: str
     state: Literal["done", "failed", "skipped"] | None
@@ -34,12 +34,12 @@ class Ending(NamedTuple):
 
     @property
     def is_duplicate(self) -> bool:
-        """Whether it leads to a page that the crawl has under another URL."""
+        """Whether the crawl has the page under another URL."""
         return self.skipped == Skip.DUPLICATE.value
 
     @property
     def is_there(self) -> bool:
-        """Whether the crawl has to do with it: it was fetched, or tried in vain, or leads to another that was."""
+        """Whether the crawl fetched it, tried to, or has it under another URL."""
         return self.state in ("done", "failed") or self.is_duplicate
 
 

@@ -1,4 +1,4 @@
-"""The crawl file, open for writing: statements one at a time, patience with readers, and one kind of error."""
+"""The crawl file, open for writing: one statement at a time, patience with other readers, and one kind of error."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _LOCKED = re.compile("database is locked")
 class CrawlFile:
     """One connection. Whoever writes, or reads what must not change meanwhile, holds `turn`.
 
-    What SQLite cannot do breaks the file: StorageError or StateDamaged is raised, then and from there on. So does whoever moves
-    or removes it meanwhile: SQLite would write on, into what nobody finds any more.
+    An error of SQLite's breaks the file: StorageError or StateDamaged is raised then, and from then on. So does moving or removing the
+    file meanwhile, because SQLite would go on writing where nobody finds it any more.
     """
 
     def __init__(self, db: aiosqlite.Connection, path: Path, lock: CrawlLock) -> None:
@@ -41,19 +41,18 @@ class CrawlFile:
         self._lock = lock
 
     async def read(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
-        """All rows that a query gives."""
+        """All rows of a query."""
         with self.translated():
             return list(await self._db.execute_fetchall(sql, parameters))  # type: ignore[arg-type]
 
     async def change(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> int:
-        """Carry a statement out; how many rows it changed."""
+        """Execute a statement; returns how many rows it changed."""
         with self.translated():
             async with self._db.execute(sql, parameters) as cursor:
                 return cursor.rowcount
 
     async def write(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        """Carry a statement out, again if a reader of the file kept it busy for longer than SQLite itself waits; what it
-        returns."""
+        """Execute a statement, again if a reader kept the file busy for longer than SQLite itself waits; returns its rows."""
         with self.translated():
             await self._check_place()
             try:
@@ -64,7 +63,7 @@ class CrawlFile:
                 return await self._insist(sql, parameters)
 
     async def _insist(self, sql: str, parameters: Sequence[Any]) -> list[Row]:
-        """Carry a statement out as soon as nobody keeps the file busy."""
+        """Execute a statement as soon as nobody keeps the file busy."""
         from tenacity import AsyncRetrying, retry_if_exception_message, stop_after_delay, wait_random_exponential
 
         async for attempt in AsyncRetrying(
@@ -78,40 +77,40 @@ class CrawlFile:
         raise AssertionError("unreachable: the last attempt raises")
 
     async def write_rows(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Carry a statement out for each row, in one transaction."""
+        """Execute a statement for each row, in one transaction."""
         async with self.transaction():
             await self.write_each(sql, rows)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
-        """What is written within is one transaction. It must not be cancelled: it would be left open, and half of it kept."""
+        """Make what is written within the block one transaction. It must not be cancelled: it would stay open, and half of it be kept."""
         await self.write("BEGIN IMMEDIATE")
         yield
         await self.write("COMMIT")
 
     async def write_each(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Carry a statement out for each row."""
+        """Execute a statement for each row."""
         with self.translated():
             await self._db.executemany(sql, rows)
 
     async def run_script(self, sql: str) -> None:
-        """Carry out several statements."""
+        """Execute several statements."""
         with self.translated():
             await self._db.executescript(sql)
 
     async def at_once(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Have SQLite's thread do all that `work` does with the connection: to cross over for each statement takes longer than
-        most of them do."""
+        """Have SQLite's thread do all that `work` does with the connection: switching to it for each statement takes longer than most
+        statements do."""
         with self.translated():
             return await self.apart(lambda: work(self._db._conn))
 
     async def apart(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Have SQLite's thread do something else: it has the memory for it, and waits for more to write meanwhile."""
+        """Have SQLite's thread do something else: it has memory for that already, and would only wait for more to write."""
         done: T = await self._db._execute(work, *arguments)  # type: ignore[no-untyped-call]
         return done
 
     async def close(self) -> None:
-        """Close it. Raises StorageError when it was moved or removed since something was written last."""
+        """Close the file. Raises StorageError when it was moved or removed since the last write."""
         try:
             if not self.broken:
                 with self.translated():
@@ -120,13 +119,13 @@ class CrawlFile:
             await self._db.close()
 
     async def _check_place(self) -> None:
-        """Break the file if its name does not lead to it any more. Then all is put into the one file that there is of it: SQLite
-        does not do that when it is closed, since another might lie beside the log."""
+        """Break the file if its name no longer leads to it. Then everything in the log is put into the file: SQLite does not do that
+        when it closes it, since another file might lie beside the log."""
         if self._lock.is_in_place() or self._db.in_transaction:
             return
         is_free = not self._lock.path.exists()
         try:
-            # Another log may follow under the same name; one beside a file that is there must be empty, or it counts for that.
+            # If another file has that name by now, the log beside it must be empty, or SQLite would apply it to that file.
             how = "FULL" if is_free else "TRUNCATE"
             ((is_busy, *_),) = await self._db.execute_fetchall(f"PRAGMA wal_checkpoint({how})")
         except sqlite3.Error:
@@ -152,7 +151,7 @@ class CrawlFile:
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """What SQLite could not do breaks the file, as a StorageError, or as StateDamaged if that is what it is."""
+        """Turn errors of SQLite's into a StorageError, or into StateDamaged if the file is damaged; this breaks the file."""
         if self.broken:
             raise self.broken
         try:

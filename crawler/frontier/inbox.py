@@ -1,8 +1,8 @@
 """Orders in the crawl file: written by anybody, carried out by whoever holds the file's lock.
 
-A process that crawls looks at `PRAGMA data_version` of its own connection now and then, which changes only when another
-connection has written: that is how it hears of an order. When none crawls, who gives the order holds the lock for a moment
-and carries it out itself.
+A process that crawls looks at `PRAGMA data_version` of its own connection now and then. This changes only when another connection
+has written: that is how the process learns of an order. If no process crawls, whoever gives the order takes the lock for a moment and
+carries it out.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from crawler.frontier.file import CrawlFile
 
 _PATIENCE = 10.0
-"""Seconds to wait for a crawl that is writing just now."""
+"""Seconds to wait for a crawl that is just writing."""
 
 _WITH_ORDERS = 2
 """The first schema that has the table."""
 
 
 class Given(NamedTuple):
-    """An order with its number in the crawl file; None stands for one of a kind that only a newer version knows."""
+    """An order with its number in the crawl file; None stands for an order that only a newer version knows."""
 
     number: int
     order: Order | None
@@ -45,7 +45,7 @@ class Inbox:
         self._version: int | None = None
 
     async def has_news(self) -> bool:
-        """Whether anybody else has written to the file since this was asked last; the first time, yes."""
+        """Whether anybody else has written to the file since this was last asked; the first time, True."""
         ((version,),) = await self._file.read("PRAGMA data_version")
         before, self._version = self._version, int(version)
         return before != self._version
@@ -56,7 +56,7 @@ class Inbox:
         return [Given(number, _decode(what, argument)) for number, what, argument in rows]
 
     async def add(self, order: Order) -> int:
-        """Give an order ourselves; its number."""
+        """Add an order of our own; returns its number."""
         async with self._file.turn:
             ((number,),) = await self._file.write(f"{_INSERT} RETURNING id", _encode(order))
         return int(number)
@@ -78,8 +78,8 @@ _INSERT = "INSERT INTO instruction (at, what, argument) VALUES (?, ?, ?)"
 
 
 def give(path: Path, order: Order) -> int:
-    """Write an order into a file that another process holds; its number. Raises StateLocked when that process is of an
-    older version, which takes none, and StorageError when the file cannot be written."""
+    """Write an order into a file that another process holds; returns its number. Raises StateLocked when that process is an older
+    version, which takes no orders, and StorageError when the file cannot be written."""
     try:
         with closing(_open(path, "rw")) as db:
             ((version,),) = db.execute("PRAGMA user_version")
@@ -95,7 +95,7 @@ def give(path: Path, order: Order) -> int:
 
 
 def answer_to(path: Path, number: int) -> str | None:
-    """What came of an order; None while it waits."""
+    """What came of an order; None while it waits. Raises StorageError when the file cannot be read."""
     try:
         with closing(_open(path, "ro")) as db:
             row = db.execute("SELECT answer FROM instruction WHERE id = ?", (number,)).fetchone()

@@ -13,7 +13,16 @@ from crawler.frontier.batch import Batch
 from crawler.frontier.leftout import IS_NAMED, NAMES
 from crawler.frontier.marks import words_of
 from crawler.frontier.protocol import Counts, HostState, Lease, Settlement
-from crawler.frontier.rows import clean, clean_content_type, extra_of, hop_of, priority_of, redirects_of, result_text
+from crawler.frontier.rows import (
+    NOT_MODIFIED,
+    clean,
+    clean_content_type,
+    extra_of,
+    hop_of,
+    priority_of,
+    redirects_of,
+    result_text,
+)
 from crawler.frontier.sieve import Sieve
 from crawler.outcome import Aside, Failed, Fetched, Postponed, Redirected, SetAside, Skip, Skipped
 from crawler.request import Links, Request
@@ -252,10 +261,10 @@ class Intake:
     def _finish(self, lease: Lease, outcome: Fetched | Failed) -> None:
         counts = self.counts
         if isinstance(outcome, Fetched):
-            state, error = "done", None
+            state, detail = "done", NOT_MODIFIED if outcome.not_modified else None
             counts.done += 1
         else:
-            state, error = "failed", clean(outcome.error)
+            state, detail = "failed", clean(outcome.error)
             counts.failed += 1
         counts.bytes += outcome.size
         shared = (
@@ -266,7 +275,7 @@ class Intake:
             lease.attempts,
             redirects_of(lease.redirects) if lease.redirects else None,
             None,
-            error,
+            detail,
         )
         text = result_text(lease.id, outcome.size, outcome.elapsed, outcome.fetched_at)
         results = self.batch.results

@@ -1,7 +1,7 @@
-"""Whether a crawl file is sound: what tells damage, what is said of it, and what is looked at when a crawl opens its file.
+"""Whether a crawl file is sound: how damage is recognised and reported, and what is checked when a crawl opens its file.
 
-SQLite notices damage when it comes upon it, not before. A small file is therefore looked through whole when it is opened; a
-large one, for which that would take long, only at its schema. What turns up later stops the crawl with the same words.
+SQLite notices damage only when it reads the damaged place. A small file is therefore checked whole when it is opened; of a large one,
+for which that would take long, only the schema is checked. Damage that turns up later stops the crawl with the same message.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CHECKED_WHOLE_BYTES = 8 << 20
-"""A file of this size is looked through in about a tenth of a second."""
+"""A file of this size is checked in about a tenth of a second."""
 
 _TABLES = {"meta", "run", "host", "request", "queue", "result", "item", "attempt", "export", "seen", "count"}
 """Without these no crawl can go on; every version has them."""
@@ -52,7 +52,7 @@ _LAWS = {
             OR body.pack IS NOT NULL AND coalesce(start < 0 OR body.size < 0 OR start + body.size > pack.size, 1) LIMIT 1""",
     "the counts are missing": "SELECT 1 WHERE (SELECT count(*) FROM count) <> 1",
 }
-"""What no sound file gives a row for."""
+"""Queries that return no row for a sound file, by what is wrong if they do."""
 
 _READ_WHOLE = (
     "SELECT url, extra FROM request UNION ALL SELECT urls, extra FROM offered",
@@ -60,7 +60,7 @@ _READ_WHOLE = (
     "SELECT final_url, content_type, redirects, detail FROM result",
     "SELECT data FROM item UNION ALL SELECT data FROM cookie UNION ALL SELECT cursor FROM export",
 )
-"""What a crawl reads of its file, texts of which SQLite does not look at the letters."""
+"""The texts that a crawl reads from its file: SQLite's checks do not tell whether they are valid UTF-8."""
 
 _FRAMES = """
 SELECT 'pack ' || id || ' of kept bodies', data, size FROM pack
@@ -68,7 +68,7 @@ UNION ALL SELECT 'a kept body', data, NULL FROM body WHERE pack IS NULL"""
 
 
 def damaged(path: Path, what: object) -> StateDamaged:
-    """The error that says what is wrong with a crawl file, and what can be done."""
+    """The error that says what is wrong with a crawl file, and what can be done about it."""
     return StateDamaged(
         f"{path} is no crawl file, or a damaged one: {what}. If it is one: crawl repair {path} saves all that can be read, "
         f"and keeps the file as it is besides"
@@ -76,9 +76,9 @@ def damaged(path: Path, what: object) -> StateDamaged:
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether SQLite, or Python's module for it, speaks of what is in the file, not of the disk or of other processes.
+    """Whether an error of SQLite's, or of Python's module for it, is about what is in the file, not about the disk or other processes.
 
-    A message of SQLite's that quotes the file may itself be no text: then it comes as a UnicodeDecodeError.
+    A message of SQLite's may quote bytes of the file that are not text: then the error is a UnicodeDecodeError.
     """
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     is_unreadable = isinstance(error, UnicodeDecodeError) or str(error).startswith("Could not decode to UTF-8")
@@ -87,7 +87,7 @@ def is_damage(error: Exception) -> bool:
 
 @contextmanager
 def making_sense(path: Path) -> Iterator[None]:
-    """While rows of the file become values: those that cannot are damaged."""
+    """For turning rows of the file into values: StateDamaged for rows that cannot be."""
     try:
         yield
     except (ValueError, LookupError, TypeError, msgspec.MsgspecError) as error:
@@ -95,8 +95,7 @@ def making_sense(path: Path) -> Iterator[None]:
 
 
 def check(db: sqlite3.Connection, path: Path) -> None:
-    """A quick look at a file that is about to be crawled with. Raises StateDamaged, and sqlite3.Error."""
-
+    """Check a file quickly before a crawl uses it. Raises StateDamaged, and sqlite3.Error."""
     tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if lacking := _TABLES - tables:
         raise damaged(path, f"it lacks the tables {', '.join(sorted(lacking))}")
@@ -111,9 +110,9 @@ def check(db: sqlite3.Connection, path: Path) -> None:
 
 
 def faults(db: sqlite3.Connection) -> Iterator[str]:
-    """All that is wrong with a file, in words; SQLite's errors among it. It takes time.
+    """Everything that is wrong with a file, in words, SQLite's errors included. This takes time.
 
-    What holds among tables is looked at in a file of the current version only.
+    What must hold between tables is checked only in a file of the current version.
     """
     checks = {"": "PRAGMA integrity_check(20)", "a row refers to nowhere": "PRAGMA foreign_key_check"}
     try:
@@ -132,7 +131,7 @@ def faults(db: sqlite3.Connection) -> Iterator[str]:
 
 
 def is_frame(data: bytes, size: int | None = None) -> bool:
-    """Whether a frame can be read, and holds what it should."""
+    """Whether a frame can be read, and holds `size` bytes; None: any number."""
     from crawler.store import decompress  # and with it zstd: most crawls keep no bodies
 
     try:

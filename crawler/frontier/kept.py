@@ -33,15 +33,15 @@ ORDER BY request.id"""
 _IN_PACK = "SELECT count(*) FROM response JOIN body ON body.digest = response.body WHERE body.pack = ?"
 
 _PACKS_AT_HAND = 64
-"""So many packs, 32 MiB, stay decompressed: pages are read in the order in which they were found, and where hosts take turns that
-is not the order in which they were fetched. With fifty hosts 8 packs take a page 630 µs, 64 take it 57."""
+"""How many packs, 32 MiB in all, stay decompressed. Pages are read in the order in which they were found, which is not the order in
+which they were fetched if hosts took turns: with fifty hosts, a page takes 630 µs with 8 packs at hand, and 57 with 64."""
 
 
 def kept_pages(file: StateFile) -> Iterator[tuple[Lease, Page]]:
-    """Each page that was kept, with the lease it was fetched under, in the order of discovery. What it says to robots is
-    obeyed as it was by the last run.
+    """Each page that was kept, with the lease under which it was fetched, in the order of discovery. What pages say to robots is
+    obeyed as the last run did.
 
-    Raises StateDamaged when a body, or what is told of it, cannot be read.
+    Raises StateDamaged when a body, or its record, cannot be read.
     """
     obedience = _obedience(file)
     bodies = Bodies(file)
@@ -72,24 +72,24 @@ def kept_pages(file: StateFile) -> Iterator[tuple[Lease, Page]]:
 
 
 class Bodies:
-    """The bodies that a crawl kept; the packs that were read last stay at hand."""
+    """The bodies that a crawl kept. The packs that were read last stay in memory."""
 
     def __init__(self, file: StateFile) -> None:
         self._file = file
         self._pack = lru_cache(maxsize=_PACKS_AT_HAND)(self._read_pack)
 
     def of(self, url: str, digest: str) -> bytes:
-        """The body of a page, by what it is stored under. Raises StateDamaged when it cannot be read."""
+        """The body of the page at `url`, by its digest. Raises StateDamaged when it cannot be read."""
         try:
-            for place in self._file.query("SELECT data, pack, start, size FROM body WHERE digest = ?", (digest,)):
+            for place in self._file.look_up("SELECT data, pack, start, size FROM body WHERE digest = ?", (digest,)):
                 return self.read(*place)
             raise ValueError("it is gone")
         except ValueError as error:
             raise damaged(self._file.path, f"the body of {url} is lost, {error}") from None
 
     def read(self, data: bytes, pack: int | None, start: int, size: int) -> bytes:
-        """The body that a row of the table `body` tells of: `data` if it lies alone, else a part of its pack. Raises ValueError
-        when it is damaged, and says what else is."""
+        """The body that a row of the table `body` describes: in `data` if it is stored alone, otherwise a part of its pack. Raises
+        ValueError when it is damaged, which says what else is lost with it."""
         if pack is None:
             return decompress(data)
         try:
@@ -102,13 +102,13 @@ class Bodies:
         return whole[start : start + size]
 
     def _read_pack(self, pack: int) -> bytes:
-        for (data,) in self._file.query("SELECT data FROM pack WHERE id = ?", (pack,)):
+        for (data,) in self._file.look_up("SELECT data FROM pack WHERE id = ?", (pack,)):
             return decompress(data)
         raise ValueError("it is gone")
 
 
 def _obedience(file: StateFile) -> Obedience:
-    """That of the last run; by default of files older than this."""
+    """The obedience of the last run; the default for a file that is too old to say."""
     rules = file.described("rules")
     if "nofollow" not in rules:
         return OBEDIENT

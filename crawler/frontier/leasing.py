@@ -1,6 +1,6 @@
-"""Leasing: by order, up to a limit for each host. What is leased stays in the queue until it is settled, and is passed over.
+"""Leasing: in order, up to a limit for each host. What is leased stays in the queue until it is settled, but is not leased again.
 
-One row brings all of it, as JSON: for each row that it returns, SQLite's thread takes Python's lock.
+A query returns everything in one row, as JSON, because SQLite's thread takes Python's lock for each row that it returns.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _DUE_OF_ONE = _DUE.format(f"(SELECT * {_FIRST.format('one', '?')}) AS queue")
 _DUE_OF_MANY = _DUE.format(f"""
 json_each(?) AS wanted CROSS JOIN queue ON queue.host = wanted.value AND (queue.rank, queue.request) IN (
     SELECT rank, request {_FIRST.format("inner_queue", "wanted.value")})""")
-"""What is first of each host is looked up twice, which for one host takes half as long again."""
+"""The first requests of each host are looked up twice here; for a single host, that would take half as long again."""
 
 _LEASE = """
 INSERT INTO lease SELECT request.value, run.host, run.rank
@@ -43,7 +43,7 @@ _decode = msgspec.json.Decoder(list[Due]).decode
 
 
 async def due(file: CrawlFile, hosts: Sequence[int], *, limit: int, now: float) -> list[Due]:
-    """Of each host, given by number, the first `limit` in its order that are due `now` and not leased, all in that order."""
+    """The first `limit` requests of each host, given by number, that are due `now` and not leased, sorted by rank and number."""
     if len(hosts) == 1:
         ((found,),) = await file.read(_DUE_OF_ONE, (hosts[0], now, limit))
     else:
@@ -54,7 +54,7 @@ async def due(file: CrawlFile, hosts: Sequence[int], *, limit: int, now: float) 
 
 
 async def take(file: CrawlFile, rows: Sequence[Due]) -> None:
-    """Have these be leased until what came of them is committed; the file's turn is held since they were `due`."""
+    """Mark these requests as leased until their outcome is committed. The file's turn must be held since they were found `due`."""
     if rows:
         runs: dict[tuple[int, int], list[int]] = {}
         for row in rows:

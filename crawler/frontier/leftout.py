@@ -1,8 +1,8 @@
-"""Which URLs led to which: requests that were left out for others, and those that are on their way past a redirect; and which were left
-out for nothing.
+"""Which URLs led to which: requests that were left out for others, and requests under way that were redirected; and which were left out
+for nothing.
 
-Whoever decides what is left out has to know it, lest two be left out for each other (crawler/selection/detours.py): also when the one
-was met before a stop, or a kill, and the other is met after it.
+Whoever decides what is left out has to know this, so that no two requests are left out for each other
+(crawler/selection/detours.py), even if one was met before a stop, or a kill, and the other after it.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 NAMES = "names {} as its canonical URL"
 IS_NAMED = "is the canonical URL of {}"
-"""What is said of duplicates for which no redirect speaks."""
+"""The details of duplicates that are not due to a redirect."""
 
 _LOOKED_THROUGH = 500_000
-"""So many results, the latest found, in a tenth of a second: among them may be no duplicate, however large the file."""
+"""How many results are searched, the latest found, in a tenth of a second: there may be no duplicate, however large the file."""
 
 _LEFT_OUT = """
 SELECT request.url, result.redirects, result.final_url, result.detail
@@ -43,7 +43,7 @@ FROM (
 ) CROSS JOIN result ON result.request = number CROSS JOIN request ON request.id = number
 ORDER BY number
 """
-"""An index leads to those that redirected, so that they are found behind any number of others."""
+"""There is an index of those that redirected, so that they are found among any number of others."""
 
 _ON_THE_WAY = """
 SELECT hop FROM (
@@ -54,27 +54,27 @@ SELECT hop FROM (
 
 
 def _url_in(column: str, sentence: str) -> str:
-    """SQL for the URL in a text that says this."""
+    """SQL for the URL in a column that holds this sentence."""
     before, behind = sentence.split("{}")
     return f"substr({column}, {len(before) + 1}, length({column}) - {len(before) + len(behind)})"
 
 
 _CAME_TO_NOTHING = "(state = 'failed' AND detail NOT LIKE 'spider:%' OR state = 'skipped' AND reason <> 'duplicate')"
-"""No page was had. Where the spider raised on one, it is there to be tried again once that is mended."""
+"""There is no page. One on which the spider raised does not count: it can be tried again once the spider is mended."""
 
 TAKEN_INSTEAD = f"duplicate: {NAMES}, which came to nothing"
-"""What is said of a page that was a duplicate, and is taken itself after all."""
+"""The error of the attempt after which a page that was left out as a duplicate is taken itself."""
 
 _LONGEST_DETAIL = DETAIL_CHARACTERS - len(TAKEN_INSTEAD) + len(NAMES)
 _NAMES_ANOTHER = f"reason = 'duplicate' AND detail LIKE '{NAMES.format('%')}' AND length(detail) <= {_LONGEST_DETAIL}"
-"""Of a longer one it could not be noted whole that the page is taken instead."""
+"""For a longer detail, the note that the page is taken instead would be cut off."""
 
 _MOST_TIMES = 5
-"""So often a page is fetched again to be taken itself. A kill on the way costs one of them; a site that names another dead URL each
-time has no end."""
+"""How often a page is fetched again to be taken itself. A kill on the way costs one time; without a bound, a site that names another
+dead URL each time would be fetched without end."""
 
 _AT_ONCE = 500_000
-"""So many pages that were left out are looked at together, in 100 MB or less."""
+"""How many pages that were left out are examined together, in at most 100 MB."""
 
 _LAST_AT_ONCE = f"""
 SELECT max(request) FROM (SELECT request FROM result WHERE {_NAMES_ANOTHER} AND request > ? ORDER BY request LIMIT {_AT_ONCE})
@@ -113,15 +113,16 @@ SELECT number, named, request.url, request.extra, result.final_url, result.redir
 FROM chosen CROSS JOIN result ON result.request = number CROSS JOIN request ON request.id = number
 WHERE place <= :each ORDER BY number LIMIT :most
 """  # noqa: S608 - made of our own words
-"""Pages that were left out for a URL that nothing came of, neither under it nor under another name, be it one that it redirects to. What
-a bound has cut off of a detail is missed."""
+"""Pages that were left out for a URL of which nothing came, neither under that name nor under another, such as one that it redirects
+to. Details that were cut off are missed."""
 
 
 async def lost(file: CrawlFile, *, each: int, most: int) -> list[Row]:
-    """Of each canonical URL that came to nothing, `each` of the pages that were left out for it, those found first: number, that URL,
-    the request's own, extra, final URL, and redirects. Enough if they are `most`; of many there may be more.
+    """Pages that were left out for canonical URLs that came to nothing, up to `each` for each of these, those found first. Rows:
+    number, that URL, the request's own, extra, final URL, and redirects. Stops when there are `most`, or somewhat more.
 
-    All results are read through, unless none was left out."""
+    All results are read, unless nothing was left out.
+    """
     found: list[Row] = []
     last = 0
     while len(found) < most:
@@ -133,8 +134,8 @@ async def lost(file: CrawlFile, *, each: int, most: int) -> list[Row]:
 
 
 async def left_out(file: CrawlFile, most: int) -> list[tuple[str, str]]:
-    """URLs, and where they led: of up to `most` duplicates and as many requests under way, those found last, in the order in which
-    they were found."""
+    """Pairs of a URL and the one that it led to, from up to `most` duplicates and as many requests under way: those found last, in the
+    order in which they were found."""
     duplicates = await file.read(_LEFT_OUT, {"most": most, "looked_through": _LOOKED_THROUGH})
     under_way = await file.read(_ON_THE_WAY, {"most": most})
     stations = [_stations_of_duplicate(*row) for row in duplicates] + [_stations_under_way(hop) for (hop,) in under_way]
@@ -151,7 +152,7 @@ def _stations_of_duplicate(url: str, redirects: str | None, final_url: str | Non
 
 
 def _told(detail: str | None, sentence: str) -> str | None:
-    """The URL in a detail that says this; a detail that was too long is not whole."""
+    """The URL in a detail that holds this sentence; None for another, or one that was cut off."""
     before, after = sentence.split("{}")
     if detail and detail.startswith(before) and detail.endswith(after):
         return detail.removeprefix(before).removesuffix(after)

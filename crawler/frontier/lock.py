@@ -1,7 +1,7 @@
-"""One process a crawl file: an advisory lock on the file itself, which the system lifts however the process ends.
+"""One process per crawl file: an advisory lock on the file itself, which the system lifts however the process ends.
 
-A lock is on what was opened, not on a name. So whoever got one looks whether the name still leads there; and forks, which
-share what was opened, let go of it at once, or they would hold the lock after the process that crawls.
+A lock is on the open file, not on its name. So whoever gets one checks whether the name still leads there; and forks, which share open
+files, let go of it at once: otherwise they would hold the lock after the process that crawls has ended.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from weakref import WeakSet
 from crawler.errors import StateLocked, StorageError
 
 PATIENCE = 2.0
-"""Seconds to wait for whoever has the file for a moment: to look whether it is locked, or to carry out an order."""
+"""Seconds to wait for a process that has the file for a moment only, to see whether it is locked, or to carry out an order."""
 
 _PAUSE = 0.02
-"""Seconds until the next attempt: `flock` itself waits for ever, or not at all."""
+"""Seconds between attempts: `flock` itself waits for ever, or not at all."""
 
 
 class Whereabouts(NamedTuple):
-    """What has become of a file that is not at its place. `path`: where it is now, if the system tells."""
+    """What has become of a file that is not in its place. `path`: where it is now; None if the system does not tell."""
 
     is_removed: bool
     path: Path | None
@@ -40,7 +40,7 @@ class CrawlLock:
 
     def __init__(self, path: Path, *, patience: float = PATIENCE) -> None:
         self.path = Path(os.path.realpath(path))
-        """As SQLite goes on with it, whatever becomes of the working directory or a symbolic link."""
+        """As SQLite uses it, whatever becomes of the working directory or of symbolic links."""
         self._descriptor = _open_locked(path, patience)
         self._identity = _identity(os.fstat(self._descriptor))
         _HELD.add(self)
@@ -63,7 +63,7 @@ class CrawlLock:
             return _identity(self.path.stat()) == self._identity
         except (FileNotFoundError, NotADirectoryError):
             return False
-        except OSError:  # it cannot be told; if it cannot be written either, SQLite will say so
+        except OSError:  # that cannot be told now; if the file cannot be written either, SQLite will say so
             return True
 
     def whereabouts(self) -> Whereabouts:
@@ -78,6 +78,7 @@ class CrawlLock:
         return Whereabouts(is_removed=False, path=now if is_there else None)
 
     def release(self) -> None:
+        """Give up the lock; does nothing the second time."""
         _HELD.discard(self)
         if self._descriptor >= 0:
             os.close(self._descriptor)
@@ -88,7 +89,7 @@ _HELD: WeakSet[CrawlLock] = WeakSet()
 
 
 def _let_go() -> None:
-    """In a fork: whoever was forked from holds the locks, and still does."""
+    """In a fork: its parent holds the locks, and keeps them."""
     for lock in list(_HELD):
         lock.release()
 
@@ -97,7 +98,7 @@ os.register_at_fork(after_in_child=_let_go)
 
 
 def _open_locked(path: Path, patience: float) -> int:
-    """A descriptor of the file at `path`, made if there is none, that holds its lock."""
+    """A descriptor of the file at `path`, which is made if there is none, that holds its lock."""
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -137,13 +138,15 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process is crawling with this file. Not to be asked by that process itself (see `CrawlLock`)."""
+    """Whether a process is crawling with this file. That process itself must not ask (see `CrawlLock`)."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # whoever wants the lock in this instant tries again
+        fcntl.flock(
+            descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB
+        )  # a process that wants the lock at this instant tries again
     except OSError:
         return True
     finally:
@@ -152,7 +155,7 @@ def is_locked(path: Path) -> bool:
 
 
 def await_rest(path: Path, *, patience: float = PATIENCE) -> None:
-    """Wait a little for a process that has the file, if any: it may be there for an order only."""
+    """Wait up to `patience` seconds for a process that has the file, if any: it may only be carrying out an order."""
     deadline = time.monotonic() + patience
     while is_locked(path) and time.monotonic() < deadline:
         time.sleep(_PAUSE)

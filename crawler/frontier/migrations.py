@@ -1,7 +1,7 @@
 """Making a crawl file, recognising one, and bringing an older one up to date.
 
-`application_id` in the file's header says that it is a crawl file, `user_version` which schema it has. A migration is a
-script that leads from one version to the next; each is applied together with its new version, in one transaction.
+`application_id` in the file's header says that it is a crawl file, and `user_version` which schema it has. A migration is a script
+from one version to the next; each is applied together with its version number, in one transaction.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x4E50484C  # "NPHL"
 
 VERSION = 5
-"""Which schema `schema.sql` is. From each older one `version{n}.sql` leads to the next."""
+"""The version of the schema in `schema.sql`. `version{n}.sql` leads from version n - 1 to version n."""
 
 
 def script(name: str) -> str:
@@ -26,9 +26,9 @@ def script(name: str) -> str:
 
 
 def prepare(db: Connection, path: Path) -> bool:
-    """Create the schema in an empty file, or migrate an older one; whether it was empty.
+    """Create the schema in an empty file, or migrate an older one; returns whether it was empty.
 
-    Raises StateDamaged when the file is no crawl file, StateTooNew when a newer version of the program made it, and
+    Raises StateDamaged when the file is not a crawl file, StateTooNew when a newer version of the program made it, and
     sqlite3.Error.
     """
     application, version = _pragma(db, "application_id"), _pragma(db, "user_version")

@@ -1,8 +1,8 @@
-"""Moves by order: requests that are set aside, released, tried anew, or given another priority.
+"""Moves by order: requests that are set aside, released, retried, or given another priority.
 
-A move reads rows of the file and hands them to the intake, chunk by chunk; each chunk is committed before the next, with
-the file's turn held, so that nobody takes a request out of the queue between. Cut off, a move is half done and can be
-ordered again: every request is where it was, or where it was to go.
+A move reads rows of the file and hands them to the intake, chunk by chunk. Each chunk is committed before the next, with the file's
+turn held, so that nobody takes a request out of the queue in between. A move that is cut short is half done, and can be ordered
+again: every request is where it was, or where it was to go.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _ROWS_AT_ONCE = 20_000
 
 _MOST_OF_EACH = 1 << 40
-"""So many pages are not left out for any URL."""
+"""More pages than are ever left out for one URL."""
 
 _KEPT_BY_REDIRECTS = ("GET", "HEAD")
 """Methods that stay what they are (RFC 9110 §15.4)."""
@@ -78,11 +78,11 @@ WHERE rank <> :rank AND {_IS_FREE}
 AND (:like IS NULL OR (SELECT url FROM request WHERE id = queue.request) LIKE :like ESCAPE '\\')"""
 
 _REPRIORITISE_HOST = f"{_REPRIORITISE} AND host = :host"
-"""For a host that may not be given, SQLite would read the whole queue."""
+"""A statement of its own: if the host were optional in it, SQLite would read the whole queue."""
 
 
 class Moves:
-    """Carries out the orders of `crawler.frontier.protocol.Frontier`, where they are described."""
+    """Carries out the moves that `crawler.frontier.protocol.Frontier` describes."""
 
     def __init__(self, intake: Intake, file: CrawlFile, commits: GroupCommit) -> None:
         self._intake = intake
@@ -107,7 +107,7 @@ class Moves:
         return await self._move(_OF_QUEUE, lambda: {"host": number}, take)
 
     def _beyond(self, host: HostKey, number: int) -> int:
-        """How many requests of a host are let in that its own budget leaves no room for."""
+        """How many requests of a host have been let in beyond its own budget."""
         state = self._intake.host_states.get(host)
         return max(0, self._intake.admitted[number] - state.budget) if state and state.budget else 0
 
@@ -148,7 +148,7 @@ class Moves:
                 self._enqueue_anew(request, url, extra, final_url, redirects)
 
         wanted = {
-            "after": 0,  # else all results would be read for each chunk
+            "after": 0,  # otherwise all results would be read for each chunk
             "takes_any": statuses is None and kinds is None,
             "statuses": msgspec.json.encode(list(statuses or ())).decode(),
             "kinds": msgspec.json.encode(list(kinds or ())).decode(),
@@ -157,8 +157,8 @@ class Moves:
         return await self._move(_OF_FAILED, lambda: wanted, take)
 
     async def take_instead(self) -> int:
-        """Queue again what was left out for a canonical URL that came to nothing, to be taken itself: at first one page for each such
-        URL, should that not help twice as many, and so on. Returns how many; 0 if there are none."""
+        """Queue again pages that were left out for a canonical URL that came to nothing, to be taken themselves: first one page for
+        each such URL, then, if that does not help, twice as many, and so on. Returns how many; 0 if there are none."""
         intake = self._intake
         async with self._file.turn:
             await self._commits.commit()
@@ -170,7 +170,7 @@ class Moves:
                 intake.counts.skipped -= 1
                 self._enqueue_anew(request, url, extra, final_url, redirects)
             await self._commits.commit()
-        if len(rows) < _ROWS_AT_ONCE:  # else the first ones of some have not been asked for yet
+        if len(rows) < _ROWS_AT_ONCE:  # otherwise the first pages for some of the URLs have not been queued yet
             self._each = min(2 * self._each, _MOST_OF_EACH)
         intake.leaves_out = bool(rows)
         return len(rows)
@@ -189,14 +189,14 @@ class Moves:
         self._intake.enqueue(host, (self._intake.host_id(host), -priority_of(extra), request, 0.0, 0, hop))
 
     def _number_of(self, host: HostKey | None) -> int | None:
-        """The number of a host; 0, which none has, for one that is not known; None for None: any."""
+        """The number of a host; 0, which no host has, for an unknown one; None, which stands for any host, for None."""
         return None if host is None else self._intake.host_ids.get(host, 0)
 
     async def _move(
         self, select: str, wanted: Callable[[], Mapping[str, Any]], take: Callable[[Sequence[Row]], None]
     ) -> int:
-        """Let `take` have the rows of `select` until there are none left; returns how many there were. A commit takes
-        those that were taken out of where they were selected from. `wanted` gives the parameters, each time anew."""
+        """Give `take` the rows of `select`, chunk by chunk, until there are none left; returns how many there were. The commit after
+        each chunk must remove its rows from what `select` finds. `wanted` gives the parameters for each chunk."""
         moved = 0
         async with self._file.turn:
             await self._commits.commit()
@@ -208,10 +208,10 @@ class Moves:
 
 
 def _where_to_retry(url: str, extra: str | None, final_url: str, redirects: str | None) -> tuple[str, str | None]:
-    """The URL to ask next for a request that failed, and its hop.
+    """The URL to request next for a request that failed, and its hop.
 
-    That is where redirects had led it. But with which method it was asked there is not known, unless no redirect could change
-    it: then all of them are gone through again. Where they led stays behind it, so as to be no duplicate.
+    That is the URL to which redirects had led. But the method that was used there is known only if no redirect could have changed it.
+    Otherwise all redirects are followed again; the URL where they ended stays in the chain, so that it does not count as a duplicate.
     """
     if redirects is None:
         return url, None

@@ -1,4 +1,4 @@
-"""Opening a crawl file: checks, and the frontier's memory made again from what the file holds."""
+"""Opening a crawl file: checking it, and restoring the frontier's memory from it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PRAGMA busy_timeout = 5000;
 """
 
 NOTHING_LEASED = "UPDATE count SET queued = queued + leased, leased = 0;\n"
-"""Leases are with their process (settle.sql): only the counts tell of those of an earlier one."""
+"""Leases belong to their process (settle.sql): those of an earlier process remain only in the counts."""
 
 
 _SPIDER = """
@@ -35,8 +35,8 @@ INSERT INTO meta VALUES ('spider', ?) ON CONFLICT (key) DO UPDATE SET value = va
 
 
 class Past(NamedTuple):
-    """When the first run began (seconds of the epoch; None if there was none), how long all took, and when the last one that
-    committed did so (0.0: none)."""
+    """When the first run began (seconds of the epoch; None if there was none), how many seconds all runs took, and when the last
+    commit was (seconds of the epoch; 0.0 if there was none)."""
 
     first_started: float | None
     elapsed: float
@@ -44,14 +44,14 @@ class Past(NamedTuple):
 
 
 def prepare(db: Connection, path: Path) -> None:
-    """Make it a crawl file of the current schema, if it is none yet; what was there before is looked at. Raises StateDamaged,
-    StateTooNew, and sqlite3.Error."""
+    """Make an empty file a crawl file; bring an existing one to the current schema, and check it. Raises StateDamaged, StateTooNew,
+    and sqlite3.Error."""
     if not migrations.prepare(db, path):
         check(db, path)
 
 
 async def check_spider(file: CrawlFile, spider: str) -> None:
-    """Raise StateMismatch if the file is another spider's; a new one is this spider's from here on."""
+    """Raise StateMismatch if the file belongs to another spider; a new file belongs to this one from now on."""
     ((known,),) = await file.write(_SPIDER, (spider,))
     if known != spider:
         raise StateMismatch(
@@ -61,7 +61,7 @@ async def check_spider(file: CrawlFile, spider: str) -> None:
 
 
 def load(db: Connection, intake: Intake) -> Past:
-    """Fill the memory from the file."""
+    """Restore the memory from the file."""
     (counts,) = db.execute("SELECT queued, leased, done, failed, skipped, items, bytes, hosts, aside FROM count")
     intake.counts = Counts(**dict(zip(Counts.__struct_fields__, counts, strict=True)))
     intake.leaves_out = intake.counts.skipped > 0

@@ -1,8 +1,8 @@
 """The rows of a damaged SQLite file, read page by page without SQLite (https://www.sqlite.org/fileformat2.html).
 
-SQLite finds a row by way of its tree's root and refuses what lies behind a damaged page. Here every page is looked at for
-itself: whatever is whole on it is read, wherever it hung. The write-ahead log counts as SQLite counts it, up to its last
-whole commit: what lies behind never happened.
+SQLite finds a row from the root of its tree, and cannot reach what lies behind a damaged page. Here every page is looked at by
+itself: what is whole on it is read, wherever in a tree it belonged. The write-ahead log counts up to its last whole commit, as it does
+for SQLite: what comes after never happened.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _WAL_HEADER, _FRAME_HEADER = 32, 24
 
 
 class Row(NamedTuple):
-    """A row as it lies on its page: `rowid` is None on the pages of indexes and of tables without."""
+    """A row as it is stored on its page: `rowid` is None on the pages of indexes, and of tables without row ids."""
 
     rowid: int | None
     values: tuple[Value, ...]
@@ -39,7 +39,7 @@ class Row(NamedTuple):
 class Pages:
     """All pages of a file and its write-ahead log, open until the end of a `with` block.
 
-    `broken` counts the pages of which something could not be read, those that a shortened file lacks included.
+    `broken` counts the pages of which something could not be read, including those missing from a file that was cut off.
     """
 
     def __init__(self, path: Path) -> None:
@@ -73,7 +73,7 @@ class Pages:
             self._log.close()
 
     def rows(self) -> Iterator[Row]:
-        """Every row that can be read, of tables and indexes alike; free pages left out, as far as they are known."""
+        """Every row that can be read, from tables and indexes alike, without those on free pages, as far as these are known."""
         free = self._free_pages()
         for number in range(1, self._count + 1):
             if number in free:
@@ -94,7 +94,7 @@ class Pages:
     # ------------------------------------------------------------------ pages
 
     def _page(self, number: int) -> bytes:
-        """A page, as far as it is there."""
+        """A page, as much of it as exists."""
         if self._log and (offset := self._logged.get(number)):
             self._log.seek(offset)
             return self._log.read(self._page_bytes)
@@ -114,7 +114,7 @@ class Pages:
         return free
 
     def _read_log(self) -> tuple[dict[int, int], int]:
-        """Where in the log the last committed version of each page is, and how many pages its last commit promises."""
+        """Where in the log the last committed version of each page is, and how many pages the file has after its last commit."""
         committed: dict[int, int] = {}
         if self._log is None:
             return committed, 0
@@ -142,7 +142,7 @@ class Pages:
     # ------------------------------------------------------------------ cells and records
 
     def _cells(self, page: bytes, start: int, *, is_interior: bool) -> Iterator[int]:
-        """Where on a page its cells begin, behind the number of their left child."""
+        """Where the cells of a page begin, after the number of their left child."""
         number = int.from_bytes(page[start + 3 : start + 5], "big")
         first = start + (12 if is_interior else 8)
         for (cell,) in struct.iter_unpack(">H", page[first : first + 2 * min(number, self._page_bytes // 4)]):

@@ -1,8 +1,8 @@
-"""Crawl files that take the place of others, with what SQLite keeps beside them.
+"""Replacing crawl files by others, together with what SQLite keeps beside them.
 
-A write-ahead log counts for whatever file lies beside it, so the two must never be parted or mixed; but no system moves two
-files at once. What is done here is in an order in which a kill between any two steps leaves a whole crawl under one of its
-names, and never the log of one beside another.
+SQLite applies a write-ahead log to whatever file lies beside it, so the two must never be separated or mixed up; but no system moves
+two files at once. Everything here is done in an order in which a kill between any two steps leaves a whole crawl under one of its
+names, and never the log of one file beside another.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ def beside(path: Path, suffix: str) -> Path:
 
 
 def uri_of(path: Path, parameters: str) -> str:
-    """What opens a file in SQLite, as https://www.sqlite.org/uri.html has it; its name need be no text."""
+    """The URI of a file for SQLite (https://www.sqlite.org/uri.html); its name need not be valid text."""
     return f"file:{quote(os.fsencode(path.absolute()))}?{parameters}"
 
 
 def damaged_names(path: Path) -> Iterator[Path]:
-    """The names under which damaged crawl files of this name are kept, one after the other."""
+    """The names under which damaged crawl files of this name are kept, in the order in which they are used."""
     return (beside(path, f".{_DAMAGED}{f'-{n}' if n else ''}") for n in range(10_000))
 
 
 def replace(path: Path, fresh: Path, damaged: Path) -> Iterator[None]:
-    """Put a whole file in the place of a damaged one, which is kept under another name; one step each time it is asked for.
+    """Put a whole file in the place of a damaged one, which is kept under another name. Each iteration is one step.
 
-    Between the second last and the last, the damaged file has two names and its log the new one: `take_back` puts it back.
+    Before the last step, the damaged file has two names, and its log has the new one: `take_back` undoes that.
     """
     try:
         os.link(path, damaged)
@@ -57,7 +57,7 @@ def replace(path: Path, fresh: Path, damaged: Path) -> Iterator[None]:
 
 
 def take_back(path: Path) -> None:
-    """Undo what a process has left half done that was killed while it replaced the file. The lock of the file is held."""
+    """Undo what a process that was killed while it replaced the file has left half done. The file's lock must be held."""
     if path.stat().st_nlink == 1:
         return
     for damaged in damaged_names(path):
@@ -72,7 +72,7 @@ def take_back(path: Path) -> None:
 
 
 def clear(path: Path) -> None:
-    """Put an empty file in the place of one whose lock is held. Nobody can crawl with it before all is done."""
+    """Put an empty file in the place of one whose lock is held. Nobody can crawl with it before this is done."""
     empty = path.with_name(f".{path.name}.{os.getpid()}")
     lock = CrawlLock(empty)
     try:
@@ -84,14 +84,14 @@ def clear(path: Path) -> None:
 
 
 def clear_beside(path: Path) -> None:
-    """Remove what SQLite keeps beside a file. The log goes last: while it is there, nobody begins a crawl (`check_log`)."""
+    """Remove what SQLite keeps beside a file. The log is removed last: while it exists, nobody begins a crawl (`check_log`)."""
     for suffix in ("-shm", "-wal"):
         beside(path, suffix).unlink(missing_ok=True)
 
 
 def check_log(path: Path) -> None:
-    """Raise StateError where there is a log without its file. SQLite would drop it, and with it the last that a crawl kept
-    whose file was moved, while it ran or after it was killed."""
+    """Raise StateError where there is a log without its file: the file was moved, while its crawl ran or after it was killed. SQLite
+    would drop the log, and with it the last commits of that crawl."""
     log = beside(path, "-wal")
     if not path.exists() and log.exists() and log.stat().st_size:
         raise StateError(

@@ -1,8 +1,8 @@
-"""What the crawler asks of a frontier: `add`, `lease`, `settle`; batches in, batches out.
+"""What the crawler requires of a frontier: `add`, `lease`, `settle`; batches in, batches out.
 
-A request is *queued*, then *leased*, then over (*done*, *failed* or *skipped*); or it stands *aside*, out of the way until
-somebody releases it. Only `settle` ends a lease; one whose process died is as if it had never been. Everything a
-page did is settled in one transaction: its outcome, its items, the requests it led to, and what was noted meanwhile.
+A request is *queued*, then *leased*, then over (*done*, *failed* or *skipped*); or it is set *aside*, out of the way until somebody
+releases it. Only `settle` ends a lease; if the process dies, it is as if its leases had never been given. Everything a page did is
+settled in one transaction: its outcome, its items, the requests it led to, and what was noted meanwhile.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 class Lease(Struct, kw_only=True):
-    """One request, ours to fetch. `url` and `method` are where it stands now: past the redirects taken so far.
+    """One request, ours to fetch. `url` and `method` are those after the redirects taken so far.
 
-    Tens of thousands of them are in memory at a time; a `Struct` of plain values is none that the garbage collector looks at.
+    Tens of thousands of leases are in memory at a time; the garbage collector ignores a `Struct` of plain values.
     """
 
     id: int
@@ -39,19 +39,19 @@ class Lease(Struct, kw_only=True):
     body: bytes | None = None
     context: Mapping[str, Any] | None = None
     again: bool = False
-    """Whether it is made although the same was asked for before. So it is wherever redirects lead."""
+    """Whether it is made although the same request was made before; this also holds wherever redirects lead."""
     read_timeout: float | None = None
     total_timeout: float | None = None
     max_attempts: int | None = None
-    """In place of the settings called so, if not None; the like of the two before."""
+    """If not None, this replaces the setting of the same name, as do the two timeouts (seconds)."""
     attempts: int = 0
-    """How often it was tried in vain."""
+    """How many attempts have failed."""
     redirects: tuple[str, ...] = ()
     """The redirect chain: the URLs left behind, oldest first."""
 
 
 class Settlement(Struct, kw_only=True):
-    """All that came of one lease. `items` are JSON texts, one an item, as the spider yielded them."""
+    """Everything that came of one lease. `items` are JSON texts, one per item, as the spider yielded them."""
 
     lease: Lease
     outcome: Outcome
@@ -60,14 +60,14 @@ class Settlement(Struct, kw_only=True):
     kept: Kept | None = None
     """The response, if it is to be kept."""
     alias: str | None = None
-    """Another URL (canonical) of the page. If that was found before, the page is a duplicate, and its items are not kept;
-    if not, it is taken for found. Never so of a seed, nor of a request that is made `again`."""
+    """Another (canonical) URL of the page. If that was found before, the page is a duplicate and its items are not kept, except for
+    a seed and a request that is made `again`. If not, it counts as found from now on."""
     depth: int | None = None
-    """How deep `found` is; None: one link deeper than the lease."""
+    """The depth of `found`; None: one link deeper than the lease."""
 
 
 class Counts(Struct, kw_only=True):
-    """How many requests are in each state, and what they brought."""
+    """How many requests are in each state, and what they brought: items, bytes of decoded bodies, hosts."""
 
     queued: int = 0
     leased: int = 0
@@ -81,17 +81,17 @@ class Counts(Struct, kw_only=True):
 
 
 class HostQueue(NamedTuple):
-    """A host that has requests waiting, and when the first of them is due by the frontier's clock; 0.0: one is due now."""
+    """A host that has requests waiting, and when the first of them is due by the frontier's clock; 0.0: now."""
 
     host: HostKey
     due_at: float
 
 
 class HostState(Struct, kw_only=True):
-    """What is kept of a host beyond its requests; None where there is nothing to say. Instants are seconds of the epoch."""
+    """What is kept about a host beyond its requests; None for what is not known or ordered. Instants are seconds of the epoch."""
 
     held: float | None = None
-    """By order: since when none of it is to be fetched."""
+    """By order: since when nothing is to be fetched from it."""
     delay: float | None = None
     """By order: the least seconds between two starts."""
     per_host: int | None = None
@@ -99,7 +99,7 @@ class HostState(Struct, kw_only=True):
     budget: int | None = None
     """By order: how many of its requests may be queued in all; 0: any number."""
     pace: float | None = None
-    """Learned: seconds between two starts that suit it."""
+    """Learned: the seconds between two starts that suit it."""
     latency: float | None = None
     """Learned: seconds it takes to answer."""
     failures: int | None = None
@@ -109,7 +109,7 @@ class HostState(Struct, kw_only=True):
 
 
 class CookieRow(NamedTuple):
-    """One cookie of the jar as it is kept: `data` is JSON, None if the cookie is gone."""
+    """One cookie of the jar, as it is kept: `data` is JSON, None if the cookie is gone."""
 
     domain: str
     path: str
@@ -118,8 +118,8 @@ class CookieRow(NamedTuple):
 
 
 Admit: TypeAlias = "Callable[[str, int, str | None, bool], Skip | SetAside | None]"
-"""Why a new request is not to be made, or not now; None if it is made. By its URL, its depth, the URL of the page it was found
-on (None if on no page), and whether the spider asked for it alone, as opposed to one of many `Links`."""
+"""Called with a new request's URL, its depth, the URL of the page it was found on (None if on no page), and whether it is a single
+request, as opposed to one of many `Links`. Returns why the request is not to be made, or not now; None if it is."""
 
 
 class Frontier(Protocol):
@@ -135,25 +135,26 @@ class Frontier(Protocol):
         on_queued: Callable[[HostKey, float], None],
         max_pages_per_host: int = 0,
     ) -> None:
-        """Say who decides which new requests are skipped or set aside, and who hears of each that now waits, by host and the instant (seconds of the epoch) before which it is not due. Requests of a host beyond the
+        """Say who decides which new requests are skipped or set aside (`admit`), and who is called with the host of each request that
+        now waits, and the instant (seconds of the epoch) before which it is not due (`on_queued`). Requests of a host beyond the
         first `max_pages_per_host`, or beyond the host's own budget, are set aside; 0: there is no such limit.
         """
 
     async def add(self, found: Iterable[Request | Links], *, depth: int = 0) -> int:
-        """Take in those requests that are new; returns how many are known to be. Durable when it returns."""
+        """Take in the requests that are new; returns how many are known to be. Durable when it returns."""
 
     @property
     def is_undecided(self) -> bool:
-        """Whether some of the links that were offered may be new, which is not found out for each by itself; or some of the pages that
-        were left out may be wanted after all."""
+        """Whether some of the links that were offered may be new, which is not decided for each by itself; or whether some of the pages
+        that were left out may be wanted after all."""
 
     async def decide(self) -> None:
-        """Find out of all links whether they are new; and, to be asked when nothing is left, queue again what was left out for a
-        canonical URL that came to nothing, to be taken itself. It takes time; `on_queued` hears of what there is."""
+        """Decide for all links whether they are new, and queue again pages that were left out for a canonical URL that came to
+        nothing. To be called when nothing else is left, since it takes time. `on_queued` is called for what is found."""
 
     async def lease(self, hosts: Sequence[HostKey], limit: int) -> list[Lease]:
-        """Up to `limit` requests of each host, the first in its order that are due; of one priority, those queued lately may come
-        after later found ones."""
+        """Up to `limit` requests of each host that are due, in order: by priority, then as they were found. Among requests of equal
+        priority, those queued lately may come after some that were found later."""
 
     async def settle(self, settlement: Settlement) -> None:
         """Take in what came of a lease. Returns once it is accepted, in order, for the next group commit; waits while too
@@ -163,22 +164,22 @@ class Frontier(Protocol):
         """Return once everything settled and noted so far is durable."""
 
     def now(self) -> float:
-        """The frontier's clock, by which all instants are told before which something is not due: seconds of the epoch that
-        neither jump nor run backwards, within a run and from one run to the next, whatever the system's clock does."""
+        """The frontier's clock, which all instants refer to before which something is not due: seconds of the epoch that neither jump
+        nor run backwards, within a run and from one run to the next, whatever the system's clock does."""
 
     async def hosts(self, *, after: HostKey | None = None, limit: int | None = None) -> list[HostQueue]:
-        """Up to `limit` hosts that have requests waiting, in the order in which they became known, from behind `after` on."""
+        """Up to `limit` hosts that have requests waiting, in the order in which they became known; only those after `after`."""
 
     async def waiting(self, hosts: Iterable[HostKey]) -> list[HostQueue]:
-        """Those of `hosts` that have requests waiting; of what was queued since the last `lease` it may not know."""
+        """Those of `hosts` that have requests waiting; requests that were queued since the last `lease` may be missed."""
 
     async def close(self, why: str) -> None:
-        """Commit what was settled, note why the run ended. What is leased waits for the next."""
+        """Commit what was settled, and note why the run ended. What is leased waits for the next run."""
 
     # ------------------------------------------------------------------ what is kept beside the requests
 
     def note_host(self, host: HostKey, **known: float | None) -> None:
-        """Keep fields of `HostState`; those that are not named stay. Goes with the next group commit, like all notes."""
+        """Keep fields of `HostState`; those not named stay as they are. Written with the next group commit, like all notes."""
 
     def note_robots(self, origin: str, fetched_at: float, body: bytes) -> None:
         """Keep the robots.txt of an origin (`scheme://authority`) in place of an earlier one."""
@@ -187,7 +188,7 @@ class Frontier(Protocol):
         """Keep cookies, in place of earlier ones of the same domain, path and name."""
 
     def host_states(self) -> Mapping[HostKey, HostState]:
-        """What is known of hosts, as noted up to now."""
+        """What is known about hosts, including what has only been noted."""
 
     async def robots_of(self, origin: str) -> tuple[float, bytes] | None:
         """When the robots.txt of an origin was fetched, and its body, as of the last commit."""
@@ -198,24 +199,24 @@ class Frontier(Protocol):
     # ------------------------------------------------------------------ moves by order; each durable when it returns
 
     async def set_aside(self, host: HostKey, reason: Aside, detail: str = "") -> int:
-        """Set aside all that is queued of a host, what is put off included; for `Aside.BUDGET` only what is beyond the host's own
-        budget, the last in its order. Returns how many."""
+        """Set aside everything that is queued for a host, including what is not due yet; for `Aside.BUDGET` only what exceeds the
+        host's own budget, the last in its order. Returns how many."""
 
     async def release(self, *, host: HostKey | None = None, reason: Aside | None = None, url: str | None = None) -> int:
-        """Queue again what stands aside: of one host, for one reason, one URL, or everything; returns how many. They count
-        against the budget of their host, but are not held to it."""
+        """Queue again what was set aside: of one host, for one reason, one URL, or everything; returns how many. These requests count
+        against the budget of their host, but are not bound by it."""
 
     async def fill_budgets(self, *, host: HostKey | None = None) -> int:
-        """Queue again what was set aside for a budget that leaves room by now, of one host or of all, the first in the order of
-        each; returns how many."""
+        """Queue again what was set aside for a budget that now leaves room, of one host or of all, the first in the order of each;
+        returns how many."""
 
     async def retry(
         self, *, statuses: Iterable[int] | None = None, kinds: Iterable[str] | None = None, host: HostKey | None = None
     ) -> int:
-        """Queue failed requests again, as if never tried, with the priority they were found with: those with one of `statuses` or one of `kinds` of
-        error, or all if neither is given. A redirected one goes on where it failed. Returns how many."""
+        """Queue failed requests again, as if they had never been tried, with the priority they were found with: those with one of
+        `statuses` or one of `kinds` of error, or all if neither is given. A redirected request goes on where it failed. Returns how
+        many."""
 
     async def reprioritise(self, *, host: HostKey | None = None, url_like: str | None = None, priority: int) -> int:
         """Give queued requests another priority: those of a host, those with a URL that matches an SQL LIKE pattern, in which `\\`
-        escapes, or all.
-        Returns how many were given one that they did not have."""
+        escapes, or all. Returns for how many it changed."""

@@ -1,7 +1,7 @@
-"""Saving what can be read of a damaged crawl file, into a new one.
+"""Saving what can be read from a damaged crawl file, into a new one.
 
-The rows are taken from the pages as they are (pages.py) and put into the tables they belong to (salvage.py); repair.sql then
-makes a whole of them again. The damaged file is kept under another name.
+Rows are read from the pages of the file one by one (pages.py) and put into the tables to which they belong (salvage.py); then repair.sql
+makes them consistent. The damaged file is kept under another name.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ SELECT count(*) FROM response WHERE body NOT IN (
 
 @dataclass(slots=True, kw_only=True)
 class Repair:
-    """What a repair came to. `saved`: rows by table; `lost`: in words, what is known to be missing."""
+    """The result of a repair. `saved`: numbers of rows by table; `lost`: what is known to be missing, in words."""
 
     damaged: Path
-    """Where the file is kept that was repaired."""
+    """Where the damaged file is kept."""
     faults: list[str]
     broken_pages: int = 0
     saved: dict[str, int] = field(default_factory=dict)
@@ -44,10 +44,10 @@ class Repair:
 
 
 def repair(path: Path) -> Repair | None:
-    """Put a sound crawl file in the place of a damaged one, which is kept beside it; None if it is sound.
+    """Put a sound crawl file in the place of a damaged one, which is kept beside it; None if the file is sound.
 
-    Raises UsageError when there is none, StateLocked while a process crawls with it, StateTooNew when a newer version wrote
-    it, StateDamaged when nothing of a crawl is in it, StorageError when the new file cannot be written.
+    Raises UsageError when there is no file, StateLocked while a process crawls with it, StateTooNew when a newer version wrote it,
+    StateDamaged when nothing of a crawl can be read from it, StorageError when the new file cannot be written.
     """
     if not path.is_file():
         raise UsageError(f"there is no crawl file {path}")
@@ -88,7 +88,7 @@ def _faults_of(path: Path) -> list[str]:
 
 
 def _write(path: Path, fresh: Path, done: Repair) -> None:
-    """Make the new file `fresh`, and note what came of it."""
+    """Write the new file `fresh`, and note in `done` what was saved."""
     with Pages(path) as pages:
         if pages.version > VERSION:
             raise StateTooNew(
@@ -108,7 +108,7 @@ def _write(path: Path, fresh: Path, done: Repair) -> None:
 
 
 def _save(pages: Pages, db: sqlite3.Connection, done: Repair) -> list[str]:
-    """Fill an empty database with what can be read, and make a whole of it; what is wrong with it all the same."""
+    """Fill an empty database with what can be read, and make it consistent; returns what is wrong with it all the same."""
     db.executescript(
         f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -200000; BEGIN;"
         f"{script('schema.sql')} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
@@ -123,7 +123,7 @@ def _save(pages: Pages, db: sqlite3.Connection, done: Repair) -> list[str]:
 
 
 def _tell_losses(db: sqlite3.Connection, known: Mapping[str, int], done: Repair) -> None:
-    """Count what was saved, and what is missing: ids have no gaps, and the file's own counts said how many there were."""
+    """Count what was saved and what is missing: ids have no gaps, and the file's own counts say how many rows there were."""
     for table in ("request", "result", "queue", "aside", "item", "response", "attempt", "host"):
         ((done.saved[table],),) = db.execute(f"SELECT count(*) FROM {table}")  # noqa: S608 - one of eight names
     ((last_request, last_item),) = db.execute("SELECT (SELECT max(id) FROM request), (SELECT max(id) FROM item)")

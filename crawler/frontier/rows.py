@@ -24,6 +24,10 @@ Due: TypeAlias = tuple[int, int, int, int, str | None, str, int, str | None, str
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
+NOT_MODIFIED = "not modified"
+"""What is said of a page that is done, and that an earlier crawl had."""
+COUNT_NOT_MODIFIED = "SELECT count(*), coalesce(sum(size), 0) FROM result WHERE state = 'done' AND detail = ?"
+
 DETAIL_CHARACTERS = 2000
 """So much is kept of an error, or of what is said of a skip."""
 

@@ -1,8 +1,8 @@
 """What was seen, on disk: sorted runs of marks, the filter over them, and the links that are put by until they are sifted.
 
-A run is written once and never again, whenever as many marks have come as memory holds. It is in 256 rows, by the first byte of
-the marks. A run and the filter that knows it are one transaction, behind the commit that brought the requests: what it knows is
-in the file. So a large file opens as fast as the filter is read; only requests that came after the last run are hashed again.
+A run is written, once and for all, whenever as many marks have come as memory holds. It has 256 rows, by the first byte of the marks.
+A run and the filter that knows it are written in one transaction, after the commit that brought the requests, so whatever it knows is
+in the file. So a large file opens as fast as the filter can be read; only requests that came after the last run are hashed again.
 """
 
 from __future__ import annotations
@@ -41,8 +41,7 @@ SELECT passed.url, 'GET' FROM (
     UNION ALL SELECT request, value FROM result, json_each(redirects) WHERE redirects IS NOT NULL
 ) AS passed JOIN request ON request.id = passed.request
 WHERE passed.url IS NOT NULL AND json_extract(request.extra, '$.method') IS NULL"""
-"""Where redirects led. Behind a request that was no GET nothing says with which method they were followed: rather fetch
-such a URL twice than never."""
+"""Where redirects led. Only for a GET is it known with which method they were followed: better fetch such a URL twice than never."""
 
 _PARTS = "SELECT id, marks FROM seen WHERE id BETWEEN ? AND ?"
 _SOME_PARTS = "SELECT marks FROM json_each(?) AS wanted CROSS JOIN seen ON seen.id = wanted.value"
@@ -59,10 +58,10 @@ _PARTS_AT_ONCE = 16
 _OFFERS_AT_ONCE = 200
 
 _WORTH_KEEPING = 250_000
-"""So many requests are read and hashed in about half a second when the file is opened: not worth a run when it is closed."""
+"""Fewer requests than this are read and hashed in half a second when the file is opened, and not worth a run when it is closed."""
 
 _PATIENCE_SECONDS = 60.0
-"""The longest that a link is put by while others bring work enough, or a hundred times as long as the last sifting took."""
+"""How long a link is put by, at most, while there is other work; or a hundred times as long as the last sifting took, if that is more."""
 
 
 class Runs:
@@ -83,7 +82,7 @@ class Runs:
     # ------------------------------------------------------------------ opening and closing
 
     async def load(self) -> None:
-        """Fill the sieve from the file. Raises ValueError when what is there is damaged."""
+        """Fill the sieve from the file. Raises ValueError when the file's seen-set is damaged."""
         last = self._intake.next_request - 1
         ((rows, newest, upto),) = await self._file.read(
             "SELECT count(*), coalesce(max(id), -1), coalesce(max(upto), 0) FROM seen"
@@ -92,7 +91,7 @@ class Runs:
             self._runs, self._upto = (newest + 1) // PARTS, upto
             if rows != self._runs * PARTS:
                 raise ValueError("a part of the seen-set is missing")
-        else:  # the file was mended, and has lost requests: what is not there was not seen
+        else:  # the file was repaired, and has lost requests: these were never seen
             await self._file.run_script("DELETE FROM seen; DELETE FROM sketch;")
         if self._runs:
             await self._load_bits()
@@ -124,7 +123,7 @@ class Runs:
         self._sieve.bits = bits
 
     async def _enlarge_bits(self) -> None:
-        """Make the filter anew from the runs: it was made for a process that remembered less, and would be full too soon."""
+        """Make the filter anew from the runs: it was made for a process that remembered less, and would fill up too soon."""
         self._sieve.begin_bits()
         for first in range(0, self._runs * PARTS, _PARTS_AT_ONCE):
             for _, marks in await self._file.read(_PARTS, (first, first + _PARTS_AT_ONCE - 1)):
@@ -133,7 +132,7 @@ class Runs:
             await self._write_bits()
 
     async def put_away(self) -> None:
-        """Write what memory holds, if making it again from the requests would take long; nothing pends."""
+        """Write what memory holds, if restoring it from the requests would take long. Nothing may be pending."""
         upto = self._intake.next_request - 1
         if upto - self._upto >= _WORTH_KEEPING:
             self._sieve.begin_leaving()
@@ -143,11 +142,11 @@ class Runs:
 
     @property
     def is_undecided(self) -> bool:
-        """Whether something was put by of which it is not known yet whether it is new."""
+        """Whether some of what was put by may be new."""
         return self._intake.first_offer < self._intake.next_offer
 
     def pend(self) -> bool:
-        """Something was taken in; whether so much came that more must wait for `tend`."""
+        """Note that something was taken in; returns whether so much came that more must wait for `tend`."""
         sieve = self._sieve
         is_much = sieve.asks_enough or sieve.is_full
         if not (sieve.asks or is_much):
@@ -158,7 +157,7 @@ class Runs:
         return sieve.is_overdue
 
     async def keep_tending(self) -> None:
-        """Do what is to be done when it is much, or has waited for long; until cancelled."""
+        """Call `tend` when there is much to do, or something has waited for long; until cancelled."""
         while True:
             await self._has_work.wait()
             with suppress(TimeoutError):
@@ -167,7 +166,7 @@ class Runs:
             await self.tend(sifts=True)
 
     async def tend(self, *, sifts: bool = False) -> None:
-        """Write a run if it is time, and sift if it is time or that is asked for."""
+        """Write a run if it is time for that; sift if it is time, or if `sifts`."""
         async with self._turn:
             self._has_work.clear()
             self._has_much.clear()
@@ -187,7 +186,7 @@ class Runs:
             await self._write_run(upto)
 
     async def _write_run(self, upto: int) -> None:
-        """Write what leaves memory as a run. The requests up to `upto` are in the file; whoever else writes has to wait."""
+        """Write what leaves memory as a run. The requests up to `upto` must be in the file, and nobody else may write."""
         first = self._runs * PARTS
         async with self._file.transaction():
             for some in _portions():
@@ -217,7 +216,7 @@ class Runs:
         return False
 
     async def _sift(self) -> None:
-        """Find out of all that was put by what is new, and take that in."""
+        """Find out what is new among all that was put by, and take that in."""
         async with self._file.turn:
             asked = self._sieve.begin_sifting()
             upto = self._intake.next_offer - 1
@@ -229,7 +228,7 @@ class Runs:
             await self._commits.commit()
 
     async def _not_in_runs(self, asked: Sequence[array[int]]) -> set[bytes]:
-        """Those marks, given by their first bytes, that are in none of the runs."""
+        """The marks that are in none of the runs; `asked` has them by their first bytes, sorted."""
         found = [bytearray(len(part) // 2) for part in asked]
         for first in range(0, self._runs * PARTS, _PARTS_AT_ONCE):
             rows = await self._file.read(_PARTS, (first, first + _PARTS_AT_ONCE - 1))
@@ -243,7 +242,7 @@ class Runs:
         }
 
     async def _offers(self, upto: int, takes: Callable[[bytes], bool]) -> AsyncIterator[Offer]:
-        """What was put by, up to this number: of each page the links whose marks are taken, if any are."""
+        """What was put by, up to this number: for each page the links whose marks `takes` accepts, if there are any."""
         for first in range(self._intake.first_offer, upto + 1, _OFFERS_AT_ONCE):
             rows = await self._file.read(_OFFERS, (first, min(first + _OFFERS_AT_ONCE - 1, upto)))
             some = [offer for row in rows if (offer := _offer(row, takes)).urls]

@@ -1,7 +1,7 @@
 """Which rows of a damaged crawl file make sense, and into which tables of a new one they go.
 
-Which table a row belongs to, its shape tells: the types of its values. No two tables have the same shape, but for one pair
-that differs in what it holds.
+The shape of a row, that is the types of its values, tells which table it belongs to. Only two tables have the same shape, and these
+differ in what they hold.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _decode = msgspec.json.Decoder().decode
 
 
 class Shape(NamedTuple):
-    """How the rows of a table lie on their pages: the types that each column can have, and what stands for a column that a
-    row written by an older version lacks."""
+    """How the rows of a table are stored on their pages: the types that each column can have, and the defaults for columns that a row
+    written by an older version lacks. `least`: how many columns a row has at least."""
 
     table: str
     has_rowid: bool
     has_number: bool
-    """Whether its first column is the rowid, and left empty in the row."""
+    """Whether its first column is the rowid, which is stored as NULL in the row."""
     kinds: list[tuple[type, ...]]
     defaults: Sequence[Value]
     least: int
@@ -56,11 +56,11 @@ class Shape(NamedTuple):
 _LEASE = Shape(
     "lease", True, True, [(type(None),), (int,), (int,), (int,), (str, type(None)), (str,), (int, float)], (), 7
 )
-"""Of versions before 5, in which what was being fetched had a table of its own, as in `queue`."""
+"""The table of what was being fetched, in versions before 5; it has the columns of `queue`."""
 
 
 def shapes() -> list[Shape]:
-    """The shapes of all tables of the current version, and of those that older ones had besides."""
+    """The shapes of all tables of the current version, and of those that only older versions had."""
     with closing(sqlite3.connect(":memory:")) as db:
         db.executescript(script("schema.sql"))
         tables = db.execute(
@@ -99,7 +99,7 @@ def _is_canonical(url: Any) -> bool:
     try:
         return normalize(url) == url
     except InvalidUrl:
-        return url.startswith("lost:")  # an earlier repair knew no more of it
+        return url.startswith("lost:")  # what an earlier repair writes for a URL that is lost
 
 
 def _are_canonical(text: Any) -> bool:
@@ -107,7 +107,7 @@ def _are_canonical(text: Any) -> bool:
 
 
 def _is_body(row: Values) -> bool:
-    """Alone, as one frame; or a place in a pack: whether there is such a pack is seen when all is there."""
+    """A frame of its own, or a place in a pack; whether that pack exists is checked when all rows have been read."""
     data, pack, start, size = row[1:]
     if pack is None:
         return isinstance(data, bytes) and is_frame(data)
@@ -131,11 +131,11 @@ _SENSE: Mapping[str, Callable[[Values], bool]] = {
     "export": _is_cursor,
     "meta": lambda row: not _is_cursor(row),
 }
-"""What tells, beyond their shape, that rows are whole. (Outputs and what the crawl is have one shape.)"""
+"""Tests beyond their shape that rows are whole. (`export` and `meta` have the same shape.)"""
 
 
 def _mended(table: str, row: Values) -> Values:
-    """A row without what cannot be read of it, where it makes sense without."""
+    """A row without a value that cannot be read, if it makes sense without that."""
     if table in ("queue", "aside", "lease"):
         place = {"queue": 5, "aside": 4, "lease": 4}[table]
         if row[place] is not None and not _is_hop(row[place]):
@@ -153,8 +153,8 @@ def _is_hop(text: Any) -> bool:
 
 
 def fill(db: sqlite3.Connection, pages: Pages) -> dict[str, int]:
-    """Copy every row that makes sense into the tables of `db`; requests of which no more than the URL does are listed in
-    `unclear`, too. Returns the counts as the damaged file had them, if it still had."""
+    """Copy every row that makes sense into the tables of `db`. Requests of which only the URL does are also listed in `unclear`.
+    Returns the counts from the damaged file, if they can be read."""
     known = shapes()
     fitting: dict[tuple[object, ...], list[Shape]] = {}
     pending: dict[str, list[Values]] = {shape.table: [] for shape in known}
@@ -182,7 +182,7 @@ def fill(db: sqlite3.Connection, pages: Pages) -> dict[str, int]:
 
 
 def _placed(row: Row, fitting: Sequence[Shape]) -> tuple[str, Values] | None:
-    """The table that a row belongs to, and what makes sense of it."""
+    """The table that a row belongs to, and the row mended; None if it makes sense in no table."""
     for shape in fitting:
         values = shape.completed(row)
         makes_sense = _SENSE.get(shape.table)
@@ -192,7 +192,7 @@ def _placed(row: Row, fitting: Sequence[Shape]) -> tuple[str, Values] | None:
 
 
 def _insert(db: sqlite3.Connection, table: str, rows: list[Values]) -> None:
-    """Add rows; of two with one key the first counts. What was leased is queued."""
+    """Insert rows, and empty the list; of two with the same key, the first counts. What was leased is queued."""
     if table == "lease":
         rows[:] = [(host, rank, request, 0.0, attempts, hop) for request, host, rank, attempts, hop, *_ in rows]
         table = "queue"

@@ -1,13 +1,13 @@
 """The frontier in one SQLite file.
 
-Three things make it fast. What was seen before is known in memory, as fingerprints, or is found out for many links at once
-(sieve.py), so that none costs a look-up on disk. Settlements are gathered and written by group commits. A group commit
-crosses into SQLite's thread once, as JSON, and is carried out there by one statement (settle.sql), without Python's lock: row
-by row, that thread and the event loop would take it from each other for every row.
+Three things make it fast. What was seen before is known in memory, as fingerprints, or is looked up for many links at once
+(sieve.py), so that no link costs a look-up on disk. Settlements are gathered and written by group commits. A group commit crosses into
+SQLite's thread once, as JSON, and is executed there by one statement (settle.sql), without Python's lock: row by row, that thread and
+the event loop would take the lock from each other for every row.
 
-The order of things holds it together. Settlements are taken in synchronously, so that whatever is known or asked about is in
-the file, in the pending batch, or in a batch before that one. Batches and leases go to the file one at a time. A commit
-that fails breaks the frontier: nothing more is taken in, and what was not committed is still in the queue of the file.
+The order of steps keeps it correct. Settlements are taken in synchronously, so whatever is known or asked about is in the file, in the
+pending batch, or in a batch before that one. Batches and leases go to the file one at a time. A commit that fails breaks the frontier:
+nothing more is taken in, and what was not committed is still in the queue of the file.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from crawler.frontier.moves import Moves
 from crawler.frontier.opening import NOTHING_LEASED, PRAGMAS, Past, check_spider, load, prepare
 from crawler.frontier.placing import check_log, clear, take_back
 from crawler.frontier.protocol import CookieRow, HostQueue
-from crawler.frontier.rows import lease_of
+from crawler.frontier.rows import COUNT_NOT_MODIFIED, NOT_MODIFIED, lease_of
 from crawler.frontier.runs import Runs
 from crawler.frontier.waiting import HOSTS_AFTER, OF_HOSTS
 from crawler.items import portion
@@ -57,9 +57,7 @@ _ITEMS_AFTER = "SELECT data FROM item WHERE id > ? ORDER BY id"
 
 
 class SqliteFrontier:
-    """See `crawler.frontier.protocol.Frontier`. Open it with `open`, commit with `keep_committing` beside the work, end
-    with `close`.
-    """
+    """A `crawler.frontier.protocol.Frontier`. Open it with `open`, run `keep_committing` beside the work, end with `close`."""
 
     def __init__(
         self,
@@ -93,7 +91,7 @@ class SqliteFrontier:
 
     @property
     def elapsed_before(self) -> float:
-        """Seconds that earlier runs took in all."""
+        """Seconds that earlier runs took in total."""
         return self._past.elapsed
 
     @property
@@ -106,8 +104,8 @@ class SqliteFrontier:
         self._commits.on_items = listener
 
     def now(self) -> float:
-        """The frontier's clock: the system's as it was when the file was opened, or the latest instant that the file knows,
-        and the time that has passed since. Seconds of the epoch that neither jump nor run backwards."""
+        """The frontier's clock: the system's when the file was opened, or the latest instant in the file if that is later, plus the
+        time that has passed since. Seconds of the epoch that neither jump nor run backwards."""
         return self._ahead + time.monotonic()
 
     def attach(
@@ -117,7 +115,7 @@ class SqliteFrontier:
         on_queued: Callable[[HostKey, float], None],
         max_pages_per_host: int = 0,
     ) -> None:
-        """Say who decides which new requests are skipped or set aside, and who hears of those that now wait."""
+        """Say who decides which new requests are skipped or set aside, and who is told of those that now wait."""
         self.intake.admit = admit
         self.intake.on_queued = on_queued
         self.intake.max_pages_per_host = max_pages_per_host
@@ -134,9 +132,9 @@ class SqliteFrontier:
         commit_interval: float = 0.25,
         remembered: int = 1 << 21,
     ) -> SqliteFrontier:
-        """Make the crawl file, or go on with it: what was leased when its last process ended waits as before. Without
-        `spider`, whose it is does not matter, and this is no run: it is to be changed by order only. `remembered`:
-        so many requests are known exactly in memory, older ones by what is in the file.
+        """Create the crawl file, or go on with it: what was leased when its last process ended waits again. Without `spider`, the file
+        may belong to any, and this is not a run: it is to be changed by order only. `remembered`: so many requests are known exactly
+        in memory, older ones through the file. `commit_interval` in seconds.
 
         Raises StateError, StateLocked, StateMismatch, StateTooNew, StateDamaged, StorageError (crawler/errors.py says when).
         """
@@ -169,15 +167,17 @@ class SqliteFrontier:
         with making_sense(file.path):
             self._past = await file.at_once(lambda db: load(db, self.intake))
             await self._runs.load()
-        self._ahead += max(0.0, self._past.seen - self.started)  # a clock set back since hides nothing that was due
+        self._ahead += max(
+            0.0, self._past.seen - self.started
+        )  # if the clock was set back, nothing waits longer for that
         self.started = self.now()
         await file.write("UPDATE run SET ended = seen, why = 'killed' WHERE ended IS NULL")
         if spider is not None:
             await file.write("INSERT INTO run (started, seen) VALUES (?, ?)", (self.started, self.started))
 
     async def close(self, why: str = "interrupted") -> None:
-        """Commit what was settled, note `why` the run ended, and close the file. What is leased waits for the next run. Whoever is
-        cancelled meanwhile leaves when it is closed: its lock is the last that is let go."""
+        """Commit what was settled, note `why` the run ended, and close the file. What is leased waits for the next run. If this is
+        cancelled, it still closes the file first; its lock is released last."""
         await to_the_end(self._close(why))
 
     async def _close(self, why: str) -> None:
@@ -200,7 +200,7 @@ class SqliteFrontier:
     # ------------------------------------------------------------------ add, lease, settle
 
     async def add(self, found: Iterable[Request | Links], *, depth: int = 0) -> int:
-        """Take in those requests that are new; returns how many are known to be. Durable when it returns."""
+        """Take in the requests that are new; returns how many are known to be. Durable when it returns."""
         before = self.intake.next_request
         self.intake.add(found, depth=depth, found_on=None)
         await self.flush()
@@ -208,7 +208,7 @@ class SqliteFrontier:
         return self.intake.next_request - before
 
     async def lease(self, hosts: Sequence[HostKey], limit: int) -> list[Lease]:
-        """Up to `limit` requests of each host, the first in its order that are due."""
+        """Up to `limit` requests of each host that are due, in order."""
         async with self._file.turn:
             if self._file.broken:
                 raise self._file.broken
@@ -233,13 +233,13 @@ class SqliteFrontier:
         sieve = self.intake.sieve
         while self._commits.is_behind:
             await self.flush()
-        if sieve.bits:  # what it learns is taken in at once, before it may leave memory again
+        if sieve.bits:  # what is learned here is used at once, before it may leave memory again
             await self._resolve(settlement)
         if self._file.broken:
             raise self._file.broken
         try:
             self.intake.settle(settlement)
-        except Exception as error:  # half of it is in the batch, which is never to be written
+        except Exception as error:  # half of it is in the batch, which must never be written
             why = f"what came of {settlement.lease.url} cannot be kept ({error!r}), and is as if it had not come"
             self._file.broken = StorageError(f"{why}; the same command goes on from the last commit")
             raise self._file.broken from error
@@ -248,25 +248,25 @@ class SqliteFrontier:
             await self._runs.tend()
 
     async def _resolve(self, settlement: Settlement) -> None:
-        """Find out at once what must not be put by."""
+        """Look up at once what must not be put by."""
         for mark in marks_of(settlement):
             if self.intake.sieve.is_doubtful(mark) and await self._runs.is_known(mark):
                 self.intake.sieve.learn(mark)
 
     async def keep_committing(self) -> None:
-        """Commit what pends, soon after it came and at once when it is much, and decide what is doubtful; until cancelled."""
+        """Commit what is pending, soon after it came, or at once when it is much, and sift what is doubtful; until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._commits.keep_committing())
             group.create_task(self._runs.keep_tending())
 
     @property
     def is_undecided(self) -> bool:
-        """Whether some of what was found may have to be fetched yet: see `decide`."""
+        """Whether some of what was found may still have to be fetched: see `decide`."""
         return self._runs.is_undecided or self.intake.leaves_out
 
     async def decide(self) -> None:
-        """Find out of all links whether they are new, which is done now and then by itself; and queue pages that were left out for
-        others that came to nothing. It takes time."""
+        """Decide for all links whether they are new, which otherwise happens now and then, and queue pages that were left out for
+        others that came to nothing. This takes time."""
         await self._runs.tend(sifts=True)
         if self.intake.leaves_out:
             await self._moves.take_instead()
@@ -276,13 +276,13 @@ class SqliteFrontier:
         await self._commits.flush()
 
     async def hosts(self, *, after: HostKey | None = None, limit: int | None = None) -> list[HostQueue]:
-        """Up to `limit` hosts that have requests waiting, in the order in which they became known, from behind `after` on."""
+        """Up to `limit` hosts that have requests waiting, in the order in which they became known; only those after `after`."""
         await self.flush()
         behind = self.intake.host_ids[after] if after else 0
         return await self._waiting(HOSTS_AFTER, after=behind, limit=-1 if limit is None else limit)
 
     async def waiting(self, hosts: Iterable[HostKey]) -> list[HostQueue]:
-        """Those of `hosts` that have requests waiting; of what was queued since the last `lease` it may not know."""
+        """Those of `hosts` that have requests waiting; requests that were queued since the last `lease` may be missed."""
         numbers = [self.intake.host_ids[host] for host in hosts]
         return await self._waiting(OF_HOSTS, hosts=msgspec.json.encode(numbers).decode())
 
@@ -304,19 +304,26 @@ class SqliteFrontier:
         rows = await self._file.read("SELECT url FROM request ORDER BY id DESC LIMIT ?", (most,))
         return [url for (url,) in reversed(rows)]
 
+    async def not_modified(self) -> tuple[int, int]:
+        """How many pages are done that did not come again, for an earlier crawl had them, and the bytes of their bodies. It looks at
+        whatever is over."""
+        ((pages, size),) = await self._file.read(COUNT_NOT_MODIFIED, (NOT_MODIFIED,))
+        return pages, size
+
     async def left_out(self, most: int) -> list[tuple[str, str]]:
-        """Which URLs were left out for which, and where redirects led requests that wait: of up to `most` each, found last."""
+        """Pairs of a URL and the one that it was left out for, or that it redirected to while its request waits: up to `most` requests
+        of each kind, those found last."""
         return await left_out(self._file, most) if self.intake.next_request > 1 else []
 
     # ------------------------------------------------------------------ what is kept beside the requests
 
     def note_export(self, path: str, cursor: str) -> None:
-        """Keep with the next commit how far an output file has come."""
+        """Keep how far an output file has come, with the next commit."""
         self.intake.batch.exports[path] = cursor
         self._commits.pend()
 
     def note_host(self, host: HostKey, **known: float | None) -> None:
-        """Keep fields of `HostState`; those that are not named stay."""
+        """Keep fields of `HostState`; those not named stay as they are."""
         self.intake.note_host(host, **known)
         self._commits.pend()
 
@@ -331,7 +338,7 @@ class SqliteFrontier:
         self._commits.pend()
 
     async def remember(self, **values: str) -> None:
-        """Keep what the crawl is, for those who read its file, in place of what was kept under these keys. Durable at once."""
+        """Keep a description of the crawl for readers of its file, in place of earlier values under these keys. Durable at once."""
         async with self._file.turn:
             await self._file.write(
                 "INSERT OR REPLACE INTO meta SELECT key, value FROM json_each(?)",
@@ -343,7 +350,7 @@ class SqliteFrontier:
         return dict(await self._file.read("SELECT path, cursor FROM export"))
 
     def host_states(self) -> Mapping[HostKey, HostState]:
-        """What is known of hosts, as noted up to now."""
+        """What is known about hosts, including what has only been noted."""
         return self.intake.host_states
 
     async def robots_of(self, origin: str) -> tuple[float, bytes] | None:
@@ -356,7 +363,7 @@ class SqliteFrontier:
         return [CookieRow(*row) for row in await self._file.read("SELECT domain, path, name, data FROM cookie")]
 
     async def items_after(self, last: int, limit: int = 1000) -> list[str]:
-        """The JSON texts of up to `limit` committed items behind the one numbered `last`, in order; of large ones fewer."""
+        """The JSON texts of up to `limit` committed items after the one numbered `last`, in order; fewer if they are large."""
         texts = await self._file.at_once(
             lambda db: portion((data for (data,) in db.execute(_ITEMS_AFTER, (last,))), limit)
         )
@@ -367,15 +374,15 @@ class SqliteFrontier:
     # ------------------------------------------------------------------ moves by order
 
     async def set_aside(self, host: HostKey, reason: Aside, detail: str = "") -> int:
-        """Set aside all that is queued of a host; returns how many."""
+        """Set aside everything that is queued for a host; returns how many."""
         return await self._moves.set_aside(host, SetAside(reason, detail))
 
     async def release(self, *, host: HostKey | None = None, reason: Aside | None = None, url: str | None = None) -> int:
-        """Queue again what stands aside: of one host, for one reason, one URL, or everything; returns how many."""
+        """Queue again what was set aside: of one host, for one reason, one URL, or everything; returns how many."""
         return await self._moves.release(host, reason, url)
 
     async def fill_budgets(self, *, host: HostKey | None = None) -> int:
-        """Queue again what was set aside for a budget that leaves room by now, of one host or of all; returns how many."""
+        """Queue again what was set aside for a budget that now leaves room, of one host or of all; returns how many."""
         return await self._moves.fill_budgets(host)
 
     async def retry(
@@ -385,7 +392,7 @@ class SqliteFrontier:
         return await self._moves.retry(statuses, kinds, host)
 
     async def reprioritise(self, *, host: HostKey | None = None, url_like: str | None = None, priority: int) -> int:
-        """Give queued requests another priority; returns how many were given one that they did not have."""
+        """Give queued requests another priority; returns for how many it changed."""
         return await self._moves.reprioritise(host, url_like, priority)
 
 
@@ -394,8 +401,8 @@ async def _connected(db: aiosqlite.Connection) -> None:
 
 
 def discard(path: Path) -> None:
-    """Put an empty file in the place of a crawl file, and remove what SQLite keeps beside it. Raises StateLocked when a process
-    crawls with it."""
+    """Put an empty file in the place of a crawl file, and remove what SQLite keeps beside it. Raises StateLocked when a process is
+    crawling with it."""
     lock = CrawlLock(path)
     try:
         clear(path)

@@ -11,7 +11,7 @@ import sqlite3
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeAlias
 
 import msgspec
 
@@ -20,6 +20,7 @@ from crawler.frontier.integrity import damaged, making_sense
 from crawler.frontier.lock import is_locked
 from crawler.frontier.migrations import APPLICATION_ID, VERSION, check_version, script
 from crawler.frontier.placing import beside, uri_of
+from crawler.frontier.rows import COUNT_NOT_MODIFIED, NOT_MODIFIED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -75,6 +76,13 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     elapsed: float
 
 
+class Unmodified(NamedTuple):
+    """How many pages an earlier crawl had as they still are, and the bytes of their bodies."""
+
+    pages: int
+    bytes: int
+
+
 class Rows:
     """What a query gave: the names of the columns, and the rows, read one after the other as they are asked for."""
 
@@ -96,17 +104,19 @@ class Rows:
 
 
 class StateFile:
-    """A crawl file, open for reading until the end of a `with` block. `patience`: seconds to wait for whoever keeps it busy.
+    """A crawl file, open for reading until the end of a `with` block. `patience`: seconds to wait for whoever keeps it busy;
+    `follows`: of a crawl that runs, read what it has by then, not what it had at one moment, for which its log would have to grow.
 
     Raises UsageError when there is none at `path`, StateTooNew when a newer version of the program wrote it, StateDamaged
     when it is no crawl file or a damaged one.
     """
 
-    def __init__(self, path: Path, *, patience: float = 5.0) -> None:
+    def __init__(self, path: Path, *, patience: float = 5.0, follows: bool = False) -> None:
         if not path.is_file():
             raise UsageError(f"there is no crawl file {path}{_others_beside(path)}")
         self.path = path
         self.is_running = is_locked(path)
+        self._follows = follows and self.is_running
         with _translated(path):
             mode = self._mode()
             try:
@@ -149,7 +159,8 @@ class StateFile:
         for older in range(version, VERSION):
             self._db.executescript(script(f"reading{older}.sql"))
         self._db.execute("PRAGMA query_only = ON")
-        self._db.execute("BEGIN")  # the snapshot
+        if not self._follows:
+            self._db.execute("BEGIN")  # the snapshot
 
     def __enter__(self) -> Self:
         return self
@@ -225,6 +236,18 @@ class StateFile:
             "SELECT reason, count(*) FROM result WHERE state = 'skipped' GROUP BY reason ORDER BY count(*) DESC, reason"
         )
         return dict(self.query(counted))
+
+    def not_modified(self) -> Unmodified | None:
+        """What did not come again, for an earlier crawl had it; None if none was asked of. Looks at whatever is over."""
+        if self.meta("revalidated") is None:
+            return None
+        ((pages, size),) = self.query(COUNT_NOT_MODIFIED, (NOT_MODIFIED,))
+        return Unmodified(pages, size)
+
+    def look_up(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """What a query of ours gives, all of it. It is prepared once, which for a row or two is most of the work."""
+        with _translated(self.path):
+            return self._db.execute(sql, parameters).fetchall()
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> Rows:
         """What an SQL query gives; it can change nothing. Raises UsageError when SQLite refuses it, here or on the way."""

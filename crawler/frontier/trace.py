@@ -1,7 +1,7 @@
-"""What the crawl file knows of one URL: the requests for it, and those that a redirect led past it.
+"""What the crawl file knows about one URL: the requests for it, and those that were redirected to it, or past it.
 
-The file has no index of URLs, which would cost every link that is found; so to look for one is to read through all
-requests, about a second for each few million of them.
+The file has no index of URLs, which would make every found link more expensive; so looking for one means reading all requests, which
+takes about a second for a few million of them.
 """
 
 from __future__ import annotations
@@ -57,22 +57,23 @@ _OFFERED = """
 SELECT page.url FROM offered JOIN json_each(offered.urls) AS link ON link.value = ?
 LEFT JOIN request AS page ON page.id = offered.found_on ORDER BY offered.id LIMIT 1"""
 
+_MOST_ALIKE = 5
 _ALIKE = r"SELECT url FROM request WHERE url LIKE ? ESCAPE '\'"
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """A try that failed and was not the last, be it for an order to try again. `at`: ISO 8601, UTC."""
+    """An attempt that failed and was not the last, or not after an order to try again. `at`: ISO 8601, UTC."""
 
     at: str
     error: str
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
-    """The way of one request. Instants are ISO 8601, UTC; durations seconds; what does not apply is None.
+    """The way of one request. Instants are ISO 8601, UTC; durations are in seconds; what does not apply is None.
 
-    `path` holds the pages that led there, the seed first; `redirects` the URLs left behind, and `now_at` where it stands
-    or ended after them. `reason` and `detail` are those of a skip, of what stands aside, or the error. `ahead`: how many
-    requests of its host come before it; `settings`: those that it has values of its own for.
+    `path` has the pages that led there, the seed first; `redirects` the URLs left behind, and `now_at` the URL where it is, or ended,
+    after them. `reason` and `detail` are those of a skip or of a request set aside; `detail` is also the error. `ahead`: how many
+    requests of its host come before it; `settings`: those for which it has values of its own.
     """
 
     url: str
@@ -101,19 +102,19 @@ def requests_for(file: StateFile, url: str) -> list[int]:
 
 
 def requests_past(file: StateFile, url: str) -> list[int]:
-    """The requests for other URLs that a redirect led to this one, or past it."""
+    """The requests for other URLs that were redirected to this one, or past it."""
     return [number for (number,) in file.query(_PASSED, (url,))]
 
 
 def offered_on(file: StateFile, url: str) -> str | None:
-    """The page that links to this URL where it is not known yet whether it is new; "" for a seed, None if there is none."""
+    """A page with a link to this URL of which it is not known yet whether it is new; "" for a seed, None if there is none."""
     for (page,) in file.query(_OFFERED, (url,)):
         return page or ""
     return None
 
 
 def trace(file: StateFile, request: int) -> Trace:
-    """All that is known of a request."""
+    """Everything that is known about a request."""
     (row,) = file.query(_REQUEST, (request,))
     url, depth, extra, host, state, status, final_url, *measured, redirects, reason, detail, aside_at, hop = row
     content_type, size, elapsed, fetched_at = measured
@@ -148,13 +149,12 @@ def trace(file: StateFile, request: int) -> Trace:
     )
 
 
-def alike(file: StateFile, url: str, *, limit: int = 5) -> list[str]:
-    """Requests that were found for URLs which differ from this one only in scheme, host, query, case, or a last slash; the
-    most alike first."""
+def alike(file: StateFile, url: str) -> list[str]:
+    """A few URLs that were found and differ from this one only in scheme, host, query, case, or a last slash; the most similar first."""
     wanted = _path_of(url)
     pattern = "%" + wanted.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
     near = {found for (found,) in file.query(_ALIKE, (pattern,)) if found != url and _path_of(found) == wanted}
-    return heapq.nlargest(limit, near, key=lambda found: (_in_common(found, url), -len(found), found))
+    return heapq.nlargest(_MOST_ALIKE, near, key=lambda found: (_in_common(found, url), -len(found), found))
 
 
 def iso(instant: float) -> str:
@@ -167,11 +167,11 @@ def _attempts(file: StateFile, request: int) -> Iterator[tuple[Any, ...]]:
 
 
 def _in_common(one: str, other: str) -> int:
-    """How many characters two texts begin with in common."""
+    """The length of the beginning that two texts have in common."""
     return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def _path_of(url: str) -> str:
-    """The path as far as it counts for likeness; of a root, the host, without the `www.` that may stand before it."""
+    """The path as it is compared by `alike`; of a root, the host, without a leading `www.`."""
     parts = urlsplit(url)
     return parts.path.rstrip("/").lower() or (parts.hostname or "").removeprefix("www.")

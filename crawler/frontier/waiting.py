@@ -1,6 +1,6 @@
-"""Which hosts have requests that wait, and from when on: read from the queue in steps of O(log n), without counting.
+"""Which hosts have requests that wait, and when the first is due: read from the queue in steps of O(log n), without counting.
 
-A host's rows stand together in the queue, so that the next host is one search away, however many rows this one has.
+The rows of a host are next to each other in the queue, so the next host is one search away, however many rows this one has.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ _IS_FREE = "queue.host = waiting.host AND NOT EXISTS (SELECT 1 FROM lease WHERE 
 _DUE_AT = f"""
 coalesce((SELECT 0.0 FROM queue WHERE {_IS_FREE} AND queue.not_before <= :now LIMIT 1),
          (SELECT min(not_before) FROM queue WHERE {_IS_FREE}))"""
-"""0.0 if something is due, else when the first of what was put off is; NULL if there is nothing but what is leased."""
+"""0.0 if something is due, otherwise when the first request will be; NULL if there is nothing but what is leased."""
 
 HOSTS_AFTER = f"""
 WITH RECURSIVE waiting (host) AS (
@@ -28,4 +28,4 @@ OF_HOSTS = f"""
 WITH waiting (host) AS (SELECT value FROM json_each(:hosts)),
      answer (host, due_at) AS (SELECT host, {_DUE_AT} FROM waiting)
 SELECT host, due_at FROM answer WHERE due_at IS NOT NULL"""
-"""Those of some hosts that have any."""
+"""Those of the given hosts that have requests waiting."""

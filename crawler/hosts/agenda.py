@@ -1,8 +1,8 @@
 """Hosts in the order of the instants at which their turns come.
 
-A heap does this in O(log n), but of many thousands of hosts its lower half is in no cache, and each turn goes down there. So hosts
-that are ready stand in a line, one behind the other, and so do those whose next turn is a fixed time away, which nearly always come
-in order; the heap has what would be out of order there. When its instant has come, a host goes over to those that are ready.
+A heap does this in O(log n), but with many thousands of hosts its lower half is in no cache, and each turn goes down there. So hosts
+that are ready are in a queue, and so are those whose next turn is a fixed time away, which nearly always come in order; the heap has
+what would be out of order there. When its instant has come, a host moves to the queue of those that are ready.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from crawler.hosts.window import Host
 
 READY: Final = -math.inf
-"""The instant of hosts that are ready: one number for all, so that none has to be fetched from memory for each."""
+"""The instant of hosts that are ready: one number for all, which is in the cache."""
 
 
 class Agenda:
-    """Each host stands here once: for `listed_at`, infinity if it does not. An entry for any other instant is void."""
+    """Each host has one valid entry, for the instant `listed_at`, or none, if that is infinity. Entries for other instants are void."""
 
     def __init__(self) -> None:
         self._ready: deque[Host] = deque()
@@ -33,11 +33,11 @@ class Agenda:
 
     @property
     def first_at(self) -> float:
-        """When the first turn comes: `READY`, or infinity if there is none. It may be sooner than that, as void entries count."""
+        """When the first turn comes: `READY` if one has, infinity if there is none. It may be too early, since void entries count."""
         return READY if self._ready else self._next_at()
 
     def enter_ready(self, host: Host, *, comes_first: bool = False) -> None:
-        """Have it be the turn of a host, behind all others that are ready, or before them."""
+        """Enter a host whose turn it is, after all others that are ready, or before them."""
         host.listed_at = READY
         if comes_first:
             self._ready.appendleft(host)
@@ -45,7 +45,7 @@ class Agenda:
             self._ready.append(host)
 
     def enter(self, host: Host, at: float) -> None:
-        """Have the turn of a host come `at`, and no longer later."""
+        """Enter a host whose turn comes `at`; an entry for a later instant becomes void."""
         host.listed_at = at
         if not self._instants or self._instants[-1] <= at:
             self._instants.append(at)
@@ -54,7 +54,7 @@ class Agenda:
             heapq.heappush(self._heap, (at, next(self._order), host))
 
     def pop(self, now: float) -> Host | None:
-        """Take out the host whose turn comes first, if it has come."""
+        """Remove and return the host whose turn comes first; None if it has not come."""
         if self._next_at() <= now:
             self._go_over(now)
         while self._ready:
@@ -65,12 +65,12 @@ class Agenda:
         return None
 
     def _next_at(self) -> float:
-        """When the first of those that are not ready will be so."""
+        """When the first host that is not ready will be."""
         at = self._instants[0] if self._instants else math.inf
         return min(at, self._heap[0][0]) if self._heap else at
 
     def _go_over(self, now: float) -> None:
-        """Those whose instants have come are ready, in the order of these."""
+        """Move hosts whose instants have come to those that are ready, in the order of these instants."""
         due: list[tuple[float, Host]] = []
         while self._instants and self._instants[0] <= now:
             due.append((self._instants.popleft(), self._later.popleft()))

@@ -1,27 +1,26 @@
-"""How fast a host is asked: a pace that it is seen to bear, learned from its answers. Pure; no clock, no I/O.
+"""How fast a host is asked: a pace that it can bear, learned from its answers. Pure; no clock, no I/O.
 
-The law is *additive increase, multiplicative decrease* (D.-M. Chiu, R. Jain: Analysis of the Increase and Decrease
-Algorithms for Congestion Avoidance in Computer Networks, 1989; V. Jacobson: Congestion Avoidance and Control, 1988), for
-it is the one under which many who do not know of each other come to share fairly what a server can bear. It governs the
-rate of starts. As long as a host has not complained there is no rate to keep to, and nothing is added to the spacing and
-the connections that the user set.
+The law is *additive increase, multiplicative decrease* (D.-M. Chiu, R. Jain: Analysis of the Increase and Decrease Algorithms for
+Congestion Avoidance in Computer Networks, 1989; V. Jacobson: Congestion Avoidance and Control, 1988): under this law, many clients that
+do not know of each other come to share fairly what a server can bear. It governs the rate of starts. As long as a host has not
+complained there is no such rate, and the spacing and connections are those that the user set.
 
-* `QUOTA`: a 429 says that we ask too often. The rate is halved, as far down as the user lets it. Each answer gives back a 64th
-  of the rate at which the host refused last (or of one a second, if that is more): some 32 answers lead there again, and of
-  about 33 requests one is refused.
-* `STATED_QUOTA`: one that says when to come again (Retry-After). That is done; beyond it, one request a second is slow enough,
+* `QUOTA`: a 429 says that we ask too often. The rate is halved, as far down as the user allows. Each answer gives back a 64th of the rate
+  at which the host last refused (or of one a second, if that is more): so about 32 answers lead there again, and about one request in
+  33 is refused.
+* `STATED_QUOTA`: a 429 that says when to come again (Retry-After). We wait that long; beyond that, one request a second is slow enough,
   and an answer gives back a 32nd.
-* `OVERLOAD`: a 503, or no answer at all. It may be the host, or one page; so the rate is halved, but not below one request in
-  four times the latency, and an answer gives back an eighth. What is more is up to the pauses that such answers bring.
-* `LABOUR`: answers take twice as long as they did. This is TCP Vegas' sign that a queue grows (L. Brakmo, L. Peterson, 1995);
-  it costs a quarter, with the same bound.
+* `OVERLOAD`: a 503, or no answer at all. The cause may be the host, or one page; so the rate is halved, but not below one request in four
+  times the latency, and an answer gives back an eighth. The pauses that such answers bring do the rest.
+* `LABOUR`: answers take twice as long as before. In TCP Vegas, this is the sign of a growing queue (L. Brakmo, L. Peterson, 1995); it
+  costs a quarter, with the same bound.
 
-What is taken at first is taken of the rate at which the host was in fact asked. Of requests that were under way together, one
-complaint counts: those begun before it tell of the same trouble. Once the rate exceeds what the connections can carry, it is
-forgotten. Connections follow by Little's law: as many as a rate needs at the latency seen, and no more.
+The first cut is taken from the rate at which the host was actually asked. Requests that were under way together count as one complaint:
+those begun before the last complaint tell of the same trouble. Once the rate exceeds what the connections can carry, it is dropped.
+Connections follow from Little's law: as many as the rate needs at the observed latency, and no more.
 
-The usual latency is a long mean of the host's answers, not their minimum as in Vegas, because the pages of one site differ
-in what they cost; and a rise counts only beyond a slack that covers the stutter of a busy crawler.
+The usual latency is a long mean of the host's answers, not their minimum as in Vegas, because the pages of a site differ in what they
+cost. A rise counts only beyond a slack that covers the stutter of a busy crawler.
 """
 
 from __future__ import annotations
@@ -33,8 +32,8 @@ from msgspec import Struct
 
 
 class Trouble(NamedTuple):
-    """What a kind of complaint costs: the part of the rate that is left, in how many answers the rate rises by as much as it was
-    before, and up to what spacing, in seconds; None: some latencies."""
+    """What a kind of complaint costs. `factor`: the part of the rate that is left; `steps`: after how many answers the rate has risen
+    by as much as it was before; `most`: the longest spacing that it leads to, in seconds (None: `_LATENCIES` latencies)."""
 
     factor: float
     steps: int
@@ -47,10 +46,10 @@ OVERLOAD: Final = Trouble(1 / 2, 8)
 LABOUR: Final = Trouble(3 / 4, 8)
 
 _LEAST_UNIT = 1.0
-"""Rates rise by parts of this at the least, in starts a second: else the way back from a low one would take hours."""
+"""Rates rise by parts of at least this many starts a second: otherwise the way back from a low rate would take hours."""
 
 _LATENCIES = 4.0
-"""Without a quota, no trouble brings a host below one request in so many times its latency."""
+"""Without a quota, no trouble slows a host down below one request in so many times its latency."""
 
 _RECENT = 1 / 8
 _USUAL = 1 / 128
@@ -62,7 +61,7 @@ _SLACK = 1.0
 
 
 class HostPace(Struct, frozen=True, kw_only=True):
-    """What pace one host was asked at, for reports. Durations in seconds."""
+    """The pace at which one host was asked, for reports. Durations are in seconds."""
 
     host: str
     requests: int
@@ -70,25 +69,25 @@ class HostPace(Struct, frozen=True, kw_only=True):
     mean_gap: float | None
     """From one start to the next, on average; None with fewer than two."""
     spacing: float
-    """The least from one start to the next, as it is now."""
+    """The least time from one start to the next, as of now."""
     connections: int
-    """At once, as it is now."""
+    """The most connections at once, as of now."""
     latency: float | None
     """From request to answer, lately; None before the first."""
     pauses: int
     """How often it was left alone because it answered 429 or 503."""
     pauses_cut: int
-    """How many of them it wanted longer than `max_retry_wait`."""
+    """How many of these it wanted to be longer than `max_retry_wait`."""
     rests: int
     """How often it was left alone because it could not be reached."""
     crawl_delay: float | None
-    """What its robots.txt asks for; None: nothing."""
+    """What its robots.txt asks for; None if it does not."""
     crawl_delay_cut: bool
     """Whether that is more than `max_crawl_delay`, and was cut to it."""
 
 
 class Pace:
-    """What one host has shown of itself; a few numbers, whatever the crawl's length. Instants are of one monotonic clock.
+    """What is known about the pace of one host: a few numbers, however long the crawl. Instants are of one monotonic clock.
 
     `per_host` is the most connections the user allows, `max_delay` the longest spacing that is ever learned.
     """
@@ -123,7 +122,7 @@ class Pace:
         self.requests = 0
         self.latency = 0.0
         self.failures = 0
-        """How often in a row it could not be reached."""
+        """How often in a row the host could not be reached."""
         self.rests = 0
         self.rests_until = -math.inf
         self.pauses = 0
@@ -141,16 +140,16 @@ class Pace:
         self._first_at = 0.0
         self._began_at = 0.0
 
-    # ------------------------------------------------------------------ what it comes to
+    # ------------------------------------------------------------------ the resulting pace
 
     @property
     def is_free(self) -> bool:
-        """Whether nothing is asked beyond what the user set."""
+        """Whether the pace is the one that the user set."""
         return self._rate == math.inf
 
     @property
     def spacing(self) -> float:
-        """Seconds from one start to the next that suit the host; 0.0: as it comes."""
+        """Seconds from one start to the next that suit the host; 0.0 if there is no such bound."""
         return 1.0 / self._rate
 
     @property
@@ -167,18 +166,18 @@ class Pace:
 
     @property
     def has_answered(self) -> bool:
-        """Whether it ever did."""
+        """Whether the host has ever answered."""
         return self._usual > 0.0
 
     @property
     def is_remarkable(self) -> bool:
-        """Whether it differs from what a host is taken for that nothing is known of."""
+        """Whether it differs from what is assumed about an unknown host."""
         return self._rate != math.inf or self.failures > 0 or self.crawl_delay is not None
 
     # ------------------------------------------------------------------ what it learns from
 
     def begun(self, at: float) -> None:
-        """A request, whatever came of it, had been begun at this instant."""
+        """Count a request that was begun at this instant, whatever came of it."""
         self.requests += 1
         if self.requests > 2:
             self._gap += (at - self._began_at - self._gap) * _RECENT
@@ -189,7 +188,7 @@ class Pace:
         self._began_at = max(self._began_at, at)
 
     def answered(self, began_at: float, latency: float) -> bool:
-        """The host answered, and not by refusing; returns whether spacing or connections are others now."""
+        """Learn from an answer that is not a refusal; returns whether spacing or connections may have changed."""
         self.failures = self.pauses_in_a_row = 0
         if self.latency:
             self.latency += (latency - self.latency) * _RECENT
@@ -207,14 +206,15 @@ class Pace:
         return True
 
     def complained(self, began_at: float, now: float, trouble: Trouble) -> bool:
-        """The host had trouble with a request begun at `began_at`; returns whether spacing or connections are others now."""
+        """Learn from a request begun at `began_at` that the host had trouble with; returns whether spacing or connections may have
+        changed."""
         if began_at < self._complained_at:
             return False
         rate = self._rate
         if rate == math.inf:
             rate = min(_inverse(self._gap), self.per_host * _inverse(self.latency))
             if rate == math.inf:
-                return False  # it was never seen at work: there is no rate to take a part of
+                return False  # no rate has been observed that could be cut
             self._steps = trouble.steps
         floor = max(1.0 / self.max_delay, min(rate, self._floor(trouble)))
         self._complained_at = now
@@ -224,30 +224,30 @@ class Pace:
         return True
 
     def _floor(self, trouble: Trouble) -> float:
-        """The rate below which this kind of trouble brings no host."""
+        """The lowest rate to which this kind of trouble leads."""
         return _inverse(self.latency) / _LATENCIES if trouble.most is None else 1.0 / trouble.most
 
     def waited(self, seconds: float) -> None:
-        """For so long no answer came: so long it takes, at the least."""
+        """Learn from a request that was not answered for so long: an answer takes at least that."""
         if seconds > self.latency:
             self.latency += (seconds - self.latency) * _RECENT
 
     def refused(self, began_at: float, now: float) -> None:
-        """The host asked to be left alone. Requests that were under way together ask once."""
+        """Count a pause that the host asked for. Requests that were under way together count once."""
         if began_at >= self._paused_at:
             self.pauses += 1
             self.pauses_in_a_row += 1
             self._paused_at = now
 
     def failed(self, began_at: float) -> bool:
-        """The host could not be reached; returns whether that counts: not if the request was begun before its last rest."""
+        """Count a failure to reach the host; returns whether it counts: not if the request was begun before the last rest."""
         if began_at < self._rested_at:
             return False
         self.failures += 1
         return True
 
     def rest(self, now: float, seconds: float) -> None:
-        """It is left alone because it could not be reached."""
+        """Note that the host is left alone for so many `seconds`, because it could not be reached."""
         self.rests += 1
         self._rested_at = now
         self.rests_until = now + seconds
@@ -267,7 +267,7 @@ class Pace:
         self._rate = math.inf
 
     def forgive(self) -> None:
-        """Count its failures from zero again."""
+        """Count failures from zero again, and end a rest."""
         self.failures = self.pauses_in_a_row = 0
         self.rests_until = -math.inf
 

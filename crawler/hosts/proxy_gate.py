@@ -1,7 +1,7 @@
-"""The way out through a proxy: whom it leads to, what of an answer is its own, and what is done while it is out of reach.
+"""The way out through a proxy: which hosts it is used for, which answers are its own, and what happens while it is out of reach.
 
-What the proxy fails at is no host's fault, and no page's. So it rests as a host would, and with it the crawl: nothing is begun, and
-whatever it had to do with is put back. If it stays out of reach, or will not have us, the crawl ends, to be gone on with.
+A failure of the proxy is not the fault of any host or page. So the proxy rests as a host would, and the crawl with it: nothing is begun,
+and requests that were under way are put back. If it stays out of reach, or refuses us, the crawl ends, and can be resumed.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ _UNREACHED = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, 
 """What a forwarding proxy answers when it does not reach the host (RFC 9110 §15.6; 503 is Squid's)."""
 
 _UNTOLD = frozenset({"address", "dns", "internal", "timeout", "url"})
-"""Kinds of failure of a host that do not show that the proxy is well."""
+"""Kinds of failure of a host that do not show that the proxy works."""
 
 _STRANGERS = 3
-"""Like a host (crawler/hosts/throttle.py), one that has never let anything through is given the third part of the rests."""
+"""Like a host (crawler/hosts/throttle.py), a proxy that has never let anything through is given only a third of the rests."""
 
 
 class ProxyGate:
-    """The proxy of one crawl. `open_again` is called when a rest is over, `give_up` when there will be none any more: then `verdict`
-    says why."""
+    """The proxy of one crawl. `open_again` is called when a rest is over, `give_up` when the proxy is given up: then `verdict` says
+    why."""
 
     def __init__(self, settings: Settings, *, open_again: Callable[[], object], give_up: Callable[[], object]) -> None:
         assert settings.proxy
@@ -58,14 +58,14 @@ class ProxyGate:
     # ------------------------------------------------------------------ where it leads
 
     def leads_to(self, url: str) -> bool:
-        """Whether a URL is asked for through the proxy."""
+        """Whether a URL is requested through the proxy."""
         parsed = URL(url, encoded=True)
         return not self._exceptions.matches(parsed.raw_host or "", parsed.port)
 
     def place_with(
         self, look_up: Callable[[str, int], Awaitable[list[str]]]
     ) -> Callable[[str, int], Awaitable[list[str]]]:
-        """The same look-up, but none for names that the proxy resolves: where these are, nobody here knows."""
+        """The same look-up, without addresses for names that the proxy resolves: these are not known here."""
 
         async def place(name: str, port: int) -> list[str]:
             is_ours = not self._proxy.resolves_names or self._exceptions.matches(name, port)
@@ -74,8 +74,8 @@ class ProxyGate:
         return place
 
     def failure_of(self, url: str, status: int, headers: Mapping[str, str]) -> Failure | None:
-        """What went wrong, if an answer tells of the way to the host; None if it is the host's own. A forwarding proxy speaks for
-        both, and a host may pretend to be one: that costs it no more than itself once anything else has come through."""
+        """What went wrong on the way to the host, if that is what an answer says; None if it is the host's own answer. A forwarding
+        proxy sends both kinds. A host may pretend to be a proxy: once anything else has come through, that harms only the host."""
         if status != HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and status not in _UNREACHED:
             return None
         if not (url.startswith("http:") and self._proxy.forwards("http") and self.leads_to(url)):
@@ -87,7 +87,7 @@ class ProxyGate:
         return Failure(kind, "407, the proxy asks for other credentials", is_passing=self._has_passed)
 
     def heed(self, url: str, status: int, headers: Mapping[str, str]) -> Failure | None:
-        """Learn from an answer: what went wrong on the way, as `failure_of` has it, or that somebody was reached."""
+        """Learn from an answer; returns what went wrong on the way, as `failure_of` does, or None if the host was reached."""
         failure = self.failure_of(url, status, headers)
         if failure is None:
             self.passed(url)
@@ -101,20 +101,21 @@ class ProxyGate:
         return self._resting is None and self.verdict is None
 
     def passed(self, url: str) -> None:
-        """Somebody has answered a request for a URL; during a rest, over an old connection, which says nothing of new ones."""
+        """Note that a host has answered a request for a URL. Not during a rest: then it was over an old connection, which says nothing
+        about new ones."""
         if (self._rests or not self._has_passed) and not self._resting and self.leads_to(url):
             if self._rests:
                 _log.warning("the proxy %s is back", self._shown)
             self._has_passed, self._rests = True, 0
 
     def failed(self, url: str, failure: Failure) -> None:
-        """A request for a URL has failed on its way behind the proxy, if this one kind of failure tells that."""
+        """Note that a request for a URL has failed. Most kinds of failure show that it got past the proxy."""
         if failure.kind not in _UNTOLD:
             self.passed(url)
 
     def missed(self, began_at: float, failure: Failure) -> float:
-        """A request did not get past the proxy; returns for how many seconds none is begun. Requests that were under way together
-        have failed once: only those that were begun since the last rest bring news."""
+        """Note that a request did not get past the proxy; returns for how many seconds none will be begun. Requests that were under
+        way together count once: only those begun since the last rest bring news."""
         now = time.monotonic()
         if self.is_open and began_at >= self._open_since:
             self._rests += 1
@@ -145,7 +146,7 @@ class ProxyGate:
         self._give_up()
 
     def close(self) -> None:
-        """Wait for nothing any more."""
+        """End a rest, without calling anybody."""
         if self._resting:
             self._resting.cancel()
             self._resting = None

@@ -1,6 +1,4 @@
-"""The robots.txt of each origin: asked for as politely as any page, kept in the crawl file for a day, remembered as far as there is
-room.
-"""
+"""The robots.txt of each origin: fetched as politely as any page, kept in the crawl file for a day, and in memory while there is room."""
 
 from __future__ import annotations
 
@@ -27,21 +25,22 @@ if TYPE_CHECKING:
     from crawler.web.robots import Robots
 
 MAX_REDIRECTS = 5
-"""As many as RFC 9309 §2.3.1.2 asks for at least."""
+"""The least that RFC 9309 §2.3.1.2 asks for."""
 
 _FRESH_SECONDS = 24 * 3600.0
-"""How long a robots.txt is used before it is asked for again (RFC 9309 §2.4)."""
+"""How long a robots.txt is used before it is fetched again (RFC 9309 §2.4)."""
 
 _ORIGINS_KEPT = 20_000
 _RULES_BYTES_KEPT = 128 << 20
-"""So much for the rules of all of them: 6 KiB each, which is a hundred lines; but those of one may take 10 MiB."""
+"""For the rules of all origins: 6 KiB each, or a hundred lines; but those of one origin may take 10 MiB."""
 
 _LARGE_BYTES = 16 * 1024
-"""A robots.txt of that size takes a few milliseconds to read, and the largest a hundred."""
+"""A robots.txt of this size takes a few milliseconds to parse, and the largest a hundred."""
 
 
 class Known(Struct):
-    """What an origin's robots.txt says, until then; or why it could not be had, and when it may be asked for again."""
+    """What an origin's robots.txt says, and how long that holds; or why it could not be fetched, and when it may be tried again.
+    `until` is on the monotonic clock."""
 
     robots: Robots | None
     failure: Failure | None
@@ -53,7 +52,7 @@ class Known(Struct):
 
 
 class _Origins(OrderedDict[str, Known]):
-    """What is known of each origin. The ones learned first give way, but never the one that was learned last."""
+    """What is known about each origin. Those learned first are dropped when there is no room, but never the one learned last."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,7 +72,7 @@ class _Origins(OrderedDict[str, Known]):
 
 
 class Rules:
-    """What the robots.txt files of a crawl say to `user_agent`. `proxy_gate`: the proxy, if all goes through one."""
+    """What the robots.txt files of a crawl say to `user_agent`. `proxy_gate`: the proxy, if requests go through one."""
 
     def __init__(
         self,
@@ -94,29 +93,29 @@ class Rules:
         self._known = _Origins()
         self._parsing = asyncio.Lock()
         self.foretold = OrderedDict[str, Skipped | None]()
-        """By URL, what large rules say of it, should they have to give way before its turn."""
+        """Verdicts of large rules by URL, in case the rules are dropped before its turn."""
 
     def of(self, url: str) -> Known | None:
-        """What is known of a URL's origin."""
+        """What is known about a URL's origin; None if nothing is."""
         return self._known.get(origin_of(url)) if self._known else None
 
     def sitemaps_of(self, url: str) -> list[str]:
-        """The sitemaps that the robots.txt of a URL's origin names, as they are written; none while it is not known."""
+        """The sitemaps that the robots.txt of a URL's origin names, as they are written; empty while it is not known."""
         known = self.of(url)
         return known.robots.sitemaps if known and known.robots else []
 
     def note_failure(self, url: str, failure: Failure, until: float) -> None:
-        """The rules of a URL's origin cannot be had, until then."""
+        """Note that the rules of a URL's origin cannot be fetched, until that instant (monotonic clock)."""
         self._known[origin_of(url)] = Known(None, failure, until)
 
     def forget(self, url: str) -> None:
-        """Have the rules of a URL's origin asked for again."""
+        """Have the rules of a URL's origin fetched again."""
         del self._known[origin_of(url)]
 
     async def learn(self, lease: Lease) -> Failure | None:
-        """Take the rules from the crawl file while they are fresh, or ask the host. Returns why they cannot be had.
+        """Take the rules from the crawl file while they are fresh, or ask the host. Returns the failure if they cannot be fetched.
 
-        They may stay unknown, when the host was paused meanwhile, or others at its address come first: no worker waits with it.
+        They may stay unknown if the host was paused meanwhile, or others at its address come first: no worker waits for that.
         """
         origin = origin_of(lease.url)
         kept = await self._frontier.robots_of(origin)
@@ -162,7 +161,7 @@ class Rules:
         return body
 
     async def _parse(self, body: bytes) -> Robots:
-        """Read the rules; many in a thread, so that nothing else waits for it, and of one file at a time."""
+        """Parse the rules; if they are many, in a thread, so that nothing else waits, and one file at a time."""
         from crawler.web.robots import Robots  # while the first request is under way, there is nothing to parse
 
         if len(body) < _LARGE_BYTES:
@@ -171,7 +170,8 @@ class Rules:
             return await asyncio.to_thread(Robots.parse, body, user_agent=self._user_agent)
 
     def _foretell(self, lease: Lease, robots: Robots) -> None:
-        """Not every turn comes: a lease may be set aside before. So the verdicts that were found first give way, too."""
+        """Keep the verdict for a lease. Its turn may never come, since it may be set aside before; so the oldest verdicts are dropped,
+        too."""
         self.foretold[lease.url] = skipped(lease, robots)
         if len(self.foretold) > _ORIGINS_KEPT:
             self.foretold.popitem(last=False)

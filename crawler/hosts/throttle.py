@@ -1,7 +1,7 @@
-"""Every host's pace and rest, as learned, kept and reported; enforced by the connector's `HostLimits`, which this sets.
+"""The pace and the rests of every host: learned, kept and reported here, and enforced by the connector's `HostLimits`.
 
-What is learned stands in the crawl file, so that the next run begins where this one stopped. Instants are of the monotonic
-clock, those in the crawl file seconds of the epoch.
+What is learned is kept in the crawl file, so that the next run begins where this one stopped. Instants are of the monotonic clock;
+those in the crawl file are seconds of the epoch.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ _log = logging.getLogger(__name__)
 
 _HOSTS_KEPT = 20_000
 _CANDIDATES = 8
-"""Of so many hosts known longest, the one with the least to remember is forgotten."""
+"""When there is no room, one of so many hosts known longest is forgotten: the one with least to remember."""
 
 _REFUSALS_A_TURN = 16
-"""So many in a row double a pause: it is not one page, it is the host."""
+"""So many refusals in a row double a pause: then it is not one page, but the host."""
 
 _STRANGERS = 3
-"""A host that has never answered is given the third part of the rests."""
+"""A host that has never answered is given only a third of the rests."""
 
 _LONGEST_SECONDS = 24 * 3600.0
-"""A host that was given up is tried again once a day at the least."""
+"""A host that was given up is tried again at least once a day."""
 
 _ANSWERS_A_NOTE = 32
-"""A pace that is recovering is written down every so many answers."""
+"""A pace that is recovering is noted in the crawl file every so many answers."""
 
 
 class Throttle:
@@ -58,7 +58,7 @@ class Throttle:
     # ------------------------------------------------------------------ what happens
 
     def answered(self, host: HostKey, began_at: float, latency: float) -> None:
-        """The host answered a request within `latency` seconds. Called for every page: to be cheap."""
+        """Learn from an answer that came after `latency` seconds. Called for every page, so it must be cheap."""
         pace = self._paces.get(host) or self._enter(host)
         pace.begun(began_at)
         if pace.failures:
@@ -69,8 +69,8 @@ class Throttle:
                 self._note(host, pace)
 
     def refused(self, host: HostKey, began_at: float, trouble: Trouble, *, asked: float | None) -> float:
-        """The host asks to be left alone, for so many seconds, or does not say for how long: then it is for a while that grows
-        when many refusals follow each other. Returns the seconds for which it will be.
+        """Leave a host alone that asks for that, for `asked` seconds. If it does not say for how long (None), it is for a while that
+        grows with the number of refusals in a row. Returns for how many seconds.
         """
         now = time.monotonic()
         pace = self._paces.get(host) or self._enter(host)
@@ -89,8 +89,8 @@ class Throttle:
         return pause
 
     def heed(self, host: HostKey, began_at: float, status: int, headers: Mapping[str, str]) -> float | None:
-        """Pause the host as a 429 or 503 asks, by Retry-After or else for a while; returns the seconds that it asks for, as far
-        as they are granted; None if it does not say, or for any other status."""
+        """Pause the host as a 429 or 503 asks: as long as Retry-After says, or for a while. Returns the seconds it asks for, as far as
+        they are granted; None if it does not say, and for any other status."""
         if status not in HOLDING_STATUSES:
             return None
         asked = retry_after_of(headers.get("Retry-After"))
@@ -101,9 +101,9 @@ class Throttle:
         return None if asked is None else pause
 
     def unreachable(self, host: HostKey, began_at: float, failure: Failure) -> float | SetAside:
-        """The host did not answer; returns for how many seconds it rests now, or that nothing more is to be asked of it.
+        """Learn from a host that did not answer; returns for how many seconds it rests now, or a verdict if it is given up.
 
-        0.0: it does not rest, this may concern the page alone. What will not pass is not waited for.
+        0.0: it does not rest, since the page alone may be to blame. There is no rest after a failure that will not pass.
         """
         now = time.monotonic()
         pace = self._paces.get(host) or self._enter(host)
@@ -128,7 +128,7 @@ class Throttle:
         return rest
 
     def _most_rests(self, pace: Pace) -> int:
-        """A host of which nothing was ever seen is given up sooner than one that has answered."""
+        """After how many rests a host is given up: sooner if it has never answered."""
         return self._settings.max_rests if pace.has_answered else self._settings.max_rests // _STRANGERS
 
     def try_again_in(self, host: HostKey) -> float:
@@ -139,12 +139,12 @@ class Throttle:
         return most / 2 + back_off(1, first=most / 2, most=most / 2)
 
     def is_out_of_reach(self, host: HostKey) -> bool:
-        """Whether its last failures are the host's fault, not those of the pages asked for."""
+        """Whether its last failures are the host's fault, not the pages'."""
         pace = self._paces.get(host)
         return pace is not None and pace.failures >= self._settings.rest_after
 
     def obey_crawl_delay(self, host: HostKey, asked: float | None) -> None:
-        """Keep to the Crawl-delay of a robots.txt, or to none, as far as `max_crawl_delay` goes."""
+        """Keep to the Crawl-delay of a robots.txt, up to `max_crawl_delay`; None: it has none."""
         pace = self._paces.get(host)
         if asked != (pace.crawl_delay if pace else None):
             pace = pace or self._enter(host)
@@ -159,19 +159,19 @@ class Throttle:
     # ------------------------------------------------------------------ the user's orders, and earlier runs
 
     def treat(self, host: HostKey, state: HostState) -> None:
-        """Keep to what is ordered of the host: its delay and its number of connections; None: as the settings say."""
+        """Apply the orders for a host: its delay and its number of connections; None: as the settings say."""
         pace = self._paces.get(host) or self._enter(host)
         pace.per_host = self._settings.per_host if state.per_host is None else state.per_host
         self._apply(host, pace)
 
     def forgive(self, host: HostKey) -> None:
-        """Forget what the host failed at, and that it rests."""
+        """Forget the failures of a host, and end its rest."""
         if pace := self._paces.get(host):
             pace.forgive()
         self._limits.unhold(host)
 
     def resume(self) -> list[HostKey]:
-        """Take up what earlier runs learned, and what is ordered; returns the hosts that were out of reach."""
+        """Take up what earlier runs learned, and the orders; returns the hosts that were out of reach."""
         out_of_reach = []
         for host, state in list(self._frontier.host_states().items()):
             if (state.failures or 0) >= self._settings.rest_after:
@@ -184,7 +184,7 @@ class Throttle:
         return out_of_reach
 
     def save(self) -> None:
-        """Note what was learned of the hosts asked in this run."""
+        """Note what was learned about the hosts asked in this run."""
         for host, pace in self._paces.items():
             if pace.requests:
                 self._note(host, pace)
@@ -192,7 +192,7 @@ class Throttle:
     # ------------------------------------------------------------------ reports
 
     def pace_of(self, host: HostKey) -> HostPace | None:
-        """What pace the host was asked at; None when nothing is remembered."""
+        """The pace at which a host was asked; None when nothing is remembered about it."""
         pace = self._paces.get(host)
         return self._told(host, pace) if pace else None
 

@@ -1,18 +1,18 @@
 """Which hosts the scheduler knows: a window on all that have requests.
 
-Most hosts of a broad crawl wait *outside*: nothing is kept of them in memory, they are rows of the frontier's queue. Up to
-`size` of them are in the window, each with its place in the scheduler's agenda. A host leaves
+Most hosts of a broad crawl wait *outside*: nothing about them is kept in memory, they are rows of the frontier's queue. Up to `size`
+hosts are in the window, each with its place in the scheduler's agenda. A host leaves
 
 * when it has nothing left;
 * when it has had its turn, `TURN_REQUESTS` requests, while others wait outside;
-* for a while, when it may not be asked for some time (it rests, is held, or all it has is put off): it is then remembered,
-  but its place in the window is free. So many hosts may rest beside each that is in the window, but no more.
+* for a while, when it may not be asked for some time (it rests, is held, or nothing it has is due): it is then remembered, but its place
+  in the window is free. There may be `_RESTING` such hosts for each place in the window, but no more.
 
-Others take the free places in the order of their numbers in the frontier, round and round (`next_page`): every host that
-waits is reached within one round. A round begins when an eighth of the window is free and goes on until it is full, so
-that what it costs to pass over hosts that are known already is shared by many that enter. While no round is under way, new
-hosts queue up outside like all others. When a round has found all there was, and no host was sent outside meanwhile, then
-nothing is outside, and there are no more rounds: a crawl of few hosts has one, its first.
+Others take the free places in the order of their numbers in the frontier, round and round (`next_page`): every waiting host is reached
+within one round. A round begins when an eighth of the window is free, and goes on until it is full, so that the cost of passing over
+hosts that are already known is shared by many that enter. While no round is under way, new hosts queue up outside like all others. When
+a round has found all there was, and no host was sent outside meanwhile, nothing is outside, and there are no more rounds: a crawl of
+few hosts has only its first.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from crawler.frontier.protocol import Frontier, HostQueue, Lease
 
 TURN_REQUESTS = 32
-"""What a host may ask in one go while others wait: enough for what it costs to come and go not to matter."""
+"""How many requests of a host are made in one turn while others wait: enough that the cost of entering and leaving does not matter."""
 
 _PAGE = 512
 _RESTING = 4
@@ -34,7 +34,7 @@ _RESTING = 4
 
 
 class Host:
-    """A host that has requests: those that are leased and ready, and what is known of those in the frontier."""
+    """A host that has requests: those that are leased and ready, and what is known about those in the frontier."""
 
     __slots__ = (
         "due_at",
@@ -53,9 +53,9 @@ class Host:
         self.gate = limits.watch(key, self)
         self.ready: list[Lease] = []  # the next one last
         self.has_more = False
-        """Whether the frontier may have requests of it that are due."""
+        """Whether the frontier may have requests for it that are due."""
         self.due_at = math.inf
-        """When the first of those that were put off is due, by the frontier's clock."""
+        """When the first of its other requests is due, by the frontier's clock."""
         self.taken = 0
         self.listed_at = math.inf
         self.is_short = False
@@ -69,11 +69,11 @@ class Host:
 
     @property
     def is_forgotten(self) -> bool:
-        """Whether it has left the window; it may have come back since, as another."""
+        """Whether it has left the window; it may have come back since, as another object."""
         return self.gate.watcher is not self
 
     def note(self, not_before: float, now: float) -> None:
-        """Something of it waits in the frontier, due at `not_before` if that is later than `now`."""
+        """Note that a request for it waits in the frontier, due at `not_before`, or now if that is not later than `now`."""
         if not_before <= now:
             self.has_more = True
         else:
@@ -87,12 +87,12 @@ class Host:
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether nothing of it is in memory or on its way there, so that it may be sent outside."""
+        """Whether none of its requests is in memory or on its way there, so that it may be sent outside."""
         return not (self.ready or self.is_short or self.is_suspended)
 
 
 class Window:
-    """The hosts that are known, at most `size` of them awake, and where the round of the others stands."""
+    """The hosts that are known, at most `size` of them awake, and how far the round of the others has come."""
 
     def __init__(self, frontier: Frontier, limits: HostLimits, size: int) -> None:
         self._frontier = frontier
@@ -102,7 +102,7 @@ class Window:
         self._held: dict[HostKey, Host] = {}
         self._resting = 0
         self._after: HostKey | None = None
-        self._has_outside = True  # what earlier runs have left
+        self._has_outside = True  # until it is known what earlier runs have left
         self._was_sent_outside = False  # in this round
         self._is_filling = True
 
@@ -121,7 +121,7 @@ class Window:
 
     @property
     def is_filling(self) -> bool:
-        """Whether `next_page` has to be asked for."""
+        """Whether `next_page` has to be called."""
         return self._is_filling
 
     def get(self, key: HostKey) -> Host | None:
@@ -129,7 +129,7 @@ class Window:
         return self._hosts.get(key)
 
     def enter(self, key: HostKey) -> Host:
-        """The host, known from now on."""
+        """The host, which is known from now on."""
         host = self._hosts.get(key) or self._held.get(key)
         if host is None:
             host = self._hosts[key] = Host(key, self._limits)
@@ -138,24 +138,24 @@ class Window:
         return host
 
     def offer(self, key: HostKey) -> Host | None:
-        """A host that has got a request; None when it has to wait outside, or is held."""
+        """The host, to which a request was added; None when it has to wait outside, or is held."""
         if host := self._hosts.get(key):
             return host
         if key in self._held:
             return None
         if self._is_filling or (not self._has_outside and self._awake < self._size):
             host = self.enter(key)
-            host.has_more = self._has_outside  # it may be one of them
+            host.has_more = self._has_outside  # it may have been outside
             return host
         self._send_outside()
         return None
 
     def has_had_its_turn(self, host: Host) -> bool:
-        """Whether it has to make room for those outside."""
+        """Whether a host has to make room for those outside."""
         return self._has_outside and not self._is_filling and host.taken >= TURN_REQUESTS
 
     def leave(self, host: Host) -> None:
-        """Forget a host; what it still has waits in the frontier."""
+        """Forget a host; requests that it still has wait in the frontier."""
         assert host.is_at_rest
         self.set_resting(host, is_resting=False)
         del self._hosts[host.key]
@@ -166,7 +166,7 @@ class Window:
         self._limits.unwatch(host.gate)
 
     def hold(self, key: HostKey) -> None:
-        """Set a host apart."""
+        """Set a host apart until `release`."""
         host = self.enter(key)
         if not host.is_held:
             self.set_resting(host, is_resting=False)
@@ -175,16 +175,16 @@ class Window:
             self._look_for_room()
 
     def release(self, key: HostKey) -> Host | None:
-        """Take a host in again that was held; None if it was not."""
+        """Take back a host that was held; None if it was not."""
         host = self._held.pop(key, None)
         if host:
             host.is_held = False
-            host.has_more = True  # nobody has listened
+            host.has_more = True  # what was queued meanwhile was not noted
             self._hosts[key] = host
         return host
 
     def set_resting(self, host: Host, *, is_resting: bool) -> None:
-        """Say that a host does, or does not, need its place in the window for now."""
+        """Say whether a host does without its place in the window for now."""
         if host.is_resting is is_resting or (is_resting and self._resting >= _RESTING * self._size):
             return
         host.is_resting = is_resting
@@ -192,7 +192,7 @@ class Window:
         self._look_for_room()
 
     async def next_page(self) -> list[Host]:
-        """Let some of those outside in, the next ones of this round; returns them. Each may have something due."""
+        """Let in the next hosts of this round from outside; returns them. Each may have something due."""
         if self._after is None:
             self._was_sent_outside = False
         limit = min(_PAGE, max(1, self._size // 16, self._size - self._awake))

@@ -1,4 +1,4 @@
-"""Messages over a stream socket: before each its length, four bytes, the least first."""
+"""Messages over a stream socket: each after its length, in four bytes, little-endian."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ MAX_LENGTH = 2**32 - 1
 
 
 class Channel(asyncio.Protocol):
-    """One end of the socket. `hear` is called with each message, which is gone when it returns; `ended` is set when the other
-    end has gone, or `close` was called and everything is sent. Messages of one turn of the loop go out by one system call, but
-    one that comes `at_once_after` so many seconds behind another does so at once. An end that is about to send more than
-    `longest` bytes in one message is not listened to any more: somebody else writes into its socket. Nor is one whose message `hear`
-    raises on: it would say things that nobody hears, and be waited for."""
+    """One end of the socket. `hear` is called with each message, which is gone when it returns; `ended` is set when the other end has
+    gone, or when `close` was called and everything is sent. Messages of one turn of the loop go out in one system call, but one that
+    comes `at_once_after` seconds or more after the one before goes out at once.
+
+    The channel is aborted when the other end announces more than `longest` bytes in one message, which means that something else
+    writes into its socket; and when `hear` raises, since the other end would be waited for in vain.
+    """
 
     def __init__(
         self, hear: Callable[[memoryview], None], *, at_once_after: float = inf, longest: int = MAX_LENGTH
@@ -40,7 +42,7 @@ class Channel(asyncio.Protocol):
         self._transport: asyncio.WriteTransport | None = None
         self.ended = asyncio.Event()
         self.is_garbled = False
-        """Whether what came was no message, or none that could be taken in."""
+        """Whether something came that was not a message, or not one that could be taken in."""
 
     @classmethod
     async def over(
@@ -59,12 +61,12 @@ class Channel(asyncio.Protocol):
         return channel
 
     def send(self, message: bytes) -> None:
-        """Send a message; to an end that has gone, nothing is sent."""
+        """Send a message; if the other end has gone, nothing happens."""
         self._outgoing += (_LENGTH.pack(len(message)), message)
         self._gathering.put_by()
 
     async def flush(self) -> None:
-        """See that all is with the system, whatever keeps the loop from its next turn."""
+        """Hand everything to the system, even if the loop does not come to its next turn."""
         self._gathering.end()
         await asyncio.sleep(0)  # uvloop writes at the end of a turn
 
@@ -96,7 +98,7 @@ class Channel(asyncio.Protocol):
             self._pending += memoryview(data)[used:]
 
     def _tell(self, data: bytes | bytearray) -> int:
-        """Tell of the messages that are whole; returns where the rest begins."""
+        """Call `hear` with the messages that are complete; returns where the rest begins."""
         start, end = 0, 0
         with memoryview(data) as view:
             while len(data) - start >= _LENGTH.size:

@@ -1,4 +1,4 @@
-"""A fork of this process: it has what is loaded here, and so is of use at once."""
+"""A fork of this process: it has everything loaded that this one has, and so can begin at once."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _BUFFERS = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
 
 
 def can_fork() -> bool:
-    """Whether this process has one thread. What another one holds, a fork of this one would wait for in vain. Where the system
-    does not tell, nobody knows."""
+    """Whether this process has only one thread: a fork would wait in vain for locks that another thread holds. False where the
+    system does not tell."""
     try:
         return sum(1 for _ in Path("/proc/self/task").iterdir()) == 1
     except OSError:  # pragma: no cover  not on Linux
@@ -29,12 +29,12 @@ def can_fork() -> bool:
 
 
 class Fork:
-    """A child that is at `work`, then ends. Of `subprocess.Popen` it has what is needed here."""
+    """A child process that does `work`, then ends. It has as much of the interface of `subprocess.Popen` as is needed here."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         for stream in filter(None, (sys.stdout, sys.stderr)):
             stream.flush()  # or the child would write it once more
-        gc.freeze()  # to look at what is shared would be to copy it
+        gc.freeze()  # the garbage collector writes into what it looks at, and so would copy what is shared
         self._ended = threading.Lock()
         self.returncode: int | None = None
         self.pid = os.fork()
@@ -42,7 +42,7 @@ class Fork:
             _carry_out(work)
 
     def wait(self) -> int:
-        """The exit code, once there is one; that of a signal is negative."""
+        """Wait for the end; returns the exit code, negative for a signal."""
         with self._ended:
             if self.returncode is None:
                 _, status = os.waitpid(self.pid, 0)
@@ -57,7 +57,7 @@ class Fork:
 
 
 def _carry_out(work: Callable[[], None]) -> NoReturn:
-    """Work, and end on the spot, for whoever called is not to go on here."""
+    """Do the work, and end on the spot: the code that called must not go on in the child."""
     shared = frozenset(sys.modules)
     code = 1
     try:
@@ -75,9 +75,8 @@ def _carry_out(work: Callable[[], None]) -> NoReturn:
 
 
 def _see_to_the_end(shared: frozenset[str]) -> None:
-    """What an interpreter sees to at its end: threads, exit handlers, what was loaded, and files that are open. Modules that are
-    `shared` with whom this was forked from are left as they are: to take them apart is to copy them, which is most of what that
-    end costs."""
+    """Do what an interpreter does at its end: for threads, exit handlers, modules, and open files. Modules that are `shared` with the
+    parent are left alone: clearing them would mean copying them, which is most of what such an end costs."""
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     for name in sys.modules.keys() - shared:
@@ -85,12 +84,12 @@ def _see_to_the_end(shared: frozenset[str]) -> None:
     gc.collect()
     for one in (*gc.get_objects(), sys.stdout, sys.stderr):
         if isinstance(one, _BUFFERS) and not one.closed:
-            with suppress(OSError, ValueError):  # nobody may be there any more to take it
+            with suppress(OSError, ValueError):  # there may be no reader any more
                 one.flush()
 
 
 def _code_of(leaving: SystemExit) -> int:
-    """As Python has it: a number, or a text that is said."""
+    """The exit code, as Python makes it: a number, or 1 for a text, which is printed."""
     if leaving.code is None or isinstance(leaving.code, int):
         return leaving.code or 0
     print(leaving.code, file=sys.stderr)

@@ -1,5 +1,5 @@
-"""What is sent in one turn of the loop goes out together, at its end: whoever gets it is woken once, and sees to it all in one go.
-Where processes and the server share cores, each would else take the core for a moment after every message, and sleep again.
+"""Sending everything from one turn of the loop together, at its end, so that the receiver is woken once and handles it all in one go. If
+processes and the server share cores, each would otherwise take the core for a moment after every message, and sleep again.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from client.tracing import Trace
 
 LONG = 0.005
-"""Seconds that a callback takes after which what comes of it is not kept waiting for the next."""
+"""If a callback takes so many seconds, what comes of it does not wait for the next one."""
 
 
 class Gathering:
-    """Calls `send_all` at the end of a turn in which something was put by; or at once, if that comes `at_once_after` so many seconds
-    behind what was put by before. What is put by first comes behind nothing, and waits."""
+    """Calls `send_all` at the end of a turn in which something was put by; or at once, if it was put by `at_once_after` seconds or more
+    after the thing before. The very first waits for the end of its turn."""
 
     def __init__(self, send_all: Callable[[], object], *, at_once_after: float = inf) -> None:
         self._send_all = send_all
@@ -34,7 +34,7 @@ class Gathering:
         self._due_at = inf
 
     def put_by(self) -> None:
-        """There is something to send."""
+        """Note that there is something to send."""
         now = time.monotonic()
         if now >= self._due_at:
             self.end()
@@ -54,7 +54,7 @@ class Gathering:
 
 
 class GatheringConnector(TCPConnector):
-    """Sends requests together, over whichever connections; `send_all` does it now."""
+    """Sends requests together, over all connections; `send_all` does so now."""
 
     def __init__(self, *, limits: HostLimits, address_guard: AddressGuard, http2: bool = False) -> None:
         super().__init__(limits=limits, address_guard=address_guard, http2=http2)

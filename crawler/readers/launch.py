@@ -1,4 +1,4 @@
-"""Starting reader processes: soon, so that they are ready when the crawl is, and so that none outlives it."""
+"""Starting reader processes: early, so that they are ready when the crawl is, and so that none outlives it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def number_of_readers(settings: Settings) -> int:
-    """How many processes there are beside the crawl's own: none if that does it all."""
+    """How many processes there are beside the crawl's own: 0 if that one does everything."""
     return settings.processes if settings.processes > 1 else 0
 
 
 class Launched(NamedTuple):
-    """A new process, and our end of the socket to it. When that is closed, it ends by itself."""
+    """A new process, and our end of the socket to it. When that is closed, the process ends by itself."""
 
     process: subprocess.Popen[bytes] | Fork
     socket: socket.socket
@@ -36,8 +36,8 @@ class Launched(NamedTuple):
 
 
 class Launches:
-    """Processes that are begun ahead of need, and further ones whenever they are needed. What nobody has taken is gone at the end
-    of the `with` block."""
+    """Starts processes ahead of need, and further ones when they are needed. Those that nobody has taken are killed at the end of the
+    `with` block."""
 
     def __init__(self) -> None:
         self._ahead: list[Launched] = []
@@ -51,26 +51,26 @@ class Launches:
         self.see_to(0)
 
     def fork(self, number: int) -> None:
-        """Begin so many as forks of this process, which have all that is loaded here; where that is not safe, none."""
+        """Start `number` forks of this process, which have everything loaded that this one has; none if that is not safe."""
         if not number:
             return
         from crawler.loop import loop_factory
         from crawler.readers.fork import can_fork
 
         if can_fork():
-            loop_factory()  # loaded here, it need not be loaded there
+            loop_factory()  # what it loads here need not be loaded there
             for _ in range(number):
                 self._ahead.append(_fork(self._ahead))
 
     def see_to(self, number: int) -> None:
-        """Have so many ahead of need, no more and no fewer."""
+        """Have exactly `number` processes ahead of need."""
         while len(self._ahead) > number:
             self._ahead.pop().kill()
         while len(self._ahead) < number:
             self._ahead.append(_launch())
 
     def take(self) -> Launched:
-        """One to own."""
+        """A process, which the caller owns from now on."""
         return self._ahead.pop() if self._ahead else _launch()
 
 
@@ -83,7 +83,7 @@ def _fork(elders: Sequence[Launched]) -> Launched:
 
     def be_a_reader() -> None:
         for end in (ours, *(elder.socket for elder in elders)):
-            end.close()  # how could they know that the crawl's process has gone, if this one kept them
+            end.close()  # if this process kept them, the others would not see that the crawl's process has gone
         serve(theirs.detach())
 
     with theirs, held_back():
@@ -91,8 +91,8 @@ def _fork(elders: Sequence[Launched]) -> Launched:
 
 
 def _launch() -> Launched:
-    """A new interpreter. It does not look for modules in the current folder, where some may be called like ours, until it is
-    told to."""
+    """A new interpreter. It does not search for modules in the current folder, where some may have the names of ours, until it is told
+    to."""
     ours, theirs = socket.socketpair()
     command = [sys.executable, "-P", "-m", "crawler.readers", str(theirs.fileno())]
     with theirs, held_back():

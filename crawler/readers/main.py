@@ -1,4 +1,4 @@
-"""The life of a reader process: load the spider, read what pages come, and be gone when the crawl's process is."""
+"""The life of a reader process: load the spider, carry out tasks, and end when the crawl's process has ended."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 _LOST_PARENT = 1
 
 _PAUSE_EVERY = 0.001
-"""Seconds for which callbacks that never wait may keep the loop from its turn."""
+"""For how many seconds callbacks that never wait may keep the loop from its next turn."""
 
 
 def serve(fd: int) -> None:
@@ -58,7 +58,7 @@ def serve(fd: int) -> None:
 
 
 def _let_go(fd: int) -> None:
-    """A fork of this process must not keep the channel open: that is how its end is known."""
+    """In a fork: it must not keep the channel open, which tells of the end of this process by closing."""
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, fd, inheritable=False)
     os.close(nothing)
@@ -67,7 +67,7 @@ def _let_go(fd: int) -> None:
 def _leave_with_the_crawl(fd: int) -> None:
     """End the process when the other end of the socket has gone, even while a callback does not return."""
     hung_up = select.poll()
-    hung_up.register(fd, 0)  # nothing but what is always told: errors, and that nobody is there any more
+    hung_up.register(fd, 0)  # only what is always reported: errors, and that the other end is closed
     hung_up.poll()
     os._exit(_LOST_PARENT)
 
@@ -86,13 +86,13 @@ async def _live(ours: socket.socket) -> None:
 
 
 async def _leave_with(channel: Channel) -> None:
-    """End the process when nothing can be heard any more, though the other end may be there."""
+    """End the process when the channel has ended, even if the other end is still there."""
     await channel.ended.wait()
     os._exit(_LOST_PARENT)
 
 
 class ReaderService:
-    """What is to be done, and who does it: a pool of workers that grows with what is under way at once."""
+    """Takes in messages, and has tasks carried out by a pool of workers that grows with the number under way at once."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -122,16 +122,17 @@ class ReaderService:
                 assert_never(message)
 
     def _dispatch(self, task: Task) -> None:
-        """Have somebody see to a task at once."""
+        """Give a task to a worker at once."""
         while self._idle:
-            if not (idle := self._idle.pop()).done():  # else a callback has cancelled who waits
+            if not (idle := self._idle.pop()).done():  # otherwise a callback has cancelled the worker that waits
                 idle.set_result(task)
                 return
         if self._runner:
             self._workers.add(self._group.create_task(self._serve(self._runner, task)))
 
     async def carry_out(self, channel: Channel) -> None:
-        """Open the spider, let it read until it is over, and close it. Raises what is wrong with it."""
+        """Open the spider, let it read until the crawl is over, and close it. Raises CrawlError if the spider cannot be loaded, opened
+        or closed."""
         self._channel = channel
         self._parent = asyncio.current_task()
         hello = await self._greeting
@@ -156,8 +157,8 @@ class ReaderService:
                 await spider.closed()
 
     async def _serve(self, runner: TaskRunner, task: Task) -> None:
-        """One task after the other. Where nothing is fetched, the loop has its turn now and then, to send and to hear: one system
-        call does for many. Who is cancelled by a callback, long after that was over, goes; there will be others."""
+        """Carry out one task after another. If nothing is fetched, the loop has a turn only now and then, so that one system call
+        sends, or receives, many messages. A worker that an earlier callback cancels goes; there will be others."""
         sent_home_by(self._parent, self._is_over.is_set)
         worker = asyncio.current_task()
         assert worker
@@ -177,7 +178,7 @@ class ReaderService:
         try:
             return await idle
         except asyncio.CancelledError:
-            if not idle.cancelled():  # it was given one at the last moment
+            if not idle.cancelled():  # it was given a task at the last moment
                 self._dispatch(idle.result())
             raise
 

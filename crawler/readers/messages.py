@@ -1,7 +1,6 @@
-"""What the crawl's process and a reader process say to each other, as MessagePack.
+"""The messages between the crawl's process and a reader process, as MessagePack.
 
-The spider's own data (`context`) travels as JSON, as the crawl file has it: so it comes back the same whether a page was read
-here or there.
+The spider's own data (`context`) is sent as JSON, as in the crawl file, so that it comes back the same wherever a page is read.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ from crawler.readers.channel import MAX_LENGTH
 from crawler.settings import Settings  # noqa: TC001
 
 _LONGEST_ANSWER = 1 << 30
-"""More than SQLite keeps in one value, and than any page gives that is no mistake."""
+"""More than SQLite keeps in one value, and more than any page gives except by mistake."""
 
 # ---------------------------------------------------------------------- to a reader
 
 
 class Hello(msgspec.Struct, array_like=True, tag=0):
-    """The first message. `source` is that of the spider, `path` where modules are found, `log_level` what is to be logged,
-    and `log_file` where, if not on standard error; `trusted_hosts` may be at private addresses."""
+    """The first message. `source`: the spider's; `path`: where modules are found; `log_level`: what to log; `log_file`: where, if not to
+    standard error. `trusted_hosts` may be at private addresses."""
 
     source: bytes
     settings: Settings
@@ -33,7 +32,7 @@ class Hello(msgspec.Struct, array_like=True, tag=0):
 
 
 class SentLease(msgspec.Struct, array_like=True):
-    """As much of a lease as it takes to fetch it, and as a spider can see."""
+    """The parts of a lease that are needed to fetch it, or that a spider can see."""
 
     url: str
     method: str
@@ -52,18 +51,20 @@ class SentLease(msgspec.Struct, array_like=True):
 
 
 class VisitTask(msgspec.Struct, array_like=True, tag=1):
-    """A page to be fetched and read. `cookies`: the jar's, as they are sent. With `tells_start`, it is told when the request
-    goes out. `may_be_private`: any host may have any address from now on."""
+    """A page to be fetched and read. `cookies`: the jar's, as they are sent. With `tells_start`, the reader is to tell when the request
+    goes out. `may_be_private`: from now on, hosts may be at any address. `known`: the request that brought the page in an earlier
+    crawl, if the server is only to be asked whether it has changed."""
 
     number: int
     lease: SentLease
     cookies: str | None
     tells_start: bool
     may_be_private: bool
+    known: int | None = None
 
 
 class SentPage(msgspec.Struct, array_like=True):
-    """What it takes to make a page, beside the lease. `headers`: name, value, name, value…"""
+    """What is needed to make a page, besides the lease. `headers`: name, value, name, value…"""
 
     url: str
     status: int
@@ -71,6 +72,7 @@ class SentPage(msgspec.Struct, array_like=True):
     body: bytes
     fetched_at: float
     elapsed: float
+    not_modified: bool = False
 
 
 class PageTask(msgspec.Struct, array_like=True, tag=2):
@@ -82,7 +84,7 @@ class PageTask(msgspec.Struct, array_like=True, tag=2):
 
 
 class FailureTask(msgspec.Struct, array_like=True, tag=3):
-    """A request that has failed for good, for the spider to hear of, and the page that came in its stead, if one did."""
+    """A request that has failed for good, for the spider's `failed`; `page`: the one that came with another status, if one did."""
 
     number: int
     lease: SentLease
@@ -91,11 +93,11 @@ class FailureTask(msgspec.Struct, array_like=True, tag=3):
 
 
 class Shutdown(msgspec.Struct, array_like=True, tag=4):
-    """Drop what you are at, close the spider and leave."""
+    """Drop all tasks, close the spider and end."""
 
 
 class Ping(msgspec.Struct, array_like=True, tag=5):
-    """Say that you are awake."""
+    """Answer with a `Pong`, to show that no callback blocks the reader."""
 
 
 Task: TypeAlias = VisitTask | PageTask | FailureTask
@@ -144,8 +146,8 @@ class Again(msgspec.Struct, array_like=True):
 
 
 class Answer(msgspec.Struct, array_like=True, tag=1):
-    """What came of a task; if `error` is not None, the spider raised, and there is nothing else. Nor is there with `again`: the
-    spider wants the page asked for again. With `stop`, it wants the crawl to end, and why."""
+    """What the spider gave for a task. If it raised, `error` says what, and if it wants the page again, `again` does: then there is nothing
+    else. With `stop`, it wants the crawl to end, for that reason."""
 
     number: int
     items: list[str] = []
@@ -157,7 +159,7 @@ class Answer(msgspec.Struct, array_like=True, tag=1):
 
 
 class SpiderFault(msgspec.Struct, array_like=True, tag=2):
-    """The spider could not be loaded, opened or closed, and why; nothing else will come."""
+    """The spider could not be loaded, opened or closed, for this reason; no other message will come."""
 
     error: str
 
@@ -169,15 +171,15 @@ class RequestSent(msgspec.Struct, array_like=True, tag=3):
 
 
 class Pong(msgspec.Struct, array_like=True, tag=7):
-    """No callback keeps the reader from hearing what it is told."""
+    """The answer to a `Ping`."""
 
 
 class ShuttingDown(msgspec.Struct, array_like=True, tag=8):
-    """Everything is dropped; what is left is to close the spider."""
+    """All tasks are dropped; only the spider is left to be closed."""
 
 
 class HostFreed(msgspec.Struct, array_like=True, tag=6):
-    """The host of a visit has answered; the spider takes its time with the page."""
+    """The host of a visit has answered, but the spider takes its time with the page."""
 
     number: int
 
@@ -203,7 +205,7 @@ class VisitResult(msgspec.Struct, array_like=True, tag=4):
 
 
 class VisitFailed(msgspec.Struct, array_like=True, tag=5):
-    """What came of a visit that was not answered."""
+    """A visit without an answer, and why (see `crawler.retries.Failure`)."""
 
     number: int
     kind: str
@@ -219,7 +221,7 @@ FromReader: TypeAlias = (
 
 
 def longest_from_reader(settings: Settings) -> int:
-    """How long a message from a reader may be: an answer, and beside it the body, if that is to be kept."""
+    """How many bytes a message from a reader may have: an answer, and with it the body, if that is to be kept."""
     return min(_LONGEST_ANSWER + settings.max_body_bytes, MAX_LENGTH)
 
 

@@ -1,12 +1,12 @@
-"""The reader processes of one crawl: who visits which page, and what becomes of it when one of them dies.
+"""The reader processes of one crawl: who visits which page, and what becomes of the page when a process dies.
 
-The slot for a request comes from the limits that everybody keeps to, and is held until the response is with the process that
-asked. Of the connections that a host may have, each process has its share, so that together they never have more.
+The slot for a request comes from the limits that the whole crawl shares, and is held until the process that asked has the
+response. Each process has its share of the connections that a host may have, so that together they never have more.
 
-What a process had not answered when it died is suspect: nobody knows which page it died of, since callbacks may take turns, or
-whether of any. Each of these is given to a process that has nothing else, and fails if that dies as well. So a page that kills
-its reader costs two processes and no other page, a reader that is killed from outside costs none, and whatever any page gave
-counts once: only answers count.
+What a process had not answered when it died is suspect: it may have died of any of these pages, since callbacks take turns, or of
+none. Each of them is given to a process that has nothing else to do, and fails if that process dies as well. So a page that kills
+its reader costs two processes and no other page; a reader that is killed from outside costs no page; and what a page gave counts
+once, since only answers count.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import sys
 import time
 from collections import deque
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import cache, partial
 from itertools import count
 from math import inf
@@ -35,7 +34,6 @@ from crawler.readers.messages import (
     FailureTask,
     Hello,
     HostFreed,
-    Ping,
     Pong,
     Ready,
     RequestSent,
@@ -46,6 +44,7 @@ from crawler.readers.messages import (
     VisitResult,
     longest_from_reader,
 )
+from crawler.readers.place import LOOK_SECONDS, Job, Place
 from crawler.readers.process import GARBLED, ReaderProcess
 from crawler.spider import hears_of_failures
 
@@ -64,135 +63,22 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_AHEAD_BYTES = 2 << 20
-"""So much may be with one process and unanswered, or one task that is larger."""
-
 _TASK_BYTES = 1000
-"""What a task weighs beside the body."""
+"""What a task weighs without the body."""
 
 _DEATHS_IN_A_ROW = 5
-"""After so many without an answer between them, a place is given up, and the crawl with it. One that is blamed on a page is none of
-them: that page has failed, and so the crawl goes on."""
+"""After so many deaths at one place without an answer in between, the crawl is given up. Deaths that are blamed on a page do not
+count: that page has failed, and the crawl goes on."""
 
 _LEAVE_SECONDS = 5.0
-"""How long a process may take to drop what it is at when it is over. One that does not is in a callback that never returns, or
-that does not let itself be cancelled: whatever could end in its time had `drain_timeout` for it."""
-
-_LOOK_SECONDS = 5.0
-_SILENT_LOOKS = 6
-"""A process that has said nothing at so many looks in a row is hung, if requests to a host wait for one to go out there. However
-long it takes to connect, a process that is asked says at once that it is awake, unless a callback blocks it: half a minute is
-long for that, and a page that takes longer is only read once more, by a process that nobody waits for. Looks are counted, not
-seconds: if all processes were stopped for a while, that is no silence."""
+"""How long a process may take, when the crawl is over, to drop what it is doing. One that takes longer is in a callback that never
+returns or resists being cancelled: whatever would have ended by itself had `drain_timeout` to do so."""
 
 _SHUTDOWN = messages.encode(Shutdown())
-_PING = messages.encode(Ping())
 
 
 class ReaderDied(Exception):
-    """The process that had a task has died before it answered."""
-
-
-@dataclass(slots=True, eq=False)
-class _Job:
-    """A task, who waits for what comes of it, the host that is asked, its slot, until that has answered, and whether an earlier
-    try was with a process that died."""
-
-    task: Task
-    weight: int
-    result: asyncio.Future[Result]
-    host: HostKey | None
-    slot: Slot | None
-    is_suspect: bool
-
-
-class _Place:
-    """Where one process after the other reads: what is with the present one, and how many in a row died."""
-
-    def __init__(self) -> None:
-        self.process: ReaderProcess | None = None
-        self.jobs: dict[int, _Job] = {}
-        self.asking: dict[HostKey, int] = {}
-        """How many requests it has under way to each host."""
-        self.weight = 0
-        self.deaths = 0
-        self.is_ready = False
-        self.has_suspect = False
-        self.is_leaving = False
-        self.was_heard = False
-        self.silent_looks = 0
-        self.trouble: str | None = None
-
-    def has_room(self, job: _Job) -> bool:
-        if not self.is_ready:
-            return False
-        if not self.jobs:
-            return True
-        return not self.has_suspect and not job.is_suspect and self.weight + job.weight <= _AHEAD_BYTES
-
-    def give(self, job: _Job) -> None:
-        assert self.process
-        self.jobs[job.task.number] = job
-        self.weight += job.weight
-        self.has_suspect = job.is_suspect
-        if job.host:
-            self.asking[job.host] = self.asking.get(job.host, 0) + 1
-        self.process.channel.send(messages.encode(job.task))
-
-    def settle(self, result: Result) -> None:
-        """A task is done with."""
-        job = self.jobs.pop(result.number)
-        if not isinstance(job.task, FailureTask):  # which may be all that comes of pages that end whoever reads them
-            self.deaths = 0
-        self.weight -= job.weight
-        self.free(job)
-        if not job.result.done():  # else nobody waits any more: the crawl is being cut short
-            job.result.set_result(result)
-
-    def free(self, job: _Job) -> None:
-        """The host has answered."""
-        if job.host and (slot := job.slot):
-            job.slot = None
-            if asking := self.asking.pop(job.host) - 1:
-                self.asking[job.host] = asking
-            slot.release()
-
-    def look(self) -> None:
-        """See to it that no host waits for a process that is hung."""
-        is_waited_for = any(job.slot and job.slot.is_starting for job in self.jobs.values())
-        self.silent_looks = self.silent_looks + 1 if is_waited_for and not self.was_heard else 0
-        self.was_heard = False
-        if not (self.process and is_waited_for):
-            return
-        if self.silent_looks < _SILENT_LOOKS:
-            self.process.channel.send(_PING)
-        else:
-            seconds = _SILENT_LOOKS * _LOOK_SECONDS
-            self.process.kill(
-                f"it said nothing for {seconds:.0f} s, as if a callback blocked it, while a host waited for its next request"
-            )
-
-    @property
-    def is_stuck(self) -> bool:
-        """Whether a process that has been told to leave is still at something else."""
-        return self.process is not None and not self.is_leaving and not self.process.channel.ended.is_set()
-
-    def kill(self, why: str) -> None:
-        """End the process, if there is one."""
-        if self.process:
-            self.process.kill(why)
-
-    def take_back(self) -> list[_Job]:
-        """What the process had not answered, as far as somebody still waits for it."""
-        left = [job for job in self.jobs.values() if not job.result.done()]
-        self.jobs.clear()
-        self.asking.clear()
-        self.weight = 0
-        self.is_ready = False
-        self.is_leaving = False
-        self.silent_looks = 0
-        self.process = None
-        return left
+    """The process that had a task died before it answered."""
 
 
 class Readers(Reader):
@@ -202,8 +88,8 @@ class Readers(Reader):
         self._hello = messages.encode(hello)
         self._longest = longest_from_reader(hello.settings)
         self._launches = launches
-        self._places = [_Place() for _ in range(processes)]
-        self._waiting: deque[_Job] = deque()
+        self._places = [Place() for _ in range(processes)]
+        self._waiting: deque[Job] = deque()
         self._numbers = count()
         self._tells_of_failures = tells_of_failures
         self._can_begin = asyncio.Event()
@@ -222,15 +108,12 @@ class Readers(Reader):
         in_haste: asyncio.Event,
         trusted_hosts: Collection[str] = (),
     ) -> AsyncIterator[Readers]:
-        """`settings.processes` processes, from when the first spider is open, or the crawl is `stopping`, until all are closed, or
-        it is over and `in_haste`. `trusted_hosts` may be at private addresses.
+        """Run `settings.processes` processes while the block lasts. It is entered once a first spider is open, or the crawl is
+        `stopping`, and left once all spiders are closed, or the crawl is `in_haste`. `trusted_hosts` may be at private addresses.
 
         Raises SpiderError when a spider cannot be loaded, opened or closed, or kills whoever reads for it.
         """
-        log = logging.getLogger()
-        file = next((one.baseFilename for one in log.handlers if isinstance(one, logging.FileHandler)), None)
-        level = log.getEffectiveLevel()
-        hello = Hello(source.encoded(), settings, sys.path, level, file, frozenset(trusted_hosts))
+        hello = _hello(source, settings, trusted_hosts)
         tells = hears_of_failures(spider)
         readers = cls(hello, launches, processes=settings.processes, tells_of_failures=tells)
         async with asyncio.TaskGroup() as group:
@@ -247,15 +130,28 @@ class Readers(Reader):
                     helper.cancel()
 
     async def visit(
-        self, lease: Lease, slot: Slot, cookies: str | None, *, may_be_private: bool, is_suspect: bool
+        self,
+        lease: Lease,
+        slot: Slot,
+        cookies: str | None,
+        *,
+        may_be_private: bool,
+        is_suspect: bool,
+        known: int | None = None,
     ) -> VisitResult | VisitFailed:
-        """Have a page fetched, with the host's slot, and read. `may_be_private`: any host may have any address; `is_suspect`: it
-        was tried before, and raised ReaderDied.
+        """Have a page fetched, with the host's slot, and read. `may_be_private`: hosts may be at any address; `is_suspect`: it
+        was tried before, and that raised ReaderDied; `known`: the request that brought it in an earlier crawl, if the server is only
+        to be asked whether it has changed.
 
-        Raises SpiderError when that is the end of another process.
+        Raises ReaderDied when the process dies, and SpiderError when it dies of a page that `is_suspect`.
         """
         task = translation.visit_task(
-            next(self._numbers), lease, cookies, tells_start=slot.is_starting, may_be_private=may_be_private
+            next(self._numbers),
+            lease,
+            cookies,
+            tells_start=slot.is_starting,
+            may_be_private=may_be_private,
+            known=known,
         )
         result = await self._give(task, _TASK_BYTES, slot, is_suspect=is_suspect)
         assert isinstance(result, VisitResult | VisitFailed)
@@ -288,7 +184,7 @@ class Readers(Reader):
         self, task: Task, weight: int, slot: Slot | None = None, *, is_suspect: bool = False
     ) -> asyncio.Future[Result]:
         result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        job = _Job(task, weight, result, slot.host if slot else None, slot, is_suspect)
+        job = Job(task, weight, result, slot.host if slot else None, slot, is_suspect)
         if not self._waiting and (place := self._place_for(job)):
             place.give(job)
         else:
@@ -297,8 +193,8 @@ class Readers(Reader):
         return result
 
     def _dispatch(self) -> None:
-        """Give what waits to those who have room, in order. Only requests that wait for a connection let others pass."""
-        left: deque[_Job] = deque()
+        """Give waiting jobs to places that have room, in order. Only a request that waits for a connection is overtaken."""
+        left: deque[Job] = deque()
         while self._waiting:
             job = self._waiting.popleft()
             if job.result.done():
@@ -312,9 +208,9 @@ class Readers(Reader):
         left.extend(self._waiting)
         self._waiting = left
 
-    def _place_for(self, job: _Job) -> _Place | None:
-        """Of those who have room, and may have another connection to the host, the one that has least to do. Who has no share
-        in a host's connections never asks it, or one that is kept would be one too many."""
+    def _place_for(self, job: Job) -> Place | None:
+        """Of the places that have room and may open another connection to the host, the one with the least to do. A place without
+        a share in a host's connections never asks it: the connection that it would keep would be one too many."""
         connections = job.slot.limit_per_host if job.slot else 0
         best = None
         for place, share in zip(self._places, shares_of(job.host, connections, len(self._places)), strict=True):
@@ -325,7 +221,7 @@ class Readers(Reader):
 
     # ------------------------------------------------------------------ processes
 
-    async def _supervise(self, place: _Place) -> None:
+    async def _supervise(self, place: Place) -> None:
         """Have a process at this place, and another one whenever it dies, until all are to shut down."""
         while not self._over.is_set():
             hear = partial(self._on_message, place)
@@ -341,7 +237,7 @@ class Readers(Reader):
             if not self._over.is_set():
                 self._on_death(place, left, how)
 
-    def _on_message(self, place: _Place, data: memoryview) -> None:
+    def _on_message(self, place: Place, data: memoryview) -> None:
         place.was_heard = True
         try:
             message = messages.decode_from_reader(data)
@@ -371,8 +267,8 @@ class Readers(Reader):
         if self._waiting:
             self._dispatch()
 
-    def _on_death(self, place: _Place, left: list[_Job], how: str) -> None:
-        """A process has died: find out for what, and let nothing be lost."""
+    def _on_death(self, place: Place, left: list[Job], how: str) -> None:
+        """A process has died: find out which task to blame, and have the others done again."""
         place.deaths += not any(job.is_suspect for job in left)
         at = f" at {left[0].task.lease.url}" if len(left) == 1 else ""
         if place.deaths >= _DEATHS_IN_A_ROW:
@@ -381,7 +277,7 @@ class Readers(Reader):
             )
         _log.warning("a reader process died%s: %s; another one takes its place", at, how)
         for job in left:
-            if job.is_suspect:  # and was alone
+            if job.is_suspect:  # the process had nothing else, so this is to blame
                 error = f"{_blamed(job.task)} ended the process that ran it, twice: {how}"
                 job.result.set_exception(SpiderError(error))
             else:
@@ -394,18 +290,18 @@ class Readers(Reader):
                 place.process.channel.send(_SHUTDOWN)
 
     async def _begin_anyway(self, stopping: asyncio.Event) -> None:
-        """Have nobody wait for a spider to be open when there is nothing to read for it."""
+        """Let a crawl that is `stopping` go on without an open spider: nothing will be read."""
         await stopping.wait()
         self._can_begin.set()
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)
             for place in self._places:
                 place.look()
 
     async def _end_stragglers(self, in_haste: asyncio.Event) -> None:
-        """Once it is over, end those who do not leave. A spider may take its time to close, unless it is to be `in_haste`."""
+        """Once it is over, kill the processes that do not leave. A spider may take its time to close, unless it is `in_haste`."""
         await self._over.wait()
         over_since = time.monotonic()
         with suppress(TimeoutError):
@@ -423,9 +319,16 @@ class Readers(Reader):
             place.kill("it did not leave at once")
 
 
+def _hello(source: Source, settings: Settings, trusted_hosts: Collection[str]) -> Hello:
+    """The first message to each reader, which is to log as this process does."""
+    log = logging.getLogger()
+    file = next((one.baseFilename for one in log.handlers if isinstance(one, logging.FileHandler)), None)
+    return Hello(source.encoded(), settings, sys.path, log.getEffectiveLevel(), file, frozenset(trusted_hosts))
+
+
 def shares_of(host: HostKey | None, connections: int, places: int) -> Sequence[float]:
-    """How many of the connections that a host may have (0: any number) each of the places may have. They are spread evenly, over
-    as few places as they are; which of these comes first is different with each host."""
+    """How many of the `connections` that a host may have (0: any number) fall to each of the places. They are spread evenly; which
+    place comes first when there are fewer connections than places differs from host to host."""
     return _spread(connections, places, hash(host) % places)
 
 

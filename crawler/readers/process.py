@@ -1,4 +1,4 @@
-"""One reader process, as the crawl's process sees it: the channel to it, how it ends, and that it does end."""
+"""One reader process, seen from the crawl's process: the channel to it, and how it ends."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from crawler.readers.launch import Launched
 
 GARBLED = "it wrote into the socket to the crawl's process"
-"""Why a process is killed that sends what is no message: a callback has written into whatever was open, say."""
+"""Why a process is killed that sends something that is not a message: a callback has written into any open file, say."""
 
 _LAST_WORDS_SECONDS = 10.0
 """How long a process that has closed its channel may take to end."""
 
 
 class ReaderProcess:
-    """A running process and the channel to it. Once `channel.ended` is set, it has ended or is about to."""
+    """A running process and the channel to it. Once `channel.ended` is set, the process has ended or is about to."""
 
     def __init__(self, launched: Launched, channel: Channel) -> None:
         self._process = launched.process
@@ -34,8 +34,8 @@ class ReaderProcess:
     async def of(
         cls, launched: Launched, hear: Callable[[memoryview], None], *, longest: int = MAX_LENGTH
     ) -> AsyncIterator[ReaderProcess]:
-        """Take over a process, which is gone at the end of the `with` block, killed if need be. What it sends is at most
-        `longest` bytes."""
+        """Take over a process, which has ended at the end of the `with` block, killed if necessary. Its messages have at most `longest`
+        bytes."""
         try:
             reader = cls(launched, await Channel.over(launched.socket, hear, longest=longest))
             try:
@@ -46,13 +46,13 @@ class ReaderProcess:
             launched.kill()
 
     def kill(self, why: str) -> None:
-        """End it now. `why`, in words, as in "it slept"."""
+        """Kill the process. `why` is a clause such as "it slept"."""
         self._why_killed = why
         self._process.kill()
         self.channel.abort()
 
     async def end(self) -> str:
-        """Wait until it has gone, and say how in words, as in "it was killed by SIGSEGV"."""
+        """Wait until the process has ended; returns how, as a clause such as "it was killed by SIGSEGV"."""
         await self.channel.ended.wait()
         if self.channel.is_garbled:
             self.kill(GARBLED)

@@ -1,5 +1,4 @@
-"""Signals that are sent to a whole group of processes, by a terminal or a service manager: what they mean, the crawl's process
-decides alone."""
+"""Signals that a terminal or a service manager sends to a whole group of processes: the crawl's process alone decides what they mean."""
 
 from __future__ import annotations
 
@@ -16,7 +15,8 @@ _OWNED = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """A process that is begun meanwhile begins with them held back, and so never dies of them; `heed_none` lets them in."""
+    """Block the signals: a process that is started within the block inherits that, and so does not die of them before it has called
+    `heed_none`, which unblocks them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _OWNED)
     try:
         yield
@@ -25,11 +25,11 @@ def held_back() -> Iterator[None]:
 
 
 def heed_none() -> None:
-    """They are nothing to this process from now on."""
+    """Ignore the signals in this process from now on."""
     for number in _OWNED:
         signal.signal(number, _heedless)  # not SIG_IGN, which programs that a spider starts would inherit
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _OWNED)
 
 
 def _heedless(_number: int, _frame: FrameType | None) -> None:
-    """Nothing comes of it."""
+    """Do nothing."""

@@ -1,11 +1,12 @@
-"""What a reader does: it fetches pages, has its spider read them, and tells what came of it."""
+"""The work of a reader: it fetches pages, has its spider read them, and reports the results."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -33,21 +34,23 @@ from crawler.web.directives import Obedience
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
+    from contextlib import AbstractContextManager
 
     from crawler.callbacks import Callbacks
     from crawler.items import Harvest
     from crawler.readers.channel import Channel
     from crawler.readers.messages import FromReader, Hello, Result, Task, VisitTask
+    from crawler.revalidation import Asking
     from crawler.settings import Settings
 
 _log = logging.getLogger(__name__)
 
 _SOON = 0.01
-"""So many seconds, at most, a spider takes for a page before its host is free for another request. One timer does for all."""
+"""If the spider takes longer than so many seconds for a page, its host is freed for another request. One timer serves all pages."""
 
 
 class TaskRunner:
-    """Carries tasks out. `session` makes requests; the other one, over the same connections, tells when each goes out."""
+    """Carries out tasks. `session` makes requests; a second one, over the same connections, also reports when each goes out."""
 
     def __init__(
         self,
@@ -58,7 +61,9 @@ class TaskRunner:
         session: ClientSession,
         connector: GatheringConnector,
         guard: AddressGuard,
+        asking: Asking | None = None,
     ) -> None:
+        self._asking = asking
         self._channel = channel
         self._loop = asyncio.get_running_loop()
         self._callbacks = callbacks
@@ -85,11 +90,14 @@ class TaskRunner:
         limits = HostLimits(limit=(1 + settings.lingering) * settings.concurrency)
         connector = GatheringConnector(limits=limits, address_guard=guard, http2=settings.http2)
         async with open_session(settings, connector, DummyCookieJar()) as session:
-            runner = cls(channel, callbacks, settings, session=session, connector=connector, guard=guard)
-            try:
-                yield runner
-            finally:
-                await runner._telling_session.close()
+            with _asking(settings) as asking:
+                runner = cls(
+                    channel, callbacks, settings, session=session, connector=connector, guard=guard, asking=asking
+                )
+                try:
+                    yield runner
+                finally:
+                    await runner._telling_session.close()
 
     def _trace(self) -> TraceConfig:
         async def tell(_session: object, context: Any, _parameters: object) -> None:
@@ -101,10 +109,10 @@ class TaskRunner:
         return trace
 
     async def carry_out(self, task: Task) -> None:
-        """See to a task, and send what came of it."""
+        """Carry out a task, and send the result."""
         try:
             told = encoded(await self._result_of(task), self._longest)
-        except RAISED as error:  # a fault of ours: it may cost this page, not the process
+        except RAISED as error:  # a fault of ours: it may cost this page, but not the process
             if await is_ours(error):
                 raise
             _log.exception("fetching %s", task.lease.url)
@@ -130,7 +138,11 @@ class TaskRunner:
             self._guard.open()
         lease = translation.lease_of(task)
         session = self._telling_session if task.tells_start else self._session
-        came = await exchange(session, lease, self._obedience, cookies=task.cookies, trace_request_ctx=task.number)
+        options: dict[str, Any] = {"cookies": task.cookies, "trace_request_ctx": task.number}
+        if self._asking and task.known is not None:
+            came = await self._asking.ask(session, lease, self._obedience, task.known, **options)
+        else:
+            came = await exchange(session, lease, self._obedience, **options)
         if isinstance(came, NoResponse):
             kind, text, is_passing = came.failure
             return VisitFailed(task.number, kind, translation.sendable(text), is_passing, came.began_at)
@@ -155,26 +167,35 @@ class TaskRunner:
         )
 
     def _free(self) -> None:
-        """Tell of the hosts whose pages are still being read."""
+        """Free the hosts whose pages are still being read."""
         self._freeing = None
         for number in self._reading:
             self._send(HostFreed(number))
         self._reading.clear()
 
     async def _answer(self, number: int, reading: Awaitable[Harvest]) -> Answer:
-        """What the spider makes of a task, or that it raised, or wants the page again."""
+        """The answer of the spider: what it gives, that it raised, or that it wants the page again."""
         try:
             return translation.answer(number, await reading)
         except Retry as raised:
             return Answer(number, again=translation.again(raised))
         except RAISED as error:
-            if is_cancellation(error):  # whose, `carry_out` finds out
+            if is_cancellation(error):  # `carry_out` finds out whose
                 raise
             return Answer(number, error=translation.sendable(explain(error)))
 
 
+def _asking(settings: Settings) -> AbstractContextManager[Asking | None]:
+    """Who asks of pages that an earlier crawl kept only whether they have changed, if that is wanted."""
+    if not settings.revalidate:
+        return nullcontext()
+    from crawler.revalidation import asking  # and with it the crawl file's reader: most crawls begin with nothing known
+
+    return asking(Path(settings.revalidate), settings)
+
+
 def encoded(result: Result, longest: int) -> bytes:
-    """What came of a task as it is sent, in so many bytes at most. What cannot be sent is a fault of its page."""
+    """The message with a result, at most `longest` bytes. If it cannot be sent, that is an error of its page."""
     try:
         data = messages.encode(result)
         if len(data) <= longest:
@@ -189,9 +210,9 @@ def encoded(result: Result, longest: int) -> bytes:
 
 
 def _lost(task: Task, error: BaseException) -> Result:
-    """What is told of a task of which nothing else can be told."""
+    """The result of a task that failed for a fault of ours."""
     text = translation.sendable(text_of(error))
     if isinstance(task, PageTask | FailureTask):
         return Answer(task.number, error=text)
-    is_passing = isinstance(error, asyncio.CancelledError)  # which another page's callback may have asked for
+    is_passing = isinstance(error, asyncio.CancelledError)  # another page's callback may have done this
     return VisitFailed(task.number, "internal", text, is_passing, time.monotonic())

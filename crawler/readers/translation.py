@@ -1,4 +1,4 @@
-"""What of ours becomes what of a message, and back."""
+"""Leases, pages and harvests as parts of messages, and back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from crawler.exchange import fetched_of
 from crawler.frontier.protocol import Lease
 from crawler.headers import text_of
 from crawler.items import Harvest, encoded
-from crawler.page import Page
+from crawler.page import Page, UnmodifiedPage
 from crawler.readers.messages import (
     Again,
     Answer,
@@ -65,7 +65,7 @@ def sent(lease: Lease) -> SentLease:
 
 
 def lease_of(task: Task) -> Lease:
-    """The lease again, as far as it was sent."""
+    """The lease of a task, as much of it as was sent."""
     lease = task.lease
     return Lease(
         id=task.number,
@@ -87,13 +87,15 @@ def lease_of(task: Task) -> Lease:
     )
 
 
-def visit_task(number: int, lease: Lease, cookies: str | None, *, tells_start: bool, may_be_private: bool) -> VisitTask:
-    """The task of fetching a page and reading it."""
-    return VisitTask(number, sent(lease), cookies, tells_start, may_be_private)
+def visit_task(
+    number: int, lease: Lease, cookies: str | None, *, tells_start: bool, may_be_private: bool, known: int | None = None
+) -> VisitTask:
+    """The task of fetching and reading a page."""
+    return VisitTask(number, sent(lease), cookies, tells_start, may_be_private, known)
 
 
 def failure_task(number: int, lease: Lease, error: str, page: Page | None) -> FailureTask:
-    """The task of hearing of a failure."""
+    """The task of telling the spider of a failure."""
     return FailureTask(number, sent(lease), error, sent_page(page) if page else None)
 
 
@@ -108,13 +110,14 @@ def page_task(number: int, lease: Lease, page: Page) -> PageTask:
 def sent_page(page: Page) -> SentPage:
     """A page as it is sent."""
     headers = [_bytes(part) for part in chain.from_iterable(page.headers.items())]
-    return SentPage(page.url, page.status, headers, page.body, page.fetched_at, page.elapsed)
+    return SentPage(page.url, page.status, headers, page.body, page.fetched_at, page.elapsed, page.not_modified)
 
 
 def page_of(sent: SentPage, lease: Lease, obedience: Obedience = OBEDIENT) -> Page:
-    """The page again."""
+    """A page that was sent."""
     texts = map(_text, sent.headers)
-    return Page(
+    kind = UnmodifiedPage if sent.not_modified else Page
+    return kind(
         lease,
         url=sent.url,
         status=sent.status,
@@ -132,7 +135,8 @@ def page_of(sent: SentPage, lease: Lease, obedience: Obedience = OBEDIENT) -> Pa
 def seen(
     number: int, response: Response, answer: Answer | None, *, is_private: bool, keeps_body: bool, sends_page: bool
 ) -> VisitResult:
-    """What is told of a response; `answer` is the spider's, if it was a page. If it was none, it goes along where it `sends_page`."""
+    """The message about a response. `answer`: the spider's, None if the response was not a page for callbacks; then it is sent along if
+    `sends_page`."""
     page = response.page
     fetched = fetched_of(page)
     if not fetched.content_type.isascii():
@@ -147,24 +151,24 @@ def seen(
 
 
 def headers_of(seen: VisitResult) -> dict[str, str]:
-    """The header fields that were told, but for cookies."""
+    """The header fields that were sent, without cookies."""
     told = {"Location": seen.location, "Retry-After": seen.retry_after}
     return {name: _text(value) for name, value in told.items() if value is not None}
 
 
 def cookies_of(seen: VisitResult) -> list[str]:
-    """What its Set-Cookie fields say."""
+    """The values of its Set-Cookie fields."""
     return list(map(_text, seen.cookies))
 
 
 def visited_of(seen: VisitResult, answer: Answer, keeper: Keeper | None) -> Visited:
-    """A page that was read."""
+    """A page that was fetched and read."""
     kept = keeper.keep(*seen.kept, seen.digest) if keeper and seen.kept else None
     return Visited(seen.fetched, harvest_of(answer), seen.digest, kept)
 
 
 def sendable(text: str) -> str:
-    """A text without half surrogates, which UTF-8 does not have."""
+    """A text without lone surrogates, which UTF-8 cannot hold."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -174,7 +178,7 @@ def _field(page: Page, name: str) -> bytes | None:
 
 
 def _bytes(value: str) -> bytes:
-    """A header field's text as its bytes; those that are no UTF-8 are half surrogates in the text."""
+    """The bytes of a header field's text; bytes that are not UTF-8 are lone surrogates in the text."""
     return value.encode("utf-8", "surrogateescape")
 
 
@@ -186,23 +190,23 @@ def _text(value: bytes) -> str:
 
 
 def answer(number: int, harvest: Harvest) -> Answer:
-    """What a reader says of its harvest."""
+    """The answer that brings a harvest."""
     stop = None if harvest.stop is None else sendable(harvest.stop)
     return Answer(number, harvest.items, [_found(one) for one in harvest.found], harvest.canonical, stop=stop)
 
 
 def harvest_of(answer: Answer) -> Harvest:
-    """The harvest again."""
+    """The harvest of an answer."""
     return Harvest(answer.items, [_wanted(found) for found in answer.found], answer.canonical, stop=answer.stop)
 
 
 def again(raised: Retry) -> Again:
-    """The spider's wish, as it is sent."""
+    """A spider's `Retry`, as it is sent."""
     return Again(sendable(str(raised)), None if raised.after is None else float(raised.after))
 
 
 def retry_of(again: Again) -> Retry:
-    """The wish again."""
+    """The `Retry` that was sent."""
     return Retry(again.why, after=again.after)
 
 

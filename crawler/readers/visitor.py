@@ -1,4 +1,4 @@
-"""Visits by readers: they fetch and read, and what becomes of their requests is decided here."""
+"""Visits by readers: they fetch and read; what becomes of their requests is decided here."""
 
 from __future__ import annotations
 
@@ -9,61 +9,69 @@ from yarl import URL
 from crawler.errors import SpiderError
 from crawler.outcome import Failed
 from crawler.readers import translation
-from crawler.readers.messages import VisitFailed
+from crawler.readers.messages import VisitFailed, VisitResult
 from crawler.readers.pool import ReaderDied
 from crawler.retries import Failure
 from crawler.visitor import Visited, Visitor, new_keeper, spoilt
 
 if TYPE_CHECKING:
-    from client import AddressGuard, CookieJar
-    from client.limits import HostLimits
+    from collections.abc import Callable
+
     from crawler.fetcher import Fetcher, Unfit
     from crawler.frontier.protocol import Lease
     from crawler.items import Harvest
+    from crawler.network import Network
     from crawler.page import Page
-    from crawler.readers.messages import VisitResult
     from crawler.readers.pool import Readers
 
 
 class RemoteVisitor(Visitor):
-    """Has others fetch and read. `limits`, `jar` and `guard` are those of everybody; `fetcher` says what becomes of requests.
-    With `keeps_bodies`, they are to be kept."""
+    """Has readers fetch and read. The limits, cookies and address guard of `network` hold for all of them; `fetcher` says what
+    becomes of requests. With `keeps_bodies`, the bodies of pages are kept. `find` tells which request brought a page in an earlier
+    crawl, if that is of use."""
 
     def __init__(
         self,
         readers: Readers,
         fetcher: Fetcher,
+        network: Network,
         *,
-        limits: HostLimits,
-        jar: CookieJar,
-        guard: AddressGuard,
         keeps_bodies: bool = False,
+        find: Callable[[Lease], int | None] | None = None,
     ) -> None:
         self._readers = readers
         self._fetcher = fetcher
-        self._limits = limits
-        self._jar = jar
-        self._guard = guard
+        self._limits = network.limits
+        self._jar = network.jar
+        self._guard = network.guard
         self._keeper = new_keeper() if keeps_bodies else None
+        self._find = find
 
     async def visit(self, lease: Lease) -> Visited | Unfit:
         try:
-            try:
-                came = await self._ask(lease)
-            except ReaderDied:
-                came = await self._ask(lease, is_suspect=True)
+            known = self._find(lease) if self._find else None
+            came = await self._have_asked(lease, known)
+            if isinstance(came, VisitResult) and came.fetched.not_modified and came.answer is None:
+                self._take_cookies(lease, came)
+                came = await self._have_asked(lease)  # for what it was is not to be had
         except SpiderError as error:
             return Failed(error=f"spider: {error}", final_url=lease.url)
         if isinstance(came, VisitFailed):
             return self._fetcher.missed(lease, Failure(came.kind, came.text, came.is_passing), came.began_at)
         return self._conclude(lease, came)
 
-    async def _ask(self, lease: Lease, *, is_suspect: bool = False) -> VisitResult | VisitFailed:
+    async def _have_asked(self, lease: Lease, known: int | None = None) -> VisitResult | VisitFailed:
+        try:
+            return await self._ask(lease, known)
+        except ReaderDied:
+            return await self._ask(lease, known, is_suspect=True)
+
+    async def _ask(self, lease: Lease, known: int | None, *, is_suspect: bool = False) -> VisitResult | VisitFailed:
         slot = self._limits.acquire_nowait(lease.host) or await self._limits.acquire(lease.host)
         try:
             cookies = self._jar.cookie_header(URL(lease.url, encoded=True)) if len(self._jar) else None
             return await self._readers.visit(
-                lease, slot, cookies, may_be_private=self._guard.is_open, is_suspect=is_suspect
+                lease, slot, cookies, may_be_private=self._guard.is_open, is_suspect=is_suspect, known=known
             )
         finally:
             slot.release()
@@ -71,12 +79,15 @@ class RemoteVisitor(Visitor):
     async def tell(self, lease: Lease, error: str, page: Page | None) -> Harvest:
         return await self._readers.take_failure(lease, error, page)
 
+    def _take_cookies(self, lease: Lease, seen: VisitResult) -> None:
+        if seen.cookies:
+            self._jar.store(translation.cookies_of(seen), URL(lease.url, encoded=True))
+
     def _conclude(self, lease: Lease, seen: VisitResult) -> Visited | Unfit:
         """What becomes of a request that was answered."""
         if seen.is_private:
             self._guard.open()
-        if seen.cookies:
-            self._jar.store(translation.cookies_of(seen), URL(lease.url, encoded=True))
+        self._take_cookies(lease, seen)
         answer = seen.answer
         if answer is None:
             headers = translation.headers_of(seen)

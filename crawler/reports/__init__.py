@@ -1,4 +1,4 @@
-"""What people are told of a crawl: in words, in tables, on a terminal.
+"""What people are told about a crawl: in words, in tables, on a terminal.
 
-`why`, `diff` and `pace_table` answer by the crawl file; `wording` has figures as people write them, and `terminal` draws.
+`why`, `diff` and `pace_table` answer from the crawl file; `wording` writes figures as people do, and `terminal` draws.
 """

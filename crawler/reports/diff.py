@@ -1,4 +1,4 @@
-"""What has changed from one crawl to another: pages that came, that went, and that are not what they were."""
+"""What has changed from one crawl to another: pages that were added, that are gone, and that differ."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(slots=True)
 class Tally:
-    """How many URLs are the same in both crawls, or wait in one of them; and of how many of the same only the size is known."""
+    """How many URLs were added, are gone, have changed, are the same, or still wait in one of the crawls. `same_by_size`: how many of
+    those that are the same were compared by size only."""
 
     added: int = 0
     gone: int = 0
@@ -35,11 +36,11 @@ class Tally:
 
 
 class Diff:
-    """Compares two crawl files URL by URL, both read in the order of URLs: it takes no memory for them.
+    """Compares two crawl files URL by URL. Both are read in the order of URLs, so this takes no memory for them.
 
-    A URL counts if it was fetched, or tried in vain, or leads to a page that was; whatever else was skipped is not there. Where it
-    still waits, nothing is said of it. Which of two URLs of one page a crawl comes upon first is chance: of a duplicate only
-    where it leads is compared.
+    A URL counts if it was fetched, if that failed, or if it is a duplicate of one that was; what else was skipped does not count. Nothing
+    is said about a URL that still waits. Which of two URLs of one page a crawl meets first is chance, so for a duplicate only the page
+    that it leads to is compared.
     """
 
     def __init__(self, old: StateFile, new: StateFile) -> None:
@@ -54,7 +55,7 @@ class Diff:
                 yield _row(*change, before, after)
 
     def _judge(self, before: Ending | None, after: Ending | None) -> tuple[str, list[str]] | None:
-        """What has changed, and in what it differs; None if nothing has, as far as can be said."""
+        """How a URL has changed, and in what it differs; None if it has not, as far as can be said."""
         was_there, is_there = (ending is not None and ending.is_there for ending in (before, after))
         if not (was_there or is_there):
             return None
@@ -114,7 +115,7 @@ def _differ(before: Ending, after: Ending, name: str) -> bool:
 
 
 def _kind_of(error: str | None) -> str | None:
-    """An error's first word (docs/crawl-file.md, Failures): what follows may tell of seconds and ports."""
+    """An error's first word (docs/crawl-file.md, Failures): what follows may contain seconds and ports."""
     return None if error is None else error.partition(":")[0]
 
 

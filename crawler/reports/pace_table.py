@@ -1,4 +1,4 @@
-"""At what pace hosts are asked, for whoever asks that: in the report of a run, and of any crawl by its file."""
+"""Tables of the pace at which hosts are asked: of a run, from its report, and of any crawl, from its file."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _HOSTS_TOLD = 5
 
 
 class KeptPace(msgspec.Struct, frozen=True, kw_only=True):
-    """What the crawl file says of one host: durations in seconds, instants as ISO 8601, UTC; None where nothing is known.
+    """What the crawl file says about one host: durations in seconds, instants as ISO 8601, UTC; None for what is not known.
 
-    `pace`: between two requests, and `latency`: to an answer, as learned. `delay`: by the user's order. `crawl_delay`: what
-    its robots.txt asks for, and whether that is more than `max_crawl_delay`, and was cut to it.
+    `pace`: between two requests, and `latency`: to an answer, as learned. `delay`: by the user's order. `crawl_delay`: what its
+    robots.txt asks for; `crawl_delay_cut`: whether that is more than `max_crawl_delay`, and was cut to it.
     """
 
     host: str
@@ -35,11 +35,11 @@ class KeptPace(msgspec.Struct, frozen=True, kw_only=True):
     resting_until: str | None
 
 
-def kept_paces(file: StateFile, limit: int = _HOSTS_TOLD) -> list[KeptPace]:
-    """Of the hosts with most requests, those of which the crawl file has anything to say."""
+def kept_paces(file: StateFile) -> list[KeptPace]:
+    """The few hosts with most requests, among those about which the crawl file says anything."""
     rules = file.described("rules")
     told = []
-    for row in busiest(file, limit):
+    for row in busiest(file, _HOSTS_TOLD):
         asked = max((_crawl_delay(body, rules.get("user_agent", "")) for body in row.robots), default=0.0) or None
         told.append(
             KeptPace(
@@ -92,7 +92,7 @@ def table_of_file(paces: Sequence[KeptPace]) -> Iterator[str]:
 
 
 def treatment(held: str | None, resting_until: str | None, delay: float | None) -> Iterator[str]:
-    """How a host is treated otherwise than others, by orders and because it was out of reach. Instants are ISO 8601."""
+    """How a host is treated differently, by order or because it was out of reach. Instants are ISO 8601."""
     if held:
         yield f"held since {minute(held)}"
     if resting_until:

@@ -1,10 +1,10 @@
-"""A few lines at the bottom of a terminal, drawn over and over in the same place; what is printed meanwhile goes above them.
+"""A few lines at the bottom of a terminal, redrawn in the same place; what is printed meanwhile goes above them.
 
-Between two drawings the cursor stands where the view begins, and is seen. So there is nothing to put right but the view itself,
-which is cleared from the cursor on: not when lines have been broken anew because the window became narrower, and not when the
-process is killed, after which the prompt stands there. Lines are cut to the window, and the terminal is told to break none.
+Between two drawings the cursor is visible, at the start of the view. So nothing has to be restored but the view itself, which is cleared
+from the cursor on: neither when lines have wrapped because the window became narrower, nor when the process is killed, after which the
+prompt appears there. Lines are cut to the width of the window, and the terminal is told not to wrap.
 
-Control sequences are those of ECMA-48 that every terminal knows but a dumb one.
+The control sequences are those of ECMA-48 that every terminal knows, except a dumb one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PLAIN = "\x1b[m"
 
 
 class Style:
-    """What `Span.style` may be: parameters of SGR."""
+    """The values of `Span.style`: parameters of SGR."""
 
     NONE = ""
     BOLD = "1"
@@ -35,20 +35,20 @@ class Style:
 
 
 class Span(NamedTuple):
-    """A piece of a line."""
+    """A piece of a line, in one style."""
 
     text: str
     style: str = Style.NONE
 
 
 def can_draw(stream: TextIO) -> bool:
-    """Whether a view can be drawn there: on a terminal that is not dumb, and shows what is not ASCII."""
+    """Whether a view can be drawn there: on a terminal that is not dumb and can show more than ASCII."""
     return stream.isatty() and os.environ.get("TERM") not in (None, "", "dumb") and "utf" in stream.encoding.lower()
 
 
 class View:
-    """The lines, on `stream`, a terminal. While it is entered, what is printed on standard output and error goes above it, line by
-    line; standard output only if that goes to a terminal.
+    """The lines, on `stream`, a terminal. Within the `with` block, what is printed on standard output and standard error goes above
+    them, line by line; standard output only if it goes to a terminal.
 
     Colours are left out if NO_COLOR says so (no-color.org).
     """
@@ -72,7 +72,7 @@ class View:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Clear the view, and give the streams back to those who had them."""
+        """Clear the view, and restore the streams."""
         for above in self._above:
             if sys.stderr is above:
                 sys.stderr = above.stream
@@ -86,7 +86,7 @@ class View:
             above.end()
 
     def draw(self, lines: Sequence[Iterable[Span]]) -> None:
-        """Draw the lines in place of those before, as many and as much of each as the window has room for."""
+        """Draw these lines in place of the previous ones, as many and as much of each as fit into the window."""
         width, height = _size(self._stream)
         rows = ["".join(self._painted(_fitted(line, width - 1))) for line in lines[: max(height - 1, 1)]]
         up = f"\x1b[{len(rows) - 1}A" if len(rows) > 1 else ""
@@ -95,7 +95,7 @@ class View:
             self._write(_CLEAR + self._drawn)
 
     def print_above(self, stream: TextIO, text: str) -> None:
-        """Write whole lines where the view is, and the view below."""
+        """Write whole lines where the view is, and draw the view below them."""
         with self._lock:
             if self._drawn:
                 self._write(_CLEAR)
@@ -114,7 +114,7 @@ class View:
 
 
 class _Above:
-    """A stream of which each whole line goes above a view; what is no whole line yet waits for its end."""
+    """A stream whose whole lines go above a view; the beginning of a line waits for its end."""
 
     def __init__(self, stream: TextIO, view: View) -> None:
         self.stream = stream
@@ -131,7 +131,7 @@ class _Above:
         self.write("".join(lines))
 
     def end(self) -> None:
-        """Let go of what still waits."""
+        """Write what still waits for the end of its line."""
         self.stream.write(self._begun)
         self.stream.flush()
 
@@ -140,7 +140,7 @@ class _Above:
 
 
 def _fitted(line: Iterable[Span], width: int) -> Iterator[Span]:
-    """As much of a line as fits, and an ellipsis in place of the rest. What cannot be printed is a space."""
+    """As much of a line as fits, with an ellipsis for the rest. Characters that cannot be printed become spaces."""
     for text, style in line:
         shown = text if text.isprintable() else "".join(sign if sign.isprintable() else " " for sign in text)
         if len(shown) > width:
@@ -151,7 +151,7 @@ def _fitted(line: Iterable[Span], width: int) -> Iterator[Span]:
 
 
 def _size(stream: TextIO) -> tuple[int, int]:
-    """Columns and lines of the window; those of old where that is not known."""
+    """Columns and lines of the window; 80 and 24 if that is not known."""
     try:
         columns, lines = os.get_terminal_size(stream.fileno())
     except (OSError, ValueError):

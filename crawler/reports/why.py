@@ -1,4 +1,4 @@
-"""Why a URL was or was not fetched: what the crawl file knows of it, gathered, and put into words."""
+"""Why a URL was or was not fetched: what the crawl file knows about it, gathered, and put into words."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 _HOPS_SHOWN = 12
 
 _other_url = re.compile(r"(?:redirected \(\d+\) to|names|is the canonical URL of) (\S+)").match
-"""What a duplicate duplicates: see crawler/frontier/intake.py."""
+"""Finds the URL that a duplicate's detail names: see crawler/frontier/intake.py."""
 
 
 class Why(msgspec.Struct, frozen=True, kw_only=True):
-    """All there is to say of `url`, which is canonical.
+    """Everything that can be said about `url`, which is canonical.
 
-    `requests` are those made for it; `passed` those for other URLs that a redirect led to it or past it; `duplicate_of`
-    what became of the URLs that one of the `requests` turned out to be a duplicate of. `alike` are URLs
-    that were found and differ little, looked for only if it was not found itself; `offered_on` is then the page that links to
-    it, if one does and the crawl has yet to find out whether the URL is new (crawler/frontier/sieve.py). `scope` says why the URL is outside the
-    crawl's scope, `robots` which rule of the robots.txt last seen disallows it; None: nothing is known to speak against it.
-    `remaining` counts the requests that wait or are under way, on whose pages it may yet be found.
+    `requests` are those made for it; `passed` those for other URLs that were redirected to it, or past it; `duplicate_of` is what became
+    of the URLs that one of the `requests` turned out to duplicate. If the URL was not found, `alike` has URLs that were found and differ
+    little, and `offered_on` is a page that links to it, if the crawl has yet to find out whether the URL is new
+    (crawler/frontier/sieve.py). `scope` says why the URL is outside the crawl's scope, `robots` which rule of the robots.txt last seen
+    disallows it; None: nothing is known against it. `remaining` counts the requests that wait or are under way, on whose pages it may
+    yet be found.
     """
 
     url: str
@@ -57,7 +57,7 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def why(file: StateFile, url: str) -> Why:
-    """What the crawl file knows of a URL, in whatever form it is written. Raises InvalidUrl for what is none."""
+    """What the crawl file knows about a URL, in whatever form it is written. Raises InvalidUrl for what is not a URL."""
     url = normalize(url)
     status = file.status()
     requests = [trace.trace(file, number) for number in trace.requests_for(file, url)]
@@ -78,7 +78,7 @@ def why(file: StateFile, url: str) -> Why:
 
 
 def _known_already(file: StateFile, request: Trace) -> Iterator[Trace]:
-    """The requests that had fetched, or were to fetch, what this one is a duplicate of."""
+    """The requests for what this one is a duplicate of."""
     if request.reason == Skip.DUPLICATE.value and (named := _other_url(request.detail or "")):
         other = named[1]
         numbers = trace.requests_for(file, other) or trace.requests_past(file, other)
@@ -105,7 +105,7 @@ def _disallowed(file: StateFile, url: str) -> str | None:
 
 
 def in_words(answer: Why, state_file: str) -> Iterator[str]:
-    """The answer, line by line. `state_file`: what the user calls the crawl file, for the commands that it names."""
+    """The answer, line by line. `state_file`: the user's name for the crawl file, for the commands that are suggested."""
     if not answer.found:
         yield from _never_found(answer)
         return
@@ -170,7 +170,8 @@ def _verdict(answer: Why, request: Trace) -> str:
     """What became of a request, or what it waits for, in one line."""
     match request.state:
         case "done":
-            return f"fetched: {_response(request)}"
+            known = f", {request.detail}: taken from an earlier crawl" if request.detail else ""
+            return f"fetched: {_response(request)}{known}"
         case "failed":
             return f"failed: {request.detail}" + (f" ({_response(request)})" if request.status else "")
         case "skipped":

@@ -1,4 +1,4 @@
-"""Figures, instants and tables for a reader: how the command words what it tells."""
+"""Figures, instants and tables for people: how the command writes them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def size(number: int) -> str:
-    """Bytes for a reader: `512 B`, `1.5 kB`, `34.0 MB` (powers of 1000)."""
+    """Bytes, for people: `512 B`, `1.5 kB`, `34.0 MB` (powers of 1000)."""
     value = float(number)
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1000:
@@ -24,7 +24,7 @@ def size(number: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Time for a reader: `0.8 s`, `12.5 s`, `3:07`, `26:03:07`."""
+    """A time, for people: `0.8 s`, `12.5 s`, `3:07`, `26:03:07`."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(int(seconds), 60)
@@ -33,7 +33,7 @@ def duration(seconds: float) -> str:
 
 
 def brief(seconds: float | None) -> str:
-    """`12 ms`, `3.25 s`; nothing for None."""
+    """`12 ms`, `3.25 s`; empty for None."""
     if seconds is None:
         return ""
     return f"{seconds:.2f} s" if seconds >= 1.0 else f"{seconds * 1000:.0f} ms"
@@ -50,7 +50,7 @@ def minute(iso: str) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """A table in lines: its first and its last column are texts, those between are figures, and end below each other."""
+    """The lines of a table: the first and the last column are texts, those between are figures, aligned to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for first, *figures, last in rows:
         right = (cell.rjust(width) for cell, width in zip(figures, widths[1:], strict=False))

@@ -1,4 +1,4 @@
-"""Which of the requests that were found are made: scope, depth and suspicion, decided once for each, when it is new."""
+"""Which of the requests that are found are made: scope, depth and suspicion, checked once for each, when it is new."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Admission:
         self._max_depth = max_depth
         self._traps = traps
         self._seeds: set[HostKey] = set()
-        declared = Scope.parse(scope, ())
+        declared = Scope.parse(scope)
         self._hosts = set(declared.hosts)
         self.scope = replace(declared, hosts=self._hosts)
 
@@ -43,7 +43,7 @@ class Admission:
                 self._hosts.update(with_twin(host))
 
     def visited(self, url: str, digest: int, found_on: str | None) -> None:
-        """A page has come, on which new requests may have been found; `digest` is that of its body."""
+        """Note a page that has come, before the requests found on it are judged; `digest` is that of its body."""
         if self._traps:
             self._traps.visited(url, digest, found_on)
 

@@ -1,4 +1,4 @@
-"""Which canonical URLs are believed: pages that are known by another URL than their own."""
+"""Which canonical URLs are believed, so that a page is known under another URL than the one it was fetched from."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
     from crawler.frontier.protocol import Lease
 
 _CLAIMS_BELIEVED = 3
-"""A page has a few copies; a URL that is named by more pages, none of them called like it, was copied with the template."""
+"""A page has a few copies at most. A URL that more pages name, none of which ends like it, was copied with the site's template."""
 
 _NAMES_KEPT = 20_000
 
 
 class Aliases:
-    """What the pages of one crawl say of their names. It is bounded, and forgets the names that were heard longest ago."""
+    """What the pages of one crawl say about their canonical URLs. It is bounded, and forgets the oldest names."""
 
     def __init__(self, detours: Detours | None = None) -> None:
         self._detours = detours or Detours()
         self._claims: OrderedDict[str, int] = OrderedDict()
 
     def of(self, lease: Lease, url: str, named: str | None) -> str | None:
-        """`named`, which the page found at `url` names as its canonical URL, if it is believed to be another URL of the page; else
-        None."""
+        """`named`, which the page found at `url` names as its canonical URL, if it is believed to be another URL of that page;
+        otherwise None."""
         if named is None or named == url or named in lease.redirects or lease.method != "GET":
             return None
         if not may_be_other_name(url, named) or not self._is_believed(url, named):

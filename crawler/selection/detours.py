@@ -1,7 +1,7 @@
 """URLs that lead to each other: neither may be left out for the other.
 
-A site sets a cookie on a page that sends the visitor back; or a URL redirects to another whose page calls it by the first. Each
-alone is another name for the other, and need not be fetched twice. Both together would be fetched not once.
+A site sets a cookie on a page that sends the visitor back; or a URL redirects to another, whose page names the first as its canonical
+URL. By itself, each could be left out as another name of the other; but if both were, neither would be fetched.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 MOST_DETOURS = 4096
 _LONGEST = 2048
-"""So many are remembered, of URLs of so many characters: 16 MiB at the most."""
+"""How many are remembered, and how many characters their URLs may have: 16 MiB at most."""
 
 _STEPS = 10
-"""Longer ways round are not looked for."""
+"""Longer cycles are not searched for."""
 
 
 class Detours:
-    """Where URLs led lately that may be left out for it. It is bounded, and forgets what was noted longest ago."""
+    """Which URLs were lately left out for which. It is bounded, and forgets the oldest."""
 
     def __init__(self) -> None:
         self._led_to: OrderedDict[str, str] = OrderedDict()
 
     def leads_back(self, url: str, other: str) -> bool:
-        """Note that `url` is to be left out for another; whether that was itself to be left out for `url`, at once or by way of
-        others."""
+        """Note that `url` is to be left out for `other`; returns whether that was itself left out for `url`, directly or by way of
+        others: then `url` must not be."""
         self._note(url, other)
         at: str | None = other
         for _ in range(_STEPS):
@@ -38,7 +38,7 @@ class Detours:
         return at == url and other != url
 
     def remember(self, steps: Iterable[tuple[str, str]]) -> None:
-        """Take note of where URLs led in earlier runs."""
+        """Take up which URLs were left out for which in earlier runs."""
         for url, other in steps:
             self._note(url, other)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from crawler.errors import SpiderError
 from crawler.items import as_kept
 from crawler.request import Links, Request
-from crawler.spider import faults_of_the_spider
+from crawler.spider import faults_of_the_spider, seedless
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,8 +24,8 @@ _WEIGHT_AT_ONCE = 16 << 20
 
 
 class Seeding:
-    """Offers seeds, some at a time; those of an earlier run are known already. `start` may wait for anything, for any time, and is
-    cut short by `stop`: the next run calls it again.
+    """Offers seeds, in portions; those of an earlier run are known already. `start` may wait for anything, for any time; `stop` cuts it
+    short, and the next run calls it again.
     """
 
     def __init__(self, spider: Spider, frontier: Frontier) -> None:
@@ -37,7 +37,7 @@ class Seeding:
         """Whether all that `start` gives has been offered."""
 
     def stop(self) -> None:
-        """Have no more seeds offered; to say so again changes nothing."""
+        """Offer no more seeds; calling this again changes nothing."""
         if self._is_stopped:
             return
         self._is_stopped = True
@@ -45,7 +45,7 @@ class Seeding:
             self._time.reschedule(asyncio.get_running_loop().time())
 
     async def run(self) -> None:
-        """Offer all. Raises SpiderError when `start` raises, or gives what is no seed, or when there is nothing to crawl."""
+        """Offer all seeds. Raises SpiderError when `start` raises, when it gives what is not a seed, or when there is nothing to crawl."""
         if self._is_stopped:
             return
         try:
@@ -58,9 +58,7 @@ class Seeding:
         finally:
             self._time = None
         if not (self._frontier.counts.hosts or self._is_stopped):
-            raise SpiderError(
-                f"{type(self._spider).__name__} has no seeds: give it start_urls (as arguments: -a start_urls=URL), or let start() yield some"
-            )
+            raise seedless(self._spider)
 
     async def _offer(self) -> None:
         chunk: list[Request | Links] = []
@@ -77,7 +75,7 @@ class Seeding:
 
 
 async def _seeds_of(spider: Spider) -> AsyncIterator[tuple[Request | Links, int]]:
-    """What `start` gives, however it gives it, and how much each is."""
+    """What `start` gives, in whatever form, and the weight of each (`as_kept`)."""
     given: Any = spider.start()
     if inspect.isawaitable(given):
         given = await given

@@ -13,23 +13,23 @@ if TYPE_CHECKING:
     from crawler.politeness import Politeness
 
 _DEPTH = 1
-"""A sitemap is no seed, and has to be in scope; what it lists is as deep as itself."""
+"""A sitemap is not a seed, so it must be in scope; what it lists has the same depth."""
 
 
 class Discovery:
-    """Finds sitemaps. Each is a request like any other: it waits for its host, is tried again, and outlasts a stop."""
+    """Finds sitemaps. Each is a request like any other: it waits for its host, is retried, and survives a stop."""
 
     def __init__(self, frontier: Frontier, politeness: Politeness) -> None:
         self._frontier = frontier
         self._politeness = politeness
 
     async def look(self, lease: Lease) -> None:
-        """Ask for the sitemaps of the lease's origin, now that its robots.txt is known; those known already are passed over."""
+        """Queue the sitemaps of the lease's origin, now that its robots.txt is known, unless they are known already."""
         if named := self._politeness.sitemaps_of(lease.url):
             urls = resolve(robots_url(origin_of(lease.url)), named)
             await self._frontier.add([Links(urls, callback=SITEMAP, are_canonical=True)], depth=_DEPTH)
 
 
 def depth_of_found(lease: Lease) -> int | None:
-    """How deep what was found on a page is; None: one link deeper than the page. A sitemap is no step of a visitor's."""
+    """The depth of what was found on a page; None: one link deeper than the page. A sitemap does not count as a step."""
     return max(_DEPTH, lease.depth) if lease.callback == SITEMAP else None

@@ -1,31 +1,30 @@
-"""Traps: sites that make up URLs without end. Whoever falls for one fetches the same page for ever, or nothing.
+"""Traps: sites that make up URLs without end. A crawler that is caught in one fetches the same page for ever, or nothing.
 
-A crawler cannot know a trap, only suspect one; so what is suspected here is set aside with its reason, and not dropped. Six
-things are suspicious, and a seventh if the user gives patterns a budget:
+A crawler cannot recognise a trap with certainty, only suspect one; so what is suspected here is set aside with its reason, and not
+dropped. Six things are suspicious, and a seventh if the user gives patterns a budget:
 
-* *a URL that grows*: a run of segments that stands in its path again and again (`/a/b/a/b/a/b/a/b`), as relative links make
-  it where every path is answered; the same in its query; an escape of an escape of an escape; sheer length;
-* *a session id* in a URL that was found before under another one. The first is fetched as it is, for a site that puts
-  sessions into its URLs may well need one;
+* *a URL that grows*: a run of segments that is repeated in its path (`/a/b/a/b/a/b/a/b`), as relative links cause it where every path is
+  answered; the same in its query; an escape of an escape of an escape; sheer length;
+* *a session id* in a URL that was found before with another one. The first is fetched as it is, because a site that puts sessions into
+  its URLs may well need one;
 * *a calendar*: pages whose URLs end in dates, hundreds of them in a row, that lead to nothing but further dates;
-* *a pattern*: a path through thousands of pages, each found on the one before, that leads to nothing else. Two URLs are of one
-  pattern if they differ in nothing but digits in the path and values in the query;
-* *copies*: many pages in a row, told apart by their queries alone, with bodies that their host has sent before, that lead
-  to nothing else;
-* *echoes*: pages that are, byte for byte, the page that they were found on, as where every path is answered by one page with
-  relative links;
+* *a pattern*: a path through thousands of pages, each found on the one before, that leads to nothing else. Two URLs have the same pattern
+  if they differ only in digits in the path and values in the query;
+* *copies*: many pages in a row that differ only in their queries, with bodies that their host has sent before, and that lead to nothing
+  else;
+* *echoes*: pages that are, byte for byte, the page on which they were found, as where every path is answered by one page with relative
+  links;
 * *more of a pattern* than its budget: shops whose filters combine into more pages than anybody wants, each a little different.
 
-For calendars, patterns and copies, "lead to" means: their new links, those that nobody had found before. So a list of a
-million products is no trap however long it is; nor are the products, which are found on lists or a few steps from one
-another; but a calendar without events is one.
+For calendars, patterns and copies, only new links count as leading somewhere: those that had not been found before. So a list of a
+million products is not a trap, however long it is; nor are the products, which are found on lists or a few steps from one another; but a
+calendar without events is one.
 
-A request that a spider makes alone (`Request`, `page.follow`) is suspected for its URL only: who goes through a list page by
-page knows where to stop.
+A single request of the spider (`Request`, `page.follow`) is suspected only for its URL: a spider that goes through a list page by page
+knows where to stop.
 
-What is kept here is bounded and forgets what it met longest ago. A crawl that goes on remembers the sessions in the URLs
-that were found last, and begins its counts anew: they are of things in a row, so that losing them costs one more row of
-pages for each trap, and never a page.
+What is kept here is bounded, and the oldest is forgotten. A crawl that is resumed remembers the sessions in the URLs that were found
+last, and begins its counts anew: they count things in a row, so losing them costs one more row of pages for each trap, but never a page.
 """
 
 from __future__ import annotations
@@ -45,8 +44,8 @@ _KINDS_KEPT = 20_000
 _BODIES_KEPT = 65_536
 _SESSIONS_KEPT = 100_000
 _WIDEST_RUN = 16
-"""Segments: so that a path of thousands, of which a page may hold thousands, is not compared with itself at every distance. Of a
-wider run that grows, each segment soon stands too often by itself."""
+"""Segments. With this bound, a path of thousands of segments, of which a page may hold thousands, is not compared with itself at every
+distance. If a wider run is repeated, each of its segments is soon found too often by itself."""
 
 _DIGITS = re.compile(r"\d+")
 _VALUE = re.compile(r"=[^&]*")
@@ -68,17 +67,17 @@ _SESSION = re.compile(
         | (?<=/)\(s\(\w{24}\)\)/""",
     re.VERBOSE | re.IGNORECASE,
 )
-"""Session ids by the names that servers give them; under a name that anybody might use, only what looks drawn by lot."""
+"""Session ids, by the names that servers give them; under a name that anybody might use, only a value that looks random."""
 
 _NESTED_ESCAPE = re.compile("%2525[2-7][0-9A-F]")
-"""An escape of an escape of an escape: the URL of a page that was told where to go back to, which had been told so itself."""
+"""An escape of an escape of an escape: the URL of a page with a parameter for where to go back to, nested in another such URL."""
 
 Kind: TypeAlias = str
 """What URLs of one pattern have in common: their host, and the pattern."""
 
 
 class Thresholds(NamedTuple):
-    """When suspicion begins; 0: never. What each counts is said in `crawler.settings`."""
+    """When suspicion begins; 0: never. `crawler.settings` says what each of them counts."""
 
     repeats: int = 3
     url_length: int = 2048
@@ -89,8 +88,8 @@ class Thresholds(NamedTuple):
 
 
 class _Record(Struct):
-    """Of the pages of one kind that came last: how many in a row led to nothing new, at which depth that began, and how many in
-    a row were copies; and how many links of this kind were let in."""
+    """About the latest pages of one kind: how many in a row led to nothing new, at which depth that began, and how many in a row were
+    copies; and how many links of this kind were let in."""
 
     barren: int = 0
     begin: int | None = None
@@ -99,12 +98,12 @@ class _Record(Struct):
 
 
 def digest_of(body: bytes) -> int:
-    """What tells one body from another; the same in every process."""
+    """A digest that distinguishes bodies; the same in every process."""
     return xxh3_64_intdigest(body)
 
 
 class Traps:
-    """What looks like a trap in one crawl. `visited` hears of each page, then `suspicion` is asked for each new link on it."""
+    """Judges what looks like a trap in one crawl. `visited` is called for each page, then `suspicion` for each new link on it."""
 
     def __init__(self, thresholds: Thresholds = Thresholds()) -> None:  # noqa: B008 - it cannot change
         self._thresholds = thresholds
@@ -119,7 +118,7 @@ class Traps:
         self._page_echoes = 0
 
     def visited(self, url: str, body: int, found_on: str | None = None) -> None:
-        """A page has come: its URL, canonical, the digest of its body, and the URL of the page it was found on."""
+        """Note a page that has come: its canonical URL, the digest of its body, and the URL of the page on which it was found."""
         self._look_at(url)
         digest = hash((url.split("/", 3)[2], body))
         echoes = self._bodies.get(digest)
@@ -140,17 +139,16 @@ class Traps:
             self._copied.discard(kind)
 
     def remember(self, urls: Iterable[str]) -> None:
-        """Take note of the sessions in URLs (canonical) that were let in before."""
+        """Take up the sessions in canonical URLs that were let in by earlier runs."""
         for url in urls:
             if "?" in url or ";" in url or "(" in url:
                 self._known_but_for_session(url)
 
     def suspicion(self, url: str, found_on: str | None, *, depth: int = 1, is_alone: bool = False) -> str | None:
-        """Why a new URL (canonical) in scope, so many links from a seed, looks like part of a trap, in words; None if it does
-        not.
+        """Why a new canonical URL in scope, at this depth, looks like part of a trap, in words; None if it does not.
 
-        `found_on` is the page visited last; None for what was not found on a page. What a spider asked for alone, as opposed
-        to one of many links, is not suspected for what other pages were like.
+        `found_on` is the page visited last; None for what was not found on a page. With `is_alone`, a single request as opposed to one
+        of many links, it is not suspected because of other pages.
         """
         thresholds = self._thresholds
         path, _, query = url.split("/", 3)[3].partition("?")
@@ -240,8 +238,8 @@ class Traps:
 
 
 class _Latest:
-    """Numbers by numbers: at most `most`, and the latest half of them for certain. When the new ones are so many, they become the
-    old ones, and those are forgotten: one `OrderedDict` would forget the oldest alone, but takes three times the memory.
+    """A mapping of numbers to numbers: at most `most`, and always the latest half of them. When half are new, these become the old ones,
+    and the old ones are forgotten. An `OrderedDict` could forget the oldest alone, but takes three times the memory.
     """
 
     __slots__ = ("_most_new", "_new", "_old")
@@ -265,7 +263,7 @@ class _Latest:
 
 
 def _kind_of(url: str) -> Kind | None:
-    """None for a URL that neither digits nor a query tell from others: it is of no kind but its own."""
+    """The kind of a URL; None if neither digits nor a query distinguish it from others: then it is one of a kind."""
     _, _, host, rest = url.split("/", 3)
     path, mark, query = rest.partition("?")
     collapsed = _DIGITS.sub("#", path)
@@ -275,17 +273,17 @@ def _kind_of(url: str) -> Kind | None:
 
 
 def _is_date(url: str) -> bool:
-    """Whether a date is what tells this page from its like: behind a date, a title may stand, and then it is an article."""
+    """Whether a date distinguishes this page from others like it. If a title follows the date, it is an article, and this is False."""
     rest = url.split("/", 3)[3].replace("%2F", "/")
     return _DATE_AT_END.search(rest) is not None or _DATE_IN_QUERY.search(rest.partition("?")[2]) is not None
 
 
 def _grown_path(segments: list[str], most: int) -> str | None:
-    """Numbers may stand side by side, as in `/list/0/0/0/0`."""
+    """How a path has grown, in words; None if it has not. Repeated numbers do not count, as in `/list/0/0/0/0`."""
     if len(segments) - len(set(segments)) < most:
         return None
     for width in range(1, min(len(segments) // (most + 1), _WIDEST_RUN) + 1):
-        again = bytes(map(eq, segments, segments[width:]))  # 1 where a segment stands again behind so many
+        again = bytes(map(eq, segments, segments[width:]))  # 1 where a segment is repeated at this distance
         streak = b"\1" * (width * most)
         place = again.find(streak)
         while place >= 0:

@@ -1,4 +1,4 @@
-"""What makes the tree of a document cost far more than it seems, seen before it is built.
+"""Documents whose trees cost far more than expected, recognised before a tree is built.
 
 Parsers of HTML follow a standard under which some documents take time, or memory, that grows with the square of their length.
 Lexbor, ours, bounds none of it (https://github.com/lexbor/lexbor/issues/340; html5ever and Gumbo have the same,
@@ -9,8 +9,8 @@ https://github.com/whatwg/html/issues/3732), and cannot be stopped. With lexbor 
 * Of elements within each other, each looks through all that are open: 80,000 nested `<div>`, 400 KB, take 18 s. So do attributes of
   one tag, and options of one choice. These only take time, and are parsed where nobody waits for them: `is_slow`.
 
-Both go by first sight, so as to cost next to nothing. They are meant for documents as they are written, valid or not; one that is
-made to deceive them, by end tags that the parser ignores, may.
+Both only skim the bytes, so that they cost next to nothing. They are meant for documents as people write them, valid or not; one that is
+made to deceive them, with end tags that the parser ignores, can do so.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ import re
 from typing import Final
 
 _SHORT: Final = 32_768
-"""Bytes. A shorter document takes half a second and 800 MB at worst, and most are: they are not looked into."""
+"""Bytes. A shorter document takes half a second and 800 MB at worst. Most are shorter, and not examined."""
 
 MAX_COPIES: Final = 4_000_000
-"""So many elements that no tag stands for, of 360 bytes each."""
+"""The most elements that have no tag of their own, at 360 bytes each."""
 _EQUAL_ONES = 3
-"""So many of a name and of the same attributes are made again (§13.2.4.3, the "Noah's Ark clause")."""
+"""How many elements with the same name and attributes are made again (§13.2.4.3, the "Noah's Ark clause")."""
 _FORMATTING = re.compile(
     rb"<(/?)(?:b|big|code|em|font|i|s|small|strike|strong|tt|u)(?=[ \t\n\f\r/>])([^>]*)", re.IGNORECASE
 )
-"""Those of which many may be open at once; `<a>` and `<nobr>` close themselves."""
+"""Formatting elements of which many may be open at once; `<a>` and `<nobr>` close themselves."""
 
 _DEEP = 500
 _SLICE_BYTES = 4096
 _GAPS = 3
-"""So many slices without a tag may be one tag that is long."""
+"""So many slices in a row without a tag may be one very long tag."""
 
 
 def multiplies(document: bytes) -> bool:

@@ -1,17 +1,17 @@
 """What a page asks of the robots that read it: robots directives, links not to be followed, its canonical URL.
 
-Directives come as `X-Robots-Tag` headers and as `<meta name="robots">`, for every robot or for one by its name; those for
-everyone and those for us add up. Two of them mean something to a crawler: `noindex` and `nofollow`, together `none`. The
-rest, `unavailable_after` and its like, are passed over.
+Directives come as `X-Robots-Tag` headers and as `<meta name="robots">`, for every robot or for one by its name; those for everyone and
+those for us add up. Two of them mean something to a crawler: `noindex` and `nofollow`, together `none`. The others, such as
+`unavailable_after`, are ignored.
 
-The canonical URL (RFC 6596) comes as `<link rel=canonical>` or in a `Link` header (RFC 8288). A page that names several
-names none. Many pages name the wrong one, such as the home page for every page of a site, so it takes more for the crawler to
-believe that two URLs are one page: see `may_be_other_name`.
+The canonical URL (RFC 6596) comes as `<link rel=canonical>` or in a `Link` header (RFC 8288). A page that names several counts as naming
+none. Many pages name the wrong one, such as the home page for every page of a site, so the crawler needs more to believe that two URLs
+are one page: see `may_be_other_name`.
 
-Only elements in the head count: what stands in the body may be a visitor's. To look through the tree takes a few
-microseconds, so the bytes of the head are asked first. A head that holds the bytes `<body`, in a script, say, seems to end
-there. Where they are nowhere, since that tag may be left out, the head ends with the first that can only be in the body: the
-tree of a whole document costs more than a crawl should pay to read a line of it.
+Only elements in the head count, because what is in the body may come from a visitor. Searching the tree takes a few microseconds, so the
+bytes of the head are searched first. A head that contains the bytes `<body`, in a script, say, is taken to end there. If they occur
+nowhere, since that tag may be left out, the head ends before the first tag that can only be in the body: the tree of a whole document
+costs more than a crawl should pay to read one line of it.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
 
 class Obedience(Struct, frozen=True, kw_only=True):
-    """Which directives a crawl obeys, and by which name (a product token in lower case) pages may call it."""
+    """Which directives a crawl obeys, and by which name (a product token in lower case) pages may address it."""
 
     agent: str = ""
     nofollow: bool = True
 
     @classmethod
     def of(cls, *, user_agent: str, robots: bool, nofollow: bool) -> Obedience:
-        """That of a crawl with these settings: `nofollow` is of the kind of rules that `robots` stands for."""
+        """The obedience of a crawl with these settings: without `robots`, `nofollow` does not hold either."""
         return cls(agent=product_token(user_agent), nofollow=robots and nofollow)
 
 
@@ -50,7 +50,7 @@ OBEDIENT = Obedience()
 
 
 class Directives(NamedTuple):
-    """What one page says. `canonical` is a canonical URL, of whatever host; None if the page names none."""
+    """What one page says. `canonical` is a canonical URL, on any host; None if the page names none."""
 
     noindex: bool = False
     nofollow: bool = False
@@ -65,7 +65,7 @@ _MEANINGS = {
     "none": frozenset({"noindex", "nofollow"}),
 }
 _WITH_VALUES = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})
-"""Directives that a colon follows, as it otherwise does the name of a robot."""
+"""Directives that are followed by a colon, as the name of a robot is."""
 
 _ROBOT = re.compile(r"\s*([a-z0-9!#$%&'*+.^_`|~-]+)\s*:")
 _BETWEEN = re.compile(r"[\s,]+")
@@ -81,13 +81,13 @@ _HEAD = re.compile(
     % (_NAME_END, _TAG_END, _HELD),
     re.IGNORECASE | re.DOTALL,
 )
-"""What may be in a head, and text: that ends it, too, but is in nobody's way."""
+"""What may be in a head, and text, which also ends it, but does no harm."""
 
 _IN_SEGMENT = re.compile(";[^/]*")
 _INDEX = re.compile(r"(?:index|default|home)\.[a-z]{2,5}")
 _NUMBERS = re.compile("[0-9]+")
 _NUMBER = re.compile(r"(?:[^=]*+=)?[.:_-]*+\d[\d.:_-]*+")
-"""A parameter that is a number or a date. Sessions and the like have letters, too."""
+"""A parameter that is a number or a date. Session ids and the like also have letters."""
 
 
 def directives_of(
@@ -99,8 +99,8 @@ def directives_of(
     encoding: str = "utf-8",
     agent: str = "",
 ) -> Directives:
-    """What the page that was found at `url` says to the robot `agent` in its headers, and in its `head`, whose references
-    start from `base`, and which was written in `encoding`. Both URLs are canonical.
+    """What the page at `url` says to the robot `agent` in its headers and in its `head`. References in the head are relative to `base`,
+    and written in `encoding`. Both URLs are canonical.
     """
     tags, links = headers.getall("X-Robots-Tag", ()), headers.getall("Link", ())
     if head is None and not tags and not links:
@@ -117,7 +117,7 @@ def directives_of(
 
 
 def head_of(body: bytes) -> bytes:
-    """The bytes of a document, in an encoding that has ASCII as it is, in which its head is, with nothing of the body but text."""
+    """The beginning of a document that contains its head, and nothing of its body but text. Its encoding must have ASCII as it is."""
     end = body.find(b"<body")
     if end < 0:
         found = _HEAD.match(body)
@@ -127,25 +127,25 @@ def head_of(body: bytes) -> bytes:
 
 
 def may_speak(head: bytes, agent: str = "") -> bool:
-    """Whether these bytes of a head may say something to robots."""
+    """Whether a head with these bytes may say something to robots."""
     head = head.lower()
     return b"canonical" in head or b"robots" in head or bool(agent and agent.encode() in head)
 
 
 def may_forbid_links(body: bytes) -> bool:
-    """Whether these bytes, in an encoding that has ASCII as it is, may hold a link that is not to be followed. Like nearly
-    everybody else, this expects `nofollow` in lower case; where it is, the tree is asked, whatever the case."""
+    """Whether these bytes, in an encoding that has ASCII as it is, may contain a link that is not to be followed. Like nearly every
+    crawler, this expects `nofollow` in lower case; if it is found, the tree decides, in any case."""
     return b"nofollow" in body
 
 
 def may_be_other_name(url: str, canonical: str) -> bool:
     """Whether `canonical`, which the page at `url` names, can be another name of that page.
 
-    It is on the same host; it is not the root, or another folder that the page is in; it has the same numbers in its path; and its
-    query is the page's, but for parameters left out that are no numbers or dates: those nearly always choose what is shown.
-    So `/sale/lamp?session=8f3a` may be `/lamp`, but no article is the home page, the second page of a list is not the first,
-    and `/3.10/lamp` is not `/3/lamp`. Letters' case, a slash or an index file at the end of the path and parameters behind a
-    semicolon do not count.
+    It must be on the same host; it must not be the root, or another folder that the page is in; it must have the same numbers in its path;
+    and its query must be the page's, without some parameters at most, but with those that are numbers or dates: these nearly always
+    choose what is shown. So `/sale/lamp?session=8f3a` may be `/lamp`, but no article is the home page, the second page of a list is not
+    the first, and `/3.10/lamp` is not `/3/lamp`. Upper and lower case, a slash or an index file at the end of the path, and parameters
+    after a semicolon do not count.
     """
     if host_of(url) != host_of(canonical):
         return False
@@ -159,12 +159,13 @@ def may_be_other_name(url: str, canonical: str) -> bool:
 
 
 def share_last_segment(url: str, other: str) -> bool:
-    """Whether two paths end alike, as those of one page in two places do."""
+    """Whether two paths end with the same segment, as those of one page in two places do."""
     return _path_and_query(url)[0][-1:] == _path_and_query(other)[0][-1:]
 
 
 def _said_in_headers(values: Iterable[str], agent: str) -> set[str]:
-    """A robot's name speaks for all that follows it in its field line, up to the next name."""
+    """The directives in header fields that are for us. A robot's name holds for all that follows in its field line, up to the next
+    name."""
     said: set[str] = set()
     for value in values:
         is_for_us = True
@@ -197,7 +198,7 @@ def _canonical_in(link: LexborNode, base: str, encoding: str) -> set[str]:
     href = attributes.get("href")
     if href is None or "canonical" not in _words(attributes.get("rel")):
         return set()
-    from crawler.web.encoders import in_query  # a crawl starts without, and has it by its first document
+    from crawler.web.encoders import in_query  # not needed before the first document
 
     return set(resolve(base, [in_query(href, encoding)]))
 
@@ -207,7 +208,7 @@ def _words(value: object) -> list[str]:
 
 
 def _path_and_query(url: str) -> tuple[list[str], Counter[str]]:
-    """The segments of the path, so far as they count, and the parameters of the query."""
+    """The segments of the path, as far as they count, and the parameters of the query."""
     path, _, query = url.split("/", 3)[3].partition("?")
     segments = [segment for segment in _IN_SEGMENT.sub("", path).lower().split("/") if segment]
     if segments and _INDEX.fullmatch(segments[-1]):

@@ -1,6 +1,6 @@
-"""A document: what is read out of a body and its headers, on demand. What it is to a crawl is `crawler.page`'s.
+"""A document: what is read from a body and its headers, on demand. What it means to a crawl is in `crawler.page`.
 
-Its links, its base and its title are found without a tree, unless that has been asked for, or alone can tell: see
+Its links, its base and its title are found without a tree, unless that has been asked for, or only a tree can tell: see
 `crawler.web.scan`.
 """
 
@@ -38,7 +38,7 @@ Default = TypeVar("Default")
 
 
 class Document:
-    """One document. Nothing is decoded or parsed before it is asked for, and then only once."""
+    """One document. Nothing is decoded or parsed before it is needed, and then only once."""
 
     __slots__ = (
         "_base_url",
@@ -59,12 +59,12 @@ class Document:
 
     def __init__(self, url: str, headers: CIMultiDictProxy[str], body: bytes, obedience: Obedience = OBEDIENT) -> None:
         self.url = url
-        """Where it was found at last, past all redirects; canonical."""
+        """The canonical URL of the document, after all redirects."""
         self.headers = headers
         self.body = body
         """The body without its content coding, otherwise as it came."""
         self.dom_was_asked_for = False
-        """Whether a spider has looked at `dom`, or through it by `css` and its like."""
+        """Whether a spider has used `dom`, directly or through `css` and the like."""
         self._obedience = obedience
         self._encoding: str | None = None
         self._is_html: bool | None = None
@@ -90,7 +90,7 @@ class Document:
 
     @property
     def encoding(self) -> str:
-        """The encoding of the body, as browsers find it, by the name of Python's codec."""
+        """The encoding of the body, found as browsers do, by the name of Python's codec."""
         if self._encoding is None:
             self._encoding = encoding.encoding_of(self.body, self.headers.get("Content-Type"))
         return self._encoding
@@ -103,7 +103,7 @@ class Document:
         return self._text
 
     def json(self) -> Any:
-        """The body read as JSON; ValueError, naming the URL, if it is none, or nests deeper than can be read."""
+        """The body parsed as JSON. Raises ValueError, naming the URL, if it is not JSON, or is nested too deep to be read."""
         try:
             return msgspec.json.decode(self._utf_8())
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -111,8 +111,8 @@ class Document:
 
     @property
     def dom(self) -> LexborHTMLParser:
-        """The parsed document, whatever the media type says; XHTML is parsed by the rules of HTML, but with an end to what
-        closes itself. TooCostly if that would fill all memory (crawler/web/costs.py)."""
+        """The parsed document, whatever the media type says; XHTML is parsed by the rules of HTML, except that its empty-element tags
+        close themselves. Raises TooCostly if the tree would fill all memory (crawler/web/costs.py)."""
         self.dom_was_asked_for = True
         return self._tree()
 
@@ -123,22 +123,22 @@ class Document:
         return self._dom
 
     def parse_now(self) -> None:
-        """Build `dom`, so that it is there when asked for. This may be done in a thread, which runs beside the event loop as
-        the parser lets go of the interpreter lock; nothing else may use the page meanwhile.
+        """Build `dom` now. This may be done in a thread, which runs beside the event loop because the parser releases the interpreter's
+        lock; nothing else may use the page meanwhile.
         """
         self._tree()
 
     def expect_dom(self) -> None:
-        """Say that the tree will be asked for: then title and links are found in it, and not looked for without it before."""
+        """Say that the tree will be needed: then title and links are found in it, and not searched for without it first."""
         self._scan = self._scan or None
 
     def look_now(self) -> None:
-        """Find what is found without a tree, likewise; build the tree if that alone can tell."""
+        """Find what can be found without a tree now, under the same conditions; build the tree if only that can tell."""
         if not self._scanned():
             self._tree()
 
     def css(self, selector: str) -> list[LexborNode]:
-        """The nodes a CSS selector matches, in document order. SpiderError names a selector that is none."""
+        """The nodes that a CSS selector matches, in document order. Raises SpiderError, which names it, for an invalid selector."""
         try:
             return self.dom.css(selector)
         except _selector_error() as error:
@@ -149,14 +149,14 @@ class Document:
     @overload
     def css_first(self, selector: str, default: Default) -> LexborNode | Default: ...
     def css_first(self, selector: str, default: Any = None) -> Any:
-        """The first node a CSS selector matches, or `default`. SpiderError names a selector that is none."""
+        """The first node that a CSS selector matches, or `default`. Raises SpiderError for an invalid selector."""
         try:
             return self.dom.css_first(selector, default)
         except _selector_error() as error:
             raise self._no_selector(selector) from error
 
     def one(self, selector: str) -> LexborNode:
-        """The first node a CSS selector matches, which has to be there: SpiderError names selector and URL if nothing does."""
+        """The first node that a CSS selector matches, which must exist: otherwise raises SpiderError, which names selector and URL."""
         node = self.css_first(selector)
         if node is None:
             raise SpiderError(f"nothing on {self.url} matches {selector!r}")
@@ -176,7 +176,7 @@ class Document:
 
     @property
     def base_url(self) -> str:
-        """What references on the page are relative to: its `<base href>`, else its `url`."""
+        """What references on the page are relative to: its `<base href>`, otherwise its `url`."""
         if self._base_url is None:
             if not self.is_html:
                 self._base_url = self.url
@@ -206,7 +206,7 @@ class Document:
         return self._directives
 
     def _head(self, agent: str) -> LexborNode | None:
-        """The document's head, if it may say something to robots; parsed alone, if nobody has asked for the rest."""
+        """The document's head, if it may say something to robots; parsed by itself, if the whole document has not been."""
         if self._hides_ascii() or self.content_type == media_type.XHTML:
             return self._tree().head
         head = head_of(self.body)
@@ -217,21 +217,21 @@ class Document:
         return self._tree_of(head if self.encoding == encoding.UTF_8 else encoding.decode(head, self.encoding)).head
 
     def urljoin(self, href: str) -> str:
-        """The canonical URL that a reference on this page leads to; InvalidUrl if it is not to be had by http or https."""
+        """The canonical URL that a reference on this page leads to; raises InvalidUrl unless that is an http or https URL."""
         for url in self._resolved([href]):
             return url
         raise InvalidUrl(f"{href!r}, on {self.url}, leads to nothing that can be fetched")
 
     def links(self) -> list[str]:
-        """The canonical URLs that the page's `<a href>` lead to, each once, in document order; none if it is not HTML.
+        """The canonical URLs that the page's `<a href>` lead to, each once, in document order; empty if it is not HTML.
 
-        Those that are not to be followed are left out, and are in `nofollow`.
+        Those that are not to be followed are left out: they are in `nofollow`.
         """
         return list(self._found_links())
 
     @property
     def nofollow(self) -> list[str]:
-        """The URLs that `links` leaves out, since the page or each link that leads there says `nofollow` and the crawl obeys."""
+        """The URLs that `links` leaves out, because the page, or every link to them, says `nofollow`, and the crawl obeys."""
         self._found_links()
         return list(self._nofollow)
 
@@ -249,13 +249,13 @@ class Document:
         return self._links
 
     def _may_forbid_links(self, scan: Scan | None) -> bool:
-        """Whether some of them may not be to be followed; without a scan it is cheap to ask the bytes before the tree."""
+        """Whether some links may be marked as not to be followed; without a scan, the bytes are searched first, which is cheap."""
         if self.directives.nofollow:
             return True
         return not all(scan.references.values()) if scan else may_forbid_links(self.body) or self._hides_ascii()
 
     def _links_by_rel(self, scan: Scan | None) -> tuple[list[str], list[str]]:
-        """The links to follow, and those not to follow. One link that may be followed is enough for a URL."""
+        """The links to follow, and those not to. A URL is followed if any link to it may be."""
         followed, forbidden = by_rel(scan) if scan else hrefs_by_rel(self._tree())
         if self.directives.nofollow:
             return [], self._resolved(followed + forbidden)
@@ -276,15 +276,15 @@ class Document:
         return [in_query(reference, self.encoding) for reference in meant]
 
     def _scanned(self) -> Scan | None:
-        """What a look at the bytes tells; None where it takes the tree, or the tree is there already."""
+        """What was found in the bytes; None if that takes the tree, or the tree exists already."""
         if self._scan is False:
             document = self._utf_8()
             self._scan = look_through(document if isinstance(document, bytes) else document.encode())
         return self._scan
 
     def _utf_8(self) -> bytes | str:
-        """The body for those who read UTF-8, and decoded only if it is anything else: most of what says that it is in Latin 1
-        or ASCII is in both."""
+        """The body for parsers of UTF-8; decoded only if it is in another encoding. Most bodies that are said to be in Latin 1 are ASCII,
+        and so also UTF-8."""
         if self.content_type == media_type.XHTML:
             return as_html(self.text)
         if self.encoding == encoding.UTF_8:
@@ -292,11 +292,9 @@ class Document:
         return self.body if self.encoding == encoding.DEFAULT and self.body.isascii() else self.text
 
     def _tree_of(self, document: bytes | str) -> LexborHTMLParser:
-        """The tree of a document. One that would fill all memory is refused as a whole, like a body that is too large: read in part,
-        it would give items that lack something, and nobody would know."""
-        from selectolax.lexbor import (
-            LexborHTMLParser,
-        )  # takes 2 MB, and many a crawl asks for nothing but links and titles
+        """The tree of a document. One that would fill all memory is refused as a whole, like a body that is too large: read in part, it
+        would give incomplete items, and nobody would know."""
+        from selectolax.lexbor import LexborHTMLParser  # 2 MB, and many crawls need only links and titles
 
         if multiplies(document if isinstance(document, bytes) else document.encode("utf-8", "replace")):
             raise TooCostly(
@@ -319,7 +317,7 @@ def _selector_error() -> type[Exception]:
 
 
 def _title_of(dom: LexborHTMLParser) -> LexborNode | None:
-    """The first HTML `<title>`: nearly always a child of the head, where it is found at a fraction of a selector's cost."""
+    """The first HTML `<title>`: nearly always a child of the head, where finding it costs a fraction of what a selector does."""
     head = dom.head
     for node in head.iter() if head else ():
         if node.tag == "title":

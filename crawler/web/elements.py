@@ -1,7 +1,7 @@
-"""XML of strangers, read as a stream of elements and text, in bounded memory.
+"""Untrusted XML, read as a stream of elements and text, in bounded memory.
 
-Reading stops at XML that is not well formed, nested absurdly deep or of tags without end, and at the first entity declaration:
-none is ever expanded, and nothing is fetched for a document. What was told before stands.
+Reading stops at XML that is not well formed, is nested absurdly deep, or has a tag without end, and at the first entity declaration:
+entities are never expanded, and nothing is fetched for a document. What was read before remains valid.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from xml.parsers import expat
 
 _MAX_TOKEN = 1024 * 1024
-"""Bytes of a tag or comment. Expat reads one that is not complete from its start again with each part of the file, before 2.6."""
+"""Bytes of a tag or comment. Before version 2.6, Expat reads an incomplete one from its start again with each part of the file."""
 
 
 class Refused(Exception):
@@ -17,10 +17,10 @@ class Refused(Exception):
 
 
 class Elements:
-    """Reads one document. Subclasses are told what is in it: `began`, `ended` and `text`."""
+    """Reads one document, and calls `began`, `ended` and `text` of a subclass for what is in it."""
 
     def __init__(self, *, max_depth: int, encoding: str | None = None, knows_namespaces: bool = True) -> None:
-        """With `encoding`, whatever the document says of its own; unless it `knows_namespaces`, prefixes may be anything."""
+        """`encoding` overrides what the document says. Unless it `knows_namespaces`, prefixes need not be declared."""
         self.path: list[str] = []
         """The elements that are open, by the names that `named` gives them."""
         self._max_depth = max_depth
@@ -43,17 +43,17 @@ class Elements:
             raise Refused(f"it has a tag or a comment longer than {_MAX_TOKEN} bytes")
 
     def named(self, name: str) -> str:
-        """What an element is called, whose name is given behind its namespace and a space: by default without these."""
+        """The name to use for an element, from its namespace, a space and its name; by default only the name."""
         return name.rpartition(" ")[2]
 
     def began(self, name: str, attributes: dict[str, str]) -> None:
-        """An element begins; it is the last of `path`."""
+        """Called when an element begins, which is the last of `path`."""
 
     def ended(self, name: str) -> None:
-        """It has ended; its parent is the last of `path`."""
+        """Called when an element has ended; its parent is the last of `path`."""
 
     def text(self, text: str) -> None:
-        """Text, perhaps a part of what there is."""
+        """Called for text, which may be only a part of the text of an element."""
 
     def _on_start(self, name: str, attributes: dict[str, str]) -> None:
         name = self.named(name)

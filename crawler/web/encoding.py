@@ -1,13 +1,13 @@
 """From bytes to text as browsers do it (WHATWG Encoding and HTML Standards).
 
-What says most is asked first: a byte order mark, the charset of the Content-Type, a `<meta>` or XML declaration in the first
-1024 bytes. If none speaks, valid UTF-8 is UTF-8; the rest is guessed from where the text leaves ASCII, and windows-1252,
+The strongest evidence comes first: a byte order mark, then the charset of the Content-Type, then a `<meta>` or XML declaration in the
+first 1024 bytes. Without any of these, valid UTF-8 is UTF-8; anything else is guessed from where the text leaves ASCII, and windows-1252,
 the web's legacy default, is preferred to guesses that are no better.
 
-Encodings go by the name of the Python codec that comes closest to the standard's decoder. It departs in this: bytes that
-windows-125x leaves undefined become U+FFFD, not C1 controls; ISO-2022-KR and HZ are decoded, though browsers refuse to
-for the sake of scripts, which we do not run; ISO-2022-CN, for which there is no codec, is passed over, as is x-user-defined in
-a header (in a `<meta>`, the standard has it mean windows-1252).
+Encodings are named by the Python codec that comes closest to the standard's decoder. The departures: bytes that windows-125x leaves
+undefined become U+FFFD, not C1 controls; ISO-2022-KR and HZ are decoded, though browsers refuse to, because of scripts, which we do not
+run; ISO-2022-CN, for which there is no codec, is ignored, as is x-user-defined in a header (in a `<meta>`, the standard has it mean
+windows-1252).
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ _NAMES = {
     "mac-roman": "macintosh",
     "mac-cyrillic": "x-mac-cyrillic",
 }
-"""Codec: what the standard calls it, where that is more than another spelling."""
+"""Codec: the standard's name for it, where that is more than another spelling."""
 
 _CODECS = {label: codec for codec, labels in _LABELS.items() for label in labels.split()}
 
@@ -95,13 +95,13 @@ _GUESSES = (
     *("big5hkscs", "cp932", "cp949", "euc_jp", "gb18030", "koi8_r", "cp866", "cp874"),
     *("cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258"),
 )
-"""What is worth guessing: the encodings that pages without any declaration are written in. A guess costs up to 1.5 ms."""
+"""The encodings worth guessing: those in which pages without any declaration are written. A guess costs up to 1.5 ms."""
 
 _JIS = frozenset({"euc-jp", "euc_jp", "iso2022_jp_ext"})
 _JIS_PAIRS = {"euc_jp": re.compile(rb"[\xa1-\xfe]{2}"), "iso2022_jp_ext": re.compile(rb"[!-~]{2}")}
 _VENDORS = "crawler.web.encoding: jis"
 _AS_VENDORS_HAVE_IT = str.maketrans("\u301c\u2016\u2212\xa2\xa3\xac", "\uff5e\u2225\uff0d\uffe0\uffe1\uffe2")
-"""What Python's codecs take from the standards of JIS, and the web from Windows: circled and Roman numbers, and some signs."""
+"""Where Python's codecs follow the standards of JIS, and the web follows Windows: circled and Roman numbers, and some signs."""
 
 _PRESCAN_BYTES = 1024
 _GUESS_BYTES = 4096
@@ -134,7 +134,7 @@ _to_meta = re.compile(
     % (_ANY_ATTRIBUTE, _TAG_END),
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 ).match
-"""Over comments, other tags with their attributes, and whatever begins like a tag. Nothing that is cut off is passed over."""
+"""Skips comments, other tags with their attributes, and whatever begins like a tag, but nothing that is cut off."""
 
 _CHARSET = re.compile(
     rb"""charset[\t\n\f\r ]*=[\t\n\f\r ]*(?:"([^"]*)"|'([^']*)'|([^\t\n\f\r ;"'][^\t\n\f\r ;]*))?""", re.IGNORECASE
@@ -153,7 +153,7 @@ def encoding_of(body: bytes, content_type: str | None) -> str:
 
 
 def declared_by_xml(start: bytes) -> str:
-    """The encoding of a document that starts so, and is XML; by its mark or its declaration, else UTF-8."""
+    """The encoding of an XML document that starts with these bytes: by its byte order mark or its declaration, otherwise UTF-8."""
     for mark, encoding in (*_BYTE_ORDER_MARKS, *_UTF_16_STARTS):
         if start.startswith(mark):
             return encoding
@@ -176,7 +176,7 @@ def without_mark(body: bytes, encoding: str) -> bytes:
 
 
 def _of_vendors(error: UnicodeError) -> tuple[str, int]:
-    """What stands where JIS X 0208 has nothing. An error handler for `bytes.decode`."""
+    """The vendors' character where JIS X 0208 has none. An error handler for `bytes.decode`."""
     assert isinstance(error, UnicodeDecodeError), "it is named in `decode` alone"
     pair = error.object[error.start : error.start + 2]
     if not _JIS_PAIRS[error.encoding].fullmatch(pair):
@@ -189,12 +189,12 @@ codecs.register_error(_VENDORS, _of_vendors)
 
 
 def codec_of(label: str | None) -> str | None:
-    """The codec that a label means (§4.2); None for one that means none."""
+    """The codec for a label (§4.2); None for an unknown label."""
     return _CODECS.get(label.strip().lower()) if label else None
 
 
 def name_of(codec: str) -> str:
-    """What the standard calls the encoding of a codec."""
+    """The standard's name for the encoding of a codec."""
     codec = codec.replace("_", "-")
     if name := _NAMES.get(codec):
         return name
@@ -204,8 +204,8 @@ def name_of(codec: str) -> str:
 
 
 def _declared(body: bytes, content_type: str) -> str | None:
-    """What a markup document says of itself (HTML Standard §13.2.3.2, prescan). HTML has it in a `<meta>` or, without one, in
-    an XML declaration; XML has it there first.
+    """The encoding that a markup document declares (HTML Standard §13.2.3.2, prescan): HTML in a `<meta>` or, without one, in an XML
+    declaration; XML the other way round.
     """
     kind = essence(content_type)
     if not kind.endswith(("html", "xml")) and not is_unknown(kind):
@@ -219,7 +219,7 @@ def _declared(body: bytes, content_type: str) -> str | None:
 
 
 def _in_meta(head: bytes) -> str | None:
-    """What the first `<meta>` says that names an encoding, other than in a comment or in another tag's attribute."""
+    """The encoding in the first `<meta>` that names one, unless that is in a comment or in another tag's attribute."""
     at = 0
     while (found := _to_meta(head, at)) and (tag := _rest_of_tag(head, found.end())):
         if encoding := _of_meta(tag[0]):
@@ -230,8 +230,8 @@ def _in_meta(head: bytes) -> str | None:
 
 @lru_cache(64)  # pages of a site say it alike
 def _of_meta(tag: bytes) -> str | None:
-    """What a tag says from behind its name on. A `charset` counts, whatever else there is; a charset in `content` if it is said
-    to be a Content-Type.
+    """The encoding in a `<meta>`, given without its name. `charset` counts in any case; a charset in `content` only if `http-equiv` says
+    that this is a Content-Type.
     """
     attributes: dict[bytes, bytes] = {}
     at = 0
@@ -252,7 +252,7 @@ def _in_xml(head: bytes) -> str | None:
 
 
 def _of_ascii(label: bytes) -> str | None:
-    """The encoding by which a document that can be read as ASCII calls its own: that is no UTF-16, whatever it says."""
+    """The encoding that a document declares in ASCII. That cannot be UTF-16, whatever it says."""
     encoding = codec_of(label.decode("latin-1"))
     if encoding is None and label.strip().lower() == b"x-user-defined":
         return DEFAULT
@@ -273,7 +273,7 @@ def _guessed_legacy(body: bytes) -> str:
     found = _NOT_ASCII.search(body)
     assert found, "what is not UTF-8 is not ASCII"
     sample = body[found.start() : found.start() + _GUESS_BYTES]
-    if len(sample) == _GUESS_BYTES:  # cut where no character of several bytes is torn
+    if len(sample) == _GUESS_BYTES:  # cut it where no character of several bytes is split
         sample = sample[: max(sample.rfind(b) for b in (b"<", b"\n", b" ")) + 1 or None]
     return _best(from_bytes(sample, cp_isolation=list(_GUESSES)))
 

@@ -1,11 +1,11 @@
-"""Dates as feeds write them, whatever their standard asks for, in one form: ISO 8601, in UTC.
+"""Dates as feeds write them, whatever their standard asks for, converted to one form: ISO 8601, in UTC.
 
     RFC 822, 2822   Sat, 7 Sep 2002 10:00:01 GMT     with years of two digits, without day name or seconds, in full words
     RFC 3339        2002-09-07T10:00:01.5+02:00      with a blank for the T, without seconds or zone
     W3C-DTF         2002, 2002-09, 2002-09-07        left as they are: they name no instant
 
-A zone is an offset, with or without `GMT` before it, or a name of RFC 822 or one that feeds use besides; what tells none, or an
-unknown one, is taken to be in UTC (RFC 5322 §4.3). Names of days do not count, in whatever language. Months are in English.
+A zone is an offset, with or without `GMT` before it, a name of RFC 822, or another name that feeds use; without a zone, or with an
+unknown one, UTC is assumed (RFC 5322 §4.3). Names of days are ignored, in any language. Months are in English.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ZONES = {
     "BST": 1, "WEST": 1, "CET": 1, "CEST": 2, "MET": 1, "MEST": 2, "EET": 2, "EEST": 3, "MSK": 3,
     "JST": 9, "KST": 9, "HKT": 8, "AEST": 10, "AEDT": 11, "NZST": 12, "NZDT": 13,
 }  # fmt: skip
-"""Hours east of Greenwich. Where a name means several zones, the one that RFC 822 §5.1 says, or else feeds."""
+"""Hours east of Greenwich. If a name means several zones, the one of RFC 822 §5.1, or else the one that feeds mean."""
 
 _TIME = r"(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?::(?P<second>[0-6]\d)(?:[.,](?P<fraction>\d{1,6})\d*)?)?"
 _ZONE = r"\s*(?:Z|(?:GMT|UTC?)?(?P<sign>[+-])(?P<hours>\d{1,2}):?(?P<minutes>\d\d)?|(?P<name>[A-Za-z]+))?"
@@ -34,11 +34,11 @@ _FORMS = tuple(
 _WITHOUT_TIME = re.compile(r"\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?", re.ASCII)
 _LONGEST = 100
 _CENTURY_ENDS = 69
-"""A year of two digits from here on is of the last century (POSIX)."""
+"""From here on, a year of two digits is in the last century (POSIX)."""
 
 
 def iso_8601(text: str) -> str | None:
-    """The instant, as `2002-09-07T10:00:01Z`, or the day, month or year; None for what is no date."""
+    """The instant, as `2002-09-07T10:00:01Z`, or the day, month or year; None for what is not a date."""
     text = text.strip()[:_LONGEST]
     found = next((found for form in _FORMS if (found := form.fullmatch(text))), None)
     try:

@@ -1,11 +1,13 @@
-"""Feeds, read into entries of one kind: RSS from 0.9 to 2.0, Atom (RFC 4287, and 0.3) and JSON Feed (1.1, and 1.0).
+"""Feeds, read into entries of one kind: RSS 0.9 to 2.0, Atom (RFC 4287, and 0.3) and JSON Feed (1.1, and 1.0).
 
-A feed is told by what it is, whatever its media type says. Elements are known by their namespaces: those of the feed's own format,
-and the modules that feeds use (Dublin Core, `content:encoded`, Atom in RSS); all others are passed over, so that `media:title` is
-nobody's title. What makes many a feed no XML is mended first: characters that XML forbids, `&` alone, `&nbsp;` and its like.
+A feed is recognised by its content, whatever its media type says. Elements are recognised by their namespaces: those of the feed's own
+format, and the modules that feeds use (Dublin Core, `content:encoded`, Atom in RSS). All others are ignored, so that `media:title` is
+not taken for a title. Frequent mistakes that make a feed invalid as XML are mended first: characters that XML forbids, `&` alone,
+`&nbsp;` and the like.
 
 Memory is bounded by the text that is given. Reading stops at 50,000 entries, at 50 MiB of their URLs, each of which may repeat a long
-base, and at what `crawler.web.elements` says; entries that were complete stand. Of one entry, 100 things of a kind are read.
+base, and for the reasons given in `crawler.web.elements`; entries that were complete are kept. Of one entry, 100 elements of a kind are
+read.
 """
 
 from __future__ import annotations
@@ -28,31 +30,31 @@ if TYPE_CHECKING:
 
 MAX_ENTRIES = 50_000
 _MAX_URLS = 50 * 1024 * 1024
-"""Characters."""
+"""Characters, of the URLs of all entries."""
 _MAX_OF_A_KIND = 100
 _MAX_PARTS = 100_000
-"""Of one element: tags in it, and the texts between."""
+"""Tags within one element, and the texts between them."""
 _MAX_MENDED = 500_000
-"""Places; a CDATA section is one, too."""
+"""Places in a document that are mended; a CDATA section counts as one."""
 _MAX_DEPTH = 256
-"""Atom may hold XHTML, which is nested as pages are."""
+"""Atom may contain XHTML, which is nested as deep as pages are."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry. What the feed does not tell is None, or an empty list."""
+    """One entry. What the feed does not say is None, or an empty list."""
 
     id: str | None = None
     url: str | None = None
-    """Where its page is; canonical."""
+    """The canonical URL of its page."""
     title: str | None = None
     """Plain text, as are `author` and `categories`."""
     author: str | None = None
-    """The names of all authors, with commas between; if the entry names none, those of the feed."""
+    """The names of all authors, separated by commas; if the entry names none, those of the feed."""
     published: str | None = None
     """ISO 8601, as `updated` is: see `crawler.web.feed_dates`."""
     updated: str | None = None
     summary: str | None = None
-    """As it stands in the feed, so mostly HTML, as is `content`."""
+    """As it is in the feed, so usually HTML; `content` likewise."""
     content: str | None = None
     categories: list[str] = []
     enclosures: list[str] = []
@@ -60,8 +62,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Feed(NamedTuple):
-    """One document of a feed. `following` is the URL of the next one (RFC 5005: a further page, or an older archive), None if
-    there is none; `problem` says why it was not read to its end, if it was not."""
+    """One document of a feed. `following` is the URL of the next one (RFC 5005: a further page, or an older archive), None if there is
+    none; `problem` says why the document was not read to its end, None if it was."""
 
     title: str | None
     entries: list[Entry]
@@ -70,7 +72,7 @@ class Feed(NamedTuple):
 
 
 def read(url: str, text: str) -> Feed | None:
-    """The feed that was found at `url` (canonical); None for what is no feed."""
+    """The feed at `url`, which is canonical; None for what is not a feed."""
     text = text.lstrip("\ufeff \t\r\n")
     return _read_json(url, text) if text.startswith("{") else _read_xml(url, text)
 
@@ -83,22 +85,22 @@ def _plain(markup: str) -> str:
 
 
 def _in_line(text: str) -> str | None:
-    """With each white space as one blank; None for nothing."""
+    """A text with white space collapsed; None if nothing is left."""
     return " ".join(text.split()) or None
 
 
 def _listed(texts: Iterable[str | None]) -> list[str]:
-    """Each text once, without blanks around it; those with nothing in them left out."""
+    """Each text once, stripped; empty ones are left out."""
     return list(dict.fromkeys(filter(None, (text.strip() for text in texts if text))))
 
 
 def _urls(references: Iterable[tuple[str, str]]) -> list[str]:
-    """Where references lead from their bases."""
+    """The URLs of pairs of a reference and its base."""
     return _listed(url for reference, base in references if reference.strip() for url in resolve(base, [reference]))
 
 
 class _Entries:
-    """Entries, as many as may be kept."""
+    """Entries, up to a bound."""
 
     def __init__(self) -> None:
         self.kept: list[Entry] = []
@@ -114,7 +116,7 @@ class _Entries:
         self.kept.append(entry)
 
 
-# XML: the elements of an entry are gathered by their names, then asked for by those that all formats have for one thing
+# XML: the elements of an entry are gathered by name, then looked up by the names that the formats have for the same thing
 
 _MODULES = {
     "http://www.w3.org/2005/Atom": "atom:",
@@ -125,7 +127,7 @@ _MODULES = {
     "http://my.netscape.com/rdf/simple/0.9/": "",
     "": "",
 }
-"""Prefixes by namespaces. That of the root has none either."""
+"""Prefixes by namespace. The namespace of the root has none either."""
 
 _BASE = "http://www.w3.org/XML/1998/namespace base"
 _ABOUT = "http://www.w3.org/1999/02/22-rdf-syntax-ns# about"
@@ -153,11 +155,11 @@ _AMPERSAND = re.compile(
 )
 _ABSOLUTE = re.compile(r"\s*https?://", re.IGNORECASE).match
 _MAILBOX = re.compile(r"[^\s@]+@[^\s@]+\s+\((.+)\)")
-"""An author as RSS 2.0 has it: `lawyer@boyer.net (Lawyer Boyer)`."""
+"""An author in RSS 2.0: `lawyer@boyer.net (Lawyer Boyer)`."""
 
 
 class _Element(NamedTuple):
-    """What was read: its text, its attributes, and what its references are relative to."""
+    """An element that was read: its text, its attributes, and what its references are relative to."""
 
     text: str
     attributes: dict[str, str]
@@ -165,7 +167,7 @@ class _Element(NamedTuple):
 
 
 class _Parts(defaultdict[str, list[_Element]]):
-    """The elements of one entry, or of the feed itself, by their names."""
+    """The elements of one entry, or of the feed itself, by name."""
 
     def __init__(self) -> None:
         super().__init__(list)
@@ -192,13 +194,13 @@ class _Parts(defaultdict[str, list[_Element]]):
         return None
 
     def linked(self, relation: str) -> list[str]:
-        """Where links of a relation lead, those to HTML first."""
+        """The URLs of links with this relation, those to HTML first."""
         links = [link for link in self.all(_LINKS) if link.attributes.get("rel", "alternate").lower() == relation]
         links.sort(key=lambda link: "html" not in link.attributes.get("type", "html"))
         return _urls((link.attributes.get("href") or link.text, link.base) for link in links)
 
     def permalinks(self) -> list[str]:
-        """What identifies an entry of RSS 2.0, where it is a URL."""
+        """The identifiers of an RSS 2.0 entry that are URLs of its page."""
         return _urls(
             (guid.text, guid.base)
             for guid in self["guid"]
@@ -212,7 +214,7 @@ def _name_in(author: str) -> str:
 
 
 class _Reading(NamedTuple):
-    """An element that is read: its place below the entry or the feed, its depth, its attributes, and its text so far."""
+    """The element that is being read: its path below the entry or the feed, its depth, its attributes, and its text so far."""
 
     place: str
     depth: int
@@ -221,12 +223,12 @@ class _Reading(NamedTuple):
 
 
 class _Xml(Elements):
-    """The entries of a feed that are complete, and what it says of itself."""
+    """Collects the complete entries of a feed, and what it says about itself."""
 
     def __init__(self, url: str) -> None:
         super().__init__(max_depth=_MAX_DEPTH, encoding="utf-8")
         self.kind = ""
-        """The root of a feed."""
+        """The name of the root; empty if it is not that of a feed."""
         self.feed = _Parts()
         self.entries = _Entries()
         self._prefixes: dict[str, str] = {}
@@ -237,7 +239,7 @@ class _Xml(Elements):
 
     @property
     def text_type(self) -> str:
-        """What a text is that does not say so."""
+        """The type of a text that does not declare one."""
         return "text" if self.kind == "feed" else "html"
 
     def named(self, name: str) -> str:
@@ -335,7 +337,7 @@ def _mended(text: str) -> str:
 
 
 def _escaped(found: re.Match[str]) -> str:
-    """What XML has for an ampersand that means nothing to it, or for a character by its name in HTML."""
+    """The XML for a lone ampersand, or for a character named as in HTML."""
     if found[0].startswith("<"):
         return found[0]
     name = found[1] or ""
@@ -392,7 +394,7 @@ def _json_urls(base: str, told: Any, key: str) -> list[str]:
 
 
 def _text(told: Any, key: str) -> str:
-    """A text, or a number, as some identify entries by; empty for anything else."""
+    """A string, or a number, which some feeds use as ids, as a string; empty for anything else."""
     value = told.get(key) if isinstance(told, dict) else None
     return str(value).strip() if isinstance(value, str | int | float) else ""
 

@@ -1,5 +1,5 @@
-"""The bodies that forms are sent as: application/x-www-form-urlencoded (WHATWG URL Standard §5.2), multipart/form-data and text/plain
-(HTML Standard §4.10.21.7 and §4.10.21.8)."""
+"""The bodies of submitted forms: application/x-www-form-urlencoded (WHATWG URL Standard §5.2), multipart/form-data and text/plain (HTML
+Standard §4.10.21.7 and §4.10.21.8)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ _ONLY_READ = frozenset({"hz", "iso2022_kr"})
 
 FormValue: TypeAlias = str | int | float
 Fields: TypeAlias = Mapping[str, FormValue | Iterable[FormValue]] | Iterable[tuple[str, FormValue]]
-"""Names with their values, or with lists of them, or pairs."""
+"""A mapping of names to values, or to lists of values; or pairs."""
 
 
 def pairs_of(fields: Fields) -> list[tuple[str, str]]:
-    """Names and values as texts, in order. Raises TypeError for a name that is no text, and a value that is neither text nor a number."""
+    """Names and values as strings, in order. Raises TypeError for a name that is not a string, and a value that is neither a string nor a
+    number."""
     if not isinstance(fields, Mapping):
         return [(_checked(name), text_of(name, value)) for name, value in fields]
     return [(_checked(name), text) for name, value in fields.items() for text in texts_of(name, value)]
@@ -37,33 +38,33 @@ def _checked(name: object) -> str:
 
 
 def texts_of(name: str, value: object) -> list[str]:
-    """The values of one field, which is given one of them, or several."""
+    """The values of one field, which may be given one value, or several."""
     if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
         return [text_of(name, one) for one in value]
     return [text_of(name, value)]
 
 
 def text_of(name: str, value: object) -> str:
-    """One value. What says nothing clear in a form (True, None, bytes) is refused."""
+    """One value as a string. Raises TypeError for what has no clear meaning in a form (True, None, bytes)."""
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         raise TypeError(f"the field {name!r} of a form must be text, a number or a list of these, not {value!r:.80}")
     return str(value)
 
 
 def urlencoded(pairs: Iterable[tuple[str, str]], encoding: str = UTF_8) -> str:
-    """Names and values as a query has them. A character that the encoding lacks becomes a reference, `&#1046;`.
+    """Names and values as in a query. A character that the encoding lacks becomes a reference, `&#1046;`.
 
-    Raises ValueError for what is no encoding of text.
+    Raises ValueError for what is not an encoding of text.
     """
     encoding = output_encoding(encoding)
     return "&".join(f"{_escaped(name, encoding)}={_escaped(value, encoding)}" for name, value in pairs)
 
 
 def output_encoding(encoding: str) -> str:
-    """What is sent in place of an encoding (Encoding Standard §4.3, get an output encoding): UTF-8 for UTF-16 and two others that
-    documents are only read in, and for all that goes by the name of UTF, which the standard does not know; else the same."""
+    """The encoding to send in for that of a document (Encoding Standard §4.3, get an output encoding): UTF-8 for UTF-16, for two others
+    that are only read, and for any other UTF, which the standard does not know; otherwise the same."""
     try:
-        "".encode(encoding)  # there are codecs of Python's that are none of text
+        "".encode(encoding)  # some of Python's codecs are not for text
     except LookupError:
         raise ValueError(f"{encoding!r} is no encoding of text") from None
     name = codecs.lookup(encoding).name
@@ -75,7 +76,7 @@ def _escaped(text: str, encoding: str) -> str:
 
 
 def _unfit(encoding: str) -> str:
-    """What to do with a character that an encoding lacks: UTF-8 lacks none, only halves of surrogate pairs, which are no characters."""
+    """The error handler for characters that an encoding lacks. UTF-8 lacks none, only lone surrogates, which are not characters."""
     return "strict" if encoding == UTF_8 else "xmlcharrefreplace"
 
 
@@ -85,9 +86,9 @@ def plain(pairs: Iterable[tuple[str, str]], encoding: str) -> bytes:
 
 
 def multipart(pairs: Iterable[tuple[str, str]], files: Iterable[str], encoding: str) -> tuple[str, bytes]:
-    """The boundary and the body; of `files`, names alone, as where no file is chosen.
+    """The boundary and the body. `files`: the names of file fields in which no file is chosen.
 
-    The boundary is drawn from what is sent: requests are told apart by their bodies, and the same form makes the same one.
+    The boundary is derived from what is sent, since requests are distinguished by their bodies: the same form must make the same body.
     """
     parts = [_part(name, "", value, encoding) for name, value in pairs]
     parts += [_part(name, '; filename=""\r\nContent-Type: application/octet-stream', "", encoding) for name in files]

@@ -1,13 +1,12 @@
 """Forms of HTML documents: the request that submitting one makes (HTML Standard §4.10.21).
 
-No script runs, so nothing is asked of `onsubmit`, and no value is checked against `required`, `pattern` and their like: what the
-server makes of a form it says itself. It departs from the standard in this, besides: values of numbers, dates, colours and ranges are
-sent as they are written; `wrap=hard` is passed over; the place at which an image was pressed is 0, 0; `dirname` says the direction that
-`dir` declares, and left to right otherwise; where the first submit button is disabled, the next one is pressed; names of files stand
-behind all other fields.
+Scripts do not run, so `onsubmit` is ignored, and values are not checked against `required`, `pattern` and the like: the server will say
+what it does not accept. Other departures from the standard: values of numbers, dates, colours and ranges are sent as they are written;
+`wrap=hard` is ignored; an image is always pressed at 0, 0; `dirname` gives the direction that `dir` declares, otherwise left to right; if
+the first submit button is disabled, the next one is pressed; names of files come after all other fields.
 
-The tree does not tell which form a control belongs to that stands in no form, since the form's tag stood directly in a table, where
-it holds nothing. As browsers do, it is given to that form, if it stands in the same table.
+A form's tag directly within a table contains nothing in the tree, so its controls seem to be in no form. As in browsers, such a control
+belongs to that form if it is in the same table.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from crawler.web.form_bodies import FormValue
 
 FieldValue: TypeAlias = "FormValue | bool | Sequence[FormValue] | None"
-"""What a field of a form is given: a value, several, True and False for a box to be ticked or not, None for nothing to be sent."""
+"""What a field of a form may be given: a value, several, True or False to tick or untick a box, None to send nothing."""
 
 Button: TypeAlias = "str | LexborNode | Literal[False] | None"
 
@@ -39,7 +38,7 @@ _TABLE_PARTS = frozenset({"table", "tbody", "thead", "tfoot", "tr"})
 _LINE_END = re.compile(r"\r\n?|\n")
 _SPACES = re.compile(r"[\t\n\f\r ]+")
 _TWO_OR_MORE = re.compile(r"[\t\n\f\r ]*\+?0*(?:[2-9]|1[0-9])")
-"""How texts begin that mean such a number by the rules for parsing non-negative integers (§2.3.4.2)."""
+"""The beginning of texts that mean such a number by the rules for parsing non-negative integers (§2.3.4.2)."""
 _ONE_LINE = frozenset({"text", "search", "tel", "password", "url", "email"})
 _STATES = _BUTTONS | _ONE_LINE | frozenset(
     {"hidden", "date", "month", "week", "time", "datetime-local", "number", "range", "color", "checkbox", "radio", "file"}
@@ -57,7 +56,7 @@ class Submission(NamedTuple):
 
 
 class _Control:
-    """A control of a form: what kind it is, the values that it may have, and those that it has."""
+    """A control of a form: its kind, the values that it can have (`options`), and those that it has."""
 
     def __init__(self, node: LexborNode, around: _Around) -> None:
         self.node = node
@@ -81,11 +80,11 @@ class _Control:
 def submission(
     document: Document, node: LexborNode, fields: Mapping[str, FieldValue], button: Button = None
 ) -> Submission:
-    """What is sent when a form is submitted, with `fields` filled in. `node` is the form, or something in it.
+    """The request that submitting a form makes, with `fields` filled in. `node` is the form, or something in it.
 
-    `button`: the submit button that is pressed, by default the form's first; False: none, as scripts submit.
+    `button`: the submit button that is pressed, by default the form's first; False: none, as when a script submits.
 
-    Raises SpiderError for what the form does not have, or could not be submitted with.
+    Raises SpiderError for fields and values that the form does not have, and for a form that cannot be submitted.
     """
     form = _Form(document, node)
     submitter = form.button(button)
@@ -95,6 +94,8 @@ def submission(
 
 
 class _Form:
+    """A form that is being filled in."""
+
     def __init__(self, document: Document, node: LexborNode) -> None:
         self._document = document
         self._node, self._controls = _form_and_controls(document, node)
@@ -106,7 +107,7 @@ class _Form:
     # ------------------------------------------------------------------ what is filled in
 
     def fill(self, name: str, value: FieldValue) -> None:
-        """Give a field its value. What a person fills in comes before what is hidden under the same name."""
+        """Give a field its value. If there are a visible and a hidden field of this name, the visible one is meant."""
         fields = [one for one in self._controls if one.name == name and one.kind not in _BUTTONS]
         if not fields:
             raise self._no_field(name)
@@ -119,7 +120,7 @@ class _Form:
             )
         values = self._texts(name, value, fields)
         for field in fields:
-            field.is_disabled = False  # as the page's script would have it by then
+            field.is_disabled = False  # a script of the page would have enabled it by then
             field.values = []
         for text in values:
             self._give(name, text, fields)
@@ -134,7 +135,7 @@ class _Form:
         return fields[0].options
 
     def _give(self, name: str, text: str, fields: Sequence[_Control]) -> None:
-        """One of a field's values: to what has it among its options, else to the next that takes any text."""
+        """Give one of a field's values to a control that has it among its options, or else to the next one that takes any text."""
         for field in fields:
             if text in field.options and text not in field.values:
                 if field.is_of_one and any(one.values for one in fields if one.is_of_one):
@@ -192,7 +193,7 @@ class _Form:
         return Submission("POST", url, URLENCODED, form_bodies.urlencoded(pairs, encoding).encode())
 
     def _attribute(self, name: str, submitter: _Control | None) -> str:
-        """What the button says, or else the form."""
+        """The attribute of the button, or else of the form."""
         own = submitter.node.attributes if submitter else {}
         return (own[f"form{name}"] if f"form{name}" in own else self._node.attributes.get(name)) or ""
 
@@ -241,7 +242,7 @@ class _Form:
 
 
 def _form_and_controls(document: Document, node: LexborNode) -> tuple[LexborNode, list[_Control]]:
-    """The form that a node is or belongs to, and what belongs to it, in tree order."""
+    """The form that a node is, or belongs to, and its controls, in tree order."""
     surroundings = _Surroundings()
     owners = dict(_owners(document, surroundings))
     form = node if node.tag == "form" else owners.get(node) or surroundings.of(node).form
@@ -272,9 +273,9 @@ def _owners(document: Document, surroundings: _Surroundings) -> Iterator[tuple[L
 
 
 class _Around(NamedTuple):
-    """What stands around a place in the tree, as far as it matters to the controls there.
+    """The surroundings of a place in the tree, as far as they matter to controls there.
 
-    `is_disabled`: by a fieldset, in whose first legend, `legend`, it is as `was_disabled` says (§4.10.18.5).
+    `is_disabled`: by a fieldset, but not within its first legend, `legend`, where `was_disabled` holds (§4.10.18.5).
     """
 
     form: LexborNode | None = None
@@ -286,7 +287,7 @@ class _Around(NamedTuple):
     direction: str = "ltr"
 
     def within(self, node: LexborNode) -> _Around:
-        """The same for what stands in a node that stands there."""
+        """The surroundings within a node that is in these."""
         around, attributes = self, node.attributes
         if (said := (attributes.get("dir") or "").lower()) in ("ltr", "rtl"):
             around = around._replace(direction=said)
@@ -306,7 +307,7 @@ class _Around(NamedTuple):
 
 
 class _Surroundings:
-    """What stands around nodes. It is found out once for all that stand in one place: documents may be deep."""
+    """The surroundings of nodes, found once for all nodes in one place, since documents may be deep."""
 
     def __init__(self) -> None:
         self._known: dict[LexborNode, _Around] = {}
@@ -323,11 +324,11 @@ class _Surroundings:
         return around
 
 
-# ---------------------------------------------------------------------- what a control says of itself
+# ---------------------------------------------------------------------- one control
 
 
 def _kind_of(node: LexborNode) -> str:
-    """Its type, or what it is."""
+    """The type of a control, or its tag."""
     tag = node.tag or ""
     kind = (node.attributes.get("type") or "").lower()
     if tag == "button":
@@ -338,7 +339,7 @@ def _kind_of(node: LexborNode) -> str:
 
 
 def _values_of(node: LexborNode, kind: str) -> list[str]:
-    """The values that it has in the document."""
+    """The values that a control has in the document."""
     if kind == "select":
         return _selected(node)
     if kind == "textarea":
@@ -352,7 +353,7 @@ def _values_of(node: LexborNode, kind: str) -> list[str]:
 
 
 def _options_of(node: LexborNode, kind: str) -> list[str]:
-    """The values that can be chosen."""
+    """The values of a control that can be chosen."""
     if kind == "select":
         return [_value_of(option) for option in node.css("option")]
     if kind in ("checkbox", "radio"):
@@ -362,7 +363,7 @@ def _options_of(node: LexborNode, kind: str) -> list[str]:
 
 
 def _selected(select: LexborNode) -> list[str]:
-    """§4.10.7: what is selected, and if only one can be and none is, the first that may be."""
+    """What is selected (§4.10.7); if only one option can be and none is, the first that is not disabled."""
     options = select.css("option")
     chosen = [option for option in options if "selected" in option.attributes]
     if "multiple" not in select.attributes:
@@ -385,7 +386,7 @@ def _value_of(option: LexborNode) -> str:
 
 
 def _settle_radios(controls: Sequence[_Control]) -> None:
-    """Of a group only one is checked: the last that says so."""
+    """Leave only one button of each group checked: the last that says so."""
     checked: dict[str, _Control] = {}
     for one in controls:
         if one.kind == "radio" and one.values and one.name:
@@ -407,7 +408,7 @@ def _among(fields: Sequence[_Control]) -> str:
 
 
 def _shown(node: LexborNode) -> str:
-    """An element by its tag and what tells it from others."""
+    """An element, by its tag and the attributes that distinguish it."""
     attributes = node.attributes
     told = [f"{name}={attributes[name]!r}" for name in ("id", "name", "action", "value") if attributes.get(name)]
     return f"<{' '.join([node.tag or '', *told])}>"

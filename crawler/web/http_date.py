@@ -4,8 +4,8 @@
     rfc850-date   Sunday, 06-Nov-94 08:49:37 GMT
     asctime-date  Sun Nov  6 08:49:37 1994
 
-All are in UTC. The name of the day is not held against the date; letters may be of either case, and `UTC` stands for `GMT`
-as older servers have it.
+All are in UTC. The name of the day is not checked; letters may be in either case, and `UTC` may stand for `GMT`, as some older servers
+write it.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _LEAP_SECOND = 60
 
 
 def parse_http_date(text: str, *, now: float) -> float | None:
-    """The instant that an HTTP date names, in seconds of the epoch; None when it is none of the three forms, or no date.
+    """The instant of an HTTP date, in seconds of the epoch; None when it has none of the three forms, or is no date.
 
-    `now`, of the epoch too, settles the century of a year of two digits: more than 50 years ahead means the last one.
+    `now`, also in seconds of the epoch, determines the century of a year of two digits: more than 50 years ahead means the last century.
     """
     found = next((found for form in _FORMS if (found := form.fullmatch(text.strip()))), None)
     if found is None or found["month"].lower() not in _MONTHS:
@@ -41,7 +41,7 @@ def parse_http_date(text: str, *, now: float) -> float | None:
         year = _in_century(year, (month, day, hour, minute, second), now)
     if second > _LEAP_SECOND:
         return None
-    from datetime import UTC, datetime  # hardly any crawl meets such a date
+    from datetime import UTC, datetime  # few crawls meet such a date
 
     try:
         return datetime(year, month, day, hour, minute, tzinfo=UTC).timestamp() + second

@@ -1,6 +1,6 @@
-"""Links as a document has them: the raw hrefs of its `<a>` elements, and the base they start from.
+"""The links of a document as they are written: the hrefs of its `<a>` elements, and the base that they are relative to.
 
-Where nobody has asked for the document's tree, `look_through` tells the same, and the title, at a tenth of the cost.
+If the document's tree is not needed otherwise, `look_through` finds the same, and the title, at a tenth of the cost.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ _BASE = re.compile(rb"<base", re.IGNORECASE).search
 
 
 def look_through(document: bytes) -> Scan | None:
-    """What a document, in UTF-8 and without byte order mark, links to and is called; None where that takes its tree: where the
-    tree alone can tell, and where `scan` is not compiled, and so takes longer.
+    """The links and the title of a document, which is in UTF-8 and without a byte order mark; None if they take its tree: because only
+    the tree can tell, or because `scan` is not compiled, and so takes longer.
     """
     return scan.scan(document) if scan.IS_COMPILED else None
 
 
 def hrefs(dom: LexborHTMLParser) -> list[str]:
-    """The href of every `a[href]`, as written, in document order; empty where it has no value, which means the base itself.
+    """The href of every `a[href]`, as it is written, in document order; empty if it has no value, which means the base itself.
 
-    Neither the contents of `<template>`, which are no part of the document, nor comments are looked into; `<noscript>` is,
-    for scripts do not run here.
+    The contents of `<template>`, which are not part of the document, and comments are not searched; `<noscript>` is, since scripts do
+    not run here.
     """
     return _hrefs_of(dom.css("a[href]"))  # faster than by tag name
 
 
 def _hrefs_of(links: Iterable[LexborNode]) -> list[str]:
-    """The href of each; a link that `a[href]` matches for its xlink:href alone has none."""
+    """The href of each link. One that `a[href]` matches only for its xlink:href has none."""
     found = []
     for a in links:
-        attributes = a.attrs  # to ask for one is faster than to have all
+        attributes = a.attrs  # asking for one is faster than reading all
         href = attributes.get("href")
         if href is not None:
             found.append(href)
@@ -51,7 +51,7 @@ def _hrefs_of(links: Iterable[LexborNode]) -> list[str]:
 
 
 def hrefs_by_rel(dom: LexborHTMLParser) -> tuple[list[str], list[str]]:
-    """What `hrefs` gives, in two lists: those that may be followed, and those whose `rel` says nofollow."""
+    """The same as `hrefs`, in two lists: links that may be followed, and links whose `rel` says nofollow."""
     followed: list[str] = []
     forbidden: list[str] = []
     for a in dom.css("a[href]"):
@@ -63,13 +63,13 @@ def hrefs_by_rel(dom: LexborHTMLParser) -> tuple[list[str], list[str]]:
 
 
 def may_have_base(body: bytes) -> bool:
-    """Whether a `<base>` may be among these bytes, which are in an encoding that has ASCII as it is: to look for one in the
-    bytes costs a third of looking through the tree."""
+    """Whether these bytes, in an encoding that has ASCII as it is, may contain a `<base>`: searching them costs a third of searching the
+    tree."""
     return _BASE(body) is not None
 
 
 def hrefs_in(node: LexborNode) -> list[str]:
-    """Where a node leads: its own href, if it has one (`a`, `area`, `link`), else those of the `a[href]` inside it."""
+    """Where a node leads: its own href, if it has one (`a`, `area`, `link`), otherwise those of the `a[href]` inside it."""
     attributes = node.attrs
     href = attributes.get("href")
     if href is not None:
@@ -87,13 +87,13 @@ def base_of(dom: LexborHTMLParser, url: str) -> str:
 
 
 def base_by(href: str | None, url: str) -> str:
-    """What a `<base>` with this href, itself relative to the document's `url` (canonical, as is the answer), makes references
-    relative to. One that is neither http nor https is passed over (HTML Standard §4.2.3); None: there is none.
+    """The canonical URL that a `<base>` with this href makes references relative to; the href is itself relative to the document's `url`,
+    which is canonical. One that is neither http nor https is ignored (HTML Standard §4.2.3). None: there is no `<base>`.
     """
     return url if href is None else next(iter(resolve(url, [href])), url)
 
 
 def by_rel(scan: Scan) -> tuple[list[str], list[str]]:
-    """Where a scan found links to lead, as `hrefs_by_rel` finds it in a tree; where both kinds lead, one may."""
+    """The same as `hrefs_by_rel`, from a scan. A reference of both kinds counts as one that may be followed."""
     followed = [reference for reference, may_follow in scan.references.items() if may_follow]
     return followed, [reference for reference, may_follow in scan.references.items() if not may_follow]

@@ -1,6 +1,6 @@
-"""What a body is: its Content-Type, or, where that names no type, its first bytes (WHATWG MIME Sniffing, the part on HTML).
+"""What a body is, by its Content-Type or, if that names no type, by its first bytes (WHATWG MIME Sniffing, the part on HTML).
 
-Servers say it twice in one header, too: the last of what it lists counts (Fetch Standard, "extract a MIME type").
+Some servers list several types in one header: the last one counts (Fetch Standard, "extract a MIME type").
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import lru_cache
 _CHARSET = re.compile(r""";\s*charset\s*=\s*(?:"([^"]*)"?|([^\s;,"]+))""", re.IGNORECASE)
 
 _KEPT = 64
-"""Content-Types: a site has few."""
+"""How many Content-Types are cached: a site has few."""
 
 _WORD = r"[!#$%&'*+.^_`|~0-9a-z-]+"
 _is_type = re.compile(f"{_WORD}/{_WORD}").fullmatch
@@ -33,7 +33,7 @@ _looks_like_html = re.compile(
 
 @lru_cache(_KEPT)
 def essence(content_type: str) -> str:
-    """`type/subtype` in lower case, without parameters; empty when the header is."""
+    """`type/subtype` in lower case, without parameters; empty if the header is."""
     if "," in content_type:
         for one in reversed(content_type.split(",")):
             kind = essence(one)
@@ -44,7 +44,7 @@ def essence(content_type: str) -> str:
 
 @lru_cache(_KEPT)
 def charset(content_type: str) -> str | None:
-    """The charset parameter as it is written, without quotes."""
+    """The charset parameter as it is written, without quotes; None if there is none."""
     for one in reversed(content_type.split(",")):
         if found := _CHARSET.search(one):
             return found[1] or found[2]
@@ -52,7 +52,7 @@ def charset(content_type: str) -> str | None:
 
 
 def is_unknown(kind: str) -> bool:
-    """Whether an essence leaves open what the body is: it is missing, none by its form, or says so (MIME Sniffing §7.1)."""
+    """Whether an essence leaves open what the body is: it is missing, malformed, or says so (MIME Sniffing §7.1)."""
     return kind in _UNKNOWN_TYPES or not _is_type(kind)
 
 

@@ -1,4 +1,4 @@
-"""By which name a robot goes."""
+"""The name of a robot."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ _COMPATIBLE = re.compile(r"[(;]\s*compatible;\s*([^\s/*;,()]+)", re.IGNORECASE)
 
 
 def product_token(user_agent: str) -> str:
-    """The name, in lower case, that robots.txt files call a robot by: the first product of its User-Agent, or the one that it
-    says behind a browser's name: `Mozilla/5.0 (compatible; Name/1.0)`, `Mozilla/5.0 (KHTML, like Gecko; compatible; Name/1.0)`.
+    """The name, in lower case, by which robots.txt files address a robot: the first product of its User-Agent, or the one that follows a
+    browser's name: `Mozilla/5.0 (compatible; Name/1.0)`, `Mozilla/5.0 (KHTML, like Gecko; compatible; Name/1.0)`.
     """
     if compatible := _COMPATIBLE.search(user_agent):
         return compatible[1].lower()

@@ -1,15 +1,15 @@
 """robots.txt (RFC 9309): what one origin asks of one robot.
 
-Which of the file's groups are ours, and which of their rules decides over a URL. Patterns and paths are compared as the octets
-that they stand for; only `%2F` and `%25` stay as they are, for `%2F` is no `/`, and `%2541` no `%41`.
+It finds the groups of the file that are for us, and the rule in them that decides about a URL. Patterns and paths are compared as the
+octets that they stand for; only `%2F` and `%25` stay as they are, because `%2F` is not `/`, and `%2541` is not `%41`.
 
-A file is anybody's: 500 KiB of it hold tens of thousands of rules, and each request to its host is held against them. So a rule
-without `*` is not tried, but looked up, at each length that there is one of; those with `*` are tried from the longest on. So that not
-each of many goes through a long path from end to end, what stands in that is looked up as well.
+The file is untrusted: 500 KiB of it hold tens of thousands of rules, and each request to its host is checked against them. So rules without
+`*` are looked up in a table, once for each length that such rules have; rules with `*` are tried from the longest on. If there are many of
+these and a path is long, the parts of the path are looked up as well, so that it is not searched from end to end for each rule.
 
-Beyond the RFC, because robots.txt files are written by hand: `crawl-delay`; usual misspellings of field names; a colon left
-out; product tokens of any characters (`archive.org_bot`). A line that is neither allow nor disallow does not end the list
-of user agents above it, as the RFC has it (§2.2.1), and a crawl-delay there counts for those listed so far.
+Beyond the RFC, because robots.txt files are written by hand: `crawl-delay`; common misspellings of field names; a missing colon; product
+tokens with any characters (`archive.org_bot`). By the RFC (§2.2.1), a line that is neither allow nor disallow does not end the list of
+user agents above it; a crawl-delay there holds for the agents listed so far.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from crawler.web.product import product_token
 from crawler.web.urls import path_of
 
 MAX_BYTES = 500 * 1024
-"""As much of a robots.txt as is read (RFC 9309 §2.5)."""
+"""How much of a robots.txt is read (RFC 9309 §2.5)."""
 
 _LINE_BREAK = re.compile("[\r\n]+")
 
@@ -42,15 +42,15 @@ _ROBOTS_BYTES = 1000
 _RULE_BYTES = 130
 _SHAPE_BYTES = 280
 _PART_BYTES = 64
-"""What a file, a rule, one with `*` and a part of that take in memory beside their text, or a bit less."""
+"""What a file, a rule, a rule with `*` and a part of such a rule take in memory besides their text, roughly."""
 
 _MANY_SHAPES = 500
 _STRETCH = 256
-"""Characters: of a longer path it is looked up what stands in it, if there are many rules to ask that."""
+"""Characters. If there are many rules with `*`, the parts of a longer path are looked up (`_Holdings`)."""
 
 
 class _Shape(NamedTuple):
-    """A rule with `*`: how its paths start, what comes next in them, in this order, and how they end, if that is said."""
+    """A rule with `*`: how its paths start, what they contain after that, in this order, and how they end, if the rule says so."""
 
     length: int
     allows: bool
@@ -78,7 +78,7 @@ class _Shape(NamedTuple):
 class Robots:
     """What a robots.txt says to one robot. Made by `parse`; an empty file allows everything.
 
-    What becomes of a robots.txt that could not be had is up to whoever asked for it (RFC 9309 §2.3.1).
+    What it means that a robots.txt cannot be fetched is up to whoever fetches it (RFC 9309 §2.3.1).
     """
 
     __slots__ = ("_lengths", "_prefixes", "_shapes", "_wholes", "crawl_delay", "sitemaps", "size_bytes")
@@ -87,7 +87,7 @@ class Robots:
         self.crawl_delay: float | None = None
         """The seconds asked for between two requests."""
         self.sitemaps: list[str] = []
-        """The URLs of sitemaps, as they are written; they concern every robot."""
+        """The URLs of sitemaps, as they are written; they are for every robot."""
         self._prefixes: dict[str, str] = {}  # by what paths start with, the line
         self._wholes: dict[str, str] = {}  # by the only path, the line
         self._shapes: list[_Shape] = []
@@ -96,31 +96,31 @@ class Robots:
         self._lengths = sorted(set(map(len, self._prefixes)), reverse=True)
         self._shapes.sort(key=lambda shape: (shape.length, shape.allows), reverse=True)
         self.size_bytes = self._size_bytes(lines)
-        """About as much memory as this takes."""
+        """Roughly how much memory this takes."""
 
     @classmethod
     def parse(cls, body: bytes, *, user_agent: str) -> Robots:
         """Read the first 500 KiB of a robots.txt, as UTF-8, for the robot that names itself `user_agent` in its requests.
 
-        Never fails: lines that say nothing known are passed over, as is a line cut off by the limit.
+        Never fails: lines that are not understood are ignored, as is a line that is cut off by the limit.
         """
         if len(body) >= MAX_BYTES:
             body = body[: max(body.rfind(b"\n", 0, MAX_BYTES), body.rfind(b"\r", 0, MAX_BYTES), 0)]
         return cls(_lines_for(product_token(user_agent), body.decode("utf-8-sig", "replace")))
 
     def allows(self, url: str) -> bool:
-        """Whether this canonical URL of the origin may be fetched. The robots.txt itself always may."""
+        """Whether this canonical URL of the origin may be fetched; the robots.txt itself always may."""
         return self.refusal_of(url) is None
 
     def refusal_of(self, url: str) -> str | None:
-        """The rule, as it is written, by which this canonical URL may not be fetched; None if it may."""
+        """The rule, as it is written, that forbids fetching this canonical URL; None if it may be fetched."""
         line = self.rule_for(url)
         return None if line is None or _allows(line) else line
 
     def rule_for(self, url: str) -> str | None:
-        """The rule by which `allows` decides; None if no rule speaks of the URL.
+        """The rule by which `allows` decides; None if no rule matches the URL.
 
-        The longest that matches it decides; of two of one length, the one that allows (RFC 9309 §2.2.2).
+        The longest rule that matches decides; of two with the same length, the one that allows (RFC 9309 §2.2.2).
         """
         path = path_of(url)
         if path == "/robots.txt":
@@ -165,7 +165,8 @@ class Robots:
             self.sitemaps.append(value)
 
     def _take_rule(self, line: str, value: str) -> None:
-        """RFC 9309 §2.2.3: `*` stands for any characters, `$` at the end for the end. `%2A` and `%24` are those themselves."""
+        """Take in a rule. `*` stands for any characters, and `$` at the end for the end; `%2A` and `%24` stand for the characters
+        themselves (RFC 9309 §2.2.3)."""
         is_whole = value.endswith("$")
         start, *rest = map(_octets, value.removesuffix("$").split("*"))
         if not rest:
@@ -180,7 +181,7 @@ class Robots:
 
 
 class _Holdings(dict[str, bool]):
-    """By part of a rule, whether a path holds it, or the start of a very long one. Some parts are in many rules."""
+    """Whether a path contains a part of a rule, or the start of a very long part. Some parts are in many rules."""
 
     def __init__(self, path: str) -> None:
         super().__init__()
@@ -235,7 +236,7 @@ def _seconds(value: str) -> float | None:
 
 
 def _octets(text: str) -> str:
-    """The octets of a path or of part of a pattern, each as one character, without the escapes that they can do without."""
+    """The octets of a path, or of a part of a pattern, each as one character, without unnecessary escapes."""
     if "%" not in text and text.isascii():
         return text
     return _ESCAPE.sub(_octet, text.encode()).decode("latin-1")

@@ -8,20 +8,18 @@ from collections.abc import Set as AbstractSet
 from typing import Any, TypeAlias
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from client.origin import HostKey
 from crawler.errors import InvalidUrl, SettingError
 from crawler.web.urls import host_of, normalize
 
 Pattern: TypeAlias = str | re.Pattern[str]
-"""What URLs are let in or kept out by: a text with a slash at its start is what path and query begin with, as in robots.txt,
-where `*` stands for any characters, and `$` at the end for the end; any other is a regular expression, to be found anywhere in the
-canonical URL."""
+"""A pattern of URLs. A string that starts with a slash is the beginning of path and query, as in robots.txt, where `*` stands for any
+characters, and `$` at the end for the end; any other is a regular expression, searched for anywhere in the canonical URL."""
 
 
 class _Patterns(Struct, frozen=True):
-    """URLs that begin or look like one of these; `words` are the patterns as they were given."""
+    """Patterns, by kind; `words` are the patterns as they were given."""
 
     words: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
@@ -43,7 +41,7 @@ class _Patterns(Struct, frozen=True):
         return cls(tuple(words), tuple(prefixes), tuple(expressions))
 
     def spelt(self) -> list[str]:
-        """The patterns as texts alone, which mean the same."""
+        """The same patterns, as strings only."""
         return [*self.prefixes, *map(_spelt, self.expressions)]
 
     def match(self, url: str) -> bool:
@@ -52,9 +50,9 @@ class _Patterns(Struct, frozen=True):
 
 
 class Scope(Struct, frozen=True, kw_only=True):
-    """The URLs that belong to a crawl: those of its hosts, so far as `allow` and `deny` let them in. Made by `of`.
+    """The URLs that belong to a crawl: those on its hosts, as far as `allow` and `deny` admit them. Made by `of`.
 
-    What `deny` matches is out, whatever else is said; if there is an `allow`, only what it matches is in.
+    What `deny` matches is out in any case; if there is an `allow`, only what it matches is in.
     """
 
     hosts: AbstractSet[HostKey] = frozenset()
@@ -74,13 +72,13 @@ class Scope(Struct, frozen=True, kw_only=True):
         allow: Iterable[Pattern] = (),
         deny: Iterable[Pattern] = (),
     ) -> Scope:
-        """The hosts of the seeds, always, and besides them these `hosts` (`name`, or `name:port` where the port is not the
-        default) and `domains`, each with all below it, on every port unless it names one; or any host, if `anywhere`.
+        """The hosts of the seeds, these `hosts` (`name`, or `name:port` if the port is not the default), and these `domains` with
+        everything below them, on every port unless one is given; with `anywhere`, all hosts.
 
-        http and https of one name are one host. So are `example.org` and `www.example.org` if either is a seed's: many
-        sites send visitors from the one to the other.
+        http and https on one name are one host. So are `example.org` and `www.example.org` if either is a seed's: many sites send
+        visitors from one to the other.
 
-        Raises SettingError, naming the value, for what is no host, domain or pattern, and InvalidUrl for such a seed.
+        Raises SettingError, naming the value, for an invalid host, domain or pattern, and InvalidUrl for an invalid seed.
         """
         own = {twin for seed in seeds for twin in with_twin(host_of(normalize(seed)))}
         return cls(
@@ -92,20 +90,20 @@ class Scope(Struct, frozen=True, kw_only=True):
         )
 
     @classmethod
-    def parse(cls, value: Any, seeds: Iterable[str]) -> Scope:
-        """What a spider's `scope` means: None for the hosts of the seeds, "any" for every host, a list of domains, or a
-        Scope, to which the hosts of the seeds are added.
+    def parse(cls, value: Any) -> Scope:
+        """What a spider's `scope` means: "any" for every host, a list of domains, a Scope, or None for nothing but the hosts of the
+        seeds, which the crawl adds in any case (`crawler.selection.admission`). Raises SettingError for anything else.
         """
         if isinstance(value, Scope):
-            return replace(value, hosts=value.hosts | cls.of(seeds).hosts)
+            return value
         if value == "any":
-            return cls.of(seeds, anywhere=True)
+            return cls.of(anywhere=True)
         if value is None or (isinstance(value, Iterable) and not isinstance(value, str)):
-            return cls.of(seeds, domains=value or ())
+            return cls.of(domains=value or ())
         raise SettingError(f'scope = {value!r}: write None, "any", a list of domains, or a Scope')
 
     def described(self) -> dict[str, Any]:
-        """What `of` takes to make this scope again, as JSON has it."""
+        """The arguments with which `of` makes this scope again, as JSON can hold them."""
         return {
             "hosts": sorted(self.hosts),
             "domains": sorted(self.domains),
@@ -151,7 +149,7 @@ def _listed(values: Iterable[Any], name: str) -> Iterable[Any]:
 
 
 def _host(text: Any, name: str) -> HostKey:
-    """The host key of a host name, in whatever script and case, with or without a port."""
+    """The host key of a host name, in any script and case, with or without a port."""
     if not isinstance(text, str):
         raise SettingError(f"{name}: {text!r} is no text")
     if "/" in text or "@" in text:
@@ -163,7 +161,7 @@ def _host(text: Any, name: str) -> HostKey:
 
 
 def with_twin(host: HostKey) -> Iterable[HostKey]:
-    """A host, and what many sites call themselves as well: the same with `www.`, or without."""
+    """A host, and the other name that many sites have: the same with `www.`, or without."""
     yield host
     last_label = host.rpartition(".")[2]
     if last_label == host or last_label[:1].isdigit():  # localhost, an IP address
@@ -173,8 +171,8 @@ def with_twin(host: HostKey) -> Iterable[HostKey]:
 
 
 def _shape(path: str) -> re.Pattern[str]:
-    """What is between stars is looked for from left to right, and kept where it stands first (`(?>`): a later place can only
-    leave less for what follows. To try each, as `.*` does, takes ages, with a few stars and a long URL."""
+    """The expression for a path with `*`. What is between stars is searched for from left to right, and only its first place counts
+    (`(?>`): a later place leaves less for what follows. Trying each place, as `.*` does, takes ages with a few stars and a long URL."""
     is_whole = path.endswith("$")
     start, *further = map(re.escape, path.removesuffix("$").split("*"))
     last = f".*{further.pop()}" if is_whole and further else ""

@@ -1,18 +1,18 @@
 """Sitemaps (sitemaps.org 0.9) and feeds that serve as such, read as a stream: bytes in, URLs out.
 
-XML sitemaps and sitemap indexes, RSS and Atom are told by their elements, whatever the namespace and whether it is declared,
-since many sites get that wrong; a file that does not start with a tag is text, one URL a line. `read` takes a whole file, packed
+XML sitemaps and sitemap indexes, RSS and Atom are recognised by their elements, whatever the namespace and whether or not it is declared,
+since many sites get that wrong; a file that does not start with a tag is text, with one URL a line. `read` takes a whole file, compressed
 or not.
 
-What else many get wrong, and a parser of XML would stop at: a `&` that is no reference stands for itself; control characters are
-passed over; so are bytes that do not fit the encoding, which may be any that pages have, by whatever label.
+Other common mistakes, at which an XML parser would stop, are mended: a `&` that is not a reference stands for itself; control characters
+are ignored, and so are bytes that do not fit the encoding, which may be any that pages have, by any label.
 
-With `since`, what says in `lastmod` that it has not changed since that day is left out, of an index whole sitemaps. A date counts as
-it is written, whatever its time zone, and for as long as it may mean: `2026-01` to the end of the month.
+With `since`, what has not changed since that day, according to `lastmod`, is left out; in an index, these are whole sitemaps. A date counts
+as it is written, whatever its time zone, and until the end of what it may mean: `2026-01` to the end of the month.
 
-Memory is bounded whatever comes. Reading stops, and what was read stands, at the protocol's limits of 50 MiB and 50,000
-URLs (those of relative references make up 50 MiB at most, too), at XML that is not well formed, nested absurdly deep or of tags
-without end, and at the first entity declaration: none is ever expanded.
+Memory is bounded in any case. Reading stops, and what was read remains valid, at the protocol's limits of 50 MiB and 50,000 URLs (the URLs
+of relative references come to at most 50 MiB, too), at XML that is not well formed, is nested absurdly deep, or has a tag without end,
+and at the first entity declaration: entities are never expanded.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _GZIP = b"\x1f\x8b"
 _PART_BYTES = 64 * 1024
 
 _LOOKED_AT = 1024
-"""Bytes of the start, in which the encoding is declared."""
+"""How many bytes at the start are searched for a declaration of the encoding."""
 _BLANK = b" \t\r\n"
 _LINE_BREAK = re.compile("[\r\n]+")
 _ABSOLUTE = re.compile(r"\s*https?://", re.IGNORECASE)
@@ -50,17 +50,16 @@ _ABSOLUTE = re.compile(r"\s*https?://", re.IGNORECASE)
 _DECLARATION = re.compile(r"<\?xml\s[^>]*>")
 _STRAY = re.compile("&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6});)")
 _AMPERSAND = "\ufdd0"
-"""What stands for a stray `&` until it is through the parser, in which it may be in text, in CDATA, or in an attribute: no
-character, and none that XML forbids."""
+"""Replaces a stray `&` on its way through the parser, be it in text, in CDATA, or in an attribute: a noncharacter that XML allows."""
 _LONGEST_REFERENCE = len("&#1114111;")
 _CONTROLS = bytes({*range(0x20)} - {*_BLANK})
 
 _LOCATIONS = frozenset({("url", "loc"), ("sitemap", "loc"), ("item", "link")})
 """Elements, below their parents, whose text is a URL; Atom's is in an attribute."""
 _DATED = ("url", "sitemap")
-"""Elements that may have a date; feeds say otherwise what is new in them."""
+"""Elements that may have a date; feeds show in another way what is new."""
 _CHANGES = frozenset({(parent, "lastmod") for parent in _DATED})
-"""Those whose text is that date (W3C Datetime)."""
+"""Elements, below their parents, whose text is that date (W3C Datetime)."""
 _day = re.compile(r"\s*(\d{4}(?:-\d\d(?:-\d\d)?)?)").match
 
 
@@ -72,7 +71,7 @@ class Found(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """What a sitemap lists, each URL once, in its order; and why it was not read to its end, if it was not."""
+    """What a sitemap lists, each URL once, in order. `problem`: why it was not read to its end; None if it was."""
 
     pages: list[str]
     sitemaps: list[str]
@@ -80,7 +79,7 @@ class Listing(NamedTuple):
 
 
 def read(url: str, body: bytes, since: date | None = None) -> Listing:
-    """The sitemap that was found at `url` (canonical). A body in gzip is unpacked (RFC 1952), whatever its name, bit by bit."""
+    """What the sitemap at `url`, which is canonical, lists. A gzipped body is decompressed (RFC 1952), in portions, whatever its name."""
     reader = SitemapReader(url, since)
     found: list[Found] = []
     problem = None
@@ -111,16 +110,16 @@ def _unpacked(body: bytes) -> Iterator[bytes]:
             if member.eof:
                 rest, member = member.unused_data, zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
                 if rest and not rest.startswith(_GZIP[: len(rest)]):
-                    return  # padding, as gzip has it
+                    return  # padding, which gzip allows
     yield member.flush()
 
 
 class SitemapReader:
-    """Reads one sitemap that was found at `url` (canonical): `feed` as it arrives, then `close`."""
+    """Reads the sitemap at `url`, which is canonical: `feed` it as it arrives, then `close`."""
 
     def __init__(self, url: str, since: date | None = None) -> None:
         self.problem: str | None = None
-        """Why reading stopped before the end, in words; what is fed from then on is ignored."""
+        """Why reading stopped before the end, in words; what is fed after that is ignored."""
         self._url = url
         self._since = since
         self._bytes = 0
@@ -131,9 +130,7 @@ class SitemapReader:
         self._content: _Xml | _Text | None = None
 
     def feed(self, data: bytes) -> list[Found]:
-        """The URLs that this part of the file completes, in its order. References that lead to nothing are left out, and so
-        may be those that come again.
-        """
+        """The URLs that this part of the file completes, in order. References that lead nowhere are left out; repeated ones may be."""
         if self.problem:
             return []
         data, is_too_long = data[: MAX_BYTES - self._bytes], len(data) > MAX_BYTES - self._bytes
@@ -181,7 +178,7 @@ class SitemapReader:
 
 
 class _Text:
-    """One URL a line. A line without a scheme is none: error pages are served as sitemaps, too."""
+    """One URL a line. Lines without a scheme are ignored, since error pages are also served as sitemaps."""
 
     def __init__(self) -> None:
         self._rest = ""
@@ -201,8 +198,8 @@ class _Text:
 
 
 class _Xml(Elements):
-    """The references of XML sitemaps, RSS and Atom. With `since`, those of a sitemap are kept back until their entry ends: a date
-    in it may say that they are not wanted."""
+    """The references in XML sitemaps, RSS and Atom. With `since`, those of a sitemap are kept back until their entry ends, because a date
+    in it may show that they are not wanted."""
 
     def __init__(self, since: date | None) -> None:
         super().__init__(max_depth=_MAX_DEPTH, encoding="utf-8", knows_namespaces=False)

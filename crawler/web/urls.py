@@ -1,16 +1,16 @@
-"""URLs: the canonical form, references on a page, fingerprints, and the keys drawn from a URL.
+"""URLs: the canonical form, references on a page, fingerprints, and the keys derived from a URL.
 
-There is one canonical form; it is what we fetch, fingerprint, store and show. It is the serialization of the WHATWG URL
-Standard (what browsers ask for), and beyond it:
+There is one canonical form, which is fetched, fingerprinted, stored and shown. It is the serialization of the WHATWG URL Standard (what
+browsers request), and in addition it has:
 
 * no fragment, which is never sent;
-* no user info: a password has no place in a crawl file, and the same page would be fetched once per user name. Who has
-  credentials sends them in a header;
-* escapes as RFC 3986 §6.2.2.1-2 has them, hexadecimal digits in upper case and unreserved characters as themselves. In a
-  URL with a stray `%` nothing is decoded, for `%%34%31` would become `%41`, which says something else.
+* no user info: a password has no place in a crawl file, and the same page would be fetched once for each user name. Credentials are sent
+  in a header instead;
+* escapes as in RFC 3986 §6.2.2.1-2, with hexadecimal digits in upper case and unreserved characters not escaped. In a URL with a stray `%`
+  nothing is decoded, because `%%34%31` would become `%41`, which means something else.
 
-What the standard holds apart stays apart: the order of a query's parameters, which may matter, an empty query, a trailing
-slash, a trailing dot of the host. A canonical URL is ASCII, without white space, and its path is never empty.
+What the standard distinguishes remains distinct: the order of a query's parameters, which may matter, an empty query, a trailing slash, a
+trailing dot of the host. A canonical URL is ASCII, has no white space, and its path is never empty.
 """
 
 from __future__ import annotations
@@ -41,41 +41,41 @@ _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 _NAME = "[A-Za-z0-9_~-][A-Za-z0-9._~-]*"
 _QUERY = "[A-Za-z0-9._~=&+:;,/-]*"
 _plain = re.compile(rf"(?!\?)(/|(?:\.\./){{0,9}})((?:{_NAME}/)*(?:{_NAME})?(?:\?{_QUERY})?)").fullmatch
-"""Matches references that need no URL parser: a start that `_Starts` knows, then characters that the parser leaves as they
-are, in segments neither empty nor starting with a dot. Without a colon in the path there is no scheme. What begins with
-its query is no such reference: it goes behind the base's last segment."""
+"""Matches references that need no URL parser: a start that `_Starts` knows, then characters that the parser leaves as they are, in
+segments that are neither empty nor start with a dot. Without a colon in the path there is no scheme. A reference that begins with its
+query does not match: it goes after the base's last segment."""
 
 _LABEL = "[a-z0-9](?:-?[a-z0-9])*"
 _is_canonical = re.compile(
     rf"https?://(?:{_LABEL}\.)*(?=[a-z]){_LABEL}/(?:{_NAME}/)*(?:{_NAME})?(?:\?{_QUERY})?"
 ).fullmatch
-"""Matches URLs that the parser leaves as they are: nothing of the above, and a host without port that is neither a number nor in
-Punycode, which has two hyphens in a row."""
+"""Matches URLs that the parser leaves as they are: those with none of the above, and with a host without port that is neither a number
+nor in Punycode, which has two hyphens in a row."""
 
 _hangs_on_page = re.compile(r"\Z|\?|https?:(?!//)|[^\t\n\r]*[\t\n\r]", re.IGNORECASE).match
-"""Matches references that may go behind the base's last segment, or take its place: the parser drops line ends and tabs."""
+"""Matches references that may go after the base's last segment instead of replacing it: the parser drops line ends and tabs."""
 
 LONGEST_URL = 8192
-"""Characters, of a URL that a page or a redirect leads to. Longer ones are no URLs that servers take (RFC 9110 §4.1 asks for 8000
-octets), but a page may have a base of any length, whose folder each of its links would repeat."""
+"""Characters of a URL that a page or a redirect leads to. Servers need not accept longer ones (RFC 9110 §4.1 asks for 8000 octets), but a
+page may have a base of any length, whose folder each of its links would repeat."""
 
 _USUAL_BASE = 100
 _BASE_CHARACTERS = 16 << 20
-"""What references repeat of the base of a page, beyond the usual, may come to so much in all URLs that it leads to."""
+"""How many characters of a page's base, beyond the usual length, all of its references together may repeat."""
 
 _FOLDERS_KEPT = 128
 _REFERENCES_KEPT = 500
 _LONGEST_KEPT = 300
-"""Characters: references that are repeated are short, as are folders, and memory has to be bounded."""
+"""Characters of references and folders that are cached: those that are repeated are short, and memory must be bounded."""
 
 _AUTHORITY = len("http://") + 1
-"""Where to look for the slash that ends the authority: a host has at least one character, and `https` one more letter."""
+"""Where the search for the slash that ends the authority begins: a host has at least one character, and `https` one more letter."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
 def normalize(url: str) -> str:
-    """The canonical form of an absolute http or https URL. What is canonical stays as it is.
+    """The canonical form of an absolute http or https URL; a canonical URL stays as it is.
 
     Raises InvalidUrl, naming the URL and what is wrong with it.
     """
@@ -89,17 +89,17 @@ def normalize(url: str) -> str:
 
 
 def resolve(base: str, hrefs: Iterable[str]) -> list[str]:
-    """The canonical URLs that the references of one page lead to, each once, in order of first occurrence. What they hold beyond
-    ASCII is meant in UTF-8: those of a page in another encoding have been through `crawler.web.encoders.in_query`.
+    """The canonical URLs that the references of one page lead to, each once, in order of first occurrence. Characters beyond ASCII are
+    encoded in UTF-8; for a page in another encoding, `crawler.web.encoders.in_query` has to come first.
 
-    `base` is canonical. References that lead elsewhere than to http or https, or that are invalid, are left out; so are those that
-    lead to a URL longer than `LONGEST_URL`, and, if the base's folder is long, relative ones beyond some thousands.
+    `base` is canonical. References that are invalid, or do not lead to http or https, are left out; so are those that lead to a URL longer
+    than `LONGEST_URL`, and, if the base's folder is long, relative ones beyond some thousands.
     """
     return join_all(base, list(dict.fromkeys(map(without_fragment, dict.fromkeys(hrefs)))))
 
 
 def join_all(base: str, references: Sequence[str]) -> list[str]:
-    """The same for references without blanks around them and without fragment."""
+    """The same for references without surrounding blanks and without fragments."""
     page = base.partition("?")[0]
     if (len(page) - _USUAL_BASE) * len(references) > _BASE_CHARACTERS:
         references = _affordable(page, references)
@@ -114,7 +114,7 @@ def join_all(base: str, references: Sequence[str]) -> list[str]:
 
 
 def _affordable(page: str, references: Sequence[str]) -> list[str]:
-    """All references but those that repeat more of the base, which is given without its query, than there is room for then."""
+    """The references without those that would repeat more of the base than there is room for; `page` is the base without its query."""
     origin, folder = len(origin_of(page)), page.rindex("/") + 1
     room = _BASE_CHARACTERS
     kept = []
@@ -135,8 +135,8 @@ def _affordable(page: str, references: Sequence[str]) -> list[str]:
 
 
 def without_fragment(href: str) -> str:
-    """An href as far as it matters to where it leads. Blanks at its ends do not count, but one before a `#` belongs to the path:
-    there the `#` stays, to keep it from the end.
+    """An href without its fragment, and without blanks at its ends. A blank before a `#` belongs to the path: then the `#` stays, so that
+    the blank is not at the end.
     """
     href = href.strip(_BLANK)
     end = href.find("#")
@@ -148,8 +148,8 @@ def without_fragment(href: str) -> str:
 def fingerprint(url: str, method: str = "GET", body: bytes | None = None) -> bytes:
     """16 bytes that stand for a request in the seen-set; `url` is canonical.
 
-    A plain GET is hashed as its URL alone. Otherwise method and body follow, each after a line feed, which neither a
-    canonical URL nor a method can hold. An empty body is no body.
+    A plain GET is hashed as its URL alone. Otherwise method and body follow, each after a line feed, which neither a canonical URL nor a
+    method can contain. An empty body counts as none.
     """
     if method == "GET" and not body:
         return xxh3_128_digest(url.encode())
@@ -157,13 +157,13 @@ def fingerprint(url: str, method: str = "GET", body: bytes | None = None) -> byt
 
 
 def fingerprints(urls: Iterable[str]) -> list[bytes]:
-    """The fingerprints of plain GET requests for these canonical URLs, in their order."""
+    """The fingerprints of plain GET requests for these canonical URLs, in order."""
     return [xxh3_128_digest(url.encode()) for url in urls]
 
 
 def host_of(url: str) -> HostKey:
-    """What politeness is owed to when a canonical URL is fetched: the host name, with the port where it is not the default
-    of the scheme. http and https of one name are one host. IPv6 addresses stand in brackets.
+    """The host of a canonical URL, as the unit of politeness: its name, with the port if that is not the scheme's default. So http and
+    https on one name are one host. IPv6 addresses are in brackets.
     """
     return HostKey(url.split("/", 3)[2])
 
@@ -191,8 +191,8 @@ def robots_url(origin: str) -> str:
 
 
 class _Folder(dict[str, "str | None"]):
-    """Where references lead on the pages of one folder, whose canonical URL ends with a slash. `""`: to nothing that can be
-    fetched; None: that depends on the page. Pages of one folder have many references in common.
+    """Where references lead on the pages of one folder, whose canonical URL ends with a slash. `""`: to nothing that can be fetched; None:
+    that depends on the page. It is a cache, since pages of one folder have many references in common.
     """
 
     def __init__(self, url: str) -> None:
@@ -221,7 +221,7 @@ class _Folder(dict[str, "str | None"]):
 
 
 class _Starts(dict[str, str]):
-    """What stands for the start of a plain reference in a folder: `""`, `"/"`, `"../"`, `"../../"`…"""
+    """The URLs for the starts of plain references in a folder: `""`, `"/"`, `"../"`, `"../../"`…"""
 
     def __init__(self, folder: str) -> None:
         super().__init__({"": folder, "/": f"{origin_of(folder)}/"})
@@ -237,7 +237,7 @@ _folder = lru_cache(maxsize=_FOLDERS_KEPT)(_Folder)
 
 
 def _join(base: str, reference: str) -> str:
-    """Where a reference leads; empty if to nothing that can be fetched."""
+    """Where a reference leads; empty if that cannot be fetched."""
     try:
         return _unless_too_long(_canonical(join_url(base, reference)))
     except ValueError:
@@ -246,7 +246,7 @@ def _join(base: str, reference: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _absolute(reference: str) -> str:
-    """The same for one that needs no base. Templates repeat those on each page of a site."""
+    """The same for a reference that needs no base. It is cached, since templates repeat these on each page of a site."""
     if _is_canonical(reference):
         return reference
     try:
@@ -260,7 +260,7 @@ def _unless_too_long(url: str | None) -> str:
 
 
 def _canonical(url: str) -> str | None:
-    """What is left to do after WHATWG serialization; None unless the scheme is http or https."""
+    """The canonical form of a URL in WHATWG serialization; None unless its scheme is http or https."""
     if not url.startswith(("http://", "https://")):
         return None
     if "#" in url:

@@ -1,4 +1,4 @@
-"""XHTML that is to be parsed as HTML, which knows no `/>`: there a `<script src="x"/>` has no end, and the rest of the page is in it."""
+"""Preparing XHTML to be parsed as HTML, which has no `/>`: there, a `<script src="x"/>` has no end, and contains the rest of the page."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _CLOSED = re.compile(
     """,
     re.DOTALL | re.VERBOSE,
 )
-"""Elements that hold text, or in which a tag means something else, and what may only look like them."""
+"""Elements that contain text, or in which a tag means something else; and comments and CDATA, in which something may look like them."""
 
 
 def as_html(document: str) -> str:
-    """The document with an end tag for each of those elements that closes itself."""
+    """The document with an end tag for each of these elements that closes itself."""
     return _CLOSED.sub(_with_end_tag, document) if "/>" in document else document
 
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from client import ClientResponse
+    from client.carrier import Carrier
     from client.connection import Connection
     from client.http1 import Http1Protocol
     from client.tracing import Trace
@@ -461,6 +462,45 @@ async def test_a_connection_that_closed_while_idle_is_not_used(serve: Serve, ses
     assert [request.method for request in server.received] == ["GET", "POST"]
 
 
+@pytest.mark.parametrize("resets", [False, True])
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+async def test_what_is_sent_once_is_not_sent_to_a_server_that_has_gone(
+    method: str, resets: bool, serve: Serve, session: ClientSession
+) -> None:
+    """Not even where the program was busy in the meantime, so that nobody has told us of the end."""
+    server = await serve(dying(resets=resets, after_request=False))
+    for _ in range(2):
+        await get(session, server.url)
+        connector = session.connector
+        assert connector is not None
+        (protocol,) = connector._idle._by_age
+        transport = protocol.transport
+        assert transport is not None
+        transport.pause_reading()
+        await until(lambda: server.open_connections == 0)
+        assert protocol.is_idle
+        asyncio.get_running_loop().call_soon(transport.resume_reading)
+        async with session.request(method, server.url, data=b"once") as response:
+            assert response.status == 200
+    assert [request.method for request in server.received] == ["GET", method] * 2
+
+
+async def test_looking_at_a_connection_can_be_called_off(serve: Serve, session: ClientSession) -> None:
+    """It stays where it was, and so does the slot."""
+    server = await serve(repeating(HI))
+    await get(session, server.url)
+    connector = session.connector
+    assert connector is not None
+    posting = asyncio.create_task(session.post(server.url, data=b"x"))
+    await until(lambda: connector.in_use_count == 1)
+    posting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await posting
+    assert (connector.in_use_count, connector.idle_count, connector.limits.active) == (0, 1, 0)
+    await get(session, server.url)
+    assert server.connections == 1
+
+
 # -- opening ----------------------------------------------------------------------------------------------------------
 
 
@@ -522,6 +562,52 @@ async def test_a_connector_of_ones_own(serve: Serve) -> None:
     assert server.received[0].headers["host"] == "wherever.example"
 
 
+class Echo(asyncio.Transport):
+    """A transport without a socket, which answers with what was sent."""
+
+    def __init__(self, protocol: asyncio.Protocol) -> None:
+        super().__init__()
+        self._protocol = protocol
+        self._written = b""
+
+    def write(self, data: Any) -> None:
+        self._written += data
+        if self._written.endswith(b"end"):
+            answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(self._written), self._written)
+            asyncio.get_running_loop().call_soon(self._protocol.data_received, answer)
+
+    def is_closing(self) -> bool:
+        return False
+
+    def is_reading(self) -> bool:
+        return True
+
+    def abort(self) -> None:
+        asyncio.get_running_loop().call_soon(self._protocol.connection_lost, None)
+
+
+async def test_connections_need_not_be_sockets() -> None:
+    """A connector of one's own may make them of anything that asyncio has a transport for."""
+
+    class Echoing(BaseConnector):
+        async def _create_connection(
+            self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
+        ) -> Carrier:
+            protocol = self._factory()
+            protocol.connection_made(Echo(protocol))
+            return protocol
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"the "
+        yield b"end"
+
+    async with (
+        ClientSession(connector=Echoing()) as session,
+        session.post("http://nowhere.example/", data=parts(), headers={"Content-Length": "7"}) as response,
+    ):
+        assert (await response.read()).endswith(b"\r\n\r\nthe end")
+
+
 async def test_connect_of_ones_own_sees_every_request(serve: Serve) -> None:
     """Also those that go over a connection which is there already."""
     server = await serve(repeating(HI))
@@ -554,12 +640,121 @@ async def test_a_connector_as_it_was_written_for_aiohttp_2(serve: Serve) -> None
         assert await get(session, "http://wherever.example/") == b"hi"
 
 
-async def test_unix_socket(serve: Serve, tmp_path: Path) -> None:
+class Watched(TCPConnector):
+    """Notes who is called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+
+
+class ConnectsAsInAiohttp3(Watched):
+    async def connect(self, req: ClientRequest, traces: Any, timeout: Any) -> Connection:  # type: ignore[override]
+        self.calls.append(req.url.path)
+        return await super().connect(req, traces, timeout)
+
+
+class ConnectsByName(Watched):
+    async def connect(self, req: ClientRequest, **options: Any) -> Connection:  # type: ignore[override]
+        self.calls.append(req.url.path)
+        return await super().connect(req, **options)
+
+
+class ConnectMixin:
+    async def connect(self, req: ClientRequest, traces: Any = (), timeout: Any = None) -> Connection:
+        self.calls.append(req.url.path)  # type: ignore[attr-defined]
+        return await super().connect(req, traces, timeout)  # type: ignore[misc, no-any-return]
+
+
+class ConnectsByMixin(ConnectMixin, Watched):  # type: ignore[misc]
+    pass
+
+
+class ConnectsTwice(ConnectsAsInAiohttp3):
+    async def connect(self, *arguments: Any, **options: Any) -> Connection:
+        return await super().connect(*arguments, **options)
+
+
+@pytest.mark.parametrize("kind", [ConnectsAsInAiohttp3, ConnectsByName, ConnectsByMixin, ConnectsTwice])
+async def test_connect_of_ones_own_is_called_as_in_aiohttp(kind: type[Watched], serve: Serve) -> None:
+    """Whatever it knows of its parameters, every request goes through it, and ends in time."""
+    connector = kind()
+    server = await serve(repeating(HI))
+    async with ClientSession(connector=connector) as session:
+        for path in ("a", "b"):
+            await get(session, server.url / path)
+        slots = [connector.limits.acquire_nowait(connector.limits.host_of(Origin.of(server.url))) for _ in range(100)]
+        with pytest.raises(ServerTimeoutError, match="total time"):
+            await session.get(server.url / "c", timeout=ClientTimeout(total=0.01))
+        for slot in slots:
+            assert slot is not None
+            slot.release()
+    assert connector.calls == ["/a", "/b", "/c"]
+    assert server.connections == 1
+
+
+async def test_creating_of_ones_own_may_pass_on_what_it_is_given(serve: Serve) -> None:
+    """All, by position, or the request alone, as in aiohttp 2."""
+    server = await serve(repeating(HI))
+
+    class PassesAll(Watched):
+        async def _create_connection(self, *arguments: Any) -> Carrier:
+            self.calls.append("all")
+            return await super()._create_connection(*arguments)
+
+    class OlderMixin:
+        async def _create_connection(self, req: ClientRequest) -> Carrier:
+            self.calls.append("older")  # type: ignore[attr-defined]
+            return await super()._create_connection(req)  # type: ignore[misc, no-any-return]
+
+    with pytest.warns(DeprecationWarning, match="_create_connection") as warned:
+
+        class Older(OlderMixin, Watched):  # type: ignore[misc]
+            pass
+
+    assert [warning.filename for warning in warned] == [__file__]
+    for kind in (PassesAll, Older):
+        connector = kind()
+        async with ClientSession(connector=connector) as session:
+            assert await get(session, server.url) == b"hi"
+        assert len(connector.calls) == 1
+
+
+async def test_what_aiohttp_2_called_is_still_bound_by_time(serve: Serve) -> None:
+    """It is given the request alone, so the limits are kept for it."""
+    server = await serve(repeating(HI))
+    never = asyncio.Event()
+    with pytest.warns(DeprecationWarning, match="connect takes"):
+
+        class Connects(TCPConnector):
+            async def connect(self, req: ClientRequest) -> Connection:  # type: ignore[override]
+                if req.url.path == "/never":
+                    await never.wait()
+                return await super().connect(req)
+
+    with pytest.warns(DeprecationWarning, match="_create_connection takes"):
+
+        class Creates(TCPConnector):
+            async def _create_connection(self, req: ClientRequest) -> Carrier:  # type: ignore[override]
+                if req.url.path == "/never":
+                    await never.wait()
+                return await super()._create_connection(req)  # type: ignore[call-arg]
+
+    for kind, late in ((Connects, ClientTimeout(connect=0.01)), (Creates, ClientTimeout(sock_connect=0.01))):
+        async with ClientSession(connector=kind()) as session:
+            assert await get(session, server.url) == b"hi"
+            async with asyncio.timeout(10):
+                with pytest.raises(ConnectionTimeoutError):
+                    await session.get(f"http://127.0.0.2:{server.port}/never", timeout=late)
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+async def test_unix_socket(kind: type[str | Path], serve: Serve, tmp_path: Path) -> None:
     """Whatever the URL's host is, the socket's path is where it goes."""
     path = tmp_path / "socket"
     await serve(repeating(HI), path=path)
-    connector = UnixConnector(str(path))
-    assert connector.path == str(path)
+    connector = UnixConnector(kind(path))
+    assert connector.path == kind(path)
     async with ClientSession(connector=connector) as session:
         assert await get(session, "http://localhost/") == b"hi"
         assert await get(session, "http://other.example/") == b"hi"

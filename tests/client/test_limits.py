@@ -193,6 +193,18 @@ async def test_a_cancelled_waiter_leaves_nothing_taken() -> None:
     assert limits.active == 0
 
 
+async def test_a_waiter_that_is_closed_leaves_nothing_taken() -> None:
+    """Coroutines need not end by being cancelled: whoever runs one may close it."""
+    limits = HostLimits(limit_per_host=1)
+    slot = limits.acquire_nowait(A)
+    assert slot
+    waiter = limits.acquire(A)
+    waiter.send(None)
+    waiter.close()
+    slot.release()
+    assert limits.active == 0
+
+
 async def test_cancelled_in_the_moment_of_being_served_a_waiter_gives_its_slot_back() -> None:
     limits = HostLimits(limit_per_host=1)
     slot = limits.acquire_nowait(A)

@@ -593,6 +593,18 @@ def test_boundaries_that_cannot_be(boundary: str) -> None:
         MultipartWriter(boundary=boundary)
 
 
+def test_a_part_is_compressed_once() -> None:
+    """Its size is asked for again and again; headers may be changed in between, until it is sent."""
+    part = MultipartWriter().append(b"x" * 1000, {"Content-Encoding": "gzip"})
+    assert part._encoded_body() is part._encoded_body()
+    assert part.size is not None
+    assert part.size < 200
+    part.headers["Content-Encoding"] = "identity"
+    assert part.size > 1000
+    part.headers["Content-Encoding"] = "deflate"
+    assert part.size < 200
+
+
 @pytest.mark.parametrize("headers", [{"Content-Encoding": "br"}, {"Content-Transfer-Encoding": "x-uuencode"}])
 def test_encodings_that_are_not_written(headers: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="cannot be"):

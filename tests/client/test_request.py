@@ -254,6 +254,10 @@ async def test_framing_that_a_session_has(framing: dict[str, str], serve: Serve,
         (b"hello", {"Transfer-Encoding": "chunked"}, ""),
         (b"hello", {"Transfer-Encoding": "chunked"}, "Content-Length"),
         (b"hello", {}, "Content-Length"),
+        (bytes(100_000), {"Content-Length": "3"}, ""),
+        (bytes(100_000), {"Transfer-Encoding": "chunked"}, ""),
+        (bytes(100_000), {"Transfer-Encoding": "chunked"}, "Content-Length"),
+        (bytes(100_000), {}, "Content-Length"),
     ],
 )
 async def test_a_middleware_cannot_contradict_the_body(

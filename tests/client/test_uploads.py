@@ -8,9 +8,12 @@ import gzip
 import io
 import json
 import mmap
+import os
+import socket
 import tarfile
 import tempfile
 import threading
+import tracemalloc
 import zlib
 from array import array
 from typing import TYPE_CHECKING, Any
@@ -33,7 +36,7 @@ from client import (
     MultipartReader,
     SocketTimeoutError,
 )
-from client.body import BodyConsumedError, BytesBody, FileBody, IterableBody, make_body
+from client.body import BodyConsumedError, BytesBody, FileBody, IterableBody, compress_body, make_body
 from tests.client.peer import repeating, until
 
 if TYPE_CHECKING:
@@ -337,7 +340,7 @@ async def test_http_1_0_needs_a_length(connector: TCPConnector) -> None:
 async def test_compress(
     compress: Any, coding: str, decode: Callable[[bytes], bytes], serve: Serve, session: ClientSession
 ) -> None:
-    """A body in memory is compressed at once and has a length; others are compressed as they are sent."""
+    """A small body in memory is compressed at once and has a length; others are compressed as they are sent."""
     server = await serve(repeating(HI))
     text = b"text " * 1000
     received = await sent(session, server, text, compress=compress)
@@ -346,6 +349,31 @@ async def test_compress(
     received = await sent(session, server, parts_of(text, 100), compress=compress)
     assert decode(received.body) == text
     assert received.headers["transfer-encoding"] == "chunked"
+
+
+@pytest.mark.parametrize("data", [b"text " * 400_000, io.BytesIO(b"text " * 400_000)])
+async def test_much_is_compressed_aside(data: Any, serve: Serve, session: ClientSession) -> None:
+    """Others have their turns meanwhile, though nothing has to be waited for. Without chunks there has to be a length."""
+    server = await serve(repeating(HI))
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    waiting = asyncio.create_task(others())
+    body = b"".join([part async for part in compress_body(make_body(data), "gzip").parts()])
+    waiting.cancel()
+    assert turns > 30
+    assert gzip.decompress(body) == b"text " * 400_000
+    received = await sent(session, server, b"text " * 400_000, compress=True)
+    assert received.headers["transfer-encoding"] == "chunked"
+    assert zlib.decompress(received.body) == b"text " * 400_000
+    async with ClientSession(version=HttpVersion10) as older:
+        received = await sent(older, server, b"text " * 400_000, compress=True)
+    assert zlib.decompress(received.body) == b"text " * 400_000
 
 
 async def test_compress_contradicts(serve: Serve, session: ClientSession) -> None:
@@ -497,29 +525,86 @@ async def test_a_server_that_is_held_back_is_not_silent(serve: Serve, session: C
         assert len(await response.read()) == size
 
 
-async def test_early_answer(serve: Serve, session: ClientSession) -> None:
-    """A server may decline an upload in the middle; its answer counts, and sending stops."""
+async def test_a_large_body_in_memory_is_sent_as_the_server_takes_it(serve: Serve, session: ClientSession) -> None:
+    """Its silence does not count meanwhile, and the transport does not hold a copy of what is left."""
+    size = 20_000_000
+
+    async def script(peer: Peer) -> None:
+        received = await peer.head()
+        left = int(received.headers["content-length"])
+        while left:
+            left -= len(await peer.reader.readexactly(min(left, 1_000_000)))
+            await asyncio.sleep(0.02)  # twenty times: longer than it may be silent
+        await peer.send(HI)
+
+    server = await serve(script)
+    held: list[int] = []
+    sending = asyncio.create_task(session.post(server.url, data=bytes(size), timeout=ClientTimeout(sock_read=0.2)))
+    connector = session.connector
+    assert connector is not None
+    while not sending.done():
+        held += [protocol.transport.get_write_buffer_size() for protocol in connector._in_use if protocol.transport]
+        await asyncio.sleep(0.01)
+    async with await sending as response:
+        assert response.status == 200
+    assert max(held) < 1_000_000
+
+
+@pytest.mark.parametrize("compress", [None, "gzip"])
+@pytest.mark.parametrize("suspends", [True, False])
+async def test_early_answer(suspends: bool, compress: str | None, serve: Serve, session: ClientSession) -> None:
+    """A server may decline an upload in the middle; its answer counts, and sending stops: where it comes from is closed."""
     stopped = asyncio.Event()
 
     async def endless() -> AsyncIterator[bytes]:
         try:
             while True:
-                yield b"x" * 10_000
-                await asyncio.sleep(0)
+                yield os.urandom(10_000)
+                if suspends:
+                    await asyncio.sleep(0)
         finally:
             stopped.set()
 
     async def script(peer: Peer) -> None:
         await peer.head()
         await peer.answer(b"too much", "413 Content Too Large")
-        while await peer.reader.read(65536):
-            pass
+        if suspends:
+            await peer.closed()
+        else:
+            await stopped.wait()  # the transport is full meanwhile
 
     server = await serve(script)
-    async with session.post(server.url, data=endless()) as response:
+    async with session.post(server.url, data=endless(), compress=compress) as response:
         assert response.status == 413
         assert await response.text() == "too much"
     await stopped.wait()
+
+
+async def test_an_early_answer_of_a_server_that_has_gone_since(session: ClientSession) -> None:
+    """It has arrived, and is read before a write fails, though the program was too busy to look."""
+    may_answer, has_gone = threading.Event(), threading.Event()
+
+    def answer_once(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(10)  # not all there is: closing resets the connection
+            may_answer.wait()
+            connection.sendall(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig")
+        has_gone.set()
+
+    async def busy() -> AsyncIterator[bytes]:
+        yield bytes(1000)
+        may_answer.set()
+        has_gone.wait()
+        yield bytes(1000)
+        yield bytes(1000)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        answering = threading.Thread(target=answer_once, args=(listener,))
+        answering.start()
+        async with session.post(f"http://127.0.0.1:{listener.getsockname()[1]}/", data=busy()) as response:
+            assert (response.status, await response.text()) == (413, "big")
+        answering.join()
 
 
 async def test_an_early_answer_to_a_body_in_memory(serve: Serve, session: ClientSession) -> None:
@@ -686,6 +771,31 @@ async def test_replaying() -> None:
     assert [await read(again), await read(again)] == [b"again", b"again"]
 
 
+async def test_one_file_in_several_parts(serve: Serve, session: ClientSession, tmp_path: Path) -> None:
+    """Each begins where the file is when the form is sent."""
+    path = tmp_path / "file"
+    path.write_bytes(b"passed over, sent")
+    form = FormData()
+    with path.open("rb") as file:
+        form.add_field("first", file)
+        form.add_field("second", file)
+        file.seek(13)
+        received = await sent(session, server := await serve(repeating(HI)), form)
+    assert received.body.count(b"\r\n\r\nsent\r\n--") == 2
+    assert server.connections == 1
+
+
+async def test_the_rest_of_a_file_that_is_read_by_lines(serve: Serve, session: ClientSession, tmp_path: Path) -> None:
+    """It does not tell then where it is, and so cannot be sent again."""
+    path = tmp_path / "file"
+    path.write_text("one\ntwo\nthree\n")
+    server = await serve(repeating(HI))
+    with path.open() as file:
+        assert next(file) == "one\n"
+        assert not make_body(file).can_replay
+        assert (await sent(session, server, file)).body == b"two\nthree\n"
+
+
 class Slow(io.FileIO):
     """A file that is read no sooner than `may_read` says."""
 
@@ -759,6 +869,17 @@ async def test_a_file_that_grows(tmp_path: Path) -> None:
                     other.write(b"more")
             sent.append(part)
     assert b"".join(sent) == b"x" * 100_000
+
+
+def test_the_size_of_a_file_in_memory_costs_no_copy() -> None:
+    with io.BytesIO(bytes(10_000_000)) as file:
+        file.seek(10)
+        tracemalloc.start()
+        size = make_body(file).size
+        _, peak_bytes = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert (size, file.tell()) == (9_999_990, 10)
+    assert peak_bytes < 1_000_000
 
 
 async def test_pipes_cannot_begin_again() -> None:

@@ -56,6 +56,21 @@ async def test_a_site_is_crawled(processes: int, site: Nginx, tmp_path: Path) ->
     assert len(asked) == PAGES + 1
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_what_has_not_changed_is_not_sent_again(processes: int, site: Nginx, tmp_path: Path) -> None:
+    """nginx knows of both kinds of validators; it sends none with a 304 that it does not with a 200."""
+    settings = Settings(http2=True, processes=processes, retry_wait=0.01, commit_interval=0.01, keep_bodies=True)
+    for night in ("1", "2"):
+        (tmp_path / night).mkdir()
+        report = await crawl(tmp_path / night, SiteSpider(start_urls=[f"{site.url}0.html"]), settings)
+        settings = replace(settings, revalidate=str(tmp_path / night / "test.crawl"))
+    assert report.stats.not_modified == PAGES
+    site.stop()
+    assert [seen.status for seen in site.journal() if seen.target != "/robots.txt"] == [200] * PAGES + [304] * PAGES
+    assert items(tmp_path / "1") != []
+    assert sorted(items(tmp_path / "1"), key=str) == sorted(items(tmp_path / "2"), key=str)
+
+
 async def test_it_is_not_spoken_unless_asked_for(site: Nginx, tmp_path: Path) -> None:
     settings = Settings(retry_wait=0.01, commit_interval=0.01, max_pages=3)
     await crawl(tmp_path, SiteSpider(start_urls=[f"{site.url}0.html"]), settings)

@@ -112,7 +112,7 @@ async def test_a_middleware_may_end_it_and_its_request_is_for_the_next_run(tmp_p
             spider = Satisfied(start_urls=[f"{site.url}/"])
             report = await Crawl(spider, settings, state=state, middlewares=[around]).run()
             assert (report.reason, report.why, report.stats.failed) == ("stopped", "the day is over", 0)
-            assert left(report) == 2
+            assert (left(report), report.stats.errors, report.stats.last_error) == (2, {}, "")
         assert site.paths == ["/"]
         await crawl(state, Satisfied(), processes=processes)
         assert site.paths[:2] == ["/", "/enough"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,6 +32,21 @@ async def test_a_request_is_entered_or_awaited(asgi: str) -> None:
         assert (await seen(response)).method == "PUT"
     response = await client.request("PUT", f"{asgi}echo")
     assert (await seen(response)).method == "PUT"  # its body has been read before its session was closed
+
+
+async def test_a_request_that_is_forgotten_warns(asgi: str) -> None:
+    """It has done nothing; one that was awaited, entered, or closed on purpose says nothing, whatever came of it."""
+    with pytest.warns(RuntimeWarning, match="never awaited"):
+        client.request("GET", asgi)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        client.request("GET", asgi).close()
+        with pytest.raises(client.InvalidURL):
+            await client.request("GET", "http://")
+        with pytest.raises(client.InvalidURL):
+            async with client.request("GET", "http://"):
+                pass
+        gc.collect()
 
 
 @exercises(

@@ -456,3 +456,38 @@ class Satisfied(Spider):
     def failed(self, request: Request, error: str) -> Iterator[Any]:
         yield {"failed": urlsplit(request.url).path}
         raise Stop(error)
+
+
+class Delegating(Spider):
+    """Raises, from tasks in groups within groups, what the last part of a URL names: several errors with a plus between."""
+
+    name = "delegating"
+
+    async def parse(self, page: Page) -> AsyncIterator[Any]:
+        yield {"page": urlsplit(page.url).path}
+        yield page.follow_all()
+        await raise_in_groups(page.url)
+
+    async def failed(self, request: Request, error: str) -> None:
+        if request.url.endswith("/missing"):
+            await raise_in_groups("again+stop")
+
+
+async def raise_in_groups(named: str) -> None:
+    """Every error in a task of its own, the last one in a group within the group."""
+    *names, last = named.rpartition("/")[2].split("+")
+    async with asyncio.TaskGroup() as outer:
+        for name in names:
+            outer.create_task(_raise(name))
+        async with asyncio.TaskGroup() as inner:
+            inner.create_task(_raise(last))
+
+
+async def _raise(name: str) -> None:
+    match name:
+        case "again":
+            raise Retry("not yet", after=0)
+        case "stop":
+            raise Stop("that is enough")
+        case "fault":
+            raise ValueError("no title")

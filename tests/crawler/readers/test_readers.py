@@ -323,7 +323,7 @@ async def test_a_host_does_not_wait_for_a_reader_that_is_hung(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where starts are to be apart, the next one waits until a reader says that its request has gone out."""
-    monkeypatch.setattr("crawler.readers.pool._LOOK_SECONDS", 0.2)
+    monkeypatch.setattr("crawler.readers.pool.LOOK_SECONDS", 0.2)
     gate = Gate(answers=2)
 
     async def site(visit: Visit) -> Reply:

@@ -1,0 +1,133 @@
+"""The pages that an earlier crawl kept, found by their URLs: of these a new crawl asks only whether they have changed.
+
+A crawl file has no index of URLs, so one is made, in a temporary file of SQLite's own: no memory grows with the earlier crawl.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import msgspec
+
+from crawler.errors import StorageError
+from crawler.frontier.integrity import damaged, making_sense
+from crawler.frontier.kept import Bodies
+from crawler.frontier.statefile import StateFile
+from crawler.headers import headers_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from multidict import CIMultiDictProxy
+
+_INDEX = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+PRAGMA cache_size = -8192;  -- KiB
+CREATE TABLE known (url TEXT PRIMARY KEY, request INTEGER NOT NULL) WITHOUT ROWID"""
+
+_OURS = """
+SELECT coalesce(result.final_url, request.url), request.id FROM result JOIN request ON request.id = result.request
+WHERE result.state = 'done' AND result.status = 200 AND (extra IS NULL
+    OR json_valid(extra) AND json_extract(extra, '$.method') IS NULL AND json_extract(extra, '$.body') IS NULL)
+ORDER BY 1, 2"""
+"""What was asked for by a GET without a body, all the way. In the order of the index, to whose end each is put; of those for one
+URL the last one counts."""
+
+_KNOWN = """
+SELECT coalesce(result.final_url, request.url), result.size, json_extract(request.extra, '$.headers'),
+       response.headers, response.body
+FROM response JOIN result ON result.request = response.request JOIN request ON request.id = response.request
+WHERE response.request = ? AND result.state = 'done' AND result.status = 200"""
+
+
+class Known(NamedTuple):
+    """A page as it was, but for its body. `own`: the headers that its request had of its own; `size` and `digest` are the body's."""
+
+    url: str
+    size: int
+    own: dict[str, str]
+    headers: CIMultiDictProxy[str]
+    digest: str
+
+
+class KnownUrls:
+    """Which request of an earlier crawl brought the page of a URL. It takes a while to make, some seconds for each million pages, and as
+    much room in a temporary file as their URLs."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """Those of a crawl file, as it is now. May be made in another thread than the one that asks.
+
+        Raises what `StateFile` does, and StorageError when there is no room.
+        """
+        with StateFile(path) as file:
+            db = sqlite3.connect("", check_same_thread=False)
+            try:
+                db.executescript(_INDEX)
+                db.executemany("INSERT OR REPLACE INTO known VALUES (?, ?)", file.query(_OURS))
+                db.commit()
+            except sqlite3.Error as error:
+                db.close()
+                raise StorageError(f"cannot index the URLs of {path} in a temporary file: {error}") from error
+            except BaseException:
+                db.close()
+                raise
+        return cls(db)
+
+    def find(self, url: str) -> int | None:
+        """The number of the request; None if there is none."""
+        try:
+            for (number,) in self._db.execute("SELECT request FROM known WHERE url = ?", (url,)):
+                return int(number)
+        except (sqlite3.Error, UnicodeError):  # of the disk, or the URL is no text: then the page is asked for whole
+            return None
+        return None
+
+    def close(self) -> None:
+        self._db.close()
+
+
+class KnownPages:
+    """The pages themselves, by the numbers of their requests, open until the end of a `with` block. The packs that were read last stay
+    at hand.
+
+    Raises what `StateFile` does.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = StateFile(path, follows=True)
+        self._bodies = Bodies(self._file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.__exit__(kind, error, trace)
+
+    @property
+    def has_any(self) -> bool:
+        """Whether any page was kept."""
+        return any(self._file.query("SELECT 1 FROM response LIMIT 1"))
+
+    def read(self, number: int) -> Known | None:
+        """A page as it was; None if it was not kept. Raises StateError when it cannot be read."""
+        for url, size, own, headers, digest in self._file.look_up(_KNOWN, (number,)):
+            with making_sense(self._file.path):
+                own_headers = msgspec.json.decode(own, type=dict[str, str]) if own else {}
+                return Known(url, size, own_headers, headers_of(headers), digest)
+        return None
+
+    def body_of(self, known: Known) -> bytes:
+        """Its body. Raises StateDamaged when it is not what it was."""
+        body = self._bodies.of(known.url, known.digest)
+        if len(body) != known.size:
+            raise damaged(self._file.path, f"the body of {known.url} is lost, it has another size")
+        return body

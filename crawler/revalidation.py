@@ -1,0 +1,163 @@
+"""Asking, of pages that an earlier crawl kept, only whether they have changed (RFC 9110 §13): of one that has not, the page is that of
+the earlier crawl, as if it had come. Loaded by crawls that want it (the setting `revalidate`), and by their readers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from crawler.errors import CrawlError, UsageError
+from crawler.exchange import Response, exchange
+from crawler.frontier.known import KnownPages, KnownUrls
+from crawler.page import UnmodifiedPage
+from crawler.web.validators import CONDITIONAL, conditions_of, is_of, updated
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from client import ClientSession
+    from crawler.exchange import NoResponse
+    from crawler.frontier.known import Known
+    from crawler.frontier.protocol import Lease
+    from crawler.page import Page
+    from crawler.settings import Settings
+    from crawler.web.directives import Obedience
+
+_log = logging.getLogger(__name__)
+
+
+_OK = 200
+_NOT_MODIFIED = 304
+_PRECONDITION_FAILED = 412
+"""What a server answers that takes the condition for one of another kind."""
+
+
+class Asking:
+    """Asks about pages that are known, by the numbers of their requests in the earlier crawl."""
+
+    def __init__(self, pages: KnownPages, settings: Settings) -> None:
+        self._pages = pages
+        self._most_bytes = settings.max_body_bytes
+        self._has_lost = False
+
+    async def ask(
+        self, session: ClientSession, lease: Lease, obedience: Obedience, known: int, **options: Any
+    ) -> Response | NoResponse:
+        """As `exchange` does, whose `options` these are. If it has not been modified, but what it was is not to be had, the response is
+        still the one of status 304, and the page has to be asked for whole."""
+        page = self._read(lease, known)
+        if not (page and (conditions := _conditions_of(page, lease))):
+            return await exchange(session, lease, obedience, **options)
+        asked = replace(lease, headers={**(lease.headers or {}), **conditions})
+        came = await exchange(session, asked, obedience, **options)
+        if isinstance(came, Response) and came.page.status in (_NOT_MODIFIED, _PRECONDITION_FAILED):
+            return came._replace(page=self._as_it_was(lease, page, came.page, obedience))
+        return came
+
+    def _as_it_was(self, lease: Lease, known: Known, came: Page, obedience: Obedience) -> UnmodifiedPage:
+        """The page that is known, as it would have come; or what has come, if it is not to be had."""
+        is_known = came.status == _NOT_MODIFIED and is_of(came.headers, known.headers)
+        body = self._body_of(known) if is_known else None
+        return UnmodifiedPage(
+            lease,
+            url=lease.url,
+            status=_NOT_MODIFIED if body is None else _OK,
+            headers=updated(known.headers, came.headers),
+            body=body or b"",
+            fetched_at=came.fetched_at,
+            elapsed=came.elapsed,
+            obedience=obedience,
+        )
+
+    def _read(self, lease: Lease, number: int) -> Known | None:
+        """The page as it was, if it would be taken as it was."""
+        try:
+            known = self._pages.read(number)
+        except CrawlError as error:
+            self._lose(error)
+            return None
+        return known if known and known.url == lease.url and known.size <= self._most_bytes else None
+
+    def _body_of(self, page: Known) -> bytes | None:
+        try:
+            return self._pages.body_of(page)
+        except CrawlError as error:
+            self._lose(error)
+            return None
+
+    def _lose(self, error: CrawlError) -> None:
+        """Say that something cannot be read; the first time aloud, for there may be a lot of it."""
+        _log.log(logging.INFO if self._has_lost else logging.WARNING, "a page is fetched in full: %s", error)
+        self._has_lost = True
+
+
+def _conditions_of(page: Known, lease: Lease) -> dict[str, str]:
+    return conditions_of(page.headers, same_request=page.own == dict(lease.headers or {}))
+
+
+class Revalidation:
+    """Knows of which pages it is to be asked, and does ask."""
+
+    def __init__(self, urls: KnownUrls, asking: Asking, settings: Settings) -> None:
+        self._urls = urls
+        self._asking = asking
+        self._is_ours = CONDITIONAL.isdisjoint(map(str.lower, settings.headers))
+
+    def find(self, lease: Lease) -> int | None:
+        """The number of the request that brought the page in the earlier crawl; None: it is to be asked for as ever. So is what was tried
+        in vain: whoever cannot answer conditions is not asked twice, and a spider that wants a page again wants another one."""
+        if lease.method != "GET" or lease.body is not None or lease.attempts or not self._is_ours:
+            return None
+        if lease.headers and not CONDITIONAL.isdisjoint(map(str.lower, lease.headers)):
+            return None
+        return self._urls.find(lease.url)
+
+    async def exchange(self, session: ClientSession, lease: Lease, obedience: Obedience) -> Response | NoResponse:
+        """As `crawler.exchange.exchange`, but that of a page which is as it was only the head comes."""
+        if (known := self.find(lease)) is None:
+            return await exchange(session, lease, obedience)
+        came = await self._asking.ask(session, lease, obedience, known)
+        if isinstance(came, Response) and came.page.not_modified and came.page.status == _NOT_MODIFIED:
+            return await exchange(session, lease, obedience)
+        return came
+
+
+@asynccontextmanager
+async def revalidating(path: Path, state: Path, settings: Settings) -> AsyncIterator[Revalidation]:
+    """With the crawl file at `path`, for the crawl in the file `state`.
+
+    Raises UsageError where that is the same, and what `StateFile` does.
+    """
+    if _are_one(path, state):
+        raise UsageError(f"revalidate = {str(path)!r}: this is the crawl's own file; name that of an earlier crawl")
+    with KnownPages(path) as pages:
+        if not pages.has_any:
+            _log.warning("%s has no kept pages (--keep-bodies keeps them): all pages are fetched in full", path)
+        urls = await asyncio.to_thread(KnownUrls.of, path)
+        try:
+            yield Revalidation(urls, Asking(pages, settings), settings)
+        finally:
+            urls.close()
+
+
+def _are_one(path: Path, state: Path) -> bool:
+    return path.resolve() == state.resolve() or (path.exists() and state.exists() and path.samefile(state))
+
+
+@contextmanager
+def asking(path: Path, settings: Settings) -> Iterator[Asking | None]:
+    """For a reader, which is told the numbers; None where the file has gone since, or has become none."""
+    try:
+        pages = KnownPages(path)
+    except CrawlError as error:
+        _log.warning("all pages are fetched in full: %s", error)
+        yield None
+        return
+    with pages:
+        yield Asking(pages, settings)
