@@ -217,7 +217,7 @@ class ClientConnectorDNSError(ClientConnectorError):
 
 
 class AddressRefused(ClientConnectorError):
-    """The host resolves only to addresses that the address guard keeps page content away from."""
+    """The host resolves only to addresses that the address guard refuses."""
 
 
 class ClientProxyConnectionError(ClientConnectorError):
@@ -350,15 +350,15 @@ class BadHttpMessage(ClientResponseError):
 
 
 class HeadersTooLarge(BadHttpMessage):
-    """A header line, their number or their sum exceeds the session's limits."""
+    """A header line, the number of lines or their total size exceeds the session's limits."""
 
 
 class ContentTypeError(ClientResponseError):
-    """The response is not of the media type that was asked for."""
+    """The response does not have the expected media type."""
 
 
 class ClientHttpProxyError(ClientResponseError):
-    """The proxy answered CONNECT with something other than success."""
+    """The proxy answered CONNECT with a status other than 2xx."""
 
 
 class TooManyRedirects(ClientResponseError):
@@ -366,19 +366,19 @@ class TooManyRedirects(ClientResponseError):
 
 
 class WSServerHandshakeError(ClientResponseError):
-    """The server did not agree to speak WebSocket."""
+    """The server did not open a WebSocket."""
 
 
 class ClientPayloadError(ClientError):
-    """The body is cut short or malformed."""
+    """The body is truncated or malformed, or cannot be sent again."""
 
 
 class ContentEncodingError(ClientPayloadError):
-    """The body is not in the compression that its Content-Encoding names."""
+    """The body cannot be decoded as its Content-Encoding says."""
 
 
 class BodyTooLarge(ClientPayloadError):
-    """The body exceeds `max_body_bytes`, or inflates beyond what honest content does."""
+    """The body exceeds `max_body_bytes`, or expands more than honest content does."""
 
 
 class WebSocketError(ClientError):
