@@ -38,6 +38,8 @@ class Carrier(Protocol):
     def takes_chunks(self) -> bool:
         """Whether a body of unknown size goes in chunks (RFC 9112 §7.1), not just as it is."""
 
+    def is_quiet(self) -> bool: ...
+
     def begin(  # noqa: PLR0917  called for every request: keywords cost
         self,
         request: Asked,

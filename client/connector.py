@@ -205,12 +205,11 @@ class BaseConnector(ABC):
     def lend_idle(self, req: ClientRequest) -> Connection | None:
         """Lend a connection for a request if there is one to be had at once, None if `connect` has to see to it.
 
-        It spares most requests of a busy session a coroutine; not those that are sent once at most, for which a connection is looked
-        at first.
+        It spares most requests of a busy session a coroutine.
         """
         key = req.connection_key
         kept = self._idle.by_key.get(key)
-        if not kept or self._is_closed or not req.can_repeat:
+        if not kept or self._is_closed:
             return None
         slot = self._limits.acquire_nowait(self._limits.host_of(key.origin))
         if slot is None:
@@ -244,12 +243,12 @@ class BaseConnector(ABC):
     ) -> Connection:
         """Lend an idle connection or a new one; the slot is given back on failure."""
         try:
-            protocol = await self._take_for(req, key)
+            protocol = self._take_idle(key)
             sharing = None if self._force_close else self._sharing  # a connection for each request
             if sharing is not None and not sharing.may_offer(req):
                 sharing = None
             if protocol is None and sharing is not None:
-                protocol = await sharing.find(key) or await self._take_for(req, key)
+                protocol = await sharing.find(key) or self._take_idle(key)
             if protocol is not None:
                 connection = self._lend(key, protocol, slot)
                 await self._tell_reuse(connection, traces)
@@ -269,23 +268,6 @@ class BaseConnector(ABC):
             connection.close()
             raise
         return connection
-
-    async def _take_for(self, req: ClientRequest, key: ConnectionKey) -> Carrier | None:
-        """Take an idle connection. Of one that has ended we may not have heard yet: for a request that cannot be repeated, what has
-        arrived is read first.
-        """
-        while (protocol := self._take_idle(key)) is not None and not req.can_repeat:
-            self._in_use.add(protocol)
-            try:
-                await _hear_out(protocol, turns=3)  # of a reset, TLS tells a turn later
-            except ServerDisconnectedError:
-                self.give_back(key, protocol)
-            except BaseException:
-                self.give_back(key, protocol)
-                raise
-            else:
-                return protocol
-        return protocol
 
     def _take_idle(self, key: ConnectionKey) -> Carrier | None:
         kept = self._idle.by_key.get(key)
@@ -388,11 +370,11 @@ def _check_name(key: ConnectionKey) -> None:
         raise ClientConnectorDNSError(key, OSError(errno.EINVAL, str(error))) from error
 
 
-async def _hear_out(protocol: Carrier, turns: int = 2) -> None:
-    """Have what a connection has received read before a request is written: that answers nothing, or each answer would be
+async def _hear_out(protocol: Carrier) -> None:
+    """Have what a new connection has received read before a request is written: that answers nothing, or each answer would be
     taken for that of the next request (RFC 9112 §9.2). Raises `ServerDisconnectedError` when there was something, or the end.
     """
-    for _ in range(turns):  # asyncio resumes tasks before it reads: only the second turn comes after
+    for _ in range(2):  # asyncio resumes tasks before it reads: only the second turn comes after
         await asyncio.sleep(0)
     if not protocol.is_idle:
         raise ServerDisconnectedError("the server spoke, or closed the connection, before it was asked")

@@ -79,7 +79,8 @@ async def _race(
 
 
 async def _connect(address: ResolveResult, local_addr: tuple[str, int] | None) -> socket.socket:
-    connection = socket.socket(_family(address), socket.SOCK_STREAM, address["proto"])
+    # without its name asyncio does not know it for TCP, and lets small writes wait for each other (TCP_NODELAY)
+    connection = socket.socket(_family(address), socket.SOCK_STREAM, address["proto"] or socket.IPPROTO_TCP)
     try:
         connection.setblocking(False)
         if local_addr is not None:

@@ -2,7 +2,8 @@
 
 `Http1Protocol` is both the transport's protocol and the parser's: llhttp, through httptools, calls it back. At any time it
 carries one `Exchange` or none; it never pipelines. Bytes that arrive while it carries none answer nothing we asked and
-end the connection, and so do bytes after a complete response: the response stands, the connection is not used again.
+end the connection, and so do bytes after a complete response: the response stands, the connection is not used again. What has
+arrived by the time of the next request is looked for (`is_quiet`); what is still on its way then cannot be told from its answer.
 
 Who decides what:
 
@@ -62,6 +63,7 @@ class Http1Protocol(asyncio.Protocol):
         "_on_done",
         "_parser",
         "_pieces",
+        "_poll",
         "_refusal",
         "_silence_at",
         "_timer",
@@ -93,6 +95,7 @@ class Http1Protocol(asyncio.Protocol):
         self._silence_at = inf
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
+        self._poll: Callable[[int], list[tuple[int, int]]] | None = None  # tells at once what the socket has to read
         self.transport: asyncio.Transport | None = None
         self.opening: Opening | None = None
         """What it took to open the connection; the connector notes it."""
@@ -109,6 +112,15 @@ class Http1Protocol(asyncio.Protocol):
         """What arrived behind the head of that response."""
 
     # -- what the user of the connection calls --------------------------------------------------------------------
+
+    def is_quiet(self) -> bool:
+        """Whether there is nothing on the idle connection that the event loop has yet to bring: in the turn in which a response
+        ends it brings no more, be it another response or the end of the connection.
+        """
+        poll = self._poll
+        if poll is None:
+            poll = self._poll = _poll_of(self.transport)
+        return not poll(0)
 
     def begin(  # noqa: PLR0917  called for every request: keywords cost
         self,
@@ -147,7 +159,7 @@ class Http1Protocol(asyncio.Protocol):
 
         Raises `ClientConnectionResetError` when the exchange is over.
         """
-        if self.transport is not None and _has_received(self.transport):
+        if self.transport is not None and self.transport.is_reading() and not self.is_quiet():
             # Have it read: a server that answers early may close right after, and a write that fails would lose the answer.
             for _ in range(2):
                 await asyncio.sleep(0)
@@ -437,14 +449,14 @@ class Http1Protocol(asyncio.Protocol):
         return parser
 
 
-def _has_received(transport: asyncio.Transport) -> bool:
-    """Whether something has arrived that the loop has not read yet, and would."""
-    connection = transport.get_extra_info("socket")
-    if connection is None or transport.is_closing() or not transport.is_reading():
-        return False  # None: the transport is of somebody who knows connections of another kind
+def _poll_of(transport: asyncio.Transport | None) -> Callable[[int], list[tuple[int, int]]]:
+    """Return what tells whether the socket of a transport has something to read; it never has, where that cannot be known."""
+    connection = transport.get_extra_info("socket") if transport is not None else None
+    if connection is None or not hasattr(select, "poll"):  # a transport of somebody's own; Windows
+        return lambda _timeout: []
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
+    return poll.poll
 
 
 def _explain(error: HttpParserError, *, in_body: bool) -> Exception:

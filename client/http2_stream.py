@@ -115,6 +115,10 @@ class Http2Stream:
         """Whether no exchange can begin here any more, nor one go on."""
         return self._is_over or self._connection.is_closed
 
+    def is_quiet(self) -> bool:
+        """It need not be: what comes is told to belong to other streams."""
+        return True
+
     async def wait_lost(self) -> None:
         await self._connection.wait_lost()
 

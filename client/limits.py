@@ -242,7 +242,7 @@ class HostLimits:
             return slot
         gate = self._gate(host)
         waiter: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
-        waiters = gate.waiters = gate.waiters or OrderedDict()  # removing the first item of a dict again and again is slow
+        waiters = gate.waiters = gate.waiters or OrderedDict()  # a dict is slow at removing its first item repeatedly
         waiters[waiter] = None
         self._enlist(gate)
         self._arm()

@@ -40,7 +40,7 @@ class IdlePool:
         while protocols:
             protocol = protocols.pop()
             del self._by_age[protocol]
-            if protocol.is_idle and protocol.idle_since >= used_since:
+            if protocol.is_idle and protocol.idle_since >= used_since and protocol.is_quiet():
                 return protocol
             protocol.close()
         return None

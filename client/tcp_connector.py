@@ -30,7 +30,7 @@ from client.resolver import (
 )
 from client.timeouts import DEFAULT_TIMEOUT, fail_at
 from client.timings import Opening
-from client.tls import Fingerprint, TlsContexts, Verification, merge_verification
+from client.tls import Fingerprint, TlsContexts, Verification, explained, merge_verification
 from client.tracing import (
     Trace,
     TraceDnsCacheHitParams,
@@ -331,7 +331,7 @@ class TCPConnector(BaseConnector):
         except ssl_module.SSLError as error:
             raise ClientConnectorSSLError(key, error) from error
         except OSError as error:
-            raise ClientConnectorError(key, error) from error
+            raise ClientConnectorError(key, explained(error)) from error
         if tls and isinstance(verification, ssl_module.SSLContext) and not http2:
             _expect_http1(transport, key)
         if tls and isinstance(verification, Fingerprint):

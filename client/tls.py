@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ssl as ssl_module
 from typing import TYPE_CHECKING, Final
 
@@ -77,6 +78,11 @@ def merge_verification(
     if not isinstance(ssl, bool | ssl_module.SSLContext | Fingerprint):
         raise TypeError(f"ssl must be True, False, an SSLContext or a Fingerprint, not {ssl!r}")
     return ssl
+
+
+def explained(error: OSError) -> OSError:
+    """Return what failed in opening a connection, with a reason where asyncio gives none: when the peer ends it in the TLS handshake."""
+    return error if error.args else ConnectionResetError(errno.ECONNRESET, "closed during the TLS handshake")
 
 
 class TlsContexts:

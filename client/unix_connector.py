@@ -17,7 +17,7 @@ from client.errors import (
     UnixClientConnectorError,
 )
 from client.timeouts import DEFAULT_TIMEOUT, fail_at
-from client.tls import Fingerprint, TlsContexts
+from client.tls import Fingerprint, TlsContexts, explained
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +96,7 @@ class UnixConnector(BaseConnector):
         except ssl_module.SSLError as error:
             raise ClientConnectorSSLError(key, error) from error
         except OSError as error:
-            raise UnixClientConnectorError(fspath(self._path), key, error) from error
+            raise UnixClientConnectorError(fspath(self._path), key, explained(error)) from error
         if tls and isinstance(key.ssl, Fingerprint):
             try:
                 key.ssl.check(transport, key.host, key.port)

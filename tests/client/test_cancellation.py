@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from client import ClientPayloadError, ClientSession, ClientTimeout, TCPConnector, TraceConfig
+from client import (
+    AbstractResolver,
+    ClientConnectorError,
+    ClientPayloadError,
+    ClientSession,
+    ClientTimeout,
+    TCPConnector,
+    TraceConfig,
+)
 from tests.client.peer import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     import trustme
+    from yarl import URL
 
+    from client.abc import ResolveResult
     from tests.client.conftest import Serve
     from tests.client.peer import Peer, Server
 
@@ -157,29 +168,60 @@ async def test_cancelled_while_waiting_for_a_slot(serve: Serve) -> None:
         assert session.connector.limits.active == 0
 
 
-async def test_cancelled_in_a_signal(serve: Serve) -> None:
+class Loopback(AbstractResolver):
+    """Finds every name on this machine."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        return [{"hostname": host, "host": "127.0.0.1", "port": port, "family": socket.AF_INET, "proto": 0, "flags": 0}]
+
+    async def close(self) -> None:
+        """There is nothing to release."""
+
+
+async def everything(session: ClientSession, url: URL) -> None:
+    """Come to every station there is, where one connection is allowed."""
+
+    async def page(headers: dict[str, str]) -> None:
+        async with session.get(url, headers=headers) as response:
+            await response.read()
+
+    async with session.post(url / "redirect", data=b"body") as response:
+        await response.read()
+    await page({"Connection": "close"})
+    await asyncio.gather(page({}), page({}))
+    with suppress(ClientConnectorError):
+        await session.get(url.with_port(0))
+
+
+SIGNALS = [name for name in vars(TraceConfig()) if name.startswith("on_")]
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+async def test_cancelled_in_a_signal(name: str, serve: Serve) -> None:
     """Callbacks of others may wait, and be cancelled there, at each of their stations."""
     server = await serve(script)
-    names = [name for name in vars(TraceConfig()) if name.startswith("on_")]
-    for name in names:
-        config = TraceConfig()
-        reached = asyncio.Event()
+    reached = asyncio.Event()
 
-        async def wait(*_: object, reached: asyncio.Event = reached) -> None:
-            reached.set()
-            await asyncio.Event().wait()
+    async def wait(*_: object) -> None:
+        reached.set()
+        await asyncio.Event().wait()
 
-        getattr(config, name).append(wait)
-        async with ClientSession(trace_configs=[config], connector=TCPConnector(limit=1)) as session:
-            connector = session.connector
-            assert connector is not None
-            task = asyncio.create_task(redirected(session, server))
-            waiting = asyncio.create_task(reached.wait())
-            await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
-            task.cancel()
-            waiting.cancel()
-            await asyncio.gather(task, waiting, return_exceptions=True)
-            assert (connector.in_use_count, connector.limits.active) == (0, 0), name
+    config = TraceConfig()
+    getattr(config, name).append(wait)
+    async with ClientSession(
+        trace_configs=[config], connector=TCPConnector(limit=1, resolver=Loopback()), timeout=ClientTimeout(total=None)
+    ) as session:
+        connector = session.connector
+        assert connector is not None
+        task = asyncio.create_task(everything(session, server.url.with_host("here.example")))
+        async with asyncio.timeout(10):
+            await reached.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (connector.in_use_count, connector.limits.active) == (0, 0)
 
 
 async def test_closing_is_not_held_up_by_requests(serve: Serve) -> None:

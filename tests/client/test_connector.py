@@ -36,6 +36,7 @@ from client import (
 )
 from client.origin import HostKey
 from tests.client.peer import repeating, serving, until
+from tests.client.test_cancellation import Loopback
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -357,6 +358,22 @@ async def test_a_request_that_may_have_worked_is_not_repeated(serve: Serve, sess
     assert len(server.received) == 2
 
 
+async def test_a_request_is_not_repeated_whose_answer_had_begun(serve: Serve, session: ClientSession) -> None:
+    """The connection was not dead, then: what there is of the answer is not to be had again."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(HI)
+        await peer.request()
+        await peer.send(HI[:10])
+
+    server = await serve(script)
+    await get(session, server.url)
+    with pytest.raises(ServerDisconnectedError):
+        await get(session, server.url)
+    assert len(server.received) == 2
+
+
 async def test_nothing_is_repeated_on_a_new_connection(serve: Serve, session: ClientSession) -> None:
     """A server that closes new connections is broken, not tired."""
 
@@ -485,22 +502,6 @@ async def test_what_is_sent_once_is_not_sent_to_a_server_that_has_gone(
     assert [request.method for request in server.received] == ["GET", method] * 2
 
 
-async def test_looking_at_a_connection_can_be_called_off(serve: Serve, session: ClientSession) -> None:
-    """It stays where it was, and so does the slot."""
-    server = await serve(repeating(HI))
-    await get(session, server.url)
-    connector = session.connector
-    assert connector is not None
-    posting = asyncio.create_task(session.post(server.url, data=b"x"))
-    await until(lambda: connector.in_use_count == 1)
-    posting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await posting
-    assert (connector.in_use_count, connector.idle_count, connector.limits.active) == (0, 1, 0)
-    await get(session, server.url)
-    assert server.connections == 1
-
-
 # -- opening ----------------------------------------------------------------------------------------------------------
 
 
@@ -530,6 +531,18 @@ async def test_sock_connect(serve: Serve) -> None:
         with pytest.raises(ConnectionTimeoutError) as caught:
             await session.get(server.url.with_scheme("https"), timeout=ClientTimeout(sock_connect=0.02))
         assert caught.value.url == server.url.with_scheme("https")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "here.example"])
+async def test_small_writes_do_not_wait_for_each_other(host: str, serve: Serve) -> None:
+    """Parts of a body and WebSocket messages would take 40 ms each, whoever found the address (RFC 896, RFC 1122 §4.2.3.2)."""
+    server = await serve(repeating(HI))
+    async with TCPConnector(resolver=Loopback()) as connector:
+        lent = await connector.connect(ClientRequest("GET", server.url.with_host(host)))
+        assert lent.transport is not None
+        connection = lent.transport.get_extra_info("socket")
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        lent.close()
 
 
 async def test_local_addr(serve: Serve) -> None:
@@ -856,6 +869,18 @@ async def test_close_fails_those_who_connect(serve: Serve) -> None:
     assert [type(result) for result in results] == [ConnectorClosed] * 4
     assert limits.active == 1
     other.release()
+
+
+async def test_who_waits_for_a_slot_when_it_is_closed_has_an_error_of_his_own(serve: Serve) -> None:
+    """It names the request, and none knows of another."""
+    gate = Gate()
+    server = await serve(gate)
+    async with ClientSession(connector=TCPConnector(limit=1)) as session:
+        tasks = [asyncio.create_task(get(session, server.url / str(number))) for number in range(3)]
+        await gate.asked.acquire()
+    errors = (await asyncio.gather(*tasks, return_exceptions=True))[1:]
+    assert [type(error) for error in errors] == [ConnectorClosed] * 2
+    assert [error.url for error in errors if isinstance(error, ConnectorClosed)] == [server.url / "1", server.url / "2"]
 
 
 async def test_a_session_may_be_closed_in_another_loop(serve: Serve) -> None:

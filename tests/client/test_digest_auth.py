@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from yarl import URL
 
-from client import ClientSession
+from client import ClientSession, ClientTimeout, TCPConnector
 from client.auth import encode_basic_auth
 from client.digest_auth import DigestAuthMiddleware
+from tests.client.peer import Peer, serving
 
 
 @dataclass
@@ -270,3 +271,24 @@ async def test_many_requests_at_once() -> None:
 def test_credentials_are_checked(login: str, password: str, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         DigestAuthMiddleware(login, password)
+
+
+async def test_the_body_of_a_challenge_is_not_waited_for() -> None:
+    """The answer may need the place of its connection."""
+
+    async def script(peer: Peer) -> None:
+        if "authorization" in (await peer.request()).headers:
+            await peer.answer(b"welcome")
+            return
+        await peer.send(b'HTTP/1.1 401 X\r\nWWW-Authenticate: Digest realm="r", nonce="n", qop="auth"\r\n')
+        await peer.send(b"Content-Length: 1000000\r\n\r\nwho is there?")
+        await peer.closed()
+
+    digest = DigestAuthMiddleware("me", "secret")
+    timeout = ClientTimeout(connect=5)
+    async with (
+        serving(script) as server,
+        ClientSession(connector=TCPConnector(limit=1), middlewares=[digest], timeout=timeout) as session,
+        session.get(server.url) as response,
+    ):
+        assert await response.text() == "welcome"

@@ -216,6 +216,7 @@ FLOODS = {
     "a name without end": OK + b"a" * 70_000,
     "a reason without end": b"HTTP/1.1 200 " + b"a" * 70_000,
     "headers without end": OK + b"X: y\r\n" * 20_000,
+    "lines that are too large together": OK + (b"X: " + b"a" * 4000 + b"\r\n") * 20 + b"\r\n",
     "too many headers": OK + b"X: y\r\n" * 200 + b"\r\n",
     "1xx without end": b"HTTP/1.1 103 Early Hints\r\n\r\n" * 3_000,
     "line ends without end": b"\r\n" * 40_000,
@@ -257,6 +258,22 @@ async def test_bounds_are_met_exactly(serve: Serve, session: ClientSession) -> N
         await session.get(server.url, max_line_size=len(status) - 1)
     with pytest.raises(HeadersTooLarge, match="a header line"):
         await session.get(server.url, max_field_size=len(field) - 1)
+
+
+async def test_so_many_interim_responses_may_come(serve: Serve, session: ClientSession) -> None:
+    """Honest servers send one or two."""
+
+    async def script(peer: Peer) -> None:
+        while True:
+            received = await peer.request()
+            await peer.send(b"HTTP/1.1 103 Early Hints\r\n\r\n" * int(received.target[1:]))
+            await peer.answer(b"in the end")
+
+    server = await serve(script)
+    async with session.get(server.url / "32") as response:
+        assert await response.read() == b"in the end"
+    with pytest.raises(HeadersTooLarge, match="interim"):
+        await session.get(server.url / "33")
 
 
 class Broken(NamedTuple):
@@ -334,6 +351,13 @@ async def test_disconnected_before_a_response(sent: bytes, serve: Serve, session
     assert caught.value.url == server.url
 
 
+async def test_disconnected_in_what_is_no_head(serve: Serve, session: ClientSession) -> None:
+    """It was seen to be none, though it never ended: the server is not to be asked again."""
+    server = await serve(saying(OK + b"no field\r\n"))
+    with pytest.raises(BadHttpMessage):
+        await session.get(server.url)
+
+
 async def test_reset_before_a_response(serve: Serve, session: ClientSession) -> None:
     """A reset is reported with its errno."""
 
@@ -368,6 +392,31 @@ async def test_bytes_on_an_idle_connection_close_it(
         sent.clear()
         await until(lambda: not any(protocol.is_idle for protocol in connector._idle._by_age))
     assert server.connections == 2
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "tls"])
+async def test_what_comes_in_the_turn_of_the_next_request_does_not_answer_it(
+    is_tls: bool, serve: Serve, server_tls: ssl.SSLContext
+) -> None:
+    """It has arrived, though the event loop could not tell of it yet: neither a response nor the end goes unnoticed."""
+    peers: list[Peer] = []
+
+    async def script(peer: Peer) -> None:
+        peers.append(peer)
+        while True:
+            await peer.request()
+            await peer.answer(b"asked")
+
+    server = await serve(script, tls=server_tls if is_tls else None)
+    async with ClientSession(connector=TCPConnector(ssl=False)) as session:
+        for number in range(1, 4):
+            async with session.post(server.url, data=b"once") as response:  # what may not be sent again
+                assert await response.read() == b"asked"
+            assert len(peers) == server.connections == number
+            if number == 1:
+                peers[-1].writer.write(OK + b"Content-Length: 7\r\n\r\nunasked")  # goes out at once
+            else:
+                peers[-1].writer.get_extra_info("socket").shutdown(socket.SHUT_WR)
 
 
 @pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "tls"])
@@ -492,6 +541,19 @@ async def test_silence_in_the_body(serve: Serve, session: ClientSession) -> None
     async with session.get(server.url, timeout=ClientTimeout(sock_read=0.02)) as response:
         with pytest.raises(SocketTimeoutError):
             await response.read()
+
+
+async def test_silence_is_not_the_servers_that_is_held_back(serve: Serve, session: ClientSession) -> None:
+    """The reader is slow: `sock_read` does not count."""
+    size = 1_000_000
+    server = await serve(repeating(OK + b"Content-Length: %d\r\n\r\n" % size + bytes(size)))
+    async with session.get(server.url, timeout=ClientTimeout(sock_read=0.05), read_bufsize=1000) as response:
+        assert response.connection is not None
+        transport = response.connection.transport
+        assert transport is not None
+        await until(lambda: not transport.is_reading())
+        await asyncio.sleep(0.1)
+        assert len(await response.read()) == size
 
 
 async def test_total_time_spans_the_body(serve: Serve, session: ClientSession) -> None:

@@ -19,6 +19,7 @@ from client import (
     ClientRequest,
     ClientResponse,
     ClientSession,
+    ClientTimeout,
     CookieJar,
     InvalidUrlRedirectClientError,
     NonHttpUrlRedirectClientError,
@@ -125,11 +126,20 @@ def test_url_that_cannot_be_sent_to_the_letter(location: bytes) -> None:
         redirect_url(BASE, location, requote=False)
 
 
-@pytest.mark.parametrize("location", [b"ftp://a.example/", b"javascript:alert(1)", b"file:///etc/passwd", b"data:,x"])
+@pytest.mark.parametrize(
+    "location",
+    [b"ftp://a.example/", b"javascript:alert(1)", b"file:///etc/passwd", b"data:,x", b"ws://a.example/"],
+)
 def test_url_of_another_scheme(location: bytes) -> None:
-    """A server must not make us read files, or speak anything but HTTP."""
+    """A server must not make us read files, or speak anything but HTTP; and WebSockets only where one was asked for."""
     with pytest.raises(NonHttpUrlRedirectClientError):
         redirect_url(BASE, location)
+
+
+def test_url_of_a_websocket() -> None:
+    """It may move to another of its kind, and to HTTP."""
+    for location in ("wss://b.example/", "https://b.example/"):
+        assert redirect_url(URL("ws://a.example/"), location.encode()) == URL(location)
 
 
 @given(st.binary(max_size=60), st.booleans())
@@ -147,18 +157,22 @@ def test_any_location_leads_somewhere_or_is_refused(location: bytes, requote: bo
 def test_headers() -> None:
     """What describes a body goes with the body; what proves who we are stays at the origin it was meant for."""
     headers = CIMultiDict(
-        {"Content-Type": "x", "Content-Encoding": "y", "Authorization": "z", "Cookie": "c", "Host": "h", "X": "x"}
+        {
+            **{"Content-Type": "x", "Content-Encoding": "y", "Authorization": "z", "Proxy-Authorization": "p"},
+            **{"Cookie": "c", "Host": "h", "X": "x"},
+        }
     )
     assert set(redirect_headers(headers, keeps_body=True, same_origin=True) or ()) == set(headers)
     assert set(redirect_headers(headers, keeps_body=False, same_origin=True) or ()) == {
         "Authorization",
         "Cookie",
         "Host",
+        "Proxy-Authorization",
         "X",
     }
     assert set(redirect_headers(headers, keeps_body=False, same_origin=False) or ()) == {"X"}
     assert redirect_headers(None, keeps_body=False, same_origin=False) is None
-    assert len(headers) == 6
+    assert len(headers) == 7
 
 
 # -- followed ---------------------------------------------------------------------------------------------------------
@@ -220,6 +234,24 @@ async def test_statuses_that_are_no_redirects(status: int, serve: Serve, session
     server = await serve(leading(a=f"{status} /b"))
     async with session.get(server.url / "a") as response:
         assert response.status == status
+
+
+async def test_the_body_of_a_redirect_is_not_waited_for(serve: Serve) -> None:
+    """Its connection is given up, whatever is still to come: the next request may need the place."""
+
+    async def script(peer: Peer) -> None:
+        if (await peer.request()).target == "/b":
+            await peer.answer(b"here")
+            return
+        await peer.send(b"HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 1000000\r\n\r\nmoved")
+        await peer.closed()
+
+    server = await serve(script)
+    async with (
+        ClientSession(connector=TCPConnector(limit=1), timeout=ClientTimeout(connect=5)) as session,
+        session.get(server.url / "a") as response,
+    ):
+        assert await response.text() == "here"
 
 
 async def test_too_many(serve: Serve, session: ClientSession) -> None:
@@ -358,12 +390,15 @@ async def test_credentials_stay_at_their_origin(serve: Serve, connector: TCPConn
         for path in ("near", "far"):
             async with session.get(server.url / path, auth=auth, cookies={"a": "1"}, headers={"X": "y"}):
                 pass
-        async with session.get(server.url / "far", headers={"Authorization": "mine", "Cookie": "b=2"}):
-            pass
+        own = {"Authorization": "mine", "Proxy-Authorization": "mine too", "Cookie": "b=2"}
+        for path in ("near", "far"):
+            async with session.get(server.url / path, headers=own):
+                pass
     near = server.received[1]
     assert (near.headers["authorization"], near.headers["cookie"]) == (auth.encode(), "a=1")
+    assert {name: server.received[4].headers.get(name.lower()) for name in own} == own
     for received in other.received:
-        assert not {"authorization", "cookie"} & set(received.headers)
+        assert not {"authorization", "proxy-authorization", "cookie"} & set(received.headers)
     assert other.received[0].headers["x"] == "y"
 
 

@@ -37,6 +37,7 @@ from client import (
     NonHttpUrlClientError,
     ServerTimeoutError,
     TCPConnector,
+    TraceConfig,
     request,
 )
 from tests.client.peer import repeating, saying
@@ -558,6 +559,26 @@ async def test_raise_for_status_by_coroutine(serve: Serve, session: ClientSessio
     with pytest.raises(LookupError):
         await session.get(server.url, raise_for_status=check)
     assert seen == ["gone"]
+
+
+@pytest.mark.parametrize("is_traced", [False, True])
+async def test_a_coroutine_that_raises_lets_go_of_the_response(is_traced: bool, serve: Serve) -> None:
+    """Whatever is still to come of its body."""
+
+    async def half(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(HI[:-1])
+        await peer.closed()
+
+    async def check(_response: ClientResponse) -> None:
+        raise LookupError
+
+    server = await serve(half)
+    async with ClientSession(raise_for_status=check, trace_configs=[TraceConfig()] if is_traced else None) as session:
+        with pytest.raises(LookupError):
+            await session.get(server.url)
+        assert session.connector is not None
+        assert session.connector.in_use_count == session.connector.limits.active == 0
 
 
 # -- middlewares ------------------------------------------------------------------------------------------------------

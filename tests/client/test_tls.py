@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl
 import warnings
 from hashlib import sha256
@@ -13,16 +14,18 @@ import pytest
 from client import (
     ClientConnectionError,
     ClientConnectorCertificateError,
+    ClientConnectorError,
     ClientConnectorSSLError,
     ClientSession,
     ClientSSLError,
     Fingerprint,
     ServerFingerprintMismatch,
     TCPConnector,
+    UnixClientConnectorError,
     UnixConnector,
 )
 from client.tls import merge_verification
-from tests.client.peer import repeating, saying
+from tests.client.peer import repeating, saying, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,13 +114,14 @@ async def test_fingerprint(serve: Serve, authority: trustme.CA, session: ClientS
     assert await get(session, server, ssl=Fingerprint(digest)) == b"hi"
     async with ClientSession(connector=TCPConnector(ssl=Fingerprint(digest))) as other:
         assert await get(other, server) == b"hi"
-    asked = len(server.received)
+    asked, accepted, kept = len(server.received), server.connections, server.open_connections
     with pytest.raises(ServerFingerprintMismatch) as caught:
         await get(session, server, ssl=Fingerprint(bytes(32)))
     error = caught.value
     assert (error.expected, error.got, error.host, error.port) == (bytes(32), digest, "127.0.0.1", server.port)
     assert digest.hex() in str(error)
     assert len(server.received) == asked
+    await until(lambda: (server.connections, server.open_connections) == (accepted + 1, kept))
 
 
 async def test_client_certificate(serve: Serve, authority: trustme.CA, session: ClientSession) -> None:
@@ -146,15 +150,25 @@ async def test_not_tls_at_all(serve: Serve, session: ClientSession) -> None:
     assert isinstance(caught.value, ssl.SSLError)
 
 
-async def test_closed_during_the_handshake(serve: Serve, session: ClientSession) -> None:
-    """A server that hangs up is a connection that could not be opened."""
+@pytest.mark.parametrize("is_reset", [False, True], ids=["closed", "reset"])
+async def test_closed_during_the_handshake(
+    is_reset: bool, serve: Serve, session: ClientSession, tmp_path: Path
+) -> None:
+    """A server that hangs up is a connection that could not be opened, and the error says when, on a Unix socket too."""
 
     async def script(peer: Peer) -> None:
-        await peer.reader.read(1)
+        await peer.reader.readexactly(1)
+        if is_reset:
+            peer.writer.transport.abort()
 
-    server = await serve(script)
-    with pytest.raises(ClientConnectionError):
+    server, path = await serve(script), tmp_path / "socket"
+    await serve(script, path=path)
+    with pytest.raises(ClientConnectorError, match="closed during the TLS handshake") as caught:
         await session.get(server.url.with_scheme("https"))
+    assert (caught.value.errno, caught.value.port) == (errno.ECONNRESET, server.port)
+    async with ClientSession(connector=UnixConnector(str(path))) as session:
+        with pytest.raises(UnixClientConnectorError, match="closed during the TLS handshake"):
+            await session.get("https://localhost/")
 
 
 async def test_body_to_the_end_without_close_notify(
@@ -191,7 +205,7 @@ async def test_large_bodies_both_ways(
 async def test_unix_socket(serve: Serve, server_tls: ssl.SSLContext, trusting: ssl.SSLContext, tmp_path: Path) -> None:
     """TLS goes over any connection."""
     path = tmp_path / "socket"
-    await serve(saying(HI), tls=server_tls, path=path)
+    server = await serve(saying(HI), tls=server_tls, path=path)
     async with ClientSession(connector=UnixConnector(str(path))) as session:
         async with session.get("https://localhost/", ssl=trusting) as response:
             assert await response.read() == b"hi"
@@ -199,6 +213,7 @@ async def test_unix_socket(serve: Serve, server_tls: ssl.SSLContext, trusting: s
             await session.get("https://localhost/")
         with pytest.raises(ServerFingerprintMismatch):
             await session.get("https://localhost/", ssl=Fingerprint(bytes(32)))
+        await until(lambda: (server.connections, server.open_connections) == (2, 0))  # of three one was not trusted
 
 
 async def test_older_spellings(secure: Server, session: ClientSession, trusting: ssl.SSLContext) -> None:

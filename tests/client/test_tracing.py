@@ -22,8 +22,10 @@ from client import (
     TraceRequestStartParams,
 )
 from tests.client.peer import repeating, saying, until
+from tests.client.test_cancellation import Loopback
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator
     from types import SimpleNamespace
 
@@ -219,8 +221,14 @@ async def test_contexts(serve: Serve, journal: Journal, traced: ClientSession) -
 
 
 async def test_a_signal_that_raises(serve: Serve) -> None:
-    """A callback's error ends the call, and leaves no connection in use."""
-    server = await serve(repeating(HI))
+    """A callback's error ends the call, and leaves no connection in use, though the body has yet to arrive."""
+
+    async def half(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(HI[:-1])
+        await peer.closed()
+
+    server = await serve(half)
     for name in ("request_start", "request_headers_sent", "request_end", "connection_create_end"):
         config = TraceConfig()
 
@@ -327,6 +335,20 @@ async def test_configurations_in_use_do_not_change() -> None:
 
         with pytest.raises(RuntimeError):
             config.on_request_start.append(note)
+
+
+async def test_what_it_took_to_open_a_connection(serve: Serve, server_tls: ssl.SSLContext) -> None:
+    """Each part is told by itself."""
+    server = await serve(repeating(HI), tls=server_tls)
+    async with (
+        ClientSession(connector=TCPConnector(resolver=Loopback(), ssl=False)) as session,
+        session.get(server.url.with_host("here.example")) as response,
+    ):
+        await response.read()
+        timings = response.timings
+    assert min(timings.dns, timings.connect, timings.tls) > 0
+    assert timings.total is not None
+    assert timings.dns + timings.connect + timings.tls < timings.total
 
 
 async def test_timings(serve: Serve, session: ClientSession) -> None:

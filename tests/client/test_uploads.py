@@ -418,7 +418,7 @@ async def test_nothing_is_expected_without_content(serve: Serve, session: Client
             assert "expect" not in server.received[-1].headers
 
 
-async def test_expect100_declined(serve: Serve, session: ClientSession) -> None:
+async def test_expect100_declined(serve: Serve, session: ClientSession, connector: TCPConnector) -> None:
     """A server that answers at once does not get the body, and the connection is not used again."""
 
     async def script(peer: Peer) -> None:
@@ -429,6 +429,7 @@ async def test_expect100_declined(serve: Serve, session: ClientSession) -> None:
     server = await serve(script)
     async with session.post(server.url, data=b"12345", expect100=True) as response:
         assert (response.status, await response.text()) == (417, "no")
+    assert connector.idle_count == 0
 
 
 async def test_expect100_ignored(serve: Serve, session: ClientSession, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -450,6 +451,19 @@ async def test_the_servers_silence_does_not_count_while_we_are_slow(serve: Serve
     timeout = ClientTimeout(sock_read=0.02)
     async with session.post(server.url, data=slow(), timeout=timeout):
         assert server.received[-1].body == b"xxx"
+
+
+async def test_the_servers_silence_does_not_count_once_it_takes_again(serve: Serve, session: ClientSession) -> None:
+    """It held us back for a while; after that it is for us to go on."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield bytes(8_000_000)  # more than fits between us
+        await asyncio.sleep(0.3)
+        yield b"x"
+
+    server = await serve(repeating(HI))
+    async with session.post(server.url, data=parts(), timeout=ClientTimeout(sock_read=0.2)):
+        assert len(server.received[-1].body) == 8_000_001
 
 
 async def test_the_servers_silence_counts_once_everything_is_sent(serve: Serve, session: ClientSession) -> None:
@@ -552,8 +566,13 @@ async def test_a_large_body_in_memory_is_sent_as_the_server_takes_it(serve: Serv
 
 @pytest.mark.parametrize("compress", [None, "gzip"])
 @pytest.mark.parametrize("suspends", [True, False])
-async def test_early_answer(suspends: bool, compress: str | None, serve: Serve, session: ClientSession) -> None:
-    """A server may decline an upload in the middle; its answer counts, and sending stops: where it comes from is closed."""
+async def test_early_answer(
+    suspends: bool, compress: str | None, serve: Serve, session: ClientSession, connector: TCPConnector
+) -> None:
+    """A server may decline an upload in the middle; its answer counts, and sending stops: where it comes from is closed.
+
+    Nothing else goes over the connection: it would be taken for more of the body.
+    """
     stopped = asyncio.Event()
 
     async def endless() -> AsyncIterator[bytes]:
@@ -578,6 +597,7 @@ async def test_early_answer(suspends: bool, compress: str | None, serve: Serve, 
         assert response.status == 413
         assert await response.text() == "too much"
     await stopped.wait()
+    assert connector.idle_count == 0
 
 
 async def test_an_early_answer_of_a_server_that_has_gone_since(session: ClientSession) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from client import (
+    ClientConnectionResetError,
     ClientSession,
     ServerDisconnectedError,
     ServerTimeoutError,
@@ -103,6 +104,26 @@ async def read_frame_of(peer: Peer, size: int) -> bytes:
     """Read a frame of a megabyte or so, without unmasking it."""
     await peer.reader.readexactly(14)
     return await peer.reader.readexactly(size)
+
+
+async def test_who_waits_to_send_is_told_of_the_end(session: ClientSession, serve: Serve) -> None:
+    """A connection that is lost takes nothing more."""
+    go = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await open_websocket(peer)
+        await go.wait()
+        peer.reset()
+
+    server = await serve(script)
+    async with session.ws_connect(server.url) as websocket:
+        sending = asyncio.ensure_future(websocket.send_bytes(bytes(8 << 20)))
+        await until(lambda: transport_of(websocket).get_write_buffer_size() > 0)
+        go.set()
+        async with asyncio.timeout(10):
+            with pytest.raises(ClientConnectionResetError):
+                await sending
+    assert websocket.close_code == 1006
 
 
 async def test_others_go_on_sending_when_one_is_cancelled(session: ClientSession, serve: Serve) -> None:

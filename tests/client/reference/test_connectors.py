@@ -7,6 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from yarl import URL
 
 from client import (
     AbstractResolver,
@@ -399,6 +400,29 @@ async def test_private_addresses_can_be_refused(nginx: Addresses) -> None:
 
 NOBODY, EVERYBODY = "::ffff:127.0.0.9", "::ffff:127.0.0.1"
 """IPv6 addresses that lead to IPv4 ones: the servers listen on the second."""
+
+
+@exercises("TCPConnector(happy_eyeballs_delay)")
+async def test_an_address_has_a_head_start_before_the_next_is_tried(nginx: Addresses) -> None:
+    url = URL(_named(nginx.plain, "site.example"))
+    names = Names(site_example=["127.0.0.9", "127.0.0.1"])
+
+    async def page(delay: float | None, patience: float) -> bytes:
+        connector = TCPConnector(resolver=names, happy_eyeballs_delay=delay)
+        timeout = ClientTimeout(sock_connect=patience)
+        async with (
+            ClientSession(connector=connector, timeout=timeout) as session,
+            session.get(url / "page.html") as response,
+        ):
+            return await response.read()
+
+    with socket.socket() as silent, socket.socket() as waiting:
+        silent.bind(("127.0.0.9", url.port))
+        silent.listen(0)
+        waiting.connect(silent.getsockname())  # takes the only place in the queue
+        assert await page(0.01, patience=10) == PAGE
+        with pytest.raises(ConnectionTimeoutError):
+            await page(None, patience=0.4)
 
 
 @exercises("TCPConnector(happy_eyeballs_delay)", "TCPConnector(interleave)")

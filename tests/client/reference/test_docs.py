@@ -110,6 +110,15 @@ def test_every_public_member_is_described(name: str) -> None:
     assert members | set(ATTRIBUTES.get(name, ())) <= _spans(name)
 
 
+@pytest.mark.parametrize("name", sorted(set(CLASSES) - ELSEWHERE))
+def test_no_member_is_described_that_is_not_there(name: str) -> None:
+    kind = getattr(client, name)
+    for members in (row[0] for row in _rows(name) if len(row) == 2):
+        for span in re.findall(r"`([^`]+)`", members):
+            member = re.split(r"[(=]", span.removeprefix("await "))[0]
+            assert hasattr(kind, member) or f"self.{member}" in inspect.getsource(kind) or member in ATTRIBUTES[name]
+
+
 @pytest.mark.parametrize(("name", "bases"), ERRORS.items())
 def test_every_error_is_listed_with_its_bases(name: str, bases: tuple[str, ...]) -> None:
     _, listed, _ = _row("Errors", name)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import gzip
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import client
-from client import BasicAuth, HttpVersion10, ServerTimeoutError, TCPConnector, TooManyRedirects
+from client import BasicAuth, ClientResponseError, HttpVersion10, ServerTimeoutError, TCPConnector, TooManyRedirects
 from tests.client.reference.seen import seen
 from tests.client.reference.servers.nginx import PAGE
+from tests.client.reference.servers.proxies import LOGIN, PASSWORD
 from tests.client.reference.table import PARAMETERS, REQUIRED, exercises
+from tests.client.reference.test_session import BOUNDS
 
 if TYPE_CHECKING:
+    from client import ClientHandlerType, ClientRequest, ClientResponse
     from tests.client.reference.seen import Seen
     from tests.client.reference.servers.nginx import Addresses
     from tests.client.reference.servers.proxies import Proxy
@@ -106,8 +110,9 @@ async def test_text_can_be_sent_in_another_encoding(asgi: str, data: Any, body: 
 async def test_a_request_follows_redirects_as_it_is_told_to(nginx: Addresses) -> None:
     async with client.request("GET", f"{nginx.plain}moved/302", allow_redirects=False) as response:
         assert response.status == 302
-    with pytest.raises(TooManyRedirects):
+    with pytest.raises(TooManyRedirects) as caught:
         await client.request("GET", f"{nginx.plain}loop", max_redirects=1)
+    assert len(caught.value.history) == 2
 
 
 @exercises("request(read_until_eof)")
@@ -147,7 +152,46 @@ async def test_the_environment_may_name_a_proxy(asgi: str, tinyproxy: Proxy) -> 
     assert request.headers["X-Proxied-By"] == "tinyproxy"
 
 
-@exercises(*(f"request({name})" for name, default in PARAMETERS["request"].items() if default is not REQUIRED))
+@exercises("request(proxy)", "request(proxy_auth)", "request(proxy_headers)")
+async def test_a_request_may_go_through_a_proxy(asgi: str, tinyproxy: Proxy) -> None:
+    auth = BasicAuth(LOGIN, PASSWORD)
+    for words in ({"proxy_auth": auth}, {"proxy_headers": {"Proxy-Authorization": auth.encode()}}):
+        request = await _echo(asgi, proxy=tinyproxy.url, **words)
+        assert request.headers["X-Proxied-By"] == "tinyproxy"
+
+
+@exercises("request(raise_for_status)")
+async def test_a_status_can_be_an_error(nginx: Addresses) -> None:
+    with pytest.raises(ClientResponseError):
+        await client.request("GET", f"{nginx.plain}absent", raise_for_status=True)
+
+
+@exercises("request(auto_decompress)")
+async def test_a_body_can_be_left_compressed(nginx: Addresses) -> None:
+    url = f"{nginx.plain}compressed/page.html"
+    response = await client.request("GET", url, auto_decompress=False, headers={"Accept-Encoding": "gzip"})
+    assert gzip.decompress(await response.read()) == PAGE
+
+
+@exercises("request(middlewares)")
+async def test_a_middleware_may_stand_around_a_request(asgi: str) -> None:
+    async def marking(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        request.headers["X-Mark"] = "ours"
+        return await handler(request)
+
+    assert (await _echo(asgi, middlewares=[marking])).headers["X-Mark"] == "ours"
+
+
+@exercises(*(f"request({name})" for name, _, _ in BOUNDS))
+@pytest.mark.parametrize(("name", "bound", "error"), BOUNDS)
+async def test_a_request_has_bounds(nginx: Addresses, name: str, bound: int, error: type[Exception]) -> None:
+    options: dict[str, Any] = {name: bound}
+    with pytest.raises(error):
+        async with client.request("GET", f"{nginx.plain}page.html", **options) as response:
+            await response.content.readline()
+
+
+@exercises("request(trace_request_ctx)")  # there is no configuration to be told
 @pytest.mark.parametrize(
     ("name", "default"), [item for item in PARAMETERS["request"].items() if item[1] is not REQUIRED]
 )

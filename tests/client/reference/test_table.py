@@ -173,6 +173,11 @@ def test_every_coroutine_is_one(member: str) -> None:
     assert inspect.iscoroutinefunction(_find(member))
 
 
+def test_types_of_messages_go_by_their_older_names_too() -> None:
+    kinds = set(client.WSMsgType) - {client.WSMsgType.CONTINUATION}
+    assert {getattr(client.WSMsgType, kind.name.lower()) for kind in kinds} == kinds
+
+
 def test_every_signal_can_be_listened_to() -> None:
     config = client.TraceConfig()
     assert {name for name in vars(config) if name.startswith("on_")} == set(SIGNALS)

@@ -1,4 +1,4 @@
-"""Whom TLS connections trust: said by a connector, by a request, or by a WebSocket, in today's words and in older ones."""
+"""Whom TLS connections trust: said by a connector, by a request, with a session or without, or by a WebSocket, in today's words and in older ones."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from client import (
     Fingerprint,
     ServerFingerprintMismatch,
     TCPConnector,
+    request,
 )
 from tests.client.reference.table import exercises
 
@@ -37,6 +38,11 @@ async def _by_request(url: str, **words: Any) -> str:
         return response.headers["X-Name"]
 
 
+async def _by_single_request(url: str, **words: Any) -> str:
+    async with request("GET", f"{url}tls", **words) as response:
+        return response.headers["X-Name"]
+
+
 async def _by_websocket(url: str, **words: Any) -> str:
     target = URL(url).with_scheme("wss") / "behind"
     async with ClientSession() as session, session.ws_connect(target, **words) as websocket:
@@ -44,11 +50,11 @@ async def _by_websocket(url: str, **words: Any) -> str:
         return headers["x-name"]
 
 
-WAYS = [_by_connector, _by_request, _by_websocket]
-OWNERS = ("TCPConnector", "ClientSession.request", "ClientSession.ws_connect")
+WAYS = [_by_connector, _by_request, _by_single_request, _by_websocket]
+OWNERS = ("TCPConnector", "ClientSession.request", "request", "ClientSession.ws_connect")
 SERVERS = ("right", "wrong_host", "expired", "self_signed")
 
-every_way = pytest.mark.parametrize("way", WAYS, ids=["connector", "request", "websocket"])
+every_way = pytest.mark.parametrize("way", WAYS, ids=["connector", "request", "single request", "websocket"])
 
 
 def _of_all(name: str) -> list[str]:
@@ -132,8 +138,8 @@ async def test_trust_is_said_once(way: Way, nginx: Addresses) -> None:
         await way(nginx.right, ssl=False, fingerprint=bytes(32))
 
 
-@exercises("ClientSession.request(server_hostname)", "ClientSession.ws_connect(server_hostname)")
-@pytest.mark.parametrize("way", [_by_request, _by_websocket])
+@exercises(*(f"{owner}(server_hostname)" for owner in OWNERS[1:]))
+@pytest.mark.parametrize("way", WAYS[1:])
 async def test_a_server_can_be_asked_for_another_name(way: Way, nginx: Addresses, certificates: Certificates) -> None:
     name = "elsewhere.example"
     assert await way(nginx.wrong_host, ssl=certificates.trusting(), server_hostname=name) == name
