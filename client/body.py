@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PART_BYTES: Final = 256 * 1024
-"""How much of a body is read and sent at a time: each read of a file is a trip to a thread and back."""
+"""How much of a body is read and sent at a time: each read of a file has to go through a thread."""
 
 _LEAST_FOR_THREAD: Final = 4096
 _MOST_AT_ONCE: Final = 1024 * 1024
