@@ -49,6 +49,7 @@ fuzz: $(VENV)/.dev  ## Try EXECUTIONS (1 million) random cookies, headers, chall
 	set -e; for target in cookies disposition challenges http1 links; do \
 		$(BIN)/python -m tests.fuzz $$target --executions $(EXECUTIONS); done
 	$(BIN)/python -m tests.fuzz http2 --executions $$(( $(EXECUTIONS) / 10 ))
+	$(BIN)/python -m tests.fuzz http2_sessions --executions $$(( $(EXECUTIONS) / 5000 ))
 
 bench: $(VENV)/.bench  ## Measure whole crawls beside other crawlers, ROUNDS (5) times, the slow ones SLOW_ROUNDS (5) times
 	$(BIN)/python -m tests.benchmarks.crawls --rounds $(ROUNDS) --slow-rounds $(SLOW_ROUNDS) --figures $(FIGURES)/crawls.json $(RESUME)

@@ -55,6 +55,9 @@ _MOST_REPEATS: Final = 5
 by turns, if they come all at once, while one that will have none is not to be asked for ever.
 """
 
+_FIRST_PAUSE_SECONDS: Final = 0.1
+"""How long, about, such a server is left alone before a request goes to it for the third time; each time after that, twice as long."""
+
 _CONTINUE_SECONDS: Final = 1.0
 """How long a body waits for 100 (Continue) before it is sent unbidden (RFC 9110 §10.1.1); as curl has it."""
 
@@ -147,6 +150,8 @@ class Call(Plan, Awaited[ClientResponse]):
         exchange: Exchange | None = None
         repeats = 0
         while True:
+            if repeats > 1:
+                await self._pause(repeats)
             try:
                 connection = None if self.traces else settings.connector.lend_idle(request)
                 if connection is None:
@@ -159,9 +164,11 @@ class Call(Plan, Awaited[ClientResponse]):
                     request, data, settings.read_policy, is_whole, deadline_at, sock_read, connection.release
                 )
                 if connection.slot.is_starting:
+                    connection.protocol.hand_over()
                     # uvloop sends what was written once it is through with this turn's callbacks: the next turn's come after.
                     asyncio.get_running_loop().call_soon(connection.slot.started)
                 if self.traces:
+                    connection.protocol.hand_over()
                     await self._tell_sent(request, exchange)
                 if not exchange.is_sent:
                     await self._send_body(connection, exchange, request)
@@ -184,6 +191,15 @@ class Call(Plan, Awaited[ClientResponse]):
                         repeats += 1
                         continue
                 raise _named(error, request) from error.__cause__
+
+    async def _pause(self, repeats: int) -> None:
+        """Leave a server alone for a while that has refused the request more than once; what it refused together is not to come
+        back together.
+        """
+        from random import uniform  # few need it
+
+        pause = _FIRST_PAUSE_SECONDS * 2.0 ** (repeats - 2) * uniform(0.5, 1.5)  # noqa: S311 - jitter is no secret
+        await asyncio.sleep(min(pause, self.deadline_at - asyncio.get_running_loop().time()))
 
     async def _tell_sent(self, request: ClientRequest, exchange: Exchange) -> None:
         """Tell of the head, and of a body that went with it."""

@@ -246,12 +246,10 @@ class BaseConnector(ABC):
     ) -> Connection:
         """Lend an idle connection or a new one; the slot is given back on failure."""
         try:
-            protocol = self._take_idle(key)
             sharing = None if self._force_close else self._sharing  # a connection for each request
             if sharing is not None and not sharing.may_offer(req):
                 sharing = None
-            if protocol is None and sharing is not None:
-                protocol = await sharing.find(key) or self._take_idle(key)
+            protocol = self._take_idle(key) if sharing is None else await sharing.find(key)
             if protocol is not None:
                 connection = self._lend(key, protocol, slot)
                 await self._tell_reuse(connection, traces)

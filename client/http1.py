@@ -155,6 +155,9 @@ class Http1Protocol(asyncio.Protocol):
         transport.write(data)
         return exchange
 
+    def hand_over(self) -> None:
+        """What begins is written at once."""
+
     async def write(self, exchange: Exchange, data: bytes) -> None:
         """Send a part of the request's body, and wait while the transport's buffer is full.
 

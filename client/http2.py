@@ -6,7 +6,7 @@ goes to its `Http2Stream`, which is what the connector lends, and what an exchan
 
 Who decides what:
 
-- *How many.* At most `_MAX_STREAMS` streams, or fewer if the server says so. The limits of hosts count requests, as ever.
+- *How many.* At most `MAX_STREAMS` streams, or fewer if the server says so, or shows it. The limits of hosts count requests, as ever.
 - *Flow control.* A stream's window is opened again as its reader takes, so a slow one costs a window and no more. The
   connection's is opened at once: it is large, and no reader keeps the others waiting.
 - *Errors.* What is wrong with one response ends its stream: the connection serves the others. What leaves the state of the
@@ -53,7 +53,7 @@ from client.http2_frames import (
     read_goaway,
 )
 from client.http2_library import FieldSkipper, make_connection
-from client.http2_stream import Http2Stream
+from client.http2_stream import Http2Stream, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from client.http2_frames import Frame
     from client.timings import Opening
 
-_MAX_STREAMS: Final = 100
+MAX_STREAMS: Final = 100
 """What RFC 9113 §6.5.2 would have servers allow at least."""
 _FIRST_WINDOW: Final = 65_535
 """That of every connection, before anybody has said anything (§6.9.2)."""
@@ -94,7 +94,7 @@ class Http2Protocol(asyncio.Protocol):
         self._is_flushing = False
         self._is_lost = False
         self._lost: asyncio.Future[None] | None = None
-        self._greeted: asyncio.Future[None] | None = None
+        self._greeted: asyncio.Future[bool] | None = None
         self.transport: asyncio.Transport | None = None
         self.opening: Opening | None = None
         """What it took to open the connection; the connector notes it."""
@@ -107,8 +107,12 @@ class Http2Protocol(asyncio.Protocol):
         """Whether no exchange can begin here any more; those that have may go on."""
         self.on_free: Callable[[Http2Protocol], None] | None = None
         """Called when the last of the streams that were lent has come back, or was lost."""
-        self.on_http1_required: Callable[[], object] | None = None
+        self.on_http1_required: Callable[[], object] = lambda: None
         """Called when the server wants a request to be made over HTTP/1.1."""
+        self.on_refusal: Callable[[int], object] = lambda _taken: None
+        """Called when the server refuses a request, though it has taken others, with how many these are."""
+        self.most_shown = MAX_STREAMS
+        """How many streams may be lent at once, going by what the server has refused."""
 
     # -- what the connector calls ---------------------------------------------------------------------------------
 
@@ -120,10 +124,12 @@ class Http2Protocol(asyncio.Protocol):
     @property
     def has_room(self) -> bool:
         """Whether another stream may be lent: one, until the server has said how many it allows."""
-        if not self._is_greeted:
-            return self.is_usable and not self._lent
-        most = min(_MAX_STREAMS, self._h2.remote_settings.max_concurrent_streams)
-        return self.is_usable and len(self._lent) < most
+        return self.is_usable and len(self._lent) < (self.most if self._is_greeted else 1)
+
+    @property
+    def most(self) -> int:
+        """How many streams may be lent at once, as far as is known."""
+        return min(self.most_shown, self._h2.remote_settings.max_concurrent_streams)
 
     def lend(self) -> Http2Stream:
         """Lend a stream; it comes back by itself when its exchange is over, or is closed before that has begun."""
@@ -144,8 +150,8 @@ class Http2Protocol(asyncio.Protocol):
             self._lost = self._lost or self._loop.create_future()
             await asyncio.shield(self._lost)
 
-    def greeting(self) -> asyncio.Future[None] | None:
-        """Return what is done as soon as the server has said what it allows, or will not say it any more; None if that is so."""
+    def greeting(self) -> asyncio.Future[bool] | None:
+        """Return what tells, as soon as that is known, whether the server has said what it allows; None if it is known."""
         if not (self._is_greeted or self.is_closed):
             self._greeted = self._greeted or self._loop.create_future()
         return self._greeted
@@ -159,9 +165,7 @@ class Http2Protocol(asyncio.Protocol):
             self._h2.send_headers(stream_id, fields, end_stream=ends)
         except H2Error as error:  # the server has lowered its bound meanwhile, or there are no numbers left
             self.is_retired = True
-            refusal = ServerDisconnectedError(f"the connection takes no more requests: {error}")
-            refusal.is_unprocessed = True
-            raise refusal from error
+            raise refusal(f"the connection takes no more requests: {error}") from error
         self.exchanges += 1
         self._streams[stream_id] = stream
         return stream_id
@@ -201,11 +205,10 @@ class Http2Protocol(asyncio.Protocol):
         """A stream that was lent is over."""
         self._lent.discard(stream)
         self._streams.pop(stream.stream_id, None)
-        if not self._lent:
-            if self.on_free is None or self.is_retired:
-                self.close()
-            if self.on_free is not None:
-                self.on_free(self)
+        if not self._streams and (self.is_retired or self.on_free is None):
+            self.close()
+        if not self._lent and self.on_free is not None:
+            self.on_free(self)
 
     def is_alone(self, stream: Http2Stream) -> bool:
         """Whether nobody else has a stream here."""
@@ -294,13 +297,11 @@ class Http2Protocol(asyncio.Protocol):
         events = self._h2.receive_data(frame.data)
         if frame.kind in (HEADERS, PUSH_PROMISE, CONTINUATION):
             self._in_head = not frame.flags & END_HEADERS
-        is_useful = False
-        for event in events:
-            is_useful = self._take(event) or is_useful
+        is_useful = [self._take(event) for event in events]
         if not self._is_greeted:
             self._is_greeted = True
             self._tell_of_greeting()
-        if is_useful:
+        if any(is_useful):
             self._flood.clear(self.received_at)
         else:
             self._flood.count(self.received_at)
@@ -330,10 +331,7 @@ class Http2Protocol(asyncio.Protocol):
         elif isinstance(event, StreamEnded):
             stream.take_end()
         elif isinstance(event, StreamReset):
-            if event.error_code == ErrorCodes.HTTP_1_1_REQUIRED:
-                self.is_retired = True
-                if self.on_http1_required is not None:
-                    self.on_http1_required()
+            self._heed(event)
             stream.take_reset(event.error_code or 0, is_remote=event.remote_reset)
         return False
 
@@ -344,12 +342,22 @@ class Http2Protocol(asyncio.Protocol):
             self._h2.increment_flow_control_window(self._owed_bytes)
             self._owed_bytes = 0
 
+    def _heed(self, event: StreamReset) -> None:
+        """Take what a reset says of other requests to heart."""
+        if event.error_code == ErrorCodes.HTTP_1_1_REQUIRED:
+            self.is_retired = True
+            self.on_http1_required()
+        elif event.error_code == ErrorCodes.REFUSED_STREAM and len(self._streams) > 1:
+            self.on_refusal(len(self._streams) - 1)
+
     def _take_goaway(self, frame: Frame) -> None:
         last_id, code = read_goaway(frame)
         self.is_retired = True
-        for stream_id, stream in list(self._streams.items()):
-            if stream_id > last_id:
-                stream.refuse(f"the server takes no more requests on this connection ({error_name(code)})")
+        refused = [stream for stream_id, stream in self._streams.items() if stream_id > last_id]
+        if refused and self.exchanges > len(refused):
+            self.on_refusal(self.exchanges - len(refused))
+        for stream in refused:
+            stream.refuse(f"the server takes no more requests on this connection ({error_name(code)})")
         if not self._streams:
             self.close()
 
@@ -392,7 +400,7 @@ class Http2Protocol(asyncio.Protocol):
     def _tell_of_greeting(self) -> None:
         greeted, self._greeted = self._greeted, None
         if greeted is not None:
-            greeted.set_result(None)
+            greeted.set_result(self._is_greeted)
 
     def _tell_of_room(self) -> None:
         for stream in list(self._streams.values()):

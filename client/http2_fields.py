@@ -22,6 +22,8 @@ from client.head import Head
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from client.exchange import Asked
+
 Fields: TypeAlias = "list[tuple[bytes, bytes]]"
 
 _CONNECTION_FIELDS: Final = frozenset(
@@ -36,6 +38,12 @@ _NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _STATUS: Final = re.compile(rb"[1-9][0-9]{2}")
 _BREAK: Final = re.compile(rb"[\r\n\0]")
 _CONTROL: Final = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def may_carry(request: Asked, data: bytes) -> bool:
+    """Whether a request, as written, means the same over HTTP/2: not if it asks for another protocol, or another version."""
+    request_line = data[: data.index(b"\r\n")]
+    return request_line.endswith(b" HTTP/1.1") and request.method != "CONNECT" and not request.asks_upgrade()
 
 
 def request_fields(data: bytes) -> tuple[Fields, bytes]:

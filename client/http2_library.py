@@ -43,7 +43,8 @@ class _BoundedEncoder(Encoder):
         size = min(value, _TABLE_BYTES)
         if size != self.header_table.maxsize:
             self.header_table.maxsize = size
-            self.table_size_changes.append(size)
+            smallest = min(size, *self.table_size_changes, size)
+            self.table_size_changes = [smallest, size] if smallest < size else [size]  # RFC 7541 §4.2
 
 
 def make_connection() -> H2Connection:

@@ -23,7 +23,7 @@ from client.errors import (
     SocketTimeoutError,
 )
 from client.exchange import Asked, Exchange, ReadPolicy, WireError
-from client.http2_fields import content_length, request_fields, response_head
+from client.http2_fields import content_length, may_carry, request_fields, response_head
 from client.http2_frames import error_name
 from client.http2_library import STREAM_WINDOW
 
@@ -61,6 +61,7 @@ class Shared(Protocol):
     def leave(self, stream: Http2Stream) -> None: ...
     def is_alone(self, stream: Http2Stream) -> bool: ...
     def flush_soon(self) -> None: ...
+    def flush(self) -> int: ...
     def close(self) -> None: ...
     async def wait_lost(self) -> None: ...
 
@@ -137,9 +138,9 @@ class Http2Stream:
         """Send the head of a request, written for HTTP/1.1, with its body when that is whole and there is room for it."""
         connection = self._connection
         if not self.is_idle:
-            raise _refusal("the server closed the connection while it was idle")
+            raise refusal("the server closed the connection while it was idle")
         if not may_carry(request, data):
-            raise _refusal("the request is one for HTTP/1.1, the connection is not")
+            raise refusal("the request is one for HTTP/1.1, the connection is not")
         fields, content = request_fields(data)
         self.stream_id = connection.start(self, fields, ends=is_whole and not content)
         is_sent = is_whole and len(content) <= connection.room_for(self.stream_id)
@@ -155,6 +156,9 @@ class Http2Stream:
         self._silence_at = now + silence if silence and is_sent else inf
         self._set_timer()
         return exchange
+
+    def hand_over(self) -> None:
+        self._connection.flush()
 
     async def write(self, exchange: Exchange, data: bytes) -> None:
         """Send a part of the request's body, as far as the server and the transport let us; wait until all of it is out.
@@ -304,7 +308,7 @@ class Http2Stream:
 
     def refuse(self, reason: str) -> None:
         """The server says that it has done nothing with the request (RFC 9113 §8.7)."""
-        self.lose(_refusal(reason))
+        self.lose(refusal(reason))
 
     def lose(self, error: Exception) -> None:
         """The server, or the connection, has ended the exchange before it was complete."""
@@ -404,13 +408,8 @@ class Http2Stream:
             self._set_timer()
 
 
-def may_carry(request: Asked, data: bytes) -> bool:
-    """Whether a request, as written, means the same over HTTP/2: not if it asks for another protocol, or another version."""
-    request_line = data[: data.index(b"\r\n")]
-    return request_line.endswith(b" HTTP/1.1") and request.method != "CONNECT" and not request.asks_upgrade()
-
-
-def _refusal(reason: str) -> ServerDisconnectedError:
+def refusal(reason: str) -> ServerDisconnectedError:
+    """Return an error for a request with which the server has done nothing."""
     error = ServerDisconnectedError(reason)
     error.is_unprocessed = True
     return error

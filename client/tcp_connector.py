@@ -126,7 +126,7 @@ class TCPConnector(BaseConnector):
             from client.sharing import Sharing
         except ImportError as error:
             raise MissingPackage("TCPConnector(http2=True)", "h2", "http2") from error
-        return Sharing(self._keep_shared)
+        return Sharing(self._keep_shared, self._take_idle)
 
     @property
     def verify_ssl(self) -> bool:

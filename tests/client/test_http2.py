@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from math import inf
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from h2.errors import ErrorCodes
@@ -18,6 +19,7 @@ from client import (
     ClientConnectionError,
     ClientConnectorSSLError,
     ClientPayloadError,
+    ClientRequest,
     ClientSession,
     ClientTimeout,
     HostLimits,
@@ -26,18 +28,23 @@ from client import (
     ServerTimeoutError,
     SocketTimeoutError,
     TCPConnector,
+    TraceConfig,
 )
 from client.http2_library import STREAM_WINDOW
 from tests.client.http2_peer import Http2Peer, server_context, speaking
 from tests.client.peer import repeating, until
 from tests.client.test_cancellation import cancel_after
+from tests.servers.nginx import Nginx, find_nginx
 from tests.servers.proxy import http_proxy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from pathlib import Path
 
     import trustme
 
+    from client.carrier import Carrier
+    from client.tracing import Trace
     from tests.client.conftest import Serve
     from tests.client.http2_peer import Asked
     from tests.client.peer import Peer, Server
@@ -55,6 +62,12 @@ async def answering(peer: Http2Peer) -> None:
     await peer.greet()
     while True:
         await peer.answer(await peer.request(), b"hi")
+
+
+async def answer_all(waiting: list[tuple[Http2Peer, Asked]]) -> None:
+    """Say hi to those who wait, on whatever connection."""
+    for peer, asked in waiting:
+        await peer.answer(asked, b"hi")
 
 
 async def get(session: ClientSession, server: Server, path: str = "", **options: Any) -> bytes:
@@ -161,6 +174,25 @@ async def test_no_more_than_the_server_allows(serve: Serve, session: ClientSessi
     assert 2 <= server.connections <= 5
 
 
+async def test_no_more_connections_than_it_takes(
+    serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many requests come at once: as many wait for each connection as will find room on it."""
+    monkeypatch.setattr("client.sharing._HEAD_START_SECONDS", 60.0)
+    waiting: list[tuple[Http2Peer, Asked]] = []
+
+    async def script(peer: Http2Peer) -> None:
+        await peer.greet({SettingCodes.MAX_CONCURRENT_STREAMS: 10})
+        while True:
+            waiting.append((peer, await peer.head()))
+            if len(waiting) == 100:
+                await answer_all(waiting)
+
+    server = await serve(speaking(script), tls=http2_tls)
+    assert await asyncio.gather(*(get(session, server) for _ in range(100))) == [b"hi"] * 100
+    assert server.connections == 10
+
+
 async def test_limits_count_requests(serve: Serve, http2_tls: ssl.SSLContext) -> None:
     """One connection, and still no more requests at once than a host may have."""
     most = 0
@@ -189,6 +221,63 @@ async def test_starts_keep_their_distance(serve: Serve, http2_tls: ssl.SSLContex
         began_at = loop.time()
         await asyncio.gather(*(get(session, server) for _ in range(4)))
         assert loop.time() - began_at >= 0.06
+
+
+class _Late:
+    """A transport that writes in the next turn of the loop, and tells of it."""
+
+    def __init__(self, transport: asyncio.Transport, on_write: Callable[[], object]) -> None:
+        self._transport = transport
+        self._on_write = on_write
+
+    def write(self, data: bytes) -> None:
+        asyncio.get_running_loop().call_soon(self._write, data)
+
+    def _write(self, data: bytes) -> None:
+        self._on_write()
+        self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+async def test_a_start_is_counted_when_it_is_out(serve: Serve, http2_tls: ssl.SSLContext) -> None:
+    """Not before, though requests that nobody counts are written together: spacing and whoever is told of them go by that."""
+    was_counted: list[bool] = []  # whether it was, when something was written
+    written_before: list[int] = []  # how often something was, when somebody was told
+
+    class Connector(TCPConnector):
+        async def _create_connection(
+            self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
+        ) -> Carrier:
+            carrier = await super()._create_connection(req, traces, timeout)
+            assert carrier.transport is not None
+            late = _Late(carrier.transport, lambda: was_counted.append(limits.ready_at(host) < inf))
+            carrier.transport = cast("asyncio.Transport", late)
+            return carrier
+
+    trace = TraceConfig()
+
+    @trace.on_request_headers_sent.append
+    async def tell(*_: object) -> None:
+        await asyncio.sleep(0)
+        written_before.append(len(was_counted))
+
+    server = await serve(speaking(answering), tls=http2_tls)
+    limits = HostLimits(spacing=0.001)
+    host = limits.host_of(ClientRequest("GET", server.url).connection_key.origin)
+    connector = Connector(http2=True, ssl=False, limits=limits)
+    async with ClientSession(connector=connector) as session:
+        await get(session, server)
+        was_counted.clear()
+        await get(session, server)
+    assert not was_counted[0]
+    connector = Connector(http2=True, ssl=False)
+    async with ClientSession(connector=connector, trace_configs=[trace]) as session:
+        await get(session, server)
+        was_counted.clear()
+        await get(session, server)
+    assert written_before[1] == 1
 
 
 @pytest.mark.parametrize("options", [{"force_close": True}, {"keepalive_timeout": 0}])
@@ -824,9 +913,10 @@ async def test_a_refused_request_is_made_again(
 
 
 async def test_a_request_that_is_always_refused(
-    serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext
+    serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A few times more, and no more."""
+    """A few times more, and no more; the server has ever more time to think."""
+    monkeypatch.setattr("client.call._FIRST_PAUSE_SECONDS", 0.004)
     count = 0
 
     async def script(peer: Http2Peer) -> None:
@@ -837,10 +927,27 @@ async def test_a_request_that_is_always_refused(
             count += 1
 
     server = await serve(speaking(script), tls=http2_tls)
+    began_at = asyncio.get_running_loop().time()
     with pytest.raises(ServerDisconnectedError, match="REFUSED_STREAM") as caught:
         await get(session, server)
     assert caught.value.is_unprocessed
     assert count == 6
+    assert asyncio.get_running_loop().time() - began_at >= 0.03
+
+
+async def test_no_pause_goes_beyond_the_deadline(
+    serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("client.call._FIRST_PAUSE_SECONDS", 1000.0)
+
+    async def script(peer: Http2Peer) -> None:
+        await peer.greet()
+        while True:
+            await peer.reset((await peer.request()).stream_id, ErrorCodes.REFUSED_STREAM)
+
+    server = await serve(speaking(script), tls=http2_tls)
+    with pytest.raises(ServerTimeoutError):
+        await get(session, server, timeout=ClientTimeout(total=0.2))
 
 
 async def test_requests_that_are_refused_more_than_once(
@@ -851,14 +958,59 @@ async def test_requests_that_are_refused_more_than_once(
     async def script(peer: Http2Peer) -> None:
         await peer.greet()
         asked = await peer.request()
-        for _ in range(6 - server.connections):
-            await peer.request()
+        if server.connections < 5:  # and here they all are, one fewer each time
+            for _ in range(6 - server.connections):
+                await peer.request()
         await peer.raw(b"\0\0\x08\x07\0\0\0\0\0" + asked.stream_id.to_bytes(4, "big") + bytes(4))
         await peer.answer(asked, b"hi")
         await peer.closed()
 
     server = await serve(speaking(script), tls=http2_tls)
     assert await asyncio.gather(*(get(session, server) for _ in range(6))) == [b"hi"] * 6
+
+
+@pytest.mark.parametrize("taken", [1, 7])
+async def test_a_server_that_takes_few_requests_over_a_connection(
+    taken: int, serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is seen by the first connection, and the others are asked for no more at once."""
+    monkeypatch.setattr("client.sharing._HEAD_START_SECONDS", 60.0)
+
+    async def script(peer: Http2Peer) -> None:
+        await peer.greet()
+        asked = [await peer.request() for _ in range(taken)]
+        await peer.raw(b"\0\0\x08\x07\0\0\0\0\0" + asked[-1].stream_id.to_bytes(4, "big") + bytes(4))
+        for one in asked:
+            await peer.answer(one, b"hi")
+        await peer.closed()
+
+    server = await serve(speaking(script), tls=http2_tls)
+    assert await asyncio.gather(*(get(session, server) for _ in range(84))) == [b"hi"] * 84
+    assert server.connections == 84 // taken
+
+
+async def test_a_server_that_takes_few_requests_at_once(
+    serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext
+) -> None:
+    """It does not say how many, but refuses those beyond: they have connections of their own."""
+    waiting: list[tuple[Http2Peer, Asked]] = []
+
+    async def script(peer: Http2Peer) -> None:
+        await peer.greet()
+        taken = 0
+        while True:
+            asked = await peer.head()
+            if taken == 3:
+                await peer.reset(asked.stream_id, ErrorCodes.REFUSED_STREAM)
+                continue
+            taken += 1
+            waiting.append((peer, asked))
+            if len(waiting) == 60:
+                await answer_all(waiting)
+
+    server = await serve(speaking(script), tls=http2_tls)
+    assert await asyncio.gather(*(get(session, server) for _ in range(60))) == [b"hi"] * 60
+    assert 20 <= server.connections < 40
 
 
 async def test_goaway_in_good_order(serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext) -> None:
@@ -902,3 +1054,27 @@ async def test_goaway_while_idle(serve: Serve, session: ClientSession, http2_tls
         async with session.post(server.url) as response:
             assert await response.read() == b"hi"
     assert server.connections == 3
+
+
+@pytest.mark.skipif(find_nginx() is None, reason="Debian's package nginx-light is not installed")
+@pytest.mark.parametrize("taken", [1, 5])
+async def test_nginx_takes_few_requests_over_a_connection(
+    taken: int, session: ClientSession, authority: trustme.CA, tmp_path: Path
+) -> None:
+    """It refuses what comes beyond, while much is under way, and no request fails."""
+    root, folder, certificate = tmp_path / "root", tmp_path / "nginx", tmp_path / "certificate.pem"
+    root.mkdir()
+    folder.mkdir()
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
+    (root / "page").write_bytes(b"page" * 50_000)
+    with Nginx(root, folder, keepalive_requests=taken, tls=(certificate, certificate)) as nginx:
+
+        async def ask(method: str) -> int:
+            async with session.request(
+                method, f"{nginx.url}page", data=b"body" if method == "POST" else None
+            ) as response:
+                assert method == "POST" or len(await response.read()) == 200_000
+                return response.status
+
+        assert await asyncio.gather(*(ask("GET") for _ in range(60))) == [200] * 60
+        assert await asyncio.gather(*(ask("POST") for _ in range(20))) == [405] * 20

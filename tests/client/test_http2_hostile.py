@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from h2.errors import ErrorCodes
-from h2.events import Event
+from h2.events import Event, SettingsAcknowledged
 from h2.settings import SettingCodes
 from hpack import Encoder
 from hyperframe.frame import (
@@ -528,4 +528,27 @@ async def test_a_server_that_wants_a_table_of_its_own_size(
             async with session.get(server.url, headers={"X-Number": f"{number}" * 500}) as another:
                 assert await another.read() == b"hi"
         response.close()
+    assert server.connections == 1
+
+
+async def test_a_server_that_changes_its_mind_about_the_table(
+    serve: Serve, http2_connector: TCPConnector, http2_tls: ssl.SSLContext
+) -> None:
+    """It is told of the least size and of the last (RFC 7541 §4.2): one in between may be more than it bears by now."""
+
+    async def script(peer: Http2Peer) -> None:
+        await peer.greet()
+        asked = await peer.request()
+        for size in (0, 4096, 50):
+            peer.h2.update_settings({SettingCodes.HEADER_TABLE_SIZE: size})
+            await peer.flush()
+            await peer.event(SettingsAcknowledged)
+        while True:
+            await peer.answer(asked, b"hi")
+            asked = await peer.request()
+
+    server = await serve(speaking(script), tls=http2_tls)
+    async with ClientSession(connector=http2_connector, connector_owner=False) as session:
+        for _ in range(2):
+            assert await ask(session, server) == b"hi"
     assert server.connections == 1

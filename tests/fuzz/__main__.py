@@ -11,6 +11,9 @@ from pathlib import Path
 from random import Random
 from typing import Protocol
 
+_SHARED = {"text", "transport"}
+"""Modules that are no targets."""
+
 _WARM_UP = 1000
 """Executions before memory is looked at: caches have filled then."""
 
@@ -25,7 +28,9 @@ class Target(Protocol):
 
 def main() -> None:
     folder = Path(__file__).parent
-    targets = sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_") and path.stem != "text")
+    targets = sorted(
+        path.stem for path in folder.glob("*.py") if not path.stem.startswith("_") and path.stem not in _SHARED
+    )
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("target", choices=targets)
     parser.add_argument("--executions", type=int, default=100_000)
