@@ -156,7 +156,7 @@ class Http1Protocol(asyncio.Protocol):
         return exchange
 
     def hand_over(self) -> None:
-        """What begins is written at once."""
+        """Do nothing: a request is written at once."""
 
     async def write(self, exchange: Exchange, data: bytes) -> None:
         """Send a part of the request's body, and wait while the transport's buffer is full.
