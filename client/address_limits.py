@@ -20,7 +20,7 @@ H = TypeVar("H")
 class AddressLimits(Generic[H]):
     """The limits of one address: at most `limit` slots at once (0: any number), starts at least `spacing` seconds apart.
 
-    `turned_away` lists, in order of arrival, the hosts that only the address kept waiting. They are notified one at a time
+    `turned_away` lists, in order of arrival, the hosts that only the address keeps waiting. They are notified one at a time
     when there is room again.
     """
 

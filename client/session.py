@@ -432,7 +432,7 @@ class ClientSession:
     # -- closing --------------------------------------------------------------------------------------------------
 
     async def close(self) -> None:
-        """Close the session at once, and the connector if the session owns it; requests under way then fail."""
+        """Close the session at once, and the connector if the session owns it; requests in progress then fail."""
         connector, self._connector = self._connector, None
         if connector is not None and self._connector_owner:
             await connector.close()

@@ -77,4 +77,4 @@ class WSMessage(NamedTuple):
 
 
 class WSMessageTypeError(TypeError):
-    """The message is not of the type that was asked for."""
+    """The message does not have the expected type."""
