@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -119,10 +119,23 @@ class RulesSpider(Spider, ABC):
         if not page.is_html:
             return []
         own = {name: value for name, value in page.context.items() if name != "callback"}
+        return self._meant(lambda rule: rule.urls(page), own)
+
+    async def sitemap(self, page: Page) -> list[Links]:
+        """What the rules mean of what a sitemap lists, and further sitemaps. Rules for certain places of a page mean none of it."""
+        pages, *further = await self.listed(page)
+
+        def urls_of(rule: Rule) -> list[str]:
+            return list(filter(rule._admits, pages.urls)) if rule.within is None else []
+
+        return [*self._meant(urls_of, {}), *further]
+
+    def _meant(self, urls_of: Callable[[Rule], list[str]], own: Mapping[str, Any]) -> list[Links]:
+        """Of the URLs that each rule means, those that no rule before it has decided; with a context of `own`."""
         decided: set[str] = set()
         found = []
         for rule in self.rules:
-            urls = [url for url in rule.urls(page) if url not in decided]
+            urls = [url for url in urls_of(rule) if url not in decided]
             decided.update(urls)
             if urls and rule._links is not None:
                 context = {**own, **(rule._links.context or {})} or None

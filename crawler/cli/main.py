@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import gc
+import signal
 import sys
 from contextlib import suppress
 from importlib import import_module
@@ -104,11 +106,19 @@ def crawl() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit code; `arguments` are those of the process unless given."""
     gc.set_threshold(_COLLECT_EVERY)
+    atexit.register(_heed_no_signals)  # the first to be registered is the last to be called
     open_closed_streams()
     code = _run(arguments)
     if (lost := flush_results()) and code == FINISHED:
         code = _results_are_lost(lost)
     sys.exit(code)
+
+
+def _heed_no_signals() -> None:
+    """All is done, and no thread is waited for any more: only Python takes itself apart, which takes a while. It gives back the handlers
+    of signals first, so that one that came now would end the process with a code that says otherwise."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _run(arguments: Sequence[str] | None) -> int:

@@ -38,6 +38,7 @@ def back_up(state: Path, copy: Path) -> int:
             raise StorageError(f"cannot write {copy}: {error.strerror}") from error
         finally:
             partial.unlink(missing_ok=True)
+            partial.with_name(f"{partial.name}-journal").unlink(missing_ok=True)  # which SQLite cannot clear on a full disk
     return copy.stat().st_size
 
 

@@ -33,7 +33,7 @@ SHOP = {
 
 
 class Shop(RulesSpider):
-    rules = (
+    rules: ClassVar[tuple[Rule, ...]] = (
         Rule(deny=[r"[?&]print=", "/private/"], allow=["/item/"], callback="item", follow=True, priority=1),
         Rule(["/list"]),
         Rule([re.compile("ABOUT", re.IGNORECASE)], callback="about"),
@@ -62,6 +62,25 @@ async def test_a_crawl_that_is_stopped_at_every_page_takes_the_same(tmp_path: Pa
     async with serve(SHOP) as site:
         assert await crawled_in_steps(lambda: Shop(start_urls=[f"{site.url}/"]), tmp_path) == TAKEN
     assert len(site.paths) == len(set(site.paths))
+
+
+async def test_rules_decide_on_what_sitemaps_list_as_on_links(tmp_path: Path) -> None:
+    """Else a page would be taken or not by which came first, the sitemap or a link to it. Where a page may only be linked from a
+    certain place, its sitemap does not count."""
+
+    class Mapped(Shop):
+        rules = (*Shop.rules, Rule(within="nav", callback="item"))
+
+    robots = (200, {"Content-Type": "text/plain"}, "Sitemap: /map.xml")
+    index = "<sitemapindex><sitemap><loc>{}/map.txt</loc></sitemap></sitemapindex>"
+    listed = "/", "/item/2", "/item/5", "/item/2?print=1", "/list?page=2", "/similar/9"
+    pages = {**SHOP, "/robots.txt": robots, "/item/5": page("Item 5")}
+    async with serve(pages) as site:
+        pages["/map.xml"] = 200, {"Content-Type": "application/xml"}, index.format(site.url)
+        pages["/map.txt"] = 200, {"Content-Type": "text/plain"}, "\n".join(f"{site.url}{path}" for path in listed)
+        found = await crawled(Mapped(start_urls=[f"{site.url}/"]), tmp_path, Settings(sitemaps=True))
+    assert found == [*TAKEN, {"item": "Item 5", "context": {"callback": "item"}}]
+    assert "/similar/9" not in site.paths
 
 
 async def test_the_context_of_a_seed_comes_along(tmp_path: Path) -> None:

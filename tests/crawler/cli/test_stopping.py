@@ -240,3 +240,29 @@ async def test_a_reader_of_standard_output_that_goes_away_stops_the_crawl(comman
         rest = await crawl(*arguments)
         assert rest.code == 0
         assert len({first.strip(), *rest.out.splitlines()}) == 11
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_that_comes_when_all_is_done_changes_nothing(
+    command: Command, tmp_path: Path, number: signal.Signals
+) -> None:
+    """What modules hold is let go of when Python has put back the handlers of signals, and takes itself apart."""
+    late = f"""
+        import json
+        import os
+
+        from crawler import Spider
+
+        class Late:
+            def __del__(self, kill=os.kill, pid=os.getpid()):
+                kill(pid, {int(number)})
+
+        json.last = Late()
+
+        class Title(Spider):
+            def parse(self, page):
+                yield {{"title": page.title}}
+    """
+    (tmp_path / "late.py").write_text(dedent(late))
+    async with serve({"/": page("Home")}) as site:
+        assert await ended(command.start("run", "late.py", "-a", f"start_urls={site.url}/", "--quiet")) == (0, "", "")

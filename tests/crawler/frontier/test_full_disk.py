@@ -172,3 +172,13 @@ async def test_a_disk_that_is_full_when_the_crawl_opens_or_closes(crawl: Path, a
     assert ask("SELECT queued, leased FROM count") == [(REQUESTS // 3, 0)]
     assert ask("SELECT why FROM run ORDER BY id") == [("interrupted",), ("killed",), ("finished",)]
     check_invariants(crawl)
+
+
+@pytest.mark.parametrize("room", [0, ROOM])
+def test_a_backup_that_finds_no_room_leaves_nothing(
+    room: int, crawl: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    with file_size_limit(room), pytest.raises(StorageError, match="cannot write"):
+        back_up(crawl, elsewhere / "copy.crawl")
+    assert not list(elsewhere.iterdir())
