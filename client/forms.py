@@ -60,12 +60,13 @@ class FormData:
         filename: str | None = None,
         content_transfer_encoding: str | None = None,
     ) -> None:
-        """Add a field. Anything but text and numbers with no more than a name makes the form multipart.
+        """Add a field. Files, bodies, bytes, and anything with a `content_type` or `filename` make the form multipart.
 
         A file is sent with its own name unless `filename` is given, and with the type that the name suggests unless
         `content_type` is. Bytes without a `filename` are sent as a file named like the field; that is deprecated.
         `content_transfer_encoding` encodes the value; it is deprecated, as in RFC 7578 §4.7.
-        Raises TypeError for names and types that are not text, ValueError for those that would break a header.
+        Raises TypeError for names and types that are not text, ValueError for those that would break a header, and for an
+        unknown transfer encoding.
         """
         for given in (name, filename, content_type, content_transfer_encoding):
             if given is not None and not isinstance(given, str):

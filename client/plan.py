@@ -52,7 +52,7 @@ class Plan:
         return ClientRequest(self.method, self.url, self.policy, headers, self.body, cookie)
 
     def _with_known_credentials(self) -> CIMultiDict[str] | None:
-        """Return the headers, in a copy with the credentials known for the host if there are any and no others are sent."""
+        """Return the headers, with the credentials known for the host unless others are sent. `self.headers` is not changed."""
         known = self.policy.credentials_for
         headers = CIMultiDict(self.headers or ())
         if known is None or "Authorization" in headers or "Authorization" in self.policy.defaults.headers:
