@@ -1,6 +1,6 @@
 """An asyncio HTTP client with the interface of aiohttp's, usable on its own.
 
-What few programs use is loaded when it is first asked for: WebSockets alone would double the time that an import takes.
+Rarely used names are loaded on first use: WebSockets alone would double the import time.
 """
 
 from importlib import import_module
@@ -215,12 +215,12 @@ _LATE: Final = {
     "WSMsgType": "ws_messages",
     "hdrs": "hdrs",
 }
-"""Names that are not there before they are used, and their modules."""
+"""Names that are loaded on first use, and their modules."""
 
-if not TYPE_CHECKING:  # to a type checker, every name would be there
+if not TYPE_CHECKING:  # a type checker would take every name to exist
 
     def __getattr__(name: str) -> object:
-        """Load what is asked for (PEP 562)."""
+        """Load a name on first use (PEP 562)."""
         if name not in _LATE:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         module = import_module(f"{__name__}.{_LATE[name]}")

@@ -1,4 +1,4 @@
-"""What users of the client may put their own class in place of: the cookie jar and the resolver."""
+"""The interfaces that users of the client may implement themselves: the cookie jar and the resolver."""
 
 import socket
 from abc import ABC, abstractmethod
@@ -22,7 +22,7 @@ class ResolveResult(TypedDict):
     """One address of a host."""
 
     hostname: str
-    """The name that was asked for."""
+    """The name that was looked up."""
     host: str
     """The address, as text."""
     port: int
@@ -40,24 +40,24 @@ class AbstractResolver(ABC):
     ) -> list[ResolveResult]:
         """Return the addresses of a host, best first.
 
-        `family` is `AF_INET`, `AF_INET6`, or `AF_UNSPEC` for both. Raises `OSError` when there are none.
+        `family` is `AF_INET`, `AF_INET6`, or `AF_UNSPEC` for both. Raises `OSError` if there are none.
         """
 
     @abstractmethod
     async def close(self) -> None:
-        """Release what the resolver holds."""
+        """Release the resolver's resources."""
 
 
 class AbstractCookieJar(ABC):
-    """Keeps the cookies that servers set and gives them back to those servers.
+    """Keeps the cookies that servers set, and returns those that belong to a request.
 
-    The abstract methods are those of aiohttp's jar; a jar written for it works here. The session itself calls
+    The abstract methods are those of aiohttp's jar; a jar written for it works here. The session calls only
     `cookie_header` and `store`, which a jar may override with something faster. `loop` is deprecated and ignored.
     """
 
     def __init__(self, *, loop: object = None) -> None:
         if loop is not None:
-            deprecated("loop is deprecated: a jar needs none")
+            deprecated("loop is deprecated: a jar does not need one")
 
     @abstractmethod
     def clear(self, predicate: ClearCookiePredicate | None = None) -> None:
@@ -77,21 +77,21 @@ class AbstractCookieJar(ABC):
 
     @abstractmethod
     def __iter__(self) -> Iterator[Morsel[str]]:
-        """Iterate over the cookies that are kept."""
+        """Iterate over all cookies."""
 
     @abstractmethod
     def __len__(self) -> int:
-        """Return the number of cookies that are kept."""
+        """Return the number of cookies."""
 
     def cookie_header(self, url: URL) -> str | None:
-        """Return the Cookie header's value for a request to this URL, or None when no cookie matches."""
+        """Return the value of the Cookie header for a request to this URL, or None if no cookie matches."""
         cookies = self.filter_cookies(url)
         return "; ".join(f"{m.key}={m.coded_value}" if m.key else m.coded_value for m in cookies.values()) or None
 
     def update_cookies_from_headers(self, headers: Iterable[str], response_url: URL) -> None:
-        """Store the cookies of a response's Set-Cookie headers; values that are no cookie are passed over.
+        """Store the cookies of a response's Set-Cookie headers; values that are not cookies are ignored.
 
-        Each is given to `update_cookies` by itself: headers may set one name for several paths.
+        Each is given to `update_cookies` separately, since headers may set the same name for several paths.
         """
         for value in headers:
             if (morsel := parse_morsel(value)) is not None:

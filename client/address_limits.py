@@ -1,7 +1,7 @@
-"""What hosts at one address share: slots and spacing, beside those that each host has to itself.
+"""Slots and spacing shared by all hosts at one address, in addition to each host's own.
 
-One server may go by a thousand names, and politeness to each name would be none to the server. `HostLimits` keeps one
-`AddressLimits` for each address at which it was told (`HostLimits.place`) that a host is.
+One server may have a thousand names; limits for each name would not protect the server. `HostLimits` keeps one
+`AddressLimits` for each address that `HostLimits.place` has named.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ H = TypeVar("H")
 class AddressLimits(Generic[H]):
     """The limits of one address: at most `limit` slots at once (0: any number), starts at least `spacing` seconds apart.
 
-    `turned_away` lists those who would have been ready but for the address, first come first: when it has room again, they
-    are told so one at a time.
+    `turned_away` lists, in order of arrival, the hosts that only the address keeps waiting. They are notified one at a time
+    when there is room again.
     """
 
     __slots__ = ("_clock", "active", "limit", "next_at", "spacing", "starting", "turned_away")
@@ -32,57 +32,57 @@ class AddressLimits(Generic[H]):
         self.spacing = spacing
         self.active = 0
         self.starting = 0
-        """Slots whose requests have not gone out yet; counted where there is a spacing."""
+        """Slots whose requests have not been sent yet; counted only if there is a spacing."""
         self.next_at = 0.0
-        self.turned_away: OrderedDict[H, None] | None = None  # until somebody is
+        self.turned_away: OrderedDict[H, None] | None = None  # made when it is first needed
 
     @property
     def room(self) -> float:
-        """How many more slots there may be, time aside."""
+        """How many more slots the limit allows, whatever the spacing."""
         return self.limit - self.active if self.limit else math.inf
 
     def ready_at(self) -> float:
-        """The first instant at which another start is allowed; infinity while that depends on a slot that is out."""
+        """The earliest instant at which another start is allowed; infinity while that depends on a slot in use."""
         if self.starting or (self.limit and self.active >= self.limit):
             return math.inf
         return self.next_at
 
     def ready_for(self, host: H, at: float) -> float:
-        """The same for a host that is ready `at` by itself. One that is so now, while there is no room, is listed for its turn."""
+        """The same for a host whose own limits allow a start `at`. If that is now but there is no room, it is queued."""
         ready_at = self.ready_at()
         if ready_at == math.inf:
             if at > self._clock():
-                return at  # when it is ready, the address is asked again
+                return at  # this is called again then
             if self.turned_away is None:
                 self.turned_away = OrderedDict()
             self.turned_away[host] = None
         return max(at, ready_at)
 
     def enter(self, slots: int, starting: int) -> None:
-        """So many slots of a host are out, so many of them for requests that have not gone out."""
+        """Count `slots` of a host as in use, `starting` of them for requests that have not been sent."""
         self.active += slots
         if self.spacing:
             self.starting += starting
 
     def leave(self, slots: int, starting: int) -> None:
-        """The opposite of `enter`."""
+        """Undo `enter`."""
         self.active -= slots
         if self.spacing:
             self.starting -= starting
 
     def started(self, now: float) -> None:
-        """A request goes out, or failed to."""
+        """A request is being sent, or could not be."""
         if self.spacing:
             self.starting -= 1
             self.next_at = now + self.spacing
 
     def is_idle(self, now: float) -> bool:
-        """Whether nothing would be lost by forgetting it."""
+        """Whether the object can be dropped without losing anything."""
         return not (self.active or self.turned_away) and self.next_at <= now
 
 
 class Addresses(Generic[H]):
-    """The addresses that are shared, by name; all under the same limits."""
+    """The limits by address; all addresses have the same `limit` and `spacing`."""
 
     def __init__(self, *, limit: int, spacing: float, clock: Callable[[], float]) -> None:
         self._limit = limit
@@ -91,7 +91,7 @@ class Addresses(Generic[H]):
         self._known: dict[str, AddressLimits[H]] = {}
 
     def at(self, address: str | None) -> AddressLimits[H] | None:
-        """The limits of an address; None where there are none."""
+        """The limits of an address; None if there are none."""
         if address is None or not (self._limit or self._spacing):
             return None
         if address not in self._known:
@@ -99,5 +99,5 @@ class Addresses(Generic[H]):
         return self._known[address]
 
     def keep(self, used: AbstractSet[AddressLimits[H] | None], now: float) -> None:
-        """Forget the addresses that are neither used nor have anything to tell."""
+        """Drop the addresses that are idle and not in `used`."""
         self._known = {name: one for name, one in self._known.items() if one in used or not one.is_idle(now)}

@@ -1,4 +1,4 @@
-"""The choice of a protocol once TLS has been agreed on (ALPN, RFC 7301)."""
+"""Choosing the protocol after a TLS handshake (ALPN, RFC 7301)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ B = TypeVar("B", bound=asyncio.Protocol)
 
 
 class ByAlpn(asyncio.Protocol, Generic[A, B]):
-    """Gives the connection to a protocol that speaks what the server has chosen, before anything is read from it."""
+    """Hands the connection to the protocol that the server has chosen, before anything is read from it."""
 
     def __init__(self, http1: Callable[[], A], http2: Callable[[], B]) -> None:
         self._http1 = http1
@@ -34,7 +34,7 @@ class ByAlpn(asyncio.Protocol, Generic[A, B]):
         if self._has_ended:
             chosen.eof_received()
 
-    # -- what comes before that, where TLS runs inside TLS: asyncio tells of the connection a little late ---------------
+    # -- events before `connection_made`: with TLS inside TLS, asyncio calls that a little late -------------------------
 
     def data_received(self, data: bytes) -> None:
         self._early.append(data)

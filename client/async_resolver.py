@@ -1,8 +1,8 @@
-"""Names resolved without threads that wait: c-ares speaks DNS itself, and tells the event loop when it has heard.
+"""Resolving names without blocking threads: c-ares speaks DNS itself, driven by the event loop.
 
-It does what a program may expect of a resolver: reads the hosts file and resolv.conf, tries search domains and the next
-server, asks for both families at once, follows aliases, goes to TCP where an answer does not fit, sorts addresses by RFC
-6724, and remembers answers for as long as their TTL says, an hour at most.
+It does everything expected of a resolver: it reads the hosts file and resolv.conf, tries search domains and further
+servers, queries both address families at once, follows aliases, falls back to TCP for truncated answers, sorts addresses
+by RFC 6724, and caches answers for their TTL, an hour at most.
 """
 
 from __future__ import annotations
@@ -25,15 +25,17 @@ _CLOSED: Final = "the resolver is closed"
 
 
 class AsyncResolver(AbstractResolver):
-    """Asks DNS servers, by way of the package aiodns, which `nephila[dns]` brings along; `MissingPackage` without it.
+    """Queries DNS servers through the package aiodns, which `nephila[dns]` installs; raises `MissingPackage` without it.
 
-    `nameservers` are the addresses to ask, each with a port if need be (``"192.0.2.1:5353"``), else that of `udp_port` and
-    `tcp_port`. A server has `timeout` seconds for its answer, and more with each of the `tries`; however that may be, a
-    look-up ends when nobody waits for it any more. With `rotate` the servers take turns. Names of fewer than `ndots` dots are
-    first looked for in the search `domains`. Queries come from `local_ip` and `local_dev`, by sockets with so large buffers.
-    `flags` are those of c-ares, `pycares.ARES_FLAG_…`. What is None is as resolv.conf or c-ares has it.
+    `nameservers` are the addresses of the servers, each with an optional port (``"192.0.2.1:5353"``); the default is `udp_port`
+    and `tcp_port`. A server has `timeout` seconds to answer, and more on each further of the `tries`; in any case, a look-up
+    ends when nobody waits for it any more. With `rotate`, the servers take turns. Names with fewer than `ndots` dots are looked
+    up in the search `domains` first. Queries are sent from `local_ip` and `local_dev`; `socket_send_buffer_size` and
+    `socket_receive_buffer_size` are in bytes. `flags` are those of c-ares (`pycares.ARES_FLAG_…`). None means the setting of
+    resolv.conf, or the default of c-ares.
 
-    It belongs to the running event loop, and is closed by whoever made it. `loop` is deprecated and ignored.
+    The resolver belongs to the running event loop, and has to be closed by the code that made it. `loop` is deprecated and
+    ignored.
     """
 
     def __init__(
@@ -60,7 +62,7 @@ class AsyncResolver(AbstractResolver):
             import aiodns
         except ImportError as error:
             raise MissingPackage("AsyncResolver", "aiodns", "dns") from error
-        # Not passed on are lookups and resolvconf_path: pycares 5.2 hands c-ares text that it has freed already.
+        # lookups and resolvconf_path are not supported: pycares 5.2 passes c-ares text that it has already freed.
         self._error = aiodns.error.DNSError
         self._is_closed = False
         self._resolver = aiodns.DNSResolver(
@@ -83,7 +85,7 @@ class AsyncResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Return the addresses of a host, best first. Raises `socket.gaierror`, with the codes of `getaddrinfo`."""
+        """Return the addresses of a host, best first. Raises `socket.gaierror` with the codes of `getaddrinfo`."""
         if self._is_closed:
             raise OSError(None, _CLOSED)
         if (numeric := numeric_address(host, port)) is not None:
@@ -100,14 +102,14 @@ class AsyncResolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """End the look-ups under way, and close the sockets; more than once is once."""
+        """Cancel the look-ups in progress and close the sockets. Closing again does nothing."""
         if not self._is_closed:
             self._is_closed = True
             await self._resolver.close()
 
 
 def _translated(code: int, reason: str) -> OSError:
-    """Return the operating system's error for one of c-ares: no such name, none just now, or something else."""
+    """Return the error of `getaddrinfo` for one of c-ares: no such name, a temporary failure, or a permanent one."""
     from aiodns import error
 
     match code:

@@ -1,4 +1,4 @@
-"""Basic credentials (RFC 7617), and where they may come from besides the caller: a URL, a netrc file."""
+"""Basic credentials (RFC 7617), from the caller, a URL or a netrc file."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _logger = logging.getLogger(__name__)
 def encode_basic_auth(login: str, password: str = "", encoding: str = "utf-8") -> str:
     """Return the value of an Authorization header for a login and a password.
 
-    Raises ValueError for a login with a colon, which would read as the end of the login (RFC 7617 §2), and
-    UnicodeEncodeError for what `encoding` cannot express.
+    Raises ValueError for a login with a colon, which would be read as the end of the login (RFC 7617 §2), and
+    UnicodeEncodeError for characters that `encoding` cannot express.
     """
     if ":" in login:
         raise ValueError(f"a login cannot hold a colon: {login!r}")
@@ -43,8 +43,8 @@ class _Credentials(NamedTuple):
 class BasicAuth(_Credentials):
     """A login and a password, for `auth=` and `proxy_auth=`; a named tuple.
 
-    aiohttp 3.14 deprecates its class of this name for `encode_basic_auth` and a header of one's own. Here both ways
-    stand, for the session knows when to leave out credentials that it was given as such.
+    aiohttp 3.14 deprecates its class of this name in favour of `encode_basic_auth` and an explicit header. Here both are
+    supported: the session knows when it must not send credentials that were given as such.
     """
 
     __slots__ = ()
@@ -58,7 +58,7 @@ class BasicAuth(_Credentials):
 
     @classmethod
     def decode(cls, auth_header: str, encoding: str = "latin1") -> Self:
-        """Read the value of an Authorization header; ValueError when it holds no Basic credentials."""
+        """Parse the value of an Authorization header. Raises ValueError if it does not hold Basic credentials."""
         scheme, _, token = auth_header.partition(" ")
         if scheme.lower() != "basic":
             raise ValueError(f"not Basic credentials: {scheme!r}")
@@ -68,18 +68,18 @@ class BasicAuth(_Credentials):
             raise ValueError(f"not Basic credentials: {error}") from error
         login, colon, password = decoded.partition(":")
         if not colon:
-            raise ValueError("not Basic credentials: they lack a colon")
+            raise ValueError("not Basic credentials: there is no colon")
         return cls(login, password, encoding)
 
     @classmethod
     def from_url(cls, url: URL, *, encoding: str = "latin1") -> Self | None:
-        """Return the credentials within a URL, None when it has none.
+        """Return the credentials in a URL, or None if it has none.
 
-        A page may have written them, so these never fail to be sent: unlike others they may hold a colon (``%3A``), and
-        they are encoded in UTF-8, as browsers do, where `encoding` cannot express them.
+        They may come from a page, so they can always be sent: unlike others, their login may hold a colon (``%3A``), and
+        if `encoding` cannot express them they are encoded in UTF-8, as in browsers.
         """
         if not isinstance(url, URL):
-            raise TypeError(f"the credentials of a yarl.URL can be read, not those of a {type(url).__name__}")
+            raise TypeError(f"url must be a yarl.URL, not a {type(url).__name__}")
         if url.raw_user is None and url.raw_password is None:
             return None
         login, password = url.user or "", url.password or ""
@@ -90,22 +90,25 @@ class BasicAuth(_Credentials):
         return super().__new__(cls, login, password, encoding)
 
     def encode(self) -> str:
-        """Return the value of an Authorization header; UnicodeEncodeError for what `encoding` cannot express."""
+        """Return the value of an Authorization header.
+
+        Raises UnicodeEncodeError for characters that `encoding` cannot express.
+        """
         return _encode(*self)
 
 
 def load_netrc(variables: Mapping[str, str] = os.environ) -> netrc | None:
-    """Read the user's netrc file: the one that NETRC names, or ``~/.netrc``, or ``~/_netrc``; None when there is none.
+    """Read the user's netrc file: the one that NETRC names, else ``~/.netrc`` or ``~/_netrc``; None if there is none.
 
-    `variables` are those of the environment; without HOME among them, home is where the system says. A file that is named
-    or present but cannot be used is told to the log. This blocks on the disk.
+    `variables` are the environment variables; without HOME, the system's home directory of the user is taken. If a file
+    that is named or exists cannot be read, a warning is logged. This blocks while it reads the disk.
     """
     from netrc import NetrcParseError, netrc
 
     named = variables.get("NETRC")
     try:
         place = Path(named or variables.get("HOME") or Path.home())
-    except RuntimeError:  # there is no home
+    except RuntimeError:  # there is no home directory
         return None
     for path in [place] if named else [place / ".netrc", place / "_netrc"]:
         try:
@@ -113,7 +116,7 @@ def load_netrc(variables: Mapping[str, str] = os.environ) -> netrc | None:
         except FileNotFoundError:
             continue
         except NetrcParseError as error:
-            _logger.warning("cannot read credentials: %s", error)  # says the file and the line
+            _logger.warning("cannot read credentials: %s", error)  # names the file and the line
             return None
         except (OSError, UnicodeDecodeError) as error:
             _logger.warning("cannot read credentials from %s: %s", path, error)
@@ -124,7 +127,7 @@ def load_netrc(variables: Mapping[str, str] = os.environ) -> netrc | None:
 
 
 def netrc_auth(host: str, file: netrc | None = None) -> BasicAuth | None:
-    """Return the credentials of a host, or the file's default ones, or None; `file` is read anew unless it is given."""
+    """Return the credentials for a host, or the file's default ones, or None. Without `file`, the user's is read."""
     file = file or load_netrc()
     found = file.authenticators(host) if file else None
     if found is None:

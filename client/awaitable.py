@@ -1,4 +1,4 @@
-"""What a call returns, besides what it is in `async with`: a coroutine, to be awaited, or given to a task."""
+"""A base for the objects that calls return: usable in `async with`, and as coroutines, to be awaited or run in a task."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ T = TypeVar("T")
 
 
 class Awaited(Coroutine[Any, Any, T], Generic[T]):
-    """Wanted wherever a coroutine is, such as by `asyncio.create_task` and `asyncio.run`."""
+    """Accepted wherever a coroutine is, such as by `asyncio.create_task` and `asyncio.run`."""
 
     __slots__ = ()
 
     @abstractmethod
     def _begun(self) -> Coroutine[Any, Any, T]:
-        """The coroutine that does it, always the same."""
+        """The coroutine that does the work; the same one each time."""
 
     def __await__(self) -> Generator[Any, None, T]:
         return self._begun().__await__()

@@ -1,7 +1,7 @@
-"""Request bodies: whatever a caller gives as `data=`, as bytes to send.
+"""Request bodies: the value of `data=`, as bytes to send.
 
-A body knows its media type and, where it can, its size: with a size it goes out under Content-Length, without one in
-chunks (RFC 9112 §6). What is in memory goes out with the head of the request if it is small; all else is sent part by part.
+A body knows its media type and, if possible, its size: with a size it is sent with Content-Length, without one in chunks
+(RFC 9112 §6). A small body in memory is sent together with the head of the request; all others are sent part by part.
 """
 
 from __future__ import annotations
@@ -22,36 +22,36 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PART_BYTES: Final = 256 * 1024
-"""How much of a body is read and sent at a time: each read of a file is a trip to a thread and back."""
+"""How much of a body is read and sent at a time: each read of a file has to go through a thread."""
 
 _LEAST_FOR_THREAD: Final = 4096
 _MOST_AT_ONCE: Final = 1024 * 1024
-"""How much is compressed while everybody else waits: 20 ms or so."""
+"""How much is compressed in one go, while all other tasks wait: about 20 ms."""
 
 
 class BodyConsumedError(Exception):
-    """The body has been read once, and cannot be read again for a redirect or a retry."""
+    """The body has been read, and cannot be read again for a redirect or a retry."""
 
 
 class Body(ABC):
     """The body of a request, or of a part of a multipart one."""
 
     content_type: str | None = None
-    """The media type, for the Content-Type header unless the caller sets that; None for none."""
+    """The media type, for the Content-Type header unless the caller sets that; None if there is none."""
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Further headers that the body asks for; none by default."""
+        """Further headers for the body; none by default."""
         return {}
 
     @property
     @abstractmethod
     def size(self) -> int | None:
-        """The number of bytes, or None while that cannot be known before they are sent."""
+        """The number of bytes, or None if that is not known before they are sent."""
 
     @abstractmethod
     def parts(self) -> AsyncIterator[bytes]:
-        """Iterate over the bytes from the beginning; `BodyConsumedError` when that is not possible a second time."""
+        """Iterate over the bytes from the beginning. Raises `BodyConsumedError` if that is not possible again."""
 
     @property
     def can_replay(self) -> bool:
@@ -59,17 +59,17 @@ class Body(ABC):
         return True
 
     def in_memory(self) -> bytes | None:
-        """The whole body if it is in memory anyway, so that it can be sent with the head; else None."""
+        """Return the whole body if it is in memory anyway, so that it can be sent with the head; else None."""
         return None
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Return a body that is in memory as text; `TypeError` for others, of which `as_bytes` has to be awaited."""
+        """Return a body that is in memory as text. Raises `TypeError` for others: await `as_bytes` for those."""
         if (data := self.in_memory()) is None:
             raise TypeError("the body is not in memory: await as_bytes()")
         return data.decode(encoding, errors)
 
     async def as_bytes(self) -> bytes:
-        """Return the whole body. Files are read for it; what can be read only once cannot be sent any more."""
+        """Return the whole body; files are read for it. A body that can be read only once cannot be sent after that."""
         return b"".join([part async for part in self.parts()])
 
 
@@ -105,10 +105,10 @@ class TextBody(BytesBody):
 
 
 class FileBody(Body):
-    """An open file, sent from its current position. Text files are sent in UTF-8 or another charset, whatever they are kept in.
+    """An open file, sent from its current position. Text files are sent in UTF-8 or another charset, whatever their own.
 
-    Files on disk are read in a thread. A read that is under way when sending is called off goes on there; the next
-    sending waits for it, as both would move the position of the one file.
+    Files on disk are read in a thread. If sending is cancelled, a read goes on in its thread. The next iteration over `parts`
+    waits for it, since both would move the position of the file.
     """
 
     def __init__(self, file: IO[Any], content_type: str | None = None, charset: str = "utf-8") -> None:
@@ -123,9 +123,9 @@ class FileBody(Body):
     def size(self) -> int | None:
         if self._start is None or isinstance(self._file, io.TextIOBase):
             return None
-        if isinstance(self._file, io.BytesIO):  # whose `getbuffer` would copy it all, if it was made from bytes
+        if isinstance(self._file, io.BytesIO):  # `getbuffer` would copy it all, if it was made from bytes
             return max(0, _size_by_seeking(self._file) - self._start)
-        if isinstance(getattr(self._file, "raw", self._file), io.FileIO):  # not what decompresses one, for example
+        if isinstance(getattr(self._file, "raw", self._file), io.FileIO):  # but not, for example, a decompressing file
             return max(0, os.fstat(self._file.fileno()).st_size - self._start)
         return max(0, _size_by_seeking(self._file) - self._start) if _is_spooled(self._file) else None
 
@@ -137,7 +137,7 @@ class FileBody(Body):
         if self._reading is not None:
             await asyncio.wait([self._reading])
         if self._start is not None:
-            self._file.seek(self._start)  # also at first: it may be another part of the same form as well
+            self._file.seek(self._start)  # also the first time: the file may have been sent as another part of the form
         elif self._has_begun:
             raise BodyConsumedError("the file has been sent once and cannot seek back")
         self._has_begun = True
@@ -164,7 +164,7 @@ class FileBody(Body):
 
 
 def _note(reading: asyncio.Future[Any]) -> None:
-    """Take notice of what a read raised: one that was given up for a closed file is nobody's concern."""
+    """Retrieve the exception of a read, so that asyncio does not log that of one that was given up and whose file was closed."""
     if not reading.cancelled():
         reading.exception()
 
@@ -187,19 +187,19 @@ class IterableBody(Body):
 
     async def parts(self) -> AsyncIterator[bytes]:
         if self._has_begun and not self.can_replay:
-            raise BodyConsumedError("the iterator has been sent once and does not begin anew")
+            raise BodyConsumedError("the iterator has been sent once and cannot begin again")
         self._has_begun = True
         iterator = aiter(self._source)
         try:
             async for part in iterator:
                 yield part
         finally:
-            if isinstance(iterator, AsyncGenerator):  # which nobody goes on with, where sending it was called off
+            if isinstance(iterator, AsyncGenerator):  # if sending was cancelled, it is not at its end
                 await iterator.aclose()
 
 
 class CompressedBody(Body):
-    """Another body in a content coding, compressed as it is sent: in a thread, but for what takes less time than to call one."""
+    """Another body in a content coding, compressed as it is sent: in a thread, except parts that cost less than using one."""
 
     def __init__(self, body: Body, coding: str) -> None:
         self._body = body
@@ -229,7 +229,8 @@ class CompressedBody(Body):
 def compress_body(body: Body, coding: str, *, keeps_size: bool = False) -> Body:
     """Return `body` in the content coding ``gzip`` or ``deflate``.
 
-    What is in memory is compressed at once, and so has a size; not if it is much, which takes long, unless that size is needed.
+    A body in memory is compressed at once, so that its size is known. A large one is not, since that takes long, unless
+    `keeps_size` demands it.
     """
     data = body.in_memory()
     if data is None or (len(data) > _MOST_AT_ONCE and not keeps_size):
@@ -249,13 +250,13 @@ def _guess_type(file: IO[Any], charset: str) -> str:
 
 
 def name_of(file: Any) -> str | None:
-    """Return what a file is called, without folders; None when it has no name."""
+    """Return the name of a file, without folders; None if it has none."""
     name = getattr(file, "name", None)
     return PurePath(name).name or None if isinstance(name, str) and not name.startswith("<") else None
 
 
 def _position(file: IO[Any]) -> int | None:
-    """Where a file is, to begin there again; None when that is not possible, as in the middle of reading it line by line."""
+    """Return the position of a file, to which it can seek back; None if it cannot, for example while it is read line by line."""
     if not _can_seek(file):
         return None
     try:
@@ -265,20 +266,20 @@ def _position(file: IO[Any]) -> int | None:
 
 
 def _can_seek(file: IO[Any]) -> bool:
-    """Whether a file can be sent again; what merely reads need not say, and mmap says it as of Python 3.13. A member of a tar
-    archive that is read as a stream fails to say it in older versions.
+    """Whether a file can seek. Objects with only `read` need not have `seekable`, and mmap has it since Python 3.13. For a
+    member of a tar archive that is read as a stream, it raises AttributeError in older versions.
     """
     if not callable(seekable := getattr(file, "seekable", None)):
         return hasattr(file, "seek") and hasattr(file, "tell")
     try:
         return bool(seekable())
-    except AttributeError:  # of the stream beneath
+    except AttributeError:  # from the underlying stream
         return False
 
 
 def _is_spooled(file: IO[Any]) -> bool:
-    """Whether a file is one of bytes that `tempfile` keeps in memory at first. Its `fileno` would write it to disk."""
-    tempfile = sys.modules.get("tempfile")  # whoever has such a file has loaded it
+    """Whether a file is a binary `SpooledTemporaryFile`, which is in memory at first; its `fileno` would write it to disk."""
+    tempfile = sys.modules.get("tempfile")  # if there is such a file, the module has been loaded
     return tempfile is not None and isinstance(file, tempfile.SpooledTemporaryFile) and file.read(0) == b""
 
 
@@ -290,14 +291,14 @@ def _size_by_seeking(file: IO[bytes]) -> int:
 
 
 async def _pieces(stream: Any) -> AsyncIterator[bytes]:
-    """Iterate over what is left of a stream, by no lines: these have a bound."""
+    """Iterate over the rest of a stream in pieces, not in lines, whose length is bounded."""
     read = getattr(stream, "read_chunk", stream.read)
     while piece := await read(PART_BYTES):
         yield piece
 
 
 def make_body(data: Any, charset: str = "utf-8") -> Body:
-    """Return the body for what a caller gave as data: bytes, text, an open file, an asynchronous iterable, or a `Body`.
+    """Return a body for `data`: bytes, text, an open file, an asynchronous iterable, or a `Body`.
 
     Text is encoded in `charset`. Raises `TypeError` for anything else. Forms are made by `client.forms`.
     """
@@ -311,7 +312,7 @@ def make_body(data: Any, charset: str = "utf-8") -> Body:
         case io.StringIO():
             return TextBody(data.read(), charset=charset)
         case AsyncIterable():
-            is_stream = hasattr(data, "at_eof") and hasattr(data, "read")  # which has one end, and is read once
+            is_stream = hasattr(data, "at_eof") and hasattr(data, "read")  # a stream can be read only once
             return IterableBody(_pieces(data) if is_stream else data)
     if callable(getattr(data, "read", None)):  # not io.IOBase: what tempfile returns wraps a file without being one
         return FileBody(data, charset=charset)

@@ -1,8 +1,8 @@
-"""Connections that receive into one buffer, for the event loop of asyncio itself.
+"""Connections that receive into one shared buffer, for asyncio's own event loop.
 
-Whenever a socket has something, that loop has room for 256 KiB made, and cut down to what there was. So much is asked of the
-kernel by itself: for most reads it maps memory, shrinks it, takes it back, and clears what was touched, which costs as much as
-the rest of a request. A protocol may bring room of its own. uvloop has such a buffer anyway, and goes without ours.
+That loop allocates 256 KiB for every read from a socket, then shrinks it to what was received. An allocation of that size
+goes to the kernel: most reads map memory, shrink it, unmap it, and have the touched pages zeroed, which costs as much as the
+rest of a request. A protocol may supply the buffer instead. uvloop has one of its own and does not need ours.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _BUFFER_BYTES: Final = 256 * 1024
 
 
 class BufferedHttp1Protocol(Http1Protocol, asyncio.BufferedProtocol):
-    """A connection that others share a buffer with: whatever is left in it between two reads is lost."""
+    """A connection that shares its buffer with others: the contents are overwritten by the next read of any of them."""
 
     __slots__ = ("_buffer",)
 
@@ -36,7 +36,7 @@ class BufferedHttp1Protocol(Http1Protocol, asyncio.BufferedProtocol):
 
 
 def protocol_factory(loop: asyncio.AbstractEventLoop) -> Callable[[], Http1Protocol]:
-    """Return what makes the protocols of one connector, the way the loop can do with least."""
+    """Return the factory of one connector's protocols: the kind that costs least on this loop."""
     if isinstance(loop, asyncio.SelectorEventLoop):
         return partial(BufferedHttp1Protocol, memoryview(bytearray(_BUFFER_BYTES)))
     return Http1Protocol

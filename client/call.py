@@ -1,7 +1,7 @@
-"""One call of a session: the requests it takes, each exchanged over a connection, until there is a response to give back.
+"""One call of a session: one request or several, each exchanged over a connection, until there is a response to return.
 
-A call may take several: redirects one after the other, middlewares as they like, and more where a kept connection
-turned out to be dead, or a server did not look at a request. One deadline spans them all, and the reading of the body.
+There are several if there are redirects, if middlewares repeat requests, if a kept connection turns out to be dead, or if a
+server does not process a request. One deadline spans them all, and the reading of the body.
 """
 
 from __future__ import annotations
@@ -51,30 +51,30 @@ if TYPE_CHECKING:
     from client.tracing import Trace
 
 _MOST_REPEATS: Final = 5
-"""How often a request is made again that servers have not looked at: one that ends its connection after so many requests takes them
-by turns, if they come all at once, while one that will have none is not to be asked for ever.
+"""How often a request is repeated that the server has not processed. A server that ends each connection after some requests takes
+many concurrent ones in several rounds, but one that refuses all must not be asked for ever.
 """
 
 _FIRST_PAUSE_SECONDS: Final = 0.1
-"""How long, about, such a server is left alone before a request goes to it for the third time; each time after that, twice as long."""
+"""About how long to wait before the third attempt of such a request; the time doubles for each one after that."""
 
 _CONTINUE_SECONDS: Final = 1.0
-"""How long a body waits for 100 (Continue) before it is sent unbidden (RFC 9110 §10.1.1); as curl has it."""
+"""How long a body waits for 100 (Continue) before it is sent anyway (RFC 9110 §10.1.1); the same as in curl."""
 
 
 class Caller(Protocol):
-    """Who makes calls: a session."""
+    """The maker of calls: a session."""
 
     def _request(
         self, call: Call, method: str, url: str | URL, options: RequestOptions
     ) -> Coroutine[Any, Any, ClientResponse]:
-        """Fill the call in and run it; the response is left in it as well."""
+        """Fill in the call and run it. Returns the response, and also stores it in the call."""
 
 
 class Call(Plan, Awaited[ClientResponse]):
-    """What `session.get()` returns: awaited, the response; in `async with`, the response, released at the end.
+    """What `session.get()` returns: `await` gives the response; `async with` also releases it at the end.
 
-    The session says what it is to do once it is awaited; before that there are no `settings`. Instants are on the loop's clock.
+    The session fills in the call when it is awaited; before that, it has no `settings`. Instants are on the loop's clock.
     """
 
     __slots__ = ("_coroutine", "deadline_at", "max_redirects", "response", "settings", "started_at", "traces")
@@ -88,7 +88,7 @@ class Call(Plan, Awaited[ClientResponse]):
         self.response: ClientResponse | None = None
         self.traces: Sequence[Trace] = ()
         self.max_redirects: int | None = 10
-        """None follows none."""
+        """None: redirects are not followed."""
         self._coroutine = session._request(self, method, url, options)
 
     def _begun(self) -> Coroutine[Any, Any, ClientResponse]:
@@ -107,16 +107,16 @@ class Call(Plan, Awaited[ClientResponse]):
         self.response.release()
 
     async def run(self) -> ClientResponse:
-        """Make the planned request, past the middlewares, and those that redirects ask for."""
+        """Make the planned request, through the middlewares, and those that redirects ask for."""
         send = chain(self.settings.middlewares, self.exchange) if self.settings.middlewares else self.exchange
         request = self.request(self.settings.jar)
         return await self.follow(request, await send(request), send)
 
     async def follow(self, request: ClientRequest, response: ClientResponse, send: Handler) -> ClientResponse:
-        """Make the requests that redirects ask for, the first of them `response`; return the response that asks for none.
+        """Follow redirects, if `response` is one, and return the first response that is not.
 
-        A redirect without a Location, or with an empty one, is such a response, as Chromium has it. Raises `TooManyRedirects`, `RedirectClientError`s, and what
-        `exchange` does, all with the history of redirects.
+        A redirect without a Location, or with an empty one, is not followed, as in Chromium. Raises `TooManyRedirects`, a
+        `RedirectClientError`, and what `exchange` raises, all with the history of redirects.
         """
         history: list[ClientResponse] = []
         while response.status in REDIRECT_STATUSES and self.max_redirects is not None:
@@ -142,8 +142,8 @@ class Call(Plan, Awaited[ClientResponse]):
     async def exchange(self, request: ClientRequest) -> ClientResponse:
         """Send a request and return its response, whose body may still be arriving.
 
-        A kept connection may turn out to be dead; then the request goes out once more, if that is safe, on another. What a server
-        says that it has not looked at goes out a few times more. Errors name the request. Cancelled, it leaves nothing open.
+        If a kept connection turns out to be dead, the request is sent once more on another, if that is safe. A request that the
+        server says it has not processed is repeated a few times. Errors name the request. If it is cancelled, nothing stays open.
         """
         settings, deadline_at = self.settings, self.deadline_at
         connection: Connection | None = None
@@ -165,7 +165,7 @@ class Call(Plan, Awaited[ClientResponse]):
                 )
                 if connection.slot.is_starting:
                     connection.protocol.hand_over()
-                    # uvloop sends what was written once it is through with this turn's callbacks: the next turn's come after.
+                    # uvloop sends after the callbacks of this loop iteration, and so before those of the next one.
                     asyncio.get_running_loop().call_soon(connection.slot.started)
                 if self.traces:
                     connection.protocol.hand_over()
@@ -193,16 +193,16 @@ class Call(Plan, Awaited[ClientResponse]):
                 raise _named(error, request) from error.__cause__
 
     async def _pause(self, repeats: int) -> None:
-        """Leave a server alone for a while that has refused the request more than once; what it refused together is not to come
-        back together.
+        """Wait before repeating a request that a server has refused more than once. The time is random, so that requests refused
+        together are not repeated together.
         """
-        from random import uniform  # few need it
+        from random import uniform  # rarely needed
 
         pause = _FIRST_PAUSE_SECONDS * 2.0 ** (repeats - 2) * uniform(0.5, 1.5)  # noqa: S311 - jitter is no secret
         await asyncio.sleep(min(pause, self.deadline_at - asyncio.get_running_loop().time()))
 
     async def _tell_sent(self, request: ClientRequest, exchange: Exchange) -> None:
-        """Tell of the head, and of a body that went with it."""
+        """Send the signals for the head, and for a body that was sent with it."""
         await emit(self.traces, TraceRequestHeadersSentParams(request.method, request.url, request.headers))
         if exchange.is_sent and request.body is not None and (data := request.body.in_memory()):
             await emit(self.traces, TraceRequestChunkSentParams(request.method, request.url, data))
@@ -211,7 +211,7 @@ class Call(Plan, Awaited[ClientResponse]):
         await emit(self.traces, TraceResponseChunkReceivedParams(request.method, request.url, body))
 
     async def _send_body(self, connection: Connection, exchange: Exchange, request: ClientRequest) -> None:
-        """Have the body sent beside what follows, unless a final response makes that pointless."""
+        """Start a task that sends the body, unless a final response comes before 100 (Continue)."""
         if request.expects_continue:
             assert exchange.may_continue is not None
             either = (exchange.may_continue, exchange.answered)
@@ -222,9 +222,9 @@ class Call(Plan, Awaited[ClientResponse]):
         connection.upload = asyncio.ensure_future(self._upload(connection.protocol, exchange, request))
 
     async def _upload(self, protocol: Carrier, exchange: Exchange, request: ClientRequest) -> None:
-        """Send the body. What goes wrong ends the exchange, and so reaches whoever waits for the response."""
+        """Send the body. An error ends the exchange, and so is raised where the response is awaited."""
         try:
-            async with aclosing(request.parts()) as parts:  # now, rather than whenever nobody knows it any more
+            async with aclosing(request.parts()) as parts:  # closes it now, not when it is garbage-collected
                 async for part in parts:
                     for piece in request.framed(part) if protocol.takes_chunks else (part,):
                         await protocol.write(exchange, piece)
@@ -234,19 +234,19 @@ class Call(Plan, Awaited[ClientResponse]):
                 await protocol.write(exchange, LAST_CHUNK)
             protocol.end(exchange)
         except ClientConnectionResetError:
-            return  # the connection was closed, with the response or without; the exchange knows
-        except (Exception, asyncio.CancelledError) as error:  # whatever the caller's file or generator raises
+            return  # the connection was closed, with or without a response, as the exchange records
+        except (Exception, asyncio.CancelledError) as error:  # anything that the caller's file or generator raises
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
-                raise  # it is this task that is cancelled, with the use of the connection
+                raise  # this task itself is cancelled, since the connection is given back
             failure = ClientConnectionError(f"the request's body could not be sent: {error!r}")
             failure.__cause__ = error
             protocol.fail(failure)
 
 
 class _NotYet:
-    """What a call lacks until it is awaited, and its response has: who asks for it is told. A method `__getattr__` would do the
-    same, and slow down every look at what a call has.
+    """An attribute of the response that was looked up on the call: the error says to await it. A method `__getattr__` would do
+    the same, but slow down every access to attributes of a call.
     """
 
     def __init__(self, name: str) -> None:
@@ -254,7 +254,7 @@ class _NotYet:
 
     def __get__(self, call: Call | None, kind: type[Call] | None = None) -> NoReturn:
         raise AttributeError(
-            f"{self._name!r} is the response's, for which the call has to be awaited: "
+            f"{self._name!r} is an attribute of the response, for which the call has to be awaited: "
             f"`(await session.get(url)).{self._name}`, or `async with session.get(url) as response:`"
         )
 
@@ -278,21 +278,21 @@ def _too_many_redirects(history: Sequence[ClientResponse]) -> TooManyRedirects:
 def _may_repeat(
     request: ClientRequest, exchange: Exchange | None, error: BaseException, *, was_used: bool, repeats: int
 ) -> bool:
-    """Whether a request may be sent again that failed on a kept connection (RFC 9110 §9.2.2), or was not looked at (RFC 9113 §8.7)."""
+    """Whether to repeat a request that failed on a kept connection (RFC 9110 §9.2.2) or was not processed (RFC 9113 §8.7)."""
     if not isinstance(error, ServerDisconnectedError | ClientOSError):
         return False
     is_unprocessed = isinstance(error, ServerDisconnectedError) and error.is_unprocessed
     if not (was_used or is_unprocessed) or repeats >= (_MOST_REPEATS if is_unprocessed else 1):
         return False
     if exchange is None:
-        return True  # the connection was seen to be closed before anything was sent
+        return True  # the connection was closed before anything was sent
     if is_unprocessed:
         return request.body is None or request.body.can_replay
     return request.can_repeat and not exchange.has_begun
 
 
 def _named(error: BaseException, request: ClientRequest) -> BaseException:
-    """Return an error of ours with the request's name on it; others as they are."""
+    """Return an error of ours with the request that it is about; other errors unchanged."""
     if isinstance(error, WireError):
         kind = HeadersTooLarge if isinstance(error, HeadTooLarge) else BadHttpMessage
         named = kind(request.request_info, (), message=str(error))

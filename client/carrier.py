@@ -1,4 +1,4 @@
-"""What carries an exchange, whatever version of HTTP it speaks."""
+"""The interface of connections that carry exchanges, whatever the version of HTTP."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class Carrier(Protocol):
-    """An HTTP/1.1 connection, or a stream of an HTTP/2 one: it carries one exchange at a time.
+    """An HTTP/1.1 connection, or a stream of an HTTP/2 one. It carries one exchange at a time.
 
-    `client.http1` says what each method does.
+    The methods are documented in `client.http1`.
     """
 
     opening: Opening | None
@@ -36,7 +36,7 @@ class Carrier(Protocol):
     def unread(self) -> bytes: ...
     @property
     def takes_chunks(self) -> bool:
-        """Whether a body of unknown size goes in chunks (RFC 9112 §7.1), not just as it is."""
+        """Whether a body of unknown size is sent in chunks (RFC 9112 §7.1), rather than as it is."""
 
     def is_quiet(self) -> bool: ...
 
@@ -51,7 +51,7 @@ class Carrier(Protocol):
         on_done: Callable[[], None] | None = None,
     ) -> Exchange: ...
     def hand_over(self) -> None:
-        """Have what has begun written now, if it would be with what else is sent in this turn of the loop."""
+        """Write the request that has begun to the transport now, if it would be written at the end of this loop iteration."""
 
     async def write(self, exchange: Exchange, data: bytes) -> None: ...
     def end(self, exchange: Exchange) -> None: ...

@@ -1,7 +1,7 @@
-"""WWW-Authenticate: what a server asks for (RFC 9110 §11.6.1), pure.
+"""Parsing WWW-Authenticate challenges (RFC 9110 §11.6.1), without I/O.
 
-One header may hold several challenges, and commas separate both them and their parameters, so a name decides what it is
-by what follows: ``=`` makes it a parameter of the last scheme, anything else a scheme. Malformed pieces are passed over.
+One header may hold several challenges, and commas separate both challenges and their parameters. So a name followed by
+``=`` is a parameter of the last scheme, and any other is a scheme. Malformed pieces are skipped.
 """
 
 import re
@@ -12,7 +12,7 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TOKEN68: Final = re.compile(r"[A-Za-z0-9\-._~+/]++=*+(?=[ \t]*+(?:,|\Z))")  # RFC 9110 §11.2
 _EQUALS: Final = re.compile(r"[ \t]*+=[ \t]*+")
 _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
-_BARE: Final = re.compile(r"[^,]*")  # leniently: a token, or what somebody forgot to quote
+_BARE: Final = re.compile(r"[^,]*")  # lenient: a token, or a value that lacks its quotes
 _QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
 _SEPARATOR: Final = re.compile(r"[ \t,]*")
 _SPACE: Final = re.compile(r"[ \t]*")
@@ -23,13 +23,13 @@ class Challenge(NamedTuple):
     scheme: str
     """In lower case."""
     parameters: dict[str, str]
-    """Unquoted, names in lower case; the first of several of a name."""
+    """Names in lower case, values unquoted; the first of several with one name."""
     token: str | None = None
-    """What some schemes have instead of parameters."""
+    """The token68 that some schemes have instead of parameters."""
 
 
 def parse_challenges(values: Iterable[str]) -> list[Challenge]:
-    """Return the challenges of the WWW-Authenticate (or Proxy-Authenticate) headers, in their order. Takes linear time."""
+    """Return the challenges of WWW-Authenticate (or Proxy-Authenticate) headers, in order. Takes linear time."""
     challenges: list[Challenge] = []
     for value in values:
         challenges += _parse(value)
@@ -70,7 +70,7 @@ def _value(text: str, at: int) -> tuple[str, int]:
 
 
 def _end(pattern: re.Pattern[str], text: str, start: int) -> int:
-    """Where a pattern that matches anywhere, if only nothing, stops."""
+    """Where the match of a pattern ends; the pattern must match everywhere, if only the empty string."""
     match = pattern.match(text, start)
     assert match is not None
     return match.end()

@@ -1,9 +1,9 @@
-"""The codings that we decode, each as streams of one kind: gzip, deflate, br, zstd.
+"""The content codings that we decode: gzip, deflate, br and zstd, each as a `Stream`.
 
-The decompressors' own interfaces differ in how they are bounded, what they say about output they still hold, and whether
-they tell where their stream ended. Here they are made alike; `decoding` builds bodies out of them.
+The decompressors' own interfaces differ in how output is bounded, how they report output that they still hold, and whether
+they say where their stream ended. Here they get one interface, on which `decoding` builds bodies.
 
-brotli and zstd are loaded with the first stream of theirs: gzip, which most servers send, does without them.
+brotli and zstd are imported with their first stream: gzip, which most servers send, does not need them.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _BROTLI_BLOCK_BYTES: Final = 32_752
-"""The first block of the brotli binding's output. It fills whole blocks and doubles them, so we ask for one at a time."""
+"""The first block of the brotli binding's output. It fills whole blocks and doubles their size, so we ask for one at a time."""
 
 _ZSTD_WINDOW_LOG: Final = 23
-"""Windows up to 8 MiB, the most a zstd content coding may ask of its recipient (RFC 9659 §3)."""
+"""Windows of up to 8 MiB, the most that a zstd content coding may demand of its recipient (RFC 9659 §3)."""
 
 
 class Stream(Protocol):
@@ -29,22 +29,22 @@ class Stream(Protocol):
 
     @property
     def error(self) -> type[Exception]:
-        """What `decode` raises for invalid data."""
+        """The exception that `decode` raises for invalid data."""
 
     @property
     def has_more(self) -> bool:
-        """Whether output may be waiting that needs no more input."""
+        """Whether there may be output that needs no more input."""
 
     @property
     def eof(self) -> bool:
-        """Whether the stream has ended. All its output has been given then."""
+        """Whether the stream has ended, and all its output has been returned."""
 
     @property
     def unused(self) -> bytes:
         """Input past the end of the stream."""
 
     def decode(self, data: bytes, limit: int) -> bytes:
-        """Return about `limit` bytes of output at most. While `has_more`, `data` must be empty."""
+        """Return at most about `limit` bytes of output. While `has_more`, `data` must be empty."""
 
 
 class _ZlibStream:
@@ -68,7 +68,7 @@ class _ZlibStream:
 
     def decode(self, data: bytes, limit: int) -> bytes:
         output = self._zlib.decompress(data or self._zlib.unconsumed_tail, limit)
-        # A full output may leave more inside zlib even when all input was consumed.
+        # If the output is full, zlib may hold more, even when it has consumed all input.
         self.has_more = not self._zlib.eof and (len(output) >= limit or bool(self._zlib.unconsumed_tail))
         return output
 
@@ -76,7 +76,7 @@ class _ZlibStream:
 class _DeflateStream:
     """zlib or raw deflate, told apart by the first two bytes.
 
-    A zlib header says method 8 and window ≤ 7, and is divisible by 31 (RFC 1950 §2.2). A raw stream beginning with such
+    A zlib header has method 8 and window ≤ 7, and is divisible by 31 (RFC 1950 §2.2). A raw stream that began with such
     a byte would start with a stored block whose padding bits are not zero, which no encoder writes.
     """
 
@@ -112,7 +112,7 @@ class _DeflateStream:
 
 
 class _BrotliStream:
-    """br (RFC 7932). The limit is kept to within a block."""
+    """br (RFC 7932). Output may exceed the limit by up to a block."""
 
     __slots__ = ("_brotli", "error", "has_more", "unused")
 
@@ -131,13 +131,13 @@ class _BrotliStream:
     def decode(self, data: bytes, limit: int) -> bytes:
         limit = min(limit, _BROTLI_BLOCK_BYTES)
         output: bytes = self._brotli.process(data, output_buffer_limit=limit)
-        # As with zlib, a full output may leave more inside even when all input was consumed.
+        # As with zlib, if the output is full there may be more, even when all input was consumed.
         self.has_more = not self.eof and (len(output) >= limit or not self._brotli.can_accept_more_data())
         return output
 
 
 class _ZstdStream:
-    """One zstd frame, skippable ones included (RFC 8878)."""
+    """One zstd frame, which may be a skippable one (RFC 8878)."""
 
     __slots__ = ("_zstd", "error")
 
@@ -171,7 +171,7 @@ def _begins_gzip(head: bytes) -> bool:
 
 
 def _begins_zstd(head: bytes) -> bool:
-    """A frame or a skippable frame, RFC 8878 §3.1."""
+    """Whether this is the start of a frame or a skippable frame (RFC 8878 §3.1)."""
     return head == b"\x28\xb5\x2f\xfd" or (head[1:] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50)
 
 
@@ -187,12 +187,12 @@ class Coding(NamedTuple):
     name: str
     open: Callable[[], Stream]
     head_bytes: int
-    """Bytes needed to see whether another stream follows one that has ended."""
+    """How many bytes show whether another stream follows one that has ended."""
     begins: Callable[[bytes], bool]
-    """Whether such a head begins another stream."""
+    """Whether so many bytes begin another stream."""
     min_stream_bytes: int = 1
-    """How many bytes a stream has to take, on average, where there are very many. Where each record of a file is a stream of its
-    own, as in WARC, it takes a few hundred."""
+    """The size that streams must have on average if there are very many. In files with one stream for each record, such as WARC,
+    it is a few hundred bytes."""
 
 
 CODINGS: Final = {
@@ -201,6 +201,6 @@ CODINGS: Final = {
         Coding("gzip", lambda: _ZlibStream(16 + zlib.MAX_WBITS), 3, _begins_gzip, 16),
         Coding("deflate", _DeflateStream, 1, _begins_nothing),
         Coding("br", _BrotliStream, 1, _refuse_more),
-        Coding("zstd", _ZstdStream, 4, _begins_zstd, 128),  # each costs ten times as much as one of gzip
+        Coding("zstd", _ZstdStream, 4, _begins_zstd, 128),  # a frame costs ten times as much as a gzip member
     )
 }

@@ -1,4 +1,4 @@
-"""A connection while a request uses it."""
+"""A connection in use by a request."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class ConnectionKey(NamedTuple):
-    """What must be equal for a request to go over a connection that another has used."""
+    """What a request must have in common with the last one on a connection to reuse it."""
 
     origin: Origin
     ssl: Verification
     server_hostname: str | None
     proxy: Proxy | None = None
     is_forwarded: bool = False
-    """Whether the connection ends at the proxy, which asks the origin itself."""
+    """Whether the connection ends at the proxy, which makes the request to the origin itself."""
 
     @property
     def host(self) -> str:
@@ -40,7 +40,7 @@ class ConnectionKey(NamedTuple):
 
     @property
     def server_name(self) -> str:
-        """The name that a TLS server is asked for, and verified by (RFC 6066 §3: no trailing dot)."""
+        """The name to send in SNI and to verify the certificate against (RFC 6066 §3: no trailing dot)."""
         return self.server_hostname or self.host.removesuffix(".")
 
 
@@ -51,9 +51,9 @@ class Pool(Protocol):
 
 
 class Connection:
-    """A connection lent for one exchange, with the host's slot that allows it.
+    """A connection lent for one exchange, with the host's slot for it.
 
-    It is given back by itself when the response is complete, else by `release` or `close`; each may be called again.
+    It is given back automatically when the response is complete, else by `release` or `close`; both may be called again.
     """
 
     __slots__ = ("_pool", "key", "protocol", "queued", "slot", "upload", "was_used")
@@ -67,13 +67,13 @@ class Connection:
         self.was_used = protocol.exchanges > 0
         """Whether a request has used the connection before."""
         self.queued = 0.0
-        """How many seconds the request waited for its slot."""
+        """How long the request waited for its slot, in seconds."""
         self.upload: asyncio.Task[None] | None = None
-        """What sends the request's body meanwhile; it ends with the use of the connection."""
+        """The task that sends the request's body; it is cancelled when the connection is given back."""
 
     @property
     def transport(self) -> asyncio.Transport | None:
-        """The transport; None when the connection has been given back."""
+        """The transport; None if the connection has been given back or lost."""
         return None if self.closed else self.protocol.transport
 
     @property
@@ -83,11 +83,11 @@ class Connection:
 
     @property
     def is_given_back(self) -> bool:
-        """Whether the connection is somebody else's by now."""
+        """Whether the connection has been given back, so that others may be using it."""
         return self._pool is None
 
     def release(self) -> None:
-        """Give the connection back; it is kept for another request if it can serve one, else closed."""
+        """Give the connection back; it is kept for another request if possible, else closed."""
         pool, self._pool = self._pool, None
         if pool is not None:
             if self.upload is not None:

@@ -1,8 +1,8 @@
-"""Connectors: where connections are opened, lent, and bounded.
+"""Connectors: they open, lend and limit connections.
 
-A request first takes its host's slot (`HostLimits`), then an idle connection with the same key, or else has one opened.
-What is idle holds no slot. `limit` bounds connections in use, and as many may be idle: before another one is opened, those unused
-longest are closed. Where connections are shared (HTTP/2), what is lent and counted is a part of one: the limits are those of
+A request first takes its host's slot (`HostLimits`), then an idle connection with the same key, or a new one. Idle
+connections hold no slot. `limit` bounds connections in use, and as many again may be idle: before another one is opened, the
+least recently used are closed. If connections are shared (HTTP/2), streams are lent and counted: the limits apply to
 requests.
 """
 
@@ -59,14 +59,16 @@ _TOO_LATE: Final = "the total time allowed has passed before there was a connect
 
 
 class BaseConnector(ABC):
-    """A pool of connections; a subclass says in `_create_connection` how one is opened.
+    """A pool of connections; subclasses implement `_create_connection`.
 
     `keepalive_timeout` is how long an idle connection is kept, in seconds; None keeps it until the server closes it.
-    `force_close` (or a `keepalive_timeout` of 0) keeps none. `limit` and `limit_per_host` bound connections in use, 0 or
-    None meaning no bound; `limits` takes a `HostLimits` made elsewhere in their place.
+    `force_close` (or a `keepalive_timeout` of 0) keeps none. `limit` and `limit_per_host` bound connections in use; 0 or
+    None means no bound. `limits` is a `HostLimits` to use in their place, which may be shared.
+
+    Raises RuntimeError without a running event loop.
     """
 
-    _is_closed = True  # until it has been made
+    _is_closed = True  # for __del__, if __init__ fails
 
     allowed_protocol_schema_set: frozenset[str] = frozenset({"http", "https", "ws", "wss"})
 
@@ -91,16 +93,16 @@ class BaseConnector(ABC):
         self._force_close = force_close or keepalive_timeout == 0
         self._idle = IdlePool(inf if keepalive_timeout is None else keepalive_timeout)
         self._in_use: set[Carrier] = set()
-        self._connecting: set[asyncio.Timeout] = set()  # the deadlines of those in `connect`
+        self._connecting: set[asyncio.Timeout] = set()  # the deadlines of the calls of `connect`
         self._factory = protocol_factory(self._loop)
-        """What a transport is to be connected to, for `_create_connection`."""
+        """Makes the protocols to which `_create_connection` connects transports."""
         self._sharing: Sharing | None = None
-        """Connections that several requests use at once; None: there are none."""
+        """Shares connections among requests; None if connections are not shared."""
         self._is_closed = False
 
     def __init_subclass__(cls, **options: object) -> None:
-        """Let a `connect` of a subclass's own see every request, and be held to the deadline. Accept one of one parameter, the
-        request, and such a `_create_connection`, as subclasses had them before aiohttp 3.
+        """If a subclass overrides `connect`, call it for every request, and apply the deadline to it. Accept overrides of `connect`
+        and `_create_connection` that only take the request, as in aiohttp 2.
         """
         super().__init_subclass__(**options)
         if not can_take(cls._create_connection, "self", "req", "traces", "timeout"):
@@ -114,7 +116,7 @@ class BaseConnector(ABC):
         if not can_take(cls.connect, "self", "req", traces="", timeout="", deadline_at=""):
             cls.connect = _by_deadline(cls.connect)  # type: ignore[method-assign]
 
-    # -- what it is -----------------------------------------------------------------------------------------------
+    # -- properties -----------------------------------------------------------------------------------------------
 
     @property
     def closed(self) -> bool:
@@ -127,17 +129,17 @@ class BaseConnector(ABC):
 
     @property
     def limit(self) -> int:
-        """How many connections may be in use; 0 for no bound."""
+        """How many connections may be in use; 0: any number."""
         return self._limits.limit
 
     @property
     def limit_per_host(self) -> int:
-        """How many connections to one host may be in use; 0 for no bound."""
+        """How many connections to one host may be in use; 0: any number."""
         return self._limits.limit_per_host
 
     @property
     def limits(self) -> HostLimits:
-        """What says who may be asked now."""
+        """The limits of hosts, which slots are taken from."""
         return self._limits
 
     @property
@@ -161,11 +163,12 @@ class BaseConnector(ABC):
         deadline_at: float = inf,
         req: ClientRequest | None = None,
     ) -> Connection:
-        """Lend a connection for a request, waiting for its host's slot first.
+        """Lend a connection for a request, after waiting for its host's slot.
 
-        It may be named `req`, too: aiohttp's documentation and its code differ. `deadline_at`, on the loop's clock, is that
-        of the whole request. Raises `ClientConnectorError` or one of its kind when no connection can be opened,
-        `ConnectionTimeoutError` and `ServerTimeoutError` at the deadlines, `ConnectorClosed` when the connector is closed. Cancelled, it leaves nothing taken.
+        The request may also be passed as `req`: aiohttp's documentation and its code differ. `deadline_at`, on the loop's clock,
+        is that of the whole request. Raises `ClientConnectorError` or a subclass if no connection can be opened,
+        `ConnectionTimeoutError` and `ServerTimeoutError` at the deadlines, `ConnectorClosed` if the connector is closed. If it is
+        cancelled, no slot or connection stays in use.
         """
         if self._is_closed:
             raise ConnectorClosed("the connector is closed")
@@ -203,9 +206,9 @@ class BaseConnector(ABC):
         return connection
 
     def lend_idle(self, req: ClientRequest) -> Connection | None:
-        """Lend a connection for a request if there is one to be had at once, None if `connect` has to see to it.
+        """Lend a connection for a request if that is possible without waiting; else return None, and `connect` has to be called.
 
-        It spares most requests of a busy session a coroutine.
+        This saves most requests of a busy session a coroutine.
         """
         key = req.connection_key
         kept = self._idle.by_key.get(key)
@@ -230,7 +233,7 @@ class BaseConnector(ABC):
         try:
             slot = await self._limits.acquire(host)
         except ClientConnectionError as error:
-            raise type(error)(*error.args) from error  # all who wait fail with one and the same
+            raise type(error)(*error.args) from error  # all waiters get the same object
         try:
             await emit(traces, TraceConnectionQueuedEndParams())
         except BaseException:
@@ -272,7 +275,7 @@ class BaseConnector(ABC):
         return self._idle.take(kept) if kept else None
 
     async def _open_connection(self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout) -> Carrier:
-        """Open a connection, for which room is made."""
+        """Open a connection, after closing idle ones if there are too many."""
         _check_name(req.connection_key)
         self._make_room()
         await emit(traces, TraceConnectionCreateStartParams())
@@ -290,15 +293,15 @@ class BaseConnector(ABC):
 
     @abstractmethod
     async def _create_connection(self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout) -> Carrier:
-        """Open a connection for a request: an `Http1Protocol` that a transport has been connected to, or a stream of HTTP/2.
+        """Open a connection for a request. Returns an `Http1Protocol` connected to a transport, or a stream of HTTP/2.
 
-        Raises `ClientConnectorError` or one of its kind, and `ConnectionTimeoutError` after `timeout.sock_connect`.
+        Raises `ClientConnectorError` or a subclass, and `ConnectionTimeoutError` after `timeout.sock_connect` seconds.
         """
 
     # -- keeping --------------------------------------------------------------------------------------------------
 
     def give_back(self, key: ConnectionKey, protocol: Carrier) -> None:
-        """Take a connection back, to keep it if it can serve another request. Called by `Connection`."""
+        """Take a connection back, and keep it if it can serve another request. Called by `Connection`."""
         self._in_use.discard(protocol)
         if protocol.is_idle and not self._force_close and not self._is_closed:
             self._idle.put(key, protocol)
@@ -306,14 +309,14 @@ class BaseConnector(ABC):
             protocol.close()
 
     def _keep_shared(self, key: ConnectionKey, stream: Carrier) -> None:
-        """Keep a shared connection, of which nothing is lent but this."""
+        """Keep a shared connection of which no other stream is lent."""
         if self._force_close or self._is_closed:
             stream.close()
         else:
             self._idle.put(key, stream)
 
     def drop_idle(self, key: ConnectionKey) -> None:
-        """Close the idle connections of a key: one of them was found dead."""
+        """Close the idle connections with a key, after one of them was found dead."""
         self._idle.drop(key)
 
     def _make_room(self) -> None:
@@ -324,7 +327,7 @@ class BaseConnector(ABC):
     # -- closing --------------------------------------------------------------------------------------------------
 
     def close(self) -> Closing:
-        """Close all connections, in use, idle or being opened, at once. The result may be awaited, to see their sockets closed too."""
+        """Close all connections at once: in use, idle or being opened. Await the result to wait until their sockets are closed."""
         self._is_closed = True
         if self._owns_limits:
             self._limits.close(ConnectorClosed("the connector is closed"))
@@ -336,7 +339,7 @@ class BaseConnector(ABC):
         return Closing(in_use + self._idle.clear())
 
     def _call_off(self) -> None:
-        """Let the deadlines of those who connect pass."""
+        """Make the deadlines of all calls of `connect` pass now."""
         for end in self._connecting:
             if not end.expired():
                 end.reschedule(self._loop.time())
@@ -357,8 +360,8 @@ class BaseConnector(ABC):
 
 
 def _check_name(key: ConnectionKey) -> None:
-    """Raise `ClientConnectorDNSError` for a name that no TLS server can be asked for: a proxy, or a resolver of the user's own,
-    may have an address for it, but the `ssl` module leaves a connection open then.
+    """Raise `ClientConnectorDNSError` for a name that cannot be sent in SNI. A proxy or the user's resolver may have an address for
+    it, but then the `ssl` module would leave the connection open.
     """
     if not key.is_ssl:
         return
@@ -369,17 +372,17 @@ def _check_name(key: ConnectionKey) -> None:
 
 
 async def _hear_out(protocol: Carrier) -> None:
-    """Have what a new connection has received read before a request is written: that answers nothing, or each answer would be
-    taken for that of the next request (RFC 9112 §9.2). Raises `ServerDisconnectedError` when there was something, or the end.
+    """Let the loop read what a new connection has received before a request is written: it belongs to no response, and would be
+    taken for that of the request (RFC 9112 §9.2). Raises `ServerDisconnectedError` if there were bytes, or the end.
     """
-    for _ in range(2):  # asyncio resumes tasks before it reads: only the second turn comes after
+    for _ in range(2):  # asyncio resumes tasks before it reads: only the second iteration comes after that
         await asyncio.sleep(0)
     if not protocol.is_idle:
-        raise ServerDisconnectedError("the server spoke, or closed the connection, before it was asked")
+        raise ServerDisconnectedError("the server sent data or closed the connection before the request")
 
 
 def _in_time(method: Callable[..., Any], seconds_of: Callable[[ClientTimeout], float | None]) -> Callable[..., Any]:
-    """Return what calls a method that takes the request alone: the time it may take is kept for it."""
+    """Wrap a method that only takes the request: limit its time."""
 
     async def within(
         self: BaseConnector, req: ClientRequest, traces: Sequence[Trace] = (), timeout: ClientTimeout = DEFAULT_TIMEOUT
@@ -393,7 +396,7 @@ def _in_time(method: Callable[..., Any], seconds_of: Callable[[ClientTimeout], f
 
 
 def _by_deadline(connect: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what calls a `connect` that does not hear of the deadline of the whole request."""
+    """Wrap a `connect` that does not take the deadline of the whole request: apply it."""
 
     async def within(
         self: BaseConnector,
@@ -410,11 +413,11 @@ def _by_deadline(connect: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _lend_none(_connector: BaseConnector, _req: ClientRequest) -> None:
-    """What `lend_idle` is where `connect` has to see every request."""
+    """The `lend_idle` of connectors whose `connect` is called for every request."""
 
 
 class Closing:
-    """Connections that are being closed; awaiting it waits until they are."""
+    """Connections that are being closed; await it to wait until their sockets are closed."""
 
     def __init__(self, protocols: Sequence[Carrier]) -> None:
         self._protocols = protocols

@@ -1,4 +1,4 @@
-"""Cookies as plain data, and as a file: JSON, replaced as a whole or not at all."""
+"""Cookies as plain data, and in a file: JSON, replaced atomically."""
 
 import json
 import os
@@ -42,26 +42,26 @@ def to_record(cookie: Cookie) -> CookieRecord:
 
 
 def from_record(record: object) -> Cookie:
-    """Return the cookie of a record; ValueError says what is wrong with one that `to_record` cannot have made."""
+    """Return the cookie of a record. Raises ValueError for one that `to_record` cannot have made, saying what is wrong."""
     if not isinstance(record, Mapping) or record.keys() != CookieRecord.__required_keys__:
         raise ValueError(
             f"a cookie has the fields {', '.join(CookieRecord.__annotations__)}; this is not one: {record!r}"
         )
     for field, kind in CookieRecord.__annotations__.items():
         if kind in (str, bool) and type(record[field]) is not kind:
-            raise ValueError(f"the field {field} of a cookie is a {kind.__name__}, not {record[field]!r}")
+            raise ValueError(f"the field {field} of a cookie must be a {kind.__name__}, not {record[field]!r}")
     expires = record["expires"]
     if expires is not None and (type(expires) not in (int, float) or not 0 <= expires < _YEAR_10000):
-        raise ValueError(f"the field expires of a cookie is null or in UTC epoch seconds, not {expires!r}")
+        raise ValueError(f"the field expires of a cookie must be null or UTC epoch seconds, not {expires!r}")
     if is_unfit(record["name"] + record["value"]) or not record["path"].startswith("/"):
-        raise ValueError(f"not a cookie that could be sent: {record!r}")
+        raise ValueError(f"a cookie that cannot be sent: {record!r}")
     if record["same_site"] not in ("", "None", "Lax", "Strict"):
         raise ValueError(f"the field same_site of a cookie cannot be {record['same_site']!r}")
     return Cookie(**cast("Mapping[str, Any]", record))
 
 
 def write_cookie_file(path: Path, records: Iterable[CookieRecord]) -> None:
-    """Write a file that its owner alone may read. A crash or an error leaves the old file as it was."""
+    """Write a file that only its owner can read. A crash or an error leaves the old file unchanged."""
     import tempfile
 
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -77,7 +77,7 @@ def write_cookie_file(path: Path, records: Iterable[CookieRecord]) -> None:
 
 
 def read_cookie_file(path: Path) -> list[object]:
-    """Return the records of a file, unchecked. ValueError: it is not one of ours, or of a newer version."""
+    """Return the records of a file, unchecked. Raises ValueError if it is not a cookie file, or has a newer version."""
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Whether a cookie may be kept, as far as it and the request that it answers tell. RFC 6265bis §5.7, pure."""
+"""Deciding whether to keep a cookie, by the cookie and its request alone (RFC 6265bis §5.7), without I/O."""
 
 import functools
 from typing import TYPE_CHECKING
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 @functools.cache
 def _public_suffixes() -> "PublicSuffixList":
-    """The list takes 60 ms to load: only a Domain attribute makes us ask for it."""
+    """The list takes 60 ms to load, and is needed only for a Domain attribute."""
     from publicsuffixlist import PublicSuffixList
 
     return PublicSuffixList()
 
 
 def accept_cookie(received: SetCookie, *, host: str, path: str, is_secure: bool) -> Cookie | None:
-    """Return the cookie to keep, or None for one to ignore: steps 7 to 22, but for 16, which only the store can answer.
+    """Return the cookie to keep, or None to ignore it: steps 7 to 22, except 16, which needs the store.
 
-    `host`, `path` and `is_secure` are those of the request; the host is canonical.
+    `host`, `path` and `is_secure` describe the request; the host must be canonical.
     """
     domain = _domain(received.domain, host)
     if domain is None:
@@ -50,7 +50,7 @@ def cookie_for(received: SetCookie, domain: str, path: str, *, host_only: bool) 
 
 
 def _domain(attribute: str, host: str) -> str | None:
-    """Return the domain that a cookie of `host` is for, ``""`` for the host alone, None to ignore it. Steps 8 to 10."""
+    """Return the domain of a cookie that `host` sets: ``""`` for the host only, None to ignore the cookie. Steps 8 to 10."""
     if not attribute:
         return ""
     if not attribute.isascii() or not domain_matches(host, attribute):
@@ -61,9 +61,9 @@ def _domain(attribute: str, host: str) -> str | None:
 
 
 def _keeps_promise_of_name(cookie: Cookie, *, has_path: bool) -> bool:
-    """Whether a cookie is what the prefix of its name says. Steps 20 to 22.
+    """Whether a cookie has the attributes that the prefix of its name requires. Steps 20 to 22.
 
-    A nameless cookie is sent as its value alone, so its value must not look like such a name.
+    Only the value of a nameless cookie is sent, so it must not look like such a name.
     """
     label = (cookie.name or cookie.value).lower()
     if label.startswith("__secure-"):

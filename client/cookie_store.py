@@ -1,14 +1,14 @@
-"""Where cookies are kept: found by host, expired by time, bounded in number. RFC 6265bis §5.7 and §5.8.3.
+"""The storage of cookies: found by host, expired by time, bounded in number (RFC 6265bis §5.7 and §5.8.3).
 
-Theory. A jar may hold the cookies of a hundred thousand hosts, and is asked before every request. So cookies lie in
-buckets by domain, and a request looks only into those of its host and of the host's parents. A heap knows which cookie
-expires next: nothing is scanned to find out that nothing has expired. An entry of the heap goes stale when its cookie
-is replaced; there are never more stale entries than cookies, plus a few.
+Theory. A jar may hold the cookies of a hundred thousand hosts, and is queried before every request. So cookies are kept
+in buckets by domain, and a request looks only into those of its host and of the host's parents. A heap holds the times of
+expiry, so that no scan is needed to find that nothing has expired. A heap entry becomes stale when its cookie is
+replaced; there are never more stale entries than cookies, plus a few.
 
-Order is counted, not timed: creation and last access are numbers of one counter, because clocks stand still and jump.
+Order is counted, not timed: creation and last access are values of one counter, because clocks stand still and jump.
 
-Beside each bucket its ancestors are listed in reverse (`_below`), for the one rule that looks down the tree of names:
-an insecure cookie for a domain must not overlay a secure one of a host within that domain.
+`_below` maps each domain to the buckets below it, for the one rule that looks down the tree of names: an insecure cookie
+for a domain must not overlay a secure one of a host within that domain.
 """
 
 import heapq
@@ -19,10 +19,10 @@ from typing import Final
 from client.set_cookie import SameSite, is_ip_address, path_matches
 
 _KEPT_SHARE: Final = 0.9
-"""What remains of a full store after eviction. Evicting a tenth at a time makes it cheap, one at a time would not."""
+"""The share of a full store that eviction leaves. Evicting a tenth at a time is cheap, one at a time would not be."""
 
 _STALE_ENTRIES: Final = 64
-"""Stale heap entries that are not worth rebuilding the heap for."""
+"""So many stale heap entries are not worth rebuilding the heap."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,9 +35,9 @@ class Cookie:
     """Canonical. Empty for a cookie that the user gave for every host."""
     path: str
     host_only: bool
-    """Whether `domain` alone receives it, not the hosts below."""
+    """Whether only `domain` itself receives it, not the hosts below."""
     expires: float | None
-    """UTC epoch seconds; None: kept until it is cleared."""
+    """UTC epoch seconds; None: kept until cleared."""
     secure: bool
     http_only: bool
     same_site: SameSite
@@ -50,7 +50,7 @@ class Cookie:
         return self.expires is not None and self.expires <= now
 
     def says_the_same(self, other: "Cookie") -> bool:
-        """Whether one in place of the other, which has its identity, would change nothing."""
+        """Whether replacing `other`, which has the same identity, by this one would change nothing."""
         return (self.value, self.expires, self.secure, self.http_only, self.same_site) == (
             other.value,
             other.expires,
@@ -78,10 +78,10 @@ def _parents(domain: str) -> Iterator[str]:
 
 
 class CookieStore:
-    """A bounded set of cookies. Methods that take `now` want UTC epoch seconds."""
+    """A bounded set of cookies. `now` is always UTC epoch seconds."""
 
     on_change: Callable[[Cookie, bool], None] | None = None
-    """Called with each cookie that is new, that replaces one that says something else, or that is gone; and whether it is."""
+    """Called with each cookie that is added, changed or removed, and whether it was removed."""
 
     def __init__(self, *, max_per_domain: int, max_total: int) -> None:
         if max_per_domain < 1 or max_total < 1:
@@ -104,13 +104,13 @@ class CookieStore:
         self._ticks = 0
 
     def __iter__(self) -> Iterator[Cookie]:
-        """Iterate in order of creation, over the cookies that are here at the start."""
+        """Iterate over a snapshot of the cookies, in order of creation."""
         return iter(sorted((c for bucket in self._buckets.values() for c in bucket.values()), key=lambda c: c.created))
 
     def put(self, cookie: Cookie, now: float) -> None:
-        """Insert a cookie in the place of the one with its identity, if any; an expired one only removes that.
+        """Insert a cookie, replacing the one with the same identity, if any; an expired one only removes that.
 
-        The place in the order of creation is inherited (§5.7 step 23). Evicts others when a limit is exceeded.
+        The new cookie takes over the place in the order of creation (§5.7 step 23). If a limit is exceeded, others are evicted.
         """
         bucket = self._buckets.get(cookie.domain)
         old = bucket.get(_key(cookie)) if bucket else None
@@ -143,17 +143,17 @@ class CookieStore:
             self.on_change(cookie, True)
 
     def expire(self, now: float) -> None:
-        """Remove the cookies whose time has come."""
+        """Remove the cookies that have expired."""
         while self._expiries and self._expiries[0][0] <= now:
             cookie = heapq.heappop(self._expiries)[2]
             if self._holds(cookie):
                 self.remove(cookie)
 
     def matching(self, host: str, path: str, *, secure: bool) -> list[Cookie]:
-        """Return the cookies for a request in the order to send them, and count that as their use. §5.8.3 steps 1 to 3.
+        """Return the cookies for a request in the order to send them, and mark them as used (§5.8.3 steps 1 to 3).
 
-        `secure` says whether the connection is. Without a host these are the cookies for every host. Expired cookies
-        must have been removed.
+        `secure` says whether the connection is secure. Without a host, these are the cookies for every host. Call `expire`
+        first.
         """
         domains = (host, *_parents(host), "") if host else ("",)
         found = [
@@ -176,7 +176,7 @@ class CookieStore:
         return [cookie for name in (domain, *self._below.get(domain, ())) for cookie in self._bucket(name)]
 
     def overlays_secure(self, cookie: Cookie) -> bool:
-        """Whether a cookie would hide, or be taken for, a secure one that is here. §5.7 step 16."""
+        """Whether a cookie would hide, or be mistaken for, a secure one in the store (§5.7 step 16)."""
         above = (other for domain in _parents(cookie.domain) for other in self._bucket(domain))
         return any(
             other.secure and other.name == cookie.name and path_matches(cookie.path, other.path)
@@ -210,9 +210,9 @@ class CookieStore:
         heapq.heappush(self._expiries, (expires, self._ticks, cookie))
 
     def _enforce_limits(self, bucket: _Bucket, now: float) -> None:
-        """Evict in the standard's order: expired; then within a crowded domain, insecure ones first; then any.
+        """Evict in the standard's order: expired cookies; then those of a domain above its limit, insecure ones first; then any.
 
-        Among equals the least recently used go first.
+        Among equals, the least recently used are evicted first.
         """
         if len(bucket) <= self._max_per_domain and self.size <= self._max_total:
             return

@@ -1,11 +1,11 @@
-"""The cookie jar: which cookies are accepted, and which go with a request. RFC 6265bis §5.7 and §5.8.
+"""The cookie jar: which cookies are accepted, and which are sent with a request (RFC 6265bis §5.7 and §5.8).
 
 Departures from the standard, each on purpose:
 
 - There are no pages here, so no request is cross-site: SameSite is recorded, and only its rule about Secure applies.
-- Hosts given by address get no cookies unless the jar is `unsafe`; as in aiohttp.
-- A Cookie header longer than servers read (`MAX_HEADER_BYTES`) leaves out what does not fit, the most specific last.
-- Cookies that the *user* gives without a URL are sent to every host, or to their Domain unchecked; as in aiohttp.
+- Hosts given by address get no cookies unless the jar is `unsafe`, as in aiohttp.
+- A Cookie header is kept to the length that servers read (`MAX_HEADER_BYTES`): the least specific cookies are left out.
+- Cookies that the *user* gives without a URL are sent to every host, or to their Domain, which is not checked, as in aiohttp.
 """
 
 import sys
@@ -30,7 +30,7 @@ __all__ = ["CookieJar", "DummyCookieJar"]
 
 MAX_PER_DOMAIN: Final = 180
 MAX_TOTAL: Final = 3300
-"""The limits of Chromium and aiohttp; the standard asks for 50 and 3000 at least."""
+"""The limits of Chromium and aiohttp; the standard demands at least 50 and 3000."""
 
 MAX_HEADER_BYTES: Final = 8190
 """The longest header line that Apache httpd reads by default; nginx reads 8192."""
@@ -39,19 +39,19 @@ _CODER: Final[SimpleCookie] = SimpleCookie()
 
 
 def _now() -> float:
-    """What `time.time` says when it is asked: tests put another in its place."""
+    """Look `time.time` up at each call, so that tests can replace it."""
     return time.time()
 
 
 class CookieJar(AbstractCookieJar):
-    """Keeps cookies in memory, as RFC 6265bis has it.
+    """Keeps cookies in memory, by RFC 6265bis.
 
-    `unsafe` accepts cookies from hosts given by address. `quote_cookie` puts values that the *user* gives in quotes
-    where they hold characters that are unsafe in a Cookie header; what servers send is kept and returned as it came.
-    `treat_as_secure_origin` names origins whose cookies count as secure though their scheme is not.
-    `clock` gives the UTC epoch time in seconds. `loop` is deprecated and ignored.
+    `unsafe` accepts cookies from hosts given by address. With `quote_cookie`, values that the *user* gives are quoted if they
+    hold characters that are unsafe in a Cookie header; cookies from servers are kept and sent back unchanged.
+    `treat_as_secure_origin` names origins that count as secure although their scheme is not. `clock` returns the UTC epoch
+    time in seconds. `loop` is deprecated and ignored.
 
-    A subclass may override `update_cookies` and `filter_cookies`, and so see what is kept and say what is sent.
+    A subclass may override `update_cookies` and `filter_cookies`, to see which cookies are stored and decide which are sent.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class CookieJar(AbstractCookieJar):
         return self._secure_origins
 
     def __init_subclass__(cls, **options: object) -> None:
-        """Have sessions ask what a subclass overrides of aiohttp's methods, in place of what is faster here."""
+        """If a subclass overrides aiohttp's methods, have sessions use these, not the faster ones of this class."""
         super().__init_subclass__(**options)
         if is_overridden(cls, "filter_cookies", since="cookie_header"):
             cls.cookie_header = AbstractCookieJar.cookie_header  # type: ignore[method-assign]
@@ -95,7 +95,7 @@ class CookieJar(AbstractCookieJar):
     # ---- cookies out
 
     def cookie_header(self, url: URL) -> str | None:
-        """Return the value of the Cookie header for a request to `url`, None when it carries no cookie."""
+        """Return the value of the Cookie header for a request to `url`, or None if no cookie matches."""
         if not self._store.size:
             return None
         cookies = self._matching(url)
@@ -105,10 +105,10 @@ class CookieJar(AbstractCookieJar):
         return header or None
 
     def filter_cookies(self, request_url: URL = URL()) -> BaseCookie[str]:  # noqa: B008  a URL never changes
-        """Return the cookies for a request to `request_url`, in the order to send them, and without attributes as they are sent.
+        """Return the cookies for a request to `request_url`, in the order to send them, and without attributes, as they are sent.
 
-        A mapping holds one cookie of a name: of several it is the one to send first. Without a URL these are the
-        cookies for every host.
+        If several have the same name, the mapping only holds the one to send first. Without a URL, these are the cookies for
+        every host.
         """
         cookies: BaseCookie[str] = SimpleCookie() if self._quote_cookie else BaseCookie()
         for cookie in _fitting(self._matching(URL(request_url))):
@@ -125,14 +125,14 @@ class CookieJar(AbstractCookieJar):
         return self._store.size
 
     def dump(self) -> list[CookieRecord]:
-        """Return every cookie as plain data, ready for JSON, in the order of creation."""
+        """Return all cookies as plain data, ready for JSON, in the order of creation."""
         self._store.expire(self._clock())
         return [to_record(cookie) for cookie in self._store]
 
     def save(self, file_path: str | PathLike[str]) -> None:
-        """Write every cookie to a JSON file, which its owner alone may read; the file is replaced at once or not at all.
+        """Write all cookies to a JSON file that only its owner can read. An existing file is replaced atomically.
 
-        This blocks on the disk, until the file is safely there. Raises OSError.
+        This blocks until the file is safely on disk. Raises OSError.
         """
         write_cookie_file(Path(file_path), self.dump())
 
@@ -140,11 +140,11 @@ class CookieJar(AbstractCookieJar):
         self._store.expire(self._clock())
         host = url.raw_host or ""
         if not self._accepts(host):
-            host = ""  # what remains are the cookies for every host
+            host = ""  # this leaves the cookies for every host
         return self._store.matching(host, url.raw_path or "/", secure=self._is_secure(url))
 
     def _morsel(self, cookie: Cookie) -> Morsel[str] | None:
-        """Return a cookie as the standard library has it, or None when that refuses it (a tab, in some versions)."""
+        """Return a cookie as a `Morsel`, or None if the standard library refuses it (a tab, in some versions)."""
         from email.utils import formatdate
 
         morsel = self._bare_morsel(cookie)
@@ -166,7 +166,7 @@ class CookieJar(AbstractCookieJar):
     # ---- cookies in
 
     def update_cookies_from_headers(self, headers: Iterable[str], response_url: URL) -> None:
-        """Store the cookies of a response's Set-Cookie headers; what the standard says to ignore is passed over."""
+        """Store the cookies of a response's Set-Cookie headers, except those that the standard says to ignore."""
         now = self._clock()
         self._store.expire(now)
         for value in headers:
@@ -176,9 +176,9 @@ class CookieJar(AbstractCookieJar):
     def update_cookies(self, cookies: LooseCookies, response_url: URL = URL()) -> None:  # noqa: B008
         """Store cookies as if `response_url` had set them; without it, as the user's own, for every host.
 
-        Raises ValueError for a name or value given as text that cannot be a cookie's.
+        Raises ValueError for a name or value given as text that cannot be sent in a cookie.
         """
-        response_url = URL(response_url or "")  # by older documents, None is no URL, and a text is one
+        response_url = URL(response_url or "")  # older documentation allows None and text
         now = self._clock()
         self._store.expire(now)
         pairs = cookies.items() if isinstance(cookies, Mapping) else cookies
@@ -190,9 +190,9 @@ class CookieJar(AbstractCookieJar):
                     self._receive(received, response_url, now)
 
     def restore(self, records: Iterable[object]) -> None:
-        """Replace all cookies by those of `dump`, except what has expired since.
+        """Replace all cookies by those of `dump`, except those that have expired since.
 
-        Raises ValueError, and leaves the jar as it was, if a record is not one that `dump` could have made.
+        Raises ValueError, and leaves the jar unchanged, if `dump` could not have made one of the records.
         """
         cookies = [from_record(record) for record in records]
         now = self._clock()
@@ -201,16 +201,16 @@ class CookieJar(AbstractCookieJar):
             self._store.put(cookie, now)
 
     def watch(self, on_change: Callable[[CookieRecord, int | None], None]) -> None:
-        """From now on, tell of each cookie that is new or has changed, and its place in the order of creation; or that is
-        gone, with None."""
+        """From now on, call `on_change` with the record of each cookie that is added or changed, and its place in the order of
+        creation; or that is removed, and None."""
         self._store.on_change = lambda cookie, is_gone: on_change(
             to_record(cookie), None if is_gone else cookie.created
         )
 
     def load(self, file_path: str | PathLike[str]) -> None:
-        """Replace all cookies by those of a file that `save` wrote. This blocks on the disk.
+        """Replace all cookies by those of a file that `save` wrote. This blocks while it reads the disk.
 
-        Raises OSError, and ValueError if it is not such a file; the jar is left as it was then.
+        Raises OSError, and ValueError if it is not such a file; then the jar is unchanged.
         """
         path = Path(file_path)
         records = read_cookie_file(path)
@@ -235,7 +235,7 @@ class CookieJar(AbstractCookieJar):
             self._store.remove(cookie)
 
     def _given(self, name: str, value: CookieValue, now: float) -> Iterator[SetCookie]:
-        """Return what the user gave under `name` as if a server had sent it."""
+        """Yield the cookies that the user gave under `name`, as if a server had sent them."""
         if isinstance(value, BaseCookie):
             for morsel in value.values():
                 yield from self._given(name, morsel, now)
@@ -249,7 +249,7 @@ class CookieJar(AbstractCookieJar):
             yield SetCookie(name=name, value=coded)
 
     def _receive(self, received: SetCookie, url: URL, now: float) -> None:
-        """Keep a cookie that `url` sent, if the storage model says so."""
+        """Store a cookie that `url` sent, if the standard's storage model accepts it."""
         host = url.raw_host
         if not host or not self._accepts(host):
             return
@@ -269,10 +269,10 @@ class CookieJar(AbstractCookieJar):
 
 
 def header_for(cookies: LooseCookies, url: URL, jar: AbstractCookieJar) -> str | None:
-    """Write the cookies of one call out as a Cookie header has them, by the settings of the session's jar.
+    """Return the cookies of one call as the value of a Cookie header, by the settings of the session's jar.
 
-    Morsels go by their own name, and only where their attributes let them: those of a response may be given as they came.
-    Values that need it are quoted, unless the jar quotes none. Raises `ValueError` for what cannot be sent.
+    Morsels are sent under their own name, and only where their attributes allow it, so those of a response may be given
+    unchanged. Values are quoted where necessary, if the jar does so. Raises `ValueError` for cookies that cannot be sent.
     """
     own = CookieJar(
         quote_cookie=getattr(jar, "quote_cookie", True),
@@ -283,7 +283,7 @@ def header_for(cookies: LooseCookies, url: URL, jar: AbstractCookieJar) -> str |
     pairs = list(cookies.items() if isinstance(cookies, Mapping) else cookies)
     for _, value in pairs:
         if isinstance(value, Morsel):
-            check_value("Cookie", value.coded_value)  # a Morsel may say anything
+            check_value("Cookie", value.coded_value)  # a Morsel may hold anything
     own.update_cookies(pairs)
     return "; ".join(map(_pair, own._matching(url))) or None
 
@@ -292,13 +292,13 @@ class DummyCookieJar(AbstractCookieJar):
     """Keeps no cookies and sends none."""
 
     def clear(self, predicate: ClearCookiePredicate | None = None) -> None:
-        """There is nothing to remove."""
+        """Do nothing: there are no cookies."""
 
     def clear_domain(self, domain: str) -> None:
-        """There is nothing to remove."""
+        """Do nothing: there are no cookies."""
 
     def update_cookies(self, cookies: LooseCookies, response_url: URL = URL()) -> None:  # noqa: B008
-        """Forget the cookies."""
+        """Ignore the cookies."""
 
     def filter_cookies(self, request_url: URL = URL()) -> BaseCookie[str]:  # noqa: B008
         """Return no cookies."""
@@ -309,7 +309,7 @@ class DummyCookieJar(AbstractCookieJar):
         return None
 
     def update_cookies_from_headers(self, headers: Iterable[str], response_url: URL) -> None:
-        """Forget the cookies."""
+        """Ignore the cookies."""
 
     def __iter__(self) -> Iterator[Morsel[str]]:
         return iter(())
@@ -326,13 +326,13 @@ def _origins(given: str | URL | Iterable[str | URL] | None) -> frozenset[URL]:
 
 
 def _pair(cookie: Cookie) -> str:
-    """§5.8.3 step 4."""
+    """Serialize a cookie (§5.8.3 step 4)."""
     return f"{cookie.name}={cookie.value}" if cookie.name else cookie.value
 
 
 def _fitting(cookies: list[Cookie]) -> list[Cookie]:
-    """Return the cookies, from the first on, that a header has room for."""
-    room = MAX_HEADER_BYTES + 2  # no separator follows the last
+    """Return the cookies for which a header has room, in order."""
+    room = MAX_HEADER_BYTES + 2  # the last one has no separator after it
     fitting = []
     for cookie in cookies:
         size = octets(_pair(cookie)) + 2

@@ -1,26 +1,26 @@
-"""Content codings: gzip, deflate, br, zstd, alone or stacked, decoded incrementally and within bounds.
+"""Content codings: gzip, deflate, br and zstd, alone or stacked, decoded incrementally and within bounds.
 
-Theory. A body passes through a chain of sources. At one end `_Wire` holds the bytes that came from the network; each
-coding is a `_Stage` that reads from the source before it, and the caller reads from the last stage. Nothing is pushed: a
-stage takes one window of input only when its decompressor has no output left to give, and asks the decompressor for no
-more output than its own reader wants. So at every moment a chain holds what the caller fed, plus one window and one
-decompressor for each coding, whatever the body would expand to, nested bombs included.
+Theory. A body passes through a chain of sources. At one end, `_Wire` holds the bytes from the network; each coding is a
+`_Stage` that reads from the source before it, and the caller reads from the last stage. Everything is pulled: a stage takes
+a window of input only when its decompressor has no output left, and asks the decompressor for no more output than its
+reader wants. So a chain never holds more than what the caller fed, plus one window and one decompressor for each coding,
+whatever the body would expand to, nested bombs included.
 
-Three more bounds concern what bounded steps add up to. The output of *every* stage is measured against the bytes that
-came from the network (see `MAX_RATIO`, and `MAX_INNER_RATIO` for what another stage has still to decode), so are the
-streams that a stage opens (`FREE_STREAMS`, `MAX_EMPTY_STREAMS`), and a chain has at most `MAX_CODINGS` stages. So the work that a body makes
-is proportional to its bytes on the wire, even if nothing comes out.
+Three more bounds limit the sum of these steps. The output of *every* stage is limited in proportion to the bytes from the
+network (`MAX_RATIO`, and `MAX_INNER_RATIO` for output that another stage has still to decode), and so is the number of
+streams that it opens (`FREE_STREAMS`, `MAX_EMPTY_STREAMS`). A chain has at most `MAX_CODINGS` stages. So the work for a body
+is proportional to its bytes on the wire, even if it has no output.
 
 Lenient where browsers are:
 
-- ``x-gzip`` is gzip, ``x-deflate`` deflate, and ``deflate`` may be a zlib stream (RFC 9110 §8.4.1.2) or raw deflate.
-- What follows a complete gzip, deflate or zstd stream and does not begin another one is ignored. (Data after a complete
-  br stream is an error, as it is for curl: the decoder does not say where its stream ended.)
-- An empty body is fine under any coding: servers send one with HEAD, 304 and careless redirects.
-- If the header names a coding that we do not know, the body is passed on as it came. So do browsers and aiohttp;
-  refusing it would lose pages labelled ``utf-8`` or ``none``.
+- ``x-gzip`` is gzip, ``x-deflate`` is deflate, and ``deflate`` may be a zlib stream (RFC 9110 §8.4.1.2) or raw deflate.
+- Data after a complete gzip, deflate or zstd stream is ignored unless it begins another one. (Data after a complete br
+  stream is an error, as in curl: the decoder does not say where its stream ended.)
+- An empty body is accepted under any coding: servers send one with HEAD, 304 and careless redirects.
+- If the header names an unknown coding, the body is passed on as received, as in browsers and aiohttp. Refusing it would
+  lose pages labelled ``utf-8`` or ``none``.
 
-A body cut short is an error, unlike in browsers: a crawler must not store half a page as a whole one.
+A truncated body is an error, unlike in browsers: a crawler must not store half a page as a whole one.
 """
 
 from __future__ import annotations
@@ -35,37 +35,37 @@ if TYPE_CHECKING:
     from client.codings import Coding
 
 MAX_RATIO: Final = 500.0
-"""Output over input at which a body counts as a bomb.
+"""The ratio of output to input above which a body counts as a bomb.
 
-Deflate cannot exceed 1032:1 and bombs come close to it, since that is their point. Markup reaches 20:1, generated tables
-and sitemaps 100:1, the emptiest of real pages a few hundred; half of deflate's ceiling leaves both sides room.
+Deflate cannot exceed 1032:1, and bombs come close to that on purpose. Markup reaches 20:1, generated tables and sitemaps
+100:1, the emptiest real pages a few hundred; half of deflate's maximum leaves room on both sides.
 """
 
 MAX_INNER_RATIO: Final = 20.0
-"""The same for what is still encoded: hardly anything can be compressed twice. A blank page can, but fits below the floor."""
+"""The same for output that is still encoded: hardly anything compresses twice. A blank page does, but stays below the floor."""
 
 RATIO_FLOOR_BYTES: Final = 1024 * 1024
-"""Output below which the ratio is not looked at: small bodies are harmless, and may well be blank."""
+"""The output size below which the ratio is not checked: small bodies are harmless, and may well be blank."""
 
 FREE_STREAMS: Final = 1000
-"""Gzip members, or zstd frames, that a stage decodes whatever their size; for each one more `Coding.min_stream_bytes` must have
-come from the network. To open one costs as much as to decode kilobytes, but it need not be longer than a few bytes, nor
-yield any; within another coding it takes next to none."""
+"""How many gzip members or zstd frames a stage decodes whatever their size; for each one more, `Coding.min_stream_bytes` must
+have come from the network. Opening one costs as much as decoding kilobytes, yet it may be a few bytes long and have no
+output; within another coding it takes next to no bytes."""
 
 MAX_EMPTY_STREAMS: Final = 1000
-"""Those of them that yield nothing, as skippable zstd frames and the last block of BGZF. Who means well sends few."""
+"""How many of them may have no output, such as skippable zstd frames and the last block of BGZF. Honest servers send few."""
 
 MAX_CODINGS: Final = 5
 """Codings in one Content-Encoding header. Honest servers stack two at most; curl and urllib3 also stop at five."""
 
 _WINDOW_BYTES: Final = 32 * 1024
-"""Input handed over at a time. Decompressors copy what they could not use, so a window bounds that copying too."""
+"""How much input a decompressor gets at a time. It copies what it does not use, so this also bounds the copying."""
 
 _NAMES: Final = {"x-gzip": "gzip", "x-deflate": "deflate"}
 
 
 class _Wire:
-    """What came from the network and was not decoded yet."""
+    """Bytes from the network that have not been decoded yet."""
 
     __slots__ = ("_at", "_data", "received_bytes")
 
@@ -123,8 +123,8 @@ class _Stage:
         self._is_empty = True  # the stream, so far
         self._empty_streams = 0
         self._begun = False
-        self._surplus = b""  # taken from the source, past the end of a stream, too short to judge
-        self.is_over = False  # what follows the last stream is not another one: nothing more is read
+        self._surplus = b""  # read past the end of a stream, too short to tell whether another one begins
+        self.is_over = False  # the data after the last stream is not another one: nothing more is read
         self._produced_bytes = 0
 
     @property
@@ -133,7 +133,7 @@ class _Stage:
 
     @property
     def pending(self) -> bool:
-        """Whether `read` can get on without more from the network."""
+        """Whether `read` can go on without more from the network."""
         return not self.is_over and (
             self._stream.has_more or self._source.pending or len(self._surplus) >= self._coding.head_bytes
         )
@@ -144,7 +144,7 @@ class _Stage:
         return self._stream.eof or not self._begun
 
     def read(self, limit: int) -> bytes:
-        """Return about `limit` bytes at most, fewer only when nothing is pending any more."""
+        """Return at most about `limit` bytes, fewer only if nothing more is pending."""
         chunks: list[bytes] = []
         while limit > 0 and self.pending:
             chunk = self._step(limit)
@@ -173,7 +173,7 @@ class _Stage:
         return chunk
 
     def _next_input(self) -> bytes:
-        """Return input for the current stream, which may be a new one; nothing when there is none yet, or never will be."""
+        """Return input for the current stream, which may be a new one; empty if there is none yet, or there will be no more."""
         if not self._stream.eof:
             return self._source.read(_WINDOW_BYTES)
         head_bytes = self._coding.head_bytes
@@ -198,7 +198,7 @@ class _Stage:
 
 
 class Decoder:
-    """Decodes one body, in the order its parts arrive. Made by `make_decoder`; no use after an error."""
+    """Decodes one body as its parts arrive. Made by `make_decoder`; not to be used after an error."""
 
     __slots__ = ("_last", "_stages", "_wire")
 
@@ -206,7 +206,7 @@ class Decoder:
         self._wire = _Wire()
         self._stages: list[_Stage] = []
         inner_ratio = min(max_ratio, MAX_INNER_RATIO)
-        for coding in reversed(codings):  # the header lists them in the order they were applied
+        for coding in reversed(codings):  # the header lists them in the order in which they were applied
             source = self._stages[-1] if self._stages else self._wire
             ratio = inner_ratio if len(self._stages) + 1 < len(codings) else max_ratio
             self._stages.append(_Stage(coding, source, self._wire, ratio))
@@ -214,25 +214,25 @@ class Decoder:
 
     @property
     def pending(self) -> bool:
-        """Whether ``feed(b"", n)`` may give more output. It may also turn out to give none."""
+        """Whether ``feed(b"", n)`` may return more output; it may also return none."""
         return self._last.pending
 
     def feed(self, data: bytes, max_bytes: int) -> bytes:
-        """Take `data` and return about `max_bytes` of output at most (br may exceed it by 32 KiB).
+        """Take `data`, and return at most about `max_bytes` of output (br may exceed that by 32 KiB).
 
-        What did not fit waits, compressed: while `pending`, pull it with empty `data` before feeding more.
-        Raises `ContentEncodingError` for invalid data, `BodyTooLarge` when the body expands beyond the ratio allowed.
+        The rest is kept compressed: while `pending`, get it with empty `data` before feeding more.
+        Raises `ContentEncodingError` for invalid data, and `BodyTooLarge` if the body expands beyond the allowed ratio.
         """
         self._wire.put(data)
         output = self._last.read(max_bytes)
         if not self._last.pending:
-            self._wire.clear()  # ignored, if anything
+            self._wire.clear()  # trailing data, which is ignored
         return output
 
     def finish(self) -> bytes:
-        """Return what was still pending; raises `ContentEncodingError` if the body was cut short, too.
+        """Return the output that is still pending. Raises as `feed` does, and `ContentEncodingError` if the body is truncated.
 
-        Whoever bounds the size pulls with `feed` until nothing is pending, and gets nothing here.
+        To bound the size, call `feed` until nothing is pending; then this returns nothing.
         """
         chunks = []
         while self.pending:
@@ -246,10 +246,10 @@ class Decoder:
 
 
 def make_decoder(content_encoding: str, *, max_ratio: float = MAX_RATIO) -> Decoder | None:
-    """Return a decoder for the value of a Content-Encoding header, or `None` if the body is to be taken as it is.
+    """Return a decoder for the value of a Content-Encoding header (RFC 9110 §8.4), or None to take the body as it is.
 
-    That is the case when the header names only ``identity``, nothing, or a coding that is not known here.
-    Raises `ContentEncodingError` for more than `MAX_CODINGS` codings. RFC 9110 §8.4.
+    That is the case if the header is empty, names only ``identity``, or names an unknown coding.
+    Raises `ContentEncodingError` for more than `MAX_CODINGS` codings.
     """
     codings = []
     for token in content_encoding.lower().split(","):
@@ -268,9 +268,9 @@ def make_decoder(content_encoding: str, *, max_ratio: float = MAX_RATIO) -> Deco
 def decode_whole(content_encoding: str, body: bytes, max_bytes: int, max_ratio: float = MAX_RATIO) -> bytes:
     """Decode a complete body at once.
 
-    Raises what a `Decoder` raises, and `BodyTooLarge` when the result would exceed `max_bytes`.
+    Raises what a `Decoder` raises, and `BodyTooLarge` if the result would exceed `max_bytes`.
     """
-    if content_encoding == "gzip":  # most pages; this saves some 3 µs of the general way's overhead
+    if content_encoding == "gzip":  # most pages; this saves some 3 µs over the general way
         output = _decode_plain_gzip(body, min(max_bytes, max(RATIO_FLOOR_BYTES, int(max_ratio * len(body)))))
         if output is not None:
             return output
@@ -287,7 +287,7 @@ def decode_whole(content_encoding: str, body: bytes, max_bytes: int, max_ratio: 
 
 
 def _decode_plain_gzip(body: bytes, max_bytes: int) -> bytes | None:
-    """Decode a body of one sound gzip member that fits; `None` for anything else."""
+    """Decode a body of one valid gzip member that fits into `max_bytes`; None for anything else."""
     stream = zlib.decompressobj(16 + zlib.MAX_WBITS)
     try:
         output = stream.decompress(body, max_bytes)
@@ -297,20 +297,20 @@ def _decode_plain_gzip(body: bytes, max_bytes: int) -> bytes | None:
 
 
 class Compressor(Protocol):
-    """What encodes a request body as it is sent."""
+    """Encodes a request body as it is sent."""
 
     def compress(self, data: bytes, /) -> bytes:
-        """Return what can be sent by now, often nothing."""
+        """Return the output that is ready, often none."""
 
     def flush(self) -> bytes:
         """Return the rest and end the stream."""
 
 
 def make_compressor(coding: str) -> Compressor:
-    """Return a compressor for ``deflate`` (a zlib stream, RFC 9110 §8.4.1.2) or ``gzip``; ValueError for another."""
+    """Return a compressor for ``deflate`` (a zlib stream, RFC 9110 §8.4.1.2) or ``gzip``. Raises ValueError for others."""
     match coding:
         case "deflate":
             return zlib.compressobj(wbits=zlib.MAX_WBITS)
         case "gzip":
             return zlib.compressobj(wbits=16 + zlib.MAX_WBITS)
-    raise ValueError(f"cannot compress with {coding!r}: deflate and gzip are supported")
+    raise ValueError(f"cannot compress with {coding!r}: only deflate and gzip are supported")

@@ -1,10 +1,10 @@
-"""Cutting a multipart body where its parts end (RFC 2046 §5.1.1).
+"""Splitting a multipart body into its parts (RFC 2046 §5.1.1).
 
-A delimiter is a line of its own: two hyphens, the boundary, two more after the last part, and padding. The line break
-before it belongs to it, not to the part. As mail and some servers do, we let a bare LF pass for a line break.
+A delimiter is a line of its own: two hyphens, the boundary, two more hyphens after the last part, and padding. The line
+break before it belongs to it, not to the part. A bare LF is accepted as a line break, since mail and some servers use it.
 
-What follows a match matters: the boundary of a nested body often begins with that of the outer one, so a line that
-goes on after the boundary is content.
+The rest of the line matters: the boundary of a nested body often begins with that of the outer one, so a line that
+continues after the boundary is content.
 """
 
 import re
@@ -13,16 +13,16 @@ from typing import Final, NamedTuple, Protocol
 from client.errors import ClientPayloadError
 
 PIECE_BYTES: Final = 64 * 1024
-"""How much is taken from the source at a time."""
+"""How much is read from the source at a time."""
 
 _MAX_PADDING_BYTES: Final = 1024
-"""The longest white space after a boundary that we wait for the end of."""
+"""The longest white space after a boundary whose end we wait for."""
 
 _REST_OF_LINE: Final = re.compile(rb"(--)?[ \t]*\r?(?:\n|\Z)")
 
 
 class ByteSource(Protocol):
-    """What a multipart body is read from: `resp.content`, the content of a part, an `asyncio.StreamReader`."""
+    """The source of a multipart body: `resp.content`, the content of a part, or an `asyncio.StreamReader`."""
 
     async def read(self, n: int, /) -> bytes:
         """Return up to `n` bytes, at least one unless the source has ended."""
@@ -30,13 +30,13 @@ class ByteSource(Protocol):
 
 class Delimiter(NamedTuple):
     end: int
-    """Where what follows it begins."""
+    """Where the next part begins."""
     is_last: bool
-    """Whether it closes the body."""
+    """Whether it is the closing delimiter."""
 
 
 class Delimiters:
-    """Looks for the delimiters of one boundary."""
+    """Finds the delimiters with one boundary."""
 
     __slots__ = ("_needle",)
 
@@ -44,9 +44,9 @@ class Delimiters:
         self._needle = b"\n--" + boundary
 
     def find(self, buffer: bytearray, *, at_end: bool) -> tuple[int, Delimiter | None]:
-        """Return how many bytes at the start of `buffer` are content for sure, and the delimiter right after them.
+        """Return how many bytes at the start of `buffer` are certainly content, and the delimiter right after them.
 
-        None instead of it: there is none, or more bytes are needed to tell. `at_end` says that no more will come.
+        That is None if there is none, or if more bytes are needed to tell. `at_end` says that no more will come.
         """
         start = 0
         while (found := buffer.find(self._needle, start)) >= 0:
@@ -65,7 +65,7 @@ class Delimiters:
 
 
 class Scanner:
-    """The bytes of a multipart body, cut at its delimiters."""
+    """The bytes of a multipart body, split at its delimiters."""
 
     def __init__(self, source: ByteSource, boundary: bytes) -> None:
         self._source = source
@@ -75,7 +75,7 @@ class Scanner:
         self._source_has_ended = False
 
     async def read(self, n: int) -> bytes:
-        """Return up to `n` bytes of content, none at a delimiter. ClientPayloadError when the body ends before one."""
+        """Return up to `n` bytes of content, none at a delimiter. Raises `ClientPayloadError` if the body ends before one."""
         if not self._content_bytes and await self._reach_delimiter() is not None:
             return b""
         size = min(n, self._content_bytes)
@@ -85,7 +85,7 @@ class Scanner:
         return chunk
 
     async def skip(self) -> bool:
-        """Pass over what is left of the content and over the delimiter; return whether that was the last one."""
+        """Skip the rest of the content and the delimiter; return whether that was the last one."""
         while (delimiter := await self._reach_delimiter()) is None:
             del self._buffer[: self._content_bytes]
             self._content_bytes = 0
@@ -93,13 +93,13 @@ class Scanner:
         return delimiter.is_last
 
     async def drain(self) -> None:
-        """Pass over everything that is left."""
+        """Skip everything that is left."""
         while not self._source_has_ended:
             self._buffer.clear()
             await self._fill()
 
     async def _reach_delimiter(self) -> Delimiter | None:
-        """Return the delimiter that comes next, or None when there is content before it."""
+        """Return the next delimiter, or None if there is content before it."""
         while not self._content_bytes:
             self._content_bytes, delimiter = self._delimiters.find(self._buffer, at_end=self._source_has_ended)
             if self._content_bytes:
@@ -118,7 +118,7 @@ class Scanner:
 
 
 class Content:
-    """What lies between two delimiters."""
+    """The bytes between two delimiters."""
 
     def __init__(self, scanner: Scanner) -> None:
         self._scanner = scanner
@@ -130,7 +130,7 @@ class Content:
         return self._is_scanned and not self._unread
 
     def abandon(self) -> None:
-        """End here: the scanner goes on to the next part."""
+        """Stop reading: the scanner goes on to the next part."""
         self._unread.clear()
         self._is_scanned = True
 
@@ -145,7 +145,7 @@ class Content:
         return chunk
 
     async def readline(self, limit: int) -> bytes:
-        """Return a line with its end, or the first `limit` bytes of it, or what is left at the end."""
+        """Return a line with its line end, or its first `limit` bytes, or the rest if no line end follows."""
         while (newline := self._unread.find(b"\n")) < 0 and len(self._unread) < limit:
             chunk = await self._scan(PIECE_BYTES)
             if not chunk:
@@ -154,7 +154,7 @@ class Content:
         return await self.read(min(newline + 1 or limit, limit)) if self._unread else b""
 
     def give_back(self, data: bytes | bytearray) -> None:
-        """Put in front what was read, to be read again."""
+        """Put back bytes that were read, to be read again."""
         self._unread[:0] = data
 
     async def _scan(self, n: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Deprecation warnings that name the caller's line, however deep inside the client they arise."""
+"""Deprecation warnings that name the caller's line, however deep in the client they are raised."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from warnings import warn
 
 _HERE: Final = f"{Path(__file__).parent}{os.sep}"
 _ABC: Final = ABCMeta.__new__.__code__.co_filename
-"""What stands between a class of the caller's, derived from an abstract one, and what that says to it."""
+"""The frame between a caller's subclass of an abstract class and `__init_subclass__`."""
 
 
 def deprecated(message: str) -> None:
-    """Warn with `DeprecationWarning`, as if the nearest caller outside this package had: Python shows it to its author only."""
+    """Raise a `DeprecationWarning` at the nearest caller outside this package: Python shows it only to that code's author."""
     level = 2
     frame = sys._getframe(1)
     while _is_ours(frame.f_code.co_filename) and frame.f_back is not None:

@@ -1,7 +1,7 @@
-"""Digest authentication: from a challenge and a request to an Authorization header (RFC 7616), pure.
+"""Digest authentication: from a challenge and a request to an Authorization header (RFC 7616), without I/O.
 
-Not done: mutual authentication (``rspauth``). Done though no standard asks: SHA-1 and SHA-512 under the names that
-servers have given them.
+Mutual authentication (``rspauth``) is not supported. SHA-1 and SHA-512 are, under the names that servers use for them,
+although no standard has them.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ _HASHES: Final = {
     "SHA-512": "sha512",
     "SHA-512-256": "sha512_256",
 }
-"""Algorithms and what hashlib calls them; the last one is missing where OpenSSL was built without it."""
+"""Algorithms and their names in hashlib; the last one is missing if OpenSSL was built without it."""
 
 _SESSION_SUFFIX: Final = "-SESS"
 _UNSENDABLE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -40,12 +40,12 @@ class DigestChallenge:
     realm: str
     nonce: str
     algorithm: str | None
-    """As the server wrote it; None: it did not, and means MD5."""
+    """As the server wrote it; None if it named none, which means MD5."""
     qop: str | None
-    """``auth``, or ``auth-int`` when there is no other choice; None: none was offered (RFC 2069)."""
+    """``auth``, or ``auth-int`` if there is no other choice; None if none was offered (RFC 2069)."""
     opaque: str | None
     domain: tuple[str, ...]
-    """The URIs that the answer is good for, absolute or paths; empty: the whole origin."""
+    """The URIs for which an answer is valid, absolute or paths; empty for the whole origin."""
     is_stale: bool
     """Whether the last answer failed only because its nonce was too old."""
     hashes_username: bool
@@ -61,12 +61,12 @@ class DigestChallenge:
         return hashlib.new(name, data, usedforsecurity=False)
 
     def digest(self, *fields: str) -> str:
-        """The standard's H of fields joined by colons; in UTF-8, except for what the server's headers had otherwise."""
+        """The standard's H of fields joined by colons; in UTF-8, except for bytes of the server's headers that were not."""
         return self.hasher(":".join(fields).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def choose_challenge(challenges: Iterable[Challenge]) -> DigestChallenge | None:
-    """Return the first Digest challenge that can be answered, None if there is none. RFC 7616 §3.7."""
+    """Return the first Digest challenge that can be answered, or None (RFC 7616 §3.7)."""
     for scheme, parameters, _ in challenges:
         nonce, algorithm = parameters.get("nonce"), parameters.get("algorithm")
         qops = [qop.strip().lower() for qop in parameters.get("qop", "").split(",")]
@@ -96,13 +96,13 @@ def choose_challenge(challenges: Iterable[Challenge]) -> DigestChallenge | None:
 
 
 def protects(challenge: DigestChallenge, challenged: URL, url: URL) -> bool:
-    """Whether an answer to the challenge that `challenged` gave is good for `url` (RFC 7616 §3.3, domain)."""
+    """Whether an answer to a challenge from `challenged` is valid for `url` (RFC 7616 §3.3, domain)."""
     spaces = [space for uri in challenge.domain if (space := _space(challenged, uri)) is not None]
     return any(_is_within(url, space) for space in spaces or [challenged.origin()])
 
 
 def _space(challenged: URL, uri: str) -> URL | None:
-    """Return the place that a URI of a challenge names; None when it names none."""
+    """Return the URL of a protection space, or None if `uri` cannot be parsed or has no path."""
     try:
         relative = parse_url(uri)
         return challenged.join(relative) if relative.path else None
@@ -118,9 +118,9 @@ def _is_within(url: URL, space: URL) -> bool:
 
 
 class DigestAnswers:
-    """The answers to one challenge: they share its nonce and count themselves.
+    """The answers to one challenge: they use its nonce, and are counted.
 
-    All have one client nonce, for with a ``-sess`` algorithm the first one's is part of the key (RFC 7616 §3.4.2).
+    All have the same client nonce, since with a ``-sess`` algorithm that of the first is part of the key (RFC 7616 §3.4.2).
     """
 
     __slots__ = ("_client_nonce", "_count", "_key", "_login", "_nonce", "challenge")
@@ -139,11 +139,11 @@ class DigestAnswers:
 
     @property
     def nonce(self) -> str:
-        """The server's nonce that the next answer uses."""
+        """The server's nonce, which the next answer uses."""
         return self._nonce
 
     def renew(self, nonce: str) -> None:
-        """Go on with the nonce that the server announced as its next (RFC 7616 §3.5)."""
+        """Use the nonce that the server announced with ``nextnonce`` (RFC 7616 §3.5)."""
         if nonce != self._nonce and not _UNSENDABLE.search(nonce):
             self._nonce = nonce
             self._count = 0
@@ -151,8 +151,8 @@ class DigestAnswers:
     def answer(self, method: str, uri: str, body_digest: str | None = None) -> str:
         """Return the value of the Authorization header for one request.
 
-        `uri` is the request target as it is sent. `body_digest` is the hash of the body in hexadecimal digits, which an
-        ``auth-int`` challenge needs.
+        `uri` is the request target as it is sent. `body_digest` is the hash of the body in hexadecimal; an ``auth-int``
+        challenge needs it.
         """
         challenge = self.challenge
         self._count += 1

@@ -1,4 +1,4 @@
-"""Digest authentication as a client middleware (RFC 7616): asked once, it answers, and then before it is asked."""
+"""Digest authentication as a client middleware (RFC 7616)."""
 
 from yarl import URL
 
@@ -15,10 +15,10 @@ __all__ = ["DigestAuthMiddleware"]
 class DigestAuthMiddleware:
     """Answers Digest challenges with a login and a password: ``ClientSession(middlewares=[DigestAuthMiddleware(…)])``.
 
-    The credentials are for the origin of the first request, and for what a challenge from there names as its domain;
-    other origins, to which a redirect may lead, learn nothing from them. With `preemptive`, requests within the domain
-    of the last challenge are answered before the server asks again. Requests with an Authorization header of their own
-    are left alone. A request whose body cannot be sent twice gets its 401 back.
+    The credentials are used for the origin of the first request, and for URIs that a challenge from there names as its
+    domain; other origins, to which a redirect may lead, are not sent them. With `preemptive`, later requests within the
+    domain of the last challenge carry credentials at once. Requests with their own Authorization header are left alone. If
+    the body of a request cannot be sent twice, its 401 is returned.
     """
 
     def __init__(self, login: str, password: str, preemptive: bool = True) -> None:
@@ -31,10 +31,10 @@ class DigestAuthMiddleware:
         self._preemptive = preemptive
         self._origin: URL | None = None
         self._answers: DigestAnswers | None = None
-        self._challenged: URL | None = None  # what gave the challenge
+        self._challenged: URL | None = None  # where the challenge came from
 
     async def __call__(self, request: ClientRequest, handler: Handler) -> ClientResponse:
-        """Send a request, and again if that is answered by a challenge."""
+        """Send a request, and send it again with an answer if the server responds with a challenge."""
         can_repeat = request.body is None or request.body.can_replay
         if "Authorization" in request.headers or not self._may_authenticate(request.url):
             return await handler(request)
@@ -60,7 +60,7 @@ class DigestAuthMiddleware:
         return url.origin() == self._origin or self._is_protected(url)
 
     def _known_answers(self, url: URL, *, can_read_body: bool) -> DigestAnswers | None:
-        """Return what to answer with before the server asks, None to wait for that."""
+        """Return the answers to use before the server sends a challenge, or None to wait for one."""
         answers = self._answers
         if not self._preemptive or answers is None or not self._is_protected(url):
             return None
@@ -72,7 +72,7 @@ class DigestAuthMiddleware:
         return protects(self._answers.challenge, self._challenged, url)
 
     def _read(self, response: ClientResponse, url: URL, nonce: str | None) -> DigestChallenge | None:
-        """Return the challenge to answer, if any; a request that used `nonce` is not to be repeated with the same one."""
+        """Return the challenge to answer, if any; a request that used `nonce` is not repeated with the same one."""
         if response.status != 401:
             info = response.headers.get("Authentication-Info")
             next_nonce = parse_parameters(info).get("nextnonce") if info and nonce else None

@@ -1,15 +1,16 @@
-"""Content-Disposition: what a response or a part of one calls itself (RFC 6266, RFC 8187, RFC 7578), pure.
+"""Content-Disposition: the name and kind of a response or a part (RFC 6266, RFC 8187, RFC 7578), without I/O.
 
-Servers write this header in every way that some browser has ever let pass, so reading never fails: it returns what can
-be made out. Lenient where browsers are: spaces in unquoted values, unclosed quotes, empty parameters, no disposition
-type. Of several parameters of one name the first counts.
+Servers write this header in every way that some browser has ever accepted, so parsing never fails: it returns what it can
+recognize. It is lenient where browsers are: spaces in unquoted values, unclosed quotes, empty parameters, no disposition
+type. The first of several parameters with one name counts.
 
-``form-data`` is written in two ways, and nothing says which was taken. Browsers leave a backslash as it is, and escape ``"``,
-CR and LF alone, as ``%22``, ``%0D`` and ``%0A`` (WHATWG HTML, "multipart/form-data encoding algorithm"; RFC 7578 §2 allows it).
-Others write quoted-strings (RFC 9110 §5.6.4). What a browser may have written is read as a browser means it (WHATWG Fetch,
-"multipart/form-data parser"): ``filename="C:\\dir\\"`` is a whole value. All else is read as quoted-strings, and so is every
-header with an escaped quote in it. What is written here is thus read as it was, but for a literal ``%22``, ``%0D`` or ``%0A``,
-and for backslashes where quoted-strings were asked for and no value holds a quote: those are read doubled.
+``form-data`` is written in two ways, which a header does not tell apart. Browsers leave a backslash as it is, and escape only
+``"``, CR and LF, as ``%22``, ``%0D`` and ``%0A`` (WHATWG HTML, "multipart/form-data encoding algorithm"; RFC 7578 §2 allows
+it). Others write quoted-strings (RFC 9110 §5.6.4). A header that a browser may have written is read as a browser means it
+(WHATWG Fetch, "multipart/form-data parser"): ``filename="C:\\dir\\"`` is a whole value. Any other is read as quoted-strings,
+and so is every header with an escaped quote in it. So headers written here are read back unchanged, with two exceptions: a
+literal ``%22``, ``%0D`` or ``%0A`` is decoded; and backslashes come back doubled if quoted-strings were asked for and no value
+holds a quote.
 """
 
 import re
@@ -25,21 +26,21 @@ _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)  # quoted-string
 _QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
 _CONTINUATION: Final = re.compile(r"(.+)\*[0-9]+\*?")
 _BROWSERS: Final = re.compile(r'(?:[ \t]*+[^\s"=;\\]++=(?:"[^"]*+"|[^\s";\\]*+)[ \t]*+(?:;|\Z))++')
-"""All parameters as browsers write them, or unquoted. No escaped quote fits in: it could end a value but begin none."""
+"""All parameters, written as browsers do or unquoted. An escaped quote does not match: it could end a value, not begin one."""
 _PERCENT_ESCAPE: Final = re.compile("%(22|0D|0A)")
 
 _EXT_CHARSETS: Final = {"utf-8": "utf-8", "iso-8859-1": "latin-1", "us-ascii": "ascii", "windows-1252": "cp1252"}
-"""RFC 8187 §3.2.1 knows UTF-8 alone; its predecessors had the second one; the others are seen."""
+"""RFC 8187 §3.2.1 has only UTF-8; its predecessors had ISO-8859-1 too; the others occur in practice."""
 
 _ATTR_CHARS: Final = "!#$&+-.^_`|~"
-"""RFC 8187 §3.2.1, besides letters and digits."""
+"""The attr-char of RFC 8187 §3.2.1, without letters and digits."""
 
 
 def parse_content_disposition(header: str | None) -> tuple[str | None, dict[str, str]]:
-    """Return the disposition type in lower case, None if there is none, and the parameters.
+    """Return the disposition type in lower case, or None if there is none, and the parameters.
 
-    Names of parameters are in lower case. ``filename*`` and the like are decoded, or left out when that fails; the
-    pieces of a continued parameter (RFC 2231 §3) are left as they are, for `content_disposition_filename` to join.
+    Names of parameters are in lower case. Extended ones such as ``filename*`` are decoded, or left out if that fails; the
+    pieces of a continued parameter (RFC 2231 §3) are left as they are, and `content_disposition_filename` joins them.
     """
     parameters: dict[str, str] = {}
     if not header:
@@ -51,7 +52,7 @@ def parse_content_disposition(header: str | None) -> tuple[str | None, dict[str,
         rest = header if "=" in first else rest
     is_browsers = kind == "form-data" and _BROWSERS.fullmatch(rest) is not None
     if is_browsers:
-        rest = rest.replace("\\", "\\\\")  # as a quoted-string has it
+        rest = rest.replace("\\", "\\\\")  # as in a quoted-string
     for name, value in split_parameters(rest):
         if not _TOKEN.fullmatch(name) or name in parameters:
             continue
@@ -65,9 +66,9 @@ def parse_content_disposition(header: str | None) -> tuple[str | None, dict[str,
 
 
 def content_disposition_filename(parameters: Mapping[str, str], name: str = "filename") -> str | None:
-    """Return a parameter's value by its best form: extended, plain, or continued; None if it has none.
+    """Return a parameter's value from its best form (extended, then plain, then continued), or None if it has none.
 
-    A file name loses the folders before it, which a recipient must not follow, and cannot be ``..`` (RFC 6266 §4.3).
+    Folders are removed from a file name, since a recipient must not follow them, and it cannot be ``..`` (RFC 6266 §4.3).
     """
     value = parameters.get(f"{name}*")
     if value is None:
@@ -81,11 +82,11 @@ def content_disposition_filename(parameters: Mapping[str, str], name: str = "fil
 
 
 def format_content_disposition(kind: str, parameters: Mapping[str, str], *, quote_fields: bool = True) -> str:
-    """Write the header.
+    """Return the value of the header.
 
-    The values of ``form-data`` are escaped as browsers do (WHATWG HTML, "multipart/form-data encoding algorithm"), or
-    if not `quote_fields` with backslashes. Other kinds get quoted strings, and extended values for what is not ASCII.
-    Raises ValueError for a name that is no token, and for line breaks where nothing escapes them.
+    The values of ``form-data`` are escaped as browsers do (WHATWG HTML, "multipart/form-data encoding algorithm"), or,
+    without `quote_fields`, with backslashes. Other types get quoted strings, and extended values if they are not ASCII.
+    Raises ValueError for a name that is not a token, and for line breaks that cannot be escaped.
     """
     if not _TOKEN.fullmatch(kind):
         raise ValueError(f"not a disposition type: {kind!r}")
@@ -110,7 +111,7 @@ def _quoted_string(value: str) -> str:
 
 
 def split_parameters(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the name in lower case and the unquoted value of each ``;``-separated parameter. Takes linear time."""
+    """Yield the name, in lower case, and the unquoted value of each ``;``-separated parameter. Takes linear time."""
     at = 0
     while delimiter := _DELIMITER.search(text, at):
         name = text[at : delimiter.start()].strip().lower()
@@ -135,17 +136,17 @@ def _after_semicolon(text: str, start: int) -> int:
 
 
 def _readable(value: str) -> str:
-    """Headers are read as UTF-8, as browsers do; what was not UTF-8 is taken for Latin-1."""
+    """Return a value of a header, which is decoded as UTF-8 as in browsers; if it was not UTF-8, it is taken for Latin-1."""
     if value.isascii() or not re.search("[\udc80-\udcff]", value):
         return value
     try:
         return value.encode("utf-8", "surrogateescape").decode("latin-1")
-    except UnicodeEncodeError:  # surrogates that no decoding makes
+    except UnicodeEncodeError:  # surrogates that decoding never produces
         return value
 
 
 def _decode_ext_value(value: str) -> str | None:
-    """``charset'language'percent-encoded`` (RFC 8187 §3.2.1); None when it is not."""
+    """Decode ``charset'language'percent-encoded`` (RFC 8187 §3.2.1); None if the value does not have this form."""
     charset, apostrophe, rest = value.partition("'")
     _, second, encoded = rest.partition("'")
     codec = _EXT_CHARSETS.get(charset.strip().lower())
@@ -158,7 +159,7 @@ def _decode_ext_value(value: str) -> str | None:
 
 
 def _join_continued(parameters: Mapping[str, str], name: str) -> str | None:
-    """``name*0``, ``name*1*``, … (RFC 2231 §3 and §4.1). The charset stands in the first piece, if that is extended."""
+    """Join ``name*0``, ``name*1*``, … (RFC 2231 §3 and §4.1). If the first piece is extended, it names the charset."""
     pieces: list[str] = []
     is_extended = f"{name}*0*" in parameters
     while True:

@@ -1,9 +1,9 @@
-"""What the process's environment says about requests, for sessions that trust it: proxies, exceptions from them, netrc.
+"""Settings from the environment, for sessions that trust it: proxies, exceptions from them, and netrc.
 
-Variables, as curl reads them: ``http_proxy``, ``https_proxy``, ``ws_proxy``, ``wss_proxy``, then ``all_proxy``; of each, the
-name in lower case goes before the one in upper case. The first that is set decides; set to nothing, it means no proxy.
-HTTP_PROXY is not read where REQUEST_METHOD is set: in a CGI script it is what a client sent as a header ``Proxy``
-(CVE-2016-5385). A value without scheme is an HTTP proxy.
+Variables, read as curl reads them: ``http_proxy``, ``https_proxy``, ``ws_proxy``, ``wss_proxy``, then ``all_proxy``; each name in
+lower case goes before the same in upper case. The first that is set decides; if it is empty, there is no proxy. HTTP_PROXY is
+ignored if REQUEST_METHOD is set: in a CGI script it holds the client's header ``Proxy`` (CVE-2016-5385). A value without a
+scheme means an HTTP proxy.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 _SEPARATORS: Final = re.compile(r"[\s,]+")
 _ENTRY: Final = re.compile(r"(?:\[(?P<bracketed>[^]]*)\]|(?P<host>[^:]*|.*:.*:.*))(?::(?P<port>[0-9]+))?")
-"""A host with or without port: ``host``, ``[host]``, or an IPv6 address, which has two colons at least and no port."""
+"""A host with or without a port: ``host``, ``[host]``, or an IPv6 address, which has at least two colons and no port."""
 
 
 class Environment:
-    """Reads `variables` whenever it is asked, so that changes count from the next request on; the netrc file once, by `load`."""
+    """Reads `variables` for each request, so that changes take effect with the next one, and the netrc file once, in `load`."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = variables
@@ -42,19 +42,19 @@ class Environment:
         self._is_loaded = False
 
     async def load(self) -> None:
-        """Read the netrc file, in a thread, unless that has been done."""
+        """Read the netrc file in a thread, unless that has been done."""
         if not self._is_loaded:
             self._netrc = await asyncio.to_thread(load_netrc, self._variables)
             self._is_loaded = True
 
     def credentials_for(self, host: str) -> BasicAuth | None:
-        """Return what the netrc file has for a host, its default included."""
+        """Return the netrc file's credentials for a host, or its default ones, or None."""
         return netrc_auth(host, self._netrc) if self._netrc is not None else None
 
     def proxy_for(self, url: URL) -> Proxy | None:
-        """Return the proxy for a URL; None when there is none, or NO_PROXY excepts the host.
+        """Return the proxy for a URL; None if there is none, or if NO_PROXY excepts the host.
 
-        Raises `InvalidURL` when a variable has no proxy's URL.
+        Raises `InvalidURL` if the variable does not hold the URL of a proxy.
         """
         name = next((name for name in self._names(url) if name in self._variables), None)
         value = self._variables[name].strip() if name is not None else ""
@@ -91,7 +91,7 @@ class Environment:
 
 
 def excepting(no_proxy: str, choose: ProxyChoice) -> ProxyChoice:
-    """Choose the same, but no proxy for the hosts that `NoProxy` makes of a text."""
+    """Choose as `choose` does, but no proxy for the hosts that `no_proxy` lists (see `NoProxy`)."""
     if not no_proxy:
         return choose
     exceptions = NoProxy(no_proxy)
@@ -99,18 +99,18 @@ def excepting(no_proxy: str, choose: ProxyChoice) -> ProxyChoice:
 
 
 class _Rule(NamedTuple):
-    """An exception; `port` None excepts every port."""
+    """An exception; if `port` is None, for every port."""
 
     where: str | IPv4Network | IPv6Network
     port: int | None
 
 
 class NoProxy:
-    """The hosts that are asked without a proxy: entries between commas or spaces, ``*`` meaning all.
+    """The hosts that are requested without a proxy: entries separated by commas or spaces; ``*`` means all.
 
     ``example.com``, ``.example.com`` and ``*.example.com`` mean this host and all below it. ``192.0.2.1``, ``192.0.2.0/24``,
-    ``2001:db8::1``, ``2001:db8::/32`` mean hosts that are written as IP addresses; names are not resolved for this. Each may
-    end in a port, which it then is limited to: ``example.com:8080``, ``[2001:db8::1]:8080``. What is none of this means nothing.
+    ``2001:db8::1`` and ``2001:db8::/32`` match hosts that are written as IP addresses; names are not resolved for this. An entry
+    may be limited to a port: ``example.com:8080``, ``[2001:db8::1]:8080``. Other entries are ignored.
     """
 
     def __init__(self, text: str) -> None:
@@ -151,7 +151,7 @@ def _parse_rule(entry: str) -> _Rule | None:
 
 
 def _to_ascii(name: str) -> str:
-    """Write an internationalized name as URLs have it (IDNA); one that cannot be, as it is."""
+    """Return an internationalized name in its IDNA form, as in URLs, or unchanged if it has none."""
     try:
         return URL.build(scheme="http", host=name).raw_host or name
     except ValueError:

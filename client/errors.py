@@ -7,30 +7,30 @@ Names and bases are those of the aiohttp client, so that handlers written for it
     │   ├── ClientOSError (OSError)
     │   │   ├── ClientConnectorError              could not be opened
     │   │   │   ├── ClientConnectorDNSError       the name has no address
-    │   │   │   ├── AddressRefused                the name has only addresses we were told not to reach
+    │   │   │   ├── AddressRefused                the name has only addresses that the address guard refuses
     │   │   │   ├── ClientProxyConnectionError    the proxy could not be reached
     │   │   │   ├── UnixClientConnectorError      the socket file could not be reached
     │   │   │   └── ClientSSLError
     │   │   │       ├── ClientConnectorSSLError (ssl.SSLError)
     │   │   │       └── ClientConnectorCertificateError (ssl.SSLCertVerificationError)
     │   │   └── ClientConnectionResetError (ConnectionResetError)
-    │   ├── ConnectorClosed (RuntimeError)        the connector was closed, here
+    │   ├── ConnectorClosed (RuntimeError)        the connector was closed by its user
     │   └── ServerConnectionError
     │       ├── ServerDisconnectedError           closed before a response
-    │       ├── ServerFingerprintMismatch         not the certificate that was pinned
-    │       └── ServerTimeoutError (TimeoutError) the total deadline passed
+    │       ├── ServerFingerprintMismatch         not the pinned certificate
+    │       └── ServerTimeoutError (TimeoutError) the total deadline has passed
     │           ├── ConnectionTimeoutError        ... the one for connecting
     │           └── SocketTimeoutError            ... the one for silence while reading
-    ├── ClientResponseError                       an answer that cannot be used; has `status`, `headers`
+    ├── ClientResponseError                       a response that cannot be used; has `status`, `headers`
     │   ├── BadHttpMessage                        the bytes are not HTTP
     │   │   └── HeadersTooLarge
-    │   ├── ContentTypeError                      not the media type that was asked for
-    │   ├── ClientHttpProxyError                  the proxy declined
+    │   ├── ContentTypeError                      not the expected media type
+    │   ├── ClientHttpProxyError                  the proxy declined to open a tunnel
     │   ├── TooManyRedirects
     │   └── WSServerHandshakeError
-    ├── ClientPayloadError                        the body is cut short or malformed
+    ├── ClientPayloadError                        the body is truncated or malformed, or cannot be sent again
     │   ├── ContentEncodingError                  it does not decompress
-    │   └── BodyTooLarge                          it is larger than the caller allowed
+    │   └── BodyTooLarge                          it is larger than the caller allowed, or expands too much
     ├── WebSocketError                            the server broke the WebSocket protocol; has `code`
     ├── InvalidURL (ValueError)
     │   └── InvalidUrlClientError
@@ -217,7 +217,7 @@ class ClientConnectorDNSError(ClientConnectorError):
 
 
 class AddressRefused(ClientConnectorError):
-    """The host resolves only to addresses that the address guard keeps page content away from."""
+    """The host resolves only to addresses that the address guard refuses."""
 
 
 class ClientProxyConnectionError(ClientConnectorError):
@@ -266,8 +266,8 @@ class ServerConnectionError(ClientConnectionError):
 
 
 class ServerDisconnectedError(ServerConnectionError):
-    """The server closed the connection before a response. `is_unprocessed`: it is known that the server did not process the request, so
-    that it may be made again, whatever its method (RFC 9113 §8.7)."""
+    """The server closed the connection before a response. `is_unprocessed`: it is known that the server did not process the
+    request, so that it may be made again, whatever its method (RFC 9113 §8.7)."""
 
     is_unprocessed = False
 
@@ -305,8 +305,8 @@ class SocketTimeoutError(ServerTimeoutError):
 class ClientResponseError(ClientError):
     """A response that cannot be used.
 
-    `request_info` says what was asked, `history` holds the `ClientResponse` of every redirect before it, `status`
-    and `headers` are the response's (0 and None when it had no readable head), `message` is the reason.
+    `request_info` describes the request, `history` holds the `ClientResponse` of every redirect before it, `status` and
+    `headers` are the response's (0 and None if it had no readable head), `message` is the reason.
     """
 
     def __init__(
@@ -350,15 +350,15 @@ class BadHttpMessage(ClientResponseError):
 
 
 class HeadersTooLarge(BadHttpMessage):
-    """A header line, their number or their sum exceeds the session's limits."""
+    """A header line, the number of lines or their total size exceeds the session's limits."""
 
 
 class ContentTypeError(ClientResponseError):
-    """The response is not of the media type that was asked for."""
+    """The response does not have the expected media type."""
 
 
 class ClientHttpProxyError(ClientResponseError):
-    """The proxy answered CONNECT with something other than success."""
+    """The proxy answered CONNECT with a status other than 2xx."""
 
 
 class TooManyRedirects(ClientResponseError):
@@ -366,19 +366,19 @@ class TooManyRedirects(ClientResponseError):
 
 
 class WSServerHandshakeError(ClientResponseError):
-    """The server did not agree to speak WebSocket."""
+    """The server did not open a WebSocket."""
 
 
 class ClientPayloadError(ClientError):
-    """The body is cut short or malformed."""
+    """The body is truncated or malformed, or cannot be sent again."""
 
 
 class ContentEncodingError(ClientPayloadError):
-    """The body is not in the compression that its Content-Encoding names."""
+    """The body cannot be decoded as its Content-Encoding says."""
 
 
 class BodyTooLarge(ClientPayloadError):
-    """The body exceeds `max_body_bytes`, or inflates beyond what honest content does."""
+    """The body exceeds `max_body_bytes`, or expands more than honest content does."""
 
 
 class WebSocketError(ClientError):

@@ -1,4 +1,4 @@
-"""One request and its response, as far as a connection knows them: what has arrived, and who waits for it."""
+"""One request and its response, as a connection sees them: what has arrived, and who waits for it."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from client.stream import Flow, StreamReader
 
 
 class WireError(Exception):
-    """The peer does not speak HTTP; says how, to be wrapped by whoever knows the request."""
+    """The peer broke HTTP; the message says how. It is wrapped in an error that names the request."""
 
 
 class HeadTooLarge(WireError):
@@ -20,7 +20,7 @@ class HeadTooLarge(WireError):
 
 
 _LEAST_LINE: Final = 4
-"""Bytes of the shortest header line there is: a letter, a colon, a line end."""
+"""The length of the shortest possible header line: a letter, a colon and a line end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +28,24 @@ class ReadPolicy:
     """How responses are received; sizes in bytes. One object serves a whole session."""
 
     max_line_size: int = 8190
-    """Bound of the reason phrase of the status line."""
+    """The largest status line."""
     max_field_size: int = 8190
-    """Bound of one header's name and value."""
+    """The largest header line, name and value."""
     max_headers: int = 128
-    """How many header lines there may be."""
+    """The largest number of header lines."""
     max_head_size: int = 64 * 1024
-    """Bound of a whole head, with the 1xx heads before it, and of framing between two pieces of a body."""
+    """The largest head, together with the 1xx heads before it; also the most framing between two pieces of a body."""
     max_body_bytes: int | None = None
-    """Bound of a body, on the wire and decoded; None for none."""
+    """The largest body, both on the wire and decoded; None for no bound."""
     high_water: int = 256 * 1024
-    """Body bytes that wait for their reader before the transport is paused."""
+    """How much of a body may wait for its reader before the transport is paused."""
     decompresses: bool = True
-    """Whether Content-Encoding is undone."""
+    """Whether Content-Encoding is decoded."""
     read_until_eof: bool = True
-    """Whether a body may be framed by the end of the connection; if not, such a response has none."""
+    """Whether a body may be delimited by the end of the connection; if not, such a response has no body."""
 
     modest_head_size: int = field(init=False)
-    """A head of no more bytes than this cannot exceed any bound."""
+    """A head of at most this size cannot exceed any bound."""
 
     def __post_init__(self) -> None:
         bounds = (_LEAST_LINE * self.max_headers, self.max_line_size, self.max_field_size, self.max_head_size)
@@ -53,11 +53,11 @@ class ReadPolicy:
 
 
 _MAX_INTERIMS: Final = 32
-"""1xx heads before the final one. Honest servers send one or two."""
+"""The largest number of 1xx heads before the final one. Honest servers send one or two."""
 
 
 class Asked(Protocol):
-    """A request, as far as its response depends on it."""
+    """The parts of a request on which its response depends."""
 
     method: str
     url: URL
@@ -70,7 +70,7 @@ class Asked(Protocol):
 
 
 class Exchange:
-    """One request and its response. A connection fills it; whoever builds a response reads it."""
+    """One request and its response, filled in by a connection."""
 
     __slots__ = (
         "_interims",
@@ -106,36 +106,36 @@ class Exchange:
         self.sock_read = sock_read
         self.sent_at = sent_at
         self.is_sent = is_sent
-        """Whether the request has been handed to the transport completely."""
+        """Whether the whole request has been handed to the transport."""
         self.status = 0
         self.head: Head | None = None
-        """None until the head of the final response has arrived; so is `body`."""
+        """None until the head of the final response has arrived, like `body`."""
         self.error: Exception | None = None
-        """Why the response will not be complete: `WireError`, `ServerDisconnectedError`, `ClientOSError` or `ServerTimeoutError`
-        if there is no head, and the connection is closed then."""
+        """Why the response will not be complete. If there is no head, this is a `WireError`, `ServerDisconnectedError`,
+        `ClientOSError` or `ServerTimeoutError`, and the connection is closed."""
         self.answered: asyncio.Future[None] = loop.create_future()
-        """Done as soon as there is a `head`, or an `error` instead. Never fails."""
+        """Done as soon as there is a `head` or an `error`. It never has an exception."""
         self.body: StreamReader | None = None
         self.keeps_alive = False
         self.ends_at_head = False
         self.is_complete = False
-        """Whether the response has arrived completely."""
+        """Whether the whole response has arrived."""
         self.may_continue: asyncio.Future[None] | None = None if is_sent else loop.create_future()
-        """Done as soon as the peer asks for the body (RFC 9110 §10.1.1); None where it went with the head, has been sent
-        since, or will not be sent."""
+        """Done as soon as the peer asks for the body (RFC 9110 §10.1.1); None if the body was sent with the head, has been
+        sent since, or will not be sent."""
         self.first_byte_at = 0.0
         self.done_at = 0.0
         self._interims = 0
 
     @property
     def has_begun(self) -> bool:
-        """Whether anything of a response has arrived."""
+        """Whether any part of the response has arrived."""
         return self.first_byte_at > 0.0
 
     # -- what arrives ---------------------------------------------------------------------------------------------
 
     def take_interim(self, status: int) -> None:
-        """A 1xx head has arrived."""
+        """Take a 1xx head that has arrived. Raises `HeadTooLarge` if there are too many."""
         self._interims += 1
         if self._interims > _MAX_INTERIMS:
             raise HeadTooLarge(f"more than {_MAX_INTERIMS} interim responses")
@@ -143,13 +143,13 @@ class Exchange:
             self.may_continue.set_result(None)
 
     def take_head(self, status: int, head: Head, flow: Flow) -> None:
-        """The head of the final response has arrived; raises `WireError` when it breaks a limit or makes no sense."""
+        """Take the head of the final response. Raises `WireError` if it exceeds a limit or is invalid."""
         policy, request, lowered = self.policy, self.request, head.lowered
         is_http = head.protocol == "http/1.1" or head.protocol.startswith("http/")
         if not is_http or status < 100 or (status == 101 and not request.asks_upgrade()):
             raise WireError(f"unexpected status line {head.data[:40]!r}")
         if "\0" in lowered:
-            raise WireError("NUL in the head")  # the parser allows it in the reason phrase
+            raise WireError("NUL in the head")  # the parser accepts it in the reason phrase
         if len(lowered) > policy.modest_head_size:
             _check_size(head.data, policy)
         self.status = status
@@ -159,7 +159,7 @@ class Exchange:
             self.ends_at_head = self.is_complete = True
         elif request.method == "CONNECT" and 200 <= status < 300:
             self.ends_at_head = self.is_complete = True
-            self.keeps_alive = False  # what follows is no HTTP (RFC 9110 §9.3.6)
+            self.keeps_alive = False  # what follows is not HTTP (RFC 9110 §9.3.6)
         elif not policy.read_until_eof and self.ends_with_connection:
             self.ends_at_head = self.is_complete = True
             self.keeps_alive = False
@@ -178,10 +178,10 @@ class Exchange:
             return codings[-1].rpartition(b",")[2].strip().lower() != b"chunked"
         return "\ncontent-length:" not in self.head.lowered
 
-    # -- how it ends ----------------------------------------------------------------------------------------------
+    # -- failure --------------------------------------------------------------------------------------------------
 
     def fail(self, error: Exception) -> None:
-        """The response will not be complete: whoever waits for its head or reads its body gets `error`."""
+        """End the response incomplete: `error` goes to those who wait for its head or read its body."""
         if isinstance(error, ClientError):
             error.method, error.url = self.request.method, self.request.url
         self.error = error
@@ -196,10 +196,10 @@ def _check_size(data: bytes, policy: ReadPolicy) -> None:
     size = len(data)
     if data.count(b"\n") - 2 > policy.max_headers:
         raise HeadTooLarge(f"more than {policy.max_headers} headers")
-    if size > policy.max_head_size:  # it came in few pieces: while it was incomplete, it was not too large
-        raise HeadTooLarge(f"more than {policy.max_head_size} bytes of head")
+    if size > policy.max_head_size:  # the last piece made it too large: before, it was incomplete and within the bound
+        raise HeadTooLarge(f"a head of more than {policy.max_head_size} bytes")
     if size > policy.max_field_size or size > policy.max_line_size:
-        status_line, *lines = data.split(b"\r\n")  # as lines end when the parser has seen them
+        status_line, *lines = data.split(b"\r\n")  # the only line end in a head that the parser accepts
         if len(status_line) > policy.max_line_size:
             raise HeadTooLarge(f"a status line of more than {policy.max_line_size} bytes")
         if any(len(line) > policy.max_field_size for line in lines):
@@ -211,7 +211,7 @@ def _persists(head: Head) -> bool:
     lowered = head.lowered
     is_modern = head.protocol >= "http/1.1"
     if "\ntransfer-encoding:" in lowered and (not is_modern or "\ncontent-length:" in lowered):
-        return False  # two framings, or one HTTP/1.0 does not know: others may see the end elsewhere (§6.1, §6.3)
+        return False  # two framings, or one unknown to HTTP/1.0: others may see the end elsewhere (§6.1, §6.3)
     _before, marker, after = lowered.partition("\nconnection:")
     if not marker or (is_modern and after[:12] == " keep-alive\r" and marker not in after):
         return is_modern

@@ -1,8 +1,8 @@
-"""Forms: fields as ``application/x-www-form-urlencoded``, or as ``multipart/form-data`` when one of them is a file.
+"""Forms: fields as ``application/x-www-form-urlencoded``, or as ``multipart/form-data`` if one of them is a file.
 
-Departures from browsers: line breaks within values are sent as they are, not made CRLF, since a program means what it
-says. Departures from aiohttp: names and file names are escaped as browsers do (only quotes and line breaks, as in
-``%22``), not percent-encoded; fields of plain text carry no Content-Type unless a charset or a type was asked for.
+Departures from browsers: line breaks in values are sent as they are, not as CRLF, since a program means what it says.
+Departures from aiohttp: names and file names are escaped as browsers do (only quotes and line breaks, as in ``%22``), not
+percent-encoded; fields of plain text have no Content-Type unless a charset or a type was asked for.
 """
 
 from collections.abc import AsyncIterable, Iterable, Mapping
@@ -23,9 +23,9 @@ _TRANSFER_ENCODINGS: Final = ("base64", "quoted-printable", "binary", "8bit", "7
 class FormData:
     """Form fields in order, for `data=`.
 
-    `fields` is a mapping, or names with values in pairs, or an open file, or several of these. `charset` is how text is
-    encoded, UTF-8 by default. With `default_to_multipart` the form is sent as ``multipart/form-data`` even without a
-    file. `quote_fields` escapes names and file names as browsers do; otherwise quotes in them get a backslash.
+    `fields` is a mapping, a list or tuple of (name, value) pairs, an open file, or a list of these. `charset` is the encoding
+    of text, UTF-8 by default. With `default_to_multipart`, the form is sent as ``multipart/form-data`` even without a file.
+    With `quote_fields`, names and file names are escaped as browsers do; else quotes in them are escaped with a backslash.
     """
 
     def __init__(
@@ -60,29 +60,30 @@ class FormData:
         filename: str | None = None,
         content_transfer_encoding: str | None = None,
     ) -> None:
-        """Add a field. All but text, numbers and plain pairs of them make the form multipart.
+        """Add a field. Files, bodies, bytes, and anything with a `content_type` or `filename` make the form multipart.
 
-        A file is sent with its own name unless `filename` gives another, and with the type that this name suggests
-        unless `content_type` does. Bytes without a file name are deprecated and sent as a file called like the field.
-        `content_transfer_encoding` has the value encoded; it is deprecated, as in RFC 7578 §4.7.
-        Raises TypeError for what cannot be sent, ValueError for what would break a header.
+        A file is sent with its own name unless `filename` is given, and with the type that the name suggests unless
+        `content_type` is. Bytes without a `filename` are sent as a file named like the field; that is deprecated.
+        `content_transfer_encoding` encodes the value; it is deprecated, as in RFC 7578 §4.7.
+        Raises TypeError for names and types that are not text, ValueError for those that would break a header, and for an
+        unknown transfer encoding.
         """
         for given in (name, filename, content_type, content_transfer_encoding):
             if given is not None and not isinstance(given, str):
-                raise TypeError(f"names and types are text, not {given!r}")
+                raise TypeError(f"names and types must be text, not {given!r}")
         if content_transfer_encoding is not None:
             if content_transfer_encoding.lower() not in _TRANSFER_ENCODINGS:
                 raise ValueError(f"unknown content_transfer_encoding {content_transfer_encoding!r}")
-            deprecated("content_transfer_encoding is deprecated: forms are sent as binary")
+            deprecated("content_transfer_encoding is deprecated: forms are sent in binary")
         elif filename is None and isinstance(value, (bytes, bytearray, memoryview)):
-            deprecated("give bytes a filename, or they are sent as a file called like the field")
+            deprecated("give bytes a filename, or they are sent as a file named like the field")
             filename = name
         if filename is None and _is_file(value):
             filename = name_of(value) or name
         self._add(name, value, content_type, filename, content_transfer_encoding)
 
     def add_fields(self, *fields: Any) -> None:
-        """Add each of `fields`: a mapping, a pair of name and value, or a file, which is named after itself."""
+        """Add each of `fields`: a mapping, a (name, value) pair, or a file, whose field is named like the file."""
         for field in fields:
             if isinstance(field, Mapping):
                 self.add_fields(*field.items())
@@ -94,11 +95,11 @@ class FormData:
                 raise TypeError(f"a form takes mappings, pairs of name and value, and files, not {field!r}")
 
     def __call__(self) -> Body:
-        """Do what `body` does, as aiohttp's forms do."""
+        """Return `body()`, as aiohttp's forms do."""
         return self.body()
 
     def body(self) -> Body:
-        """Return the form as a request body: the same one until a field is added, so that a redirect can send it again."""
+        """Return the form as a request body: the same object until a field is added, so that a redirect can send it again."""
         if self._body is None:
             self._body = self._multipart() if self._is_multipart else self._urlencoded()
         return self._body
@@ -137,12 +138,12 @@ class FormData:
         return writer
 
     def _text(self, value: str | float, headers: Mapping[str, str]) -> Body:
-        """Return a field of text, in the charset that its type names, or else in the form's."""
+        """Return a text field, in the charset that its type names, or else in the form's."""
         named = parse_media_type(headers.get("Content-Type", "")).charset
         text_type = f"text/plain; charset={self._charset}" if self._charset else None
         return BytesBody(str(value).encode(named or self._charset or "utf-8"), text_type)
 
 
 def _is_file(value: Any) -> bool:
-    """Not by `io.IOBase`: what `tempfile` returns wraps a file without being one."""
+    """Whether a value is a file. `io.IOBase` is not enough: what `tempfile` returns wraps a file without being one."""
     return callable(getattr(value, "read", None)) and not isinstance(value, Body)

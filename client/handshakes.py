@@ -1,12 +1,12 @@
-"""What is said to a proxy before it opens the way to a target: dialogues of bytes, without the connection they travel on.
+"""Handshakes with proxies that open a tunnel to a target: bytes in and out, without I/O.
 
-A `Handshake` is a generator. It yields an `Ask` for each thing it waits for, is sent the bytes that arrived, and returns
-when whatever arrives next comes from the target. It raises one of three errors, divided by whose fault it is:
+A `Handshake` is a generator. It yields an `Ask` whenever it needs bytes, is sent those that arrived, and returns when the
+next bytes come from the target. It raises one of three errors, depending on whose fault it is:
 
-- `ProxyFault`: the proxy's, or ours with it. It does not speak the protocol, or does not let us in. Of the kind
-  `UnclearFault` it may be the target's, too.
-- `TargetFault`: the target's. The proxy says that it cannot be reached.
-- `ConnectDeclined`: an HTTP proxy answered CONNECT with another status than 2xx, which may mean either.
+- `ProxyFault`: the proxy's, or ours: it does not speak the protocol, or refuses us. If it is an `UnclearFault`, it may also
+  be the target's.
+- `TargetFault`: the target's: the proxy says that it cannot be reached.
+- `ConnectDeclined`: either's: an HTTP proxy answered CONNECT with a status other than 2xx.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 
 class Ask(NamedTuple):
-    """Send `data`, if there is any, and wait for the next bytes, of which no more than `limit` are to be taken."""
+    """A request to send `data`, if there is any, and then to receive at most `limit` bytes."""
 
     limit: int
     data: bytes = b""
@@ -28,7 +28,7 @@ Handshake: TypeAlias = Generator[Ask, bytes, None]
 
 class _Fault(OSError):
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.strerror, self.errno)  # as our own are made, not as the system's
+        return type(self), (self.strerror, self.errno)  # the arguments of these classes, not those of OSError
 
 
 class ProxyFault(_Fault):
@@ -39,18 +39,18 @@ class ProxyFault(_Fault):
 
 
 class UnclearFault(ProxyFault):
-    """The proxy failed, perhaps for what the target did: proxies differ in what they say then, and some hang up."""
+    """The proxy failed, perhaps because of the target: proxies differ in how they report that, and some hang up."""
 
 
 class TargetFault(_Fault):
-    """The proxy could not connect to the target; `errno` is what connecting without it would have raised."""
+    """The proxy could not connect to the target; `errno` is that of a failed direct connection."""
 
     def __init__(self, reason: str, code: int) -> None:
         super().__init__(code, reason)
 
 
 class ConnectDeclined(Exception):
-    """The proxy's answer to CONNECT, when it is not success."""
+    """The proxy's answer to CONNECT, if its status is not 2xx."""
 
     def __init__(self, status: int, reason: str, headers: list[tuple[str, str]]) -> None:
         super().__init__(status, reason, headers)
@@ -60,7 +60,7 @@ class ConnectDeclined(Exception):
 
 
 def exactly(count: int, data: bytes = b"") -> Generator[Ask, bytes, bytes]:
-    """Send `data` and return the `count` bytes that arrive next, as the part of a handshake (``yield from``)."""
+    """Send `data` and return the next `count` bytes, as a part of a handshake (``yield from``)."""
     received = b""
     while len(received) < count:
         received += yield Ask(count - len(received), data)

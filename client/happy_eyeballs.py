@@ -1,7 +1,7 @@
-"""Connecting to whichever of a host's addresses answers first (Happy Eyeballs version 2, RFC 8305).
+"""Connecting to the address of a host that answers first (Happy Eyeballs version 2, RFC 8305).
 
-Addresses are tried in turn, IPv6 and IPv4 alternating; each gets a head start before the next one is tried as well. The
-first to connect wins, and the others are called off.
+Addresses are tried in turn, alternating between IPv6 and IPv4; each gets a head start before the next one is tried as well.
+The first to connect wins, and the other attempts are cancelled.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _UNDER_WAY: Final = frozenset({errno.EINPROGRESS, errno.EINTR})
 
 
 def interleave_families(addresses: Sequence[ResolveResult], first_count: int = 1) -> list[ResolveResult]:
-    """Return the addresses with the two families alternating, after `first_count` of the preferred one (§4)."""
+    """Return the addresses with alternating families, after `first_count` of the preferred one (§4)."""
     if not addresses:
         return []
     preferred = [found for found in addresses if _family(found) == _family(addresses[0])]
@@ -34,10 +34,10 @@ def interleave_families(addresses: Sequence[ResolveResult], first_count: int = 1
 async def open_socket(
     addresses: Sequence[ResolveResult], *, delay: float | None, local_addr: tuple[str, int] | None = None
 ) -> socket.socket:
-    """Return a connected, non-blocking socket; `OSError` when none of the addresses (there is at least one) answers.
+    """Return a connected, non-blocking socket. Raises `OSError` if none of the addresses (at least one) answers.
 
     `delay` is the head start in seconds (§5, "Connection Attempt Delay"); None tries one address after the other.
-    Cancelled, it leaves no socket open.
+    If it is cancelled, no socket stays open.
     """
     if len(addresses) == 1:
         return await _connect(addresses[0], local_addr)
@@ -61,7 +61,7 @@ async def _race(
     delay: float | None,
     local_addr: tuple[str, int] | None,
 ) -> socket.socket:
-    """Return the first socket to connect; other attempts are left in `attempts`."""
+    """Return the first socket to connect; the remaining attempts are in `attempts`."""
     waiting = list(reversed(addresses))
     errors: list[OSError] = []
     while waiting or attempts:
@@ -79,7 +79,7 @@ async def _race(
 
 
 async def _connect(address: ResolveResult, local_addr: tuple[str, int] | None) -> socket.socket:
-    # without its name asyncio does not know it for TCP, and lets small writes wait for each other (TCP_NODELAY)
+    # unless the protocol is named, asyncio does not recognize TCP and leaves TCP_NODELAY off, which delays small writes
     connection = socket.socket(_family(address), socket.SOCK_STREAM, address["proto"] or socket.IPPROTO_TCP)
     try:
         connection.setblocking(False)
@@ -98,8 +98,8 @@ async def _connect(address: ResolveResult, local_addr: tuple[str, int] | None) -
 
 
 async def _writable(connection: socket.socket) -> None:
-    """Wait until it is known whether the socket is connected. The loop's own `sock_connect` does so as well, but that of uvloop
-    first has a thread look the address up, numeric as it is."""
+    """Wait until it is known whether the socket is connected. The loop's `sock_connect` does so too, but in uvloop it first
+    resolves the address in a thread, although it is numeric."""
     loop = asyncio.get_running_loop()
     writable = loop.create_future()
 
@@ -115,12 +115,12 @@ async def _writable(connection: socket.socket) -> None:
 
 
 def _family(address: ResolveResult) -> socket.AddressFamily:
-    """By the address itself: resolvers of users' own repeat what they were asked for, which may be both."""
+    """Return the family of the address itself: users' resolvers may return the one they were asked for, which may mean both."""
     return socket.AF_INET6 if ":" in address["host"] else socket.AF_INET
 
 
 def _socket_address(address: ResolveResult) -> tuple[bytes | int, ...]:
-    """Given as bytes, a host costs no look at internationalised names, the tables of which take half a megabyte."""
+    """Return the socket address. The host is bytes: for text, Python would load its IDNA tables, which take half a megabyte."""
     host, _, scope = address["host"].partition("%")
     if _family(address) != socket.AF_INET6:
         return host.encode(), address["port"]
@@ -129,7 +129,7 @@ def _socket_address(address: ResolveResult) -> tuple[bytes | int, ...]:
 
 
 async def _call_off(attempts: set[asyncio.Task[socket.socket]]) -> None:
-    """Cancel attempts, and close the socket of one that connected meanwhile: cancelled as well, we need not be there."""
+    """Cancel attempts, and close the socket of one that has connected meanwhile, even if this coroutine is cancelled itself."""
     for attempt in attempts:
         attempt.cancel()
         attempt.add_done_callback(_drop)
@@ -143,7 +143,7 @@ def _drop(attempt: asyncio.Task[socket.socket]) -> None:
 
 
 def _sum_up(errors: list[OSError]) -> OSError:
-    """One error for all addresses: itself if they failed alike, else one that quotes them."""
+    """Return one error for all addresses: the common one if they failed alike, else one that quotes them all."""
     if len({(error.errno, error.strerror) for error in errors}) == 1:
         return errors[0]
     return OSError(errors[0].errno, "; ".join(str(error) for error in errors))

@@ -1,4 +1,4 @@
-"""Names of headers and methods, as constants: for programs that write ``hdrs.CONTENT_TYPE``. Text does as well."""
+"""Names of headers and methods as constants, such as ``hdrs.CONTENT_TYPE``. Plain text works just as well."""
 
 from typing import Final
 

@@ -1,11 +1,11 @@
-"""The head of a response, read from the bytes it came in.
+"""The head of a response, read lazily from its bytes.
 
-llhttp, set to be strict, has checked the head when this module sees it: lines end in CRLF and have a token before their
-colon, no value holds a control character. So reading is plain searching, and is done only for what somebody asks for;
-most requests ask for three headers of ten.
+llhttp, in its strict mode, has checked the head before: lines end in CRLF and have a token before their colon, and no value
+holds a control character. So reading it is plain searching, and only the headers that are asked for are read; for most
+requests, these are three of ten.
 
-What the parser refuses is put in order by `tidy_head`, as browsers would have read it, and offered to it once more. Parser
-and `Head` thus always see the same bytes, and cannot differ about them.
+A head that the parser refuses is normalized by `tidy_head`, as browsers would read it, and parsed once more. So the parser
+and `Head` always see the same bytes, and cannot disagree about them.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ _VERSIONS: Final = {b"1.1": HttpVersion11, b"1.0": HttpVersion10}
 
 
 class Head:
-    """A status line and headers, as they came.
+    """A status line and headers, as received.
 
-    Headers are looked for by a *marker*: the name in lower case, with a line feed before and a colon after.
+    Headers are searched for by a *marker*: the name in lower case, with a line feed before and a colon after it.
     """
 
     __slots__ = ("data", "end", "lowered", "protocol")
 
     def __init__(self, received: bytes, start: int = 0) -> None:
-        """Take the head that begins at `start`, after any line ends (RFC 9112 §2.2). The parser has seen it."""
+        """Take the head that begins at `start`, after any line ends (RFC 9112 §2.2). The parser must have accepted it."""
         while received[start] in b"\r\n":
             start += 1
         self.end = received.index(b"\r\n\r\n", start) + 4
-        """Where it ends in what was received."""
+        """Where the head ends in `received`."""
         self.data = data = received[start : self.end]
         self.lowered = (data.decode() if data.isascii() else data.decode("latin-1")).lower()
-        """For `marker in head.lowered`: as long as `data`, since no letter of Latin-1 changes its width."""
+        """For `marker in head.lowered`. As long as `data`, since no lower-case letter of Latin-1 has another length."""
         self.protocol = self.lowered[:8]
         """Such as ``http/1.1``."""
 
@@ -58,13 +58,13 @@ class Head:
 
     @property
     def headers(self) -> RawHeaders:
-        """Names and values in order, values without the blanks around them."""
+        """Names and values in order, without the white space around values."""
         parts = [line.partition(b":") for line in self.data.split(b"\r\n")[1:-2]]
         return [(name, value.strip(b" \t")) for name, _, value in parts]
 
     @property
     def text_headers(self) -> list[tuple[str, str]]:
-        """Names and values as UTF-8; bytes that are not are kept as surrogates."""
+        """Names and values decoded as UTF-8; invalid bytes become surrogate escapes."""
         lines = self.data.decode("utf-8", "surrogateescape").split("\r\n")[1:-2]
         parts = [line.partition(":") for line in lines]
         return [(name, value.strip(" \t")) for name, _, value in parts]
@@ -81,21 +81,21 @@ class Head:
         return values
 
     def text_values(self, marker: str) -> list[str]:
-        """Return the values of a header as UTF-8; bytes that are not are kept as surrogates."""
+        """Return the values of a header decoded as UTF-8; invalid bytes become surrogate escapes."""
         return [value.decode("utf-8", "surrogateescape") for value in self.values(marker)]
 
 
 def has_blank_line(data: bytes) -> bool:
-    """Whether a head may end here, with bare LFs or without."""
+    """Whether `data` holds the end of a head, with CRLFs or bare LFs."""
     return _BLANK_LINE.search(data) is not None
 
 
 def tidy_head(data: bytes) -> bytes | None:
-    """Return data that begins with a head, with the head in the form that RFC 9112 asks senders for; None while it is not whole.
+    """Return `data` with the head that it begins with in the form that RFC 9112 demands of senders; None if it is incomplete.
 
-    A bare LF becomes CRLF (§2.2), folded lines are joined (§5.2), a Content-Length that is repeated is given once (§6.3),
-    and control characters other than NUL become blanks (RFC 9110 §5.5), except where framing is at stake. What follows the
-    head is left as it is.
+    A bare LF becomes CRLF (§2.2), folded lines are joined (§5.2), a repeated Content-Length is kept once (§6.3), and control
+    characters other than NUL become spaces (RFC 9110 §5.5), except in headers that affect framing. The bytes after the head
+    stay as they are.
     """
     blank = _BLANK_LINE.search(data, len(data) - len(data.lstrip(b"\r\n")))
     if blank is None:

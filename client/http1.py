@@ -1,23 +1,24 @@
-"""HTTP/1.1 on one connection: a request goes out, its response comes in, then the next (RFC 9112).
+"""HTTP/1.1 on one connection: one request and its response after the other (RFC 9112).
 
-`Http1Protocol` is both the transport's protocol and the parser's: llhttp, through httptools, calls it back. At any time it
-carries one `Exchange` or none; it never pipelines. Bytes that arrive while it carries none answer nothing we asked and
-end the connection, and so do bytes after a complete response: the response stands, the connection is not used again. What has
-arrived by the time of the next request is looked for (`is_quiet`); what is still on its way then cannot be told from its answer.
+`Http1Protocol` is both the transport's protocol and the target of the parser's callbacks (llhttp, through httptools). At any
+time it carries one `Exchange` or none; it never pipelines. Bytes that arrive while it carries none belong to no response and
+end the connection, and so do bytes after a complete response: the response is valid, but the connection is not used again.
+Before the next request, the socket is checked for bytes that have arrived (`is_quiet`); later ones cannot be told from its
+response.
 
-Who decides what:
+The responsibilities:
 
 - *Framing* is llhttp's (RFC 9112 §6.3), except that it cannot know that a response answers HEAD or CONNECT: those
-  end at their head, and the parser is replaced. A body framed by the end of the connection ends in `connection_lost`.
-- *Bounds* are ours. llhttp has none, so bytes are counted while a head is incomplete (1xx heads before it included),
-  and in a body those that are no content: chunk sizes, extensions, trailers.
-- *Leniency* is as browsers have it. In heads: a bare LF ends a line, folded lines are joined, a Content-Length may be
-  repeated if it is the same, control characters in values count as blanks (the parser is strict, and `tidy_head` puts in
-  order what it refused). Transfer-Encoding beats Content-Length, but then the connection is not used again; blanks after
-  a chunk size; any HTTP version number. Stricter than browsers: HTTP/0.9 is refused.
+  end at their head, and the parser is replaced. A body delimited by the end of the connection ends in `connection_lost`.
+- *Bounds* are ours. llhttp has none, so bytes are counted while a head is incomplete (including 1xx heads before it), and in
+  a body those that are not content: chunk sizes, extensions, trailers.
+- *Leniency* is that of browsers. In heads, a bare LF ends a line, folded lines are joined, a Content-Length may be repeated
+  with the same value, and control characters in values count as spaces (the parser is strict, and `tidy_head` normalizes
+  heads that it refused). Transfer-Encoding overrides Content-Length, but then the connection is not used again. White space
+  may follow a chunk size. Any HTTP version number is accepted, but HTTP/0.9 is refused, unlike in browsers.
 
-Deadlines are two instants and one timer. The timer is not moved when they are: it wakes, compares, and sleeps again until
-the nearer one. A connection that serves many requests with a distant deadline thus sets it once in a while.
+There are two deadlines and one timer. The timer is not rescheduled when a deadline changes: it wakes, compares, and sleeps until
+the earlier one. So a connection that serves many requests with distant deadlines rarely sets it.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
 
 class Http1Protocol(asyncio.Protocol):
-    """One connection. `begin` an exchange, `write` what is left of the request, read the response from the exchange."""
+    """One connection. `begin` an exchange, `write` the rest of the request, and read the response from the exchange."""
 
     takes_chunks: ClassVar = True
 
@@ -83,9 +84,9 @@ class Http1Protocol(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._exchange: Exchange | None = None
         self._parser = self._new_parser()
-        self._pieces: list[bytes] = []  # of an incomplete head, and what came with it
-        self._head_at = 0  # where it begins in them
-        self._refusal: HttpParserError | None = None  # what is wrong with it so far
+        self._pieces: list[bytes] = []  # received bytes that hold an incomplete head
+        self._head_at = 0  # where the head begins in them
+        self._refusal: HttpParserError | None = None  # the parser's error for that head
         self._uncounted = 0  # bytes of an incomplete head, or of framing since the last content
         self._is_lost = False
         self._lost: asyncio.Future[None] | None = None
@@ -95,27 +96,27 @@ class Http1Protocol(asyncio.Protocol):
         self._silence_at = inf
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
-        self._poll: Callable[[int], list[tuple[int, int]]] | None = None  # tells at once what the socket has to read
+        self._poll: Callable[[int], list[tuple[int, int]]] | None = None  # polls the socket for bytes to read
         self.transport: asyncio.Transport | None = None
         self.opening: Opening | None = None
-        """What it took to open the connection; the connector notes it."""
+        """How long it took to open the connection; set by the connector."""
         self.exchanges = 0
         """How many exchanges have begun."""
         self.idle_since = 0.0
         self.is_idle = False
         """Whether an exchange may begin here."""
         self.is_closed = False
-        """Whether no exchange can begin here any more."""
+        """Whether no further exchange can begin here."""
         self.is_upgraded = False
-        """Whether the connection has left HTTP with a 101 response. Reading is paused until another protocol takes over."""
+        """Whether a 101 response has ended HTTP on the connection. Reading is paused until another protocol takes over."""
         self.unread = b""
-        """What arrived behind the head of that response."""
+        """The bytes that arrived after the head of that response."""
 
     # -- what the user of the connection calls --------------------------------------------------------------------
 
     def is_quiet(self) -> bool:
-        """Whether there is nothing on the idle connection that the event loop has yet to bring: in the turn in which a response
-        ends it brings no more, be it another response or the end of the connection.
+        """Whether no bytes, nor the end of the connection, have arrived on the idle connection that the event loop has not read
+        yet: after the end of a response, it reads no more in the same iteration.
         """
         poll = self._poll
         if poll is None:
@@ -132,10 +133,10 @@ class Http1Protocol(asyncio.Protocol):
         sock_read: float | None = None,
         on_done: Callable[[], None] | None = None,
     ) -> Exchange:
-        """Send the head of a request, with its body when `is_whole`; else `write` and `end` what follows.
+        """Send the head of a request, with its body if `is_whole`; else `write` the body and `end` it.
 
         `deadline_at` is on the loop's clock, `sock_read` in seconds. `on_done` is called when the exchange is over, unless it
-        upgrades the connection. The connection must be idle.
+        upgrades the connection. The connection must be idle; raises `ServerDisconnectedError` if it has been closed.
         """
         transport = self.transport
         if not self.is_idle or transport is None or transport.is_closing():
@@ -155,15 +156,15 @@ class Http1Protocol(asyncio.Protocol):
         return exchange
 
     def hand_over(self) -> None:
-        """What begins is written at once."""
+        """Do nothing: a request is written at once."""
 
     async def write(self, exchange: Exchange, data: bytes) -> None:
         """Send a part of the request's body, and wait while the transport's buffer is full.
 
-        Raises `ClientConnectionResetError` when the exchange is over.
+        Raises `ClientConnectionResetError` if the exchange is over.
         """
         if self.transport is not None and self.transport.is_reading() and not self.is_quiet():
-            # Have it read: a server that answers early may close right after, and a write that fails would lose the answer.
+            # Let the loop read first: a server that responds early may close, and a failed write would lose the response.
             for _ in range(2):
                 await asyncio.sleep(0)
         if self._exchange is not exchange or self.transport is None:
@@ -175,12 +176,12 @@ class Http1Protocol(asyncio.Protocol):
             await drained
 
     def end(self, exchange: Exchange) -> None:
-        """The request has been sent completely."""
+        """Report that the whole request has been sent."""
         exchange.is_sent = True
         self.withhold(exchange)
 
     def withhold(self, exchange: Exchange) -> None:
-        """No more of the request will be sent: from now on it is the peer's turn."""
+        """Report that no more of the request will be sent: from now on, the peer is awaited."""
         exchange.may_continue = None
         self._await_peer(exchange)
 
@@ -191,7 +192,7 @@ class Http1Protocol(asyncio.Protocol):
             self._end(self._exchange, error, self._loop.time())
 
     def close(self) -> None:
-        """Close the connection without waiting for the peer. An exchange that is still going on fails."""
+        """Close the connection without waiting for the peer. An exchange in progress fails."""
         if self._exchange is not None:
             kind = ClientConnectionError if self._exchange.body is None else ClientPayloadError
             self.fail(kind("the connection was closed before the response was complete"))
@@ -199,14 +200,14 @@ class Http1Protocol(asyncio.Protocol):
             self._abort()
 
     async def wait_lost(self) -> None:
-        """Wait until the transport has let go of the connection that was closed."""
-        if not self._is_lost and asyncio.get_running_loop() is self._loop:  # else its loop has ended, or stands still
+        """Wait until the transport has closed the socket, after `close`."""
+        if not self._is_lost and asyncio.get_running_loop() is self._loop:  # else its loop has ended, or is not running
             self._lost = self._lost or self._loop.create_future()
             await asyncio.shield(self._lost)
 
     def pause_reading(self) -> None:
         if self.transport is not None and not self.transport.is_closing():
-            self._silence_at = inf  # it is not the peer that is silent
+            self._silence_at = inf  # the peer is not to blame for the silence
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
@@ -233,7 +234,7 @@ class Http1Protocol(asyncio.Protocol):
             self._put_off_silence(exchange, now)
         if exchange.body is None:
             if isinstance(data, memoryview):
-                data = bytes(data)  # a head is kept until it is whole; of a body, the parser hands on copies
+                data = bytes(data)  # a head is kept until it is complete; for a body, the parser makes copies
             self._pieces.append(data)
             content_before = 0
         else:
@@ -241,7 +242,7 @@ class Http1Protocol(asyncio.Protocol):
         error = self._parse(data) if self._refusal is None else self._retry_refused()
         while error is not None and exchange.head is None and not isinstance(error, HttpParserCallbackError):
             error = self._parse_tidied(error)
-            if not self._head_at:  # else it was a 1xx, and the head behind it is refused too
+            if not self._head_at:  # else it was a 1xx head, and the one after it is refused too
                 break
         if exchange.is_complete:
             if error is not None:
@@ -253,11 +254,11 @@ class Http1Protocol(asyncio.Protocol):
             self._check_bounds(exchange, len(data), content_before)
 
     def _retry_refused(self) -> HttpParserError | None:
-        """More of a head that the parser has refused: the refusal again, to be looked into once the head is whole."""
+        """After more bytes of a refused head, return the refusal again if the head may be complete now."""
         return self._refusal if has_blank_line(b"".join(self._pieces[-3:])) else None
 
     def _parse(self, data: bytes | memoryview) -> HttpParserError | None:
-        """Have the parser read on; returns what it objects to."""
+        """Feed the parser; return its error, if there is one."""
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
@@ -267,9 +268,9 @@ class Http1Protocol(asyncio.Protocol):
         return None
 
     def _parse_tidied(self, refusal: HttpParserError) -> HttpParserError | None:
-        """Offer a head that was refused once more, in order; returns what is objected to then, or `refusal` as it was.
+        """Normalize a refused head and parse it again. Return the error, or `refusal` if the head cannot be normalized.
 
-        Until the head is whole nothing can be said: the refusal is kept, and bytes are collected.
+        While the head is incomplete, this keeps the refusal, collects bytes and returns None.
         """
         data = b"".join(self._pieces)[self._head_at :]
         self._pieces, self._head_at, self._refusal = [data], 0, None
@@ -286,13 +287,13 @@ class Http1Protocol(asyncio.Protocol):
         return self._parse(tidied)
 
     def eof_received(self) -> None:
-        """The peer has sent all it will; `connection_lost` follows."""
+        """The peer will send no more; `connection_lost` follows."""
         self.is_idle = False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_closed = self._is_lost = True
         self.is_idle = False
-        del self._parser  # it refers to us, and we to it
+        del self._parser  # breaks a reference cycle
         if self._lost is not None:
             self._lost.set_result(None)
         if self._timer is not None:
@@ -326,7 +327,7 @@ class Http1Protocol(asyncio.Protocol):
         if drained is not None and not drained.done():
             drained.set_result(None)
         if self._exchange is not None and self._exchange.may_continue is not None:
-            self._silence_at = inf  # it is we who have more to say
+            self._silence_at = inf  # we have more to send
 
     # -- what the parser calls ------------------------------------------------------------------------------------
 
@@ -368,7 +369,7 @@ class Http1Protocol(asyncio.Protocol):
     # -- what follows from it -------------------------------------------------------------------------------------
 
     def _check_bounds(self, exchange: Exchange, received: int, content_before: int) -> None:
-        """Keep count of bytes that are no content, while there is none (RFC 9112 §7.1.1, extensions and trailers)."""
+        """Count the bytes since the last content (RFC 9112 §7.1.1: extensions, and trailers), and check the bounds."""
         body = exchange.body
         if body is None or body.total_bytes == content_before:
             self._uncounted += received
@@ -381,7 +382,7 @@ class Http1Protocol(asyncio.Protocol):
                 self.fail(error)
 
     def _end(self, exchange: Exchange, error: Exception | None, now: float) -> None:
-        """The exchange is over; the connection becomes idle if it can serve another."""
+        """End the exchange; the connection becomes idle if it can serve another."""
         self._exchange = None
         if error is not None:
             exchange.fail(error)
@@ -400,7 +401,7 @@ class Http1Protocol(asyncio.Protocol):
             else:
                 self._abort()
         on_done, self._on_done = self._on_done, None
-        if on_done is not None and not self.is_upgraded:  # else whoever asked for the upgrade keeps the connection
+        if on_done is not None and not self.is_upgraded:  # after an upgrade, the connection stays in use
             on_done()
 
     def _abort(self) -> None:
@@ -410,12 +411,12 @@ class Http1Protocol(asyncio.Protocol):
             self.transport.abort()
 
     def _await_peer(self, exchange: Exchange) -> None:
-        """The peer is to act, unless it is held back by us."""
+        """Await the peer's bytes, unless reading is paused."""
         if self._exchange is exchange and self.transport is not None and self.transport.is_reading():
             self._put_off_silence(exchange, self._loop.time())
 
     def _put_off_silence(self, exchange: Exchange, now: float) -> None:
-        """Count the peer's silence from now on; it may be silent while we have more to say and it takes what we say."""
+        """Count the peer's silence from now on. While we have more to send, it only counts if the peer does not read."""
         if exchange.sock_read and (exchange.may_continue is None or self._drained is not None):
             self._silence_at = now + exchange.sock_read
             self._set_timer()
@@ -453,9 +454,9 @@ class Http1Protocol(asyncio.Protocol):
 
 
 def _poll_of(transport: asyncio.Transport | None) -> Callable[[int], list[tuple[int, int]]]:
-    """Return what tells whether the socket of a transport has something to read; it never has, where that cannot be known."""
+    """Return a function that polls a transport's socket for bytes to read; where that is impossible, it never reports any."""
     connection = transport.get_extra_info("socket") if transport is not None else None
-    if connection is None or not hasattr(select, "poll"):  # a transport of somebody's own; Windows
+    if connection is None or not hasattr(select, "poll"):  # a custom transport; Windows
         return lambda _timeout: []
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
@@ -463,7 +464,7 @@ def _poll_of(transport: asyncio.Transport | None) -> Callable[[int], list[tuple[
 
 
 def _explain(error: HttpParserError, *, in_body: bool) -> Exception:
-    """What to tell of a parser's error: our own, raised in a callback, or one that words the parser's."""
+    """Return the error to report for a parser's: our own if one was raised in a callback, else one with the parser's reason."""
     if isinstance(error, HttpParserCallbackError) and isinstance(error.__context__, WireError):
         return error.__context__
     reason = str(error.args[0]) if error.args else "malformed"

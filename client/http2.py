@@ -1,21 +1,21 @@
-"""HTTP/2 on one connection: many requests at a time, each on a stream of its own (RFC 9113).
+"""HTTP/2 on one connection: many requests at a time, each on its own stream (RFC 9113).
 
 `Http2Protocol` is the transport's protocol. The library h2 keeps the state of connection and streams, compresses fields and
-counts windows; it does no I/O, and is handed one frame at a time (`client.http2_frames` says why). What arrives for a stream
-goes to its `Http2Stream`, which is what the connector lends, and what an exchange sees of all this.
+counts windows; it does no I/O, and is fed one frame at a time (`client.http2_frames` says why). Data for a stream goes to its
+`Http2Stream`, which the connector lends, and which is all that an exchange sees.
 
-Who decides what:
+The rules:
 
-- *How many.* At most `MAX_STREAMS` streams, or fewer if the server says so, or shows it. The limits of hosts count requests, as ever.
-- *Flow control.* A stream's window is opened again as its reader takes, so a slow one costs a window and no more. The
+- *Streams.* At most `MAX_STREAMS`, or fewer if the server's settings or its refusals say so. The limits of hosts count requests.
+- *Flow control.* A stream's window is opened again as its body is read, so a slow reader costs a window and no more. The
   connection's is opened at once: it is large, and no reader keeps the others waiting.
-- *Errors.* What is wrong with one response ends its stream: the connection serves the others. What leaves the state of the
-  connection unclear ends it. Of the requests on it, the one at fault is told what was wrong, the others that it was closed.
-- *The end.* After GOAWAY no stream is begun. Those that the server will not look at fail, and may be repeated elsewhere; the
-  rest go on, and the last closes the connection. So it is where a request was given up and the connection had been silent
-  for most of that time: it may be dead, though nothing says so.
-- *Bounds* on what the server may have us keep or do: the library's on field blocks (64 KiB, 64 CONTINUATION frames), ours
-  on frames that bring nothing, on its table for our fields, and on answers that it does not read.
+- *Errors.* An error in one response ends its stream: the connection serves the others. An error that leaves the state of the
+  connection unclear ends the connection. The request at fault gets this error, the others one that the connection was closed.
+- *The end.* After GOAWAY no stream is begun. Those that the server will not process fail, and may be repeated elsewhere; the
+  rest go on, and the last one closes the connection. The same happens if a request was given up and the connection had been
+  silent for most of that time: it may be dead without notice.
+- *Bounds* on the memory and work that a server can cause: the library's on field blocks (64 KiB, 64 CONTINUATION frames), ours
+  on frames without effect, on its table for our fields, and on answers that it does not read.
 """
 
 from __future__ import annotations
@@ -65,18 +65,18 @@ if TYPE_CHECKING:
     from client.timings import Opening
 
 MAX_STREAMS: Final = 100
-"""What RFC 9113 §6.5.2 would have servers allow at least."""
+"""The number that RFC 9113 §6.5.2 recommends servers to allow at least."""
 _FIRST_WINDOW: Final = 65_535
-"""That of every connection, before anybody has said anything (§6.9.2)."""
+"""The initial window of every connection (§6.9.2)."""
 _CONNECTION_WINDOW: Final = 16 * 1024 * 1024
 _MAX_UNREAD_BYTES: Final = 1024 * 1024
-"""How many bytes of answers may wait for a server that has us answer and does not read."""
+"""How many bytes of our answers may wait for a server that does not read them."""
 _SENT_AT_ONCE: Final = 64 * 1024
-"""How much content is handed to the transport before it is heard whether it can take more."""
+"""How much content is written to the transport at a time, before checking whether it can take more."""
 
 
 class Http2Protocol(asyncio.Protocol):
-    """One connection, of which streams are lent."""
+    """One connection, whose streams are lent."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -87,8 +87,8 @@ class Http2Protocol(asyncio.Protocol):
         self._lent: set[Http2Stream] = set()
         self._streams: dict[int, Http2Stream] = {}  # those of them that carry an exchange
         self._is_greeted = False
-        self._in_head = False  # whether a block of fields goes on in the next frame
-        self._owed_bytes = 0  # received since the connection's window was opened last
+        self._in_head = False  # whether a field block continues in the next frame
+        self._owed_bytes = 0  # received since the connection's window was last opened
         self._is_clogged = False
         self._unread_bytes = 0  # of answers, since the transport was clogged
         self._is_flushing = False
@@ -97,22 +97,22 @@ class Http2Protocol(asyncio.Protocol):
         self._greeted: asyncio.Future[bool] | None = None
         self.transport: asyncio.Transport | None = None
         self.opening: Opening | None = None
-        """What it took to open the connection; the connector notes it."""
+        """How long it took to open the connection; set by the connector."""
         self.exchanges = 0
         """How many exchanges have begun."""
         self.received_at = 0.0
-        """When something last came, on the loop's clock."""
+        """When data last arrived, on the loop's clock."""
         self.is_closed = False
         self.is_retired = False
-        """Whether no exchange can begin here any more; those that have may go on."""
+        """Whether no further exchange can begin here; those that have begun may go on."""
         self.on_free: Callable[[Http2Protocol], None] | None = None
-        """Called when the last of the streams that were lent has come back, or was lost."""
+        """Called when the last lent stream has been given back or lost."""
         self.on_http1_required: Callable[[], object] = lambda: None
-        """Called when the server wants a request to be made over HTTP/1.1."""
+        """Called when the server demands HTTP/1.1 for a request."""
         self.on_refusal: Callable[[int], object] = lambda _taken: None
-        """Called when the server refuses a request, though it has taken others, with how many these are."""
+        """Called when the server refuses a request but has taken others, with their number."""
         self.most_shown = MAX_STREAMS
-        """How many streams may be lent at once, going by what the server has refused."""
+        """How many streams may be lent at once, judging by the server's refusals."""
 
     # -- what the connector calls ---------------------------------------------------------------------------------
 
@@ -123,7 +123,7 @@ class Http2Protocol(asyncio.Protocol):
 
     @property
     def has_room(self) -> bool:
-        """Whether another stream may be lent: one, until the server has said how many it allows."""
+        """Whether another stream may be lent; only one until the server's settings have arrived."""
         return self.is_usable and len(self._lent) < (self.most if self._is_greeted else 1)
 
     @property
@@ -132,26 +132,26 @@ class Http2Protocol(asyncio.Protocol):
         return min(self.most_shown, self._h2.remote_settings.max_concurrent_streams)
 
     def lend(self) -> Http2Stream:
-        """Lend a stream; it comes back by itself when its exchange is over, or is closed before that has begun."""
+        """Lend a stream. It is given back automatically when its exchange is over, or when it is closed without one."""
         stream = Http2Stream(self, self._loop)
         self._lent.add(stream)
         return stream
 
     def close(self) -> None:
-        """Close the connection without waiting for the peer. Exchanges that are still going on fail."""
+        """Close the connection without waiting for the peer. Exchanges in progress fail."""
         if not self.is_closed:
             self._say_goodbye()
             self._abort()
             self._lose_all(ClientConnectionError("the connection was closed before the response was complete"))
 
     async def wait_lost(self) -> None:
-        """Wait until the transport has let go of the connection that was closed."""
+        """Wait until the transport has closed the socket, after `close`."""
         if not self._is_lost and asyncio.get_running_loop() is self._loop:
             self._lost = self._lost or self._loop.create_future()
             await asyncio.shield(self._lost)
 
     def greeting(self) -> asyncio.Future[bool] | None:
-        """Return what tells, as soon as that is known, whether the server has said what it allows; None if it is known."""
+        """Return a future for whether the server's settings arrive; None if that is known."""
         if not (self._is_greeted or self.is_closed):
             self._greeted = self._greeted or self._loop.create_future()
         return self._greeted
@@ -163,7 +163,7 @@ class Http2Protocol(asyncio.Protocol):
         try:
             stream_id = self._h2.get_next_available_stream_id()
             self._h2.send_headers(stream_id, fields, end_stream=ends)
-        except H2Error as error:  # the server has lowered its bound meanwhile, or there are no numbers left
+        except H2Error as error:  # the server has lowered its limit meanwhile, or there are no stream numbers left
             self.is_retired = True
             raise refusal(f"the connection takes no more requests: {error}") from error
         self.exchanges += 1
@@ -171,23 +171,23 @@ class Http2Protocol(asyncio.Protocol):
         return stream_id
 
     def room_for(self, stream_id: int) -> int:
-        """How much content may be sent at once in a stream."""
+        """Return how much content may be sent on a stream now."""
         if self._is_clogged:
             return 0
         return max(0, min(_SENT_AT_ONCE, self._h2.local_flow_control_window(stream_id)))
 
     def send(self, stream_id: int, data: bytes | memoryview, *, ends: bool = False) -> None:
-        """Send content for which there is room. The next room is offered to other streams first."""
+        """Send content for which there is room. Other streams get the next room first."""
         self._streams[stream_id] = self._streams.pop(stream_id)
         step = self._h2.max_outbound_frame_size
         for start in range(0, len(data), step) or (0,):
             part = data[start : start + step]
             self._h2.send_data(stream_id, part, end_stream=ends and start + step >= len(data))
-        self._flood.clear(self.received_at)  # a server that takes content has windows to open
+        self._flood.clear(self.received_at)  # a server that receives content has to send window updates
         self.flush()
 
     def open_window(self, stream_id: int, size: int) -> None:
-        """Let the server send so much more in a stream."""
+        """Let the server send `size` more bytes on a stream."""
         self._h2.increment_flow_control_window(size, stream_id)
         self.flush()
 
@@ -202,7 +202,7 @@ class Http2Protocol(asyncio.Protocol):
         self.is_retired = True
 
     def leave(self, stream: Http2Stream) -> None:
-        """A stream that was lent is over."""
+        """Take back a stream that is over."""
         self._lent.discard(stream)
         self._streams.pop(stream.stream_id, None)
         if not self._streams and (self.is_retired or self.on_free is None):
@@ -211,17 +211,17 @@ class Http2Protocol(asyncio.Protocol):
             self.on_free(self)
 
     def is_alone(self, stream: Http2Stream) -> bool:
-        """Whether nobody else has a stream here."""
+        """Whether no other stream is lent."""
         return self._lent == {stream}
 
     def flush_soon(self) -> None:
-        """Hand what is to be sent to the transport at the end of this turn of the loop, with what others have to send till then."""
+        """Write pending data to the transport at the end of this loop iteration, together with what is added until then."""
         if not self._is_flushing:
             self._is_flushing = True
             self._loop.call_soon(self.flush)
 
     def flush(self) -> int:
-        """Hand what is to be sent to the transport now; return how many bytes that was."""
+        """Write pending data to the transport now; return the number of bytes."""
         self._is_flushing = False
         data = self._h2.data_to_send()
         if data and self.transport is not None and not (self.transport.is_closing() or self._loop.is_closed()):
@@ -246,16 +246,16 @@ class Http2Protocol(asyncio.Protocol):
                 looked_at = frame
                 self._receive(frame)
                 looked_at = None
-        except Exception as error:  # a fault of the library is no reason to leave anybody waiting
+        except Exception as error:  # also a bug of the library, so that no request waits for ever
             self._break(error, looked_at)
             return
         answered_bytes = self.flush()
         self._unread_bytes += answered_bytes if self._is_clogged else 0
         if self._unread_bytes > _MAX_UNREAD_BYTES:
-            self._break(WireError("the server reads nothing of what it has us answer"), None)
+            self._break(WireError("the server does not read our answers"), None)
 
     def eof_received(self) -> None:
-        """The peer has sent all it will; `connection_lost` follows."""
+        """The peer will send no more; `connection_lost` follows."""
         self.is_retired = True
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -278,7 +278,7 @@ class Http2Protocol(asyncio.Protocol):
     # -- what arrives ---------------------------------------------------------------------------------------------
 
     def _receive(self, frame: Frame) -> None:
-        """Take one frame in."""
+        """Process one frame."""
         if not self._is_greeted and (frame.kind != SETTINGS or frame.flags & ACK):
             raise WireError("the server does not begin with its settings")
         if frame.kind == HEADERS and not frame.stream_id % 2:
@@ -307,11 +307,11 @@ class Http2Protocol(asyncio.Protocol):
             self._flood.count(self.received_at)
 
     def _is_over(self, stream_id: int) -> bool:
-        """Whether a stream that carries nothing once did."""
+        """Whether a stream without an exchange once had one."""
         return bool(stream_id % 2) and not self._in_head and stream_id <= self._h2.highest_outbound_stream_id
 
     def _take(self, event: Event) -> bool:
-        """Pass an event on to whom it concerns; whether it brought something."""
+        """Pass an event on to its stream; return whether it brought a response or content."""
         if isinstance(event, RemoteSettingsChanged | WindowUpdated):
             self._tell_of_room()
             return False
@@ -336,14 +336,14 @@ class Http2Protocol(asyncio.Protocol):
         return False
 
     def _count_received(self, size: int) -> None:
-        """Open the connection's window again, now and then."""
+        """Open the connection's window again, in large steps."""
         self._owed_bytes += size
         if self._owed_bytes >= _CONNECTION_WINDOW // 2:
             self._h2.increment_flow_control_window(self._owed_bytes)
             self._owed_bytes = 0
 
     def _heed(self, event: StreamReset) -> None:
-        """Take what a reset says of other requests to heart."""
+        """Note what a reset means for other requests."""
         if event.error_code == ErrorCodes.HTTP_1_1_REQUIRED:
             self.is_retired = True
             self.on_http1_required()
@@ -361,10 +361,10 @@ class Http2Protocol(asyncio.Protocol):
         if not self._streams:
             self.close()
 
-    # -- how it ends ----------------------------------------------------------------------------------------------
+    # -- the end --------------------------------------------------------------------------------------------------
 
     def _break(self, error: Exception, frame: Frame | None) -> None:
-        """Close the connection, on which the server did what makes no sense: in a frame, if that is what it was."""
+        """Close the connection because the server broke the protocol, in `frame` if there is one."""
         at_fault = self._streams.get(frame.stream_id) if frame is not None else None
         kind = HeadTooLarge if isinstance(error, DenialOfServiceError) else WireError
         reason = error if isinstance(error, WireError) else kind(f"malformed HTTP/2: {type(error).__name__}, {error}")
@@ -386,8 +386,8 @@ class Http2Protocol(asyncio.Protocol):
             stream.lose(error)
 
     def _say_goodbye(self, code: ErrorCodes = ErrorCodes.NO_ERROR) -> None:
-        """Tell the server why the connection is closed (RFC 9113 §5.4.1). It may not hear it: nothing is waited for."""
-        with suppress(H2Error):  # it has been said
+        """Send GOAWAY with the reason for closing (RFC 9113 §5.4.1). It may not arrive, since we do not wait."""
+        with suppress(H2Error):  # it has been sent already
             self._h2.close_connection(code)
         self.flush()
 

@@ -1,12 +1,12 @@
-"""Heads of HTTP/2: what HTTP/1.1 would have sent, as fields; fields, as the head that HTTP/1.1 would have received.
+"""Heads of HTTP/2: converting requests from the form of HTTP/1.1 to fields, and responses from fields to that form.
 
-Requests are written once, for both: `ClientRequest.wire` has checked every byte, and here its lines become fields (RFC 9113
-§8.3.1), without those that concern a connection (§8.2.2). Responses are read once, too: their fields are checked, and put into
-the lines that `Head` looks into. So nothing beyond this module knows two kinds of heads.
+Requests are serialized the same way for both versions: `ClientRequest.wire` has checked every byte, and here its lines become
+fields (RFC 9113 §8.3.1), without the connection-specific ones (§8.2.2). The fields of responses are checked and put into the
+lines that `Head` reads. So only this module handles two kinds of heads.
 
-Stricter than HTTP/1.1, as RFC 9113 demands: names are lower case, and fields of a connection have no business here.
-More lenient: blanks around a value are stripped (§8.2.1 calls them malformed, browsers do not), and control characters other
-than NUL, CR and LF count as blanks, as they do in HTTP/1.1.
+Stricter than HTTP/1.1, as RFC 9113 demands: names must be lower case, and connection-specific fields are malformed.
+More lenient: white space around a value is stripped (§8.2.1 calls it malformed, browsers do not), and control characters other
+than NUL, CR and LF count as spaces, as in HTTP/1.1.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ Fields: TypeAlias = "list[tuple[bytes, bytes]]"
 _CONNECTION_FIELDS: Final = frozenset(
     {b"connection", b"http2-settings", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
 )
-"""Fields that concern one connection of HTTP/1.1 (RFC 9113 §8.2.2)."""
+"""The connection-specific fields of HTTP/1.1 (RFC 9113 §8.2.2)."""
 _SECRET_FIELDS: Final = frozenset({b"authorization", b"proxy-authorization"})
 _SHORT_COOKIE: Final = 20
-"""Shorter ones could be guessed by how well they compress with others (RFC 7541 §7.1.3); as the library has it."""
+"""Shorter ones could be guessed from how well they compress with others (RFC 7541 §7.1.3); the library's limit."""
 _MOST_DIGITS: Final = 18
 _NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _STATUS: Final = re.compile(rb"[1-9][0-9]{2}")
@@ -41,13 +41,13 @@ _CONTROL: Final = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def may_carry(request: Asked, data: bytes) -> bool:
-    """Whether a request, as written, means the same over HTTP/2: not if it asks for another protocol, or another version."""
+    """Whether a serialized request can be sent over HTTP/2: not if it asks for another protocol or version."""
     request_line = data[: data.index(b"\r\n")]
     return request_line.endswith(b" HTTP/1.1") and request.method != "CONNECT" and not request.asks_upgrade()
 
 
 def request_fields(data: bytes) -> tuple[Fields, bytes]:
-    """Return the fields of a request that was written for HTTP/1.1 over TLS, and the content that goes with it."""
+    """Return the fields of a request that was serialized for HTTP/1.1 over TLS, and its content."""
     head, _, content = data.partition(b"\r\n\r\n")
     request_line, *lines = head.split(b"\r\n")
     method, target, _version = request_line.split(b" ")
@@ -80,19 +80,19 @@ def _field(name: bytes, value: bytes) -> HeaderTuple:
 
 
 def _without_chunks(content: bytes) -> bytes:
-    """Return content that went in one chunk, as what is in memory does, or in none."""
+    """Return the content of one chunk, in which a body in memory is sent, or of none."""
     size, _, rest = content.partition(b"\r\n")
     return rest[: int(size, 16)] if size else b""
 
 
 def response_head(fields: Iterable[tuple[bytes, bytes]]) -> tuple[int, Head]:
-    """Return the status and the head of a response; `WireError` for fields that are malformed (RFC 9113 §8.1.1)."""
+    """Return the status and the head of a response. Raises `WireError` for malformed fields (RFC 9113 §8.1.1)."""
     status: bytes | None = None
     lines: list[bytes] = []
     for name, value in fields:
         if name.startswith(b":"):
             if name != b":status" or status is not None or lines:
-                raise WireError(f"malformed fields: {name[:40]!r} where it has no place")
+                raise WireError(f"malformed fields: {name[:40]!r} is misplaced")
             status = value
         else:
             lines.append(_line(name, value))
@@ -103,16 +103,16 @@ def response_head(fields: Iterable[tuple[bytes, bytes]]) -> tuple[int, Head]:
 
 def _line(name: bytes, value: bytes) -> bytes:
     if not _NAME.fullmatch(name):
-        raise WireError(f"not a name of a field: {name[:40]!r}")
+        raise WireError(f"not a field name: {name[:40]!r}")
     if name in _CONNECTION_FIELDS:
-        raise WireError(f"a field of HTTP/1.1 connections: {name!r}")
+        raise WireError(f"a connection-specific field: {name!r}")
     if _BREAK.search(value):
         raise WireError(f"a line break or NUL in the field {name[:40]!r}")
     return b"%s: %s\r\n" % (name, _CONTROL.sub(b" ", value).strip(b" \t"))
 
 
 def content_length(head: Head) -> int | None:
-    """Return how much content a head announces; None where it does not say. `WireError` for what is no number, or several."""
+    """Return the Content-Length of a head; None without one. Raises `WireError` if it is not a number, or differs from another."""
     lengths: Sequence[bytes] = head.values("\ncontent-length:")
     if not lengths:
         return None

@@ -1,8 +1,8 @@
-"""Frames of HTTP/2 as they arrive: cut out of what is received, and counted (RFC 9113 §4).
+"""Received frames of HTTP/2: splitting bytes into frames, and counting them (RFC 9113 §4).
 
-The library behind `client.http2` is handed one frame at a time, for three reasons. What it raises is then known to be about
-this frame and its stream, and loses nothing of the frames before; GOAWAY can be kept from it, since it takes no more of a
-connection after that (§6.8 has us go on); and whoever sends frames that bring nothing is stopped before they have been looked at.
+The library behind `client.http2` is fed one frame at a time, for three reasons. An error that it raises is then about this
+frame and its stream, and the frames before it are not lost. GOAWAY can be kept from the library, which accepts nothing on a
+connection after that (§6.8 demands to go on). And a flood of frames without effect is stopped before they are processed.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ PADDED: Final = 0x8
 
 _HEADER_BYTES: Final = 9
 _MAX_PAYLOAD_BYTES: Final = 16_384
-"""The least bound there is (RFC 9113 §4.2), and ours: we ask for no more."""
+"""The lowest possible maximum (RFC 9113 §4.2), and ours: we do not raise it."""
 
 
 class Frame(NamedTuple):
-    """One frame; `data` is all of it."""
+    """One frame; `data` is the whole frame, with its header."""
 
     data: bytes
     kind: int
@@ -43,7 +43,7 @@ class Frame(NamedTuple):
 
     @property
     def content_bytes(self) -> int:
-        """How much content a DATA frame has, its padding not counted; negative where that cannot be."""
+        """The size of a DATA frame's content, without padding; negative if the padding is too long."""
         size = len(self.data) - _HEADER_BYTES
         if self.flags & PADDED:
             return size - 1 - self.data[_HEADER_BYTES] if size else -1
@@ -51,18 +51,18 @@ class Frame(NamedTuple):
 
     @property
     def ends_stream(self) -> bool:
-        """For DATA and HEADERS."""
+        """Whether the frame ends its stream; for DATA and HEADERS."""
         return bool(self.flags & END_STREAM)
 
 
 class FrameCutter:
-    """Cuts frames out of bytes as they arrive."""
+    """Splits received bytes into frames."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """Iterate over the frames that are complete; `WireError` for one that is too large. Feed no more before the end."""
+        """Iterate over the complete frames. Raises `WireError` for one that is too large. Exhaust this before feeding more."""
         if self._rest:
             data = self._rest + data
         at = 0
@@ -80,10 +80,10 @@ class FrameCutter:
 
 
 class FloodMeter:
-    """Counts frames that bring nothing: pings, settings, priorities, window updates, resets, empty DATA.
+    """Counts frames without effect on a response: pings, settings, priorities, window updates, resets, empty DATA.
 
-    Each costs its sender nine bytes, and us a look and maybe an answer. Honest servers send a few for each response;
-    `_MAX_IDLE_FRAMES` within `_PERIOD` seconds, without a response or content among them, are an attack (CVE-2019-9512 to 9518).
+    Each costs its sender nine bytes, and us some work and maybe an answer. Honest servers send a few for each response.
+    `_MAX_IDLE_FRAMES` within `_PERIOD` seconds, without a response or content, are an attack (CVE-2019-9512 to 9518).
     """
 
     _MAX_IDLE_FRAMES: Final = 5_000
@@ -94,21 +94,21 @@ class FloodMeter:
         self._since = 0.0
 
     def count(self, now: float) -> None:
-        """A frame that brought nothing; `WireError` for one too many."""
+        """Count a frame without effect. Raises `WireError` if there are too many."""
         if now - self._since > self._PERIOD:
             self.clear(now)
         self._idle_frames += 1
         if self._idle_frames > self._MAX_IDLE_FRAMES:
-            raise WireError(f"more than {self._MAX_IDLE_FRAMES} frames that bring nothing")
+            raise WireError(f"more than {self._MAX_IDLE_FRAMES} frames without effect")
 
     def clear(self, now: float) -> None:
-        """There was something, one way or the other."""
+        """Start counting anew: there was content or a response, in either direction."""
         self._idle_frames = 0
         self._since = now
 
 
 def read_goaway(frame: Frame) -> tuple[int, int]:
-    """Return the last stream that the peer has looked at, or may yet, and the error code (RFC 9113 §6.8)."""
+    """Return the last stream that the peer has processed or may process, and the error code (RFC 9113 §6.8)."""
     payload = frame.data[_HEADER_BYTES:]
     if frame.stream_id or len(payload) < 8:
         raise WireError("a malformed GOAWAY")
@@ -116,7 +116,7 @@ def read_goaway(frame: Frame) -> tuple[int, int]:
 
 
 def error_name(code: int) -> str:
-    """Return what the standard calls an error code, for people (RFC 9113 §7)."""
+    """Return the standard's name of an error code, for messages (RFC 9113 §7)."""
     try:
         return ErrorCodes(code).name
     except ValueError:

@@ -1,4 +1,4 @@
-"""The library h2, as `client.http2` has it: set up, and held to our bounds where it has none, or wider ones."""
+"""The configuration of the library h2 for `client.http2`, with our bounds where it has none, or wider ones."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from client.http2_frames import Frame
 
 STREAM_WINDOW: Final = 512 * 1024
-"""How much a server may send beyond what the reader takes; it bounds the throughput of one stream, too: this much a round trip."""
+"""How much a server may send ahead of the reader. This also bounds the throughput of a stream: so much in each round trip."""
 _TABLE_BYTES: Final = 4096
-"""Bound of the table of fields that we have sent, if the server allows it more: it is searched from end to end."""
+"""The largest table of the fields that we have sent, even if the server allows more: searching it takes linear time."""
 
 
 class _Connection(H2Connection):
-    """The library's connection, which remembers fewer streams that are over: enough for what may still arrive for them."""
+    """The library's connection, but remembering fewer closed streams: enough for frames that may still arrive for them."""
 
     MAX_CLOSED_STREAMS = 1024
 
 
 class _BoundedEncoder(Encoder):
-    """Compresses fields, with no larger a table than we like."""
+    """Compresses fields with a table of at most `_TABLE_BYTES`."""
 
     @property
     def header_table_size(self) -> int:
@@ -48,7 +48,7 @@ class _BoundedEncoder(Encoder):
 
 
 def make_connection() -> H2Connection:
-    """Return a connection of the library. What is sent and received is checked and put in order by `client.http2_fields`."""
+    """Return a connection of the library. Fields are checked and normalized by `client.http2_fields` instead."""
     connection = _Connection(
         H2Configuration(
             client_side=True,
@@ -72,9 +72,9 @@ def make_connection() -> H2Connection:
 
 
 class FieldSkipper:
-    """Takes in fields for streams that are over. They matter to the table of fields, and to nobody else.
+    """Decodes the fields of closed streams, which is only needed to update the table of fields.
 
-    The library would do that, but for a fault (4.4): a 1xx head that crosses our reset ends the connection.
+    The library would do this, but has a bug (in 4.4): a 1xx head that crosses our reset ends the connection.
     """
 
     def __init__(self, decoder: Decoder) -> None:
@@ -82,18 +82,18 @@ class FieldSkipper:
         self._block = b""
         self._stream_id = 0
         self.is_within = False
-        """Whether a block goes on in the next frame."""
+        """Whether a field block continues in the next frame."""
 
     def skip(self, frame: Frame) -> None:
-        """Take a frame in: HEADERS, or what goes on `is_within` a block. Raises `WireError`, and what the library does."""
+        """Process a frame: HEADERS, or the next one while `is_within` a block. Raises `WireError`, and what the library does."""
         if self.is_within and (frame.kind != CONTINUATION or frame.stream_id != self._stream_id):
-            raise WireError("another frame within a block of fields")
+            raise WireError("another frame inside a field block")
         parsed, _size = LibraryFrame.parse_frame_header(memoryview(frame.data[:9]))
         parsed.parse_body(memoryview(frame.data[9:]))
         data: bytes = parsed.data  # type: ignore[attr-defined]  # of HEADERS, without padding and priority
         self._block = self._block + data if frame.kind != HEADERS else data
         if len(self._block) > H2Connection.DEFAULT_MAX_HEADER_LIST_SIZE:
-            raise HeadTooLarge("a block of fields that is too large")
+            raise HeadTooLarge("a field block that is too large")
         self._stream_id = frame.stream_id
         self.is_within = not frame.flags & END_HEADERS
         if not self.is_within:

@@ -1,8 +1,8 @@
-"""One exchange over an HTTP/2 connection, on a stream of its own (RFC 9113 §5, §8.1).
+"""One exchange over an HTTP/2 connection, on its own stream (RFC 9113 §5, §8.1).
 
-An `Http2Stream` is lent in place of an HTTP/1.1 connection and does the same for an exchange; closing it resets the stream, and
-the connection goes on serving others. It carries one exchange and is over with that. One that has begun none holds its
-connection open, which is how connections are kept while idle.
+An `Http2Stream` is lent in place of an HTTP/1.1 connection and has the same interface for an exchange. Closing it resets the
+stream, and the connection goes on serving others. A stream carries only one exchange. One that has not begun it holds its
+connection open: this is how idle connections are kept.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from client.timings import Opening
 
 _SUSPICIOUS_SECONDS: Final = 1.0
-"""How long a request must have waited for its connection to be thought dead, if its caller gives it up."""
+"""If a caller gives up a request that has waited so long, its connection may be dead."""
 
 
 class Shared(Protocol):
-    """The connection, as its streams see it; `client.http2` says what each of these does."""
+    """The connection, as its streams see it; the methods are documented in `client.http2`."""
 
     opening: Opening | None
     transport: asyncio.Transport | None
@@ -67,7 +67,7 @@ class Shared(Protocol):
 
 
 class Http2Stream:
-    """One exchange: what carries it (`client.carrier`), and what holds the server back for its reader (`client.stream.Flow`)."""
+    """The stream of one exchange: its `client.carrier.Carrier`, and the `client.stream.Flow` of its body."""
 
     takes_chunks: ClassVar = False
     is_upgraded: ClassVar = False
@@ -79,9 +79,9 @@ class Http2Stream:
         self._exchange: Exchange | None = None
         self._on_done: Callable[[], None] | None = None
         self._is_over = False
-        self._has_ended = False  # whether the server has said all it will
+        self._has_ended = False  # whether the server has ended its side
         self._is_reset = False  # by the server, or the library
-        self._missing_bytes: int | None = None  # of the content; None where its length was not told
+        self._missing_bytes: int | None = None  # of the content; None if its length is not known
         self._is_paused = False
         self._owed_bytes = 0  # received since the window was opened last
         self._room: asyncio.Future[None] | None = None
@@ -92,7 +92,7 @@ class Http2Stream:
         self.opening = connection.opening
         self.idle_since = loop.time()
 
-    # -- what the connector asks ----------------------------------------------------------------------------------
+    # -- what the connector calls ---------------------------------------------------------------------------------
 
     @property
     def transport(self) -> asyncio.Transport | None:
@@ -113,11 +113,11 @@ class Http2Stream:
 
     @property
     def is_closed(self) -> bool:
-        """Whether no exchange can begin here any more, nor one go on."""
+        """Whether no exchange can begin or go on here."""
         return self._is_over or self._connection.is_closed
 
     def is_quiet(self) -> bool:
-        """It need not be: what comes is told to belong to other streams."""
+        """True: frames that arrive are known to belong to other streams."""
         return True
 
     async def wait_lost(self) -> None:
@@ -135,12 +135,12 @@ class Http2Stream:
         sock_read: float | None = None,
         on_done: Callable[[], None] | None = None,
     ) -> Exchange:
-        """Send the head of a request, written for HTTP/1.1, with its body when that is whole and there is room for it."""
+        """Send the head of a request, serialized for HTTP/1.1, with its body if that is whole and there is room for it."""
         connection = self._connection
         if not self.is_idle:
             raise refusal("the server closed the connection while it was idle")
         if not may_carry(request, data):
-            raise refusal("the request is one for HTTP/1.1, the connection is not")
+            raise refusal("the request needs HTTP/1.1, but the connection uses HTTP/2")
         fields, content = request_fields(data)
         self.stream_id = connection.start(self, fields, ends=is_whole and not content)
         is_sent = is_whole and len(content) <= connection.room_for(self.stream_id)
@@ -161,16 +161,16 @@ class Http2Stream:
         self._connection.flush()
 
     async def write(self, exchange: Exchange, data: bytes) -> None:
-        """Send a part of the request's body, as far as the server and the transport let us; wait until all of it is out.
+        """Send a part of the request's body, waiting for the server's window and the transport until all of it is sent.
 
-        Raises `ClientConnectionResetError` when the exchange is over.
+        Raises `ClientConnectionResetError` if the exchange is over.
         """
         rest = memoryview(data)
         while self._exchange is exchange:
             if not rest:
                 return
             if room := self._connection.room_for(self.stream_id):
-                self._silence_at = inf  # it is we who have more to say
+                self._silence_at = inf  # we have more to send
                 self._connection.send(self.stream_id, rest[:room])
                 rest = rest[room:]
             else:
@@ -180,23 +180,23 @@ class Http2Stream:
         raise ClientConnectionResetError("the exchange ended while the request was being sent")
 
     def end(self, exchange: Exchange) -> None:
-        """The request has been sent completely."""
+        """Report that the whole request has been sent."""
         if self._exchange is exchange:
             exchange.is_sent = True
             self._connection.send(self.stream_id, b"", ends=True)
             self.withhold(exchange)
 
     def withhold(self, exchange: Exchange) -> None:
-        """No more of the request will be sent: from now on it is the peer's turn."""
+        """Report that no more of the request will be sent: from now on, the peer is awaited."""
         exchange.may_continue = None
         self._put_off_silence()
 
     def fail(self, error: Exception) -> None:
-        """Give the exchange up; whoever waits for it gets `error`."""
+        """Give up the exchange; it ends with `error`."""
         self._finish(error, ErrorCodes.CANCEL)
 
     def close(self) -> None:
-        """Reset the stream if its exchange is going on; close the connection if it served nobody else."""
+        """Reset the stream if its exchange is in progress. If it has not begun one and is the only stream, close the connection."""
         if self._is_over:
             return
         if self._exchange is not None:
@@ -212,7 +212,7 @@ class Http2Stream:
 
     def pause_reading(self) -> None:
         self._is_paused = True
-        self._silence_at = inf  # it is not the peer that is silent
+        self._silence_at = inf  # the peer is not to blame for the silence
 
     def resume_reading(self) -> None:
         self._is_paused = False
@@ -223,18 +223,18 @@ class Http2Stream:
     # -- what arrives ---------------------------------------------------------------------------------------------
 
     def take_interim(self, fields: Iterable[tuple[bytes, bytes]]) -> None:
-        """A 1xx head has arrived."""
+        """Take a 1xx head that has arrived."""
         if (exchange := self._heard()) is not None:
             try:
                 status, _head = response_head(fields)
                 if status == 101:
-                    raise WireError("101 (Switching Protocols), which HTTP/2 has not")
+                    raise WireError("101 (Switching Protocols), which HTTP/2 does not have")
                 exchange.take_interim(status)
             except WireError as error:
                 self._finish(error, ErrorCodes.PROTOCOL_ERROR)
 
     def take_head(self, fields: Iterable[tuple[bytes, bytes]], *, ends: bool) -> None:
-        """The head of the final response has arrived, and the end of it all with it or not."""
+        """Take the head of the final response; `ends` says whether it ends the stream."""
         self._has_ended = ends
         exchange = self._heard()
         if exchange is None:
@@ -246,14 +246,14 @@ class Http2Stream:
         except WireError as error:
             self._finish(error, ErrorCodes.PROTOCOL_ERROR)
             return
-        # By `read_until_eof` the exchange may take the body for one without an end; in HTTP/2 every body has one.
+        # Without `read_until_eof`, the exchange may think that there is no body; but in HTTP/2 every body has an end.
         if exchange.request.method != "HEAD" and status not in (204, 304):
             self._missing_bytes = length
         elif not ends:
-            self._finish(None, ErrorCodes.CANCEL)  # there is no content, whatever the server may send
+            self._finish(None, ErrorCodes.CANCEL)  # there must be no content, whatever the server sends
 
     def weigh(self, size: int, *, ends: bool) -> None:
-        """So much content is about to arrive; it must be what the head announced (RFC 9113 §8.1.1)."""
+        """Check that content of this size agrees with the Content-Length (RFC 9113 §8.1.1)."""
         missing = self._missing_bytes
         if missing is None or size < 0:
             return
@@ -264,7 +264,7 @@ class Http2Stream:
             self._finish(error, ErrorCodes.PROTOCOL_ERROR)
 
     def take_data(self, data: bytes, size: int, *, ends: bool) -> None:
-        """Content has arrived, the last of it or not; with its padding, it took `size` bytes of the window."""
+        """Take content; `ends` says whether it is the last. With its padding, it takes `size` bytes of the window."""
         self._has_ended = ends
         exchange = self._heard()
         if exchange is None:
@@ -283,8 +283,8 @@ class Http2Stream:
             self._open_window()
 
     def take_end(self) -> None:
-        """The response is complete, unless content is missing."""
-        self._has_ended = True  # in trailers, maybe
+        """Take the end of the stream: the response is complete, unless content is missing."""
+        self._has_ended = True  # possibly with trailers
         if self._exchange is None:
             return
         if self._missing_bytes:
@@ -294,7 +294,7 @@ class Http2Stream:
             self._finish(None, ErrorCodes.NO_ERROR)
 
     def take_reset(self, code: int, *, is_remote: bool) -> None:
-        """The stream was reset: by the server, or by the library since the server broke its rules."""
+        """Take a reset of the stream: by the server, or by the library because the server broke HTTP/2."""
         name = error_name(code)
         self._is_reset = True
         if not is_remote:
@@ -304,14 +304,14 @@ class Http2Stream:
         else:
             self.lose(ServerDisconnectedError(f"the server reset the stream ({name})"))
 
-    # -- how it ends ----------------------------------------------------------------------------------------------
+    # -- the end --------------------------------------------------------------------------------------------------
 
     def refuse(self, reason: str) -> None:
-        """The server says that it has done nothing with the request (RFC 9113 §8.7)."""
+        """End the exchange: the server says that it has not processed the request (RFC 9113 §8.7)."""
         self.lose(refusal(reason))
 
     def lose(self, error: Exception) -> None:
-        """The server, or the connection, has ended the exchange before it was complete."""
+        """End the exchange incomplete, because of the server or the connection."""
         exchange = self._exchange
         if exchange is None:
             return
@@ -321,12 +321,12 @@ class Http2Stream:
             payload_error.__cause__ = error
             self._finish(payload_error, ErrorCodes.CANCEL)
             return
-        own = copy(error) if isinstance(error, ClientError) else error  # each request puts its name on its own
+        own = copy(error) if isinstance(error, ClientError) else error  # each error names its own request
         own.__cause__ = error.__cause__
         self._finish(own, ErrorCodes.CANCEL)
 
     def _finish(self, error: Exception | None, code: ErrorCodes) -> None:
-        """The exchange is over. Where the stream is not, on one side or the other, it is reset."""
+        """End the exchange. If the stream is still open on either side, it is reset."""
         exchange, self._exchange = self._exchange, None
         if exchange is None:
             return
@@ -350,21 +350,21 @@ class Http2Stream:
             on_done()
 
     def _suspect(self, exchange: Exchange) -> None:
-        """Begin no more on a connection that was silent for most of the time that this exchange was given, unless it is we who
-        had the server wait."""
+        """If the connection was silent for at least half of this exchange's time, begin no more exchanges on it, unless we had
+        paused reading."""
         now = self._loop.time()
         if not self._is_paused and now - self._connection.received_at >= (now - exchange.sent_at) / 2:
             self._connection.retire()
 
-    # -- between the two ------------------------------------------------------------------------------------------
+    # -- internals ------------------------------------------------------------------------------------------------
 
     def wake(self) -> None:
-        """There may be room for more of the body, or nobody who wants it."""
+        """Let `write` look again: there may be room for more of the body, or the exchange may be over."""
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
 
     def _heard(self) -> Exchange | None:
-        """Something has arrived for the exchange; return it, unless it is over."""
+        """Note that data has arrived for the exchange; return the exchange, or None if it is over."""
         exchange = self._exchange
         if exchange is not None:
             exchange.first_byte_at = exchange.first_byte_at or self._loop.time()
@@ -372,13 +372,13 @@ class Http2Stream:
         return exchange
 
     def _open_window(self) -> None:
-        """Let the server send as much again as has been taken, in large steps."""
+        """Let the server send as much again as has been received, in large steps."""
         if self._owed_bytes >= STREAM_WINDOW // 2 and not self._has_ended and self._exchange is not None:
             self._connection.open_window(self.stream_id, self._owed_bytes)
             self._owed_bytes = 0
 
     def _put_off_silence(self) -> None:
-        """Count the peer's silence from now on, if it is the peer's turn."""
+        """Count the peer's silence from now on, if the peer is awaited."""
         exchange = self._exchange
         if exchange is not None and exchange.sock_read and not self._is_paused:
             is_ours = exchange.may_continue is not None and self._connection.room_for(self.stream_id)
@@ -386,7 +386,7 @@ class Http2Stream:
             self._set_timer()
 
     def _set_timer(self) -> None:
-        """Sleep until the nearer of two instants. They may move away meanwhile: whoever wakes looks again."""
+        """Set the timer for the earlier deadline. Deadlines may be put off meanwhile: `_on_timer` checks again."""
         wake_at = min(self._deadline_at, self._silence_at)
         if wake_at < (inf if self._timer is None else self._timer.when()):
             if self._timer is not None:
@@ -409,7 +409,7 @@ class Http2Stream:
 
 
 def refusal(reason: str) -> ServerDisconnectedError:
-    """Return an error for a request with which the server has done nothing."""
+    """Return the error for a request that the server has not processed."""
     error = ServerDisconnectedError(reason)
     error.is_unprocessed = True
     return error

@@ -1,8 +1,8 @@
-"""The method CONNECT: how an HTTP proxy is asked for a tunnel (RFC 9110 §9.3.6).
+"""CONNECT: asking an HTTP proxy for a tunnel (RFC 9110 §9.3.6).
 
-The head of the answer is read leniently, as `client.http1` reads others: a bare LF ends a line, folded lines are joined,
-any HTTP/1 version is taken. It is bounded. Bytes behind the head of a success would be the target's; but the targets
-we tunnel to never speak first, so such bytes are somebody else's, and the tunnel is not used.
+The head of the answer is read as leniently as `client.http1` reads others: a bare LF ends a line, folded lines are joined,
+any HTTP/1 version is accepted. Its size is bounded. Bytes after the head of a 2xx answer would be the target's; but the
+targets of our tunnels never speak first, so such bytes come from somebody else, and the tunnel is not used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from client.handshakes import Handshake
 
 MAX_HEAD_BYTES: Final = 64 * 1024
-"""Bound of the answer's head, with the 1xx heads before it; that of other heads (`ReadPolicy.max_head_size`)."""
+"""The largest head of an answer, together with the 1xx heads before it; the same as `ReadPolicy.max_head_size`."""
 
 _VERSION: Final = b"HTTP/1."
 _STATUS_LINE: Final = re.compile(r"HTTP/1\.[0-9] ([1-9][0-9]{2})(?: (.*))?")
@@ -29,8 +29,8 @@ _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 def http_connect(host: str, port: int, header_lines: str = "") -> Handshake:
     """Ask for a tunnel; `header_lines` are header lines for the proxy, each with its CRLF.
 
-    Raises `ConnectDeclined` for an answer that is not 2xx, `ProxyFault` for one that is not HTTP/1, `TargetFault` for a host
-    that cannot be asked for.
+    Raises `ConnectDeclined` for a status other than 2xx, `ProxyFault` for an answer that is not HTTP/1 or too large, and
+    `TargetFault` for a host that HTTP cannot express.
     """
     target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     if not (target.isascii() and target.isprintable()) or " " in target:
@@ -47,11 +47,11 @@ def http_connect(host: str, port: int, header_lines: str = "") -> Handshake:
     if status >= 300:
         raise ConnectDeclined(status, reason, headers)
     if len(received) > start:
-        raise UnclearFault("the proxy sent bytes behind its answer to CONNECT")
+        raise UnclearFault("the proxy sent bytes after its answer to CONNECT")
 
 
 def _receive_head(received: bytearray, start: int, request: bytes) -> Generator[Ask, bytes, re.Match[bytes]]:
-    """Receive until there is a whole head from `start` on; return its end."""
+    """Receive until there is a whole head from `start` on; return the match of its end."""
     searched = start
     while (end := _HEAD_END.search(received, searched)) is None:
         searched = max(start, len(received) - 3)
@@ -61,7 +61,7 @@ def _receive_head(received: bytearray, start: int, request: bytes) -> Generator[
         received += yield Ask(room, request)
         request = b""
         begun = received[start : start + len(_VERSION)]
-        if not _VERSION.startswith(begun):  # do not wait for the end of what will never be HTTP
+        if not _VERSION.startswith(begun):  # do not wait for the end of something that is not HTTP
             raise ProxyFault(f"the answer to CONNECT is not HTTP/1: {bytes(begun)!r}")
     return end
 

@@ -1,20 +1,20 @@
-"""Who may be asked now: slots per host, spacing between request starts, hold-until.
+"""Which hosts may be requested now: slots per host, spacing between request starts, and pauses until an instant.
 
-One `HostLimits` object owns every limit a host has; the connector enforces it, and whoever plans requests (a scheduler)
-asks it with `ready_at` instead of keeping a count of its own.
+One `HostLimits` object owns all limits of a host. The connector enforces them; code that plans requests (a scheduler) calls
+`ready_at` instead of counting itself.
 
-The rules, for each host:
+The rules for each host:
 
-* at most `limit_per_host` slots are out at once, and at most `limit` over all hosts;
+* at most `limit_per_host` slots are in use at once, and at most `limit` over all hosts;
 * a start is the instant at which a request's bytes are handed to the transport. Two starts are at least `spacing` seconds
-  apart, so while a slot has been taken but its request has not started (it may still be connecting), no other is given;
-* before the instant set by `hold_until`, none is given.
+  apart, so while a slot is taken but its request has not started (it may still be connecting), no other slot is given;
+* before the instant set by `hold_until`, no slot is given.
 
-Hosts that are known to be at one address (`place`) share its limits as well: `limit_per_address` slots, and starts at least
-`address_spacing` seconds apart. A host that would be ready but for its address is turned away, and told when its turn comes.
+Hosts that are known to be at one address (`place`) also share its limits: `limit_per_address` slots, and starts at least
+`address_spacing` seconds apart. A host that only its address keeps waiting is turned away, and notified when its turn comes.
 
-Waiters are served in their order within a host, hosts in the order in which they became ready. A heap holds the hosts that
-have waiters by that instant, one timer sleeps until the first: a step costs O(log n) and never touches the others.
+Within a host, waiters are served in order of arrival; hosts are served in the order in which they became ready. A heap holds
+the hosts with waiters by that instant, and one timer sleeps until the first: a step costs O(log n) and touches no other host.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from client.origin import HostKey, Origin
 
 _SWEEP_FLOOR = 16_384
-"""Gates are swept for idle ones when their number doubles, but not below this many."""
+"""Idle gates are dropped when the number of gates has doubled, but not below this number."""
 
 
 class Slot:
-    """The permission to make one request to a host, from `acquire` until `release`. Made, it is counted."""
+    """The permission to make one request to a host, from `acquire` until `release`. Creating one counts it."""
 
     __slots__ = ("_gate", "_limits", "_released", "is_starting")
 
@@ -57,7 +57,7 @@ class Slot:
             gate.starting = gate.starting or gate.address.spacing > 0.0
             gate.address.enter(1, 1)
         self.is_starting = gate.starting
-        """Whether others wait until this one's request has started: not where there is no spacing."""
+        """Whether others have to wait until its request has started; False if there is no spacing."""
 
     @property
     def host(self) -> HostKey:
@@ -65,23 +65,23 @@ class Slot:
 
     @property
     def limit_per_host(self) -> int:
-        """How many slots the host may have out at once; 0: any number."""
+        """How many slots of the host may be in use at once; 0: any number."""
         return self._gate.limit
 
     def started(self) -> None:
-        """Say that the request's bytes now go out: spacing counts from this instant."""
+        """Report that the request's bytes are being sent: spacing counts from this instant."""
         if self.is_starting:
             self.is_starting = False
             self._limits._started(self._gate)
 
     def release(self) -> None:
-        """Give the slot back; once is enough, more does no harm."""
+        """Give the slot back. Further calls do nothing."""
         if self._released:
             return
         self._released = True
         limits, gate = self._limits, self._gate
         was_shut = gate.starting or (gate.limit and gate.active >= gate.limit)
-        if self.is_starting:  # a start that failed has still knocked at the host's door
+        if self.is_starting:  # a failed start counts too: it may have reached the host
             self.is_starting = False
             limits._count_start(gate)
         gate.active -= 1
@@ -93,11 +93,11 @@ class Slot:
 
 
 class HostLimits:
-    """The limits of every host, and the queue of those who wait for them.
+    """The limits of all hosts, and the queues of those who wait for slots.
 
-    `limit`, `limit_per_host` and `limit_per_address` count slots (0: no limit); `spacing` and `address_spacing` are in
-    seconds. `host_of` says which origins share one host's limits; by default none do. Instants are those of `clock`, by
-    default `time.monotonic`.
+    `limit`, `limit_per_host` and `limit_per_address` are numbers of slots (0: no limit); `spacing` and `address_spacing` are in
+    seconds. `host_of` maps origins to the hosts whose limits they share; by default each origin is a host. Instants are
+    those of `clock`, by default `time.monotonic`. Raises ValueError for negative or infinite values.
     """
 
     def __init__(
@@ -120,9 +120,8 @@ class HostLimits:
         self.spacing = spacing
         self.host_of = host_of
         self.on_ready: Callable[[Any], object] | None = None
-        """Called with a host, its key or who watches it, that had no known instant (`ready_at` was infinite) and has one, or has
-        an earlier one. If it returns False, there was no use for it, and another host at the address is told. Who finds out
-        later calls `decline`."""
+        """Called with a host (its watcher, or else its key) when its `ready_at` is no longer infinite, or becomes earlier. If it
+        returns False, the host makes no request, and another one at the address is notified. To say so later, call `decline`."""
         self._clock = clock
         self._active = 0
         self._gates: dict[HostKey, Gate] = {}
@@ -135,16 +134,16 @@ class HostLimits:
 
     @property
     def active(self) -> int:
-        """How many slots are out, over all hosts."""
+        """How many slots are in use, over all hosts."""
         return self._active
 
     def active_of(self, host: HostKey) -> int:
-        """How many slots of this host are out."""
+        """How many slots of this host are in use."""
         gate = self._gates.get(host)
         return gate.active if gate else 0
 
     def room_of(self, host: HostKey) -> float:
-        """How many more slots this host may have at once, time aside; infinity where nothing limits them."""
+        """How many more slots the limits allow this host at once, whatever the spacing; infinity if there is no limit."""
         gate = self._gates.get(host)
         limit, active = (gate.limit, gate.active) if gate else (self.limit_per_host, 0)
         room = limit - active if limit else math.inf
@@ -153,38 +152,38 @@ class HostLimits:
         return min(room, self.limit - self._active) if self.limit else room
 
     def ready_at(self, host: HostKey) -> float:
-        """The first instant at which the rules of the host and of its address allow a start: 0.0 if it may be asked at
-        once, infinity while that depends on a slot that is out (`on_ready` tells when this changes). The limit over all
-        hosts is not counted.
+        """The earliest instant at which the limits of the host and of its address allow a start: 0.0 or in the past if one is
+        allowed now, infinity while that depends on a slot in use (`on_ready` is called when this changes). The limit over all
+        hosts does not count here.
         """
         gate = self._gates.get(host)
         return gate.ready_at() if gate else 0.0
 
     def decline(self, host: HostKey) -> None:
-        """Say that the host, told by `on_ready`, has nothing to ask after all: another one at its address may."""
+        """Say that the host that `on_ready` was called with makes no request: another one at its address may."""
         gate = self._gates.get(host)
         if gate and gate.address:
             self._pass_on(gate.address)
 
     def watch(self, host: HostKey, watcher: object) -> Gate:
-        """The gate of a host, to be asked without looking it up by name, until `unwatch`; `on_ready` is called with `watcher`."""
+        """Return a host's gate, for queries without a look-up by name. Until `unwatch`, `on_ready` is called with `watcher`."""
         gate = self._gate(host)
         gate.watcher = watcher
         return gate
 
     def unwatch(self, gate: Gate) -> None:
-        """The opposite of `watch`: whoever watched has nothing to ask."""
+        """Undo `watch`; the host makes no request."""
         gate.watcher = None
         if gate.address:
             self._pass_on(gate.address)
 
     def is_placed(self, host: HostKey) -> bool:
-        """Whether `place` has said where the host is. Hosts long unused are forgotten."""
+        """Whether `place` was called for the host. Idle hosts are forgotten in time."""
         gate = self._gates.get(host)
         return gate is not None and gate.is_placed
 
     def place(self, host: HostKey, address: str | None) -> None:
-        """Say at which address a host is; None: at one that needs no limits. Slots that are out count there from now on."""
+        """Set the address of a host; None means one without limits. From now on, slots in use count at that address."""
         gate = self._gate(host)
         gate.is_placed = True
         former, gate.address = gate.address, self._addresses.at(address)
@@ -199,7 +198,7 @@ class HostLimits:
             self._pass_on(former)
 
     def configure(self, host: HostKey, *, limit_per_host: int | None = None, spacing: float | None = None) -> None:
-        """Give one host rules of its own, in force from the next slot on; None leaves a rule as it is."""
+        """Set the limits of one host, from the next slot on; None leaves a limit unchanged."""
         gate = self._gate(host)
         before = gate.own_ready_at()
         if limit_per_host is not None:
@@ -211,18 +210,18 @@ class HostLimits:
         self._changed(gate, before)
 
     def hold_until(self, host: HostKey, instant: float) -> None:
-        """Ask the host nothing before `instant`; a later one replaces an earlier one, never the other way round."""
+        """Allow the host no start before `instant`. If there is such an instant already, the later one counts."""
         gate = self._gate(host)
         gate.held_until = max(gate.held_until, instant)
 
     def unhold(self, host: HostKey) -> None:
-        """Lift what `hold_until` set."""
+        """Undo `hold_until`."""
         if gate := self._gates.get(host):
             gate.held_until = 0.0
             self._changed(gate, math.inf)
 
     def acquire_nowait(self, host: HostKey) -> Slot | None:
-        """A slot, if the host may be asked at once and nobody waits before us; else None."""
+        """Return a slot if a start is allowed now and nobody else waits for one; else None."""
         if self._closed:
             raise self._closed
         if self.limit and self._active >= self.limit:
@@ -238,25 +237,25 @@ class HostLimits:
         return Slot(self, gate)
 
     async def acquire(self, host: HostKey) -> Slot:
-        """A slot, as soon as the rules allow; cancelled while it waits, it leaves nothing taken."""
+        """Return a slot as soon as the limits allow it. If it is cancelled, no slot stays in use."""
         if slot := self.acquire_nowait(host):
             return slot
         gate = self._gate(host)
         waiter: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
-        waiters = gate.waiters = gate.waiters or OrderedDict()  # a dict takes ever longer to find the first of
+        waiters = gate.waiters = gate.waiters or OrderedDict()  # a dict is slow at removing its first item repeatedly
         waiters[waiter] = None
         self._enlist(gate)
         self._arm()
         try:
             return await waiter
-        except BaseException:  # cancelled, closed by whoever runs it, or the limits are
+        except BaseException:  # the task was cancelled, the coroutine closed, or the limits were
             waiters.pop(waiter, None)
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 waiter.result().release()
             raise
 
     def close(self, error: Exception) -> None:
-        """Fail all who wait, and all who ask from now on, with `error`."""
+        """Raise `error` in all who wait for a slot, and for every slot asked for from now on."""
         self._closed = error
         if self._timer:
             self._timer.cancel()
@@ -300,7 +299,7 @@ class HostLimits:
 
     def _changed(self, gate: Gate, before: float) -> None:
         if gate.address:
-            self._pass_on(gate.address)  # those who were turned away go first
+            self._pass_on(gate.address)  # hosts that were turned away go first
         if before == math.inf and self.on_ready and gate.ready_at() < math.inf:
             self.on_ready(gate.watcher or gate.key)
         if gate.waiters:
@@ -309,7 +308,7 @@ class HostLimits:
             self._serve()
 
     def _pass_on(self, shared: AddressLimits[Gate]) -> None:
-        """Tell the first of those turned away who has a use for it that there is room at the address, if there is."""
+        """If there is room at an address, notify the hosts that were turned away, until one of them can use it."""
         while shared.turned_away and shared.ready_at() < math.inf:
             gate, _ = shared.turned_away.popitem(last=False)
             is_wanted = bool(gate.waiters)
@@ -321,7 +320,7 @@ class HostLimits:
                 return
 
     def _enlist(self, gate: Gate) -> None:
-        """List a host that has waiters under the instant it becomes ready, unless it is listed for sooner."""
+        """List a host with waiters under the instant at which it becomes ready, unless it is listed under an earlier one."""
         if not gate.waiters:
             return
         at = max(gate.ready_at(), self._clock())
@@ -330,7 +329,7 @@ class HostLimits:
             heapq.heappush(self._listed, (at, next(self._order), gate))
 
     def _serve(self) -> None:
-        """Give slots to the waiters of hosts that are ready, as far as the limit over all hosts goes."""
+        """Give slots to the waiters of hosts that are ready, as far as the limit over all hosts allows."""
         now = self._clock()
         while self._listed and self._listed[0][0] <= now and not (self.limit and self._active >= self.limit):
             gate = heapq.heappop(self._listed)[2]
@@ -350,7 +349,7 @@ class HostLimits:
         return False
 
     def _arm(self) -> None:
-        """Sleep until the first listed host is ready; while the overall limit is reached, a release is what wakes us."""
+        """Set the timer for the first listed host; while the limit over all hosts is reached, the next release serves it."""
         if self._timer:
             self._timer.cancel()
             self._timer = None

@@ -20,9 +20,9 @@ _PARAMETER: Final = re.compile(r"""\s*;\s*([^\s=;,"]+)\s*(?:=\s*(?:"((?:[^"\\]|\
 
 
 def parse_links(values: Iterable[str], base: URL) -> MultiDictProxy[Link]:
-    """Read Link headers: by relation type (by target where there is none), the parameters and the absolute `url` of each.
+    """Parse Link headers. Return, by relation type (by target if there is none), each link's parameters and absolute `url`.
 
-    A link whose target is no URL is left out; what cannot be read is skipped up to the next target.
+    A link whose target is not a URL is left out; text that cannot be parsed is skipped up to the next target.
     """
     links: MultiDict[Link] = MultiDict()
     for value in values:

@@ -1,4 +1,4 @@
-"""The running event loop, for what can only be made within one."""
+"""The running event loop, for objects that can only be made in one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import asyncio
 
 
 def running_loop(of: object) -> asyncio.AbstractEventLoop:
-    """Return the loop in which `of` is made; `RuntimeError`, which says what to do, where none runs."""
+    """Return the running loop, in which `of` is being made. Without one, raises a `RuntimeError` that says what to do."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
         kind = type(of).__name__
         raise RuntimeError(
-            f"no event loop runs, which {kind} needs: make it in an `async def`, which asyncio.run() runs"
+            f"{kind} needs a running event loop: make it in an `async def` that asyncio.run() runs"
         ) from None

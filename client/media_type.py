@@ -1,4 +1,4 @@
-"""Media types as Content-Type names them (RFC 9110 §8.3)."""
+"""Media types, as in Content-Type (RFC 9110 §8.3)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Final, NamedTuple
 from client.disposition import split_parameters
 
 _MAX_NAME_LENGTH: Final = 64
-"""Longer than the name of any codec. Python remembers every name that it was ever asked for."""
+"""Longer than the name of any codec. Python caches every name that is looked up, for good."""
 
 _NOT_CHARSETS: Final = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"}
-"""Codecs of text that no document is written in. The first two take quadratic time."""
+"""Text codecs in which no document is written. The first two take quadratic time."""
 
 
 class MediaType(NamedTuple):
-    """A media type in lower case without its parameters, the codec that the charset parameter names, and that as it came."""
+    """A media type in lower case without parameters, the codec for its charset parameter, and that parameter as received."""
 
     name: str
     charset: str | None
@@ -29,7 +29,7 @@ class MediaType(NamedTuple):
 
 @lru_cache(maxsize=256)  # a site has a handful
 def parse_media_type(value: str) -> MediaType:
-    """Read a Content-Type value as generously as browsers do; the name is empty when there is none. Never fails."""
+    """Parse a Content-Type value as leniently as browsers do; the name is empty if there is none. Never fails."""
     name, _, parameters = value.partition(";")
     for parameter, label in split_parameters(parameters):
         if parameter == "charset":  # the first one counts
@@ -38,7 +38,7 @@ def parse_media_type(value: str) -> MediaType:
 
 
 def known_charset(label: str) -> str | None:
-    """Return the codec that a label means, for `bytes.decode`; None for what is no encoding of text."""
+    """Return the name of the codec for a label, for `bytes.decode`; None if it is not an encoding of text."""
     label = label.strip(" '\"")
     if len(label) > _MAX_NAME_LENGTH:
         return None

@@ -1,4 +1,4 @@
-"""The shape of a middleware: what may look at each request of a call, and answer or change it."""
+"""The types of middlewares, which see each request of a call and may change or answer it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from client.response import ClientResponse
 Handler = Callable[[ClientRequest], Awaitable[ClientResponse]]
 """Sends a request and returns its response."""
 Middleware = Callable[[ClientRequest, Handler], Awaitable[ClientResponse]]
-"""Gets a request and what would send it; returns that response or another, and may send more than once."""
+"""Called with a request and the handler that sends it; returns that response or another, and may send more than once."""
 StatusCheck = bool | Callable[[ClientResponse], Awaitable[None]]
-"""Whether statuses of 400 and above raise, or a coroutine function that raises as it sees fit."""
+"""Whether statuses of 400 and above raise an error, or a coroutine function that decides and raises it."""
 
 
 def chain(middlewares: Sequence[Middleware], send: Handler) -> Handler:
-    """Put middlewares around what sends a request, the first one outermost."""
+    """Wrap a handler in middlewares, the first one outermost."""
     for middleware in reversed(middlewares):
         send = _around(middleware, send)
     return send

@@ -1,9 +1,9 @@
 """Reading multipart bodies (RFC 2046 §5.1), part by part as they arrive.
 
 The content of a part is itself a source of bytes, so a nested body is read by a reader over its part: each reader knows
-its own boundary only. What is held is one piece of the source at a time, besides what is asked to be read whole.
+only its own boundary. One piece of the source is held at a time, apart from parts that are read whole.
 
-A body that ends without its closing delimiter is an error: half a part must not pass for a whole one.
+A body that ends without its closing delimiter is an error: a truncated part must not pass for a whole one.
 """
 
 import asyncio
@@ -33,10 +33,10 @@ MAX_PART_BYTES: Final = 64 * 1024 * 1024
 _FIELD: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*:(.*)", re.DOTALL)
 
 _NOT_BASE64: Final = bytes(set(range(256)) - {*b"+/=0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"})
-"""What does not count in base64, such as line breaks (RFC 2045 §6.8)."""
+"""Bytes that base64 ignores, such as line breaks (RFC 2045 §6.8)."""
 
 _MAX_GROUP_BYTES: Final = 1024
-"""How far a group of four is looked for among what does not count."""
+"""How many further bytes are read to complete a group of four."""
 
 
 class MultipartResponse(Protocol):
@@ -47,10 +47,10 @@ class MultipartResponse(Protocol):
 
 
 class BodyPartReader:
-    """One part: `headers` and the content, which is read once and forwards. Made by `MultipartReader`.
+    """One part: its `headers` and its content, which can be read once. Made by `MultipartReader`.
 
-    Reading raises `ClientPayloadError` when the multipart body is malformed or cut short, and `BodyTooLarge` when what
-    is asked for as a whole is larger than the reader allows.
+    Reading raises `ClientPayloadError` if the multipart body is malformed or truncated, and `BodyTooLarge` if a part that is
+    read whole exceeds the reader's bound.
     """
 
     def __init__(
@@ -84,19 +84,19 @@ class BodyPartReader:
         return self._content.has_ended
 
     def get_charset(self, default: str = "utf-8") -> str:
-        """Return the charset that the part names, or its form, or `default`."""
+        """Return the charset that the part names, else that of its form, else `default`."""
         return parse_media_type(self.headers.get("Content-Type", "")).charset or self._default_charset or default
 
     async def read_chunk(self, size: int = 8192) -> bytes:
         """Return up to `size` bytes as they were sent; none at the end.
 
-        Of a part in base64 there are as many more as `decode` needs to take them by themselves: groups of four signs.
+        For a part in base64, a few more are returned to complete a group of four characters, so that `decode` takes each chunk.
         """
         chunk = await self._content.read(size)
         return await self._in_groups(chunk) if self._transfer_encoding == "base64" else chunk
 
     async def readline(self) -> bytes:
-        """Return the next line with its end as it was sent, or 64 KiB of it; nothing at the end."""
+        """Return the next line with its line end, as it was sent, or its first 64 KiB; nothing at the end."""
         return await self._content.readline(PIECE_BYTES)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -108,7 +108,7 @@ class BodyPartReader:
         raise StopAsyncIteration
 
     async def read(self, *, decode: bool = False) -> bytes:
-        """Return what is left of the part, as it was sent or decoded."""
+        """Return the rest of the part, as it was sent, or with `decode` decoded."""
         data = bytearray()
         try:
             async for chunk in self:
@@ -121,29 +121,29 @@ class BodyPartReader:
         return self.decode(bytes(data)) if decode else bytes(data)
 
     async def release(self) -> None:
-        """Read to the end and forget it."""
+        """Read the part to its end and discard it."""
         while await self.read_chunk(PIECE_BYTES):
             pass
 
     async def text(self, *, encoding: str | None = None, errors: str = "strict") -> str:
-        """Return the decoded part as text, in `encoding` or the charset that it names, or else UTF-8."""
+        """Return the decoded part as text, in `encoding`, or else in the charset of `get_charset`."""
         data = await self.read(decode=True)
         return data.decode(encoding or self.get_charset(), errors)
 
     async def json(self, *, encoding: str | None = None, loads: Callable[[str], Any] = json.loads) -> Any:
-        """Return the decoded part as JSON, None for an empty one; raises what `loads` raises."""
+        """Return the decoded part parsed as JSON, None for an empty one. Raises what `loads` raises."""
         text = await self.text(encoding=encoding)
         return loads(text) if text.strip() else None
 
     async def form(self, *, encoding: str | None = None) -> list[tuple[str, str]]:
-        """Return the decoded part as the fields of an urlencoded form."""
+        """Return the decoded part as the fields of a urlencoded form, in (name, value) pairs."""
         data = await self.read(decode=True)
         encoding = encoding or self.get_charset()
         text = data.decode(encoding).strip()
         return parse_qsl(text, keep_blank_values=True, encoding=encoding)
 
     def decode(self, data: bytes) -> bytes:
-        """Undo the part's Content-Transfer-Encoding, and its Content-Encoding, which a form's part has not."""
+        """Undo the part's Content-Transfer-Encoding, and, except in forms, its Content-Encoding."""
         match self._transfer_encoding:
             case "base64":
                 data = _decode_base64(data)
@@ -158,7 +158,7 @@ class BodyPartReader:
         return self.headers.get("Content-Transfer-Encoding", "").strip().lower()
 
     async def _in_groups(self, chunk: bytes) -> bytes:
-        """Return what was read of base64, and what is missing of its last group, unless that is nowhere near."""
+        """Return a chunk of base64 with the rest of its last group, if that follows within `_MAX_GROUP_BYTES`."""
         taken, signs = bytearray(chunk), _count_signs(chunk)
         try:
             while signs % 4 and len(taken) - len(chunk) < _MAX_GROUP_BYTES:
@@ -175,10 +175,10 @@ class BodyPartReader:
 class MultipartReader:
     """Iterates over the parts of a multipart body: ``async for part in MultipartReader.from_response(resp)``.
 
-    A part that is multipart itself comes as another `MultipartReader`. Asking for the next part passes over what was
-    not read of the last one. Raises `ClientPayloadError` when the body is not multipart, malformed or cut short, when a
-    header line exceeds `max_field_size` bytes, or when there are more than `max_headers` or `max_parts`.
-    `max_part_bytes` bounds a part that is read whole.
+    A part that is itself multipart comes as another `MultipartReader`. Getting the next part skips the unread rest of the last
+    one. Raises `ClientPayloadError` if the body is not multipart, malformed or truncated, if a header line exceeds
+    `max_field_size` bytes, or if there are more than `max_headers` headers in a part or `max_parts` parts. `max_part_bytes`
+    bounds parts that are read whole.
     """
 
     def __init__(
@@ -200,14 +200,14 @@ class MultipartReader:
         self._max_part_bytes = max_part_bytes
         self._parts = 0
         self._content: Content | None = None  # of the last part
-        self._fields: list[bytes] | None = None  # the lines of its head, as long as that has not been read to its end
+        self._fields: list[bytes] | None = None  # the lines of its headers, until all of them have been read
         self._default_charset: str | None = None
-        self._charset_part: BodyPartReader | None = None  # as long as that has not been read
+        self._charset_part: BodyPartReader | None = None  # until it has been read
         self._at_eof = False
 
     @classmethod
     def from_response(cls, response: MultipartResponse) -> Self:
-        """Return a reader of a response's body."""
+        """Return a reader for the body of a response."""
         return cls(response.headers, response.content)
 
     def at_eof(self) -> bool:
@@ -223,10 +223,10 @@ class MultipartReader:
         raise StopAsyncIteration
 
     async def next(self) -> "MultipartReader | BodyPartReader | None":
-        """Return the next part, None after the last one."""
+        """Return the next part, or None after the last one."""
         part = self._charset_part or await self._next_part()
         while isinstance(part, BodyPartReader) and self._subtype == "form-data" and part.name == "_charset_":
-            self._charset_part = part  # for another call to go on there when this one is cancelled
+            self._charset_part = part  # if this call is cancelled, the next one goes on there
             label = (await part.readline()).decode("latin-1")
             self._charset_part = None
             self._default_charset = known_charset(label.strip())  # RFC 7578 §4.6
@@ -234,7 +234,7 @@ class MultipartReader:
         return part
 
     async def release(self) -> None:
-        """Read the body to its end and forget it."""
+        """Read the body to its end and discard it."""
         self._at_eof = True
         if self._content is not None:
             self._content.abandon()
@@ -280,9 +280,9 @@ class MultipartReader:
         )
 
     async def _read_headers(self, content: Content, fields: list[bytes]) -> CIMultiDictProxy[str]:
-        """Read up to the empty line, or to the end of a part that has headers only (RFC 2046 §5.1, body-part).
+        """Read up to the empty line, or to the end of a part that has only headers (RFC 2046 §5.1, body-part).
 
-        What has been read is in `fields`, for another call to go on there when this one is cancelled.
+        Lines that have been read are in `fields`: if this call is cancelled, the next one goes on there.
         """
         while line := (await content.readline(self._max_field_size + 2)).rstrip(b"\r\n"):
             if line[:1] in b" \t" and fields:  # folded, RFC 5322 §2.2.3
@@ -318,7 +318,7 @@ def _count_signs(data: bytes) -> int:
 
 
 def _decode_base64(data: bytes) -> bytes:
-    """RFC 2045 §6.8: what is not of the alphabet is passed over; missing padding is no loss."""
+    """Decode base64 (RFC 2045 §6.8): bytes outside the alphabet are ignored, and padding may be missing."""
     try:
         return base64.b64decode(data + b"==")
     except binascii.Error as error:

@@ -1,4 +1,4 @@
-"""Writing multipart bodies (RFC 2046 §5.1, RFC 7578), part by part: nothing that is on disk is held in memory."""
+"""Writing multipart bodies (RFC 2046 §5.1, RFC 7578), part by part: files on disk are not held in memory."""
 
 import base64
 import binascii
@@ -25,11 +25,11 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _BREAK: Final = re.compile(r"[\r\n\0]")
 
 _BASE64_LINE_BYTES: Final = 57
-"""What makes a line of 76 characters, the longest that RFC 2045 §6.8 allows."""
+"""So many bytes make a line of 76 characters, the longest that RFC 2045 §6.8 allows."""
 
 
 class Writer(Protocol):
-    """Where `MultipartWriter.write` writes to."""
+    """The destination of `MultipartWriter.write`."""
 
     async def write(self, data: bytes, /) -> object: ...
 
@@ -43,25 +43,25 @@ class Part:
         self.body = body
         self.headers = headers
         self._is_form_data = is_form_data
-        self._compressed: tuple[Body, str, Body] | None = None  # what was compressed, how, and what came of it
+        self._compressed: tuple[Body, str, Body] | None = None  # a body, its coding, and the compressed body
 
     @property
     def filename(self) -> str | None:
-        """The file name in Content-Disposition, as it will be read."""
+        """The file name in Content-Disposition, as the recipient will read it."""
         return content_disposition_filename(parse_content_disposition(self.headers.get("Content-Disposition"))[1])
 
     @property
     def size(self) -> int | None:
-        """The number of bytes with the headers, or None while that cannot be known."""
+        """The number of bytes including the headers, or None if that is not known."""
         body = self._encoded_body()
         return None if body.size is None or self._transfer_encoding() else len(self._head(body)) + body.size
 
     def set_content_disposition(self, disptype: str, quote_fields: bool = True, **params: str) -> None:
-        """Set the header by its parts; see `format_content_disposition`."""
+        """Set the Content-Disposition header; see `format_content_disposition`."""
         self.headers["Content-Disposition"] = format_content_disposition(disptype, params, quote_fields=quote_fields)
 
     def set_names(self, name: str, filename: str | None) -> None:
-        """Set the same header to what a part is called: in a form by a name, and as a file, if it is one."""
+        """Set the same header: in a form to the name of the field, and for a file to the name of the file."""
         if self._is_form_data:
             names = {"name": name} if filename is None else {"name": name, "filename": filename}
             self.headers["Content-Disposition"] = format_content_disposition("form-data", names)
@@ -82,13 +82,13 @@ class Part:
             yield chunk
 
     def in_memory(self) -> bytes | None:
-        """All the bytes if they are in memory anyway; else None."""
+        """Return all bytes if they are in memory anyway; else None."""
         body = self._encoded_body()
         data = None if self._transfer_encoding() else body.in_memory()
         return None if data is None else self._head(body) + data
 
     def _head(self, body: Body) -> bytes:
-        """The headers as they are sent, in UTF-8 (RFC 7578 §5.1). ValueError for what would break them."""
+        """Return the headers as they are sent, in UTF-8 (RFC 7578 §5.1). Raises ValueError for those that would break a line."""
         headers = self.headers.copy()
         if not self._is_form_data and body.size is not None and not self._transfer_encoding():
             headers.setdefault("Content-Length", str(body.size))
@@ -117,14 +117,14 @@ class Part:
 class MultipartWriter(Body):
     """A body of several parts, which may be multipart themselves. Give it as `data=`, or append it to another.
 
-    `subtype` is what follows ``multipart/``; `boundary` is random unless it is given. Raises ValueError for one that is
-    not of printable ASCII characters.
+    `subtype` is that of ``multipart/``; `boundary` is random unless it is given. Raises ValueError for one that is not of
+    printable ASCII characters.
     """
 
     def __init__(self, subtype: str = "mixed", boundary: str | None = None) -> None:
         boundary = uuid.uuid4().hex if boundary is None else boundary
         if not (boundary and boundary.isascii() and boundary.isprintable()) or boundary.endswith(" "):
-            raise ValueError(f"a boundary is of printable ASCII characters and does not end in a space: {boundary!r}")
+            raise ValueError(f"a boundary must be printable ASCII characters and not end in a space: {boundary!r}")
         self._boundary = boundary
         self._is_form_data = subtype == "form-data"
         self._parts: list[Part] = []
@@ -138,7 +138,7 @@ class MultipartWriter(Body):
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        """Do nothing: the ``with`` only shows where the parts are put together."""
+        """Do nothing: ``with`` only shows where the parts are added."""
 
     def __iter__(self) -> Iterator[Part]:
         return iter(self._parts)
@@ -150,12 +150,12 @@ class MultipartWriter(Body):
         return True
 
     def append(self, obj: Any, headers: Mapping[str, str] | None = None) -> Part:
-        """Add a part and return it. `obj` is whatever can be sent as `data=`, a `Body` included, but for forms.
+        """Add a part and return it. `obj` is anything that can be sent as `data=`, including a `Body`, except forms.
 
-        Text is sent in the charset that Content-Type names, or in UTF-8. Of the headers, Content-Encoding (``gzip``,
-        ``deflate``, ``identity``) and Content-Transfer-Encoding (``base64``, ``quoted-printable`` or one that changes
-        nothing) have the part encoded accordingly; ValueError for others. A file is called by its name in
-        Content-Disposition, unless there is one. In ``form-data`` a part without a name gets one.
+        Text is sent in the charset that Content-Type names, or in UTF-8. If the headers include Content-Encoding (``gzip``,
+        ``deflate``, ``identity``) or Content-Transfer-Encoding (``base64``, ``quoted-printable``, or one without effect), the
+        part is encoded accordingly; ValueError is raised for others. Without a Content-Disposition, a file gets one with its
+        name, and in ``form-data`` every part gets one with a name.
         """
         all_headers = CIMultiDict(headers or {})
         body = make_body(obj, parse_media_type(all_headers.get("Content-Type", "")).charset or "utf-8")
@@ -186,7 +186,7 @@ class MultipartWriter(Body):
 
     @property
     def size(self) -> int | None:
-        """The number of bytes, or None while that cannot be known before they are sent."""
+        """The number of bytes, or None if that is not known before they are sent."""
         total = len(self._end())
         for part in self._parts:
             size = part.size
@@ -211,7 +211,7 @@ class MultipartWriter(Body):
         yield self._end()
 
     def in_memory(self) -> bytes | None:
-        """The whole body if all of it is in memory anyway; else None."""
+        """Return the whole body if all of it is in memory anyway; else None."""
         chunks = []
         for part in self._parts:
             data = part.in_memory()
@@ -221,7 +221,7 @@ class MultipartWriter(Body):
         return b"".join([*chunks, self._end()])
 
     async def write(self, writer: Writer) -> None:
-        """Write the body to something with an asynchronous `write`."""
+        """Write the body to an object with an asynchronous `write`."""
         async for chunk in self.parts():
             await writer.write(chunk)
 
@@ -245,7 +245,7 @@ def _check(headers: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> N
 
 
 async def _encode_base64(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """RFC 2045 §6.8."""
+    """Encode in base64 (RFC 2045 §6.8)."""
     rest = b""
     async for chunk in chunks:
         rest += chunk
@@ -256,7 +256,7 @@ async def _encode_base64(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def _encode_quoted_printable(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """RFC 2045 §6.7 for binary data: line breaks are encoded too, those that appear are soft."""
+    """Encode binary data (RFC 2045 §6.7): its line breaks are encoded too, and those in the output are soft."""
     async for chunk in chunks:
         encoded = binascii.b2a_qp(chunk, istext=False)
         yield encoded.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") + b"=\r\n"

@@ -1,4 +1,4 @@
-"""The keyword parameters of a request: as callers may write them, and what they mean."""
+"""The keyword parameters of a request: the forms that callers may use, and their meaning."""
 
 from __future__ import annotations
 
@@ -105,12 +105,12 @@ REQUEST_DEFAULTS: Final[RequestOptions] = {
     "proxy_auth": None,
     "proxy_headers": None,
 }
-"""What is meant by a parameter that is not given. None and ``...`` leave it to the session."""
+"""The values of parameters that are not given. None and ``...`` mean the session's setting."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallSettings:
-    """What the calls of a session have in common, unless one of them asks for something else."""
+    """The settings that a session's calls share, unless a call changes them."""
 
     connector: BaseConnector
     jar: AbstractCookieJar
@@ -119,7 +119,7 @@ class CallSettings:
     read_policy: ReadPolicy
     middlewares: Sequence[Middleware]
     requote: bool
-    """Whether the URLs of redirects are quoted anew."""
+    """Whether the URLs of redirects are quoted again."""
     resolve_charset: Callable[[ClientResponse, bytes], str]
 
 
@@ -133,7 +133,7 @@ _READ_OPTIONS: Final = {
     "read_bufsize": "high_water",
     "read_until_eof": "read_until_eof",
 }
-"""Options that change the `ReadPolicy`, and what they are called there."""
+"""Options that change the `ReadPolicy`, and their names there."""
 _SEND_OPTIONS: Final = frozenset(
     {
         *("chunked", "compress", "expect100", "fingerprint", "proxy", "proxy_auth", "proxy_headers", "server_hostname"),
@@ -151,7 +151,7 @@ _PLAN_OPTIONS: Final = frozenset(
 
 
 def settings_for(options: RequestOptions, settings: CallSettings) -> CallSettings:
-    """Return a session's settings, changed as a call asks for it; `TypeError` for options that do not exist."""
+    """Return a session's settings, changed by the options of a call. Raises `TypeError` for unknown options."""
     if _PLAN_OPTIONS.issuperset(options):
         return settings
     if not _OPTIONS.issuperset(options):
@@ -167,7 +167,7 @@ def settings_for(options: RequestOptions, settings: CallSettings) -> CallSetting
 
 
 def unknown_options(options: Mapping[str, Any], known: Collection[str]) -> TypeError:
-    """Return what to raise for options that are not all known."""
+    """Return the error to raise for options of which some are unknown; it suggests similar names."""
     from difflib import get_close_matches
 
     texts = []
@@ -178,7 +178,7 @@ def unknown_options(options: Mapping[str, Any], known: Collection[str]) -> TypeE
 
 
 def max_redirects_of(options: RequestOptions) -> int | None:
-    """Return how many redirects a call may follow; None for none."""
+    """Return how many redirects a call may follow; None if it does not follow them."""
     if not options.get("allow_redirects", True):
         return None
     given = options.get("max_redirects")
@@ -194,7 +194,7 @@ def _read_policy(options: RequestOptions, policy: ReadPolicy) -> ReadPolicy:
 
 def _send_policy(options: RequestOptions, policy: SendPolicy) -> SendPolicy:
     if _SEND_OPTIONS.isdisjoint(options):
-        return policy  # itself: it knows the keys of connections
+        return policy  # the object itself, which caches the keys of connections
     chunked = options.get("chunked") or False
     if not isinstance(chunked, bool):
         deprecated("a chunk size is deprecated, use chunked=True")
@@ -225,7 +225,7 @@ def _proxy_choice(options: RequestOptions, default: ProxyChoice | None) -> Proxy
 
 
 def cookie_header(cookies: LooseCookies | None, url: URL, jar: AbstractCookieJar) -> str | None:
-    """Write the cookies of one call out as a Cookie header has them. `ValueError` for what would break it."""
+    """Return the cookies of one call as the value of a Cookie header. Raises `ValueError` for those that would break it."""
     if not cookies:
         return None
     pairs: list[tuple[str, Any]] = list(cookies.items() if isinstance(cookies, Mapping) else cookies)
@@ -255,11 +255,11 @@ def session_timeout(
     read_timeout: float | EllipsisType | None,
     conn_timeout: float | None,
 ) -> ClientTimeout:
-    """Return what `timeout` says, or the parameters it has replaced."""
+    """Return the timeout from `timeout`, or from the deprecated parameters. Raises `ValueError` if both are given."""
     if read_timeout is ... and conn_timeout is None:
         return _as_timeout(timeout, DEFAULT_TIMEOUT)
     if timeout is not ...:
-        raise ValueError("give timeout, or its predecessors read_timeout and conn_timeout, not both")
+        raise ValueError("give timeout or the deprecated read_timeout and conn_timeout, not both")
     deprecated("read_timeout and conn_timeout are deprecated, use ClientTimeout(total=..., connect=...)")
     total = DEFAULT_TIMEOUT.total if read_timeout is ... else read_timeout
     return replace(DEFAULT_TIMEOUT, total=total, connect=conn_timeout)

@@ -1,7 +1,7 @@
-"""The keys by which connections and limits are told apart.
+"""The keys of connections and limits.
 
-An *origin* (scheme, host, port; RFC 6454) is what a connection leads to. A *host* is what politeness is owed to; which
-origins count as one host is the business of `client.limits.HostLimits`.
+An *origin* (scheme, host, port; RFC 6454) is what a connection leads to. A *host* is what limits apply to; which origins
+count as one host is decided by `client.limits.HostLimits`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _HTTP_SCHEMES: Final = {"ws": "http", "wss": "https"}
 
 HostKey = NewType("HostKey", str)
-"""The name under which the limits of a host are kept."""
+"""The key under which the limits of a host are kept."""
 
 
 class Origin(NamedTuple):
@@ -27,9 +27,9 @@ class Origin(NamedTuple):
 
     @classmethod
     def of(cls, url: URL) -> Origin:
-        """The origin of an absolute http(s) or ws(s) URL; raises ValueError when it has no host or no port.
+        """Return the origin of an absolute http(s) or ws(s) URL. Raises ValueError if it has no host or no port.
 
-        WebSockets are opened by HTTP, and count as its: ws is http here, wss https.
+        WebSockets are opened over HTTP and share its origins: ws is http here, wss is https.
         """
         host, port = url.raw_host, url.port
         if not host or port is None:
@@ -39,5 +39,5 @@ class Origin(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def origin_key(origin: Origin) -> HostKey:
-    """Every origin is a host of its own: the (host, port, is_ssl) of the client reference."""
+    """Return the key that makes every origin a host of its own, like aiohttp's (host, port, is_ssl)."""
     return HostKey(f"{origin.scheme}://{origin.host}:{origin.port}")

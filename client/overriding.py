@@ -1,4 +1,4 @@
-"""What a subclass has overridden, for classes with an older and a newer method for the same thing."""
+"""Finding out what a subclass has overridden, for classes with an older and a newer method for the same thing."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 
 def is_overridden(kind: type, method: str, *, since: str) -> bool:
-    """Whether a class has `method` from a class, maybe a mixin, that comes before the one that it has `since` from."""
+    """Whether `method` comes from a class or mixin before the one that `since` comes from, in the method resolution order."""
     first = next(base for base in kind.__mro__ if method in vars(base) or since in vars(base))
     return since not in vars(first)
 
 
 def can_take(function: Callable[..., Any], *arguments: str, **named: str) -> bool:
-    """Whether a function can be called with so many arguments, and those named; what they are does not matter."""
+    """Whether the signature of a function accepts these positional and keyword arguments, whatever their values."""
     try:
         signature(function).bind(*arguments, **named)
     except TypeError:

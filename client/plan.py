@@ -1,4 +1,4 @@
-"""The next request of a call, decided before anything is sent."""
+"""Planning the next request of a call, before anything is sent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Plan:
-    """What the caller, or a redirect, wants to be requested. A call is one: no other object is made for it."""
+    """The request that a caller or a redirect asks for. `Call` is a subclass, so that no second object is needed."""
 
     __slots__ = ("body", "cookies", "headers", "method", "policy", "url")
 
@@ -32,10 +32,10 @@ class Plan:
     """Without credentials."""
     policy: SendPolicy
     headers: CIMultiDict[str] | None
-    """Those that the session does not send anyway."""
+    """Headers besides the session's."""
     body: Body | None
     cookies: str | None
-    """Cookies of this call alone, as a Cookie header has them."""
+    """Cookies of this call only, as the value of a Cookie header."""
 
     def request(self, jar: AbstractCookieJar) -> ClientRequest:
         """Make the request, with the cookies that the jar has for it."""
@@ -52,7 +52,7 @@ class Plan:
         return ClientRequest(self.method, self.url, self.policy, headers, self.body, cookie)
 
     def _with_known_credentials(self) -> CIMultiDict[str] | None:
-        """Return the headers with the credentials that are known for the host, unless there are others; these stay its own."""
+        """Return the headers, with the credentials known for the host unless others are sent. `self.headers` is not changed."""
         known = self.policy.credentials_for
         headers = CIMultiDict(self.headers or ())
         if known is None or "Authorization" in headers or "Authorization" in self.policy.defaults.headers:
@@ -64,7 +64,7 @@ class Plan:
         return headers
 
     def take_changes(self, before: CIMultiDict[str], after: CIMultiDict[str]) -> None:
-        """Send headers, the session's among them, as somebody has changed them."""
+        """Apply changes that were made to the headers of the request, the session's included."""
         if before == after:
             return
         names = {name.lower() for name in (*before, *after)}
@@ -81,7 +81,7 @@ class Plan:
     def redirect(self, status: int, location: bytes, *, requote: bool) -> None:
         """Plan the request that a redirect asks for.
 
-        Raises `RedirectClientError`s for where it must not lead, `ClientPayloadError` when the body cannot be sent again.
+        Raises a `RedirectClientError` if it leads where it must not, `ClientPayloadError` if the body cannot be sent again.
         """
         method = redirect_method(self.method, status)
         url, credentials = split_credentials(redirect_url(self.url, location, requote=requote))
@@ -101,7 +101,7 @@ class Plan:
 
 
 def split_credentials(url: URL) -> tuple[URL, BasicAuth | None]:
-    """Take the credentials out of a URL."""
+    """Return a URL without credentials, and those that it held."""
     if url.raw_user is None and url.raw_password is None:
         return url, None
     return url.with_user(None), BasicAuth.from_url(url)

@@ -1,4 +1,4 @@
-"""From what a caller says, and a session adds, to the plan of a call."""
+"""Making the plan of a call from the caller's parameters and the session's settings."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planner:
-    """What a session adds to what its callers say."""
+    """The settings of a session that go into the plans of its calls."""
 
     base_url: URL | None
     auth: BasicAuth | None
@@ -40,12 +40,12 @@ class Planner:
     json_serialize: Callable[[Any], str]
     schemes: frozenset[str]
     jar: AbstractCookieJar
-    """Whose settings hold for the cookies of a call as well."""
+    """Its settings apply to the cookies of a call as well."""
 
     def fill(self, plan: Plan, method: str, url: str | URL, options: RequestOptions, policy: SendPolicy) -> None:
         """Plan the first request of a call.
 
-        Raises `InvalidUrlClientError`, `NonHttpUrlClientError`, and `ValueError` or `TypeError` for what cannot be sent.
+        Raises `InvalidUrlClientError`, `NonHttpUrlClientError`, and `ValueError` or `TypeError` for options that cannot be sent.
         """
         if method not in _METHODS:
             method = _checked_method(method)
@@ -55,8 +55,8 @@ class Planner:
                 target = self.base_url.join(target)
             if options and (params := options.get("params")):
                 target = _with_params(target, params)
-            host = target.raw_host  # of a URL that was not to be encoded, yarl reads the authority no sooner
-        except (ValueError, IndexError) as error:  # yarl has the latter where `parse_url` has a reason
+            host = target.raw_host  # if a URL was made with encoded=True, yarl parses the authority only now
+        except (ValueError, IndexError) as error:  # yarl may raise IndexError, see `parse_url`
             reason = "the host cannot be read" if isinstance(error, IndexError) else str(error)
             raise InvalidUrlClientError(shown(url), reason) from error
         if target.scheme not in self.schemes or not host:
@@ -75,13 +75,13 @@ class Planner:
         plan.cookies = cookie_header(options.get("cookies"), target, self.jar)
 
     def _refusal(self, url: str | URL, target: URL) -> InvalidUrlClientError | NonHttpUrlClientError:
-        """Say why a URL is not one to be requested."""
+        """Return the error for a URL that cannot be requested."""
         if not target.raw_host and target.scheme in {"", "http", "https", *self.schemes}:
             return InvalidUrlClientError(url, "the URL has no host")
         return NonHttpUrlClientError(url)
 
     def _headers_for(self, url: URL, given: LooseHeaders | None, auth: BasicAuth | None) -> CIMultiDict[str] | None:
-        """Return the headers that this request has beyond the session's."""
+        """Return the headers of this request besides the session's."""
         if auth is None and self.auth is not None:
             is_ours = self.base_url is None or self.base_url.origin() == url.origin()
             auth = self.auth if is_ours else None
@@ -105,10 +105,10 @@ class Planner:
 
 
 def absolute(base_url: str | URL) -> URL:
-    """Return a base URL; `ValueError` for one that is relative, or whose path is not a folder."""
+    """Return a base URL. Raises `ValueError` if it is relative or its path does not end with a slash."""
     url = parse_url(base_url)
     if not url.absolute or url.path[-1:] != "/":
-        raise ValueError(f"base_url must be absolute and its path end with a slash: {url}")
+        raise ValueError(f"base_url must be absolute, and its path must end with a slash: {url}")
     return url
 
 
@@ -119,7 +119,7 @@ def _with_params(url: URL, params: Params) -> URL:
 
 
 def _with_ready_query(url: URL, query: str) -> URL:
-    """Add a query that is quoted already, but for what would end it or break the URL; what there is stays as it stands."""
+    """Add a query that is already quoted: only characters that would end it or break the URL are quoted. The URL's own stays."""
     added = URL("?" + query.replace("#", "%23")).raw_query_string
     joined = f"{url.raw_query_string}&{added}" if url.raw_query_string else added
     return url.join(URL(f"?{joined}#{url.raw_fragment}", encoded=True))

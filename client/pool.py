@@ -1,4 +1,4 @@
-"""Connections that wait for another request."""
+"""The pool of idle connections."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ if TYPE_CHECKING:
 
 
 _EMPTY_LISTS: Final = 64
-"""Lists without a connection that are not worth looking for."""
+"""So many empty lists are not worth removing."""
 
 
 class IdlePool:
-    """Idle connections by key, each for at most `timeout` seconds.
+    """Idle connections by key, each kept for at most `timeout` seconds.
 
-    Of several with one key, the one used last is taken first, so that the others may grow old and be closed. One timer
-    sleeps until the oldest is due.
+    Of several with one key, the most recently used is taken first, so that the others can expire. One timer sleeps until
+    the oldest expires.
     """
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._loop = asyncio.get_running_loop()
         self.by_key: dict[ConnectionKey, list[Carrier]] = {}
-        """To be looked into, for `take`. A key may be there without connections."""
-        self._by_age: dict[Carrier, ConnectionKey] = {}  # the one unused longest first
+        """The lists for `take`, some of which may be empty."""
+        self._by_age: dict[Carrier, ConnectionKey] = {}  # the least recently used first
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._by_age)
 
     def take(self, protocols: list[Carrier]) -> Carrier | None:
-        """Return one of a key's connections, which still lives, if there is one."""
+        """Return a connection from a key's list that is still usable, or None. Closes those that are not."""
         used_since = self._loop.time() - self._timeout
         while protocols:
             protocol = protocols.pop()
@@ -80,14 +80,14 @@ class IdlePool:
         protocol.close()
 
     def _new_list(self, key: ConnectionKey) -> list[Carrier]:
-        """Make a list for a key, and forget those that have been empty for a while: most are filled again at once."""
+        """Make a list for a key. Removes the empty ones if there are many; not at once, since most are soon filled again."""
         if len(self.by_key) > 2 * len(self._by_age) + _EMPTY_LISTS:
             self.by_key = {key: protocols for key, protocols in self.by_key.items() if protocols}
         protocols = self.by_key[key] = []
         return protocols
 
     def _sweep(self) -> None:
-        """Close what has been idle for too long, and sleep until the next one is due."""
+        """Close the connections that have expired, and sleep until the next one does."""
         self._timer = None
         used_until = self._loop.time() - self._timeout
         for protocol in list(takewhile(lambda protocol: protocol.idle_since <= used_until, self._by_age)):

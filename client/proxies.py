@@ -1,13 +1,13 @@
-"""Proxies: what a request goes through, and what is said to it.
+"""Proxies: choosing one for a request, and what is sent to it.
 
-There are two ways. A *forward* proxy speaks HTTP with us: it is sent requests for http URLs with their whole URL (RFC 9112
-§3.2.2), and asks the origin itself. Everything else goes through a *tunnel*: the proxy connects us to the origin, asked
-by CONNECT or SOCKS, and then carries bytes that it need not understand. WebSockets are tunnelled without TLS too (RFC 6455
-§4.1). What is meant for the proxy never enters a tunnel; what a forward proxy gets besides credentials, it may pass on.
+There are two ways to use a proxy. A *forward* proxy receives requests for http URLs, with the whole URL (RFC 9112 §3.2.2), and
+makes them to the origin itself. Everything else goes through a *tunnel*: asked by CONNECT or SOCKS, the proxy connects us to
+the origin, and then relays bytes. WebSockets are tunnelled even without TLS (RFC 6455 §4.1). Headers for the proxy are never
+sent into a tunnel; a forward proxy may pass on those that it gets, except credentials.
 
-Who resolves the origin's name: HTTP proxies do, and those SOCKS proxies whose scheme says so (socks4a, socks5h); for
-socks4 and socks5 we do. An `AddressGuard` can only judge what we resolve. Before the others it judges hosts that are
-written as IP addresses; names go past it.
+The origin's name is resolved by HTTP proxies, and by SOCKS proxies whose scheme says so (socks4a, socks5h); for socks4 and
+socks5 we resolve it. An `AddressGuard` only checks names that we resolve. With the other proxies it checks hosts that are
+written as IP addresses, but not names.
 """
 
 from __future__ import annotations
@@ -34,26 +34,26 @@ Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "socks4": 1080, "socks4a": 1080, "socks5": 1080, "socks5h": 1080}
 _SCHEMES: Final = frozenset({"all", "http", "https", "ws", "wss"})
 _UNTOLD: Final = frozenset({"Host", *FRAMING_NAMES})
-"""Headers that a proxy goes by in reading our request, which says them itself."""
+"""Headers that a proxy needs to read our request. The request sets them itself."""
 _HOST_ALONE: Final = re.compile(r"[\w.-]+(?::\d+)?/?")
 _CREDENTIALS: Final = re.compile(r"(?:(?<=//)|^(?!.*//)).*@", re.DOTALL)  # a password may hold an unquoted slash or @
 
 
 class Proxy(NamedTuple):
-    """One proxy with all that is said to it; connections are shared by the same one only. Made by `of`."""
+    """A proxy, with the credentials and headers for it. Connections are shared only for equal ones. Made by `of`."""
 
     scheme: str
     host: str
     port: int
     auth: BasicAuth | None
     headers: tuple[tuple[str, str], ...]
-    """For an HTTP proxy, besides credentials."""
+    """Headers for an HTTP proxy, without credentials."""
 
     @classmethod
     def of(cls, url: str | URL, auth: BasicAuth | None = None, headers: Headers = ()) -> Proxy:
-        """Return the proxy at a URL, which may hold credentials in place of `auth`.
+        """Return the proxy at a URL; credentials in the URL are used if `auth` is None.
 
-        Raises `InvalidURL` when there can be no such proxy, `ValueError` for what it cannot be told.
+        Raises `InvalidURL` if it is not the URL of a proxy, `ValueError` for credentials or headers that it cannot be sent.
         """
         try:
             parsed = parse_url(url)
@@ -65,12 +65,12 @@ class Proxy(NamedTuple):
             hint = f"; write http://{told}" if _HOST_ALONE.fullmatch(told) else ""
             raise InvalidURL(told, f"not the URL of a proxy ({expected}){hint}") from error
         if not parsed.raw_host:
-            raise InvalidURL(without_credentials(str(url)), "the URL of a proxy has a host")
+            raise InvalidURL(without_credentials(str(url)), "the URL of a proxy must have a host")
         proxy = cls(parsed.scheme, parsed.raw_host, parsed.explicit_port or default_port, None, ())
         return proxy.told(auth, headers)
 
     def told(self, auth: BasicAuth | None, headers: Headers = ()) -> Proxy:
-        """Return the same proxy, told other credentials or headers where there are any; `ValueError` as for `of`."""
+        """Return the same proxy with other credentials or headers, if any are given. Raises `ValueError` as `of` does."""
         if auth and not isinstance(auth, BasicAuth):
             raise TypeError(f"proxy_auth must be a BasicAuth, not a {type(auth).__name__}")
         told = self._replace(auth=auth or self.auth, headers=tuple(CIMultiDict(headers).items()) or self.headers)
@@ -82,14 +82,14 @@ class Proxy(NamedTuple):
             self.header_lines()
             for name, _value in self.headers:
                 if name.title() in _UNTOLD:
-                    raise ValueError(f"{name} is not for the proxy alone: leave it out of its headers")
+                    raise ValueError(f"{name} is not only for the proxy: leave it out of the proxy's headers")
         elif self.headers:
             raise ValueError("a SOCKS proxy takes no headers")
         elif self.auth is not None:
             _check_socks_login(self.scheme, *self.auth)
 
     def __repr__(self) -> str:
-        """Without secrets: errors quote it."""
+        """Without credentials, since errors quote it."""
         return f"<Proxy {self.scheme}://{self.host}:{self.port}>"
 
     @property
@@ -98,20 +98,20 @@ class Proxy(NamedTuple):
 
     @property
     def is_ssl(self) -> bool:
-        """Whether TLS is spoken with the proxy itself."""
+        """Whether the connection to the proxy itself uses TLS."""
         return self.scheme == "https"
 
     @property
     def resolves_names(self) -> bool:
-        """Whether the proxy is told names, else addresses."""
+        """Whether the proxy is sent names of hosts; if not, their addresses."""
         return self.scheme not in ("socks4", "socks5")
 
     def forwards(self, scheme: str) -> bool:
-        """Whether the proxy asks for URLs of this scheme itself; if not, it is to give us a tunnel to their origin."""
+        """Whether the proxy makes requests for URLs of this scheme itself; if not, it opens a tunnel to their origin."""
         return scheme == "http" and not self.is_socks
 
     def header_lines(self) -> str:
-        """Return the header lines for an HTTP proxy, credentials included; `ValueError` when they cannot be written."""
+        """Return the header lines for an HTTP proxy, with credentials. Raises `ValueError` if they cannot be sent."""
         headers = CIMultiDict(self.headers)
         if self.auth is not None:
             if "Proxy-Authorization" in headers:
@@ -120,7 +120,7 @@ class Proxy(NamedTuple):
         return write_headers(headers)
 
     def handshake(self, host: str, port: int) -> Handshake:
-        """Return the dialogue that opens a tunnel. `host` is an IP address unless the proxy `resolves_names`."""
+        """Return the handshake that opens a tunnel. `host` must be an IP address unless the proxy `resolves_names`."""
         if not self.is_socks:
             return http_connect(host, port, self.header_lines())
         if self.scheme.startswith("socks5"):
@@ -129,39 +129,39 @@ class Proxy(NamedTuple):
 
 
 ProxyChoice: TypeAlias = Callable[[URL], Proxy | None]
-"""Says what a URL is requested through; None is the origin itself."""
+"""Returns the proxy for a URL; None means a direct connection."""
 
 
 def always(proxy: Proxy) -> ProxyChoice:
-    """Choose one proxy for everything."""
+    """Choose one proxy for all URLs."""
     return lambda _url: proxy
 
 
 def always_at(url: str | URL, auth: BasicAuth | None, headers: Headers = ()) -> ProxyChoice | None:
-    """Choose the one at a URL; with an empty URL, none. Raises what `Proxy.of` does."""
+    """Choose the proxy at a URL; None for an empty URL. Raises what `Proxy.of` does."""
     return always(Proxy.of(url, auth, headers)) if url not in ("", URL()) else None
 
 
 def by_scheme(proxies: Mapping[str, str | URL]) -> ProxyChoice:
-    """Choose among the URLs of proxies by the scheme of what is requested, as `schemes_for` has it.
+    """Choose from `proxies` by the scheme of the requested URL (see `schemes_for`).
 
-    Raises `ValueError` for other schemes, and what `Proxy.of` does.
+    Raises `ValueError` for unknown schemes, and what `Proxy.of` does.
     """
     if unknown := proxies.keys() - _SCHEMES:
-        raise ValueError(f"proxies are for {', '.join(sorted(_SCHEMES))}, not {', '.join(sorted(unknown))}")
+        raise ValueError(f"proxies can be set for {', '.join(sorted(_SCHEMES))}, not {', '.join(sorted(unknown))}")
     table = {scheme: Proxy.of(url) for scheme, url in proxies.items()}
     return lambda url: next((table[scheme] for scheme in schemes_for(url) if scheme in table), None)
 
 
 def first_of(choices: Sequence[ProxyChoice]) -> ProxyChoice | None:
-    """Choose what the first one does that chooses a proxy; None without any."""
+    """Choose the proxy of the first choice that has one; None without choices."""
     if len(choices) < 2:
         return choices[0] if choices else None
     return lambda url: next((proxy for choose in choices if (proxy := choose(url)) is not None), None)
 
 
 def telling(choose: ProxyChoice | None, auth: BasicAuth | None, headers: Headers | None) -> ProxyChoice | None:
-    """Choose the same, and tell the proxy these credentials and headers, if there are any."""
+    """Choose as `choose` does, with these credentials and headers for the proxy, if any are given."""
     if choose is None or not (auth or headers):
         return choose
     lines = tuple(CIMultiDict(headers or ()).items())
@@ -174,7 +174,7 @@ def telling(choose: ProxyChoice | None, auth: BasicAuth | None, headers: Headers
 
 
 def schemes_for(url: URL) -> tuple[str, ...]:
-    """Return the words under which the proxy of a URL is looked for. WebSockets follow HTTP, as curl has it."""
+    """Return the keys under which the proxy for a URL is looked up, in order. WebSockets fall back to HTTP's, as in curl."""
     scheme = url.scheme
     if scheme in ("ws", "wss"):
         return scheme, scheme.replace("ws", "http"), "all"
@@ -182,7 +182,7 @@ def schemes_for(url: URL) -> tuple[str, ...]:
 
 
 def without_credentials(url: str) -> str:
-    """Return what may be shown of a proxy's URL, be it well-formed or not."""
+    """Return the URL of a proxy, well-formed or not, without credentials, so that it may be shown."""
     return _CREDENTIALS.sub("", url)
 
 

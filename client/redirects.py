@@ -1,4 +1,4 @@
-"""What follows from a redirect: four small questions, and what must not be followed (RFC 9110 §15.4, WHATWG Fetch §4.4)."""
+"""The next request after a redirect: its method, URL and headers (RFC 9110 §15.4, WHATWG Fetch §4.4)."""
 
 from __future__ import annotations
 
@@ -18,40 +18,39 @@ _BODY_HEADERS: Final = (
     *("Content-Encoding", "Content-Language", "Content-Length", "Content-Location", "Content-Type"),
     *("Expect", "Transfer-Encoding"),
 )
-"""What describes a body, and goes with it (Fetch: "request-body-header name"), or says how it is sent."""
+"""Headers that describe a body (Fetch: "request-body-header name") or say how it is sent; dropped with the body."""
 
 ORIGIN_HEADERS: Final = ("Authorization", "Cookie", "Host", "Proxy-Authorization")
-"""What is meant for one origin only."""
+"""Headers that are meant for one origin only."""
 
 _WEBSOCKET: Final = ("ws", "wss")
-"""Schemes that a WebSocket's opening handshake may be redirected to, and nothing else."""
+"""Schemes to which only the opening handshake of a WebSocket may be redirected."""
 
 _AUTHORITY: Final = re.compile(r"(?:https?:)?//", re.IGNORECASE)
-"""How a Location begins that names a host; one that then names none would be taken for a path."""
+"""The beginning of a Location that names a host; without a host after it, the rest would be taken for a path."""
 
 
 def redirect_method(method: str, status: int) -> str:
-    """Return the method of the next request: 303 turns all but GET and HEAD into GET, 301 and 302 turn POST into it."""
+    """Return the method of the next request: 303 changes all but GET and HEAD to GET, 301 and 302 change POST to GET."""
     if (status == 303 and method not in ("GET", "HEAD")) or (status in (301, 302) and method == "POST"):
         return "GET"
     return method
 
 
 def redirect_url(url: URL, location: bytes, *, requote: bool = True) -> URL:
-    """Return where a Location leads, resolved against the URL that sent it, and inheriting its fragment (RFC 9110 §10.2.2).
+    """Return the target of a redirect: the Location resolved against `url`, whose fragment it inherits (RFC 9110 §10.2.2).
 
-    With `requote`, what must be quoted is, and what need not be is not; without, the Location is used as it stands.
-    Bytes that are not UTF-8 are taken for Latin-1. Raises `InvalidUrlRedirectClientError` and
-    `NonHttpUrlRedirectClientError`.
+    With `requote`, its quoting is normalized; without, the Location is used as it is. A Location that is not UTF-8 is taken
+    for Latin-1. Raises `InvalidUrlRedirectClientError` and `NonHttpUrlRedirectClientError`.
     """
     text = _decode(location).strip("\0\t\n\f\r ")
     try:
         relative = parse_url(text, encoded=not requote)
         target = url.join(relative)
     except ValueError as error:
-        raise InvalidUrlRedirectClientError(text, f"redirected to what is no URL: {error}") from error
+        raise InvalidUrlRedirectClientError(text, f"redirected to an invalid URL: {error}") from error
     if target.scheme not in ("http", "https") and not (target.scheme in _WEBSOCKET and url.scheme in _WEBSOCKET):
-        raise NonHttpUrlRedirectClientError(text, "redirected to what is neither http nor https")
+        raise NonHttpUrlRedirectClientError(text, "redirected to a URL that is neither http nor https")
     if not target.raw_host or (_AUTHORITY.match(text) and not relative.raw_host):
         raise InvalidUrlRedirectClientError(text, "redirected to a URL without a host")
     place = f"{target.host_port_subcomponent}{target.raw_path_qs}"
@@ -65,7 +64,7 @@ def redirect_url(url: URL, location: bytes, *, requote: bool = True) -> URL:
 def redirect_headers(
     headers: CIMultiDict[str] | None, *, keeps_body: bool, same_origin: bool
 ) -> CIMultiDict[str] | None:
-    """Return those of the caller's headers that go with the next request."""
+    """Return those of the caller's headers that are kept in the next request."""
     if headers is None:
         return None
     dropped = (() if keeps_body else _BODY_HEADERS) + (() if same_origin else ORIGIN_HEADERS)

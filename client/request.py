@@ -1,8 +1,8 @@
-"""A request, from what the caller said to the bytes on the wire.
+"""A request, from the caller's parameters to the bytes on the wire.
 
-Most requests of a session differ in nothing but their URL and cookies. For those the headers are never made into a
-mapping: the session's own were written out once, by `HeaderDefaults`, and the head is one formatted string. The mapping
-is made as soon as somebody asks for `headers`, and then it is what gets sent.
+Most requests of a session differ only in their URL and cookies. For these, no mapping of headers is made: the session's
+headers were serialized once, by `HeaderDefaults`, and the head is one formatted string. The mapping is made on the first
+access to `headers`; from then on it is what is sent.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class _RequestInfo(NamedTuple):
 
 
 class RequestInfo(_RequestInfo):
-    """What was asked: for errors and for `ClientResponse.request_info`. `real_url`, with the fragment, is `url` unless given."""
+    """A request as it was sent, for errors and `ClientResponse.request_info`. `real_url` (with the fragment) defaults to `url`."""
 
     __slots__ = ()
 
@@ -57,7 +57,7 @@ class RequestInfo(_RequestInfo):
         return super().__new__(cls, url, method, headers, url if real_url is None else real_url)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _request_info, (self.url, self.method, self.headers.copy(), self.real_url)  # a proxy is not pickled
+        return _request_info, (self.url, self.method, self.headers.copy(), self.real_url)  # a proxy cannot be pickled
 
 
 def _request_info(url: URL, method: str, headers: CIMultiDict[str], real_url: URL) -> RequestInfo:
@@ -68,9 +68,9 @@ _PLAIN: Final = SendPolicy(HeaderDefaults(CIMultiDict()))
 
 
 class ClientRequest:
-    """One request to one URL. A redirect makes another; a retry sends the same again.
+    """One request to one URL. A redirect makes another; a retry sends the same one again.
 
-    Middlewares may change `headers` before they pass it on, and replace `body`.
+    Middlewares may change `headers` and replace `body` before they pass the request on.
     """
 
     __slots__ = (
@@ -79,9 +79,9 @@ class ClientRequest:
     )
 
     session: Any
-    """The session that makes the request; there for middlewares alone."""
+    """The session that makes the request; set only for middlewares."""
     _named_host: str
-    """The Host header that was put among the others; there for middlewares alone."""
+    """The Host header that was added to the others; set only for middlewares."""
 
     def __init__(  # noqa: PLR0917  made for every request: keywords cost
         self,
@@ -106,11 +106,11 @@ class ClientRequest:
         else:
             self._headers = self._make_headers()
 
-    # -- what it says ---------------------------------------------------------------------------------------------
+    # -- its content ----------------------------------------------------------------------------------------------
 
     @property
     def headers(self) -> CIMultiDict[str]:
-        """All headers that will be sent; changes to them are sent as well."""
+        """All headers that will be sent; they may be changed."""
         if self._headers is None:
             self._headers = self._make_headers()
             if hasattr(self, "_named_host"):
@@ -119,19 +119,19 @@ class ClientRequest:
 
     @headers.setter
     def headers(self, headers: CIMultiDict[str]) -> None:
-        """Send these in place of all others."""
+        """Replace all headers."""
         self._headers = CIMultiDict(headers)
 
     @property
     def body(self) -> Body | None:
-        """What follows the head, as it will be sent."""
+        """The body that will be sent; None if there is none."""
         return self._body
 
     async def update_body(self, body: Any) -> None:
-        """Send another body, as `body_of` takes it, or None for none.
+        """Set another body, anything that `body_of` takes, or None to send none; the headers are adapted.
 
-        The headers follow. Bytes and text, which do not say of what type they are, go by the Content-Type that is there;
-        and so does everything where that was given, rather than told by the body that gives way.
+        Bytes and text, which have no media type of their own, keep the current Content-Type. So does any other body if the
+        Content-Type did not come from the former body.
         """
         headers, before = self.headers, self._body
         dropped = ["Content-Length", "Transfer-Encoding"]
@@ -152,17 +152,17 @@ class ClientRequest:
 
     @property
     def compress(self) -> str | None:
-        """The coding that the body is sent in, unless it says so itself."""
+        """The content coding for the body, unless its own headers name one."""
         return self.policy.compress
 
     @property
     def original_url(self) -> URL:
-        """The URL with its fragment, which `url` has here too; aiohttp's has not."""
+        """The URL with its fragment. Here `url` has it too; in aiohttp it does not."""
         return self.url
 
     @property
     def proxy_headers(self) -> CIMultiDict[str] | None:
-        """A copy of the headers for the proxy, besides credentials; None without a proxy."""
+        """A copy of the headers for the proxy, without credentials; None without a proxy."""
         return None if self.proxy is None else CIMultiDict(self.proxy.headers)
 
     @property
@@ -175,7 +175,7 @@ class ClientRequest:
 
     @property
     def origin(self) -> Origin:
-        """Where the request goes; `InvalidUrlClientError` when its URL has no host."""
+        """The origin that the request is for. Raises `InvalidUrlClientError` if its URL has no host."""
         try:
             return Origin.of(self.url)
         except ValueError as error:
@@ -196,7 +196,7 @@ class ClientRequest:
 
     @property
     def connection_key(self) -> ConnectionKey:
-        """What must be equal for another request to follow this one on its connection."""
+        """What another request must have in common to use the same connection."""
         policy = self.policy
         if self.proxy is not None:
             return ConnectionKey(self.origin, policy.ssl, policy.server_hostname, self.proxy, self.is_forwarded)
@@ -210,7 +210,7 @@ class ClientRequest:
 
     @property
     def is_forwarded(self) -> bool:
-        """Whether a proxy asks the origin in our place; it could not be asked to do that for another protocol."""
+        """Whether a proxy makes the request to the origin itself, which it cannot do for an upgrade to another protocol."""
         return self.proxy is not None and self.proxy.forwards(self.url.scheme) and not self.asks_upgrade()
 
     @property
@@ -219,14 +219,14 @@ class ClientRequest:
         return RequestInfo(url.with_fragment(None), self.method, CIMultiDictProxy(self._with_host()), url)
 
     def name_host(self) -> None:
-        """Have the Host header among the others, for somebody to see: it goes by the URL, and is not there before."""
+        """Add the Host header to the others, so that middlewares see it; else it is only derived from the URL when sending."""
         self._named_host = self._host
-        if self._headers is not None:  # else once they are asked for
+        if self._headers is not None:  # else it is added when they are made
             self._headers = self._with_host()
 
     def follow_host(self) -> None:
-        """Have that header go by the URL again, which may have been changed since, unless it was changed itself."""
-        named = getattr(self, "_named_host", None)  # a request that a middleware made has none
+        """Adapt that header to the URL, which may have been changed since, unless the header itself was changed."""
+        named = getattr(self, "_named_host", None)  # missing in a request that a middleware made
         if named is not None and self._headers is not None and self._headers.get("Host") == named:
             self._headers["Host"] = self._named_host = self._host
 
@@ -239,29 +239,29 @@ class ClientRequest:
         return headers.copy() if "Host" in headers else CIMultiDict([("Host", self._host), *headers.items()])
 
     def asks_upgrade(self) -> bool:
-        """Whether the request invites the server to switch protocols (RFC 9110 §7.8)."""
+        """Whether the request asks the server to switch protocols (RFC 9110 §7.8)."""
         return self._headers is not None and "Upgrade" in self._headers
 
     def asks_close(self) -> bool:
-        """Whether the request says that no other follows it on its connection (RFC 9112 §9.6)."""
+        """Whether the request says that no other follows on its connection (RFC 9112 §9.6)."""
         return self.policy.defaults.asks_close if self._headers is None else asks_close(self._headers)
 
     @property
     def expects_continue(self) -> bool:
-        """Whether the body waits for the server's 100 (Continue); of none there is nothing to expect (RFC 9110 §10.1.1)."""
+        """Whether the body waits for the server's 100 (Continue); never without a body (RFC 9110 §10.1.1)."""
         return self.policy.expect100 and self._body is not None and self._body.size != 0
 
     @property
     def can_repeat(self) -> bool:
-        """Whether it may be sent again when it is not known what became of the first (RFC 9110 §9.2.2)."""
+        """Whether it may be sent again if it is not known whether the server processed it (RFC 9110 §9.2.2)."""
         return self.method in _IDEMPOTENT and (self._body is None or self._body.can_replay)
 
     # -- its bytes ------------------------------------------------------------------------------------------------
 
     def wire(self) -> tuple[bytes, bool]:
-        """Return the bytes that go out first, and whether they are all: a small body in memory goes with the head.
+        """Return the bytes to send first, and whether they are all: a small body in memory is sent with the head.
 
-        `InvalidUrlClientError` or `ValueError` for what would break the head (RFC 9112 §3, §5).
+        Raises `InvalidUrlClientError` or `ValueError` for values that would break the head (RFC 9112 §3, §5).
         """
         url = self.url
         target, host = url.raw_path_qs, url.host_port_subcomponent
@@ -269,7 +269,7 @@ class ClientRequest:
         if not (host and place.isascii() and place.isprintable()) or " " in place:
             raise InvalidUrlClientError(url, "the URL has no host, or characters that must be quoted")
         method = self.method
-        if self._headers is None and method in _BODILESS_METHODS:  # a middleware may have set another
+        if self._headers is None and method in _BODILESS_METHODS:  # a middleware may have changed the method
             cookie = ""
             if self._cookie:
                 check_value("Cookie", self._cookie)
@@ -288,7 +288,7 @@ class ClientRequest:
         return head + data, True
 
     def _write_head(self, headers: CIMultiDict[str], target: str, host: str) -> str:
-        """Write out a head that is not the usual one."""
+        """Return a head that is not the usual one."""
         if not is_token(self.method):
             raise ValueError(f"not a method: {self.method!r}")
         if self._body is None and ("Content-Length" in headers or "Transfer-Encoding" in headers):
@@ -298,18 +298,18 @@ class ClientRequest:
             if self.is_forwarded:
                 target, proxy_lines = f"{self.url.scheme}://{host}{target}", self.proxy.header_lines()
             if "Proxy-Authorization" in headers and (self.proxy.auth is not None or not self.is_forwarded):
-                headers = headers.copy()  # what the caller says to proxies is not for the origin
+                headers = headers.copy()  # the caller's credentials for proxies are not for the origin
                 headers.popall("Proxy-Authorization")
         version = self.policy.version
         start = f"{self.method} {target} HTTP/{version.major}.{version.minor}\r\n"
         if "Host" not in headers:
             start += f"Host: {host}\r\n"
         elif len(headers.getall("Host")) > 1:
-            raise ValueError("more than one Host header")  # servers differ in which they believe (RFC 9112 §3.2)
+            raise ValueError("more than one Host header")  # servers differ in which one they use (RFC 9112 §3.2)
         return f"{start}{proxy_lines}{write_headers(headers)}\r\n"
 
     async def parts(self) -> AsyncGenerator[bytes, None]:
-        """Iterate over the body; `ValueError` when it is not as long as its Content-Length."""
+        """Iterate over the body. Raises `ValueError` if its length is not its Content-Length."""
         assert self._body is not None
         left = None if self.chunked else int(self.headers["Content-Length"])
         async for given in self._body.parts():
@@ -323,7 +323,7 @@ class ClientRequest:
             raise ValueError(f"the body ended {left} bytes short of its Content-Length")
 
     def framed(self, part: bytes) -> Iterator[bytes]:
-        """Iterate over a part of the body as it goes on the wire. Behind the last of chunks goes `LAST_CHUNK`."""
+        """Iterate over a part of the body as it is sent. After the last chunk, `LAST_CHUNK` has to be sent."""
         if not self.chunked:
             yield part
             return
@@ -334,7 +334,7 @@ class ClientRequest:
         for start in range(0, len(part), step):
             yield _chunk(part[start : start + step])
 
-    # -- how its headers come about -------------------------------------------------------------------------------
+    # -- making its headers ---------------------------------------------------------------------------------------
 
     def _make_headers(self) -> CIMultiDict[str]:
         defaults = self.policy.defaults
@@ -348,7 +348,7 @@ class ClientRequest:
         if self._cookie:
             headers["Cookie"] = self._cookie
         elif not headers.get("Cookie"):
-            headers.popall("Cookie", None)  # a field without cookies is none (RFC 6265bis §4.2.1)
+            headers.popall("Cookie", None)  # a field must not be empty (RFC 6265bis §4.2.1)
         version = self.policy.version
         if version is not HttpVersion11 and version < HttpVersion11 and self.proxy is None:
             headers.setdefault("Connection", "keep-alive")  # old proxies would pass it on (RFC 9112 §C.2.2)
@@ -356,14 +356,14 @@ class ClientRequest:
         return headers
 
     def _describe_body(self, headers: CIMultiDict[str]) -> None:
-        """Say of what type and in which coding the body is, and how its end is found (RFC 9112 §6)."""
+        """Set the headers that describe the body: its type, its coding, and its framing (RFC 9112 §6)."""
         body = self._body
         if self.expects_continue:
             headers["Expect"] = "100-continue"
         elif body is None or body.size == 0:
             headers.popall("Expect", None)
         if body is None:
-            headers.popall("Transfer-Encoding", None)  # else what follows would be taken for chunks
+            headers.popall("Transfer-Encoding", None)  # else the next request would be taken for chunks
             if "Content-Length" in headers:
                 check_framing(headers, 0, in_chunks=False)
             elif self.method not in _BODILESS_METHODS:
@@ -377,9 +377,9 @@ class ClientRequest:
             if "Content-Encoding" in headers:
                 raise ValueError("compress cannot be given together with a Content-Encoding header")
             if "Content-Length" in headers:
-                raise ValueError("compress changes how long the body is: leave the Content-Length header out")
+                raise ValueError("compress changes the length of the body: leave the Content-Length header out")
             headers["Content-Encoding"] = self.policy.compress
-            needs_size = self.policy.version < HttpVersion11  # which knows no chunks
+            needs_size = self.policy.version < HttpVersion11  # HTTP/1.0 has no chunks
             self._body = body = compress_body(body, self.policy.compress, keeps_size=needs_size)
         self._frame(headers, body.size)
 
@@ -405,8 +405,8 @@ class ClientRequest:
 
 
 def body_of(data: Any) -> Body:
-    """Return the body for what a caller gives as data: a form, as `FormData` or what it takes, or what `make_body` does."""
-    from client.forms import FormData  # whoever only asks for pages does without
+    """Return a body for `data`: a `FormData`, a mapping or list for a form, or anything that `make_body` takes."""
+    from client.forms import FormData  # programs that only fetch pages do not need it
 
     if isinstance(data, FormData):
         return data.body()
@@ -414,8 +414,8 @@ def body_of(data: Any) -> Body:
 
 
 def _small(body: Body) -> bytes | None:
-    """Return a body that goes with the head. A transport would take all of a large one at once: a copy, and nothing would tell
-    whether the server takes it from there.
+    """Return a body that is sent with the head, or None. A transport would copy a large one at once, and nothing would show whether
+    the server reads it.
     """
     size = body.size
     return body.in_memory() if size is not None and size <= PART_BYTES else None
@@ -426,7 +426,7 @@ def _encoded(head: str) -> bytes:
 
 
 def _flat(part: bytes | bytearray | memoryview) -> bytes:
-    """Return the same bytes, and of memory with elements of another size or order a copy, so that `len` counts bytes."""
+    """Return the same bytes; a copy if they are memory with larger elements or in another order, so that `len` counts bytes."""
     if not isinstance(part, bytes | bytearray):
         part = memoryview(part)
         if part.ndim != 1 or part.itemsize != 1 or not part.c_contiguous:

@@ -1,8 +1,8 @@
-"""From a host's name to the addresses that may be connected to: looking up, remembering, and guarding.
+"""From the name of a host to the addresses that may be connected to: resolving, caching and guarding.
 
-The guard is the crawl's sixth invariant: what a page says must not lead to the network that its reader sits in. Names are
-judged by the addresses they resolve to, and the connection then goes to one of exactly those, so that a name that
-resolves differently a moment later (DNS rebinding) gains nothing.
+The guard is the crawl's sixth invariant: a page must not lead the crawler into its own private network. Names are judged by
+the addresses they resolve to, and the connection is then made to one of exactly those, so that a name that resolves
+differently a moment later (DNS rebinding) gains nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052 §2.1
 
 
 class ThreadedResolver(AbstractResolver):
-    """Asks the operating system (`getaddrinfo`), in the event loop's threads. `loop` is deprecated and ignored."""
+    """Calls the system's `getaddrinfo` in the event loop's threads. `loop` is deprecated and ignored."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         if loop is not None:
@@ -40,7 +40,7 @@ class ThreadedResolver(AbstractResolver):
         return [resolved(host, port, family, proto, address) for family, _type, proto, _name, address in found]
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to release."""
 
 
 DefaultResolver = ThreadedResolver
@@ -57,7 +57,7 @@ def resolved(hostname: str, port: int, family: int, proto: int, address: tuple[A
 
 
 def literal_address(host: str, port: int) -> ResolveResult | None:
-    """Return the result for a host that is an IP address already; None for a name."""
+    """Return the result for a host that is an IP address; None for a name."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -67,7 +67,7 @@ def literal_address(host: str, port: int) -> ResolveResult | None:
 
 
 def numeric_address(host: str, port: int) -> ResolveResult | None:
-    """Return the result for an IP address, IPv4 also in the forms that only inet_aton knows (``127.1``, ``0x7f000001``)."""
+    """Return the result for an IP address, also in the forms that only inet_aton accepts (``127.1``, ``0x7f000001``)."""
     if (literal := literal_address(host, port)) is not None:
         return literal
     try:
@@ -78,9 +78,9 @@ def numeric_address(host: str, port: int) -> ResolveResult | None:
 
 
 def known_address(host: str, port: int) -> ResolveResult | None:
-    """Return the address that a host has wherever it is resolved, None for other names.
+    """Return the address of a host that has the same one for every resolver; None for others.
 
-    That is an IP address in any form, and localhost with all below it (RFC 6761 §6.3).
+    These hosts are IP addresses in any form, and localhost with all names below it (RFC 6761 §6.3).
     """
     name = host.lower().removesuffix(".")
     if name == "localhost" or name.endswith(".localhost"):
@@ -89,7 +89,7 @@ def known_address(host: str, port: int) -> ResolveResult | None:
 
 
 class DnsCache:
-    """Addresses by host and port, each for `ttl` seconds (None: for ever), the longest unused ones giving way."""
+    """Caches addresses by host and port for `ttl` seconds (None: for ever); the least recently used are evicted."""
 
     def __init__(self, *, ttl: float | None, max_size: int, clock: Callable[[], float]) -> None:
         self._ttl = ttl
@@ -99,11 +99,11 @@ class DnsCache:
 
     @property
     def addresses(self) -> Mapping[HostPort, list[ResolveResult]]:
-        """What is remembered, expired entries included until they are asked for."""
+        """The entries; expired ones are included until they are looked up."""
         return MappingProxyType({key: found for key, (_at, found) in self._entries.items()})
 
     def get(self, key: HostPort) -> list[ResolveResult] | None:
-        """Return what is remembered and has not expired."""
+        """Return the addresses under a key, or None if there are none or they have expired."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -114,7 +114,7 @@ class DnsCache:
         return entry[1]
 
     def put(self, key: HostPort, addresses: list[ResolveResult]) -> None:
-        """Remember what a look-up found just now."""
+        """Store the result of a look-up that has just ended."""
         self._entries[key] = (self._clock(), addresses)
         self._entries.move_to_end(key)
         if len(self._entries) > self._max_size:
@@ -128,9 +128,9 @@ class DnsCache:
 
 
 class SharedLookups:
-    """Look-ups in flight, at most one for each host and port: whoever asks meanwhile waits for the same one.
+    """The look-ups in progress, at most one for each host and port: further callers wait for the same one.
 
-    A look-up ends early only when all who wait for it were cancelled.
+    A look-up is cancelled when all who wait for it have been cancelled.
     """
 
     def __init__(self) -> None:
@@ -138,7 +138,7 @@ class SharedLookups:
         self._waiting: dict[HostPort, int] = {}
 
     async def run(self, key: HostPort, look_up: Callable[[], Awaitable[list[ResolveResult]]]) -> list[ResolveResult]:
-        """Return what the look-up for this key finds, starting it if there is none."""
+        """Return the result of the look-up for this key, starting one if there is none."""
         task = self._tasks.get(key)
         if task is None:
             task = self._tasks[key] = asyncio.ensure_future(look_up())
@@ -154,12 +154,12 @@ class SharedLookups:
 
 
 class AddressGuard:
-    """Keeps connections from addresses that are not globally reachable unicast (RFC 6890), as far as that is wanted.
+    """Refuses addresses that are not globally reachable unicast (RFC 6890), unless the user works on a private network.
 
-    `trusted_hosts` may have any address: they are the ones a user named. When one of them turns out to be private, the
-    user works on a private network, and the guard opens for all hosts; so it does from the start with `allow_private`.
+    `trusted_hosts`, which the user has named, may have any address. If one of them resolves to a private address, the user
+    works on a private network, and the guard opens for all hosts; with `allow_private`, it is open from the start.
 
-    It is not asked about proxies, which a user names too. Names that a proxy resolves go past it (see `client.proxies`).
+    Proxies are not checked, since the user names them too, nor are names that a proxy resolves (see `client.proxies`).
     """
 
     def __init__(self, *, allow_private: bool, trusted_hosts: Collection[str] = ()) -> None:
@@ -172,11 +172,11 @@ class AddressGuard:
         return self._is_open
 
     def open(self) -> None:
-        """Let any host have any address from now on."""
+        """Allow any host any address from now on."""
         self._is_open = True
 
     def permit(self, host: str, addresses: list[ResolveResult]) -> list[ResolveResult]:
-        """Return those of a host's addresses that may be connected to; none of them, perhaps."""
+        """Return those of a host's addresses that may be connected to; the list may be empty."""
         if self._is_open:
             return addresses
         public = [found for found in addresses if is_public(found["host"])]
@@ -191,7 +191,7 @@ def _canonical(host: str) -> str:
 
 
 def is_public(address: str) -> bool:
-    """Whether an address is globally reachable unicast; for one that wraps an IPv4 address, whether that one is."""
+    """Whether an address is globally reachable unicast; if it embeds an IPv4 address, whether that one is."""
     parsed = ip_address(address.partition("%")[0])
     if isinstance(parsed, IPv6Address):
         parsed = _unwrap(parsed)
@@ -201,7 +201,7 @@ def is_public(address: str) -> bool:
 
 
 def _unwrap(address: IPv6Address) -> IPv4Address | IPv6Address:
-    """Return the IPv4 address that packets to this one may end up at: mapped, 6to4 (RFC 3056) or NAT64."""
+    """Return the embedded IPv4 address that packets may end up at (mapped, 6to4 of RFC 3056, or NAT64), else the address."""
     if address in _NAT64:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address.sixtofour or address

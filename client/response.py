@@ -1,4 +1,4 @@
-"""What a server answered."""
+"""The response to a request."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class ContentDisposition(NamedTuple):
-    """What a response calls itself (RFC 6266)."""
+    """The Content-Disposition of a response (RFC 6266)."""
 
     type: str | None
     parameters: Mapping[str, str]
@@ -42,7 +42,7 @@ class ContentDisposition(NamedTuple):
 
 
 class Released:
-    """What `ClientResponse.release` returns: it may be awaited, as it once had to be, and there is nothing to wait for."""
+    """What `ClientResponse.release` returns: it may be awaited, as was once required, but there is nothing to wait for."""
 
     def __await__(self) -> Generator[Any, None, None]:
         yield from ()
@@ -52,9 +52,9 @@ _RELEASED: Final = Released()
 
 
 class ClientResponse:
-    """The answer to a request: its head at once, its body by `read`, `text`, `json`, or part by part from `content`.
+    """A response: its head has arrived; its body comes from `read`, `text` or `json`, or part by part from `content`.
 
-    Use it in `async with`, or `release` it: until its body has been read or it is released, it keeps its connection.
+    Use it in `async with`, or `release` it: it keeps its connection until its body has been read or it is released.
     """
 
     def __init__(
@@ -72,9 +72,9 @@ class ClientResponse:
         self.history: tuple[ClientResponse, ...] = ()
         """The redirects that led here, the first one first. They are closed."""
         self.on_read: Callable[[bytes], Awaitable[None]] | None = None
-        """Told of the body when it has been read; for signals."""
+        """Called with the body when it has been read; for signals."""
         self.content = exchange.body
-        """The body, as a stream."""
+        """The body as a stream."""
         self._request = request
         self._exchange = exchange
         self._head = exchange.head
@@ -98,7 +98,7 @@ class ClientResponse:
 
     @property
     def reason(self) -> str:
-        """The reason phrase; it means nothing, and may be empty (RFC 9112 §4)."""
+        """The reason phrase; it has no meaning, and may be empty (RFC 9112 §4)."""
         return self._head.reason.decode("utf-8", "surrogateescape")
 
     @property
@@ -127,25 +127,25 @@ class ClientResponse:
 
     @property
     def raw_headers(self) -> RawHeaders:
-        """Names and values as they came."""
+        """Names and values as received."""
         return self._head.headers
 
     @property
     def headers(self) -> CIMultiDictProxy[str]:
-        """The headers, as UTF-8; bytes that are not are kept as surrogates."""
+        """The headers, decoded as UTF-8; invalid bytes become surrogate escapes."""
         if self._headers is None:
             self._headers = CIMultiDictProxy(CIMultiDict(self._head.text_headers))
         return self._headers
 
     @property
     def location(self) -> bytes | None:
-        """The Location header as it came; None without one."""
+        """The Location header as received; None without one."""
         values = self._head.values("\nlocation:")
         return values[0] if values else None
 
     @property
     def cookies(self) -> SimpleCookie:
-        """The cookies that this very response set; those without a name, or that do not parse, are left out."""
+        """The cookies set by this response alone; those without a name and those that do not parse are left out."""
         if self._cookies is None:
             self._cookies = SimpleCookie()
             for value in self._head.text_values("\nset-cookie:"):
@@ -160,18 +160,18 @@ class ClientResponse:
 
     @property
     def content_length(self) -> int | None:
-        """What Content-Length says, before decompression; None without one."""
+        """The value of Content-Length, the size before decompression; None without one."""
         value = self.headers.get("Content-Length", "")
         return int(value) if value.isdecimal() else None
 
     @property
     def content_type(self) -> str:
-        """The media type without parameters; `application/octet-stream` when the server names none."""
+        """The media type without parameters; `application/octet-stream` if the server names none."""
         return self._media_type.name or "application/octet-stream"
 
     @property
     def charset(self) -> str | None:
-        """The charset that Content-Type names, as it came, whether there is such a codec or not."""
+        """The charset that Content-Type names, as received, whether or not there is a codec for it."""
         return self._media_type.label
 
     @property
@@ -180,7 +180,7 @@ class ClientResponse:
 
     @property
     def content_disposition(self) -> ContentDisposition | None:
-        """What Content-Disposition says; None without one."""
+        """The parsed Content-Disposition header; None without one."""
         value = self.headers.get("Content-Disposition")
         if value is None:
             return None
@@ -189,7 +189,7 @@ class ClientResponse:
 
     @property
     def timings(self) -> ResponseTimings:
-        """Where the time went, so far."""
+        """How long each part of the request took, so far."""
         exchange, connection = self._exchange, self._connection
         opening = None if connection.was_used else connection.protocol.opening
         done_at = exchange.done_at
@@ -205,16 +205,16 @@ class ClientResponse:
 
     @property
     def connection(self) -> Connection | None:
-        """The connection; None as soon as it has been given back, which the end of the body does."""
+        """The connection; None once it has been given back, as happens at the end of the body."""
         return None if self._connection.is_given_back else self._connection
 
     @property
     def closed(self) -> bool:
-        """Whether the response holds its connection no more: it was released or closed, or its body has arrived."""
+        """Whether the connection has been given back: the response was released or closed, or its whole body has arrived."""
         return self._is_closed or self._connection.is_given_back
 
     def release(self) -> Released:
-        """Let go of the connection. It can serve another request if the body has arrived completely, else it is closed."""
+        """Give the connection back. It is kept for another request if the whole body has arrived, else closed."""
         self._is_closed = True
         self._connection.release()
         return _RELEASED
@@ -247,7 +247,7 @@ class ClientResponse:
     # -- the body -------------------------------------------------------------------------------------------------
 
     async def read(self) -> bytes:
-        """Return the whole body; it is kept, so that this can be called again. Raises as `StreamReader` does."""
+        """Return the whole body. It is kept, so this can be called again. Raises what `StreamReader` does."""
         if self._body is None:
             if self._is_closed and not self.content.is_eof():
                 raise ClientConnectionError("the response was closed before its body was read")
@@ -262,8 +262,8 @@ class ClientResponse:
         return self._body
 
     def get_encoding(self) -> str:
-        """Return the charset of the body: the one the server names, UTF-8 for JSON, else what the session's
-        `fallback_charset_resolver` says of the body, which must have been read (`RuntimeError`).
+        """Return the charset of the body: the one that the server names, UTF-8 for JSON, else the result of the session's
+        `fallback_charset_resolver`. For the latter, the body must have been read; otherwise raises `RuntimeError`.
         """
         media_type = self._media_type
         if media_type.charset:
@@ -271,11 +271,11 @@ class ClientResponse:
         if media_type.matches("application/json"):  # RFC 8259 §8.1
             return "utf-8"
         if self._body is None:
-            raise RuntimeError("the body must have been read to know its encoding")
+            raise RuntimeError("read the body first: its encoding depends on it")
         return self._resolve_charset(self, self._body)
 
     async def text(self, encoding: str | None = None, errors: str = "strict") -> str:
-        """Return the body as text, in `encoding` or in what `get_encoding` says."""
+        """Return the body as text, decoded with `encoding` or the result of `get_encoding`."""
         body = await self.read()
         return body.decode(encoding or self.get_encoding(), errors)
 
@@ -286,9 +286,9 @@ class ClientResponse:
         loads: Callable[[str], Any] = json_module.loads,
         content_type: str | None = "application/json",
     ) -> Any:
-        """Return the body as `loads` reads it; None for an empty one.
+        """Return the body parsed by `loads`; None if it is empty.
 
-        Raises `ContentTypeError` unless the server names `content_type`; None accepts every type.
+        Raises `ContentTypeError` unless the response has this `content_type`; None accepts every type.
         """
         body = await self.read()
         if content_type and not self._media_type.matches(content_type):
@@ -303,7 +303,7 @@ class ClientResponse:
         return loads(stripped.decode(encoding or self.get_encoding())) if stripped else None
 
     def raise_for_status(self) -> None:
-        """Raise `ClientResponseError`, and release the connection, when the status is 400 or above."""
+        """If the status is 400 or above, release the connection and raise `ClientResponseError`."""
         if self.ok:
             return
         self.release()

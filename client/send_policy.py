@@ -1,4 +1,4 @@
-"""How requests are sent, apart from what they say: what all of a session have in common, written out once."""
+"""How requests are sent, apart from their content: the settings and headers that a session's requests share."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ AUTO_NAMES: Final = frozenset(name.lower() for name in AUTO_HEADERS)
 
 
 def merge_cookies(*headers: str | None) -> str | None:
-    """Join values of the Cookie header. The last one that has cookies of a name says which: several, if their paths differ."""
+    """Join values of the Cookie header. For each name, the last value that has it counts, with all its cookies of that name."""
     pairs: dict[str, list[str]] = {}
     for header in headers:
         own: dict[str, list[str]] = {}
@@ -46,7 +46,7 @@ def asks_close(headers: CIMultiDict[str]) -> bool:
 
 
 class HeaderDefaults:
-    """The headers that every request of a session has, as a mapping and written out."""
+    """The headers of every request of a session, as a mapping and serialized."""
 
     __slots__ = ("asks_close", "block", "bodiless", "cookie", "headers", "is_plain", "skipped")
 
@@ -60,16 +60,16 @@ class HeaderDefaults:
         if not keeps_alive:
             self.headers["Connection"] = "close"
         self.headers.extend(headers)
-        write_headers(self.headers)  # while the cookies are among them, to have these checked as well
+        write_headers(self.headers)  # before the cookies are taken out, so that they are checked too
         self.cookie = merge_cookies(*self.headers.popall("Cookie", ()))
-        """Cookies of the session's own; they go in one field with those of the jar and the call (RFC 6265bis §5.8)."""
+        """Cookies from the session's headers; sent in one field with those of the jar and the call (RFC 6265bis §5.8)."""
         self.bodiless = self.headers.copy()
-        """Those of a request without a body."""
+        """The headers of a request without a body."""
         for name in FRAMING_NAMES:
             self.bodiless.popall(name, None)
         self.block = write_headers(self.bodiless)
         self.is_plain = "Host" not in self.headers and "Upgrade" not in self.headers
-        """Whether nothing but those lines depends on the headers."""
+        """Whether these headers affect nothing else in a request."""
         self.asks_close = asks_close(self.headers)
 
     def without(self, names: Collection[str]) -> HeaderDefaults:
@@ -86,33 +86,33 @@ class HeaderDefaults:
 
 @dataclass(frozen=True, slots=True)
 class SendPolicy:
-    """How requests are sent, apart from what they say. One object serves all calls that ask for nothing special."""
+    """How requests are sent, apart from their content. One object serves all calls that do not change these settings."""
 
     defaults: HeaderDefaults
     skipped: frozenset[str] = frozenset()
-    """Names, in lower case, of the automatic headers that are not to be sent."""
+    """Names, in lower case, of automatic headers that are not sent."""
     version: HttpVersion = HttpVersion11
     compress: str | None = None
-    """The content coding for the body, ``gzip`` or ``deflate``."""
+    """The content coding for the body: ``gzip`` or ``deflate``."""
     chunked: bool = False
-    """Whether the body goes in chunks even though its size is known."""
+    """Whether the body is sent in chunks even if its size is known."""
     chunk_bytes: int = 0
-    """The size of those chunks; 0 leaves them as they come."""
+    """The size of those chunks; 0 makes each part of the body one chunk."""
     expect100: bool = False
     """Whether the body waits for the server's 100 (Continue)."""
     ssl: Verification = True
     server_hostname: str | None = None
-    """The name that a TLS server is asked for, and verified by, in place of the URL's host."""
+    """The name to send in SNI and to verify the certificate against, in place of the URL's host."""
     proxy_for: ProxyChoice | None = None
-    """Says what a URL is requested through; None: never through a proxy."""
+    """Chooses the proxy for a URL; None: never use a proxy."""
     credentials_for: Callable[[str], BasicAuth | None] | None = None
-    """Knows the credentials for a host, for requests that bring none."""
+    """Returns the credentials for a host, for requests without their own."""
 
     keys: dict[tuple[str, str], ConnectionKey] = field(init=False, compare=False, repr=False, default_factory=dict)
-    """The connection keys of direct requests, by scheme and authority; they are asked for again and again."""
+    """A cache of the connection keys of direct requests, by scheme and authority."""
 
     leaves_head: bool = field(init=False)
-    """Whether the head of a request without a body and headers of its own is the one that `defaults` wrote out."""
+    """Whether a request without a body and headers of its own sends the header lines of `defaults` unchanged."""
 
     def __post_init__(self) -> None:
         if self.version is not HttpVersion11:
@@ -121,10 +121,10 @@ class SendPolicy:
         object.__setattr__(self, "leaves_head", is_usual and not (self.skipped or self.expect100))
 
     def without_body(self) -> SendPolicy:
-        """Return the same without what concerns a body."""
+        """Return the same policy without the settings for a body."""
         return replace(self, compress=None, chunked=False, chunk_bytes=0, expect100=False)
 
     def without_headers(self, names: Collection[str]) -> SendPolicy:
-        """Return the same without some of the headers that every request has."""
+        """Return the same policy without some of the default headers."""
         defaults = self.defaults.without(names)
         return self if defaults is self.defaults else replace(self, defaults=defaults)

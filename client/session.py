@@ -1,4 +1,4 @@
-"""The session: what requests have in common, and the call that makes one."""
+"""The session: the settings that requests share, and the methods that make requests."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class ClientSession:
     Raises RuntimeError without a running event loop, and for a `connector` that was made in another one.
     """
 
-    _connector: BaseConnector | None = None  # for __del__, as long as it can fail to be made
+    _connector: BaseConnector | None = None  # for __del__, if __init__ fails
 
     def __init__(
         self,
@@ -323,7 +323,7 @@ class ClientSession:
         request.name_host()
         return await handler(request)
 
-    # -- what a call is made of -----------------------------------------------------------------------------------
+    # -- parts of a call ------------------------------------------------------------------------------------------
 
     def _proxy_choice(
         self, proxy: str | URL | None, auth: BasicAuth | None, proxies: Mapping[str, str | URL] | None, no_proxy: str
@@ -432,7 +432,7 @@ class ClientSession:
     # -- closing --------------------------------------------------------------------------------------------------
 
     async def close(self) -> None:
-        """Close the session at once, and the connector if the session owns it; requests under way then fail."""
+        """Close the session at once, and the connector if the session owns it; requests in progress then fail."""
         connector, self._connector = self._connector, None
         if connector is not None and self._connector_owner:
             await connector.close()

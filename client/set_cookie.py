@@ -1,7 +1,7 @@
-"""Reading Set-Cookie headers: RFC 6265bis §5.1 and §5.6, step by step, pure.
+"""Parsing Set-Cookie headers: RFC 6265bis §5.1 and §5.6, step by step, without I/O.
 
-The standard's algorithms are defined for any input, since servers send any: nothing here raises. Octets beyond ASCII
-arrive as the characters (or surrogate escapes) that the header was decoded to, and are kept as they are.
+The standard's algorithms are defined for any input, since servers send anything: nothing here raises. Octets beyond ASCII
+arrive as the characters (or surrogate escapes) to which the header was decoded, and are kept as they are.
 """
 
 import math
@@ -13,16 +13,16 @@ from http.cookies import CookieError, Morsel, SimpleCookie
 from typing import Final, Literal
 
 SameSite = Literal["", "None", "Lax", "Strict"]
-"""Enforcement asked for; ``""`` is the standard's "Default"."""
+"""The enforcement that the cookie asks for; ``""`` is the standard's "Default"."""
 
 MAX_PAIR_BYTES: Final = 4096
 MAX_ATTRIBUTE_BYTES: Final = 1024
 MAX_AGE_SECONDS: Final = 400 * 24 * 3600
-"""The longest that a cookie may live, RFC 6265bis §5.5."""
+"""The longest lifetime of a cookie (RFC 6265bis §5.5)."""
 
 _WSP: Final = " \t"
 _UNFIT: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")
-"""Control characters but for HTAB, and surrogates that escape no octet (PEP 383)."""
+"""Control characters except HTAB, and surrogates that do not stand for an octet (PEP 383)."""
 
 _SECONDS: Final = re.compile(r"-?[0-9]+")
 _FLAGS: Final = {"secure", "httponly", "partitioned"}
@@ -32,27 +32,27 @@ _SAME_SITES: Final[dict[str, SameSite]] = {"none": "None", "lax": "Lax", "strict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetCookie:
-    """What one Set-Cookie header says, before the request that it answers is considered."""
+    """The contents of one Set-Cookie header, without regard to the request."""
 
     name: str
     """May be empty; then `value` is not."""
     value: str
-    """As it was sent: quotes belong to it."""
+    """As it was sent, with any quotes."""
     expires: float | None = None
-    """UTC epoch seconds, ``-inf`` for a cookie to be removed; None: until the session ends."""
+    """UTC epoch seconds; ``-inf`` for a cookie to be removed; None: until the session ends."""
     domain: str = ""
-    """Lower case, without a leading dot; empty: none, the cookie is for one host."""
+    """Lower case, without a leading dot; empty: there is none, and the cookie is for one host."""
     path: str | None = None
-    """None: there is no Path attribute. Empty: there is one that does not hold a path. Either means the default path."""
+    """None: there is no Path attribute. Empty: there is one, but it holds no path. Both mean the default path."""
     secure: bool = False
     http_only: bool = False
     same_site: SameSite = ""
 
 
 def parse_set_cookie(header: str, *, now: float) -> SetCookie | None:
-    """Parse the value of one Set-Cookie header, or return None when it is to be ignored (RFC 6265bis §5.6).
+    """Parse the value of one Set-Cookie header; None if it is to be ignored (RFC 6265bis §5.6).
 
-    `now` is the UTC epoch time in seconds that Max-Age and the limit on lifetimes count from.
+    `now`, in UTC epoch seconds, is the time from which Max-Age and the longest lifetime are counted.
     """
     if (parts := _parts(header)) is None:
         return None
@@ -63,9 +63,9 @@ def parse_set_cookie(header: str, *, now: float) -> SetCookie | None:
 
 
 def parse_morsel(header: str) -> Morsel[str] | None:
-    """Parse the same as far as the standard library has a place for it, attributes as they were sent; None as above.
+    """Parse the same into a `Morsel` of the standard library, with attributes as they were sent; None as above.
 
-    An attribute that says nothing is left out, so that an earlier one of its name counts.
+    Attributes that `Morsel` does not know are left out, and so are invalid ones, so that an earlier one of that name counts.
     """
     if (parts := _parts(header)) is None:
         return None
@@ -89,10 +89,10 @@ def _says_something(key: str, text: str) -> bool:
 
 
 def morsel_with(name: str, value: str, coded_value: str) -> Morsel[str] | None:
-    """Return a cookie as the standard library has it, or None when that refuses it (a tab, in some versions)."""
+    """Return a cookie as a `Morsel`, or None if the standard library refuses it (a tab, in some versions)."""
     morsel: Morsel[str] = Morsel()
     try:
-        # What pickle would call: the only way to a name like "path" or "a[b]", which servers do use.
+        # The method that pickle calls: the only way to set a name like "path" or "a[b]", which servers do use.
         morsel.__setstate__({"key": name, "value": value, "coded_value": coded_value})  # type: ignore[attr-defined]
     except CookieError:  # pragma: no cover  only in versions that refuse tabs
         return None
@@ -100,7 +100,7 @@ def morsel_with(name: str, value: str, coded_value: str) -> Morsel[str] | None:
 
 
 def _parts(header: str) -> tuple[str, str, str] | None:
-    """Name, value and attributes of a header; None when it is to be ignored."""
+    """Return the name, value and attributes of a header; None if it is to be ignored."""
     if is_unfit(header):  # step 1
         return None
     pair, _, attributes = header.partition(";")  # step 2
@@ -116,7 +116,7 @@ def _parts(header: str) -> tuple[str, str, str] | None:
 
 
 def _with_attributes(name: str, value: str, attributes: list[str], now: float) -> SetCookie:
-    """The second half of §5.6 and its subsections. The last of several attributes of a name counts."""
+    """The second half of §5.6 and its subsections. The last of several attributes with one name counts."""
     max_age = expires = path = None
     domain = ""
     same_site: SameSite = ""
@@ -160,9 +160,9 @@ def _expiry_by_max_age(seconds: int, now: float) -> float:
 
 
 def is_unfit(text: str) -> bool:
-    """Whether no cookie may hold `text`: for a control character other than a tab, or one that cannot be sent at all.
+    """Whether `text` must not be in a cookie, because of a control character other than a tab, or one that cannot be sent.
 
-    That is a surrogate which stands for no octet; two of them would come back from JSON as one character.
+    The latter is a surrogate that does not stand for an octet; two of them would come back from JSON as one character.
     """
     return _UNFIT.search(text) is not None
 
@@ -188,7 +188,7 @@ _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep",
 
 
 def parse_cookie_date(text: str) -> float | None:
-    """Return the UTC epoch time in seconds that `text` denotes by the algorithm of §5.1.1, None when none."""
+    """Return the UTC epoch time in seconds that `text` means by the algorithm of §5.1.1, or None."""
     time = day = month = year = None
     for token in _DELIMITERS.split(text):  # steps 1 and 2
         if time is None and (match := _TIME.match(token)):
@@ -216,27 +216,27 @@ def parse_cookie_date(text: str) -> float | None:
 
 
 _NUMBER: Final = re.compile("[0-9]+|0x[0-9a-f]*")
-"""What the standard's "IPv4 number parser" takes, or is spared as all digits. Without digits, 0x is 0."""
+"""What the standard's "ends in a number" accepts: all digits, or hexadecimal as in its "IPv4 number parser", where 0x is 0."""
 
 
 def is_ip_address(host: str) -> bool:
-    """Whether a canonical host is an address: no name's last label is a number (WHATWG URL, "ends in a number")."""
+    """Whether a canonical host is an address: the last label of a name is never a number (WHATWG URL, "ends in a number")."""
     last = host.removesuffix(".").rpartition(".")[2]
     return ":" in host or (last[:1].isdigit() and _NUMBER.fullmatch(last) is not None)
 
 
 def domain_matches(host: str, domain: str) -> bool:
-    """Whether `host` domain-matches `domain`; both canonical, that is in lower case and in Punycode."""
+    """Whether `host` domain-matches `domain`. Both must be canonical: in lower case and Punycode."""
     return host == domain or (host.endswith(f".{domain}") and not is_ip_address(host))
 
 
 def default_path(path: str) -> str:
-    """The path of a cookie that names none, in answer to a request for `path`."""
+    """Return the path of a cookie without a Path attribute, set in response to a request for `path`."""
     return path[: path.rfind("/")] or "/" if path.startswith("/") else "/"
 
 
 def path_matches(path: str, cookie_path: str) -> bool:
-    """Whether a request for `path` carries the cookies of `cookie_path`."""
+    """Whether cookies for `cookie_path` are sent with a request for `path`."""
     if not path.startswith(cookie_path):
         return False
     return len(path) == len(cookie_path) or cookie_path.endswith("/") or path[len(cookie_path)] == "/"

@@ -1,14 +1,14 @@
-"""Connections that serve many requests at a time: who may share one, and who waits for one that is being opened.
+"""Connections that serve many requests at a time: which requests share one, and which wait for one that is being opened.
 
-A connection of HTTP/2 is kept here by its key for as long as streams of it are lent. With the last one back it is idle, and
-goes where idle connections are kept: as a stream that has begun nothing, which the next request may take.
+An HTTP/2 connection is kept here by its key while streams of it are lent. When the last one is given back, the connection is
+idle and moves to the pool of idle connections, as a stream without an exchange, which the next request may take.
 
-Whether an origin speaks HTTP/2 is known once a connection is there. Until then the requests to it wait for the first one's
-connection, for a moment; if that turns out to speak HTTP/1.1, or is not to be had, each opens its own, and so do all who come later.
+Whether an origin uses HTTP/2 is only known once there is a connection. Until then, requests to it wait briefly for the first
+one's connection. If that uses HTTP/1.1, or cannot be opened, each opens its own, and so do all later ones.
 
-Where a connection takes few requests, those beyond have others opened, and as many wait for each of these as are expected to
-find room on it. How many a server allows is what it says in its settings; how many it takes, what it shows by refusing the rest.
-What it shows counts until one of its connections has become idle: it may have been busy, or about to end that connection.
+If a connection takes too few requests, others are opened, and as many requests wait for each of these as are expected to find
+room on it. A server's settings say how many streams it allows; its refusals show how many it takes. What a refusal has shown
+counts until one of the server's connections becomes idle: the server may have been busy, or about to end that connection.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 _ORIGINS_KNOWN: Final = 4096
 _HEAD_START_SECONDS: Final = 1.0
-"""How long others wait for a connection, and for its server to say what it allows: most are there by then, and from a host that is
-dead nobody is kept longer than that by what somebody else tries.
+"""How long other requests wait for a connection and its server's settings: most have arrived by then, and requests to a dead host
+wait no longer than that for another's attempt.
 """
 
 
@@ -42,14 +42,14 @@ class _Opening:
     """A connection that is being opened."""
 
     done: asyncio.Future[bool]
-    """Tells whether it was to be had."""
+    """Its result is whether the connection could be opened."""
     places: int
-    """How many more may expect to find room on it."""
+    """How many more requests can expect room on it."""
 
 
 class Sharing:
-    """The shared connections of one connector. `keep` takes a stream of one that has become idle, `take` gives an idle one back:
-    none is lent while there is such a stream of it.
+    """The shared connections of one connector. `keep` is called with a stream of a connection that has become idle, `take` returns
+    an idle stream of a key: no other stream of that connection is lent while it is idle.
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class Sharing:
         self._take = take
         self._shared: dict[ConnectionKey, list[Http2Protocol]] = {}
         self._opening: dict[ConnectionKey, list[_Opening]] = {}
-        self._most: dict[ConnectionKey, int] = {}  # how many streams servers take, where that was seen
-        self._plain: dict[ConnectionKey, bool] = {}  # who speaks HTTP/1.1, and whether they are not to be asked again
+        self._most: dict[ConnectionKey, int] = {}  # how many streams servers take, if they have refused more
+        self._plain: dict[ConnectionKey, bool] = {}  # servers of HTTP/1.1, and whether HTTP/2 must not be offered again
 
     def may_offer(self, req: ClientRequest) -> bool:
-        """Whether HTTP/2 may be offered to the server for a request, or used if it is spoken already."""
+        """Whether HTTP/2 may be offered to the server for a request, or used if there is such a connection."""
         if req.url.scheme != "https" or req.is_forwarded or req.asks_upgrade():
             return False
         if req.version != HttpVersion11 or req.method == "CONNECT":
@@ -71,8 +71,8 @@ class Sharing:
         return not self._plain.get(req.connection_key)
 
     async def find(self, key: ConnectionKey) -> Carrier | None:
-        """Take an idle connection, or lend a stream of a shared one. If one may be in the making, wait a moment; None when there is
-        none after that.
+        """Take an idle connection, or lend a stream of a shared one. If one may be about to become available, wait for it for at
+        most a second; None if there is none after that.
         """
         loop = asyncio.get_running_loop()
         end_at = loop.time() + _HEAD_START_SECONDS
@@ -86,7 +86,7 @@ class Sharing:
         return stream
 
     def _coming(self, key: ConnectionKey) -> asyncio.Future[bool] | None:
-        """Take a place on a connection that is being opened, or has not said yet what it allows; return what tells of that."""
+        """Take a place on a connection that is being opened, or whose server's settings are awaited; return a future for that."""
         if key not in self._plain:
             for opening in self._opening.get(key, ()):
                 if opening.places > 0:
@@ -97,7 +97,7 @@ class Sharing:
 
     @contextmanager
     def opening(self, key: ConnectionKey) -> Iterator[None]:
-        """Have others wait while a connection is being opened, as many as are likely to find room on it."""
+        """Let other requests wait while a connection is being opened: as many as are likely to find room on it."""
         known = [connection.most for connection in self._shared.get(key, ())]
         most = min([self._most.get(key, MAX_STREAMS), *known])
         opening = _Opening(asyncio.get_running_loop().create_future(), most - 1)
@@ -113,7 +113,7 @@ class Sharing:
             opening.done.set_result(is_open)
 
     def take_in(self, key: ConnectionKey, protocol: Http1Protocol | Http2Protocol) -> Carrier:
-        """Take note of a new connection, whatever it speaks; return what carries the first exchange."""
+        """Register a new connection of either version; return the carrier of its first exchange."""
         if not isinstance(protocol, Http2Protocol):
             self._note_plain(key, is_final=self._plain.get(key, False))
             return protocol
@@ -127,13 +127,13 @@ class Sharing:
         return protocol.lend()
 
     def _note_plain(self, key: ConnectionKey, *, is_final: bool) -> None:
-        """Remember who speaks HTTP/1.1. Where there are too many, all are forgotten: they are only asked once more."""
+        """Remember a server of HTTP/1.1. If there are too many, all are forgotten: they are only offered HTTP/2 once more."""
         if len(self._plain) >= _ORIGINS_KNOWN:
             self._plain.clear()
         self._plain[key] = is_final
 
     def _note_most(self, key: ConnectionKey, most: int) -> None:
-        """Remember how many requests a server takes, within the same bounds."""
+        """Remember how many streams a server takes, for as many servers at most."""
         if len(self._most) >= _ORIGINS_KNOWN:
             self._most.clear()
         self._most[key] = min(most, MAX_STREAMS)
@@ -149,7 +149,7 @@ class Sharing:
         return None
 
     def _free(self, key: ConnectionKey, connection: Http2Protocol) -> None:
-        """Keep a connection that is idle, forget one that is closed."""
+        """Keep a connection that has become idle, or remove one that is closed."""
         if connection.is_usable:
             connection.most_shown = MAX_STREAMS
             self._most.pop(key, None)

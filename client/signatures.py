@@ -1,4 +1,4 @@
-"""Signatures that say everything: parameters that arrive in one dictionary, listed one by one for `inspect` and `help`."""
+"""Complete signatures for `inspect` and `help`: each parameter of a typed ``**options`` is listed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 
 def listing(options: type, defaults: Mapping[str, object], **own_defaults: object) -> Callable[[F], F]:
-    """Have a function that takes ``**options: Unpack[Options]`` show each of them with its default.
+    """Decorate a function that takes ``**options: Unpack[Options]``: its signature lists each of them with its default.
 
-    `options` is that typed dictionary; `own_defaults` go before `defaults`.
+    `options` is that typed dictionary; `own_defaults` override `defaults`.
     """
     listed = [
         Parameter(name, Parameter.KEYWORD_ONLY, default={**defaults, **own_defaults}[name], annotation=annotation)

@@ -1,4 +1,4 @@
-"""One request without a session: a session of its own is made for it, and closed after it."""
+"""A request without a session: one is made for it, and closed afterwards."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 
 class SingleRequest(Awaited["ClientResponse"]):
-    """What `request` returns. In `async with`, the response, whose session is closed at the end; awaited, the response with
-    its body read.
+    """What `request` returns. `async with` gives the response, and closes the session at the end; `await` gives the response
+    with its body read.
     """
 
     def __init__(
@@ -102,11 +102,11 @@ def request(
     loop: asyncio.AbstractEventLoop | None = None,
     **options: Unpack[RequestOptions],
 ) -> SingleRequest:
-    """Make one request, as `ClientSession.request` does, without a session of one's own.
+    """Make one request without a session; the parameters are those of `ClientSession.request`.
 
-    In `async with` it gives the response; awaited, the response with its body read already. A `connector` is left open;
-    without one a connector is made and closed again, so that nothing is kept for another request. `trust_env` is as for
-    `ClientSession`.
+    `async with` gives the response; `await` gives the response with its body already read. A given `connector` is left open;
+    without one, a connector is made and closed again, so that no connection is kept for another request. `version` and
+    `trust_env` are as for `ClientSession`.
 
     Deprecated: `encoding`, in which text and forms given as `data` are sent (use `FormData` or bytes), and `loop`.
     """

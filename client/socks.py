@@ -1,10 +1,10 @@
-"""SOCKS 4, 4a and 5: how a proxy that relays any protocol is asked for a connection.
+"""SOCKS 4, 4a and 5: asking a proxy that relays any protocol for a connection.
 
-Sources: the SOCKS 4 memo of Ying-Da Lee and its extension 4A; RFC 1928 (version 5), RFC 1929 (its user names and
-passwords). Of version 5 only CONNECT is spoken, without authentication or with a password; GSSAPI is not, although
-RFC 1928 §3 demands it: no client we know of has it switched on.
+Sources: Ying-Da Lee's SOCKS 4 memo and its extension 4A; RFC 1928 (version 5) and RFC 1929 (its user names and passwords).
+Of version 5, only CONNECT is supported, without authentication or with a password. GSSAPI is not, although RFC 1928 §3
+demands it: no client that we know of has it enabled.
 
-A target is a host as text. One that is an IP address is sent as such, a name only by the variants that have names.
+A target is a host as text. An IP address is sent as such; a name can only be sent by the variants that have names.
 """
 
 from __future__ import annotations
@@ -23,42 +23,42 @@ if TYPE_CHECKING:
     from client.handshakes import Ask, Handshake
 
 MAX_FIELD_BYTES: Final = 255
-"""Bound of a user name, a password and a host's name in version 5, whose lengths are one byte."""
+"""The longest user name, password and host name in version 5: their lengths are sent in one byte."""
 
 _NO_AUTHENTICATION, _PASSWORD, _NO_METHOD = 0, 2, 0xFF
 _IPV4, _NAME, _IPV6 = 1, 3, 4
 
 _FAULTS_4: Final = {
     92: "SOCKS 4: the proxy could not reach identd on this machine",
-    93: "SOCKS 4: identd told the proxy of another user",
+    93: "SOCKS 4: identd reported another user to the proxy",
 }
-_FAULTS_5: Final = {1: "SOCKS 5: general failure", 7: "SOCKS 5: the proxy does not know CONNECT"}
+_FAULTS_5: Final = {1: "SOCKS 5: general failure", 7: "SOCKS 5: the proxy does not support CONNECT"}
 _TARGET_FAULTS_5: Final = {
     2: ("not allowed by the proxy's rules", errno.EACCES),
     3: ("network unreachable from the proxy", errno.ENETUNREACH),
     4: ("host unreachable from the proxy", errno.EHOSTUNREACH),
-    5: ("connection refused, says the proxy", errno.ECONNREFUSED),
+    5: ("connection refused, according to the proxy", errno.ECONNREFUSED),
     6: ("TTL expired on the way from the proxy", errno.ETIMEDOUT),
-    8: ("the proxy reaches no addresses of this kind", errno.EAFNOSUPPORT),
+    8: ("the proxy does not support this type of address", errno.EAFNOSUPPORT),
 }
 """RFC 1928 §6."""
 
 
 def socks4(host: str, port: int, user: str = "") -> Handshake:
-    """Ask for a connection by SOCKS 4, or 4a when `host` is a name. Raises `ProxyFault` and `TargetFault`."""
+    """Ask for a connection by SOCKS 4, or 4a if `host` is a name. Raises `ProxyFault` and `TargetFault`."""
     address = _parse(host)
     if address is None:
-        # An address that cannot be one, 0.0.0.x, says that the name follows.
+        # The impossible address 0.0.0.x means that a name follows.
         packed, name = b"\0\0\0\1", _name(host) + b"\0"
     elif isinstance(address, IPv4Address):
         packed, name = address.packed, b""
     else:
-        raise TargetFault("SOCKS 4 reaches no IPv6 addresses", errno.EAFNOSUPPORT)
+        raise TargetFault("SOCKS 4 does not support IPv6", errno.EAFNOSUPPORT)
     request = b"\4\1" + port.to_bytes(2) + packed + user.encode() + b"\0" + name
     version, code = (yield from exactly(8, request))[:2]
-    if version not in (0, 4):  # the memo wants 0; some servers repeat the 4 of the request
-        raise ProxyFault(f"this is no SOCKS 4 proxy: its reply has version {version}")
-    if code == 91:  # all that the memo has for an unreachable target, and for other refusals too
+    if version not in (0, 4):  # the memo demands 0; some servers repeat the 4 of the request
+        raise ProxyFault(f"not a SOCKS 4 proxy: its reply has version {version}")
+    if code == 91:  # the memo's only code for an unreachable target; it means other refusals too
         raise TargetFault("SOCKS 4: rejected by the proxy, or failed", errno.ECONNREFUSED)
     if code != 90:
         raise ProxyFault(_FAULTS_4.get(code, f"SOCKS 4: unknown reply {code}"), errno.EACCES)
@@ -104,11 +104,11 @@ def _authenticate(auth: BasicAuth | None) -> Generator[Ask, bytes, None]:
 
 def _check_version(version: int) -> None:
     if version != 5:
-        raise ProxyFault(f"this is no SOCKS 5 proxy: its reply has version {version}")
+        raise ProxyFault(f"not a SOCKS 5 proxy: its reply has version {version}")
 
 
 def _address(host: str) -> bytes:
-    """Write a target as RFC 1928 §5 has it."""
+    """Return the address of a target in the format of RFC 1928 §5."""
     address = _parse(host)
     if address is None:
         return bytes((_NAME,)) + _counted(_name(host))

@@ -1,11 +1,11 @@
 """The body of a response, read as it arrives.
 
-Pieces go in as the wire delivers them and come out decoded. Decoding happens when the reader asks, never when bytes
-arrive, so what is held is what came over the wire, and that is bounded: above `high_water` the transport is told to
-pause, and is resumed when half of it has been read. Only `read_all`, which wants everything anyway, lets the wire run;
-there `max_bytes` is the bound.
+Pieces go in as they arrive and come out decoded. They are decoded when they are read, not when they arrive, so only bytes as
+they came over the wire are buffered, and these are bounded: above `high_water` the transport is paused, and it is resumed
+when no more than half of that is left. Only `read_all`, which needs everything anyway, does not pause it; there `max_bytes`
+is the bound.
 
-An empty piece marks the end of an HTTP chunk: it costs nothing to join and tells `iter_chunks` where chunks ended.
+An empty piece marks the end of an HTTP chunk: it costs nothing to join, and tells `iter_chunks` where chunks ended.
 """
 
 import asyncio
@@ -21,25 +21,25 @@ from client.errors import BodyTooLarge, ClientPayloadError
 
 _UNBOUNDED: Final = sys.maxsize // 2
 _STEP_BYTES: Final = 64 * 1024
-"""Decoded bytes asked for at a time where the reader names no number."""
+"""How many decoded bytes are asked for at a time if the reader names no number."""
 
 
 class Flow(Protocol):
-    """What feeds a stream, and can be held back."""
+    """The source of a stream's data, which can be paused."""
 
     def pause_reading(self) -> None: ...
     def resume_reading(self) -> None: ...
     def fail(self, error: Exception) -> None:
-        """Give the connection up; the stream fails with `error`."""
+        """Give up the connection; the stream fails with `error`."""
 
 
 class StreamReader:
     """A response body: `await content.read()`, `async for line in content`, `async for part in content.iter_any()`.
 
-    Every reading method raises `ClientPayloadError` when the body is cut short or malformed, `ContentEncodingError` when
-    it does not decompress, `BodyTooLarge` beyond `max_bytes`, and `ServerTimeoutError` when a deadline passes. Bytes
-    received before an error are not delivered: half a body is none. One that is cancelled, as by `asyncio.timeout`, loses
-    nothing: the next goes on where it began.
+    Every reading method raises `ClientPayloadError` if the body is truncated or malformed, `ContentEncodingError` if it does
+    not decompress, `BodyTooLarge` beyond `max_bytes`, and `ServerTimeoutError` when a deadline passes. After an error, bytes
+    that arrived before it are not returned either. If a reading method is cancelled, as by `asyncio.timeout`, no bytes are
+    lost: the next one starts where it did.
     """
 
     __slots__ = (
@@ -80,7 +80,7 @@ class StreamReader:
         self._high_water = high_water
         self._max_bytes = _UNBOUNDED if max_bytes is None else max_bytes
         self._content_encoding = content_encoding
-        self._pieces: list[bytes] | deque[bytes] = []  # a queue as soon as the body is not taken as a whole
+        self._pieces: list[bytes] | deque[bytes] = []  # a deque once pieces are taken one by one
         self._buffered = 0  # bytes in _pieces
         self._decoder: Decoder | None = None
         self._decoded_bytes = 0
@@ -94,9 +94,9 @@ class StreamReader:
         self._waiter: asyncio.Future[None] | None = None
         self._eof_callbacks: Sequence[Callable[[], None]] = ()
         self.total_bytes = 0
-        """How many bytes came over the wire."""
+        """How many bytes of the body came over the wire."""
 
-    # -- the side of the wire -------------------------------------------------------------------------------------
+    # -- for the connection ---------------------------------------------------------------------------------------
 
     def feed_data(self, data: bytes) -> None:
         """Append a piece of the body."""
@@ -116,7 +116,7 @@ class StreamReader:
             self._flow.pause_reading()
 
     def feed_chunk_end(self) -> None:
-        """Mark the end of an HTTP chunk; that of an empty one, the last, goes unmarked."""
+        """Mark the end of an HTTP chunk, except of the last, empty one."""
         if not self._in_chunk:
             return
         self._in_chunk = False
@@ -125,7 +125,7 @@ class StreamReader:
             self._wake()
 
     def feed_eof(self) -> None:
-        """The body is complete."""
+        """Mark the body as complete."""
         self._eof = True
         if self._waiter is not None or self._paused:
             self._let_go()
@@ -135,12 +135,12 @@ class StreamReader:
             for callback in callbacks:
                 try:
                     callback()
-                except Exception as error:  # of somebody else's: it must not end the connection
+                except Exception as error:  # a bug in the user's callback must not end the connection
                     context = {"message": f"{callback!r}, called at the end of a body, failed", "exception": error}
                     asyncio.get_running_loop().call_exception_handler(context)
 
     def set_exception(self, error: Exception) -> None:
-        """The body will not be complete: every reading method raises `error` from now on, or what was wrong with it before."""
+        """End the body incomplete: every reading method raises `error` from now on, or the first error if there was one."""
         if not self._eof:
             self._error = self._error or error
             self._let_go()
@@ -154,39 +154,39 @@ class StreamReader:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    # -- the side of the reader -----------------------------------------------------------------------------------
+    # -- for the reader -------------------------------------------------------------------------------------------
 
     @property
     def content_encoding(self) -> str:
-        """The Content-Encoding that is undone on the way; empty when there is none."""
+        """The Content-Encoding that is decoded; empty if there is none."""
         return self._content_encoding
 
     def exception(self) -> Exception | None:
-        """The error that ended the body, if one did."""
+        """The error that ended the body; None if there is none."""
         return self._error
 
     def is_eof(self) -> bool:
-        """Whether the body has arrived completely, read or not."""
+        """Whether the whole body has arrived, read or not."""
         return self._eof
 
     def at_eof(self) -> bool:
-        """Whether the body has arrived and been read completely."""
+        """Whether the whole body has arrived and been read."""
         return self._eof and not self._has_more()
 
     def on_eof(self, callback: Callable[[], None]) -> None:
-        """Call `callback` once the body has arrived completely; at once if it has."""
+        """Call `callback` when the whole body has arrived; at once if it already has."""
         if self._eof:
             callback()
         else:
             self._eof_callbacks = [*self._eof_callbacks, callback]
 
     async def wait_eof(self) -> None:
-        """Wait until the body has arrived completely."""
+        """Wait until the whole body has arrived."""
         while not self._eof:
             await self._wait()
 
     def take_whole(self) -> bytes | None:
-        """Return the whole body if it has arrived and nothing of it has been taken; else None."""
+        """Return the whole body if it has arrived and none of it has been read; else None."""
         if not self._eof or self._decoder is not None or self._rest:
             return None
         if len(self._pieces) == 1 and not self._content_encoding and self._error is None:
@@ -195,7 +195,7 @@ class StreamReader:
         return self._take_all()
 
     async def read_all(self) -> bytes:
-        """Return the whole body, or what is left of it. The wire is not held back meanwhile."""
+        """Return the whole body, or the rest of it. If none of it has been read, the transport is not paused meanwhile."""
         if self._decoder is None and not self._rest:
             if not self._eof:
                 await self._gather()
@@ -210,17 +210,17 @@ class StreamReader:
         return b"".join(chunks)
 
     async def read(self, n: int = -1) -> bytes:
-        """Return up to `n` bytes, at least one unless the body has ended; all that is left when `n` is negative."""
+        """Return up to `n` bytes, at least one unless the body has ended; the whole rest if `n` is negative."""
         if n < 0:
             return await self.read_all()
         return await self._read_some(n) if n else b""
 
     async def readany(self) -> bytes:
-        """Return what can be had without waiting, or the next of it; empty when the body has ended."""
+        """Return bytes that have arrived, waiting only if there are none; empty when the body has ended."""
         return await self._read_some(_STEP_BYTES)
 
     def read_nowait(self, n: int = -1) -> bytes:
-        """Return what has arrived, up to `n` bytes, without waiting."""
+        """Return up to `n` bytes that have arrived, or all if `n` is negative, without waiting."""
         if n >= 0:
             return self._take(n)
         chunks = []
@@ -229,7 +229,7 @@ class StreamReader:
         return b"".join(chunks)
 
     async def readexactly(self, n: int) -> bytes:
-        """Return `n` bytes; `asyncio.IncompleteReadError` when the body ends before."""
+        """Return `n` bytes. Raises `asyncio.IncompleteReadError` if the body ends before."""
         chunks: list[bytes] = []
         missing = n
         try:
@@ -245,13 +245,13 @@ class StreamReader:
         return b"".join(chunks)
 
     async def readline(self) -> bytes:
-        """Return the next line with its line feed; the last one may lack it; empty when the body has ended."""
+        """Return the next line with its line feed, which the last one may lack; empty when the body has ended."""
         return await self.readuntil(b"\n")
 
     async def readuntil(self, separator: bytes = b"\n") -> bytes:
-        """Return what comes up to `separator`, with it; what is left when the body ends before.
+        """Return the bytes up to and including `separator`, or the rest if the body ends before.
 
-        Raises `ValueError` when that is more than the high-water mark of the stream.
+        Raises `ValueError` if these are more than the high-water mark of the stream.
         """
         if not separator:
             raise ValueError("the separator must not be empty")
@@ -274,9 +274,9 @@ class StreamReader:
         return bytes(line)
 
     async def readchunk(self) -> tuple[bytes, bool]:
-        """Return what has arrived of an HTTP chunk, and whether the chunk ended there.
+        """Return bytes of an HTTP chunk that have arrived, and whether the chunk ended there.
 
-        The end may be told later, as `(b"", True)`. `(b"", False)` when the body has ended.
+        The end may be reported later, as `(b"", True)`. `(b"", False)` means that the body has ended.
         """
         while True:
             if self._drop_chunk_end():
@@ -298,7 +298,7 @@ class StreamReader:
             yield chunk
 
     async def iter_chunks(self) -> AsyncIterator[tuple[bytes, bool]]:
-        """Iterate over the body as it arrives, with whether each part ended an HTTP chunk."""
+        """Iterate over the body as it arrives: pairs of a part and whether an HTTP chunk ended there."""
         while (part := await self.readchunk()) != (b"", False):
             yield part
 
@@ -306,7 +306,7 @@ class StreamReader:
         while line := await self.readline():
             yield line
 
-    # -- between the two ------------------------------------------------------------------------------------------
+    # -- internals ------------------------------------------------------------------------------------------------
 
     async def _read_some(self, limit: int) -> bytes:
         while not (chunk := self._take(limit)) and not self._eof:
@@ -349,7 +349,7 @@ class StreamReader:
             raise
 
     def _take(self, limit: int) -> bytes:
-        """Return up to `limit` bytes that need no waiting; empty when there are none yet, or no more."""
+        """Return up to `limit` bytes without waiting; empty if there are none yet, or no more."""
         if self._error is not None:
             raise self._error
         if not self._rest:
@@ -363,16 +363,16 @@ class StreamReader:
         return chunk
 
     def _distance_past(self, separator: bytes) -> int:
-        """How much to take at a time: no more than up to the end of a separator that is in sight."""
+        """How many bytes to take next: up to the end of a separator that is already decoded, if there is one."""
         found = self._rest.find(separator, self._at)
         return _STEP_BYTES if found < 0 else found + len(separator) - self._at
 
     def _give_back(self, data: bytes) -> None:
-        """Put in front what was taken too much."""
+        """Put back bytes that were taken, to be read again."""
         self._rest, self._at = data + self._rest[self._at :], 0
 
     def _queue(self) -> deque[bytes]:
-        """The pieces, to be taken one by one."""
+        """Return the pieces in a deque, from which they can be taken one by one."""
         if not isinstance(self._pieces, deque):
             self._pieces = deque(self._pieces)
         return self._pieces
@@ -413,7 +413,7 @@ class StreamReader:
         return output
 
     def _drop_chunk_end(self) -> bool:
-        """Whether the reader stands at the end of a chunk, which is then passed."""
+        """Return whether the reader is at the end of a chunk, and if so, go past it."""
         at_end = bool(self._pieces) and not self._pieces[0] and not self._rest
         if not at_end or (self._decoder is not None and self._decoder.pending):
             return False

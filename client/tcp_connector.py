@@ -59,14 +59,14 @@ P = TypeVar("P", bound=asyncio.Protocol)
 
 
 class TCPConnector(BaseConnector):
-    """Connections over TCP, with TLS where the URL says so.
+    """Connections over TCP, with TLS for https and wss URLs.
 
-    `ssl` is how servers are verified where a request does not say. Addresses come from `resolver`, and are remembered for
-    `ttl_dns_cache` seconds (None: for ever) unless `use_dns_cache` is off; `family` narrows them to `AF_INET` or `AF_INET6`;
-    an `address_guard` says which of them may be connected to. They are tried `happy_eyeballs_delay` seconds apart (RFC 8305;
-    None: one after the other), the families alternating after `interleave` addresses of the preferred one. `local_addr` is
-    the (host, port) that connections come from. With `http2` servers are offered HTTP/2 over TLS, by way of the package h2, which
-    `nephila[http2]` brings along; `MissingPackage` without it.
+    `ssl` says how servers are verified unless a request does. Addresses come from `resolver`, and are cached for
+    `ttl_dns_cache` seconds (None: for ever) unless `use_dns_cache` is off; `family` restricts them to `AF_INET` or
+    `AF_INET6`; an `address_guard` decides which of them may be connected to. They are tried `happy_eyeballs_delay` seconds apart
+    (RFC 8305; None: one after the other), with the families alternating after `interleave` addresses of the preferred one.
+    `local_addr` is the local (host, port) of connections. With `http2`, servers are offered HTTP/2 over TLS, which needs the
+    package h2, installed by `nephila[http2]`; without it, `MissingPackage` is raised.
 
     Deprecated: `verify_ssl`, `ssl_context`, `fingerprint` (use `ssl`), `enable_cleanup_closed` (closing never waits for
     the peer) and `loop`.
@@ -121,7 +121,7 @@ class TCPConnector(BaseConnector):
         self._sharing = self._share_connections() if http2 else None
 
     def _share_connections(self) -> Sharing:
-        """Say how connections of HTTP/2 are shared."""
+        """Return the object that shares connections of HTTP/2. Raises `MissingPackage` without the package h2."""
         try:
             from client.sharing import Sharing
         except ImportError as error:
@@ -130,19 +130,19 @@ class TCPConnector(BaseConnector):
 
     @property
     def verify_ssl(self) -> bool:
-        """Whether authorities are asked about servers, where a request does not say."""
+        """Whether servers are verified with authorities, unless a request says otherwise."""
         if isinstance(self._ssl, ssl_module.SSLContext):
             return self._ssl.verify_mode is not ssl_module.CERT_NONE
         return self._ssl is True
 
     @property
     def ssl_context(self) -> ssl_module.SSLContext:
-        """The context of TLS connections, where a request does not say."""
+        """The context of TLS connections, unless a request says otherwise."""
         return self._tls.context_for(self._ssl)
 
     @property
     def fingerprint(self) -> bytes | None:
-        """The SHA-256 digest of the certificate that servers must show, where a request does not say; None: any."""
+        """The SHA-256 digest of the certificate that servers must show, unless a request says otherwise; None: any."""
         return self._ssl.fingerprint if isinstance(self._ssl, Fingerprint) else None
 
     @property
@@ -152,7 +152,7 @@ class TCPConnector(BaseConnector):
 
     @property
     def use_dns_cache(self) -> bool:
-        """Whether addresses are remembered."""
+        """Whether addresses are cached."""
         return self._use_dns_cache
 
     dns_cache = use_dns_cache
@@ -160,11 +160,11 @@ class TCPConnector(BaseConnector):
 
     @property
     def cached_hosts(self) -> Mapping[tuple[str, int], list[ResolveResult]]:
-        """The addresses that are remembered, by host and port."""
+        """The cached addresses, by host and port."""
         return self._cache.addresses
 
     def clear_dns_cache(self, host: str | None = None, port: int | None = None) -> None:
-        """Forget the addresses of a host and port, or all; `ValueError` when only one of the two is given."""
+        """Remove the addresses of a host and port from the cache, or all. Raises `ValueError` if only one of the two is given."""
         if host is None and port is None:
             self._cache.clear()
         elif host is None or port is None:
@@ -173,9 +173,9 @@ class TCPConnector(BaseConnector):
             self._cache.remove((host, port))
 
     async def addresses_of(self, host: str, port: int) -> list[str]:
-        """Return the addresses that connections to a host would go to: those remembered, or those that a look-up finds.
+        """Return the addresses that a connection to a host would use, from the cache or a look-up.
 
-        Nothing is connected, no slot taken, the address guard not asked. Raises OSError when there is none.
+        This opens no connection, takes no slot, and does not check the address guard. Raises OSError if there are none.
         """
         if (literal := literal_address(host, port)) is not None:
             return [literal["host"]]
@@ -207,8 +207,8 @@ class TCPConnector(BaseConnector):
     async def _connect_through(
         self, proxy: Proxy, req: ClientRequest, traces: Sequence[Trace], late: ConnectionTimeoutError
     ) -> Carrier:
-        """Open a connection to a request's origin, or one to a proxy that forwards the request. `late`, raised when time is up, is
-        told whether that is the proxy's fault."""
+        """Open a connection to a request's origin through a proxy, or to a proxy that forwards the request. `late`, the error of
+        the deadline, is marked if the proxy is to blame."""
         key = req.connection_key
         verification = self._verification(key)
         hop = hop_to(proxy, verification)
@@ -237,7 +237,7 @@ class TCPConnector(BaseConnector):
         return protocol
 
     async def _hosts_for(self, proxy: Proxy, key: ConnectionKey, traces: Sequence[Trace]) -> list[str]:
-        """Return what to tell a proxy of where the key leads: the host's addresses, or just its name."""
+        """Return the hosts to ask a proxy for, in turn: the addresses of the key's host, or just its name."""
         if not proxy.resolves_names:
             return [address["host"] for address in await self._addresses(key, traces)]
         if (known := known_address(key.host, key.port)) is not None:
@@ -245,7 +245,7 @@ class TCPConnector(BaseConnector):
         return [key.host]
 
     async def _reach(self, hop: ConnectionKey, traces: Sequence[Trace]) -> Wire:
-        """Connect to a proxy. It is the user who named it: the address guard is not asked."""
+        """Connect to a proxy. The address guard is not checked, since the user named the proxy."""
         literal = literal_address(hop.host, hop.port)
         return await self._open_wire(hop, [literal] if literal else await self._resolve(hop, traces))
 
@@ -255,7 +255,7 @@ class TCPConnector(BaseConnector):
         return self._permit(key, [literal] if literal else await self._resolve(key, traces))
 
     def _permit(self, key: ConnectionKey, addresses: list[ResolveResult]) -> list[ResolveResult]:
-        """Return those of the addresses that the guard lets through; `AddressRefused` when it is none."""
+        """Return those of the addresses that the guard permits. Raises `AddressRefused` if there are none."""
         if self._guard is None:
             return addresses
         permitted = self._guard.permit(key.host, addresses)
@@ -302,7 +302,7 @@ class TCPConnector(BaseConnector):
         return self._ssl if key.ssl is True else key.ssl
 
     async def _start_http(self, req: ClientRequest, wire: Wire, verification: Verification) -> Carrier:
-        """Have HTTP spoken on a connection to a request's origin, in the version that is agreed on."""
+        """Start HTTP on a connection to a request's origin, in the version agreed on."""
         key = req.connection_key
         if self._sharing is None or not self._sharing.may_offer(req):
             return await self._start(key, wire, verification, self._factory)
@@ -322,7 +322,7 @@ class TCPConnector(BaseConnector):
         *,
         http2: bool = False,
     ) -> P:
-        """Have a protocol take a connection over, inside TLS where the key says so."""
+        """Hand a connection to a new protocol, inside TLS if the key says so."""
         tls = self._tls.context_for(verification, offers_http2=http2) if key.is_ssl else None
         try:
             transport, protocol = await wire.start(factory, tls, key.server_name if tls else None)
@@ -343,15 +343,15 @@ class TCPConnector(BaseConnector):
         return protocol
 
 
-# Subclasses of the time before aiohttp 3 pass on the request alone. In the signature, type checkers would ask newer ones for defaults.
+# Subclasses written for aiohttp 2 pass only the request. In the signature, type checkers would demand defaults of newer subclasses.
 TCPConnector._create_connection.__defaults__ = ((), DEFAULT_TIMEOUT)
 
 
 def _expect_http1(transport: asyncio.Transport, key: ConnectionKey) -> None:
-    """Raise `ClientConnectorSSLError` where a server has chosen HTTP/2, for a context of the caller's offers that, and is asked for what
-    goes over HTTP/1.1 alone: it would not understand a word.
+    """Raise `ClientConnectorSSLError` if the server has chosen HTTP/2, which the caller's context offers, but the request needs
+    HTTP/1.1.
     """
     if transport.get_extra_info("ssl_object").selected_alpn_protocol() == "h2":
         transport.abort()
-        reason = "the server chose HTTP/2, which the ssl context offers, and this request goes over HTTP/1.1"
+        reason = "the server chose HTTP/2, which the ssl context offers, but this request needs HTTP/1.1"
         raise ClientConnectorSSLError(key, ssl_module.SSLError(errno.EPROTO, reason))

@@ -1,4 +1,4 @@
-"""How long a request may take, and each of its parts."""
+"""Limits on the duration of a request and of its parts."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ClientTimeout:
-    """Limits in seconds; None or 0 means no limit."""
+    """Limits in seconds; None or 0 means no limit. Each names the error that is raised when it passes."""
 
     total: float | None = None
     """The whole request: waiting for a connection, redirects, and reading the body. `ServerTimeoutError`."""
     connect: float | None = None
-    """A connection: waiting for one of the pool's, or opening one. `ConnectionTimeoutError`."""
+    """Getting a connection: waiting for one from the pool, or opening one. `ConnectionTimeoutError`."""
     sock_read: float | None = None
-    """Silence while waiting for the response or the rest of it. `SocketTimeoutError`."""
+    """Silence of the server while the response or the rest of it is awaited. `SocketTimeoutError`."""
     sock_connect: float | None = None
     """Opening a connection to a peer: TCP and TLS, without waiting for the pool. `ConnectionTimeoutError`."""
     ceil_threshold: float = 5
-    """Deadlines further away than this are put off to a whole second, so that many of them fall due together."""
+    """Deadlines further away than this are rounded up to a whole second, so that many of them expire together."""
 
     def __post_init__(self) -> None:
         _check_seconds(self)
@@ -45,9 +45,9 @@ class ClientWSTimeout:
     """Limits of a WebSocket in seconds; None or 0 means no limit."""
 
     ws_receive: float | None = None
-    """Waiting for a message in `receive`. `TimeoutError`; the WebSocket stays open."""
+    """Waiting for a message in `receive`. It raises `TimeoutError`; the WebSocket stays open."""
     ws_close: float | None = None
-    """The closing handshake. The connection is closed without it then."""
+    """The closing handshake. When the limit passes, the connection is closed without it."""
 
     def __post_init__(self) -> None:
         _check_seconds(self)
@@ -66,7 +66,7 @@ DEFAULT_WS_TIMEOUT: Final = ClientWSTimeout(ws_close=10.0)
 
 @asynccontextmanager
 async def fail_at(at: float, error: ServerTimeoutError) -> AsyncIterator[None]:
-    """Cancel what runs inside at an instant of the loop's clock, and raise `error`; at infinity, never."""
+    """Cancel the block at an instant of the loop's clock, and raise `error`; infinity means never."""
     timer = asyncio.timeout_at(None if at == math.inf else at)
     try:
         async with timer:

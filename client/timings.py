@@ -1,4 +1,4 @@
-"""Where the time of a request went. All in seconds."""
+"""How long the parts of a request took, in seconds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Opening(NamedTuple):
-    """What it took to open a connection."""
+    """How long it took to open a connection."""
 
     dns: float = 0.0
     connect: float = 0.0
@@ -14,22 +14,22 @@ class Opening(NamedTuple):
 
 
 class ResponseTimings(NamedTuple):
-    """The parts of one request, in the order in which they follow each other; `dns` to `tls` are 0 on a kept connection.
+    """The parts of one request, in chronological order; `dns` to `tls` are 0 on a reused connection.
 
-    Redirects before it, and time that middlewares took, are in `total` only.
+    Redirects before it, and the time that middlewares took, are only included in `total`.
     """
 
     queued: float
     """Waiting for the host's slot."""
     dns: float
-    """Looking the host up."""
+    """Resolving the host's name."""
     connect: float
-    """Connecting, with what a proxy took."""
+    """Connecting, including the handshake with a proxy."""
     tls: float
     """The TLS handshake."""
     waiting: float
-    """From the request's first byte out to the response's first byte in."""
+    """From the first byte sent to the first byte received."""
     receiving: float | None
-    """From there to the last byte; None while that has not come."""
+    """From the first byte received to the last; None until that has arrived."""
     total: float | None
-    """From the call to the last byte; None while that has not come."""
+    """From the call to the last byte received; None until that has arrived."""

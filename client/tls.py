@@ -1,4 +1,4 @@
-"""How a server proves who it is: verification by authorities, none at all, a context of the caller's, a pinned certificate."""
+"""Verifying servers: with the system's authorities, not at all, with the caller's context, or with a pinned certificate."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _DIGEST_BYTES: Final = 32
 
 
 class Fingerprint:
-    """The SHA-256 digest of the one certificate (DER) that a server may show; no authority is asked then."""
+    """The SHA-256 digest of the only certificate (DER) that a server may show; its authority is not checked."""
 
     __slots__ = ("fingerprint",)
 
     def __init__(self, fingerprint: bytes) -> None:
         if len(fingerprint) != _DIGEST_BYTES:
-            raise ValueError(f"a SHA-256 digest has {_DIGEST_BYTES} bytes, this one {len(fingerprint)}")
+            raise ValueError(f"a SHA-256 digest has {_DIGEST_BYTES} bytes, this one has {len(fingerprint)}")
         self.fingerprint = fingerprint
 
     def __eq__(self, other: object) -> bool:
@@ -46,7 +46,7 @@ class Fingerprint:
 
 
 Verification = bool | ssl_module.SSLContext | Fingerprint
-"""What `ssl=` takes: True verifies by the system's authorities, False does not verify at all."""
+"""The type of `ssl=`: True verifies with the system's authorities, False does not verify at all."""
 
 
 def merge_verification(
@@ -56,11 +56,11 @@ def merge_verification(
     ssl_context: ssl_module.SSLContext | None = None,
     fingerprint: bytes | None = None,
 ) -> Verification:
-    """Return what `ssl` says, or what one of the older parameters says in its place, with a `DeprecationWarning`.
+    """Return the verification from `ssl`, or from one of the older parameters, with a `DeprecationWarning`.
 
-    None is an older way to say True.
+    None is an older form of True.
 
-    Raises `TypeError` for a value of another type, `ValueError` when two of them are given.
+    Raises `TypeError` for a value of another type, `ValueError` if two of the parameters are given.
     """
     ssl = True if ssl is None else ssl
     older: dict[str, Verification] = {}
@@ -81,20 +81,20 @@ def merge_verification(
 
 
 def explained(error: OSError) -> OSError:
-    """Return what failed in opening a connection, with a reason where asyncio gives none: when the peer ends it in the TLS handshake."""
+    """Return an error of opening a connection, with a reason if asyncio gives none: the peer closed it in the TLS handshake."""
     return error if error.args else ConnectionResetError(errno.ECONNRESET, "closed during the TLS handshake")
 
 
 class TlsContexts:
-    """The contexts that go with each kind of verification, made when first needed: loading authorities takes a while."""
+    """The TLS contexts for each kind of verification, made on first use: loading the authorities takes time."""
 
     def __init__(self) -> None:
         self._contexts: dict[tuple[bool, bool], ssl_module.SSLContext] = {}
 
     def context_for(self, verification: Verification, *, offers_http2: bool = False) -> ssl_module.SSLContext:
-        """Return the context for a handshake; a fingerprint is to be checked after it, instead of the authorities.
+        """Return the context for a handshake. For a fingerprint it does not verify: check that after the handshake.
 
-        A context of the caller's offers what he had it offer.
+        A context of the caller's is returned unchanged, with the protocols that it offers.
         """
         if isinstance(verification, ssl_module.SSLContext):
             return verification

@@ -1,4 +1,4 @@
-"""Signals: callbacks at the stations of a request, as `TraceConfig` collects them.
+"""Signals: callbacks that are called at the stages of a request, collected in a `TraceConfig`.
 
 A callback is a coroutine function of three arguments: the session, a context object made for each request, and the
 signal's parameters. Nothing here runs for a session without trace configurations.
@@ -21,7 +21,7 @@ Callback = Callable[[Any, Any, P], Awaitable[None]]
 
 
 class TraceRequestStartParams(NamedTuple):
-    """A call of the session begins; `headers` are the caller's, with the session's."""
+    """A call of the session begins; `headers` are the caller's together with the session's."""
 
     method: str
     url: URL
@@ -29,7 +29,7 @@ class TraceRequestStartParams(NamedTuple):
 
 
 class TraceRequestHeadersSentParams(NamedTuple):
-    """A request's head has been handed to the transport."""
+    """The head of a request has been handed to the transport."""
 
     method: str
     url: URL
@@ -37,7 +37,7 @@ class TraceRequestHeadersSentParams(NamedTuple):
 
 
 class TraceRequestChunkSentParams(NamedTuple):
-    """A part of a request's body has been handed to the transport; `chunk` is it, as it was given or compressed."""
+    """A part of a request's body has been handed to the transport: `chunk`, as it was given or compressed."""
 
     method: str
     url: URL
@@ -45,7 +45,7 @@ class TraceRequestChunkSentParams(NamedTuple):
 
 
 class TraceResponseChunkReceivedParams(NamedTuple):
-    """A response's body has been read."""
+    """The body of a response has been read."""
 
     method: str
     url: URL
@@ -53,7 +53,7 @@ class TraceResponseChunkReceivedParams(NamedTuple):
 
 
 class TraceRequestRedirectParams(NamedTuple):
-    """A redirect is about to be followed; `response` is the one that asks for it."""
+    """A redirect is about to be followed; `response` is the redirect."""
 
     method: str
     url: URL
@@ -62,7 +62,7 @@ class TraceRequestRedirectParams(NamedTuple):
 
 
 class TraceRequestEndParams(NamedTuple):
-    """The call has its response; the body may still be arriving."""
+    """The call returns its response; the body may still be arriving."""
 
     method: str
     url: URL
@@ -71,7 +71,7 @@ class TraceRequestEndParams(NamedTuple):
 
 
 class TraceRequestExceptionParams(NamedTuple):
-    """The call ends with an exception instead."""
+    """The call ends with an exception."""
 
     method: str
     url: URL
@@ -96,37 +96,37 @@ class TraceConnectionCreateEndParams(NamedTuple):
 
 
 class TraceConnectionReuseconnParams(NamedTuple):
-    """The request goes over a connection that another has used."""
+    """The request uses a connection that another request has used before."""
 
 
 class TraceDnsResolveHostStartParams(NamedTuple):
-    """A host is about to be looked up."""
+    """A host's name is about to be resolved."""
 
     host: str
 
 
 class TraceDnsResolveHostEndParams(NamedTuple):
-    """The host has been looked up."""
+    """The host's name has been resolved."""
 
     host: str
 
 
 class TraceDnsCacheHitParams(NamedTuple):
-    """The host's addresses are remembered."""
+    """The host's addresses are in the cache."""
 
     host: str
 
 
 class TraceDnsCacheMissParams(NamedTuple):
-    """The host's addresses are not remembered."""
+    """The host's addresses are not in the cache."""
 
     host: str
 
 
 class Signal(MutableSequence[Callback[P]]):
-    """The callbacks of one signal, a list: `append` them, or use the signal as a decorator.
+    """A list of the callbacks of one signal: `append` them, or use the signal as a decorator.
 
-    Once a session uses the configuration, they cannot be changed any more: `RuntimeError`.
+    Changing it raises `RuntimeError` once a session uses the configuration.
     """
 
     def __init__(self) -> None:
@@ -164,7 +164,7 @@ class Signal(MutableSequence[Callback[P]]):
 
     def _check(self) -> None:
         if self._is_frozen:
-            raise RuntimeError("a session uses this configuration already")
+            raise RuntimeError("a session already uses this trace configuration")
 
 
 class _ContextFactory(Protocol):
@@ -220,17 +220,17 @@ class TraceConfig:
         return self._make_context(trace_request_ctx=trace_request_ctx)
 
     def freeze(self) -> None:
-        """Allow no further callbacks."""
+        """Allow no further changes to the callbacks."""
         for signal in self._by_params.values():
             signal.freeze()
 
     def callbacks_for(self, params: object) -> Signal[Any]:
-        """Return the signal that carries parameters of this type."""
+        """Return the signal for parameters of this type."""
         return self._by_params[type(params)]
 
 
 class Trace:
-    """One configuration at work on one request."""
+    """One configuration applied to one request."""
 
     __slots__ = ("_config", "_context", "_session")
 
@@ -240,7 +240,7 @@ class Trace:
         self._context = config.trace_config_ctx(trace_request_ctx)
 
     async def send(self, params: object) -> None:
-        """Call the callbacks of the signal that these parameters belong to."""
+        """Call the callbacks of the signal to which these parameters belong."""
         for callback in self._config.callbacks_for(params):
             await callback(self._session, self._context, params)
 

@@ -1,4 +1,4 @@
-"""The way to a proxy, and through it to an origin."""
+"""Connections to proxies, and tunnels through them to an origin."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 def hop_to(proxy: Proxy, verification: Verification) -> ConnectionKey:
-    """Return where the first hop leads: to the proxy, verified as origins are; but a pinned certificate is an origin's."""
+    """Return the key of the connection to a proxy. It is verified as origins are, but a fingerprint is only for the origin."""
     verification = True if isinstance(verification, Fingerprint) else verification
     return ConnectionKey(Origin(proxy.scheme, proxy.host, proxy.port), verification, None)
 
 
 @contextmanager
 def blaming_proxy(hop: ConnectionKey) -> Iterator[None]:
-    """Turn what fails on the way to a proxy into `ClientProxyConnectionError`; failures of TLS keep their kind, marked."""
+    """Raise `ClientProxyConnectionError` for connection errors on the way to a proxy; errors of TLS keep their type, marked."""
     try:
         yield
     except ClientSSLError as error:
@@ -44,11 +44,11 @@ def blaming_proxy(hop: ConnectionKey) -> Iterator[None]:
 async def open_tunnel(
     req: ClientRequest, hop: ConnectionKey, hosts: Sequence[str], connect: Callable[[], Awaitable[Wire]]
 ) -> Wire:
-    """Have the request's proxy connect us to its origin; return the connection, on which nothing has been sent.
+    """Open a tunnel to the request's origin through its proxy; return the connection, on which nothing has been sent yet.
 
-    The proxy is told one of `hosts`, the origin's name or its addresses, after the other until it reaches one; `connect`
-    opens a connection to it. Raises `ClientHttpProxyError`, `ClientProxyConnectionError`, `ClientConnectorError` when the
-    origin cannot be reached, and what `connect` does. Cancelled, it leaves nothing open.
+    `hosts` are the origin's name or its addresses; the proxy is asked for one after the other until it reaches one. `connect`
+    opens a connection to the proxy. Raises `ClientHttpProxyError`, `ClientProxyConnectionError`, `ClientConnectorError` if the
+    origin cannot be reached, and what `connect` raises. If it is cancelled, nothing is left open.
     """
     assert req.proxy is not None
     faults = []

@@ -34,9 +34,9 @@ _ASK_AGAIN_SECONDS: Final = 0.02
 
 
 class UnixConnector(BaseConnector):
-    """Connections to one Unix domain socket, whatever the URLs' hosts are.
+    """Connections to one Unix domain socket, whatever the hosts of URLs are.
 
-    Deprecated: `conn_timeout`, the seconds that connecting may take (use `ClientTimeout.sock_connect`, which it precedes), and
+    Deprecated: `conn_timeout`, the seconds that connecting may take (use `ClientTimeout.sock_connect`, which it overrides), and
     `loop`.
     """
 
@@ -75,7 +75,7 @@ class UnixConnector(BaseConnector):
         self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
     ) -> Http1Protocol:
         if req.connection_key.proxy is not None:
-            raise ValueError("there is no proxy on the way to a Unix domain socket")
+            raise ValueError("a Unix domain socket cannot be reached through a proxy")
         seconds = timeout.sock_connect if self._conn_timeout is None else self._conn_timeout
         deadline_at = timeout.deadline_at(self._loop.time(), seconds)
         error = ConnectionTimeoutError(f"{self._path} did not accept a connection within {seconds} s")
@@ -108,8 +108,8 @@ class UnixConnector(BaseConnector):
     async def _connect(self) -> socket.socket:
         """Return a connected, non-blocking socket.
 
-        Connecting takes no time, unless the listener's queue is full. Then Linux says EAGAIN, which asyncio takes for a
-        connection under way; and nothing tells when there is room again, so we have to ask.
+        Connecting takes no time unless the listener's queue is full. Then Linux returns EAGAIN, which asyncio takes for a
+        connection in progress; and there is no event when there is room again, so we have to poll.
         """
         connection = socket.socket(socket.AF_UNIX)
         connection.setblocking(False)
@@ -126,5 +126,5 @@ class UnixConnector(BaseConnector):
             raise
 
 
-# Subclasses of the time before aiohttp 3 pass on the request alone. In the signature, type checkers would ask newer ones for defaults.
+# Subclasses written for aiohttp 2 pass only the request. In the signature, type checkers would demand defaults of newer subclasses.
 UnixConnector._create_connection.__defaults__ = ((), DEFAULT_TIMEOUT)

@@ -1,23 +1,23 @@
-"""Reading URLs with yarl, whatever it makes of them."""
+"""Parsing URLs with yarl, and its errors."""
 
 from yarl import URL
 
 
 def parse_url(text: str | URL, *, encoded: bool = False) -> URL:
-    """Return the URL that `text` is, with `encoded` as it stands; `ValueError` when it is none.
+    """Parse a URL, with `encoded` without changing its quoting. Raises `ValueError` for invalid ones.
 
-    yarl has an IndexError for some (``//[]]@/``), and of what is `encoded` reads the authority later, whoever asks for it.
+    yarl raises IndexError for some (``//[]]@/``), and with `encoded` it does not parse the authority until it is asked for it.
     """
     try:
         url = URL(text, encoded=encoded)
-        url.raw_host  # noqa: B018  reads it
+        url.raw_host  # noqa: B018  parses the authority
     except IndexError as error:
         raise ValueError("the host cannot be read") from error
     return url
 
 
 def shown(url: str | URL) -> str | URL:
-    """Return `url`, or its text when yarl would fail to say it, for an authority that is none."""
+    """Return `url`, or its text if its authority is invalid, so that yarl could not turn it into text."""
     try:
         str(url)
     except (ValueError, IndexError):

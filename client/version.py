@@ -1,11 +1,11 @@
-"""The version of HTTP that a message speaks."""
+"""Versions of HTTP."""
 
 import re
 from typing import Final, NamedTuple
 
 
 class HttpVersion(NamedTuple):
-    """As in the start line: `HttpVersion(1, 1)` is HTTP/1.1 (RFC 9110 §2.5)."""
+    """A version of HTTP, as in the start line of a message: `HttpVersion(1, 1)` is HTTP/1.1 (RFC 9110 §2.5)."""
 
     major: int
     minor: int
@@ -19,12 +19,12 @@ _WRITTEN: Final = re.compile("([0-9])[.]([0-9])")
 
 
 def checked_version(given: tuple[int, int] | str) -> HttpVersion:
-    """Return the version that a caller gave, maybe as a plain tuple or like ``"1.1"``; `ValueError` for what is none (RFC 9112 §2.3)."""
+    """Return a version, given as a tuple or as text like ``"1.1"``. Raises `ValueError` for others (RFC 9112 §2.3)."""
     if isinstance(given, str):
         if (match := _WRITTEN.fullmatch(given)) is None:
-            raise ValueError(f"not a version of HTTP: {given!r}")
+            raise ValueError(f"not an HTTP version: {given!r}")
         return HttpVersion(int(match[1]), int(match[2]))
     version = HttpVersion(*given)
     if not all(type(number) is int and 0 <= number <= 9 for number in version):
-        raise ValueError(f"not a version of HTTP: {version}")
+        raise ValueError(f"not an HTTP version: {version}")
     return version

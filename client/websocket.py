@@ -1,17 +1,17 @@
-"""An open WebSocket, as its user holds it.
+"""The user's interface to an open WebSocket.
 
-Where it departs from aiohttp, whose interface it has:
+Departures from aiohttp, whose interface it has:
 
 - A `receive` that times out or is cancelled changes nothing: the WebSocket stays open, and no message is lost.
-- `close_code` is the standard's (RFC 6455 §7.1.5): 1005 for a Close frame without a code, 1006 for none at all; `exception`
-  then says what happened to the connection.
+- `close_code` is the standard's (RFC 6455 §7.1.5): 1005 for a Close frame without a code, 1006 if there was no Close frame;
+  `exception` then returns what happened to the connection.
 - A Close frame is answered with its own code, not with 1000 (§5.5.1), and the server may close the connection first (§7.1.1).
-- A subprotocol or an extension that was not offered ends the handshake (§4.1).
-- ``compress=0`` sends one message as it is; another window than before is safe to use in the middle of a conversation.
-- A server that is held back because nobody receives is not given up for its silence.
+- A subprotocol or an extension that was not offered fails the handshake (§4.1).
+- ``compress=0`` sends a message uncompressed, and the window may change between messages.
+- The heartbeat does not give up a server that is silent because nobody receives, so that reading is paused.
 
-Where it departs from the standard: text is checked at the end of each frame, not while one arrives (§8.1 lets us), and what
-RFC 7692 calls a window of 8 bits cannot be agreed on for our side, because zlib has none.
+Departures from the standard: text is checked at the end of each frame, not while the frame arrives (§8.1 allows this), and a
+window of 8 bits (RFC 7692) cannot be agreed on for our side, because zlib does not have it.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ _SENDABLE: Final = (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.
 
 
 class ClientWebSocketResponse:
-    """An open WebSocket; `ClientSession.ws_connect` makes it.
+    """An open WebSocket, made by `ClientSession.ws_connect`.
 
-    ``async for message in ws`` receives until it is closed. One task may receive at a time; others may send, and close it.
+    ``async for message in ws`` receives until it is closed. Only one task may receive at a time; others may send and close it.
     Use it in `async with`, or `close` it: until then it keeps its connection and its host's slot.
     """
 
@@ -68,18 +68,18 @@ class ClientWebSocketResponse:
         self._close_code: int | None = None
         self._exception: BaseException | None = None
 
-    # -- what it is -----------------------------------------------------------------------------------------------
+    # -- properties -----------------------------------------------------------------------------------------------
 
     @property
     def closed(self) -> bool:
-        """Whether it is closed or being closed: by `close`, by the server, or because the server was given up."""
+        """Whether the WebSocket is closed or closing: by `close`, by the server, or because the server was given up."""
         return self._is_closed or self._wire.was_given_up is not None
 
     @property
     def close_code(self) -> int | None:
-        """The code of the Close frame that ended it: the server's, or ours when the server broke the protocol.
+        """The code of the Close frame that ended the WebSocket: the server's, or ours if the server broke the protocol.
 
-        1005 when that frame had none, 1006 when the connection ended without one, None while it is open.
+        1005 if that frame had no code, 1006 if the connection ended without such a frame, None while the WebSocket is open.
         """
         if self._close_code is None and self._wire.was_given_up is not None:
             return WSCloseCode.ABNORMAL_CLOSURE
@@ -92,20 +92,20 @@ class ClientWebSocketResponse:
 
     @property
     def compress(self) -> int:
-        """The size of the window that messages are compressed with, in bits; 0 when they are not."""
+        """The size of the window that messages are compressed with, in bits; 0 if they are not compressed."""
         return 0 if self._agreement.deflate is None else self._agreement.deflate.window_bits
 
     @property
     def client_notakeover(self) -> bool:
-        """Whether each of our messages is compressed without regard to those before."""
+        """Whether each of our messages is compressed independently of those before (RFC 7692 §7.1.1.2)."""
         return self._agreement.deflate is not None and self._agreement.deflate.local_no_context_takeover
 
     def exception(self) -> BaseException | None:
-        """Return what went wrong last, if anything did."""
+        """Return the last error, or None."""
         return self._exception or self._wire.was_given_up
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Return what the transport knows under `name` (see `asyncio.BaseTransport`); `default` when it is gone."""
+        """Return the transport's information for `name` (see `asyncio.BaseTransport`); `default` if the transport is gone."""
         connection = self._response.connection
         transport = connection.transport if connection is not None else None
         return default if transport is None else transport.get_extra_info(name, default)
@@ -127,11 +127,11 @@ class ClientWebSocketResponse:
     async def send_json(
         self, data: Any, compress: int | None = None, *, dumps: Callable[[Any], str] = json_module.dumps
     ) -> None:
-        """Send what `dumps` makes of `data` as text; see `send_frame`."""
+        """Send `dumps(data)` as text; see `send_frame`."""
         await self.send_str(dumps(data), compress)
 
     async def send_json_bytes(self, data: Any, compress: int | None = None, *, dumps: Callable[[Any], bytes]) -> None:
-        """Send what `dumps` makes of `data` as bytes; see `send_frame`."""
+        """Send `dumps(data)` as bytes; see `send_frame`."""
         await self.send_bytes(dumps(data), compress)
 
     async def ping(self, message: bytes | str = b"") -> None:
@@ -139,17 +139,17 @@ class ClientWebSocketResponse:
         await self.send_frame(_as_bytes(message), WSMsgType.PING)
 
     async def pong(self, message: bytes | str = b"") -> None:
-        """Send a pong, asked for or not, with at most 125 bytes of content; see `send_frame`."""
+        """Send a pong, solicited or not, with at most 125 bytes of content; see `send_frame`."""
         await self.send_frame(_as_bytes(message), WSMsgType.PONG)
 
     async def send_frame(
         self, message: bytes | bytearray | memoryview, opcode: WSMsgType, compress: int | None = None
     ) -> None:
-        """Send a message of one frame: TEXT, BINARY, PING or PONG. Wait while the server is slow to take what was sent before.
+        """Send a message of one frame: TEXT, BINARY, PING or PONG. Waits while too much data is still to be sent.
 
-        `compress` is the size of the window for this message, in bits, at most the one agreed on; 0 sends it as it is. It
-        counts only where compression was agreed on. Raises `ClientConnectionResetError` when the WebSocket is closed,
-        `ValueError` for what cannot be sent. Cancelled, the message goes out all the same.
+        `compress` is the size of the window for this message, in bits, at most the one agreed on; 0 sends it uncompressed. It
+        has no effect if no compression was agreed on. Raises `ClientConnectionResetError` if the WebSocket is closed,
+        `ValueError` for a message that cannot be sent. If it is cancelled, the message is sent all the same.
         """
         if opcode not in _SENDABLE:
             raise ValueError(f"{opcode!r} cannot be sent as a message")
@@ -161,20 +161,21 @@ class ClientWebSocketResponse:
     # -- receiving ------------------------------------------------------------------------------------------------
 
     async def receive(self, timeout: float | None = None) -> WSMessage:
-        """Wait for the next message: TEXT, BINARY, or one that tells of the end.
+        """Wait for the next message: TEXT, BINARY, or one of those that mark the end.
 
-        CLOSE when the server closes, which is answered unless `autoclose` is off; CLOSING when `close` is called meanwhile;
-        ERROR when the server broke the protocol or a bound (`WebSocketError`) or was given up (`ServerTimeoutError`);
-        CLOSED, also when the connection was lost. PING and PONG only when `autoping` is off.
+        These are CLOSE if the server closes, which is answered unless `autoclose` is off; CLOSING if `close` is called
+        meanwhile; ERROR if the server broke the protocol, exceeded a bound (`WebSocketError`) or was given up
+        (`ServerTimeoutError`); CLOSED if the WebSocket is closed or the connection was lost. PING and PONG are returned only
+        if `autoping` is off.
 
-        Raises `TimeoutError` after `timeout` seconds, by default those of `ClientWSTimeout.ws_receive`, and `RuntimeError`
-        when another task is receiving. Neither that nor being cancelled loses a message.
+        Raises `TimeoutError` after `timeout` seconds, by default `ClientWSTimeout.ws_receive`, and `RuntimeError` if another
+        task is receiving. No message is lost by a timeout or by being cancelled.
         """
         if self._is_receiving:
             raise RuntimeError("another task is already receiving")
         if self._is_closed:
             return _CLOSED
-        if self._close_code is not None:  # the server's Close frame was left to us to answer
+        if self._close_code is not None:  # without autoclose, the server's Close frame has not been answered yet
             await self.close()
             return _CLOSED
         self._is_receiving = True
@@ -183,7 +184,7 @@ class ClientWebSocketResponse:
             if seconds:
                 async with asyncio.timeout(seconds):
                     message = await self._next()
-            else:  # most often; a context for nothing costs a fifth of what a message does
+            else:  # the usual case; an empty context would cost a fifth of what a message does
                 message = await self._next()
         except ClientError as error:
             return await self._break_off(error)
@@ -196,17 +197,17 @@ class ClientWebSocketResponse:
         return message
 
     async def receive_str(self, *, timeout: float | None = None) -> str:
-        """Receive a TEXT message; `WSMessageTypeError` (a `TypeError`) for another. Bytes, if `decode_text` is off."""
+        """Receive a TEXT message; its bytes if `decode_text` is off. Raises `WSMessageTypeError` (a `TypeError`) for others."""
         return cast("str", await self._receive_only(WSMsgType.TEXT, timeout))
 
     async def receive_bytes(self, *, timeout: float | None = None) -> bytes:
-        """Receive a BINARY message; `WSMessageTypeError` (a `TypeError`) for another."""
+        """Receive a BINARY message. Raises `WSMessageTypeError` (a `TypeError`) for others."""
         return cast("bytes", await self._receive_only(WSMsgType.BINARY, timeout))
 
     async def receive_json(
         self, *, loads: Callable[[Any], Any] = json_module.loads, timeout: float | None = None
     ) -> Any:
-        """Receive a TEXT message and return it as `loads` reads it; `WSMessageTypeError` (a `TypeError`) for another."""
+        """Receive a TEXT message and parse it with `loads`. Raises `WSMessageTypeError` (a `TypeError`) for others."""
         return loads(await self.receive_str(timeout=timeout))
 
     async def _receive_only(self, kind: WSMsgType, timeout: float | None) -> object:
@@ -221,14 +222,14 @@ class ClientWebSocketResponse:
             if message is None:
                 await self._wire.wait()
             elif message.type is WSMsgType.PING and self._autoping:
-                with suppress(ClientConnectionResetError):  # what came before the end is still to be received
+                with suppress(ClientConnectionResetError):  # messages that came before the end are still returned
                     await self.pong(message.data)
             elif message.type is not WSMsgType.PONG or not self._autoping:
                 return message
         return _CLOSING
 
     async def _break_off(self, error: ClientError) -> WSMessage:
-        """Say why there is nothing more to receive, having told the server if it is to blame."""
+        """Close after an error, with a Close frame if the server is to blame; return the message that reports it."""
         self._note(error)
         if isinstance(error, WebSocketError):
             self._close_code = error.code
@@ -248,14 +249,14 @@ class ClientWebSocketResponse:
             raise StopAsyncIteration
         return message
 
-    # -- its end --------------------------------------------------------------------------------------------------
+    # -- closing --------------------------------------------------------------------------------------------------
 
     async def close(self, *, code: int = WSCloseCode.OK, message: bytes | str = b"") -> bool:
         """Close the WebSocket; return whether it was open. May be called while another task receives.
 
-        Tells the server `code` and, as the reason, `message`, and waits for it to do the same, for `ClientWSTimeout.ws_close`
-        seconds; what it sends before is dropped. The connection is closed afterwards, come what may: what went wrong is
-        told by `exception` and a `close_code` of 1006. Raises `ValueError` for a code or reason that cannot be sent.
+        Sends a Close frame with `code` and, as its reason, `message`, and waits at most `ClientWSTimeout.ws_close` seconds for
+        the server's; messages before that are dropped. Then the connection is closed in any case: after an error, `close_code`
+        is 1006 and `exception` returns the error. Raises `ValueError` for a code or reason that cannot be sent.
         """
         if self.closed:
             return False
@@ -269,8 +270,8 @@ class ClientWebSocketResponse:
         self._is_closed = True
         self._wire.wake()
         try:
-            if fails:  # nothing the server says or does can be relied on: it is not waited for (RFC 6455 §7.1.7)
-                await asyncio.sleep(0)  # uvloop sends at the end of its turn
+            if fails:  # the server cannot be relied on, so we do not wait for it (RFC 6455 §7.1.7)
+                await asyncio.sleep(0)  # uvloop sends at the end of a loop iteration
             else:
                 await self._finish()
         except (ClientError, TimeoutError) as error:
@@ -285,7 +286,7 @@ class ClientWebSocketResponse:
             self._response.close()
 
     async def _finish(self) -> None:
-        """See the closing handshake through (RFC 6455 §7.1.2), our part of which is done."""
+        """Wait for the server's part of the closing handshake (RFC 6455 §7.1.2); ours is done."""
         async with asyncio.timeout(self._timeout.ws_close or None):
             while self._close_code is None:
                 message = self._wire.poll()
@@ -296,7 +297,7 @@ class ClientWebSocketResponse:
         await self._wire.linger()
 
     def _note(self, error: Exception) -> None:
-        """Remember what went wrong. An error of ours names the request that opened the WebSocket."""
+        """Remember an error. If it is a `ClientError`, it names the request that opened the WebSocket."""
         if isinstance(error, ClientError):
             error.method, error.url = self._response.method, self._response.url
         self._exception = error

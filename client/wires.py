@@ -1,7 +1,7 @@
-"""Connections on which nobody speaks HTTP yet: handshakes with proxies go over them, then a protocol takes them over.
+"""Connections before HTTP: handshakes with proxies go over them, and then a protocol takes them over.
 
-A plain one is used as a socket, not through a transport: so what is not asked for is not read, and whoever takes the
-connection over finds it as if it had just been opened.
+A plain connection is used as a socket, not through a transport: so no more is read than is asked for, and the protocol that
+takes it over finds it as if it had just been opened.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ Started: TypeAlias = tuple[asyncio.Transport, P]
 
 
 class Wire(Protocol):
-    """What handshakes need of a connection. Whoever has one calls `start` or `close` at the end."""
+    """A connection for handshakes. Its owner must call `start` or `close` at the end."""
 
     async def send(self, data: bytes) -> None:
-        """Send all of it."""
+        """Send all of `data`."""
 
     async def receive(self, limit: int) -> bytes:
-        """Return the next bytes, no more than `limit`; none at the end of the connection."""
+        """Return the next bytes, at most `limit`; none at the end of the connection."""
 
     async def start(self, factory: Callable[[], P], tls: SSLContext | None, server_hostname: str | None) -> Started[P]:
-        """Have a protocol take the connection over, inside TLS if there is a context; return it, behind its transport.
+        """Hand the connection to a new protocol, inside TLS if there is a context; return the transport and the protocol.
 
-        Raises `OSError`, of which `ssl.SSLError` is a kind; the connection is closed then.
+        Raises `OSError`, of which `ssl.SSLError` is a subclass; then the connection is closed.
         """
 
     def close(self) -> None:
@@ -67,7 +67,7 @@ class SocketWire:
 
 
 class TlsWire(asyncio.Protocol):
-    """A connection inside TLS; made by the `start` of another wire. A second TLS may go inside."""
+    """A connection inside TLS, made by the `start` of another wire. It may carry TLS itself."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -121,16 +121,16 @@ class TlsWire(asyncio.Protocol):
 
 
 def _mend(transport: asyncio.Transport) -> None:
-    """Let a handshake inside asyncio's TLS fail as it should (github.com/python/cpython/issues/113214).
+    """Let a failed handshake inside asyncio's TLS raise its error (github.com/python/cpython/issues/113214).
 
-    Before Python 3.11.8 and 3.12.2 it ends in a TypeError: `_force_close` calls something with an argument it does not take.
+    Before Python 3.11.8 and 3.12.2 it raises a TypeError: `_force_close` calls a function with an argument too many.
     """
     if _HAS_BROKEN_TLS and isinstance(transport, sslproto._SSLProtocolTransport):
         transport._force_close = lambda _error: transport.abort()  # type: ignore[attr-defined]
 
 
 async def negotiate(wire: Wire, handshake: Handshake) -> None:
-    """Carry a handshake out. Raises what it raises, and `OSError` when the connection fails."""
+    """Carry out a handshake. Raises what it raises, and `OSError` if the connection fails."""
     ask = next(handshake)
     while True:
         if ask.data:

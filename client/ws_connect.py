@@ -1,4 +1,4 @@
-"""From the parameters of `ClientSession.ws_connect` to an open WebSocket."""
+"""Opening a WebSocket: from the parameters of `ClientSession.ws_connect` to the result."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _REQUEST_OPTIONS: Final = _OPTIONS & frozenset(RequestOptions.__annotations__) -
 
 
 class Opening:
-    """A WebSocket to be opened: the request to make, and what to make of its response.
+    """Makes the request that opens a WebSocket, and the WebSocket from its response.
 
-    Raises `TypeError` and `ValueError` for parameters that make no sense.
+    Raises `TypeError` and `ValueError` for invalid parameters.
     """
 
     def __init__(self, options: WebSocketOptions) -> None:
@@ -43,7 +43,7 @@ class Opening:
         options = self._options
         protocols, heartbeat = options["protocols"], options["heartbeat"]
         if isinstance(protocols, str):
-            raise TypeError(f"protocols must be a list of them, not {protocols!r}")
+            raise TypeError(f"protocols must be a list of names, not {protocols!r}")
         if not 0 <= (heartbeat or 0) < math.inf or options["max_msg_size"] < 0:
             raise ValueError("heartbeat and max_msg_size must not be negative")
         self._offer = Offer(tuple(protocols), options["origin"], options["compress"])
@@ -51,7 +51,7 @@ class Opening:
 
     @property
     def request_options(self) -> RequestOptions:
-        """The options of the request."""
+        """The options of the handshake request."""
         taken = {name: value for name, value in self._given.items() if name in _REQUEST_OPTIONS}
         options = cast("RequestOptions", taken)
         options["headers"] = self._offer.headers(CIMultiDict(self._options["headers"] or ()))
@@ -60,7 +60,7 @@ class Opening:
         return options
 
     def finish(self, response: ClientResponse) -> ClientWebSocketResponse:
-        """Make a WebSocket of the response's connection. `WSServerHandshakeError` when the server does not open one."""
+        """Make a WebSocket on the response's connection. Raises `WSServerHandshakeError` if the server did not open one."""
         try:
             return self._open(response)
         except HandshakeError as error:
@@ -77,7 +77,7 @@ class Opening:
         agreement = self._offer.check(response.status, response.headers, sent_protocols)
         connection = response.connection
         if connection is None or connection.closed:
-            raise HandshakeError("the connection was closed behind the server's answer")
+            raise HandshakeError("the connection was closed after the server's answer")
         options = self._options
         reader = MessageReader(
             max_msg_size=options["max_msg_size"], deflate=agreement.deflate, decodes_text=options["decode_text"]
@@ -94,7 +94,7 @@ class Opening:
 
 
 class WebSocketContext(Awaited[ClientWebSocketResponse]):
-    """What `session.ws_connect()` returns: awaited, the WebSocket; in `async with`, the WebSocket, closed at the end."""
+    """What `session.ws_connect()` returns: `await` gives the WebSocket; `async with` also closes it at the end."""
 
     __slots__ = ("_call", "_coroutine", "_opening", "_websocket")
 
@@ -120,7 +120,7 @@ class WebSocketContext(Awaited[ClientWebSocketResponse]):
         try:
             return super().throw(kind, error, traceback)
         except BaseException:
-            self._call.close()  # before the first step, as when a task is cancelled at once, nobody else has begun it
+            self._call.close()  # if a task is cancelled before its first step, the call has not been awaited
             raise
 
     def close(self) -> None:
@@ -139,7 +139,7 @@ class WebSocketContext(Awaited[ClientWebSocketResponse]):
 
 
 def _ws_timeout(timeout: ClientWSTimeout | float, receive_timeout: float | None) -> ClientWSTimeout:
-    """Return the limits, by whichever of their names they were given."""
+    """Return the limits, also from the deprecated forms of the parameters."""
     if not isinstance(timeout, ClientWSTimeout):
         deprecated("a number as timeout is deprecated, use ClientWSTimeout(ws_close=...)")
         timeout = ClientWSTimeout(ws_close=timeout)

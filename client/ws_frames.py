@@ -1,10 +1,10 @@
 """Messages into frames and back (RFC 6455 §5, RFC 7692), without I/O, on the frame layer of `websockets`.
 
-That library parses and writes one frame; what frames are to each other is decided here. Its own connection object is not
-used: it answers pings and Close frames by itself, which our callers may ask us to leave to them.
+That library parses and writes single frames; sequences of frames are handled here. Its connection object is not used: it
+answers pings and Close frames itself, which our callers may want to do.
 
-Reading is lazy: bytes are kept as they came until somebody polls for the next message, and no more than one message is
-made of them at a time. So what waits is bounded by whoever feeds, and what a message inflates to by `max_msg_size`.
+Reading is lazy: bytes are buffered until somebody polls for the next message, and only that message is decoded. So the code
+that feeds bytes bounds the buffer, and `max_msg_size` bounds the inflated message.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 MAX_CONTROL_BYTES: Final = 125
-"""Bound of the payload of a control frame (RFC 6455 §5.5)."""
+"""The largest payload of a control frame (RFC 6455 §5.5)."""
 
 _FRAMES_AT_ONCE: Final = 512
-"""Frames after which a reader lets others have the processor: about 2 ms."""
+"""The number of frames after which a reader lets other tasks run: about 2 ms."""
 
 _KINDS: Final = {int(opcode): WSMsgType(opcode) for opcode in Opcode}
 _OPCODES: Final = {int(opcode): opcode for opcode in Opcode}
 
 _SYNC_TAILS: Final = (b"", b"\0", b"\0\0\xff\xff", b"\0\0\0\xff\xff")
-"""What may follow the final block of a message: the end of an empty block, of which the wire has the first byte or none."""
+"""What may follow the final block of a message: the end of an empty block, whose first byte may or may not be on the wire."""
 
 
 class Deflate(PerMessageDeflate):
-    """permessage-deflate as it was agreed on; compresses with a window that can be changed from message to message."""
+    """permessage-deflate as agreed on. The window for compression may change from message to message."""
 
     def __init__(self, agreed: PerMessageDeflate) -> None:
         super().__init__(
@@ -47,12 +47,12 @@ class Deflate(PerMessageDeflate):
             agreed.local_max_window_bits,
         )
         self.window_bits = agreed.local_max_window_bits
-        """The largest window that we may compress with."""
+        """The largest window that we may compress with, in bits."""
 
     def use_window(self, bits: int) -> None:
-        """Compress what follows with a window of ``2**bits`` bytes.
+        """Compress the next messages with a window of ``2**bits`` bytes.
 
-        Another window is another compressor, which knows nothing of what went before: the server's inflater goes on.
+        A new window means a new compressor, which refers to no earlier data, so the server's decompressor can go on.
         """
         bits = min(bits, self.window_bits)
         if bits != self.local_max_window_bits:
@@ -61,25 +61,25 @@ class Deflate(PerMessageDeflate):
                 self.encoder = zlib.compressobj(wbits=-bits)
 
     def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
-        """Inflate a frame.
+        """Decompress a frame.
 
-        A message may end with a block marked as final (RFC 7692 §7.2.3.4). The base class would inflate nothing from there
-        on, and keep all further input.
+        A message may end with a block marked as final (RFC 7692 §7.2.3.4). After that, the base class would decompress
+        nothing and keep all further input.
         """
         decoded = super().decode(frame, max_size=max_size)
-        decoder = getattr(self, "decoder", None)  # there is none between messages when the server takes no context over
+        decoder = getattr(self, "decoder", None)  # without context takeover of the server, none between messages
         if decoder is not None and decoder.eof:
             if decoder.unused_data not in _SYNC_TAILS:
-                raise ProtocolError("data behind the final block of a compressed message")
+                raise ProtocolError("data after the final block of a compressed message")
             self.decoder = zlib.decompressobj(wbits=-self.remote_max_window_bits)
         return decoded
 
 
 class MessageReader:
-    """Bytes in, messages out.
+    """Turns bytes into messages.
 
-    A message, its frames on the wire, and what they inflate to, have at most `max_msg_size` bytes each; 0 is no bound.
-    Text is checked to be UTF-8 and decoded, unless `decodes_text` is off.
+    A message has at most `max_msg_size` bytes, and so does each of its frames, on the wire and decompressed; 0 means no bound.
+    Text is decoded, and must be valid UTF-8, unless `decodes_text` is off.
     """
 
     __slots__ = ("_buffer", "_error", "_kind", "_limit", "_parser", "_payload", "_utf8", "decodes_text", "is_starved")
@@ -94,21 +94,22 @@ class MessageReader:
         self._error: WebSocketError | None = None
         self.decodes_text = decodes_text
         self.is_starved = False
-        """Whether the last poll returned None for want of bytes."""
+        """Whether the last poll returned None because it needs more bytes."""
 
     @property
     def waiting_bytes(self) -> int:
-        """How many bytes wait to be read."""
+        """How many bytes are buffered."""
         return len(self._buffer)
 
     def feed(self, data: bytes) -> None:
-        """Append what has arrived."""
+        """Append bytes that have arrived."""
         self._buffer += data
 
     def poll(self) -> WSMessage | None:
-        """Return the next message, or None: because it needs more bytes, or because others should have their turn.
+        """Return the next message; None if more bytes are needed, or to let other tasks run.
 
-        Raises `WebSocketError`, from then on always, when the server breaks the protocol or a bound. Nothing comes after CLOSE.
+        If the server breaks the protocol or exceeds a bound, this raises `WebSocketError`, then and on every further call.
+        After CLOSE there are no more messages.
         """
         if self._error is not None:
             raise self._error
@@ -152,19 +153,19 @@ class MessageReader:
         return data
 
     def _room(self) -> int | None:
-        """How large the next frame may be; a control frame may be among those of a message that has reached its bound."""
+        """How large the next frame may be. A control frame may come between those of a message that has reached its bound."""
         return max(self._limit - len(self._payload), MAX_CONTROL_BYTES) if self._limit else None
 
     def _take(self, frame: Frame) -> WSMessage | None:
-        """Return the message that this frame completes."""
+        """Return the message that this frame completes, if it does."""
         opcode = frame.opcode
         if opcode >= Opcode.CLOSE:
             return _control_message(frame)
         if opcode is Opcode.CONT:
             if self._kind is None:
-                raise WebSocketError(WSCloseCode.PROTOCOL_ERROR, "a continuation of no message")
+                raise WebSocketError(WSCloseCode.PROTOCOL_ERROR, "a continuation frame without a message")
         elif self._kind is not None:
-            raise WebSocketError(WSCloseCode.PROTOCOL_ERROR, "a new message within another")
+            raise WebSocketError(WSCloseCode.PROTOCOL_ERROR, "a new message inside another")
         elif frame.fin:
             return self._message(_KINDS[opcode], frame.data)
         else:
@@ -172,10 +173,10 @@ class MessageReader:
         return self._continue(self._kind, frame)
 
     def _continue(self, kind: WSMsgType, frame: Frame) -> WSMessage | None:
-        """Add a fragment to the message that is incomplete."""
+        """Add a fragment to the incomplete message; return that if it is complete now."""
         self._payload += frame.data
         if kind is WSMsgType.TEXT and self.decodes_text:
-            self._utf8.decode(frame.data, frame.fin)  # to know at once; characters may straddle fragments
+            self._utf8.decode(frame.data, frame.fin)  # fails early; characters may be split between fragments
         if not frame.fin:
             self._check_size(len(self._payload))
             return None
@@ -194,7 +195,7 @@ class MessageReader:
 
 
 class FrameWriter:
-    """Messages into masked frames, one each."""
+    """Turns each message into one masked frame."""
 
     __slots__ = ("_deflate",)
 
@@ -204,13 +205,13 @@ class FrameWriter:
     def frame(self, kind: WSMsgType, data: bytes | bytearray | memoryview, compress: int | None = None) -> bytes:
         """Return the frame of a message.
 
-        `compress` is a window in bits for this message, at most the one agreed on; 0 sends it as it is; None is as agreed.
-        Where no compression has been agreed on there is none. Raises `ValueError` for what cannot be sent.
+        `compress` is the window for this message, in bits, at most the one agreed on; 0 means no compression, None the window
+        agreed on. It has no effect if no compression was agreed on. Raises `ValueError` for a message that cannot be sent.
         """
         if isinstance(data, memoryview):
-            data = bytes(data)  # its length is that of its elements, of whatever size they are
+            data = bytes(data)  # the length of a memoryview counts elements, not bytes
         if kind >= WSMsgType.CLOSE and len(data) > MAX_CONTROL_BYTES:
-            raise ValueError(f"a {kind.name} frame holds {MAX_CONTROL_BYTES} bytes, not {len(data)}")
+            raise ValueError(f"a {kind.name} frame holds at most {MAX_CONTROL_BYTES} bytes, not {len(data)}")
         if compress is not None:
             check_window(compress)
         extensions: list[Deflate] = []
@@ -220,7 +221,7 @@ class FrameWriter:
         return Frame(_OPCODES[kind], data).serialize(mask=True, extensions=extensions)
 
     def close_frame(self, code: int, reason: str = "") -> bytes:
-        """Return a Close frame; without content when the code is `NO_STATUS`. `ValueError` for a code not to be sent."""
+        """Return a Close frame, without content for `NO_STATUS`. Raises `ValueError` for a code that must not be sent."""
         if code == WSCloseCode.NO_STATUS:
             return self.frame(WSMsgType.CLOSE, b"")
         try:
@@ -231,9 +232,9 @@ class FrameWriter:
 
 
 def check_window(bits: int) -> None:
-    """Raise `ValueError` unless this is 0 or the size of a window in bits.
+    """Raise `ValueError` unless `bits` is 0 or the size of a window.
 
-    zlib cannot compress with 8 bits, which RFC 7692 would allow.
+    zlib cannot compress with a window of 8 bits, which RFC 7692 would allow.
     """
     if bits != 0 and not 9 <= bits <= 15:
         raise ValueError(f"compress must be 0 or from 9 to 15, not {bits!r}")

@@ -1,4 +1,4 @@
-"""The opening handshake of a WebSocket (RFC 6455 §4.1, RFC 7692 §7): what we ask for, and whether the answer agrees."""
+"""The opening handshake of a WebSocket (RFC 6455 §4.1, RFC 7692 §7): making the request and checking the response."""
 
 from __future__ import annotations
 
@@ -30,36 +30,36 @@ _MAX_WINDOW_BITS: Final = 15
 
 
 class HandshakeError(Exception):
-    """The answer does not open a WebSocket; says why, to be wrapped by whoever has the response."""
+    """The response does not open a WebSocket; the message says why. It is wrapped in an error that has the response."""
 
 
 class Agreement(NamedTuple):
     """What the server agreed to."""
 
     protocol: str | None
-    """The subprotocol it chose out of ours; None when it chose none."""
+    """The subprotocol that it chose from ours; None if it chose none."""
     deflate: Deflate | None
-    """Compression; None when there is none."""
+    """The compression; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What we ask for. Raises `ValueError` for what cannot be asked."""
+    """What we ask for. Raises `ValueError` for invalid parameters."""
 
     protocols: tuple[str, ...] = ()
     """Subprotocols, the preferred one first."""
     origin: str | None = None
     compress: int = 0
-    """The size of the largest window to compress with, either way, in bits (9 to 15); 0 asks for no compression."""
+    """The size of the largest window for compression in either direction, in bits (9 to 15); 0 asks for no compression."""
     key: str = field(default_factory=generate_key)
-    """The nonce that the server has to show that it read."""
+    """The nonce; the server has to prove that it has read it."""
 
     def __post_init__(self) -> None:
         check_window(self.compress)
         validate_subprotocols(self._subprotocols)
 
     def headers(self, given: CIMultiDict[str]) -> CIMultiDict[str]:
-        """Return the caller's headers with those of the handshake; the caller's own Upgrade, Connection and version stay."""
+        """Return the caller's headers with those of the handshake; the caller's Upgrade, Connection and version are kept."""
         headers = given.copy()
         headers.setdefault("Upgrade", "websocket")
         headers.setdefault("Connection", "Upgrade")
@@ -77,17 +77,17 @@ class Offer:
         return headers
 
     def check(self, status: int, headers: MultiMapping[str], sent_protocols: Sequence[str] = ()) -> Agreement:
-        """Return what the server agreed to, or raise `HandshakeError`. In the order of RFC 6455 §4.1.
+        """Return what the server agreed to, or raise `HandshakeError`. Follows the order of RFC 6455 §4.1.
 
-        `sent_protocols` are the values of the header for them, which callers may also have written themselves.
+        `sent_protocols` are the values of Sec-WebSocket-Protocol in the request, which callers may have set themselves.
         """
         if status != 101:
-            raise HandshakeError("the server does not open a WebSocket")
+            raise HandshakeError("the server did not open a WebSocket")
         try:
             upgrades = [name.lower() for value in headers.getall("Upgrade", ()) for name in parse_upgrade(value)]
             options = [name.lower() for value in headers.getall("Connection", ()) for name in parse_connection(value)]
             if upgrades != ["websocket"] or "upgrade" not in options:
-                raise HandshakeError("the server switched to another protocol than WebSocket")
+                raise HandshakeError("the server switched to a protocol other than WebSocket")
             if headers.getall("Sec-WebSocket-Accept", []) != [accept_key(self.key)]:
                 raise HandshakeError("Sec-WebSocket-Accept does not answer our key")
             deflate = self._agreed_compression(headers)
@@ -96,7 +96,7 @@ class Offer:
             raise HandshakeError(str(error)) from error
 
     def _agreed_compression(self, headers: MultiMapping[str]) -> Deflate | None:
-        """Return the compression that the server chose; it must be what we offered, and the only extension."""
+        """Return the compression that the server chose; it must be the one offered, and the only extension."""
         values = headers.getall("Sec-WebSocket-Extensions", ())
         extensions = [extension for value in values for extension in parse_extension(value)]
         if not extensions:
@@ -120,6 +120,6 @@ class Offer:
 
     @property
     def _compression(self) -> ClientPerMessageDeflateFactory:
-        """Windows of the largest size go without saying; a smaller one is asked of the server, and promised to it."""
+        """The offer of compression. It names the size of the windows, the server's and ours, only if it is not the largest."""
         bits = self.compress if 0 < self.compress < _MAX_WINDOW_BITS else None
         return ClientPerMessageDeflateFactory(server_max_window_bits=bits, client_max_window_bits=bits or True)

@@ -1,4 +1,4 @@
-"""How a peer that has died without a word is noticed: a ping when it is silent, and an end if it stays so."""
+"""Detecting a dead peer: it is sent a ping when it has been silent, and given up if it stays silent."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 class Heartbeat:
-    """Calls `ping` when nothing has been heard for `interval` seconds, and `give_up` when nothing is in half of that again.
+    """Calls `ping` when nothing has arrived for `interval` seconds, and `give_up` if nothing arrives in half of that again.
 
-    Whatever is heard counts, not pongs alone. One timer: it is not moved when something is heard, but wakes, compares, and
-    sleeps again.
+    Any data counts, not only pongs. There is one timer: it is not rescheduled when data arrives, but wakes, compares the
+    times, and sleeps again.
     """
 
     __slots__ = ("_give_up", "_heard_at", "_interval", "_is_held", "_loop", "_ping", "_pinged_at", "_timer")
@@ -30,25 +30,25 @@ class Heartbeat:
 
     @property
     def patience(self) -> float:
-        """How long an answer to a ping may take, in seconds."""
+        """How long the server may be silent after a ping, in seconds."""
         return self._interval / 2
 
     def heard(self) -> None:
-        """Something has arrived."""
+        """Data has arrived."""
         self._heard_at = self._loop.time()
         self._pinged_at = None
 
     def hold(self) -> None:
-        """We do not listen; silence means nothing until something is heard again."""
+        """Reading is paused: silence does not count until `resume`."""
         self._is_held = True
 
     def resume(self) -> None:
-        """We listen again."""
+        """Reading goes on."""
         self._is_held = False
         self.heard()
 
     def stop(self) -> None:
-        """Do nothing any more."""
+        """Stop the timer for good."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,4 +1,4 @@
-"""What is sent and received over a WebSocket, as its user sees it."""
+"""The messages of a WebSocket, as its user sees them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class WSMsgType(IntEnum):
-    """The type of a message; up to `PONG` the opcode that it has on the wire (RFC 6455 §11.8)."""
+    """The type of a message; up to `PONG`, its opcode on the wire (RFC 6455 §11.8)."""
 
     CONTINUATION = 0x0
     TEXT = 0x1
@@ -20,13 +20,13 @@ class WSMsgType(IntEnum):
     PING = 0x9
     PONG = 0xA
 
-    # told by the client itself
+    # made by the client itself
     CLOSING = 0x100
     """`close` was called while `receive` waited."""
     CLOSED = 0x101
     """The WebSocket is closed; there is nothing more to receive."""
     ERROR = 0x102
-    """The server broke the protocol, or was given up; the message's data is the exception."""
+    """The server broke the protocol, exceeded a bound or was given up; `data` is the exception."""
 
     # older names
     text = TEXT
@@ -47,7 +47,7 @@ class WSCloseCode(IntEnum):
     PROTOCOL_ERROR = 1002
     UNSUPPORTED_DATA = 1003
     NO_STATUS = 1005
-    """The Close frame gave no reason. Never sent."""
+    """The Close frame had no code. Never sent."""
     ABNORMAL_CLOSURE = 1006
     """The connection ended without a Close frame. Never sent."""
     INVALID_TEXT = 1007
@@ -64,7 +64,7 @@ class WSMessage(NamedTuple):
     """A message.
 
     `data` is text for TEXT, bytes for BINARY, PING and PONG, the close code for CLOSE, the exception for ERROR, else None.
-    `extra` is the reason for CLOSE, None for what the client tells itself, else empty.
+    `extra` is the reason for CLOSE, None for messages that the client itself makes, else empty.
     """
 
     type: WSMsgType
@@ -72,9 +72,9 @@ class WSMessage(NamedTuple):
     extra: str | None
 
     def json(self, *, loads: Callable[[Any], Any] = json_module.loads) -> Any:
-        """Return the data as `loads` reads it."""
+        """Return the data parsed by `loads`."""
         return loads(self.data)
 
 
 class WSMessageTypeError(TypeError):
-    """The message is not of the type that was asked for."""
+    """The message does not have the expected type."""

@@ -1,4 +1,4 @@
-"""The parameters of `ClientSession.ws_connect`. What is made of them is loaded when the first WebSocket is opened."""
+"""The parameters of `ClientSession.ws_connect`. The code that uses them is loaded with the first WebSocket."""
 
 from __future__ import annotations
 
@@ -70,4 +70,4 @@ WEBSOCKET_DEFAULTS: Final[WebSocketOptions] = {
     "proxy_auth": None,
     "proxy_headers": None,
 }
-"""What is meant by a parameter that is not given."""
+"""The values of parameters that are not given."""

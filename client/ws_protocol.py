@@ -1,10 +1,10 @@
-"""A connection that speaks WebSocket: bytes between the transport and the codec, held back both ways.
+"""The WebSocket protocol of a connection: bytes between the transport and the codec, with flow control in both directions.
 
-Bytes that arrive are kept until somebody polls for a message. When more than `HIGH_WATER_BYTES` wait the transport is
-paused, until a poll has used them up and wants more. The other way round `drain` waits while the transport's buffer is full.
+Bytes that arrive are buffered until somebody polls for a message. Above `HIGH_WATER_BYTES` the transport is paused, until a
+poll needs more bytes. For sending, `drain` waits while the transport's buffer is full.
 
-The HTTP protocol that the connection began with stays behind: connector and connection go on asking it whether the
-connection is closed, and tell it to close.
+The HTTP protocol with which the connection began is kept: connector and connection still ask it whether the connection is
+closed, and tell it to close.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
     from client.ws_messages import WSMessage
 
 HIGH_WATER_BYTES: Final = 64 * 1024
-"""Bytes that wait to be read before the transport is paused."""
+"""How many bytes may be buffered before the transport is paused."""
 
 _LINGER_SECONDS: Final = 1.0
-"""How long, after the closing handshake, we wait for the server to close the connection first (RFC 6455 §7.1.1)."""
+"""How long to wait, after the closing handshake, for the server to close the connection first (RFC 6455 §7.1.1)."""
 
 
 class WebSocketProtocol(asyncio.Protocol):
-    """Takes over a connection that has been upgraded, and gives it back when it is lost.
+    """Takes over a connection that has been upgraded, and closes it when it is lost.
 
-    A server that is silent for `heartbeat` seconds is asked for a sign of life, and given up if there is none within half of
-    that; None never asks. The connection must not have been closed.
+    A server that is silent for `heartbeat` seconds is sent a ping, and given up if it stays silent for half of that; with None,
+    it never is. The connection must not have been closed.
     """
 
     def __init__(
@@ -56,14 +56,14 @@ class WebSocketProtocol(asyncio.Protocol):
         self._failure: Exception | None = None
         self._can_write = asyncio.Event()
         self._can_write.set()
-        self._is_paused = True  # by the HTTP protocol, which leaves this to us
+        self._is_paused = True  # by the HTTP protocol; we have to resume it
         self._is_deaf = False
         self._heartbeat: Heartbeat | None = None
         if heartbeat:
             self._heartbeat = Heartbeat(heartbeat, ping=self._ping, give_up=self._give_up)
         self.was_given_up: ServerTimeoutError | None = None
         """Why the server was given up; None unless it was."""
-        http = cast("Http1Protocol", connection.protocol)  # HTTP/2 upgrades to nothing
+        http = cast("Http1Protocol", connection.protocol)  # HTTP/2 has no Upgrade
         self._http = http
         unread, http.unread = http.unread, b""
         self._transport.set_protocol(self)
@@ -73,9 +73,9 @@ class WebSocketProtocol(asyncio.Protocol):
     # -- reading --------------------------------------------------------------------------------------------------
 
     def poll(self) -> WSMessage | None:
-        """Return the next message if it is there.
+        """Return the next message if it has arrived, else None.
 
-        Raises `WebSocketError` as the reader does, and when there will be no more messages what ended the connection:
+        Raises `WebSocketError` as the reader does. After the last message, raises the error that ended the connection:
         `ServerDisconnectedError`, `ClientOSError` or `ServerTimeoutError`.
         """
         message = self._reader.poll()
@@ -86,7 +86,7 @@ class WebSocketProtocol(asyncio.Protocol):
         return message
 
     async def wait(self) -> None:
-        """Wait until polling again makes sense, or `wake` is called. One may wait at a time; cancelled, it loses nothing."""
+        """Wait until it makes sense to poll again, or `wake` is called. Only one task may wait at a time; it may be cancelled."""
         if not self._reader.is_starved:
             await asyncio.sleep(0)
             return
@@ -99,7 +99,7 @@ class WebSocketProtocol(asyncio.Protocol):
                 self._waiter = None
 
     def wake(self) -> None:
-        """Have whoever waits look again."""
+        """Make the waiting task poll again."""
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
@@ -107,14 +107,14 @@ class WebSocketProtocol(asyncio.Protocol):
     # -- writing --------------------------------------------------------------------------------------------------
 
     def send(self, kind: WSMsgType, data: bytes | bytearray | memoryview, compress: int | None = None) -> None:
-        """Send a message as `FrameWriter.frame` makes it, without waiting.
+        """Send a message without waiting; the parameters are those of `FrameWriter.frame`.
 
-        Raises `ClientConnectionResetError` when the connection is closed, `ValueError` for what cannot be sent.
+        Raises `ClientConnectionResetError` if the connection is closed, `ValueError` for a message that cannot be sent.
         """
         self._write(self._writer.frame(kind, data, compress))
 
     def send_close(self, code: int, reason: str) -> None:
-        """Send a Close frame, without waiting: the last frame, and no more pings. Raises as `send` does."""
+        """Send a Close frame, the last frame, without waiting, and stop the heartbeat. Raises as `send` does."""
         self._write(self._writer.close_frame(code, reason))
         self._stop_heartbeat()
 
@@ -123,7 +123,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._transport.write(frame)
 
     async def drain(self) -> None:
-        """Wait while too much is still to be sent. Raises `ClientConnectionResetError` when the connection is lost meanwhile."""
+        """Wait while too much is still to be sent. Raises `ClientConnectionResetError` if the connection is lost meanwhile."""
         if not self._can_write.is_set():
             await self._can_write.wait()
             self._check_open()
@@ -132,10 +132,10 @@ class WebSocketProtocol(asyncio.Protocol):
         if self._failure is not None or self._transport.is_closing():
             raise ClientConnectionResetError("the WebSocket is closed")
 
-    # -- its end --------------------------------------------------------------------------------------------------
+    # -- closing --------------------------------------------------------------------------------------------------
 
     async def linger(self) -> None:
-        """Wait a little for the server to close the connection; what still arrives is dropped."""
+        """Wait a little for the server to close the connection; data that still arrives is dropped."""
         self._is_deaf = True
         self._resume()
         with suppress(TimeoutError):
@@ -152,7 +152,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._heartbeat.stop()
 
     def _ping(self) -> None:
-        with suppress(ClientConnectionResetError):  # then the transport is about to say so itself
+        with suppress(ClientConnectionResetError):  # the transport is about to report that itself
             self.send(WSMsgType.PING, b"")
 
     def _give_up(self) -> None:
@@ -179,7 +179,7 @@ class WebSocketProtocol(asyncio.Protocol):
                 self._heartbeat.hold()
 
     def eof_received(self) -> None:
-        """The server has sent all it will; `connection_lost` follows."""
+        """The server will send no more; `connection_lost` follows."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._failure is None:

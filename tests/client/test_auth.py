@@ -78,8 +78,8 @@ def test_credentials_in_urls_can_always_be_sent() -> None:
 
 
 def test_a_text_has_no_credentials() -> None:
-    """It is told of what they can be read."""
-    with pytest.raises(TypeError, match="of a str"):
+    """They are read from a yarl.URL only."""
+    with pytest.raises(TypeError, match="not a str"):
         BasicAuth.from_url("http://login:password@a.example/")  # type: ignore[arg-type]
 
 

@@ -455,7 +455,7 @@ async def test_what_a_server_says_before_it_is_asked_answers_nothing(
         trace.on_connection_create_end.append(have_it_arrive)
         url = f"{'https' if is_tls else 'http'}://127.0.0.1:{listening.getsockname()[1]}/"
         async with ClientSession(connector=TCPConnector(ssl=trusting), trace_configs=[trace]) as session:
-            with pytest.raises(ServerDisconnectedError, match="spoke"):
+            with pytest.raises(ServerDisconnectedError, match="sent data or closed"):
                 await session.get(url)
             assert session.connector is not None
             assert (session.connector.idle_count, session.connector.in_use_count) == (0, 0)

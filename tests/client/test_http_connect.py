@@ -111,7 +111,7 @@ def test_what_is_not_an_answer(answer: bytes, text: str, step: Callable[[int], i
 
 def test_bytes_behind_a_success_are_refused() -> None:
     """Nobody we tunnel to speaks first: they would be taken for the origin's, and are the proxy's."""
-    with pytest.raises(ProxyFault, match="bytes behind"):
+    with pytest.raises(ProxyFault, match="bytes after"):
         play(http_connect("origin.example", 443), b"HTTP/1.1 200 OK\r\n\r\n\x16\x03\x03")
 
 
@@ -146,7 +146,7 @@ def test_the_pace_changes_nothing(answer: bytes, steps: list[int]) -> None:
         except ConnectDeclined as declined:
             return f"declined {declined.args}"
         except ProxyFault as fault:
-            return "opened" if "bytes behind" in str(fault) else "fault"
+            return "opened" if "bytes after" in str(fault) else "fault"
         except EOFError:
             return "more"
         return "opened"

@@ -111,7 +111,7 @@ async def test_microsocks(session: ClientSession, plain: Site, secure: Site, unu
     async with daemons.microsocks(LOGIN) as port:
         for scheme in ("socks5", "socks5h"):
             await ask_both(session, f"{scheme}://me:secret@127.0.0.1:{port}", [plain, secure], "localhost")
-        with pytest.raises(ClientConnectorError, match="refused, says the proxy"):
+        with pytest.raises(ClientConnectorError, match="refused, according to the proxy"):
             await session.get(f"http://127.0.0.1:{unused_port}/", proxy=f"socks5://me:secret@127.0.0.1:{port}")
         for login in ("", "me:wrong@"):
             with pytest.raises(ClientProxyConnectionError):

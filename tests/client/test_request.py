@@ -182,10 +182,10 @@ async def test_what_a_proxy_reads_our_request_by(name: str, session: ClientSessi
         (b"hello", [("Content-Length", "5"), ("Content-Length", "3")], "more than one"),
         (b"hello", [("Content-Length", "5"), ("content-length", "5")], "more than one"),
         (b"hello", {"Content-Length": "5", "Transfer-Encoding": "chunked"}, "leave one of them out"),
-        (b"hello", {"Transfer-Encoding": "gzip"}, "ends in chunked"),
-        (b"hello", {"Transfer-Encoding": "chunked, gzip"}, "ends in chunked"),
-        (b"hello", {"Transfer-Encoding": "xchunked"}, "ends in chunked"),
-        (b"hello", {"Transfer-Encoding": "chunked, chunked"}, "ends in chunked"),
+        (b"hello", {"Transfer-Encoding": "gzip"}, "must end in chunked"),
+        (b"hello", {"Transfer-Encoding": "chunked, gzip"}, "must end in chunked"),
+        (b"hello", {"Transfer-Encoding": "xchunked"}, "must end in chunked"),
+        (b"hello", {"Transfer-Encoding": "chunked, chunked"}, "must end in chunked"),
     ],
 )
 async def test_what_contradicts_the_body_is_not_sent(

@@ -430,9 +430,11 @@ async def test_unknown_option(session: ClientSession) -> None:
 async def test_what_the_response_has_is_not_to_be_had_before_it(serve: Serve, session: ClientSession) -> None:
     server = await serve(repeating(HI))
     call = session.get(f"http://127.0.0.1:{server.port}/")
-    with pytest.raises(AttributeError, match=r"'status' is the response's.*`\(await session.get\(url\)\).status`"):
+    with pytest.raises(
+        AttributeError, match=r"'status' is an attribute of the response.*`\(await session.get\(url\)\).status`"
+    ):
         call.status  # type: ignore[attr-defined]  # noqa: B018
-    with pytest.raises(AttributeError, match="'text' is the response's"):
+    with pytest.raises(AttributeError, match="'text' is an attribute of the response"):
         call.text()  # type: ignore[attr-defined]
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         call.nonsense  # type: ignore[attr-defined]  # noqa: B018
@@ -442,9 +444,7 @@ async def test_what_the_response_has_is_not_to_be_had_before_it(serve: Serve, se
 
 @pytest.mark.parametrize("kind", [ClientSession, TCPConnector])
 def test_without_a_running_loop_it_is_told_what_to_do(kind: type[ClientSession | TCPConnector]) -> None:
-    with pytest.raises(
-        RuntimeError, match=f"no event loop runs, which {kind.__name__} needs: make it in an `async def`"
-    ):
+    with pytest.raises(RuntimeError, match=f"{kind.__name__} needs a running event loop: make it in an `async def`"):
         kind()
 
 

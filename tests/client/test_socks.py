@@ -105,8 +105,8 @@ def test_each_refusal_of_version_4(code: int, kind: type[OSError], number: int, 
         (4, TargetFault, errno.EHOSTUNREACH, "host unreachable"),
         (5, TargetFault, errno.ECONNREFUSED, "connection refused"),
         (6, TargetFault, errno.ETIMEDOUT, "TTL expired"),
-        (7, ProxyFault, errno.EPROTO, "does not know CONNECT"),
-        (8, TargetFault, errno.EAFNOSUPPORT, "no addresses of this kind"),
+        (7, ProxyFault, errno.EPROTO, "does not support CONNECT"),
+        (8, TargetFault, errno.EAFNOSUPPORT, "does not support this type of address"),
         (9, ProxyFault, errno.EPROTO, "unassigned reply 9"),
         (255, ProxyFault, errno.EPROTO, "unassigned reply 255"),
     ],
@@ -121,15 +121,15 @@ def test_each_refusal_of_version_5(code: int, kind: type[OSError], number: int, 
 @pytest.mark.parametrize(
     ("handshake", "answers", "text"),
     [
-        (lambda: socks4("192.0.2.7", 80), b"HTTP/1.1 400", "no SOCKS 4 proxy: its reply has version 72"),
-        (lambda: socks5("192.0.2.7", 80), b"HTTP/1.1 400", "no SOCKS 5 proxy: its reply has version 72"),
-        (lambda: socks5("192.0.2.7", 80), b"\4\0", "no SOCKS 5 proxy: its reply has version 4"),
+        (lambda: socks4("192.0.2.7", 80), b"HTTP/1.1 400", "not a SOCKS 4 proxy: its reply has version 72"),
+        (lambda: socks5("192.0.2.7", 80), b"HTTP/1.1 400", "not a SOCKS 5 proxy: its reply has version 72"),
+        (lambda: socks5("192.0.2.7", 80), b"\4\0", "not a SOCKS 5 proxy: its reply has version 4"),
         (lambda: socks5("192.0.2.7", 80), b"\5\xff", "demands credentials"),
         (lambda: socks5("192.0.2.7", 80, AUTH), b"\5\xff", "accepts no password"),
         (lambda: socks5("192.0.2.7", 80), b"\5\2", "chose method 2, which was not offered"),
         (lambda: socks5("192.0.2.7", 80, AUTH), b"\5\1", "chose method 1, which was not offered"),
         (lambda: socks5("192.0.2.7", 80, AUTH), b"\5\2\1\1", "refused our user name and password"),
-        (lambda: socks5("192.0.2.7", 80), b"\5\0\4\0", "no SOCKS 5 proxy: its reply has version 4"),
+        (lambda: socks5("192.0.2.7", 80), b"\5\0\4\0", "not a SOCKS 5 proxy: its reply has version 4"),
         (lambda: socks5("192.0.2.7", 80), b"\5\0\5\0\0\2", "an address of unknown kind 2"),
     ],
 )
@@ -146,7 +146,7 @@ def test_names_that_socks_cannot_carry(start: Callable[[str, int], Handshake], h
 
 
 def test_version_4_has_no_ipv6() -> None:
-    with pytest.raises(TargetFault, match="no IPv6") as caught:
+    with pytest.raises(TargetFault, match="does not support IPv6") as caught:
         play(socks4("2001:db8::1", 80), b"")
     assert caught.value.errno == errno.EAFNOSUPPORT
 

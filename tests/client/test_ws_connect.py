@@ -137,7 +137,7 @@ async def test_an_upgrade_to_something_else_is_refused(session: ClientSession, s
         await peer.closed()
 
     server = await serve(script)
-    with pytest.raises(WSServerHandshakeError, match="another protocol"):
+    with pytest.raises(WSServerHandshakeError, match="a protocol other than WebSocket"):
         await session.ws_connect(server.url)
 
 

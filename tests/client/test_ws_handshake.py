@@ -78,12 +78,12 @@ def test_a_good_answer_is_an_agreement(headers: CIMultiDict[str]) -> None:
 @pytest.mark.parametrize(
     ("headers", "reason"),
     [
-        (answer(upgrade=""), "another protocol"),
-        (answer(upgrade="h2c"), "another protocol"),
-        (answer(upgrade="websocket, h2c"), "another protocol"),
-        (answer(("Upgrade", "websocket")), "another protocol"),
-        (answer(connection=""), "another protocol"),
-        (answer(connection="close"), "another protocol"),
+        (answer(upgrade=""), "a protocol other than"),
+        (answer(upgrade="h2c"), "a protocol other than"),
+        (answer(upgrade="websocket, h2c"), "a protocol other than"),
+        (answer(("Upgrade", "websocket")), "a protocol other than"),
+        (answer(connection=""), "a protocol other than"),
+        (answer(connection="close"), "a protocol other than"),
         (answer(connection="not a token; at all"), "Connection"),
         (answer(accept=""), "key"),
         (answer(accept=KEY), "key"),
