@@ -845,6 +845,24 @@ async def test_a_read_that_was_called_off(tmp_path: Path) -> None:
             await first
 
 
+async def test_a_read_of_another_part_that_was_called_off(tmp_path: Path) -> None:
+    """It moves the position of their one file, too."""
+    path = tmp_path / "file"
+    path.write_bytes(b"file")
+    with Slow(path) as file:
+        body, other = FileBody(file), FileBody(file)
+        first = asyncio.create_task(read(other))
+        await until(lambda: other._reading is not None)
+        first.cancel()
+        second = asyncio.create_task(read(body))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        reads_beside = body._reading is not None
+        file.may_read.set()
+        assert await second == b"file"
+        assert not reads_beside
+
+
 async def test_a_read_that_was_called_off_and_fails(tmp_path: Path) -> None:
     """Whoever gave it up has closed the file; nobody is told of that."""
     told: list[dict[str, Any]] = []
