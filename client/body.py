@@ -177,6 +177,14 @@ def _note(key: int, reading: asyncio.Future[Any]) -> None:
         reading.exception()
 
 
+async def close(parts: AsyncIterator[bytes]) -> None:
+    """Close the iterator over a body, if it can be closed, which may not be at its end when sending is cancelled. Otherwise it would be
+    closed when it is garbage-collected, in a task of which nobody knows.
+    """
+    if isinstance(parts, AsyncGenerator):
+        await parts.aclose()
+
+
 class IterableBody(Body):
     """An asynchronous iterable of bytes; an iterator can be sent only once."""
 
@@ -202,8 +210,7 @@ class IterableBody(Body):
             async for part in iterator:
                 yield part
         finally:
-            if isinstance(iterator, AsyncGenerator):  # if sending was cancelled, it is not at its end
-                await iterator.aclose()
+            await close(iterator)
 
 
 class CompressedBody(Body):
@@ -224,13 +231,17 @@ class CompressedBody(Body):
 
     async def parts(self) -> AsyncIterator[bytes]:
         compressor = make_compressor(self._coding)
-        async for part in self._body.parts():
-            if len(part) < _LEAST_FOR_THREAD:
-                data = compressor.compress(part)
-            else:
-                data = await asyncio.to_thread(compressor.compress, part)
-            if data:
-                yield data
+        parts = self._body.parts()
+        try:
+            async for part in parts:
+                if len(part) < _LEAST_FOR_THREAD:
+                    data = compressor.compress(part)
+                else:
+                    data = await asyncio.to_thread(compressor.compress, part)
+                if data:
+                    yield data
+        finally:
+            await close(parts)
         yield compressor.flush()
 
 

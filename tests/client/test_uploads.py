@@ -34,6 +34,7 @@ from client import (
     FormData,
     HttpVersion10,
     MultipartReader,
+    MultipartWriter,
     SocketTimeoutError,
 )
 from client.body import BodyConsumedError, BytesBody, FileBody, IterableBody, compress_body, make_body
@@ -598,6 +599,38 @@ async def test_early_answer(
         assert await response.text() == "too much"
     await stopped.wait()
     assert connector.idle_count == 0
+
+
+@pytest.mark.parametrize("compress", [None, "gzip"])
+@pytest.mark.parametrize("encoding", [None, "base64", "quoted-printable"])
+async def test_where_a_body_comes_from_is_closed_by_what_sent_it(
+    encoding: str | None, compress: str | None, serve: Serve, session: ClientSession
+) -> None:
+    """Not by a task of the event loop's that nobody waits for, which is how it closes what is garbage-collected."""
+    senders: list[Any] = []
+    stopped = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        senders.append(asyncio.current_task())
+        try:
+            while True:
+                yield os.urandom(10_000)
+        finally:
+            senders.append(asyncio.current_task())
+            stopped.set()
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.answer(b"too much", "413 Content Too Large")
+        await peer.closed()
+
+    writer = MultipartWriter()
+    writer.append(endless(), {"Content-Transfer-Encoding": encoding} if encoding else None)
+    server = await serve(script)
+    async with session.post(server.url, data=writer, compress=compress) as response:
+        assert response.status == 413
+    await stopped.wait()
+    assert len(set(senders)) == 1
 
 
 async def test_an_early_answer_of_a_server_that_has_gone_since(session: ClientSession) -> None:
