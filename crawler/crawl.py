@@ -39,14 +39,12 @@ from crawler.settings import Settings, checked, with_overrides
 from crawler.source import Source
 from crawler.stats import Stats, Tally
 from crawler.visitor import OwnVisitor
-from crawler.web.directives import Obedience
 from crawler.workers import WorkerPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from client import ClientSession
     from client.limits import HostLimits
     from client.origin import HostKey
     from crawler.exports.protocol import Export
@@ -133,7 +131,8 @@ class Crawl:
         self._politeness: Politeness | None = None
         self._seeding: Seeding | None = None
         self._engine: Engine | None = None
-        self._admission = Admission(spider.scope, self._settings.max_depth, _traps(self._settings))
+        traps = Traps(Thresholds.of(self._settings)) if self._settings.traps else None
+        self._admission = Admission(spider.scope, self._settings.max_depth, traps)
         self._reason = ""
         self._why = ""
         self._verdict: str | None = None
@@ -242,12 +241,7 @@ class Crawl:
             frontier, limits, active_hosts=settings.active_hosts, may_start=self._gate(proxy_gate)
         )
         self._attach(frontier, on_queued=scheduler.queued)
-        retries = RetryPolicy(
-            max_attempts=settings.max_attempts,
-            wait=settings.retry_wait,
-            max_wait=settings.max_retry_wait,
-            now=frontier.now,
-        )
+        retries = RetryPolicy.of(settings, now=frontier.now)
         locate = network.connector.addresses_of
         self._politeness = politeness = Politeness(
             network.session, limits, retries, settings, frontier, locate=locate, proxy_gate=proxy_gate
@@ -255,7 +249,16 @@ class Crawl:
         politeness.resume()
         steering = Steering(frontier, Harness(scheduler, politeness))
         steering.take_up()
-        fetcher = self._fetcher(network.session, politeness, retries, proxy_gate)
+        fetcher = Fetcher(
+            network.session,
+            politeness,
+            retries,
+            settings,
+            exchange=self._revalidation.exchange if self._revalidation else exchange,
+            detours=self._detours,
+            middlewares=self._middlewares,
+            proxy_gate=proxy_gate,
+        )
         async with self._visiting(fetcher, network, launches) as visitor:
             self._engine = self._ring(visitor, frontier, scheduler, politeness, limits)
             try:
@@ -293,23 +296,6 @@ class Crawl:
             return self._may_start
         return lambda under_way: proxy_gate.is_open and self._may_start(under_way)
 
-    def _fetcher(
-        self, session: ClientSession, politeness: Politeness, retries: RetryPolicy, proxy_gate: ProxyGate | None
-    ) -> Fetcher:
-        settings = self._settings
-        return Fetcher(
-            session,
-            politeness,
-            retries,
-            max_redirects=settings.max_redirects,
-            redirect_aliases=settings.redirect_aliases,
-            detours=self._detours,
-            obedience=Obedience.of(user_agent=settings.user_agent, robots=settings.robots, nofollow=settings.nofollow),
-            middlewares=self._middlewares,
-            proxy_gate=proxy_gate,
-            exchange=self._revalidation.exchange if self._revalidation else exchange,
-        )
-
     def _ring(
         self,
         visitor: Visitor,
@@ -328,9 +314,7 @@ class Crawl:
             aliases=Aliases(self._detours) if settings.canonical else None,
             discovery=Discovery(frontier, politeness) if settings.sitemaps else None,
             tally=self._tally,
-            workers=WorkerPool(
-                limits, size=settings.concurrency, most_lingering=settings.lingering * settings.concurrency
-            ),
+            workers=WorkerPool.of(settings, limits),
             drain_timeout=settings.drain_timeout,
             on_stop=self._heed,
         )
@@ -452,15 +436,3 @@ def _at_home(settings: Settings) -> Settings:
     if not settings.revalidate:
         return settings
     return msgspec.structs.replace(settings, revalidate=str(expanded(settings.revalidate).absolute()))
-
-
-def _traps(settings: Settings) -> Traps | None:
-    thresholds = Thresholds(
-        repeats=settings.trap_repeats,
-        url_length=settings.trap_url_length,
-        dates=settings.trap_dates,
-        steps=settings.trap_steps,
-        copies=settings.trap_copies,
-        pattern=settings.trap_pattern,
-    )
-    return Traps(thresholds) if settings.traps else None
