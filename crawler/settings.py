@@ -9,9 +9,12 @@ import msgspec
 from msgspec import Meta, Struct
 
 from crawler.errors import SettingError
+from crawler.paths import expanded
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from crawler.spider import Spider
 
 _MOST = 1 << 53
 _LONGEST = 1e9
@@ -236,6 +239,22 @@ def checked(settings: Settings) -> Settings:
     """Settings that somebody has made from Python, which checks nothing. SettingError as above."""
     values = {name: getattr(settings, name) for name in NAMES}
     return with_overrides(Settings(), values, source="Settings")
+
+
+def settings_for(spider: Spider, given: Settings | Mapping[str, Any] | None) -> Settings:
+    """The settings of a crawl: a `Settings` as it is given; otherwise the defaults, overridden by the spider's, overridden by what is
+    given."""
+    if isinstance(given, Settings):
+        return _at_home(checked(given))
+    own = with_overrides(Settings(), spider.settings, source=f"settings of {type(spider).__name__}")
+    return _at_home(with_overrides(own, given or {}, source="the settings of the crawl"))
+
+
+def _at_home(settings: Settings) -> Settings:
+    """With paths that are the same wherever they are read: in other processes, and if the spider goes elsewhere."""
+    if not settings.revalidate:
+        return settings
+    return msgspec.structs.replace(settings, revalidate=str(expanded(settings.revalidate).absolute()))
 
 
 def _taken(name: str) -> str:
