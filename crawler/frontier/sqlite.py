@@ -243,7 +243,7 @@ class SqliteFrontier(Frontier):
             await self._runs.tend()
 
     async def _resolve(self, settlement: Settlement) -> None:
-        """Look up at once what must not be put by."""
+        """Look up at once what cannot wait to be sifted."""
         for mark in marks_of(settlement):
             if self.intake.sieve.is_doubtful(mark) and await self._runs.is_known(mark):
                 self.intake.sieve.learn(mark)
@@ -351,7 +351,7 @@ class SqliteFrontier(Frontier):
             lambda db: portion((data for (data,) in db.execute(_ITEMS_AFTER, (last,))), limit)
         )
         if not all(isinstance(text, str) for text in texts):
-            raise damaged(self._file.path, f"of the items after {last} one is no text")
+            raise damaged(self._file.path, f"of the items after {last} one is not text")
         return texts
 
     # ------------------------------------------------------------------ moves by order

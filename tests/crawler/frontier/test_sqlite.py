@@ -464,7 +464,7 @@ async def test_a_newer_file_is_refused(path: Path) -> None:
 )
 async def test_what_is_no_database_is_refused_and_left_alone(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    with pytest.raises(StateDamaged, match="no crawl file"):
+    with pytest.raises(StateDamaged, match="not a crawl file"):
         await SqliteFrontier.open(path, spider="test")
     assert path.read_bytes() == content
 
