@@ -166,9 +166,8 @@ class SqliteFrontier(Frontier):
         with making_sense(file.path):
             self._past = await file.at_once(lambda db: load(db, self.intake))
             await self._runs.load()
-        self._ahead += max(
-            0.0, self._past.seen - self.started
-        )  # if the clock was set back, nothing waits longer for that
+        # If the clock was set back, nothing waits longer for that.
+        self._ahead += max(0.0, self._past.seen - self.started)
         self.started = self.now()
         await file.write("UPDATE run SET ended = seen, why = 'killed' WHERE ended IS NULL")
         if spider is not None:
