@@ -10,9 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crawler.crawl import Crawl, Report
+    from crawler.crawl import Crawl
     from crawler.errors import CrawlError, Retry, Stop
     from crawler.page import Page
+    from crawler.report import Report
     from crawler.request import Links, Request
     from crawler.settings import Settings
     from crawler.spider import ErrorText, Spider
@@ -41,7 +42,7 @@ _HOMES = {
     "ErrorText": "crawler.spider",
     "Links": "crawler.request",
     "Page": "crawler.page",
-    "Report": "crawler.crawl",
+    "Report": "crawler.report",
     "Request": "crawler.request",
     "Retry": "crawler.errors",
     "Scope": "crawler.web.scope",

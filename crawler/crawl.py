@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec.structs import asdict
 
 from crawler.callbacks import Callbacks
 from crawler.control.steering import Harness, Steering
@@ -19,14 +17,14 @@ from crawler.exchange import exchange
 from crawler.exports import open_export
 from crawler.exports.feed import ExportFeed
 from crawler.fetcher import Fetcher
-from crawler.frontier import Counts, SqliteFrontier
+from crawler.frontier import SqliteFrontier
 from crawler.frontier.rows import clean
 from crawler.frontier.sqlite import discard
 from crawler.lifecycle import close_spider, open_spider
 from crawler.network import open_network
-from crawler.paths import expanded
 from crawler.politeness import Politeness
 from crawler.readers.launch import Launches, number_of_readers
+from crawler.report import Report, stats_of
 from crawler.retries import RetryPolicy
 from crawler.scheduler import Scheduler
 from crawler.selection.admission import Admission
@@ -35,27 +33,26 @@ from crawler.selection.detours import MOST_DETOURS, Detours
 from crawler.selection.seeds import Seeding
 from crawler.selection.sitemaps import Discovery
 from crawler.selection.traps import Thresholds, Traps
-from crawler.settings import Settings, checked, with_overrides
+from crawler.settings import settings_for
 from crawler.source import Source
-from crawler.stats import Stats, Tally
+from crawler.stats import Tally
 from crawler.visitor import OwnVisitor
-from crawler.web.directives import Obedience
 from crawler.workers import WorkerPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from client import ClientSession
     from client.limits import HostLimits
     from client.origin import HostKey
     from crawler.exports.protocol import Export
     from crawler.fetcher import Middleware
-    from crawler.hosts.pace import HostPace
     from crawler.hosts.proxy_gate import ProxyGate
     from crawler.network import Network
     from crawler.revalidation import Revalidation
+    from crawler.settings import Settings
     from crawler.spider import Spider
+    from crawler.stats import Stats
     from crawler.visitor import Visitor
 
 _URLS_REMEMBERED = 100_000
@@ -68,25 +65,6 @@ _STOPPED = "stopped"
 """The reason of a run that the spider has ended."""
 
 _RULES = ("user_agent", "robots", "nofollow", "canonical", "max_crawl_delay", "max_depth")
-
-
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """How a run ended. `reason`: finished, interrupted, max_pages, max_time, stopped (by the spider's `Stop`, which says `why`), or held
-    (only requests of held hosts are left). Unless it is finished, the crawl can be resumed.
-
-    `paces`: the pace at which hosts were asked, for those asked most; a Crawl-delay longer than `max_crawl_delay` (seconds) was cut to
-    that.
-    """
-
-    reason: str
-    stats: Stats
-    why: str = ""
-    paces: Sequence[HostPace] = ()
-    max_crawl_delay: float = 0.0
-
-    @property
-    def finished(self) -> bool:
-        return self.reason == "finished"
 
 
 class Crawl:
@@ -118,7 +96,7 @@ class Crawl:
         if isinstance(exports, str | Path):
             raise UsageError(f"the exports of a crawl are a list: write [{str(exports)!r}]")
         self._spider = spider
-        self._settings = _settings(spider, settings)
+        self._settings = settings_for(spider, settings)
         self._source = source or (Source.of(spider) if self._settings.processes > 1 else None)
         self._launches = launches
         self._state = Path(state)
@@ -133,7 +111,8 @@ class Crawl:
         self._politeness: Politeness | None = None
         self._seeding: Seeding | None = None
         self._engine: Engine | None = None
-        self._admission = Admission(spider.scope, self._settings.max_depth, _traps(self._settings))
+        traps = Traps(Thresholds.of(self._settings)) if self._settings.traps else None
+        self._admission = Admission(spider.scope, self._settings.max_depth, traps)
         self._reason = ""
         self._why = ""
         self._verdict: str | None = None
@@ -145,18 +124,10 @@ class Crawl:
         (self._in_haste if self._stopping.is_set() else self._stopping).set()
         self._end("interrupted", at_once=self._in_haste.is_set())
 
-    def _end(self, reason: str, *, at_once: bool = False) -> None:
-        self._reason = self._reason or reason
-        if self._seeding:
-            self._seeding.stop()
-        if self._engine:
-            self._engine.stop(at_once=at_once)
-
-    def _heed(self, why: str) -> None:
-        """End the crawl because the spider wants that."""
-        if not self._reason:
-            self._why = clean(why)
-        self._end(_STOPPED)
+    def stats(self) -> Stats:
+        """How the crawl stands; before the run has begun, all counts are zero."""
+        active = self._scheduler.under_way if self._scheduler else 0
+        return stats_of(self._spider.crawl_name(), self._frontier, self._tally, active=active)
 
     async def run(self) -> Report:
         """Crawl until nothing is left, `stop` is called, or a limit is reached. Raises the errors of crawler/errors.py. Cancelled, it
@@ -233,6 +204,27 @@ class Crawl:
         if self._revalidation:
             await frontier.remember(revalidated=msgspec.json.encode(self._settings.revalidate).decode())
 
+    async def _seed(self, frontier: SqliteFrontier) -> bool:
+        """Queue what a larger budget now allows, then add the spider's seeds; returns whether these were all."""
+        self._attach(frontier, on_queued=lambda _host, _not_before: None)
+        await frontier.fill_budgets()
+        self._seeding = Seeding(self._spider, frontier)
+        if self._reason:
+            self._seeding.stop()
+        await self._seeding.run()
+        return self._seeding.is_complete
+
+    def _attach(self, frontier: SqliteFrontier, *, on_queued: Callable[[HostKey, float], None]) -> None:
+        """Have the frontier ask which requests may come in, and tell of those that have."""
+        most = self._settings.max_pages_per_host
+        frontier.attach(admit=self._admission.refuse, on_queued=on_queued, max_pages_per_host=most)
+
+    async def _describe(self, frontier: SqliteFrontier) -> None:
+        """Keep the rules of this crawl in its file, for `crawl why` and others that read it."""
+        rules = {name: getattr(self._settings, name) for name in _RULES}
+        scope = self._admission.scope.described()
+        await frontier.remember(rules=msgspec.json.encode(rules).decode(), scope=msgspec.json.encode(scope).decode())
+
     async def _work_through(
         self, frontier: SqliteFrontier, network: Network, proxy_gate: ProxyGate | None, launches: Launches
     ) -> None:
@@ -242,12 +234,7 @@ class Crawl:
             frontier, limits, active_hosts=settings.active_hosts, may_start=self._gate(proxy_gate)
         )
         self._attach(frontier, on_queued=scheduler.queued)
-        retries = RetryPolicy(
-            max_attempts=settings.max_attempts,
-            wait=settings.retry_wait,
-            max_wait=settings.max_retry_wait,
-            now=frontier.now,
-        )
+        retries = RetryPolicy.of(settings, now=frontier.now)
         locate = network.connector.addresses_of
         self._politeness = politeness = Politeness(
             network.session, limits, retries, settings, frontier, locate=locate, proxy_gate=proxy_gate
@@ -255,7 +242,16 @@ class Crawl:
         politeness.resume()
         steering = Steering(frontier, Harness(scheduler, politeness))
         steering.take_up()
-        fetcher = self._fetcher(network.session, politeness, retries, proxy_gate)
+        fetcher = Fetcher(
+            network.session,
+            politeness,
+            retries,
+            settings,
+            exchange=self._revalidation.exchange if self._revalidation else exchange,
+            detours=self._detours,
+            middlewares=self._middlewares,
+            proxy_gate=proxy_gate,
+        )
         async with self._visiting(fetcher, network, launches) as visitor:
             self._engine = self._ring(visitor, frontier, scheduler, politeness, limits)
             try:
@@ -265,15 +261,17 @@ class Crawl:
                 if proxy_gate:
                     proxy_gate.close()
 
-    @property
-    def _others_fetch(self) -> bool:
-        """Whether other processes make the requests. Middlewares run in this process: with any, others only read pages."""
-        return self._settings.processes > 1 and not self._middlewares
+    async def _go_round(
+        self, engine: Engine, frontier: SqliteFrontier, steering: Steering, politeness: Politeness
+    ) -> None:
+        if self._reason or not self._may_start(0):
+            return
+        services = [frontier.keep_committing, steering.keep_listening, politeness.lay_aside]
+        if self._settings.max_time:
+            services.append(self._end_in_time)
+        await engine.run(*services)
 
-    def _attach(self, frontier: SqliteFrontier, *, on_queued: Callable[[HostKey, float], None]) -> None:
-        """Have the frontier ask which requests may come in, and tell of those that have."""
-        most = self._settings.max_pages_per_host
-        frontier.attach(admit=self._admission.refuse, on_queued=on_queued, max_pages_per_host=most)
+    # ------------------------------------------------------------------ what a run is made of
 
     def _proxy_gate(self) -> ProxyGate | None:
         """The proxy that requests go through, if there is one."""
@@ -293,23 +291,6 @@ class Crawl:
             return self._may_start
         return lambda under_way: proxy_gate.is_open and self._may_start(under_way)
 
-    def _fetcher(
-        self, session: ClientSession, politeness: Politeness, retries: RetryPolicy, proxy_gate: ProxyGate | None
-    ) -> Fetcher:
-        settings = self._settings
-        return Fetcher(
-            session,
-            politeness,
-            retries,
-            max_redirects=settings.max_redirects,
-            redirect_aliases=settings.redirect_aliases,
-            detours=self._detours,
-            obedience=Obedience.of(user_agent=settings.user_agent, robots=settings.robots, nofollow=settings.nofollow),
-            middlewares=self._middlewares,
-            proxy_gate=proxy_gate,
-            exchange=self._revalidation.exchange if self._revalidation else exchange,
-        )
-
     def _ring(
         self,
         visitor: Visitor,
@@ -328,9 +309,7 @@ class Crawl:
             aliases=Aliases(self._detours) if settings.canonical else None,
             discovery=Discovery(frontier, politeness) if settings.sitemaps else None,
             tally=self._tally,
-            workers=WorkerPool(
-                limits, size=settings.concurrency, most_lingering=settings.lingering * settings.concurrency
-            ),
+            workers=WorkerPool.of(settings, limits),
             drain_timeout=settings.drain_timeout,
             on_stop=self._heed,
         )
@@ -377,21 +356,25 @@ class Crawl:
             find = self._revalidation.find if self._revalidation else None
             yield RemoteVisitor(readers, fetcher, network, keeps_bodies=settings.keep_bodies, find=find)
 
-    async def _describe(self, frontier: SqliteFrontier) -> None:
-        """Keep the rules of this crawl in its file, for `crawl why` and others that read it."""
-        rules = {name: getattr(self._settings, name) for name in _RULES}
-        scope = self._admission.scope.described()
-        await frontier.remember(rules=msgspec.json.encode(rules).decode(), scope=msgspec.json.encode(scope).decode())
+    @property
+    def _others_fetch(self) -> bool:
+        """Whether other processes make the requests. Middlewares run in this process: with any, others only read pages."""
+        return self._settings.processes > 1 and not self._middlewares
 
-    async def _go_round(
-        self, engine: Engine, frontier: SqliteFrontier, steering: Steering, politeness: Politeness
-    ) -> None:
-        if self._reason or not self._may_start(0):
-            return
-        services = [frontier.keep_committing, steering.keep_listening, politeness.lay_aside]
-        if self._settings.max_time:
-            services.append(self._end_in_time)
-        await engine.run(*services)
+    # ------------------------------------------------------------------ how a run ends
+
+    def _end(self, reason: str, *, at_once: bool = False) -> None:
+        self._reason = self._reason or reason
+        if self._seeding:
+            self._seeding.stop()
+        if self._engine:
+            self._engine.stop(at_once=at_once)
+
+    def _heed(self, why: str) -> None:
+        """End the crawl because the spider wants that."""
+        if not self._reason:
+            self._why = clean(why)
+        self._end(_STOPPED)
 
     async def _end_in_time(self) -> None:
         await asyncio.sleep(self._settings.max_time)
@@ -406,61 +389,3 @@ class Crawl:
         if done >= most:
             self._end("max_pages")
         return done + under_way < most
-
-    async def _seed(self, frontier: SqliteFrontier) -> bool:
-        """Queue what a larger budget now allows, then add the spider's seeds; returns whether these were all."""
-        self._attach(frontier, on_queued=lambda _host, _not_before: None)
-        await frontier.fill_budgets()
-        self._seeding = Seeding(self._spider, frontier)
-        if self._reason:
-            self._seeding.stop()
-        await self._seeding.run()
-        return self._seeding.is_complete
-
-    def stats(self) -> Stats:
-        """How the crawl stands; before the run has begun, all counts are zero."""
-        frontier, tally = self._frontier, self._tally
-        counts = frontier.counts if frontier else Counts()
-        return Stats(
-            **asdict(counts),
-            spider=self._spider.crawl_name(),
-            started=frontier.first_started if frontier else time.time(),
-            elapsed=(frontier.elapsed_before if frontier else 0.0) + tally.run_elapsed,
-            run_elapsed=tally.run_elapsed,
-            rate=tally.rate(),
-            active=self._scheduler.under_way if self._scheduler else 0,
-            statuses=dict(tally.statuses),
-            errors=dict(tally.errors),
-            last_error=tally.last_error,
-            spider_errors=list(tally.spider_errors),
-            not_modified=tally.not_modified,
-            not_modified_bytes=tally.not_modified_bytes,
-        )
-
-
-def _settings(spider: Spider, given: Settings | Mapping[str, Any] | None) -> Settings:
-    """The settings that hold: a `Settings` as it is given; otherwise the defaults, overridden by the spider's, overridden by what is
-    given."""
-    if isinstance(given, Settings):
-        return _at_home(checked(given))
-    own = with_overrides(Settings(), spider.settings, source=f"settings of {type(spider).__name__}")
-    return _at_home(with_overrides(own, given or {}, source="the settings of the crawl"))
-
-
-def _at_home(settings: Settings) -> Settings:
-    """With paths that are the same wherever they are read: in other processes, and if the spider goes elsewhere."""
-    if not settings.revalidate:
-        return settings
-    return msgspec.structs.replace(settings, revalidate=str(expanded(settings.revalidate).absolute()))
-
-
-def _traps(settings: Settings) -> Traps | None:
-    thresholds = Thresholds(
-        repeats=settings.trap_repeats,
-        url_length=settings.trap_url_length,
-        dates=settings.trap_dates,
-        steps=settings.trap_steps,
-        copies=settings.trap_copies,
-        pattern=settings.trap_pattern,
-    )
-    return Traps(thresholds) if settings.traps else None

@@ -1,4 +1,4 @@
-"""One exchange with a host: a request, and the response to it, or why there is none. Nothing is made of either here."""
+"""One exchange with a host: a request, and the response to it, or why there is none. What they mean is decided elsewhere."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _ANY_NUMBER = 1 << 62
 
 
 class Response(NamedTuple):
-    """What came, of whatever status: `began_at` on the monotonic clock, `latency` the seconds until its head was there."""
+    """A response of any status. `began_at` is on the monotonic clock, `latency` the seconds until its head arrived."""
 
     page: Page
     began_at: float
@@ -43,14 +43,14 @@ class Response(NamedTuple):
 
 
 class NoResponse(NamedTuple):
-    """Nothing came, or nothing that could be read to its end."""
+    """No response arrived, or none that could be read to its end."""
 
     failure: Failure
     began_at: float
 
 
 Exchange: TypeAlias = "Callable[[ClientSession, Lease, Obedience], Awaitable[Response | NoResponse]]"
-"""`exchange`, or what stands in its place."""
+"""`exchange`, or a replacement for it."""
 
 
 def open_session(
@@ -61,7 +61,7 @@ def open_session(
     connector_owner: bool = True,
     trace_configs: Sequence[TraceConfig] = (),
 ) -> ClientSession:
-    """A session that asks as the settings have it, through their proxy too: there is no other way out of a crawl."""
+    """A session with the crawl's settings, including the proxy. All requests of a crawl go through such a session."""
     return ClientSession(
         connector=connector,
         connector_owner=connector_owner,
@@ -85,9 +85,9 @@ async def exchange(
     cookies: str | None = None,
     trace_request_ctx: object = None,
 ) -> Response | NoResponse:
-    """Ask for what is leased; redirects are not followed. `cookies` are sent besides those in the session's jar.
+    """Make the request that is leased; redirects are not followed. `cookies` are sent in addition to those in the session's jar.
 
-    A sitemap may be as long as its protocol allows, whatever the session's bound; of a longer one the rest is not waited for.
+    A sitemap may be as long as its protocol allows, whatever the session's bound; the rest of a longer one is not read.
     """
     is_sitemap = lease.callback == SITEMAP
     options: RequestOptions = {
@@ -96,7 +96,7 @@ async def exchange(
         "allow_redirects": False,
         "trace_request_ctx": trace_request_ctx,
     }
-    if is_sitemap:  # others go by the session's settings as they are: to ask for any of one's own has them made anew
+    if is_sitemap:  # others leave the session's settings alone: overriding any costs making them anew
         options["max_body_bytes"] = _ANY_NUMBER
     if lease.read_timeout or lease.total_timeout:
         options["timeout"] = _timeout_of(lease, session.timeout)
@@ -122,19 +122,19 @@ async def exchange(
 
 @cache
 def _page_class() -> type[Page]:
-    """With it comes all that reads pages: the first request goes out without."""
+    """It imports all that reads pages, so it is not loaded before the first request has gone out."""
     from crawler.page import Page
 
     return Page
 
 
 def location_of(status: int, headers: Mapping[str, str]) -> str | None:
-    """Where a response redirects to, as it is written; None if it does not."""
+    """Where a response redirects to, as the header has it; None if it is not a redirect."""
     return (headers.get("Location") or None) if status in _REDIRECTS else None
 
 
 def fetched_of(page: Page) -> Fetched:
-    """What the crawl file has of a page."""
+    """What the crawl file keeps of a page, without its content."""
     return Fetched(
         status=page.status,
         final_url=page.url,
@@ -147,7 +147,7 @@ def fetched_of(page: Page) -> Fetched:
 
 
 async def _read_sitemap(response: ClientResponse) -> bytes:
-    """The body, or what shows that it is longer than the protocol allows."""
+    """The body, cut once it is longer than the protocol allows."""
     from crawler.web.sitemaps import MAX_BYTES  # most crawls meet none
 
     body = bytearray()
@@ -160,14 +160,14 @@ async def _read_sitemap(response: ClientResponse) -> bytes:
 
 
 def _timeout_of(lease: Lease, timeout: ClientTimeout) -> ClientTimeout:
-    """The session's, but for what the request has of its own."""
+    """The session's timeouts, with those of the request over them."""
     return replace(
         timeout, total=lease.total_timeout or timeout.total, sock_read=lease.read_timeout or timeout.sock_read
     )
 
 
 def _headers_of_all(settings: Settings) -> CIMultiDict[str]:
-    """What each request is sent with, unless it says otherwise itself."""
+    """The headers of all requests; a request's own take precedence."""
     headers = CIMultiDict({"User-Agent": settings.user_agent, **_HEADERS})
     for name, value in settings.headers.items():
         headers[name] = value
@@ -175,7 +175,7 @@ def _headers_of_all(settings: Settings) -> CIMultiDict[str]:
 
 
 def _headers_of(lease: Lease, cookies: str | None) -> Mapping[str, str] | None:
-    """The request's own headers; behind a redirect to another origin without its credentials."""
+    """The request's own headers; after a redirect to another origin, without its credentials."""
     headers = lease.headers
     if headers and lease.redirects and origin_of(lease.url) != origin_of(lease.requested_url):
         headers = {name: value for name, value in headers.items() if name.lower() not in _CREDENTIALS}

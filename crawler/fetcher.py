@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec.structs import asdict
 
-from crawler.exchange import NoResponse, exchange, fetched_of, location_of
+from crawler.exchange import NoResponse, fetched_of, location_of
 from crawler.outcome import Failed, Postponed, Redirected, SetAside
 from crawler.retries import HOLDING_STATUSES, Failure, failure_of_status
-from crawler.selection.detours import Detours
-from crawler.web.directives import OBEDIENT
+from crawler.web.directives import Obedience
 from crawler.web.urls import resolve
 
 if TYPE_CHECKING:
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
     from crawler.page import Page
     from crawler.politeness import Politeness
     from crawler.retries import RetryPolicy
-    from crawler.web.directives import Obedience
+    from crawler.selection.detours import Detours
+    from crawler.settings import Settings
 
 
 class TurnedAway(Failed, frozen=True, kw_only=True):
@@ -57,27 +57,27 @@ class Fetcher:
         session: ClientSession,
         politeness: Politeness,
         retries: RetryPolicy,
+        settings: Settings,
         *,
-        max_redirects: int,
-        redirect_aliases: bool = True,
-        obedience: Obedience = OBEDIENT,
-        detours: Detours | None = None,
+        exchange: Exchange,
+        detours: Detours,
         middlewares: Sequence[Middleware] = (),
         proxy_gate: ProxyGate | None = None,
-        exchange: Exchange = exchange,
     ) -> None:
         self._session = session
         self._exchange = exchange
         self._politeness = politeness
         self._retries = retries
-        self._max_redirects = max_redirects
-        self._redirect_aliases = redirect_aliases
-        self._obedience = obedience
+        self._max_redirects = settings.max_redirects
+        self._redirect_aliases = settings.redirect_aliases
+        self._obedience = Obedience.of(
+            user_agent=settings.user_agent, robots=settings.robots, nofollow=settings.nofollow
+        )
         self._proxy_gate = proxy_gate
-        self._detours = detours or Detours()
+        self._detours = detours
         self.fetch: Fetch = self._fetch
         for middleware in reversed(middlewares):
-            self.fetch = _around(middleware, self.fetch, max_redirects=max_redirects)
+            self.fetch = _around(middleware, self.fetch, max_redirects=settings.max_redirects)
 
     async def _fetch(self, lease: Lease) -> Page | Unfit:
         came = await self._exchange(self._session, lease, self._obedience)

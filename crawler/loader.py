@@ -45,8 +45,8 @@ _SITE = re.compile(r"(localhost|[\w-]+(\.[\w-]+)+)(:\d+)?(/.*)?")
 def load(target: str, arguments: Mapping[str, Any] | None = None) -> Spider:
     """The spider that `target` names, made with `arguments`.
 
-    Raises TargetError, which says where the mistake is and shows no traceback, when it cannot be found, read or built;
-    SpiderError when it does not take these arguments, InvalidUrl when it starts with what is no URL.
+    Raises TargetError, which says where the mistake is, without a traceback, if it cannot be found, read or built; SpiderError if it does
+    not take these arguments; InvalidUrl if a seed is not a URL.
     """
     arguments = dict(arguments or {})
     if is_url(target):
@@ -58,7 +58,7 @@ def load(target: str, arguments: Mapping[str, Any] | None = None) -> Spider:
 
 
 def load_class(target: str) -> type[Spider]:
-    """The spider class that `target`, which is no URL, names. Raises TargetError."""
+    """The spider class that `target`, which is not a URL, names. Raises TargetError."""
     if "://" in target:
         raise TargetError(f"{target}: only http and https URLs are crawled")
     place, colon, name = target.rpartition(":") if _CLASS.search(target) else (target, "", "")
@@ -71,8 +71,8 @@ def is_url(target: str) -> bool:
 
 
 def crawl_name(target: str, spider: Spider) -> str:
-    """What the crawl of `target` is called where a name must do for a file: the spider's name, or of a URL its host, with
-    the port unless that is the default; any character but letters, digits, `.`, `_` and `-` becomes `_`."""
+    """The name of the crawl of `target` in file names: the spider's name, or a URL's host, with the port unless that is the default. Any
+    character except letters, digits, `.`, `_` and `-` becomes `_`."""
     name = host_of(normalize(target)).replace(":", "-") if is_url(target) else spider.crawl_name()
     return re.sub(r"[^\w.-]", "_", name) or "crawl"
 
@@ -114,7 +114,7 @@ def _execute(name: str, path: Path) -> ModuleType:
     folders = [str(path.parent)] if path.name == "__init__.py" else None
     spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=folders)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is no Python file: its name must end in .py")
+        raise ImportError(f"{path} is not a Python file: its name must end in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -127,7 +127,7 @@ def _execute(name: str, path: Path) -> ModuleType:
 
 def _load_module(name: str) -> ModuleType:
     if not _MODULE.fullmatch(name):
-        raise TargetError(f"{name!r} is no spider file, module or URL{_site_hint(name)}")
+        raise TargetError(f"{name!r} is not a spider file, module or URL{_site_hint(name)}")
     # The ready-made first: they are neither the standard library's `site`, nor in a folder `spiders` of the user's.
     module = _import(f"{READY_MADE}.{name}")
     if module is None:
@@ -139,7 +139,7 @@ def _load_module(name: str) -> ModuleType:
 
 
 def _import(name: str) -> ModuleType | None:
-    """The module; None if there is none of that name."""
+    """The module; None if there is no module of that name."""
     return _run(lambda: _module(name), name.removeprefix(f"{READY_MADE}."))
 
 
@@ -153,8 +153,8 @@ def _module(name: str) -> ModuleType | None:
 
 
 def _search_last(folder: Path) -> None:
-    """Make the modules in a folder importable, after all others. Only a package `spiders`, which many projects have, goes before
-    the ready-made one, if that is not loaded yet."""
+    """Make the modules in a folder importable, after all others. Only a package `spiders`, which many projects have, takes precedence over
+    the ready-made one, unless that is loaded already."""
     if str(folder) in sys.path:
         return
     sys.path.append(str(folder))
@@ -167,7 +167,7 @@ def _search_last(folder: Path) -> None:
 
 
 def _only(module: ModuleType, place: str) -> type[Spider]:
-    """The one spider class that is defined in `module`, not counting those that others there derive from."""
+    """The only spider class defined in `module`, not counting base classes of others there."""
     own = _spiders(module)
     bases = {base for spider in own for base in spider.__mro__[1:]}
     leaves = [spider for spider in own if spider not in bases]
@@ -184,7 +184,7 @@ def _named(module: ModuleType, place: str, name: str) -> type[Spider]:
     found = getattr(module, name, None)
     if isinstance(found, type) and issubclass(found, Spider):
         return found
-    problem = f"{place} has no {name}" if found is None else f"{name} in {place} is no spider class"
+    problem = f"{place} has no {name}" if found is None else f"{name} in {place} is not a spider class"
     own = _spiders(module)
     raise TargetError(problem + (f"; it has: {_candidates(place, own)}" if own else ""))
 
@@ -210,21 +210,23 @@ def _check_name(spider: Spider) -> None:
     """Raises TargetError for a name that a crawl file cannot keep."""
     name: object = spider.crawl_name()
     if not isinstance(name, str) or not name.isprintable():
-        raise TargetError(f"the name of {type(spider).__name__} is {name!r}; it is a text that can be printed")
+        raise TargetError(f"the name of {type(spider).__name__} is {name!r}; it must be printable text")
 
 
 def _check_seeds(spider: Spider) -> None:
-    """Find what is wrong with `start_urls` now, before a crawl file is made for them."""
+    """Check `start_urls` now, before a crawl file is made. Raises TargetError, and InvalidUrl."""
     if type(spider).start is not Spider.start:
         return
     given: object = spider.start_urls
     if isinstance(given, str):
-        raise TargetError(f"start_urls of {type(spider).__name__} is one text; it is a list: [{given!r}]")
+        raise TargetError(f"start_urls of {type(spider).__name__} is a string; it must be a list: [{given!r}]")
     if not isinstance(given, Collection):
-        raise TargetError(f"start_urls of {type(spider).__name__} is a {type(given).__name__}; it is a list of URLs")
+        raise TargetError(
+            f"start_urls of {type(spider).__name__} is a {type(given).__name__}; it must be a list of URLs"
+        )
     for url in given:
         if not isinstance(url, str):
-            raise TargetError(f"start_urls of {type(spider).__name__} holds {url!r}, which is no text")
+            raise TargetError(f"start_urls of {type(spider).__name__} holds {url!r}, which is not text")
         seed = normalize(url)
         if _CREDENTIALS.match(url.strip()):
             _log.warning(

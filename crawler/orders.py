@@ -1,7 +1,7 @@
 """Orders: what somebody outside a crawl wants it to do. They are kept in the crawl file as data until they are carried out.
 
-Each is harmless to repeat: the second time, there is nothing left to do. Figures out of bounds are refused: a crawl must not fail
-on a number that its file cannot hold, nor wait a year because of a typo.
+Repeating an order is harmless: the second time, there is nothing left to do. Numbers out of bounds are refused: a crawl must not fail
+because of a number that its file cannot hold, nor wait for a year because of a typo.
 """
 
 from __future__ import annotations
@@ -15,22 +15,23 @@ MOST_DELAY = 86_400.0
 MOST_PER_HOST = 1_000
 MOST_BUDGET = 1_000_000_000_000
 MOST_PRIORITY = 1_000_000_000
-"""Minus this is the lowest."""
+"""The lowest priority is minus this."""
 
 LONGEST_PATH = 2_048
-"""Characters: SQLite takes patterns of 50,000 bytes, and a character may take up to eight."""
+"""In characters. SQLite takes patterns of up to 50,000 bytes, and one character may need eight of them."""
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True, tag="hold"):
-    """Fetch nothing more of a host, until it is released."""
+    """Fetch nothing more from a host until it is released."""
 
     host: str
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True, tag="release", omit_defaults=True):
-    """Go on with a host that is held or left alone; and, if asked, queue again what was set aside.
+    """Continue with a host that is held or resting; on request, queue again what was set aside.
 
-    `aside`: what was set aside for this reason, or for `any`; of `host`, if that is given. `url`: this URL, if it was set aside.
+    `aside`: everything that was set aside for this reason, or for `any`; of `host` alone, if that is given. `url`: this URL, if it was
+    set aside.
     """
 
     host: str | None = None
@@ -39,11 +40,10 @@ class Release(msgspec.Struct, frozen=True, kw_only=True, tag="release", omit_def
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, tag="set", omit_defaults=True):
-    """Treat a host differently: None leaves a thing as it is, a negative number takes back an earlier order.
+    """Change how a host is treated. None leaves a value as it is, a negative number takes back an earlier order.
 
-    `delay`: the least seconds between two starts. `per_host`: connections at once. `budget`: requests in all; 0: any number.
-    `priority`: that of all its waiting requests, or of those whose path and query match `path`, in which `*` stands for
-    anything.
+    `delay`: the minimum time between two request starts, in seconds. `per_host`: connections at once. `budget`: requests in total; 0: no
+    limit. `priority`: that of all its waiting requests, or of those whose path and query match `path`, in which `*` matches anything.
     """
 
     host: str
@@ -55,8 +55,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, tag="set", omit_defaults
 
 
 class RetryFailed(msgspec.Struct, frozen=True, kw_only=True, tag="retry", omit_defaults=True):
-    """Queue again what failed: with one of `statuses`, or an error of one of `kinds`, or whatever failed, if neither is
-    given; of `host`, if that is given."""
+    """Queue failed requests again: those with one of `statuses`, or an error of one of `kinds`; or all, if neither is given. With `host`,
+    only those of this host."""
 
     statuses: list[Annotated[int, Meta(ge=100, le=999)]] | None = None
     kinds: list[str] | None = None

@@ -1,10 +1,9 @@
 """How the journey of a request ended, or why it goes on: a closed union.
 
-A page that fails is an outcome, not an exception. `Fetched`, `Failed` and `Skipped` end a request; `Postponed` and
-`Redirected` send it back to the frontier, from where it goes on like any other: no worker waits for it. `SetAside` keeps it
-there until somebody releases it.
+A page that fails is an outcome, not an exception. `Fetched`, `Failed` and `Skipped` end a request. `Postponed` and `Redirected` send
+it back to the frontier, and no worker waits for it. `SetAside` keeps it there until somebody releases it.
 
-They are msgspec's structs: made in a seventh of the time that a frozen dataclass takes, and defined in a twentieth.
+They are msgspec structs: an instance is made in a seventh of the time that a frozen dataclass takes, a class in a twentieth.
 """
 
 from __future__ import annotations
@@ -22,23 +21,23 @@ class Skip(Enum):
     DEPTH = "depth"
     ROBOTS = "robots"
     DUPLICATE = "duplicate"
-    """It redirects to a URL that was known already, or is known by one that was."""
+    """It redirects to a URL that was known already, or its canonical URL was."""
 
 
 class Aside(Enum):
-    """Why a request stands aside. The values are what the crawl file and its views show."""
+    """Why a request is set aside. The values are what the crawl file and its views show."""
 
     BUDGET = "budget"
-    """Its host has had as many requests as it may."""
+    """Its host has reached its limit on requests."""
     TRAP = "trap"
-    """It looks like one of endlessly many that hold nothing new."""
+    """It looks like one of endlessly many pages with nothing new."""
     HOST = "host"
-    """Its host has long been out of reach."""
+    """Its host has been out of reach for a long time."""
 
 
 class Fetched(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A response came, of whatever status, and the spider took it. `elapsed` in seconds, `fetched_at` in seconds of the epoch (UTC).
-    `not_modified`: the body did not come, for an earlier crawl had it."""
+    """A response of any status arrived, and the spider took it. `elapsed` is in seconds, `fetched_at` in seconds of the epoch (UTC).
+    `not_modified`: the body was not sent, but taken from an earlier crawl."""
 
     status: int
     final_url: str
@@ -50,7 +49,7 @@ class Fetched(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Failed(Struct, frozen=True, kw_only=True):
-    """No usable response, however often it was tried; or the spider raised. `error` reads `kind: what happened`."""
+    """All attempts failed, or the spider raised. `error` reads `kind: what happened`."""
 
     error: str
     final_url: str
@@ -62,7 +61,7 @@ class Failed(Struct, frozen=True, kw_only=True):
 
 
 class Skipped(Struct, frozen=True, kw_only=True):
-    """Not fetched, on purpose. `detail` says more than `reason`: the robots rule, the URL it duplicates."""
+    """Not fetched, on purpose. `detail` adds to `reason`: the rule of robots.txt, or the URL of which this is a duplicate."""
 
     reason: Skip
     final_url: str
@@ -70,17 +69,17 @@ class Skipped(Struct, frozen=True, kw_only=True):
 
 
 class Postponed(Struct, frozen=True, kw_only=True):
-    """To be tried again, not before `not_before` (seconds of the epoch, UTC)."""
+    """To be tried again, at `not_before` (seconds of the epoch, UTC) or later."""
 
     error: str
     not_before: float
     is_charged: bool = True
-    """Whether that is one of the attempts the request has."""
+    """Whether this counts as one of the request's attempts."""
 
 
 class Redirected(Struct, frozen=True, kw_only=True):
-    """The response said where to go on: the same request continues with `url` (canonical) and `method`; but if it `is_alias`, only
-    where nothing is known of that."""
+    """The response was a redirect: the request continues with `url` (canonical) and `method`; with `is_alias`, only if this URL was not
+    known before."""
 
     status: int
     url: str
@@ -89,7 +88,7 @@ class Redirected(Struct, frozen=True, kw_only=True):
 
 
 class SetAside(Struct, frozen=True):
-    """Kept and marked, but not fetched unless it is released. `detail` says more than `reason`."""
+    """Kept in the file, but not fetched until it is released. `detail` adds to `reason`."""
 
     reason: Aside
     detail: str = ""
@@ -99,7 +98,7 @@ Outcome: TypeAlias = Fetched | Failed | Skipped | Postponed | Redirected | SetAs
 
 
 def in_short(outcome: Outcome) -> str:
-    """What became of a request, for the log."""
+    """An outcome in one line, for the log."""
     match outcome:
         case Fetched():
             known = ", not modified" if outcome.not_modified else ""

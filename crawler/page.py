@@ -1,4 +1,4 @@
-"""The page a spider gets: a document, how it was come by, and the requests that it leads to."""
+"""The page a spider gets: a document, how it was fetched, and the requests that it leads to."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from crawler.web.forms import Button, FieldValue
 
 Target: TypeAlias = "str | LexborNode"
-"""Where to go on from a page: a node (its own href, or the links inside it), a CSS selector of such nodes, or a URL
-reference. A text is a reference if it starts with `http://`, `https://`, `/`, `./`, `../` or `?`, or is a file name that
-ends in `.html` or `.htm`; any other is a selector. The argument `url` takes every kind of reference."""
+"""What to follow on a page: a node (its own href, or the links inside it), a CSS selector of such nodes, or a URL reference. A string is
+a reference if it starts with `http://`, `https://`, `/`, `./`, `../` or `?`, or is a file name that ends in `.html` or `.htm`; any other
+string is a selector. The argument `url` takes every kind of reference."""
 
 _is_reference = re.compile(
     r"(?:https?://|\.{0,2}/|\?).*|[\w.-]+\.html?(?:[?#].*)?", re.IGNORECASE | re.DOTALL
@@ -33,7 +33,7 @@ _is_reference = re.compile(
 
 
 class Page(Document):
-    """One fetched page. Nothing is decoded or parsed before it is asked for, and then only once."""
+    """One fetched page. It is decoded and parsed only when that is needed, and only once."""
 
     __slots__ = ("_lease", "elapsed", "fetched_at", "status")
 
@@ -57,7 +57,7 @@ class Page(Document):
         self.fetched_at = fetched_at
         """Seconds of the epoch (UTC)."""
         self.elapsed = elapsed
-        """The seconds it took, from asking to the body's end."""
+        """Seconds from the start of the request to the end of the body."""
         self._lease = lease
 
     def __repr__(self) -> str:
@@ -65,7 +65,7 @@ class Page(Document):
 
     @property
     def requested_url(self) -> str:
-        """What was asked for at first; other than `url` after a redirect."""
+        """The URL that was requested first; differs from `url` after a redirect."""
         return self._lease.requested_url
 
     @property
@@ -75,17 +75,17 @@ class Page(Document):
 
     @property
     def depth(self) -> int:
-        """How many links lie between this page and a seed, whose depth is 0."""
+        """How many links lead from a seed to this page; 0 for a seed."""
         return self._lease.depth
 
     @property
     def referrer(self) -> str | None:
-        """The page on which this one was found first; None for a seed."""
+        """The URL of the page on which this one was found first; None for a seed."""
         return self._lease.referrer
 
     @property
     def context(self) -> Mapping[str, Any]:
-        """What the request that led here gave as its `context`; empty if it gave none."""
+        """The `context` of the request for this page; empty if it had none."""
         return self._lease.context or {}
 
     def follow(
@@ -99,9 +99,8 @@ class Page(Document):
     ) -> Request | None:
         """The request for the first link that `what` (see `Target`) or the reference `url` leads to.
 
-        None if there is none: the selector matches nothing, the node is None or without links, or they lead elsewhere than
-        to http or https. So `yield page.follow("li.next a")` ends by itself on the last page. All else that a request is given
-        is as in `Request`.
+        None if there is none: the selector matches nothing, the node is None or has no links, or none of them is an http or https
+        URL. So `yield page.follow("li.next a")` stops by itself at the last page. All other parameters are those of `Request`.
         """
         found = [url] if url is not None else self._hrefs_of(what) if what is not None else ()
         for target in self._resolved(found):
@@ -118,8 +117,8 @@ class Page(Document):
     ) -> Links:
         """The requests for all links that `what` (see `Target`) leads to, each once; by default every link of the page.
 
-        Of a match that is no link itself, the links inside it. In a list, texts are references. What is named is followed
-        whatever its `rel` says; by default, links that say `nofollow` are left out.
+        A match that is not a link itself stands for the links inside it. In a list, strings are references. Links that are named are
+        followed whatever their `rel` says; by default, links marked `nofollow` are left out.
         """
         if what is None:
             urls = self._found_links()
@@ -139,13 +138,13 @@ class Page(Document):
         button: Button = None,
         **options: Unpack[Options],
     ) -> Request:
-        """The request that submitting a form makes, with all that the form sends as it stands, and `fields` filled in.
+        """The request for submitting a form, with everything that the form would send as it is, and `fields` filled in.
 
-        `form` is a CSS selector, of which the first match counts, or a node: the form, or something in it. What is given for a
-        field takes the place of all that it has: a text or a number, a list of these, True or False for a single box, None for
-        nothing. `button` is the one that is pressed: a selector or a node, by default the first; False for none.
+        `form` is a CSS selector, whose first match counts, or a node: the form, or something in it. The value given for a field
+        replaces all values that it has: a string or a number, a list of these, True or False for a single checkbox, None for no value.
+        `button` is the button that is pressed: a selector or a node, by default the first one; False for none.
 
-        Raises SpiderError, which names what there is, if there is no such form, field, option or button.
+        Raises SpiderError, which lists what there is, if there is no such form, field, option or button.
         """
         from crawler.web.forms import submission
 
@@ -169,7 +168,7 @@ class Page(Document):
 
 
 class UnmodifiedPage(Page):
-    """One that an earlier crawl kept, and that has not changed since, as its server says."""
+    """A page that an earlier crawl kept, and that has not changed since, according to its server."""
 
     __slots__ = ()
 

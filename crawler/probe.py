@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from crawler.crawl import Report
     from crawler.fetcher import Fetch, Unfit
     from crawler.frontier.protocol import Lease
     from crawler.page import Page
+    from crawler.report import Report
     from crawler.request import Links
     from crawler.settings import Settings
 

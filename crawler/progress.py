@@ -82,12 +82,13 @@ def _lines(stats: Stats) -> list[list[Span]]:
     waiting = stats.queued + stats.leased
     over = stats.done + stats.failed + stats.skipped
     filled = _BAR_WIDTH * over // max(over + waiting, 1)
+    done, _, pages = counted(stats.done, "page").partition(" ")
     totals = [counted(stats.items, "item"), size(_came(stats)), counted(stats.hosts, "host")]
     return [
         [
             Span(f"{stats.spider}  ", Style.BOLD),
-            Span(f"{stats.done:,}", Style.BOLD_GREEN),
-            Span(f" pages  {waiting:,} waiting  {stats.rate:.1f} pages/s  {duration(stats.elapsed)}"),
+            Span(done, Style.BOLD_GREEN),
+            Span(f" {pages}  {waiting:,} waiting  {stats.rate:.1f} pages/s  {duration(stats.elapsed)}"),
         ],
         [
             Span("━" * filled, Style.GREEN),

@@ -181,7 +181,7 @@ def checked_headers(headers: object) -> dict[str, str]:
         if not (isinstance(name, str) and isinstance(value, str)):
             raise TypeError(f"names and values of headers must be text: {name!r}: {value!r:.80}")
         if not is_token(name) or any(sign in value for sign in "\r\n\0"):
-            raise ValueError(f"this is no header that can be sent: {name!r}: {value!r:.80}")
+            raise ValueError(f"this is not a header that can be sent: {name!r}: {value!r:.80}")
         value.encode()  # half a surrogate pair could not be kept
     return {str.__str__(name): str.__str__(value) for name, value in headers.items()}
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from crawler.frontier.protocol import Lease
+    from crawler.settings import Settings
 
 
 class Failure(NamedTuple):
@@ -135,6 +136,12 @@ class RetryPolicy:
         self._wait = wait
         self._max_wait = max_wait
         self._now = now
+
+    @classmethod
+    def of(cls, settings: Settings, *, now: Callable[[], float]) -> RetryPolicy:
+        return cls(
+            max_attempts=settings.max_attempts, wait=settings.retry_wait, max_wait=settings.max_retry_wait, now=now
+        )
 
     def decide(
         self, lease: Lease, failure: Failure, *, retry_after: float | None = None, is_patient: bool = False

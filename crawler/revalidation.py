@@ -1,5 +1,5 @@
-"""Asking, of pages that an earlier crawl kept, only whether they have changed (RFC 9110 §13): of one that has not, the page is that of
-the earlier crawl, as if it had come. Loaded by crawls that want it (the setting `revalidate`), and by their readers.
+"""Conditional requests (RFC 9110 §13) for pages that an earlier crawl kept: the page that was kept takes the place of one that has not
+changed, as if it had been sent. Loaded only for crawls with the setting `revalidate`, and their readers.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _log = logging.getLogger(__name__)
 _OK = 200
 _NOT_MODIFIED = 304
 _PRECONDITION_FAILED = 412
-"""What a server answers that takes the condition for one of another kind."""
+"""The answer of a server that mistakes the condition for one of another kind."""
 
 
 class Asking:
-    """Asks about pages that are known, by the numbers of their requests in the earlier crawl."""
+    """Asks whether known pages have changed, given the numbers of their requests in the earlier crawl."""
 
     def __init__(self, pages: KnownPages, settings: Settings) -> None:
         self._pages = pages
@@ -49,8 +49,8 @@ class Asking:
     async def ask(
         self, session: ClientSession, lease: Lease, obedience: Obedience, known: int, **options: Any
     ) -> Response | NoResponse:
-        """As `exchange` does, whose `options` these are. If it has not been modified, but what it was is not to be had, the response is
-        still the one of status 304, and the page has to be asked for whole."""
+        """Like `exchange`, which takes the `options`. If the page has not changed, but its body cannot be read, the response keeps its status
+        304, and the page has to be requested without a condition."""
         page = self._read(lease, known)
         if not (page and (conditions := _conditions_of(page, lease))):
             return await exchange(session, lease, obedience, **options)
@@ -61,7 +61,7 @@ class Asking:
         return came
 
     def _as_it_was(self, lease: Lease, known: Known, came: Page, obedience: Obedience) -> UnmodifiedPage:
-        """The page that is known, as it would have come; or what has come, if it is not to be had."""
+        """The known page, as if it had been sent; or the response of status 304, if its body cannot be read."""
         is_known = came.status == _NOT_MODIFIED and is_of(came.headers, known.headers)
         body = self._body_of(known) if is_known else None
         return UnmodifiedPage(
@@ -76,7 +76,7 @@ class Asking:
         )
 
     def _read(self, lease: Lease, number: int) -> Known | None:
-        """The page as it was, if it would be taken as it was."""
+        """The page as it was, if it may be used."""
         try:
             known = self._pages.read(number)
         except CrawlError as error:
@@ -92,7 +92,7 @@ class Asking:
             return None
 
     def _lose(self, error: CrawlError) -> None:
-        """Say that something cannot be read; the first time aloud, for there may be a lot of it."""
+        """Log that something cannot be read; as a warning only the first time, since much may be unreadable."""
         _log.log(logging.INFO if self._has_lost else logging.WARNING, "a page is fetched in full: %s", error)
         self._has_lost = True
 
@@ -102,7 +102,7 @@ def _conditions_of(page: Known, lease: Lease) -> dict[str, str]:
 
 
 class Revalidation:
-    """Knows of which pages it is to be asked, and does ask."""
+    """Decides which pages are requested conditionally, and requests them."""
 
     def __init__(self, urls: KnownUrls, asking: Asking, settings: Settings) -> None:
         self._urls = urls
@@ -110,8 +110,8 @@ class Revalidation:
         self._is_ours = CONDITIONAL.isdisjoint(map(str.lower, settings.headers))
 
     def find(self, lease: Lease) -> int | None:
-        """The number of the request that brought the page in the earlier crawl; None: it is to be asked for as ever. So is what was tried
-        in vain: whoever cannot answer conditions is not asked twice, and a spider that wants a page again wants another one."""
+        """The number of the request that brought the page in the earlier crawl; None if it is to be requested without a condition. A second
+        attempt has none: the server may not cope with conditions, and a spider that asks for a page again does not want the old one."""
         if lease.method != "GET" or lease.body is not None or lease.attempts or not self._is_ours:
             return None
         if lease.headers and not CONDITIONAL.isdisjoint(map(str.lower, lease.headers)):
@@ -119,7 +119,7 @@ class Revalidation:
         return self._urls.find(lease.url)
 
     async def exchange(self, session: ClientSession, lease: Lease, obedience: Obedience) -> Response | NoResponse:
-        """As `crawler.exchange.exchange`, but that of a page which is as it was only the head comes."""
+        """Like `crawler.exchange.exchange`, but without receiving the body of a page that has not changed."""
         if (known := self.find(lease)) is None:
             return await exchange(session, lease, obedience)
         came = await self._asking.ask(session, lease, obedience, known)
@@ -130,9 +130,9 @@ class Revalidation:
 
 @asynccontextmanager
 async def revalidating(path: Path, state: Path, settings: Settings) -> AsyncIterator[Revalidation]:
-    """With the crawl file at `path`, for the crawl in the file `state`.
+    """Use the crawl file at `path` for the crawl with the file `state`.
 
-    Raises UsageError where that is the same, and what `StateFile` does.
+    Raises UsageError if they are the same file, and what `StateFile` raises.
     """
     if _are_one(path, state):
         raise UsageError(f"revalidate = {str(path)!r}: this is the crawl's own file; name that of an earlier crawl")
@@ -152,7 +152,7 @@ def _are_one(path: Path, state: Path) -> bool:
 
 @contextmanager
 def asking(path: Path, settings: Settings) -> Iterator[Asking | None]:
-    """For a reader, which is told the numbers; None where the file has gone since, or has become none."""
+    """For a reader, which is told the numbers of requests. None if the file is gone meanwhile, or not a crawl file any more."""
     try:
         pages = KnownPages(path)
     except CrawlError as error:

@@ -1,4 +1,4 @@
-"""Every setting of a crawl, typed, checked and documented; and where its values come from."""
+"""All settings of a crawl, typed, checked and documented, and where their values come from."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ import msgspec
 from msgspec import Meta, Struct
 
 from crawler.errors import SettingError
+from crawler.paths import expanded
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from crawler.spider import Spider
+
 _MOST = 1 << 53
 _LONGEST = 1e9
-"""Beyond such bounds lies no wish, but what clocks and SQLite cannot hold: infinity, say."""
+"""Nobody needs values beyond these bounds, and clocks and SQLite cannot hold all of them, such as infinity."""
 
 _OF_ONE_REQUEST = {"connection", "content-length", "content-type", "host", "transfer-encoding"}
 
@@ -31,54 +34,54 @@ DEFAULT_USER_AGENT = "nephila/0.1"
 class Settings(Struct, frozen=True, kw_only=True):
     """How to crawl. Durations are in seconds, sizes in bytes.
 
-    Values come, the later over the earlier, from: these defaults; `[tool.crawl]` in pyproject.toml; the environment
-    (`CRAWL_` and the name in capitals); the spider's `settings`; the command line.
+    Later sources override earlier ones: these defaults; `[tool.crawl]` in pyproject.toml; the environment (`CRAWL_` and the name in
+    capitals); the spider's `settings`; the command line.
     """
 
     # how much at once
     concurrency: Count = 64
-    """Requests in flight at once, over all hosts; those that linger are not counted."""
+    """Requests in flight at once, over all hosts, not counting those that linger."""
     lingering: Limit = 4
-    """So many times `concurrency` requests may linger in addition: those that take much longer than usual. 0: none."""
+    """This many times `concurrency` requests may linger in addition: those that take much longer than usual. 0: none."""
     per_host: Count = 2
     """Connections to one host at once."""
     active_hosts: Count = 10_000
-    """Hosts that take turns at once; others wait in the crawl file, and cost no memory."""
+    """Hosts that take turns at once; others wait in the crawl file, and take no memory."""
     delay: Seconds = 0.0
     """Minimum time between two request starts to one host."""
     adaptive: bool = True
-    """Slow down for hosts that complain, fail or become slow, then recover step by step (crawler/hosts/pace.py)."""
+    """Slow down for hosts that ask for it, fail or become slow; then speed up again in steps (crawler/hosts/pace.py)."""
     max_delay: PositiveSeconds = 5.0
-    """The longest time between two starts that `adaptive` sets by itself."""
+    """The longest time between two request starts that `adaptive` sets by itself."""
     per_ip: Limit = 8
     """Connections at once to all hosts at one public address; 0: no limit."""
     ip_delay: Seconds = 0.0
     """Minimum time between two request starts to all hosts at one public address."""
 
     processes: Count = 1
-    """How many processes fetch pages and run the spider's callbacks; more than one work beside the one that manages the crawl."""
+    """How many processes fetch pages and run the spider's callbacks; if more than one, another process manages the crawl."""
 
     # how far
     max_pages: Limit = 0
-    """Stop, resumable, when the crawl has fetched this many pages, over all its runs; 0: never."""
+    """Stop once the crawl has fetched this many pages in all its runs; it can be resumed. 0: never."""
     max_pages_per_host: Limit = 0
-    """Admit this many requests of each host; those found beyond are set aside. 0: no limit."""
+    """Admit at most this many requests of each host, and set aside the others. 0: no limit."""
     max_depth: Limit = 0
-    """Do not follow links further than this many steps from a seed; 0: no limit."""
+    """Follow links at most this many steps from a seed; 0: no limit."""
     max_time: Seconds = 0.0
-    """Stop, resumable, after this much time in one run; 0: never."""
+    """Stop a run after this time; it can be resumed. 0: never."""
 
-    # traps: what looks like one is set aside; a threshold of 0 is never passed
+    # traps: what looks like one is set aside; 0 turns a check off
     traps: bool = True
     """Set aside what looks like part of a trap."""
     trap_repeats: Limit = 3
-    """How often a sequence of segments may repeat in a row in a path, or a parameter occur in a query."""
+    """How often a sequence of path segments may repeat in a row, or a parameter occur in a query."""
     trap_url_length: Limit = 2048
     """How many characters a URL may have."""
     trap_dates: Limit = 1000
     """How many pages in a row whose URLs end in dates may lead only to further dates."""
     trap_steps: Limit = 5000
-    """How many steps from one page to the next of its pattern may lead to nothing else."""
+    """How many steps in a row, from page to page of one pattern, may lead to nothing else."""
     trap_copies: Limit = 50
     """How many pages in a row that differ only in their queries may be copies of others; how often a page may lead to itself."""
     trap_pattern: Limit = 0
@@ -103,56 +106,56 @@ class Settings(Struct, frozen=True, kw_only=True):
     allow_private: bool = False
     """Allow pages of public hosts to lead to private, loopback and link-local addresses."""
 
-    # the way out
+    # protocols and proxies
     http2: bool = False
     """Use HTTP/2 with hosts that choose it, over TLS; needs the package h2 (`nephila[http2]`), and more CPU."""
     proxy: str | None = None
     """The URL of a proxy for all requests (http, https, socks5h, socks5, socks4a, socks4); None, or an empty text: no proxy."""
     no_proxy: str = ""
-    """Hosts to reach without it, separated by commas: names (subdomains included), addresses, networks; with or without a port."""
+    """Hosts to reach without the proxy, separated by commas: names (including subdomains), addresses, networks; with or without a port."""
 
     # patience
     connect_timeout: PositiveSeconds = 15.0
     read_timeout: PositiveSeconds = 30.0
-    """The longest silence within a response."""
+    """The longest time without any data of a response."""
     total_timeout: PositiveSeconds = 180.0
-    """The longest one request may take in all."""
+    """The longest time that one request may take in total."""
     max_attempts: Count = 3
-    """How often a request is tried before it counts as failed."""
+    """How often a request is tried before it has failed."""
     retry_wait: PositiveSeconds = 2.0
-    """The wait before a second attempt is random up to this; the bound doubles with each further one (full jitter)."""
+    """The wait before the second attempt is random between 0 and this; the bound doubles with each further attempt (full jitter)."""
     max_retry_wait: PositiveSeconds = 300.0
-    """The longest wait before an attempt, whatever a Retry-After says."""
+    """The longest wait before an attempt, even if a Retry-After asks for more."""
     rest_after: Count = 5
-    """After this many consecutive failures to reach a host, it is left alone for a while, and again after each further one."""
+    """After this many consecutive failures to reach a host, it rests for a while, and again after each further failure."""
     rest_wait: PositiveSeconds = 2.0
-    """A host's first rest is random up to this; the bound doubles with each further one (full jitter), up to `max_retry_wait`."""
+    """A host's first rest is random between 0 and this; the bound doubles with each further rest (full jitter), up to `max_retry_wait`."""
     max_rests: Limit = 6
-    """After this many rests without an answer, or a third of them if the host has never answered, its queue is set aside."""
+    """After this many rests without an answer, or a third of them if the host has never answered, its queued requests are set aside."""
     max_redirects: Limit = 10
     drain_timeout: Seconds = 10.0
     """How long a stop waits for requests in flight."""
 
     # bounds
     max_body_bytes: Bytes = 32 * 1024 * 1024
-    """A decoded body larger than this makes the request fail; a sitemap may have 50 MiB."""
+    """A request fails if its decoded body is larger than this; a sitemap may have 50 MiB."""
     parse_thread_bytes: Bytes = 256 * 1024
-    """HTML at least this large is parsed in a thread, beside the event loop."""
+    """HTML of at least this size is parsed in a thread beside the event loop."""
     commit_pages: Count = 256
-    """How many settled pages make a group commit due at once."""
+    """Once this many pages are settled, they are committed at once."""
     commit_interval: PositiveSeconds = 0.25
-    """The longest a settled page waits for the next group commit."""
+    """The longest time that a settled page waits for the next group commit."""
     remembered: Count = 1 << 21
-    """How many requests memory knows exactly as found, at about 50 bytes each; older ones are looked up in the crawl file."""
+    """How many of the requests that were found are kept in memory, at about 50 bytes each; older ones are looked up in the crawl file."""
 
     # keeping
     keep_bodies: bool = False
-    """Keep the headers and the body of each page in the crawl file, compressed, to replay the crawl."""
+    """Keep the headers and the body of each page in the crawl file, compressed, so that the crawl can be replayed."""
     revalidate: str | None = None
     """The file of an earlier crawl: pages that it kept are fetched only if they have changed since. None, or an empty text: none."""
 
     def __repr__(self) -> str:
-        """Without the proxy's password."""
+        """Hide the proxy's password."""
         values = ((name, getattr(self, name)) for name in self.__struct_fields__)
         return f"Settings({', '.join(f'{name}={_shown(name, value)!r}' for name, value in values)})"
 
@@ -161,7 +164,7 @@ NAMES = frozenset(Settings.__struct_fields__)
 
 
 def with_overrides(settings: Settings, values: Mapping[str, Any], *, source: str) -> Settings:
-    """`settings` with `values` over them; texts are converted. SettingError names the setting, its value and `source`."""
+    """`settings`, overridden by `values`; strings are converted. Raises SettingError, which names the setting, its value and `source`."""
     if not values:
         return settings
     if not isinstance(values, Mapping):
@@ -191,11 +194,11 @@ def with_overrides(settings: Settings, values: Mapping[str, Any], *, source: str
 
 
 def _decoded(value: object) -> object:
-    """A table, which on the command line and in the environment is written as JSON."""
+    """A table; on the command line and in the environment, it is written as JSON."""
     try:
         return msgspec.json.decode(value) if isinstance(value, str) else value
     except msgspec.DecodeError:
-        return value  # nor is it a table
+        return value  # not a table either, and refused as such
 
 
 def _check_headers(headers: Mapping[str, str], source: str) -> None:
@@ -224,7 +227,7 @@ def _check_proxy(proxy: str, source: str) -> None:
 
 
 def _shown(name: str, value: object) -> object:
-    """A value as it may be read by others: without a proxy's credentials."""
+    """A value that others may read: without a proxy's credentials."""
     if name != "proxy" or value is None:
         return value
     from client.proxies import without_credentials
@@ -233,14 +236,30 @@ def _shown(name: str, value: object) -> object:
 
 
 def checked(settings: Settings) -> Settings:
-    """Settings that somebody has made from Python, which checks nothing. SettingError as above."""
+    """Check settings made in Python, whose constructor checks nothing. Raises SettingError."""
     values = {name: getattr(settings, name) for name in NAMES}
     return with_overrides(Settings(), values, source="Settings")
 
 
+def settings_for(spider: Spider, given: Settings | Mapping[str, Any] | None) -> Settings:
+    """The settings of a crawl: a `Settings` as it is given; otherwise the defaults, overridden by the spider's, overridden by what is
+    given."""
+    if isinstance(given, Settings):
+        return _at_home(checked(given))
+    own = with_overrides(Settings(), spider.settings, source=f"settings of {type(spider).__name__}")
+    return _at_home(with_overrides(own, given or {}, source="the settings of the crawl"))
+
+
+def _at_home(settings: Settings) -> Settings:
+    """With absolute paths: other processes, and a spider that changes the current folder, must find the same files."""
+    if not settings.revalidate:
+        return settings
+    return msgspec.structs.replace(settings, revalidate=str(expanded(settings.revalidate).absolute()))
+
+
 def _taken(name: str) -> str:
     """What a setting takes, in words."""
-    from msgspec import inspect  # whoever makes no mistake does without
+    from msgspec import inspect  # needed only for a mistake
 
     described = inspect.type_info(Settings)
     assert isinstance(described, inspect.StructType)
@@ -278,13 +297,13 @@ def from_project(settings: Settings, folder: Path) -> Settings:
 
 
 def from_environment(settings: Settings, environment: Mapping[str, str]) -> Settings:
-    """With the variables named `CRAWL_` and a setting's name in capitals; a name that is no setting is an error."""
+    """With the variables named `CRAWL_` and a setting's name in capitals; any other name is an error."""
     values = {key[len("CRAWL_") :].lower(): value for key, value in environment.items() if key.startswith("CRAWL_")}
     return with_overrides(settings, values, source="the environment (CRAWL_*)")
 
 
 def _is_sendable(text: str) -> bool:
-    """Whether a text can be written as UTF-8: what the system hands over may hold any bytes, as halves of surrogate pairs."""
+    """Whether a text can be encoded as UTF-8: the system may pass any bytes, as lone surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:

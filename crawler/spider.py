@@ -125,7 +125,9 @@ class Spider:
     def start(self) -> Iterable[Request | Links] | AsyncIterator[Request | Links]:
         """The seeds: by default one request for each of `start_urls`."""
         if isinstance(self.start_urls, str):
-            raise SpiderError(f"start_urls of {type(self).__name__} is one text; it is a list: [{self.start_urls!r}]")
+            raise SpiderError(
+                f"start_urls of {type(self).__name__} is a string; it must be a list: [{self.start_urls!r}]"
+            )
         return [Request(url) for url in self.start_urls]
 
     def parse(self, page: Page) -> Any:

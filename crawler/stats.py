@@ -1,4 +1,4 @@
-"""What a crawl has done so far: counters as it runs, and a snapshot of them for whoever shows or reports it."""
+"""What a crawl has done so far: the counters while it runs, and snapshots of them for displays and reports."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ if TYPE_CHECKING:
     from crawler.outcome import Outcome
 
 STOPPED = "stop"
-"""The kind of what is left to the next run because a middleware raised `Stop`, which is not an error."""
+"""The kind of a request that is left to the next run because a middleware raised `Stop`, which is not an error."""
 
 _RATE_SECONDS = 5.0
 _ERRORS_SHOWN = 5
 
 
 class Stats(Struct, frozen=True, kw_only=True):
-    """A snapshot. `started` in seconds of the epoch, `elapsed` in seconds over all runs, `run_elapsed` in this one, `rate` in
-    pages a second lately, `active` requests under way. `statuses`, `errors` (by kind) and `spider_errors` are this run's.
+    """A snapshot of a crawl. `started`: in seconds of the epoch; `elapsed`: seconds of all runs; `run_elapsed`: of this one; `rate`: pages
+    per second in the last few seconds; `active`: requests in flight. `statuses`, `errors` (by kind) and `spider_errors` count this run
+    alone.
     """
 
     spider: str
@@ -47,13 +48,13 @@ class Stats(Struct, frozen=True, kw_only=True):
     spider_errors: list[str] = field(default_factory=list)
     aside: int = 0
     not_modified: int = 0
-    """Of those done: pages that were not sent again, but taken from an earlier crawl."""
+    """How many of `done` were not sent again, but taken from an earlier crawl."""
     not_modified_bytes: int = 0
-    """Of `bytes`: the bodies of these."""
+    """How many of `bytes` are in the bodies of these."""
 
 
 class Tally:
-    """Counts outcomes as they come. Instants are those of `clock`."""
+    """Counts outcomes as they come. All times are those of `clock`."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.statuses: Counter[int] = Counter()
@@ -90,7 +91,7 @@ class Tally:
         return self._clock() - self._began
 
     def rate(self) -> float:
-        """Pages a second over the last few seconds, as far as this has been called in them."""
+        """Pages per second over the last few seconds, measured between calls of this method."""
         now = self._clock()
         while len(self._marks) > 1 and self._marks[0][0] < now - _RATE_SECONDS:
             self._marks.popleft()

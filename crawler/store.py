@@ -1,11 +1,11 @@
-"""Kept bodies: compressed in packs, and not stored again and again when many URLs answer with them.
+"""Kept bodies: compressed in packs, and stored only once or twice even if many URLs return them.
 
-Pages of one site have much in common, but for it to be found they have to be compressed together. So the bodies of one commit
-become packs: the bodies one behind the other, as one zstd frame. To read one of them, its pack is decompressed up to its end.
+Pages of one site have much in common, but only compressing them together makes use of that. So the bodies of one commit become packs: the
+bodies are concatenated, and compressed as one zstd frame. To read one of them, its pack is decompressed up to the body's end.
 
-Most bodies come once: those are numbered. Only one that may have come before, by a hash that is fast and can be deceived, is
-stored under its SHA-256, which takes half as long as compressing it. So equal bodies are stored twice at most in a run, and nobody
-can make a body that stands for another (docs/decisions/0014-bodies-in-packs.md).
+Most bodies occur once, and are stored under a number. Only a body that may have occurred before, according to a hash that is fast but not
+secure, is stored under its SHA-256, which takes half as long as compressing it. So equal bodies are stored at most twice in a run, and
+nobody can make a body that replaces another (docs/decisions/0014-bodies-in-packs.md).
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 PACK_BYTES: Final = 512 << 10
-"""What the bodies of a pack come to at most; a larger one is a pack of its own. That is zstd's window at this level: what is
-further behind it does not see."""
+"""The largest total size of the bodies in a pack; a larger body is a pack of its own. This is zstd's window at this level: it does not look
+back further."""
 
 _OPTIONS: Final[dict[int, int]] = {
     zstd.CompressionParameter.compression_level: 1,
     zstd.CompressionParameter.checksum_flag: 1,
 }
 DIGEST_LETTERS: Final = 32
-"""What a body is stored under is its SHA-256, the first 128 bits of it in hexadecimal, if it has so many letters; else a number."""
+"""A digest of this length is the first 128 bits of the body's SHA-256, in hexadecimal; a shorter one is a number."""
 
 _MARKS: Final = 1 << 24
-"""Of so many bits, 2 MiB, one is set for each body that has come. Of a million bodies three in a hundred are hashed by SHA-256 for
-nothing, because another one has set their bit; of ten million, a quarter."""
+"""How many bits record which bodies have occurred, one for each body: 2 MiB. Of a million bodies, three percent are hashed by SHA-256 for
+nothing, because another body has set their bit; of ten million, a quarter."""
 
 
 class Kept(NamedTuple):
-    """A response as it is kept: its headers as a JSON list of pairs, its decoded body, and what that is stored under."""
+    """A response as it is kept: its headers as a JSON list of pairs, its decoded body, and the digest under which that is stored."""
 
     headers: str
     body: bytes
@@ -47,15 +47,15 @@ class Kept(NamedTuple):
 
 
 class Keeper:
-    """Makes the responses of one run ready to be kept. It has 2 MiB to know what has come."""
+    """Prepares the responses of one run to be kept. It takes 2 MiB to recognise bodies."""
 
     def __init__(self) -> None:
-        # Numbers that follow one another are put at one end of an index; and no other run has these.
+        # Consecutive numbers are appended to an index. They begin at random, so that no other run uses them.
         self._number = int.from_bytes(os.urandom(7), "big")
         self._met = bytearray(_MARKS >> 3)
 
     def keep(self, headers: str, body: bytes, mark: int) -> Kept:
-        """By its headers as crawler/headers.py has them, its body, and what tells that from most others (crawler/selection/traps.py)."""
+        """A response from its headers (see crawler/headers.py), its body, and the digest of that by crawler/selection/traps.py."""
         place, bit = mark % _MARKS >> 3, 1 << (mark & 7)
         met = self._met[place]
         if met & bit:
@@ -68,8 +68,8 @@ class Keeper:
 
 
 class Pack(NamedTuple):
-    """Bodies one behind the other. `places`: of each its digest, where it begins and its size; `size`: of all; `data`: one zstd
-    frame, with a checksum (RFC 8878)."""
+    """Several bodies together. `places`: the digest, start and size of each; `size`: the total; `data`: one zstd frame, with a checksum
+    (RFC 8878)."""
 
     places: list[tuple[str, int, int]]
     size: int
@@ -77,16 +77,14 @@ class Pack(NamedTuple):
 
 
 class Packer:
-    """Makes packs, in memory that it keeps: what is asked of the system for each is paid for page by page."""
+    """Makes packs, in a buffer that it reuses: the system provides the memory of a new one page by page, which takes time."""
 
     def __init__(self) -> None:
         self._compressor = zstd.ZstdCompressor(options=_OPTIONS)
-        self._room = memoryview(
-            bytearray(PACK_BYTES)
-        )  # into which bytes are copied once; a bytearray copies them twice
+        self._room = memoryview(bytearray(PACK_BYTES))  # copies bytes once; a bytearray copies them twice
 
     def pack(self, bodies: Mapping[str, bytes]) -> list[Pack]:
-        """Pack bodies, given by their digests, in their order."""
+        """Pack bodies, given by digest, in order."""
         return [self._pack(group) for group in _groups(bodies)]
 
     def _pack(self, group: Sequence[tuple[str, bytes]]) -> Pack:
@@ -119,7 +117,7 @@ def _groups(bodies: Mapping[str, bytes]) -> Iterator[list[tuple[str, bytes]]]:
 
 
 def decompress(data: bytes) -> bytes:
-    """What a frame holds; raises ValueError when it is damaged."""
+    """The content of a frame. Raises ValueError if it is damaged."""
     try:
         return zstd.decompress(data)
     except zstd.ZstdError as error:

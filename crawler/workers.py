@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from client.limits import HostLimits
     from client.origin import HostKey
+    from crawler.settings import Settings
 
 _MUCH_LONGER = 8.0
 _PATIENCE = 1.0
@@ -74,6 +75,10 @@ class WorkerPool:
         self._slow: dict[HostKey, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timed_for = 0.0
+
+    @classmethod
+    def of(cls, settings: Settings, limits: HostLimits) -> WorkerPool:
+        return cls(limits, size=settings.concurrency, most_lingering=settings.lingering * settings.concurrency)
 
     @property
     def lingering(self) -> int:

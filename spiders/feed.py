@@ -91,4 +91,4 @@ def _feed_named_by(page: Page, *, again: bool) -> Request:
         is_feed = media_type.essence(link.attributes.get("type") or "") in _FEED_TYPES
         if is_feed and (request := page.follow(link, context=page.context or None, again=again)):
             return request
-    raise SpiderError(f"{page.url} is no feed, and names none")
+    raise SpiderError(f"{page.url} is not a feed, and names none")

@@ -203,7 +203,7 @@ def _outermost(entries: Sequence[LexborNode]) -> Iterator[LexborNode]:
 def _readers(sources: object, what: str) -> dict[str, _Reader]:
     """The functions that read each field. Raises SpiderError, which calls them `what`, for an invalid source."""
     if not isinstance(sources, Mapping):
-        raise SpiderError(f"{what} are no mapping of names to sources: {sources!r}")
+        raise SpiderError(f"{what} are not a mapping of names to sources: {sources!r}")
     return {name: _reader(source, f"{what}[{name!r}]") for name, source in sources.items()}
 
 

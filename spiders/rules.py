@@ -93,7 +93,7 @@ class RulesSpider(Spider, ABC):
         if "parse" in vars(cls):
             raise SpiderError(f"{cls.__name__}.parse would take the place of the rules: name another method in a rule")
         if not isinstance(cls.rules, Sequence) or not all(isinstance(rule, Rule) for rule in cls.rules):
-            raise SpiderError(f"the rules of {cls.__name__} are no list of Rule: {cls.rules!r}")
+            raise SpiderError(f"the rules of {cls.__name__} are not a list of Rule: {cls.rules!r}")
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)

@@ -15,7 +15,7 @@ from crawler.errors import UsageError
 
 if TYPE_CHECKING:
     from crawler.cli.running import Signals
-    from crawler.crawl import Report
+    from crawler.report import Report
 
 _ITEMS_SHOWN = 5
 

@@ -10,6 +10,7 @@ from crawler.cli.console import FINISHED, MISUSED, complain, say
 from crawler.cli.crawl_file import state_argument
 from crawler.cli.options import files, pairs
 from crawler.cli.state import output_option, write_rows
+from crawler.reports.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +49,7 @@ def replay(state: Path, target: str, output: str, arguments: Mapping[str, str]) 
     for why in again.unwanted[:_ERRORS_SHOWN]:
         say(f"would be requested again: {why}")
     say(
-        f"replayed {again.pages:,} pages"
+        f"replayed {counted(again.pages, 'page')}"
         + (f"; the spider raised on {len(again.errors):,} of them" if again.errors else "")
         + (f"; it would request {len(again.unwanted):,} of them again" if again.unwanted else "")
     )

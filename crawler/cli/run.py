@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from crawler.crawl import Crawl, Report
+    from crawler.crawl import Crawl
     from crawler.frontier.statefile import Status
+    from crawler.report import Report
 
 _LEVELS = ["debug", "info", "warning", "error"]
 

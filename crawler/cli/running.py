@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
-    from crawler.crawl import Crawl, Report
+    from crawler.crawl import Crawl
     from crawler.frontier.statefile import Status, Urls
+    from crawler.report import Report
     from crawler.stats import Stats
 
 _HOSTS_SHOWN = 5

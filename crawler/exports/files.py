@@ -58,7 +58,7 @@ def check_writable(path: Path) -> None:
         if path.is_dir():
             raise UsageError(f"cannot write {path}: it is a folder; name a file in it")
         if path.exists() and not path.is_file():
-            raise UsageError(f"cannot write {path}: it is no regular file; use - and redirect standard output")
+            raise UsageError(f"cannot write {path}: it is not a regular file; use - and redirect standard output")
         if not path.parent.is_dir():
             raise UsageError(f"cannot write {path}: there is no folder {path.parent}; create it first")
         if not os.access(path if path.exists() else path.parent, os.W_OK):

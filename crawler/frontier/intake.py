@@ -1,4 +1,4 @@
-"""The frontier's memory, and what it makes of what it is given: rows for the next group commit. No I/O, no await."""
+"""The frontier's memory, which turns requests and outcomes into rows for the next group commit. No I/O, no await."""
 
 from __future__ import annotations
 
@@ -39,18 +39,17 @@ _OVER_BUDGET = SetAside(Aside.BUDGET)
 _ANY_NUMBER = 1 << 62
 
 _LATELY = 4_900
-"""Of so many links, the latest, it is known by their URLs that they were seen: what a site's template links to from each page.
-Memory has to be bounded, so those of more than `_LONGEST` characters are left out; and Python's set of some more takes four
-times the room."""
+"""How many of the latest links are recognised by their URLs: those in a site's template, which are on each of its pages. To bound memory,
+URLs of more than `_LONGEST` characters are not among them. With slightly more links, Python's set would take four times the memory."""
 _LONGEST = 300
 
 
 class Intake:
-    """What has been seen, which hosts are known, how many requests are in which state; and the batch that pends.
+    """What has been seen, which hosts are known, how many requests are in each state, and the pending batch.
 
-    `on_queued(host, not_before)` hears of each request that now waits; `admit` (see `crawler.frontier.protocol.Admit`) may name
-    a reason to skip a new one, or to set it aside. `admitted` says of each host how many of its requests are let in: queued,
-    leased or over, but not aside. `remembered`: so many requests are known exactly in memory (sieve.py).
+    `on_queued(host, not_before)` is called for each request that now waits; `admit` (see `crawler.frontier.protocol.Admit`) may return
+    a reason to skip a new one, or to set it aside. `admitted`: how many requests of each host are admitted: queued, leased or over, but
+    not aside. `remembered`: how many requests memory knows exactly (sieve.py).
     """
 
     def __init__(self, remembered: int) -> None:
@@ -59,7 +58,7 @@ class Intake:
         self.sieve = Sieve(remembered)
         self._lately: set[str] = set()
         self.host_ids: dict[HostKey, int] = {}
-        self.host_names: list[HostKey] = [HostKey("")]  # by their numbers, which begin with 1
+        self.host_names: list[HostKey] = [HostKey("")]  # by number, from 1
         self.admitted = array("q", [0])
         self.host_states: dict[HostKey, HostState] = {}
         self.next_request = 1
@@ -70,17 +69,17 @@ class Intake:
         self.admit: Admit = lambda *_: None
         self.max_pages_per_host = 0
         self.leaves_out = False
-        """Whether pages may have been left out for canonical URLs that come to nothing."""
+        """Whether pages were left out for canonical URLs that may turn out to bring no page."""
         self.lost: set[str] = set()
-        """Such URLs: a page that names one of them is taken."""
+        """Canonical URLs that brought no page: a page that names one of them is taken."""
 
     def cut(self) -> Batch:
-        """What is to be written now; what comes from here on pends for the next."""
+        """Take the pending batch, to be written now; another one begins."""
         batch, self.batch = self.batch, Batch()
         return batch
 
     def know_host(self, number: int, host: HostKey, admitted: int = 0) -> None:
-        """Take up a host under a number above all others; a mended file may lack some between."""
+        """Add a host, with a number above all others; a repaired file may lack numbers between them."""
         if lacking := number - len(self.host_names):
             self.host_names.extend([HostKey("")] * lacking)
             self.admitted.extend([0] * lacking)
@@ -89,11 +88,12 @@ class Intake:
         self.admitted.append(admitted)
 
     def add(self, found: Iterable[Request | Links], *, depth: int, found_on: Lease | None) -> None:
-        """Queue, skip or set aside for a reason, those requests that were not seen before; put by those that may have been."""
+        """Take in the requests that were not seen before: queue them, skip them or set them aside. Those that may have been seen are stored,
+        to be checked later."""
         for wanted in found:
-            if isinstance(wanted, Links) and self._lately.issuperset(wanted.urls):  # as of nearly all pages of a site
+            if isinstance(wanted, Links) and self._lately.issuperset(wanted.urls):  # true of nearly all pages of a site
                 continue
-            extra = extra_of(wanted)  # it may raise: nothing is known yet that would be lost
+            extra = extra_of(wanted)  # before anything is learned, as it may raise
             if isinstance(wanted, Links):
                 urls = [url for url in wanted.urls if url not in self._lately]
                 marks = words_of(b"".join(fingerprints(urls)))
@@ -106,9 +106,9 @@ class Intake:
                 marks = words_of(fingerprint(wanted.url, wanted.method, wanted.body))
                 new, doubtful = ([0], []) if wanted.again else self.sieve.sort(marks)
             if new or doubtful:
-                self._take_in_or_put_by(wanted, urls, marks, new, doubtful, extra=extra, depth=depth, found_on=found_on)
+                self._take_in_or_store(wanted, urls, marks, new, doubtful, extra=extra, depth=depth, found_on=found_on)
 
-    def _take_in_or_put_by(
+    def _take_in_or_store(
         self,
         wanted: Request | Links,
         urls: Sequence[str],
@@ -120,7 +120,7 @@ class Intake:
         depth: int,
         found_on: Lease | None,
     ) -> None:
-        """Take in those of these requests that are new, by their places, and put by those that are doubtful."""
+        """Take in the requests that are new, given by their indexes, and store the doubtful ones."""
         is_alone = isinstance(wanted, Request)
         number, page = (found_on.id, found_on.url) if found_on else (None, None)
         if doubtful:
@@ -131,7 +131,7 @@ class Intake:
         try:
             for at in new:
                 refusals[at] = self.admit(urls[at], depth, page, is_alone)
-        finally:  # `admit` is not ours: whatever it raises, what was let in is kept
+        finally:  # whatever `admit`, which is not ours, raises: what was admitted is kept
             added = self.sieve.add_new(marks, list(refusals))
             rank, first = -wanted.priority, self.next_request
             rows = [self._take_in(urls[at], rank, refusals[at]) for at in (refusals if is_alone else added)]
@@ -140,7 +140,7 @@ class Intake:
                 self.batch.volume += len(extra or "") + sum(map(len, rows))
 
     def take_offers(self, offers: Iterable[Offer], upto: int) -> None:
-        """Take in what has turned out to be new of the links that were put by, up to the one with this number."""
+        """Take in those of the stored links that turned out to be new. All offers up to the number `upto` are checked."""
         for offer in offers:
             rank = -priority_of(offer.extra)
             for url, mark in zip(offer.urls, offer.marks, strict=True):
@@ -151,7 +151,7 @@ class Intake:
         self.first_offer = upto + 1
 
     def settle(self, settlement: Settlement) -> None:
-        """Write down what became of a lease, its items, and the requests it led to."""
+        """Record the outcome of a lease, its items, and the requests that it led to."""
         if settlement.alias:
             settlement = self._recognised(settlement, settlement.alias)
         lease, outcome = settlement.lease, settlement.outcome
@@ -194,9 +194,9 @@ class Intake:
         self.batch.host_states[self.host_id(host)] = state
 
     def _recognised(self, settlement: Settlement, alias: str) -> Settlement:
-        """The page has another name. If that was known, we have the page already, or will, unless it has turned out that we have not
-        (`Moves.take_instead`); else it is known from now on, as a request of its own that is over. A seed, and what is fetched
-        again, somebody asked for, whatever it is called."""
+        """The settlement of a page with another URL, `alias`. If that was seen before, the page is a duplicate, unless the alias brought no
+        page (`Moves.take_instead`). If not, it counts as seen from now on, as a request of its own that is over. Seeds and requests made
+        `again` were asked for explicitly, so they are never duplicates."""
         lease = settlement.lease
         mark = words_of(fingerprint(alias))
         if alias in self.lost:
@@ -219,8 +219,8 @@ class Intake:
         return number
 
     def _take_in(self, url: str, rank: int, refusal: Skip | SetAside | None) -> str:
-        """Queue, skip or set aside a new request under the next number; its host's number and its URL as `Batch.requests`
-        has them."""
+        """Give a new request the next number, and queue it, skip it or set it aside. Returns its host's number and its URL as in
+        `Batch.requests`."""
         number, batch = self.next_request, self.batch
         self.next_request = number + 1
         if isinstance(refusal, Skip):
@@ -243,14 +243,14 @@ class Intake:
         return None if self.room(host, host_id) else _OVER_BUDGET
 
     def room(self, host: HostKey, host_id: int) -> int:
-        """How many more requests of a host may be let in."""
+        """How many more requests of a host may be admitted."""
         budget = self.max_pages_per_host
         if (state := self.host_states.get(host)) and state.budget is not None:
             budget = state.budget
         return max(0, budget - self.admitted[host_id]) if budget else _ANY_NUMBER
 
     def let_in(self, host_id: int, requests: int = 1) -> None:
-        """Count so many more requests of a host as let in."""
+        """Count this many more requests of a host as admitted."""
         self.admitted[host_id] = self.batch.admitted[host_id] = self.admitted[host_id] + requests
 
     def put_aside(self, row: Row, why: SetAside) -> None:
@@ -294,11 +294,11 @@ class Intake:
         self.batch.results.setdefault(shared, []).append(str(number))
 
     def _redirect(self, lease: Lease, outcome: Redirected) -> None:
-        """Let the request go on at the target, unless that is known already, and only another name for it, or not to be fetched.
-        One that is made `again` is so at the target, too.
+        """Continue the request at the target, unless the redirect is an alias of a URL seen before, or the target is not admitted. A request
+        that is made `again` is also made again at the target.
 
-        A target within the request's own chain is no duplicate: sites set a cookie and send the visitor back. How often
-        is bounded by the limit on redirects, which is the fetcher's.
+        A target in the request's own chain is not a duplicate: sites set a cookie and send the visitor back. The fetcher's limit on
+        redirects bounds how often.
         """
         mark = _mark_of_target(lease, outcome)
         left = (*lease.redirects, lease.url)
@@ -313,7 +313,7 @@ class Intake:
         self.sieve.add(mark)
         host = host_of(lease.url)
         host_id = self.host_id(host)
-        if host != lease.host:  # else it is let in already
+        if host != lease.host:  # otherwise it is admitted already
             refusal = refusal or self._over_budget(host, host_id)
             self.let_in(host_id)
         if refusal:
@@ -344,7 +344,7 @@ class Intake:
         batch.owners += [request] * number
 
     def host_id(self, host: HostKey) -> int:
-        """The number of a host, which may be new."""
+        """The number of a host; a new host gets one."""
         number = self.host_ids.get(host)
         if number is None:
             number = len(self.host_names)
@@ -355,7 +355,7 @@ class Intake:
 
 
 def marks_of(settlement: Settlement) -> list[array[int]]:
-    """Of which other requests it has to be known whether they were seen, to take this in."""
+    """The marks of the other requests of which a settlement must know whether they were seen."""
     marks = [words_of(fingerprint(settlement.alias))] if settlement.alias else []
     if isinstance(settlement.outcome, Redirected):
         marks.append(_mark_of_target(settlement.lease, settlement.outcome))

@@ -23,7 +23,7 @@ _CHECKED_WHOLE_BYTES = 8 << 20
 """A file of this size is checked in about a tenth of a second."""
 
 _TABLES = {"meta", "run", "host", "request", "queue", "result", "item", "attempt", "export", "seen", "count"}
-"""Without these no crawl can go on; every version has them."""
+"""The tables that a crawl cannot do without; every version has them."""
 
 _LAWS = {
     "a request is not in exactly one place": """
@@ -60,7 +60,7 @@ _READ_WHOLE = (
     "SELECT final_url, content_type, redirects, detail FROM result",
     "SELECT data FROM item UNION ALL SELECT data FROM cookie UNION ALL SELECT cursor FROM export",
 )
-"""The texts that a crawl reads from its file: SQLite's checks do not tell whether they are valid UTF-8."""
+"""The texts that a crawl reads from its file: SQLite does not check whether they are valid UTF-8."""
 
 _FRAMES = """
 SELECT 'pack ' || id || ' of kept bodies', data, size FROM pack
@@ -70,15 +70,15 @@ UNION ALL SELECT 'a kept body', data, NULL FROM body WHERE pack IS NULL"""
 def damaged(path: Path, what: object) -> StateDamaged:
     """The error that says what is wrong with a crawl file, and what can be done about it."""
     return StateDamaged(
-        f"{path} is no crawl file, or a damaged one: {what}. If it is one: crawl repair {path} saves all that can be read, "
-        f"and keeps the file as it is besides"
+        f"{path} is not a crawl file, or a damaged one: {what}. If it is one: crawl repair {path} saves all that can be read, "
+        f"and keeps the original"
     )
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether an error of SQLite's, or of Python's module for it, is about what is in the file, not about the disk or other processes.
+    """Whether an error of SQLite's, or of Python's module for it, is about the content of the file, not about the disk or other processes.
 
-    A message of SQLite's may quote bytes of the file that are not text: then the error is a UnicodeDecodeError.
+    SQLite's messages may quote bytes of the file that are not text: then the error is a UnicodeDecodeError.
     """
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     is_unreadable = isinstance(error, UnicodeDecodeError) or str(error).startswith("Could not decode to UTF-8")
@@ -87,7 +87,7 @@ def is_damage(error: Exception) -> bool:
 
 @contextmanager
 def making_sense(path: Path) -> Iterator[None]:
-    """For turning rows of the file into values: StateDamaged for rows that cannot be."""
+    """While rows of the file are turned into values: raises StateDamaged for invalid ones."""
     try:
         yield
     except (ValueError, LookupError, TypeError, msgspec.MsgspecError) as error:
@@ -131,7 +131,7 @@ def faults(db: sqlite3.Connection) -> Iterator[str]:
 
 
 def is_frame(data: bytes, size: int | None = None) -> bool:
-    """Whether a frame can be read, and holds `size` bytes; None: any number."""
+    """Whether a frame can be read, and has `size` bytes; None: any number."""
     from crawler.store import decompress  # and with it zstd: most crawls keep no bodies
 
     try:

@@ -1,6 +1,6 @@
-"""The pages that an earlier crawl kept, found by their URLs: of these a new crawl asks only whether they have changed.
+"""The pages that an earlier crawl kept, found by their URLs: a new crawl only asks whether they have changed.
 
-A crawl file has no index of URLs, so one is made, in a temporary file of SQLite's own: no memory grows with the earlier crawl.
+A crawl file has no index of URLs, so one is built in a temporary file of SQLite's own: memory does not grow with the earlier crawl.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ SELECT coalesce(result.final_url, request.url), request.id FROM result JOIN requ
 WHERE result.state = 'done' AND result.status = 200 AND (extra IS NULL
     OR json_valid(extra) AND json_extract(extra, '$.method') IS NULL AND json_extract(extra, '$.body') IS NULL)
 ORDER BY 1, 2"""
-"""What was asked for by a GET without a body, all the way. In the order of the index, to whose end each is put; of those for one
-URL the last one counts."""
+"""Pages requested by GET without a body, also before any redirects. Sorted as in the index, so that each row is appended to it; of several
+for one URL, the last one counts."""
 
 _KNOWN = """
 SELECT coalesce(result.final_url, request.url), result.size, json_extract(request.extra, '$.headers'),
@@ -44,7 +44,8 @@ WHERE response.request = ? AND result.state = 'done' AND result.status = 200"""
 
 
 class Known(NamedTuple):
-    """A page as it was, but for its body. `own`: the headers that its request had of its own; `size` and `digest` are the body's."""
+    """A page as it was, without its body. `own`: the headers of its request, without those of all requests; `size` and `digest` are the
+    body's."""
 
     url: str
     size: int
@@ -54,17 +55,17 @@ class Known(NamedTuple):
 
 
 class KnownUrls:
-    """Which request of an earlier crawl brought the page of a URL. It takes a while to make, some seconds for each million pages, and as
-    much room in a temporary file as their URLs."""
+    """Which request of an earlier crawl brought the page at a URL. Building the index takes a few seconds per million pages, and as much
+    disk space as their URLs."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
     @classmethod
     def of(cls, path: Path) -> Self:
-        """Those of a crawl file, as it is now. May be made in another thread than the one that asks.
+        """The index of a crawl file, as it is now. It may be built in another thread than the one that uses it.
 
-        Raises what `StateFile` does, and StorageError when there is no room.
+        Raises what `StateFile` raises, and StorageError if there is no space for it.
         """
         with StateFile(path) as file:
             db = sqlite3.connect("", check_same_thread=False)
@@ -85,7 +86,7 @@ class KnownUrls:
         try:
             for (number,) in self._db.execute("SELECT request FROM known WHERE url = ?", (url,)):
                 return int(number)
-        except (sqlite3.Error, UnicodeError):  # of the disk, or the URL is no text: then the page is asked for whole
+        except (sqlite3.Error, UnicodeError):  # the disk fails, or the URL is not text: the page is fetched in full
             return None
         return None
 
@@ -94,10 +95,10 @@ class KnownUrls:
 
 
 class KnownPages:
-    """The pages themselves, by the numbers of their requests, open until the end of a `with` block. The packs that were read last stay
-    at hand.
+    """The pages themselves, by the numbers of their requests, open until the end of a `with` block. The packs that were read last are
+    cached.
 
-    Raises what `StateFile` does.
+    Raises what `StateFile` raises.
     """
 
     def __init__(self, path: Path) -> None:
@@ -118,7 +119,7 @@ class KnownPages:
         return any(self._file.query("SELECT 1 FROM response LIMIT 1"))
 
     def read(self, number: int) -> Known | None:
-        """A page as it was; None if it was not kept. Raises StateError when it cannot be read."""
+        """A page as it was; None if it was not kept. Raises StateError if it cannot be read."""
         for url, size, own, headers, digest in self._file.look_up(_KNOWN, (number,)):
             with making_sense(self._file.path):
                 own_headers = msgspec.json.decode(own, type=dict[str, str]) if own else {}
@@ -126,7 +127,7 @@ class KnownPages:
         return None
 
     def body_of(self, known: Known) -> bytes:
-        """Its body. Raises StateDamaged when it is not what it was."""
+        """The body of a page. Raises StateDamaged if it is not what it was."""
         body = self._bodies.of(known.url, known.digest)
         if len(body) != known.size:
             raise damaged(self._file.path, f"the body of {known.url} is lost, it has another size")

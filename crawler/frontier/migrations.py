@@ -53,7 +53,7 @@ def check_version(version: int, path: Path) -> None:
     if version < 1:
         raise StateDamaged(
             f"{path} is a damaged crawl file: it says that it has schema {version}, which there never was. crawl repair {path} "
-            f"saves all that can be read, and keeps the file as it is besides"
+            f"saves all that can be read, and keeps the original"
         )
 
 

@@ -7,12 +7,13 @@ settled in one transaction: its outcome, its items, the requests it led to, and 
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - msgspec reads the annotations of what is sent
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from client.origin import HostKey
     from crawler.outcome import Aside, Outcome, SetAside, Skip
@@ -20,14 +21,10 @@ if TYPE_CHECKING:
     from crawler.store import Kept
 
 
-class Lease(Struct, kw_only=True):
-    """One request, ours to fetch. `url` and `method` are those after the redirects taken so far.
+class Errand(Struct):
+    """The parts of a lease that are needed to fetch it, or that a spider can see. `url` and `method` are those after the redirects taken
+    so far."""
 
-    Tens of thousands of leases are in memory at a time; the garbage collector ignores a `Struct` of plain values.
-    """
-
-    id: int
-    host: HostKey
     url: str
     method: str
     depth: int
@@ -38,16 +35,26 @@ class Lease(Struct, kw_only=True):
     headers: Mapping[str, str] | None = None
     body: bytes | None = None
     context: Mapping[str, Any] | None = None
-    again: bool = False
-    """Whether it is made although the same request was made before; this also holds wherever redirects lead."""
+    redirects: tuple[str, ...] = ()
+    """The redirect chain: the URLs left behind, oldest first."""
     read_timeout: float | None = None
     total_timeout: float | None = None
     max_attempts: int | None = None
     """If not None, this replaces the setting of the same name, as do the two timeouts (seconds)."""
+
+
+class Lease(Errand, kw_only=True):
+    """One request, ours to fetch.
+
+    Tens of thousands of leases are in memory at a time; the garbage collector ignores a `Struct` of plain values.
+    """
+
+    id: int
+    host: HostKey
+    again: bool = False
+    """Whether it is made although the same request was made before; this also holds wherever redirects lead."""
     attempts: int = 0
     """How many attempts have failed."""
-    redirects: tuple[str, ...] = ()
-    """The redirect chain: the URLs left behind, oldest first."""
 
 
 class Settlement(Struct, kw_only=True):

@@ -1,4 +1,4 @@
-"""Between the values of the crawler and the columns of its tables."""
+"""Conversions between the crawler's values and the columns of its tables."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
 Row: TypeAlias = tuple[Any, ...]
 
 Due: TypeAlias = tuple[int, int, int, int, str | None, str, int, str | None, str | None]
-"""What makes a lease: request, host, rank, attempts, hop; URL, depth, the referrer's URL, extra."""
+"""The row for a lease: request, host, rank, attempts, hop; URL, depth, the referrer's URL, extra."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 NOT_MODIFIED = "not modified"
-"""What is said of a page that is done, and that an earlier crawl had."""
+"""The detail of a page that is done, but was taken from an earlier crawl."""
 COUNT_NOT_MODIFIED = "SELECT count(*), coalesce(sum(size), 0) FROM result WHERE state = 'done' AND detail = ?"
 
 DETAIL_CHARACTERS = 2000
-"""So much is kept of an error, or of what is said of a skip."""
+"""The longest error, or detail of a skip, that is kept whole."""
 
 OF_ITS_OWN = ("read_timeout", "total_timeout", "max_attempts")
-"""Settings that a request may have values of its own for."""
+"""Settings that a request may override."""
 
 _RARE = ("again", *OF_ITS_OWN)
 
 
 class Offer(NamedTuple):
-    """Links of a page that were put by. `page`: its URL; `marks`: those of the `urls`; `extra`: see `extra_of`."""
+    """Stored links of a page. `page`: its URL; `marks`: those of the `urls`; `extra`: see `extra_of`."""
 
     depth: int
     found_on: int | None
@@ -50,7 +50,7 @@ class Offer(NamedTuple):
 
 
 def extra_of(wanted: Request | Links) -> str | None:
-    """All that is not said by the columns of `request`, as JSON; None for a plain GET of no priority that `parse` takes."""
+    """Everything about a request that has no column in `request`, as JSON; None for a plain GET, without priority, for `parse`."""
     is_plain = wanted.callback is None and wanted.context is None and not wanted.priority
     if is_plain and isinstance(wanted, Links):
         return None
@@ -89,13 +89,13 @@ def _add_what_links_have_not(extra: dict[str, Any], wanted: Request) -> None:
 
 
 def method_and_body(extra_json: str) -> tuple[str, bytes | None]:
-    """What of an `extra` makes another request of the same URL."""
+    """The parts of an `extra` that distinguish requests for the same URL."""
     extra: dict[str, Any] = _decode(extra_json)
     return extra.get("method", "GET"), b64decode(extra["body"]) if "body" in extra else None
 
 
 def of_its_own(extra_json: str | None) -> dict[str, float]:
-    """The settings that a request has values of its own for, and these."""
+    """The settings that a request overrides, and its values."""
     extra: dict[str, Any] = _decode(extra_json) if extra_json else {}
     return {name: extra[name] for name in OF_ITS_OWN if name in extra}
 
@@ -107,14 +107,14 @@ def priority_of(extra_json: str | None) -> int:
 
 
 def hop_of(url: str, method: str, redirects: tuple[str, ...]) -> str:
-    """Where a redirected request stands, as JSON."""
+    """Where a redirected request goes on, as JSON."""
     return _encode((url, method, redirects)).decode()
 
 
 def lease_of(row: Due, host: HostKey) -> Lease:
     """A request of this host, as a lease."""
     number, _, rank, attempts, hop, url, depth, referrer, extra_json = row
-    if not extra_json and not hop:  # as of nearly all
+    if not extra_json and not hop:  # true of nearly all
         return Lease(
             id=number,
             host=host,
@@ -122,7 +122,7 @@ def lease_of(row: Due, host: HostKey) -> Lease:
             method="GET",
             depth=depth,
             requested_url=url,
-            referrer=referrer and intern(referrer),  # one text for all that the page led to
+            referrer=referrer and intern(referrer),  # one string for all requests found on the page
             priority=-rank,
             attempts=attempts,
         )
@@ -155,8 +155,8 @@ def lease_of(row: Due, host: HostKey) -> Lease:
 
 
 def result_text(request: int, size: int, elapsed: float, fetched_at: float) -> str:
-    """What of a result is its own alone: whole numbers, which are written and read in a tenth of the time, in columns of 12
-    characters, durations and instants in microseconds."""
+    """The values of a result that it shares with no other: as integers, which are written and read in a tenth of the time, in columns of 12
+    characters; durations and instants are in microseconds."""
     return "%-12d%-12d%-12d%d" % (request, size, int(elapsed * 1e6 + 0.5), int(fetched_at * 1e6 + 0.5))  # noqa: UP031 - twice as fast
 
 
@@ -166,13 +166,13 @@ def redirects_of(chain: tuple[str, ...]) -> str | None:
 
 
 def clean(text: str) -> str:
-    """A text of the outside world, short and without what SQLite or JSON would stumble over (NUL, lone surrogates)."""
-    if text.isascii() and text.isprintable() and len(text) <= DETAIL_CHARACTERS:  # as nearly all are
+    """A text from outside, cut to `DETAIL_CHARACTERS`, and without what SQLite or JSON cannot hold (NUL, lone surrogates)."""
+    if text.isascii() and text.isprintable() and len(text) <= DETAIL_CHARACTERS:  # true of nearly all
         return text
     return text[:DETAIL_CHARACTERS].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 @lru_cache(maxsize=64)
 def clean_content_type(text: str) -> str:
-    """The same of a content type, of which pages have few."""
+    """The same for a content type; pages have few different ones."""
     return clean(text)

@@ -1,4 +1,4 @@
-"""What was seen, on disk: sorted runs of marks, the filter over them, and the links that are put by until they are sifted.
+"""What was seen, on disk: sorted runs of marks, the filter over them, and the links that are stored until they are sifted.
 
 A run is written, once and for all, whenever as many marks have come as memory holds. It has 256 rows, by the first byte of the marks.
 A run and the filter that knows it are written in one transaction, after the commit that brought the requests, so whatever it knows is
@@ -61,7 +61,7 @@ _WORTH_KEEPING = 250_000
 """Fewer requests than this are read and hashed in half a second when the file is opened, and not worth a run when it is closed."""
 
 _PATIENCE_SECONDS = 60.0
-"""How long a link is put by, at most, while there is other work; or a hundred times as long as the last sifting took, if that is more."""
+"""How long a link is stored, at most, while there is other work; or a hundred times as long as the last sifting took, if that is more."""
 
 
 class Runs:
@@ -142,7 +142,7 @@ class Runs:
 
     @property
     def is_undecided(self) -> bool:
-        """Whether some of what was put by may be new."""
+        """Whether some of the stored links may be new."""
         return self._intake.first_offer < self._intake.next_offer
 
     def pend(self) -> bool:
@@ -216,7 +216,7 @@ class Runs:
         return False
 
     async def _sift(self) -> None:
-        """Find out what is new among all that was put by, and take that in."""
+        """Find out which of the stored links are new, and take those in."""
         async with self._file.turn:
             asked = self._sieve.begin_sifting()
             upto = self._intake.next_offer - 1
@@ -242,7 +242,7 @@ class Runs:
         }
 
     async def _offers(self, upto: int, takes: Callable[[bytes], bool]) -> AsyncIterator[Offer]:
-        """What was put by, up to this number: for each page the links whose marks `takes` accepts, if there are any."""
+        """The stored links, up to this number: for each page those whose marks `takes` accepts, if there are any."""
         for first in range(self._intake.first_offer, upto + 1, _OFFERS_AT_ONCE):
             rows = await self._file.read(_OFFERS, (first, min(first + _OFFERS_AT_ONCE - 1, upto)))
             some = [offer for row in rows if (offer := _offer(row, takes)).urls]

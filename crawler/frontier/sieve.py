@@ -2,7 +2,7 @@
 
 The latest `capacity` marks are known exactly. Older ones are in the file, in sorted runs (runs.py), of which a Bloom filter of fixed
 size is kept in memory. So it is known at once that a link is new, or that it was seen lately; otherwise it is *doubtful*, which most
-often means an old link. Doubtful links are put by in the file, and *sifted* all together once they are many, nothing else is left to
+often means an old link. Doubtful links are stored in the file, and *sifted* all together once they are many, nothing else is left to
 do, or some time has passed: reading all runs once, in order, decides about all of them. No link costs a look-up on disk. (This is the
 DRUM of Lee, Leonard, Wang and Loguinov, IRLbot: Scaling to 6 Billion Pages and Beyond, 2008, and the sieve of BUbiNG: Boldi, Marino,
 Santini and Vigna, 2014.)

@@ -34,7 +34,7 @@ from crawler.frontier.migrations import script
 from crawler.frontier.moves import Moves
 from crawler.frontier.opening import NOTHING_LEASED, PRAGMAS, Past, check_spider, load, prepare
 from crawler.frontier.placing import check_log, clear, take_back
-from crawler.frontier.protocol import CookieRow, HostQueue
+from crawler.frontier.protocol import CookieRow, Frontier, HostQueue
 from crawler.frontier.rows import COUNT_NOT_MODIFIED, NOT_MODIFIED, lease_of
 from crawler.frontier.runs import Runs
 from crawler.frontier.waiting import HOSTS_AFTER, OF_HOSTS
@@ -56,8 +56,8 @@ if TYPE_CHECKING:
 _ITEMS_AFTER = "SELECT data FROM item WHERE id > ? ORDER BY id"
 
 
-class SqliteFrontier:
-    """A `crawler.frontier.protocol.Frontier`. Open it with `open`, run `keep_committing` beside the work, end with `close`."""
+class SqliteFrontier(Frontier):
+    """Open it with `open`, run `keep_committing` beside the work, end with `close`. `Frontier` says what the other methods do."""
 
     def __init__(
         self,
@@ -104,8 +104,8 @@ class SqliteFrontier:
         self._commits.on_items = listener
 
     def now(self) -> float:
-        """The frontier's clock: the system's when the file was opened, or the latest instant in the file if that is later, plus the
-        time that has passed since. Seconds of the epoch that neither jump nor run backwards."""
+        """The system's clock when the file was opened, or the latest instant in the file if that is later, plus the time that has passed
+        since."""
         return self._ahead + time.monotonic()
 
     def attach(
@@ -115,7 +115,6 @@ class SqliteFrontier:
         on_queued: Callable[[HostKey, float], None],
         max_pages_per_host: int = 0,
     ) -> None:
-        """Say who decides which new requests are skipped or set aside, and who is told of those that now wait."""
         self.intake.admit = admit
         self.intake.on_queued = on_queued
         self.intake.max_pages_per_host = max_pages_per_host
@@ -167,17 +166,15 @@ class SqliteFrontier:
         with making_sense(file.path):
             self._past = await file.at_once(lambda db: load(db, self.intake))
             await self._runs.load()
-        self._ahead += max(
-            0.0, self._past.seen - self.started
-        )  # if the clock was set back, nothing waits longer for that
+        # If the clock was set back, nothing waits longer for that.
+        self._ahead += max(0.0, self._past.seen - self.started)
         self.started = self.now()
         await file.write("UPDATE run SET ended = seen, why = 'killed' WHERE ended IS NULL")
         if spider is not None:
             await file.write("INSERT INTO run (started, seen) VALUES (?, ?)", (self.started, self.started))
 
     async def close(self, why: str = "interrupted") -> None:
-        """Commit what was settled, note `why` the run ended, and close the file. What is leased waits for the next run. If this is
-        cancelled, it still closes the file first; its lock is released last."""
+        """Cancelled, it still closes the file first; its lock is released last."""
         await to_the_end(self._close(why))
 
     async def _close(self, why: str) -> None:
@@ -200,7 +197,6 @@ class SqliteFrontier:
     # ------------------------------------------------------------------ add, lease, settle
 
     async def add(self, found: Iterable[Request | Links], *, depth: int = 0) -> int:
-        """Take in the requests that are new; returns how many are known to be. Durable when it returns."""
         before = self.intake.next_request
         self.intake.add(found, depth=depth, found_on=None)
         await self.flush()
@@ -208,7 +204,6 @@ class SqliteFrontier:
         return self.intake.next_request - before
 
     async def lease(self, hosts: Sequence[HostKey], limit: int) -> list[Lease]:
-        """Up to `limit` requests of each host that are due, in order."""
         async with self._file.turn:
             if self._file.broken:
                 raise self._file.broken
@@ -229,7 +224,6 @@ class SqliteFrontier:
             return await due(self._file, hosts, limit=limit, now=self.now())
 
     async def settle(self, settlement: Settlement) -> None:
-        """Take in what came of a lease, for the next group commit; waits while too much is uncommitted."""
         sieve = self.intake.sieve
         while self._commits.is_behind:
             await self.flush()
@@ -248,7 +242,7 @@ class SqliteFrontier:
             await self._runs.tend()
 
     async def _resolve(self, settlement: Settlement) -> None:
-        """Look up at once what must not be put by."""
+        """Look up at once what cannot wait to be sifted."""
         for mark in marks_of(settlement):
             if self.intake.sieve.is_doubtful(mark) and await self._runs.is_known(mark):
                 self.intake.sieve.learn(mark)
@@ -261,28 +255,22 @@ class SqliteFrontier:
 
     @property
     def is_undecided(self) -> bool:
-        """Whether some of what was found may still have to be fetched: see `decide`."""
         return self._runs.is_undecided or self.intake.leaves_out
 
     async def decide(self) -> None:
-        """Decide for all links whether they are new, which otherwise happens now and then, and queue pages that were left out for
-        others that came to nothing. This takes time."""
         await self._runs.tend(sifts=True)
         if self.intake.leaves_out:
             await self._moves.take_instead()
 
     async def flush(self) -> None:
-        """Return once everything settled and noted so far is durable."""
         await self._commits.flush()
 
     async def hosts(self, *, after: HostKey | None = None, limit: int | None = None) -> list[HostQueue]:
-        """Up to `limit` hosts that have requests waiting, in the order in which they became known; only those after `after`."""
         await self.flush()
         behind = self.intake.host_ids[after] if after else 0
         return await self._waiting(HOSTS_AFTER, after=behind, limit=-1 if limit is None else limit)
 
     async def waiting(self, hosts: Iterable[HostKey]) -> list[HostQueue]:
-        """Those of `hosts` that have requests waiting; requests that were queued since the last `lease` may be missed."""
         numbers = [self.intake.host_ids[host] for host in hosts]
         return await self._waiting(OF_HOSTS, hosts=msgspec.json.encode(numbers).decode())
 
@@ -325,17 +313,14 @@ class SqliteFrontier:
         self._commits.pend()
 
     def note_host(self, host: HostKey, **known: float | None) -> None:
-        """Keep fields of `HostState`; those not named stay as they are."""
         self.intake.note_host(host, **known)
         self._commits.pend()
 
     def note_robots(self, origin: str, fetched_at: float, body: bytes) -> None:
-        """Keep the robots.txt of an origin in place of an earlier one."""
         self.intake.batch.robots[origin] = (fetched_at, body)
         self._commits.pend()
 
     def note_cookies(self, changed: Iterable[CookieRow]) -> None:
-        """Keep cookies in place of earlier ones of the same domain, path and name."""
         self.intake.batch.cookies.update({(row.domain, row.path, row.name): row.data for row in changed})
         self._commits.pend()
 
@@ -352,16 +337,13 @@ class SqliteFrontier:
         return dict(await self._file.read("SELECT path, cursor FROM export"))
 
     def host_states(self) -> Mapping[HostKey, HostState]:
-        """What is known about hosts, including what has only been noted."""
         return self.intake.host_states
 
     async def robots_of(self, origin: str) -> tuple[float, bytes] | None:
-        """When the robots.txt of an origin was fetched, and its body, as of the last commit."""
         rows = await self._file.read("SELECT fetched_at, body FROM robots WHERE origin = ?", (origin,))
         return (rows[0][0], rows[0][1]) if rows else None
 
     async def cookies(self) -> list[CookieRow]:
-        """All cookies, as of the last commit."""
         return [CookieRow(*row) for row in await self._file.read("SELECT domain, path, name, data FROM cookie")]
 
     async def items_after(self, last: int, limit: int = 1000) -> list[str]:
@@ -370,31 +352,26 @@ class SqliteFrontier:
             lambda db: portion((data for (data,) in db.execute(_ITEMS_AFTER, (last,))), limit)
         )
         if not all(isinstance(text, str) for text in texts):
-            raise damaged(self._file.path, f"of the items after {last} one is no text")
+            raise damaged(self._file.path, f"of the items after {last} one is not text")
         return texts
 
     # ------------------------------------------------------------------ moves by order
 
     async def set_aside(self, host: HostKey, reason: Aside, detail: str = "") -> int:
-        """Set aside everything that is queued for a host; returns how many."""
         return await self._moves.set_aside(host, SetAside(reason, detail))
 
     async def release(self, *, host: HostKey | None = None, reason: Aside | None = None, url: str | None = None) -> int:
-        """Queue again what was set aside: of one host, for one reason, one URL, or everything; returns how many."""
         return await self._moves.release(host, reason, url)
 
     async def fill_budgets(self, *, host: HostKey | None = None) -> int:
-        """Queue again what was set aside for a budget that now leaves room, of one host or of all; returns how many."""
         return await self._moves.fill_budgets(host)
 
     async def retry(
         self, *, statuses: Iterable[int] | None = None, kinds: Iterable[str] | None = None, host: HostKey | None = None
     ) -> int:
-        """Queue failed requests again, by status or kind of error, or all; returns how many."""
         return await self._moves.retry(statuses, kinds, host)
 
     async def reprioritise(self, *, host: HostKey | None = None, url_like: str | None = None, priority: int) -> int:
-        """Give queued requests another priority; returns for how many it changed."""
         return await self._moves.reprioritise(host, url_like, priority)
 
 

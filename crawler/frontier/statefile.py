@@ -1,7 +1,7 @@
 """Reading a crawl file, also beside the crawl that writes it.
 
-What is read is one consistent snapshot, taken with the first look; the crawl goes on meanwhile. Only the views, and the
-tables `count`, `run` and `meta`, are known here; what the views hold is written in crawler/frontier/schema.sql.
+All reads see one consistent snapshot, taken with the first read, while the crawl goes on. Only the views and the tables `count`, `run`
+and `meta` are known here; crawler/frontier/schema.sql defines the views.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _READING = {
     sqlite3.SQLITE_FUNCTION,
     sqlite3.SQLITE_RECURSIVE,
 }
-"""What a statement may do (https://www.sqlite.org/c3ref/c_alter_table.html); not, say, to attach another file."""
+"""What a statement may do (https://www.sqlite.org/c3ref/c_alter_table.html); not attach another file, for instance."""
 
 _OF_THE_SYSTEM = {
     sqlite3.SQLITE_BUSY,
@@ -63,8 +63,8 @@ class Urls(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """How a crawl stands. `spider`: empty if nobody has crawled with the file yet; `started`: ISO 8601, UTC; `elapsed`: seconds
-    that its runs took in all."""
+    """The state of a crawl. `spider`: empty if nobody has crawled with the file yet; `started`: ISO 8601, UTC; `elapsed`: the seconds that
+    all runs took."""
 
     spider: str
     state: Literal["running", "paused", "finished"]
@@ -77,14 +77,14 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unmodified(NamedTuple):
-    """How many pages an earlier crawl had as they still are, and the bytes of their bodies."""
+    """How many pages had not changed since an earlier crawl, and the bytes of their bodies."""
 
     pages: int
     bytes: int
 
 
 class Rows:
-    """What a query gave: the names of the columns, and the rows, read one after the other as they are asked for."""
+    """The result of a query: the names of the columns, and the rows, which are read as they are iterated over."""
 
     def __init__(self, cursor: sqlite3.Cursor, path: Path) -> None:
         self.columns: list[str] = [column[0] for column in cursor.description or ()]
@@ -97,18 +97,19 @@ class Rows:
                 yield row
 
     def as_json(self) -> Iterator[str]:
-        """Each row as the text of a JSON object; of columns of one name the last counts."""
+        """Each row as a JSON object in a string; of columns with the same name, the last one counts."""
         encode = msgspec.json.Encoder().encode
         for row in self:
             yield encode(dict(zip(self.columns, row, strict=True))).decode()
 
 
 class StateFile:
-    """A crawl file, open for reading until the end of a `with` block. `patience`: seconds to wait for whoever keeps it busy;
-    `follows`: of a crawl that runs, read what it has by then, not what it had at one moment, for which its log would have to grow.
+    """A crawl file, open for reading until the end of a `with` block. `patience`: how many seconds to wait while the file is busy.
+    `follows`: if the crawl is running, each read sees the current state instead of one snapshot, for which the crawl's log would have to
+    grow.
 
-    Raises UsageError when there is none at `path`, StateTooNew when a newer version of the program wrote it, StateDamaged
-    when it is no crawl file or a damaged one.
+    Raises UsageError if there is no file at `path`, StateTooNew if a newer version of the program wrote it, StateDamaged if it is not
+    a crawl file, or a damaged one.
     """
 
     def __init__(self, path: Path, *, patience: float = 5.0, follows: bool = False) -> None:
@@ -128,7 +129,7 @@ class StateFile:
 
     def _open(self, mode: str, patience: float) -> None:
         self.uri = uri_of(self.path, mode)
-        """How SQLite can open it, too."""
+        """The URI by which SQLite opens the file."""
         self._db = sqlite3.connect(self.uri, uri=True, timeout=patience)
         try:
             self._check()
@@ -137,15 +138,16 @@ class StateFile:
             raise
 
     def _mode(self) -> str:
-        """Opened read-only, SQLite would leave its two side files behind, unless a crawl is there to remove them. So a file
-        at rest is opened for writing, where that can be; that nothing is written `query_only` sees to. Where it cannot, or the
-        disk is full, SQLite could not make those files either, and opens the one alone if it is told that nobody will change it."""
+        """The mode for SQLite to open the file in. A read-only connection leaves SQLite's two side files behind, unless a crawl is running
+        that removes them. So if no crawl is running, the file is opened for writing if possible; `query_only` prevents any writing. If it
+        is not possible, or the disk is full, SQLite could not create those files either; then it opens the file alone, if it is told
+        that nobody will change it."""
         if not self.is_running and os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK):
             return "mode=rw"
         return _ALONE if self._is_whole() else "mode=ro"
 
     def _is_whole(self) -> bool:
-        """Whether all of the crawl is in the one file, and nobody is there to change it."""
+        """Whether the whole crawl is in this one file, and no process is changing it."""
         return not (
             self.is_running or any(map(_has_content, (beside(self.path, "-wal"), beside(self.path, "-journal"))))
         )
@@ -154,7 +156,7 @@ class StateFile:
         ((application,),) = self._db.execute("PRAGMA application_id")
         ((version,),) = self._db.execute("PRAGMA user_version")
         if application != APPLICATION_ID:
-            raise StateDamaged(f"{self.path} is no crawl file")
+            raise StateDamaged(f"{self.path} is not a crawl file")
         check_version(version, self.path)
         for older in range(version, VERSION):
             self._db.executescript(script(f"reading{older}.sql"))
@@ -171,7 +173,7 @@ class StateFile:
         self._db.close()
 
     def status(self) -> Status:
-        """How the crawl stands."""
+        """The state of the crawl."""
         with making_sense(self.path):
             return self._status()
 
@@ -182,7 +184,7 @@ class StateFile:
             )
             runs = list(self._db.execute("SELECT started, coalesce(ended, seen), why FROM run ORDER BY id"))
         queued, leased, *over = counts
-        if not self.is_running:  # leases are with their process
+        if not self.is_running:  # leases end with their process
             queued, leased = queued + leased, 0
         urls = Urls(**dict(zip(Urls.__struct_fields__, (queued, leased, *over), strict=False)))
         ends_at = {len(runs) - 1: time.time()} if self.is_running else {}
@@ -204,21 +206,21 @@ class StateFile:
         return "finished" if why == "finished" and not urls.queued + urls.leased else "paused"
 
     def meta(self, key: str) -> str | None:
-        """What the crawl is, under one of the keys that docs/crawl-file.md names; None where that was not kept."""
+        """The description of the crawl under this key (docs/crawl-file.md lists the keys); None if there is none."""
         for (value,) in self.query("SELECT value FROM meta WHERE key = ?", (key,)):
             return str(value)
         return None
 
     def described(self, key: str) -> dict[str, Any]:
-        """The same, of what is kept as a JSON object; empty where it was not kept. Raises StateDamaged when it is none."""
+        """The same for a description that is a JSON object; empty if there is none. Raises StateDamaged for anything else."""
         with making_sense(self.path):
             return msgspec.json.decode(self.meta(key) or "{}", type=dict[str, Any])
 
     def items(self) -> Iterator[str]:
-        """What the spider yielded, as texts of JSON objects, in the order in which it was committed."""
+        """The items, as JSON objects in strings, in the order in which they were committed."""
         for number, data in self.query("SELECT id, data FROM items ORDER BY id"):
             if not isinstance(data, str):
-                raise damaged(self.path, f"the item {number} is no text")
+                raise damaged(self.path, f"the item {number} is not text")
             yield data
 
     def rows(self, view: View) -> Rows:
@@ -226,31 +228,31 @@ class StateFile:
         return self.query(f"SELECT * FROM {view}")  # noqa: S608 - one of five names
 
     def failures(self, limit: int, *, kind: str = "") -> list[tuple[str, str]]:
-        """The URL and the error of the last requests that failed, or of those whose error is of one `kind`."""
+        """The URL and the error of the requests that failed last, at most `limit`; with `kind`, of those with errors of that kind."""
         sql = "SELECT url, error FROM errors WHERE error LIKE ? ORDER BY at DESC LIMIT ?"
         return [(url, error) for url, error in self.query(sql, (f"{kind}%", limit))]
 
     def skips(self) -> dict[str, int]:
-        """How many requests were skipped for each reason, the most frequent first. Looks at whatever is over."""
+        """How many requests were skipped for each reason, the most frequent first. Reads all results."""
         counted = (
             "SELECT reason, count(*) FROM result WHERE state = 'skipped' GROUP BY reason ORDER BY count(*) DESC, reason"
         )
         return dict(self.query(counted))
 
     def not_modified(self) -> Unmodified | None:
-        """What did not come again, for an earlier crawl had it; None if none was asked of. Looks at whatever is over."""
+        """What was taken from an earlier crawl; None if the crawl has not revalidated any. Reads all results."""
         if self.meta("revalidated") is None:
             return None
         ((pages, size),) = self.query(COUNT_NOT_MODIFIED, (NOT_MODIFIED,))
         return Unmodified(pages, size)
 
     def look_up(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """What a query of ours gives, all of it. It is prepared once, which for a row or two is most of the work."""
+        """All rows that one of our own queries gives. It is prepared only once, which is most of the work for a row or two."""
         with _translated(self.path):
             return self._db.execute(sql, parameters).fetchall()
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> Rows:
-        """What an SQL query gives; it can change nothing. Raises UsageError when SQLite refuses it, here or on the way."""
+        """The result of an SQL query, which can change nothing. Raises UsageError if SQLite refuses it, now or while rows are read."""
         self._db.set_authorizer(_allow_reading)
         try:
             with _translated(self.path, is_users=True):
@@ -260,7 +262,7 @@ class StateFile:
 
 
 def _allow_reading(action: int, table: str | None, *_: str | None) -> int:
-    # SQLite declares functions such as json_each, at first use, by what looks to it like a change of its schema.
+    # On first use, SQLite declares functions such as json_each by what looks like a change of the schema.
     declares = action == sqlite3.SQLITE_UPDATE and table == "sqlite_master"
     return sqlite3.SQLITE_OK if action in _READING or declares else sqlite3.SQLITE_DENY
 
@@ -279,7 +281,7 @@ def _code_of(error: Exception) -> int:
 
 @contextmanager
 def _translated(path: Path, *, is_users: bool = False) -> Iterator[None]:
-    """SQLite's errors as ours. What is wrong with a query is the user's, if they wrote it; else the file lacks what it names."""
+    """Turn SQLite's errors into ours. An error in a query is the user's mistake if it is their query; otherwise the file is damaged."""
     try:
         yield
     except (sqlite3.Error, sqlite3.Warning, UnicodeError) as error:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from crawler.frontier.protocol import Errand
 from crawler.outcome import Fetched  # noqa: TC001 - msgspec reads the annotations
 from crawler.readers.channel import MAX_LENGTH
 from crawler.settings import Settings  # noqa: TC001
@@ -31,23 +32,10 @@ class Hello(msgspec.Struct, array_like=True, tag=0):
     trusted_hosts: frozenset[str]
 
 
-class SentLease(msgspec.Struct, array_like=True):
-    """The parts of a lease that are needed to fetch it, or that a spider can see."""
+class SentLease(Errand, array_like=True):
+    """A lease as it is sent."""
 
-    url: str
-    method: str
-    headers: dict[str, str] | None
-    body: bytes | None
-    callback: str | None
-    priority: int
-    requested_url: str
-    redirects: tuple[str, ...]
-    depth: int
-    referrer: str | None
-    context: bytes | None
-    read_timeout: float | None = None
-    total_timeout: float | None = None
-    max_attempts: int | None = None
+    context: bytes | None = None  # type: ignore[assignment]  # as JSON
 
 
 class VisitTask(msgspec.Struct, array_like=True, tag=1):

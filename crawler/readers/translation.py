@@ -6,7 +6,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from client.origin import HostKey
@@ -41,50 +41,27 @@ if TYPE_CHECKING:
     from crawler.store import Keeper
     from crawler.web.directives import Obedience
 
+_SENT = len(SentLease.__struct_fields__)
+"""So many fields of a lease are sent: those of an errand, which come first."""
+
 # ---------------------------------------------------------------------- leases, and the tasks with them
 
 
 def sent(lease: Lease) -> SentLease:
     """A lease as it is sent."""
-    return SentLease(
-        lease.url,
-        lease.method,
-        dict(lease.headers) if lease.headers is not None else None,
-        lease.body,
-        lease.callback,
-        lease.priority,
-        lease.requested_url,
-        lease.redirects,
-        lease.depth,
-        lease.referrer,
-        _json(lease.context),
-        lease.read_timeout,
-        lease.total_timeout,
-        lease.max_attempts,
-    )
+    sent = SentLease(*astuple(lease)[:_SENT])
+    if lease.headers is not None:
+        sent.headers = dict(lease.headers)
+    if lease.context is not None:
+        sent.context = _json(lease.context)
+    return sent
 
 
 def lease_of(task: Task) -> Lease:
     """The lease of a task, as much of it as was sent."""
-    lease = task.lease
-    return Lease(
-        id=task.number,
-        host=HostKey(""),
-        url=lease.url,
-        method=lease.method,
-        headers=lease.headers,
-        body=lease.body,
-        callback=lease.callback,
-        priority=lease.priority,
-        requested_url=lease.requested_url,
-        redirects=lease.redirects,
-        depth=lease.depth,
-        referrer=lease.referrer,
-        context=_context(lease.context),
-        read_timeout=lease.read_timeout,
-        total_timeout=lease.total_timeout,
-        max_attempts=lease.max_attempts,
-    )
+    lease = Lease(*astuple(task.lease), id=task.number, host=HostKey(""))
+    lease.context = _context(task.lease.context)
+    return lease
 
 
 def visit_task(

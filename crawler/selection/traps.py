@@ -40,6 +40,8 @@ from xxhash import xxh3_64_intdigest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from crawler.settings import Settings
+
 _KINDS_KEPT = 20_000
 _BODIES_KEPT = 65_536
 _SESSIONS_KEPT = 100_000
@@ -85,6 +87,17 @@ class Thresholds(NamedTuple):
     steps: int = 5000
     copies: int = 50
     pattern: int = 0
+
+    @classmethod
+    def of(cls, settings: Settings) -> Thresholds:
+        return cls(
+            repeats=settings.trap_repeats,
+            url_length=settings.trap_url_length,
+            dates=settings.trap_dates,
+            steps=settings.trap_steps,
+            copies=settings.trap_copies,
+            pattern=settings.trap_pattern,
+        )
 
 
 class _Record(Struct):

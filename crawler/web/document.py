@@ -307,7 +307,7 @@ class Document:
             hint = "CSS selects elements: node.text() and node.attributes say what is in them"
         else:
             hint = f"to follow a reference, write url={selector!r}"
-        return SpiderError(f"{selector!r}, asked of {self.url}, is no CSS selector; {hint}")
+        return SpiderError(f"{selector!r}, asked of {self.url}, is not a CSS selector; {hint}")
 
 
 def _selector_error() -> type[Exception]:

@@ -250,7 +250,7 @@ class _Xml(Elements):
     def began(self, name: str, attributes: dict[str, str]) -> None:
         depth = len(self.path)
         if depth == 1 and name not in _FEEDS:
-            raise Refused("it is no feed")
+            raise Refused("it is not a feed")
         self.kind = self.path[0]
         self._bases.append(_joined(self._bases[-1], attributes.get(_BASE)))
         if self._reading and self.path[-2] != "author":

@@ -66,7 +66,7 @@ def output_encoding(encoding: str) -> str:
     try:
         "".encode(encoding)  # some of Python's codecs are not for text
     except LookupError:
-        raise ValueError(f"{encoding!r} is no encoding of text") from None
+        raise ValueError(f"{encoding!r} is not a text encoding") from None
     name = codecs.lookup(encoding).name
     return UTF_8 if name.startswith("utf") or name in _ONLY_READ else encoding
 

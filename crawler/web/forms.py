@@ -247,7 +247,7 @@ def _form_and_controls(document: Document, node: LexborNode) -> tuple[LexborNode
     owners = dict(_owners(document, surroundings))
     form = node if node.tag == "form" else owners.get(node) or surroundings.of(node).form
     if form is None:
-        raise SpiderError(f"{_shown(node)}, on {document.url}, is no form, and in none")
+        raise SpiderError(f"{_shown(node)}, on {document.url}, is not a form, nor in one")
     return form, [_Control(one, surroundings.of(one)) for one, owner in owners.items() if owner == form]
 
 

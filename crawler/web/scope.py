@@ -151,13 +151,13 @@ def _listed(values: Iterable[Any], name: str) -> Iterable[Any]:
 def _host(text: Any, name: str) -> HostKey:
     """The host key of a host name, in any script and case, with or without a port."""
     if not isinstance(text, str):
-        raise SettingError(f"{name}: {text!r} is no text")
+        raise SettingError(f"{name}: {text!r} is not text")
     if "/" in text or "@" in text:
         raise SettingError(f"{name}: {text!r} is more than a name; write the host alone, such as 'example.org'")
     try:
         return host_of(normalize(f"http://{text.removeprefix('*.')}/"))
     except InvalidUrl:
-        raise SettingError(f"{name}: {text!r} is no host name") from None
+        raise SettingError(f"{name}: {text!r} is not a host name") from None
 
 
 def with_twin(host: HostKey) -> Iterable[HostKey]:
@@ -184,7 +184,7 @@ def _compiled(pattern: Pattern, name: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise SettingError(f"{name}: {pattern!r} is no regular expression: {error}") from None
+        raise SettingError(f"{name}: {pattern!r} is not a regular expression: {error}") from None
 
 
 def _spelt(expression: re.Pattern[str]) -> str:

@@ -89,7 +89,7 @@ def read(url: str, body: bytes, since: date | None = None) -> Listing:
             if reader.problem:
                 break
     except zlib.error as error:
-        problem = f"it is no gzip that can be read: {error}"
+        problem = f"it is not valid gzip: {error}"
     found += reader.close()
     pages, sitemaps = (dict.fromkeys(one.url for one in found if one.is_sitemap == kind) for kind in (False, True))
     return Listing(list(pages), list(sitemaps), problem or reader.problem)

@@ -84,7 +84,7 @@ def normalize(url: str) -> str:
     except ValueError:
         canonical = None
     if canonical is None:
-        raise InvalidUrl(f"{url!r} is no URL that can be fetched: {_complaint(url)}")
+        raise InvalidUrl(f"{url!r} is not a URL that can be fetched: {_complaint(url)}")
     return canonical
 
 
@@ -290,5 +290,5 @@ def _complaint(url: str) -> str:
     if scheme.lower() not in ("http", "https"):
         return f"its scheme is {scheme!r}, and only http and https are fetched"
     if re.search("[\ud800-\udfff]", url):
-        return "it holds half of a surrogate pair, which is no character"
+        return "it holds half of a surrogate pair, which is not a character"
     return "its host or port is missing or invalid"

@@ -1,5 +1,5 @@
-"""Asking for a page only if it has changed: what is sent to have that found out (RFC 9110 §13.1, RFC 9111 §4.3.1), and what a stored
-response becomes if it has not (RFC 9111 §3.2).
+"""Requesting a page only if it has changed: the conditions to send (RFC 9110 §13.1, RFC 9111 §4.3.1), and how a 304 updates the stored
+response (RFC 9111 §3.2).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 CONDITIONAL: Final = frozenset(
     {"if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "range"}
 )
-"""Who sends one of these knows what to make of the answer."""
+"""Fields of a conditional request: whoever sends one themselves also handles the answer."""
 
 _SAME_FOR_ALL = frozenset({"accept-encoding"})
-"""A response may vary by what a crawl sends always the same."""
+"""Request fields that are the same in all requests of a crawl, so that a response may vary by them."""
 
 _OF_THE_STORED = frozenset(
     {
@@ -42,15 +42,15 @@ _OF_THE_STORED = frozenset(
         "upgrade",
     }
 )
-"""Fields that tell of one message (RFC 9111 §3.1), or of how the stored body is to be read (§3.2): a 304 has nothing new to say of it."""
+"""Fields that describe a single message (RFC 9111 §3.1), or how the stored body is to be read (§3.2): those of a 304 are ignored."""
 
 _is_entity_tag = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,1024}"').fullmatch
-"""RFC 9110 §8.8.3. A longer one might be too much of a header for the server that has sent it."""
+"""RFC 9110 §8.8.3. A longer tag could exceed the limit on headers of the very server that sent it."""
 
 
 def conditions_of(headers: CIMultiDictProxy[str], *, same_request: bool = True) -> dict[str, str]:
-    """What to send to have a page again only if it is no longer as it was; empty if its `headers` have nothing to tell that by. A tag
-    tells variants apart, a date does not: it will not do if it is not the `same_request` that the page came for."""
+    """The header fields that request a page only if it has changed, given the `headers` that it had; empty if they have no validator. An
+    entity tag distinguishes variants of a page. A date does not, so it is used only for the `same_request` as before."""
     conditions = {}
     if _is_entity_tag(tag := headers.get("ETag", "")):
         conditions["If-None-Match"] = tag
@@ -61,24 +61,25 @@ def conditions_of(headers: CIMultiDictProxy[str], *, same_request: bool = True) 
 
 
 def _tells_versions_apart(modified: str, date: str) -> bool:
-    """Whether a date is a validator to go by: not if the page may have changed again within the same second (RFC 9110 §8.8.2.2)."""
+    """Whether a date is a strong enough validator: it is not if the page may have changed again within the same second (RFC 9110
+    §8.8.2.2)."""
     modified_at, sent_at = _instant_of(modified), _instant_of(date)
     return modified_at is not None and sent_at is not None and sent_at - modified_at >= 1
 
 
-@lru_cache(maxsize=4096)  # what was fetched, or written, in one second is a lot
+@lru_cache(maxsize=4096)  # many pages were fetched, or written, in the same second
 def _instant_of(date: str) -> float | None:
     return parse_http_date(date, now=time.time()) if date else None
 
 
 def is_of(headers: CIMultiDictProxy[str], stored: CIMultiDictProxy[str]) -> bool:
-    """Whether a 304 with these headers speaks of the `stored` response, and not of another one (RFC 9111 §4.3.4)."""
+    """Whether a 304 with these headers is about the `stored` response, and not about another one (RFC 9111 §4.3.4)."""
     tag, known = headers.get("ETag"), stored.get("ETag")
     return tag is None or known is None or tag.removeprefix("W/") == known.removeprefix("W/")
 
 
 def updated(stored: CIMultiDictProxy[str], headers: CIMultiDictProxy[str]) -> CIMultiDictProxy[str]:
-    """The headers of a stored response, brought up to date by those of a 304. Cookies are those that were set now."""
+    """The headers of a stored response, updated by those of a 304. Cookies are only those that the 304 sets."""
     left_out = _OF_THE_STORED | _names(headers, "Connection")
     new = [(name, value) for name, value in headers.items() if name.lower() not in left_out]
     replaced = {"set-cookie", *(name.lower() for name, _ in new)}

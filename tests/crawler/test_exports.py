@@ -282,7 +282,7 @@ def test_a_disk_that_is_full_when_a_csv_is_levelled_leaves_it_as_it_was(tmp_path
         ("out.warc.gz", r"WARC is for pages that were kept: crawl export STATE pages -o .*out\.warc\.gz"),
         ("missing/out.jsonl", "there is no folder .*missing; create it"),
         ("folder.jsonl", "it is a folder"),
-        ("pipe.csv", "no regular file"),
+        ("pipe.csv", "not a regular file"),
         ("file.txt/out.csv", "there is no folder"),
     ],
 )

@@ -80,7 +80,7 @@ def test_encodings_that_are_only_read_are_not_sent(encoding: str) -> None:
 @pytest.mark.parametrize("encoding", ["nope", "base64"])
 @pytest.mark.parametrize("fields", [{}, {"a": "b"}])
 def test_what_is_no_encoding_is_named(encoding: str, fields: Fields) -> None:
-    with pytest.raises(ValueError, match="is no encoding of text"):
+    with pytest.raises(ValueError, match="is not a text encoding"):
         Request.form(URL, fields, encoding=encoding)
 
 
@@ -255,7 +255,7 @@ def test_a_form_that_is_missing_is_told(html: str, told: str) -> None:
     with pytest.raises(SpiderError) as caught:
         page(html).submit("form.x")
     assert str(caught.value) == told
-    with pytest.raises(SpiderError, match="is no form, and in none"):
+    with pytest.raises(SpiderError, match="is not a form, nor in one"):
         page("<p>").submit("p")
 
 

@@ -136,18 +136,18 @@ def test_a_spider_imported_from_elsewhere_counts_only_by_its_name() -> None:
         ("quote", "there is no module quote; did you mean quotes.py?"),
         ("no.such.module", "there is no module no.such.module; if it is a site, write https://no.such.module"),
         ("example.com", "there is no module example.com; if it is a site, write https://example.com"),
-        ("localhost:8000", "'localhost:8000' is no spider file, module or URL; if it is a site, write https://localhost:8000"),
+        ("localhost:8000", "'localhost:8000' is not a spider file, module or URL; if it is a site, write https://localhost:8000"),
         ("example.com/docs", "there is no file example.com/docs; if it is a site, write https://example.com/docs"),
         ("ftp://example.com/", "ftp://example.com/: only http and https URLs are crawled"),
-        ("a b", "'a b' is no spider file, module or URL"),
-        ("quotes.py:", "'quotes.py:' is no spider file, module or URL"),
+        ("a b", "'a b' is not a spider file, module or URL"),
+        ("quotes.py:", "'quotes.py:' is not a spider file, module or URL"),
         ("quotes.py:Missing", "quotes.py has no Missing; it has: quotes.py:Quotes"),
         ("quotes.py:Spider", None),
         ("two.py", "two.py defines several spiders; name one of: two.py:One, two.py:Two"),
         ("plain.py", "plain.py defines no spider: write a class that derives from crawler.Spider in it"),
-        ("plain.py:VALUE", "VALUE in plain.py is no spider class"),
-        ("text.txt", "text.txt cannot be loaded: ImportError: text.txt is no Python file: its name must end in .py"),
-        ("./text.txt", "text.txt cannot be loaded: ImportError: text.txt is no Python file: its name must end in .py"),
+        ("plain.py:VALUE", "VALUE in plain.py is not a spider class"),
+        ("text.txt", "text.txt cannot be loaded: ImportError: text.txt is not a Python file: its name must end in .py"),
+        ("./text.txt", "text.txt cannot be loaded: ImportError: text.txt is not a Python file: its name must end in .py"),
     ],
 )  # fmt: skip
 def test_a_target_that_cannot_be_found_says_what_can(target: str, message: str | None) -> None:
@@ -215,11 +215,14 @@ def test_arguments_a_spider_does_not_take_are_refused_by_name() -> None:
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ("start_urls = None", "^start_urls of Quotes is a NoneType; it is a list of URLs$"),
-        ("start_urls = (url for url in ['http://h.example/'])", "^start_urls of Quotes is a generator; it is a list"),
-        ("start_urls = [b'http://h.example/']", "^start_urls of Quotes holds b'http://h.example/', which is no text$"),
-        ("name = 5", "^the name of Quotes is 5; it is a text that can be printed$"),
-        ("name = '\\udcff'", "^the name of Quotes is .*; it is a text that can be printed$"),
+        ("start_urls = None", "^start_urls of Quotes is a NoneType; it must be a list of URLs$"),
+        (
+            "start_urls = (url for url in ['http://h.example/'])",
+            "^start_urls of Quotes is a generator; it must be a list",
+        ),
+        ("start_urls = [b'http://h.example/']", "^start_urls of Quotes holds b'http://h.example/', which is not text$"),
+        ("name = 5", "^the name of Quotes is 5; it must be printable text$"),
+        ("name = '\\udcff'", "^the name of Quotes is .*; it must be printable text$"),
         ("__init__ = exit", "^Quotes cannot be made: SystemExit"),
     ],
 )
@@ -243,7 +246,7 @@ def test_seeds_that_are_no_urls_are_found_before_a_crawl_begins() -> None:
     with pytest.raises(InvalidUrl, match="mailto"):
         load("mail.py")
     write("text.py", QUOTES.replace("[", "").replace("]", ""))
-    with pytest.raises(TargetError, match=r"start_urls of Quotes is one text; it is a list: \['http://quotes"):
+    with pytest.raises(TargetError, match=r"start_urls of Quotes is a string; it must be a list: \['http://quotes"):
         load("text.py")
 
 

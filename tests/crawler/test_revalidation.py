@@ -477,8 +477,8 @@ async def test_nothing_is_begun_with_a_file_that_is_none(tmp_path: Path) -> None
     (tmp_path / "link").symlink_to("new")
     wrong: dict[str, tuple[type[Exception], str]] = {
         "missing": (UsageError, "there is no crawl file"),
-        "text": (StateDamaged, "is no crawl file"),
-        "empty": (StateDamaged, "is no crawl file"),
+        "text": (StateDamaged, "is not a crawl file"),
+        "empty": (StateDamaged, "is not a crawl file"),
         "new": (UsageError, "this is the crawl's own file"),
         "./new": (UsageError, "this is the crawl's own file"),
         "link": (UsageError, "this is the crawl's own file"),

@@ -43,7 +43,7 @@ def test_what_is_not_named_stays() -> None:
         ({"robots": "maybe"}, "here: robots = 'maybe': it takes true or false"),
         ({"headers": {"a": 1}}, r"here: headers = \{'a': 1\}: it takes a table of texts"),
         ({"headers": "Accept: x"}, "here: headers = 'Accept: x': it takes a table of texts"),
-        ({"headers": {"a b": "x"}}, "this is no header that can be sent"),
+        ({"headers": {"a b": "x"}}, "this is not a header that can be sent"),
         ({"headers": {"Host": "x"}}, "host differs with each request"),
         ({"headers": {"user-agent": "x"}}, "set user_agent instead"),
         ({"proxy": "ftp://me:s3cret@h:1"}, "here: proxy = 'ftp://h:1': not the URL of a proxy"),

@@ -125,7 +125,7 @@ def test_one_text_is_no_list_of_start_urls() -> None:
     class Single(Spider):
         start_urls = "http://shop.example/"
 
-    with pytest.raises(SpiderError, match=r"it is a list: \['http://shop\.example/'\]"):
+    with pytest.raises(SpiderError, match=r"it must be a list: \['http://shop\.example/'\]"):
         Single().start()
 
 
@@ -196,7 +196,8 @@ def test_what_says_itself_what_is_wrong_is_told_with_its_place_too() -> None:
     text = explain(raised_by(Shop().relative))
     assert text.startswith(__file__)
     assert (
-        "'/list?page=2' is no URL that can be fetched: it does not start with http:// or https://; page.follow" in text
+        "'/list?page=2' is not a URL that can be fetched: it does not start with http:// or https://; page.follow"
+        in text
     )
     assert text.endswith("(in relative)")
 

@@ -96,8 +96,8 @@ def _another_database(paused: Paused) -> Callable[[], object]:
     [
         (_of_another_spider, ("fine", "site", "--state")),
         (_of_a_newer_version, ("9999", "newer")),
-        (_no_database, (r"out\.crawl", "no crawl file")),
-        (_another_database, (r"out\.crawl", "no crawl file")),
+        (_no_database, (r"out\.crawl", "not a crawl file")),
+        (_another_database, (r"out\.crawl", "not a crawl file")),
     ],
 )
 def test_a_crawl_file_that_cannot_be_used_is_left_alone(

@@ -233,7 +233,7 @@ async def test_what_is_no_feed_and_names_none_fails(tmp_path: Path, reply: Reply
     async with serve({"/": reply}) as site:
         report = await run(FeedSpider(start_urls=[f"{site.url}/"]), tmp_path)
     (error,) = report.stats.spider_errors
-    assert f"{site.url}/ is no feed, and names none" in str(error)
+    assert f"{site.url}/ is not a feed, and names none" in str(error)
     assert report.stats.failed == 1
 
 

@@ -248,7 +248,7 @@ def test_what_a_field_cannot_be_taken_from_is_told_with_its_place() -> None:
         Field(".price::text")
     told = explain(caught.value)
     assert told.startswith(__file__)
-    assert "selector = '.price::text' is no CSS selector; CSS selects elements" in told
+    assert "selector = '.price::text' is not a CSS selector; CSS selects elements" in told
 
 
 async def test_nofollow_of_a_pager_does_not_count(tmp_path: Path) -> None:
@@ -312,12 +312,12 @@ def test_entries_that_stand_in_no_other_are_found_in_one_pass(
 @pytest.mark.parametrize(
     ("attributes", "message"),
     [
-        ({"entries": "li["}, r"Wrong\.entries = 'li\[' is no CSS selector"),
-        ({"details": "a::text"}, r"Wrong\.details = 'a::text' is no CSS selector"),
-        ({"next_page": "?page="}, r"Wrong\.next_page = '\?page=' is no CSS selector"),
-        ({"fields": {"title": "a["}}, r"Wrong\.fields\['title'\]: selector = 'a\[' is no CSS selector"),
+        ({"entries": "li["}, r"Wrong\.entries = 'li\[' is not a CSS selector"),
+        ({"details": "a::text"}, r"Wrong\.details = 'a::text' is not a CSS selector"),
+        ({"next_page": "?page="}, r"Wrong\.next_page = '\?page=' is not a CSS selector"),
+        ({"fields": {"title": "a["}}, r"Wrong\.fields\['title'\]: selector = 'a\[' is not a CSS selector"),
         ({"fields": {"title": 7}}, r"Wrong\.fields\['title'\] = 7 is no Field, selector or function"),
-        ({"detail_fields": ["h1"]}, r"Wrong\.detail_fields are no mapping of names to sources: \['h1'\]"),
+        ({"detail_fields": ["h1"]}, r"Wrong\.detail_fields are not a mapping of names to sources: \['h1'\]"),
     ],
 )
 def test_what_means_nothing_is_refused_where_it_is_written(attributes: dict[str, Any], message: str) -> None:

@@ -168,11 +168,11 @@ async def test_what_is_no_page_leads_nowhere(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"allow": ["("]}, r"Rule\(allow=\['\('\], .*: allow: '\(' is no regular expression: "),
+        ({"allow": ["("]}, r"Rule\(allow=\['\('\], .*: allow: '\(' is not a regular expression: "),
         ({"deny": "/x"}, r"deny = '/x': write a list"),
         ({"allow": [7]}, r"Rule\(allow=\[7\], .*'int' object"),
-        ({"within": "a["}, r"within = 'a\[' is no CSS selector"),
-        ({"within": 7}, "within = 7 is no CSS selector, but int"),
+        ({"within": "a["}, r"within = 'a\[' is not a CSS selector"),
+        ({"within": 7}, "within = 7 is not a CSS selector, but int"),
         ({"callback": "parse"}, "callback = 'parse': name a method other than parse"),
         ({"callback": print}, "name a method"),
         ({"priority": "high"}, "a priority must be a whole number, not 'high'"),
@@ -190,7 +190,7 @@ def test_what_would_not_work_is_refused_before_anything_is_asked_for() -> None:
             async def parse(self, page: Page) -> AsyncIterator[Any]:
                 yield None
 
-    with pytest.raises(SpiderError, match="the rules of Bare are no list of Rule: Rule"):
+    with pytest.raises(SpiderError, match="the rules of Bare are not a list of Rule: Rule"):
 
         class Bare(RulesSpider):
             rules = Rule()  # type: ignore[assignment]

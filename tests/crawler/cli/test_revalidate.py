@@ -63,7 +63,7 @@ async def test_a_second_night_says_what_was_not_modified(crawl: Crawl, tmp_path:
     ("name", "words"),
     [
         ("missing.crawl", ["error: there is no crawl file .*missing.crawl"]),
-        ("text.crawl", ["text.crawl is no crawl file"]),
+        ("text.crawl", ["text.crawl is not a crawl file"]),
         ("new.crawl", ["revalidate = .*new.crawl': this is the crawl's own file; name that of an earlier crawl"]),
     ],
 )

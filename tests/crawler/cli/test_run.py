@@ -295,7 +295,7 @@ async def test_fresh_never_discards_what_is_no_crawl_file(crawl: Crawl, tmp_path
     (tmp_path / "thesis.txt").write_text("years of work")
     ended = await crawl("run", "http://127.0.0.1/", "--state", "thesis.txt", "--fresh", "--yes")
     assert ended.code == 2
-    assert "thesis.txt is no crawl file" in ended.err
+    assert "thesis.txt is not a crawl file" in ended.err
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
@@ -378,7 +378,7 @@ async def test_the_time_limit_stops_a_crawl_that_waits(crawl: Crawl) -> None:
         (["titles.py", "-o", "s.csv", "--state", "s.csv"], "error: s.csv cannot be both the crawl file and an output"),
         (["titles.py", "-o", "-", "--json"], "error: -o - and --json both need standard output"),
         (["titles.py", "--state", "missing/s.crawl"], "error: there is no folder missing for the crawl file s.crawl"),
-        (["titles.py", "--state", "titles.py"], "error: titles.py is no crawl file"),
+        (["titles.py", "--state", "titles.py"], "error: titles.py is not a crawl file"),
         (["titles.py", "--state", "pipe.crawl"], "error: pipe.crawl is not a file"),
         (["titles.py", "--state", "."], "error: . is not a file"),
         (["titles.py", "--state", "loop.crawl"], "error: loop.crawl: Too many levels of symbolic links"),

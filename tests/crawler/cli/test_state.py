@@ -132,7 +132,7 @@ async def test_sql_answers_queries(crawl: Crawl, state: str) -> None:
     ("arguments", "message"),
     [
         (("status", "missing.crawl"), "error: there is no crawl file missing.crawl; there is: s.crawl"),
-        (("status", "out.jsonl"), "error: out.jsonl is no crawl file"),
+        (("status", "out.jsonl"), "error: out.jsonl is not a crawl file"),
         (("export", "s.crawl", "nothing"), "'nothing' is not one of 'pages', 'items', 'links', 'errors', 'hosts'"),
         (("export", "s.crawl", "pages", "-o", "pages.txt"), "error: cannot write pages.txt: no format is called .txt"),
         (

@@ -244,7 +244,7 @@ async def test_a_mistake_is_one_clear_message_and_changes_nothing(crawl: Crawl) 
             ("release", "s.crawl"): "error: say what to release: HOST",
             ("hold", "s.crawl", host[:-1]): f"error: nothing was found on a host {host[:-1]}; did you mean {host}?",
             ("hold", "t.crawl", host): "error: there is no crawl file t.crawl; there is: s.crawl",
-            ("hold", "out.jsonl", host): "error: out.jsonl is no crawl file",
+            ("hold", "out.jsonl", host): "error: out.jsonl is not a crawl file",
             ("set", "s.crawl", host): "error: say what to set: --delay, --per-host, --budget or --priority",
             ("set", "s.crawl", host, "--delay", "-1"): "'-1' is neither a number from 0 to 86,400 nor 'default'",
             ("set", "s.crawl", host, "--delay", "inf"): "'inf' is neither a number from 0 to 86,400 nor 'default'",

@@ -109,7 +109,7 @@ async def test_a_replay_tells_what_would_be_asked_for_again(crawl: Crawl, tmp_pa
     (tmp_path / "books.py").write_text(picky)
     ended = await crawl("replay", "books.crawl", "books.py")
     assert (ended.code, ended.out) == (0, "")
-    told = f"would be requested again: {site.url}/1: not yet\nreplayed 1 pages; it would request 1 of them again\n"
+    told = f"would be requested again: {site.url}/1: not yet\nreplayed 1 page; it would request 1 of them again\n"
     assert ended.err == told
 
 

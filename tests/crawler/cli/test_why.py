@@ -149,7 +149,7 @@ async def test_the_only_crawl_file_of_a_folder_need_not_be_named(crawl: Crawl, s
 async def test_a_mistake_is_one_clear_message(crawl: Crawl, site: Site) -> None:
     mistakes = {
         ("why", "s.crawl"): "error: URL is missing",
-        ("why", "s.crawl", "nothing"): "error: 'nothing' is no URL that can be fetched",
+        ("why", "s.crawl", "nothing"): "error: 'nothing' is not a URL that can be fetched",
         ("why", "t.crawl", site.url): "error: there is no crawl file t.crawl; there is: s.crawl",
         ("hosts", "t.crawl"): "error: there is no crawl file t.crawl",
     }

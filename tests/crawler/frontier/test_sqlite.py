@@ -15,6 +15,7 @@ from client.origin import HostKey
 from crawler.errors import StateDamaged, StateLocked, StateMismatch, StateTooNew, StorageError
 from crawler.frontier import Counts, Lease, Settlement, SqliteFrontier
 from crawler.frontier.lock import is_locked
+from crawler.frontier.protocol import Frontier
 from crawler.frontier.sqlite import discard
 from crawler.outcome import Aside, Failed, Fetched, Postponed, Redirected, SetAside, Skip, Skipped
 from crawler.request import Links, Request
@@ -62,6 +63,11 @@ async def kill(frontier: SqliteFrontier) -> None:
     """Leave the file as a killed process does."""
     await frontier._file.close()
     frontier._lock.release()
+
+
+def test_it_does_all_that_a_frontier_does() -> None:
+    """A method that it left out would be inherited, and do nothing."""
+    assert {name for name in vars(Frontier) if not name.startswith("_")} <= vars(SqliteFrontier).keys()
 
 
 async def test_a_request_is_queued_once(frontier: SqliteFrontier) -> None:
@@ -458,7 +464,7 @@ async def test_a_newer_file_is_refused(path: Path) -> None:
 )
 async def test_what_is_no_database_is_refused_and_left_alone(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    with pytest.raises(StateDamaged, match="no crawl file"):
+    with pytest.raises(StateDamaged, match="not a crawl file"):
         await SqliteFrontier.open(path, spider="test")
     assert path.read_bytes() == content
 

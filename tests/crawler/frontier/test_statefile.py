@@ -226,12 +226,12 @@ def test_a_missing_file_names_those_there_are(state: Path) -> None:
 def test_what_is_no_crawl_file_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.crawl"
     path.write_bytes(content)
-    with pytest.raises(StateDamaged, match=r"x\.crawl is no crawl file"):
+    with pytest.raises(StateDamaged, match=r"x\.crawl is not a crawl file"):
         StateFile(path)
 
 
 def test_another_programs_database_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StateDamaged, match="is no crawl file"):
+    with pytest.raises(StateDamaged, match="is not a crawl file"):
         StateFile(make(tmp_path / "x.crawl", application=0))
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def task_of(number: int) -> PageTask:
     url = f"http://library.example/{number}"
-    lease = SentLease(url, "GET", None, None, None, 0, url, (), 0, None, None)
+    lease = SentLease(url, "GET", depth=0, requested_url=url)
     return PageTask(number, lease, SentPage(lease.url, 200, [], b"", 0.0, 0.0))
 
 

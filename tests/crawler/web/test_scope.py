@@ -175,12 +175,12 @@ def test_what_a_spider_may_not_say(value: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
-        ({"allow": ["("]}, r"allow: '\(' is no regular expression"),
-        ({"deny": ["/a", "*"]}, r"deny: '\*' is no regular expression"),
+        ({"allow": ["("]}, r"allow: '\(' is not a regular expression"),
+        ({"deny": ["/a", "*"]}, r"deny: '\*' is not a regular expression"),
         ({"allow": "/docs"}, r"allow = '/docs': write a list"),
         ({"domains": "example.org"}, "domains = 'example.org': write a list"),
         ({"domains": ["https://example.org"]}, "write the host alone"),
-        ({"hosts": ["a b"]}, "'a b' is no host name"),
+        ({"hosts": ["a b"]}, "'a b' is not a host name"),
     ],
 )
 def test_a_bad_value_is_named(arguments: dict[str, Any], fault: str) -> None:
