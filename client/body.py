@@ -13,6 +13,7 @@ import sys
 from abc import ABC, abstractmethod
 from codecs import getincrementalencoder
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from functools import partial
 from pathlib import PurePath
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 PART_BYTES: Final = 256 * 1024
 """How much of a body is read and sent at a time: each read of a file has to go through a thread."""
+
+_reads: dict[int, asyncio.Future[Any]] = {}
+"""The reads under way in threads, by the `id` of their files: several bodies of one file may be parts of a form."""
 
 _LEAST_FOR_THREAD: Final = 4096
 _MOST_AT_ONCE: Final = 1024 * 1024
@@ -134,8 +138,9 @@ class FileBody(Body):
         return self._start is not None
 
     async def parts(self) -> AsyncIterator[bytes]:
-        if self._reading is not None:
-            await asyncio.wait([self._reading])
+        reading = _reads.get(id(self._file))
+        if reading is not None and reading.get_loop() is asyncio.get_running_loop():
+            await asyncio.wait([reading])
         if self._start is not None:
             self._file.seek(self._start)  # also the first time: the file may have been sent as another part of the form
         elif self._has_begun:
@@ -157,16 +162,27 @@ class FileBody(Body):
     async def _read(self, size: int) -> bytes | str:
         if isinstance(self._file, io.BytesIO):
             return self._file.read(size)
-        self._reading = asyncio.ensure_future(asyncio.to_thread(self._file.read, size))
-        self._reading.add_done_callback(_note)
+        key = id(self._file)  # which the read keeps alive
+        self._reading = _reads[key] = asyncio.ensure_future(asyncio.to_thread(self._file.read, size))
+        self._reading.add_done_callback(partial(_note, key))
         part: bytes | str = await asyncio.shield(self._reading)
         return part
 
 
-def _note(reading: asyncio.Future[Any]) -> None:
-    """Retrieve the exception of a read, so that asyncio does not log that of one that was given up and whose file was closed."""
+def _note(key: int, reading: asyncio.Future[Any]) -> None:
+    """Forget a read, and retrieve its exception, so that asyncio does not log that of one that was given up and whose file was closed."""
+    if _reads.get(key) is reading:
+        del _reads[key]
     if not reading.cancelled():
         reading.exception()
+
+
+async def close(parts: AsyncIterator[bytes]) -> None:
+    """Close the iterator over a body, if it can be closed, which may not be at its end when sending is cancelled. Otherwise it would be
+    closed when it is garbage-collected, in a task of which nobody knows.
+    """
+    if isinstance(parts, AsyncGenerator):
+        await parts.aclose()
 
 
 class IterableBody(Body):
@@ -194,8 +210,7 @@ class IterableBody(Body):
             async for part in iterator:
                 yield part
         finally:
-            if isinstance(iterator, AsyncGenerator):  # if sending was cancelled, it is not at its end
-                await iterator.aclose()
+            await close(iterator)
 
 
 class CompressedBody(Body):
@@ -216,13 +231,17 @@ class CompressedBody(Body):
 
     async def parts(self) -> AsyncIterator[bytes]:
         compressor = make_compressor(self._coding)
-        async for part in self._body.parts():
-            if len(part) < _LEAST_FOR_THREAD:
-                data = compressor.compress(part)
-            else:
-                data = await asyncio.to_thread(compressor.compress, part)
-            if data:
-                yield data
+        parts = self._body.parts()
+        try:
+            async for part in parts:
+                if len(part) < _LEAST_FOR_THREAD:
+                    data = compressor.compress(part)
+                else:
+                    data = await asyncio.to_thread(compressor.compress, part)
+                if data:
+                    yield data
+        finally:
+            await close(parts)
         yield compressor.flush()
 
 

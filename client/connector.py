@@ -212,15 +212,14 @@ class BaseConnector(ABC):
         """
         key = req.connection_key
         kept = self._idle.by_key.get(key)
-        if not kept or self._is_closed:
+        if (
+            not kept or self._is_closed or not self._idle.has_usable(kept)
+        ):  # before a slot is taken: given back, it counts
             return None
         slot = self._limits.acquire_nowait(self._limits.host_of(key.origin))
         if slot is None:
             return None
-        protocol = self._idle.take(kept)
-        if protocol is None:
-            slot.release()
-            return None
+        protocol = self._idle.pop(kept)
         self._in_use.add(protocol)
         return Connection(self, key, protocol, slot)
 

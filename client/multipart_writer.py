@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from multidict import CIMultiDict
 
-from client.body import Body, BytesBody, FileBody, compress_body, make_body, name_of
+from client.body import Body, BytesBody, FileBody, close, compress_body, make_body, name_of
 from client.disposition import (
     content_disposition_filename,
     format_content_disposition,
@@ -78,8 +78,11 @@ class Part:
                 chunks = _encode_base64(chunks)
             case "quoted-printable":
                 chunks = _encode_quoted_printable(chunks)
-        async for chunk in chunks:
-            yield chunk
+        try:
+            async for chunk in chunks:
+                yield chunk
+        finally:
+            await close(chunks)
 
     def in_memory(self) -> bytes | None:
         """Return all bytes if they are in memory anyway; else None."""
@@ -204,9 +207,13 @@ class MultipartWriter(Body):
         """Iterate over the bytes."""
         for part in self._parts:
             start = self._start()
-            async for chunk in part.parts():
-                yield start + chunk
-                start = b""
+            chunks = part.parts()
+            try:
+                async for chunk in chunks:
+                    yield start + chunk
+                    start = b""
+            finally:
+                await close(chunks)
             yield b"\r\n"
         yield self._end()
 
@@ -247,16 +254,22 @@ def _check(headers: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> N
 async def _encode_base64(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Encode in base64 (RFC 2045 §6.8)."""
     rest = b""
-    async for chunk in chunks:
-        rest += chunk
-        whole = len(rest) - len(rest) % _BASE64_LINE_BYTES
-        yield base64.encodebytes(rest[:whole]).replace(b"\n", b"\r\n")
-        rest = rest[whole:]
+    try:
+        async for chunk in chunks:
+            rest += chunk
+            whole = len(rest) - len(rest) % _BASE64_LINE_BYTES
+            yield base64.encodebytes(rest[:whole]).replace(b"\n", b"\r\n")
+            rest = rest[whole:]
+    finally:
+        await close(chunks)
     yield base64.b64encode(rest)
 
 
 async def _encode_quoted_printable(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Encode binary data (RFC 2045 §6.7): its line breaks are encoded too, and those in the output are soft."""
-    async for chunk in chunks:
-        encoded = binascii.b2a_qp(chunk, istext=False)
-        yield encoded.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") + b"=\r\n"
+    try:
+        async for chunk in chunks:
+            encoded = binascii.b2a_qp(chunk, istext=False)
+            yield encoded.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") + b"=\r\n"
+    finally:
+        await close(chunks)

@@ -36,14 +36,23 @@ class IdlePool:
 
     def take(self, protocols: list[Carrier]) -> Carrier | None:
         """Return a connection from a key's list that is still usable, or None. Closes those that are not."""
+        return self.pop(protocols) if self.has_usable(protocols) else None
+
+    def has_usable(self, protocols: list[Carrier]) -> bool:
+        """Whether the last connection in a key's list, which `pop` returns, is still usable. Closes those that are not."""
         used_since = self._loop.time() - self._timeout
         while protocols:
-            protocol = protocols.pop()
-            del self._by_age[protocol]
+            protocol = protocols[-1]
             if protocol.is_idle and protocol.idle_since >= used_since and protocol.is_quiet():
-                return protocol
-            protocol.close()
-        return None
+                return True
+            self.pop(protocols).close()
+        return False
+
+    def pop(self, protocols: list[Carrier]) -> Carrier:
+        """Return the last connection in a key's list, which is not kept any longer."""
+        protocol = protocols.pop()
+        del self._by_age[protocol]
+        return protocol
 
     def put(self, key: ConnectionKey, protocol: Carrier) -> None:
         """Keep an idle connection."""

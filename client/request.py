@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from client.body import PART_BYTES, Body, compress_body, make_body
+from client.body import PART_BYTES, Body, close, compress_body, make_body
 from client.connection import ConnectionKey
 from client.errors import InvalidUrlClientError
 from client.fields import check_framing, check_value, is_chunked, is_token, write_headers
@@ -312,13 +312,17 @@ class ClientRequest:
         """Iterate over the body. Raises `ValueError` if its length is not its Content-Length."""
         assert self._body is not None
         left = None if self.chunked else int(self.headers["Content-Length"])
-        async for given in self._body.parts():
-            part = _flat(given)
-            if left is not None:
-                left -= len(part)
-                if left < 0:
-                    raise ValueError("the body is longer than its Content-Length")
-            yield part
+        parts = self._body.parts()
+        try:
+            async for given in parts:
+                part = _flat(given)
+                if left is not None:
+                    left -= len(part)
+                    if left < 0:
+                        raise ValueError("the body is longer than its Content-Length")
+                yield part
+        finally:
+            await close(parts)
         if left:
             raise ValueError(f"the body ended {left} bytes short of its Content-Length")
 

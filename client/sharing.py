@@ -42,7 +42,7 @@ class _Opening:
     """A connection that is being opened."""
 
     done: asyncio.Future[bool]
-    """Its result is whether the connection could be opened."""
+    """Its result is whether the connection could be opened; also true if the attempt was cancelled."""
     places: int
     """How many more requests can expect room on it."""
 
@@ -102,15 +102,17 @@ class Sharing:
         most = min([self._most.get(key, MAX_STREAMS), *known])
         opening = _Opening(asyncio.get_running_loop().create_future(), most - 1)
         self._opening.setdefault(key, []).append(opening)
-        is_open = False
+        has_failed = False
         try:
             yield
-            is_open = True
-        finally:
+        except Exception:
+            has_failed = True
+            raise
+        finally:  # if it was cancelled, the next of those who wait opens one, not all of them at once
             self._opening[key].remove(opening)
             if not self._opening[key]:
                 del self._opening[key]
-            opening.done.set_result(is_open)
+            opening.done.set_result(not has_failed)
 
     def take_in(self, key: ConnectionKey, protocol: Http1Protocol | Http2Protocol) -> Carrier:
         """Register a new connection of either version; return the carrier of its first exchange."""

@@ -200,8 +200,8 @@ class Crawl:
         if self._settings.traps:
             self._admission.remember(await frontier.latest_urls(_URLS_REMEMBERED))
         self._detours.remember(await frontier.left_out(MOST_DETOURS))
+        self._tally.not_modified, self._tally.not_modified_bytes = await frontier.not_modified()
         if self._revalidation:
-            self._tally.not_modified, self._tally.not_modified_bytes = await frontier.not_modified()
             await frontier.remember(revalidated=msgspec.json.encode(self._settings.revalidate).decode())
 
     async def _seed(self, frontier: SqliteFrontier) -> bool:

@@ -294,7 +294,9 @@ class SqliteFrontier(Frontier):
 
     async def not_modified(self) -> tuple[int, int]:
         """How many pages are done that did not come again, for an earlier crawl had them, and the bytes of their bodies. It looks at
-        whatever is over."""
+        whatever is over, if any were asked about."""
+        if not await self._file.read("SELECT 1 FROM meta WHERE key = 'revalidated'"):
+            return 0, 0
         ((pages, size),) = await self._file.read(COUNT_NOT_MODIFIED, (NOT_MODIFIED,))
         return pages, size
 

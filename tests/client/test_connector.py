@@ -479,6 +479,21 @@ async def test_a_connection_that_closed_while_idle_is_not_used(serve: Serve, ses
     assert [request.method for request in server.received] == ["GET", "POST"]
 
 
+async def test_a_connection_that_closed_while_idle_is_no_start(serve: Serve) -> None:
+    """A request that may go out now does not wait as if one had gone out over it."""
+    now = 0.0
+    limits = HostLimits(spacing=60.0, clock=lambda: now)
+    server = await serve(dying(resets=False, after_request=False))
+    async with ClientSession(connector=TCPConnector(limits=limits)) as session, asyncio.timeout(10):
+        for _ in range(3):
+            await get(session, server.url)
+            assert session.connector is not None
+            assert session.connector.idle_count == 1
+            await until(lambda: server.open_connections == 0)
+            now += 60.0
+    assert server.connections == 3
+
+
 @pytest.mark.parametrize("resets", [False, True])
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 async def test_what_is_sent_once_is_not_sent_to_a_server_that_has_gone(

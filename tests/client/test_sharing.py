@@ -55,6 +55,35 @@ async def test_who_waited_for_a_connection_takes_it_from_where_idle_ones_are_kep
     assert protocol.is_closed
 
 
+@pytest.mark.parametrize(("ending", "at_once"), [(asyncio.CancelledError, 1), (OSError, 5)])
+async def test_of_those_who_waited_for_a_request_that_was_cancelled_one_opens_a_connection(
+    ending: type[BaseException], at_once: int
+) -> None:
+    """Nothing is known of the server then: the others wait for that one. Where it could not be reached, they do not."""
+    key = ASKED.connection_key
+    sharing = Sharing(lambda _key, stream: stream.close(), lambda _key: None)
+    opened: list[asyncio.Future[None]] = []
+
+    async def request() -> None:
+        if await sharing.find(key) is None:
+            with sharing.opening(key):
+                opened.append(asyncio.get_running_loop().create_future())
+                await opened[-1]
+
+    requests = [asyncio.create_task(request()) for _ in range(6)]
+    await asyncio.sleep(0)
+    assert len(opened) == 1
+    opened[0].set_exception(ending()) if ending is OSError else requests[0].cancel()
+    await asyncio.wait(requests[:1])
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert len(opened) == 1 + at_once
+    for one in requests:
+        one.cancel()
+    await asyncio.wait(requests)
+    assert requests[0].cancelled() or isinstance(requests[0].exception(), ending)
+
+
 async def test_a_retired_connection_ends_with_its_last_exchange() -> None:
     """Nothing can begin on a stream that was lent, any more: it does not hold the connection open."""
     sharing = Sharing(lambda _key, stream: stream.close(), lambda _key: None)

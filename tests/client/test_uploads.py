@@ -34,6 +34,7 @@ from client import (
     FormData,
     HttpVersion10,
     MultipartReader,
+    MultipartWriter,
     SocketTimeoutError,
 )
 from client.body import BodyConsumedError, BytesBody, FileBody, IterableBody, compress_body, make_body
@@ -600,6 +601,38 @@ async def test_early_answer(
     assert connector.idle_count == 0
 
 
+@pytest.mark.parametrize("compress", [None, "gzip"])
+@pytest.mark.parametrize("encoding", [None, "base64", "quoted-printable"])
+async def test_where_a_body_comes_from_is_closed_by_what_sent_it(
+    encoding: str | None, compress: str | None, serve: Serve, session: ClientSession
+) -> None:
+    """Not by a task of the event loop's that nobody waits for, which is how it closes what is garbage-collected."""
+    senders: list[Any] = []
+    stopped = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        senders.append(asyncio.current_task())
+        try:
+            while True:
+                yield os.urandom(10_000)
+        finally:
+            senders.append(asyncio.current_task())
+            stopped.set()
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.answer(b"too much", "413 Content Too Large")
+        await peer.closed()
+
+    writer = MultipartWriter()
+    writer.append(endless(), {"Content-Transfer-Encoding": encoding} if encoding else None)
+    server = await serve(script)
+    async with session.post(server.url, data=writer, compress=compress) as response:
+        assert response.status == 413
+    await stopped.wait()
+    assert len(set(senders)) == 1
+
+
 async def test_an_early_answer_of_a_server_that_has_gone_since(session: ClientSession) -> None:
     """It has arrived, and is read before a write fails, though the program was too busy to look."""
     may_answer, has_gone = threading.Event(), threading.Event()
@@ -843,6 +876,24 @@ async def test_a_read_that_was_called_off(tmp_path: Path) -> None:
         assert await second == b"file"
         with pytest.raises(asyncio.CancelledError):
             await first
+
+
+async def test_a_read_of_another_part_that_was_called_off(tmp_path: Path) -> None:
+    """It moves the position of their one file, too."""
+    path = tmp_path / "file"
+    path.write_bytes(b"file")
+    with Slow(path) as file:
+        body, other = FileBody(file), FileBody(file)
+        first = asyncio.create_task(read(other))
+        await until(lambda: other._reading is not None)
+        first.cancel()
+        second = asyncio.create_task(read(body))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        reads_beside = body._reading is not None
+        file.may_read.set()
+        assert await second == b"file"
+        assert not reads_beside
 
 
 async def test_a_read_that_was_called_off_and_fails(tmp_path: Path) -> None:

@@ -454,6 +454,23 @@ async def test_a_crawl_that_is_stopped_goes_on_with_it(tmp_path: Path) -> None:
     assert kept(tmp_path / "2") == kept(tmp_path / "whole")
 
 
+async def test_a_crawl_that_goes_on_without_it_counts_what_was_not_modified(tmp_path: Path) -> None:
+    """The bytes that it reports are those of all runs, too."""
+    site = ChangingSite(SITE)
+    async with serve(site) as server:
+        spider = Telling(start_urls=[f"{server.url}/"])
+        await crawl(tmp_path / "1", spider)
+        first = await crawl(tmp_path / "2", spider, revalidate=tmp_path / "1", max_pages=5)
+        last = await crawl(tmp_path / "2", spider)
+    assert first.stats.not_modified > 0
+    assert (last.stats.not_modified, last.stats.not_modified_bytes) == (
+        first.stats.not_modified,
+        first.stats.not_modified_bytes,
+    )
+    with StateFile(tmp_path / "2") as file:
+        assert file.not_modified() == (last.stats.not_modified, last.stats.not_modified_bytes)
+
+
 async def test_nothing_is_begun_with_a_file_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no crawl file")
     (tmp_path / "empty").touch()
