@@ -212,9 +212,9 @@ class BaseConnector(ABC):
         """
         key = req.connection_key
         kept = self._idle.by_key.get(key)
-        if (
-            not kept or self._is_closed or not self._idle.has_usable(kept)
-        ):  # before a slot is taken: given back, it counts
+        if not kept or self._is_closed:
+            return None
+        if not self._idle.has_usable(kept):  # seen before a slot is taken: one that is given back counts as a start
             return None
         slot = self._limits.acquire_nowait(self._limits.host_of(key.origin))
         if slot is None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from h2.config import H2Configuration
 from h2.connection import ConnectionState, H2Connection
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, DataReceived, RequestReceived, StreamEnded, StreamReset
-from h2.exceptions import ProtocolError
+from h2.exceptions import ProtocolError, StreamClosedError
 from h2.settings import ChangedSetting, SettingCodes, Settings
 from hyperframe.frame import ExtensionFrame, GoAwayFrame, PriorityFrame, SettingsFrame, WindowUpdateFrame
 
@@ -221,7 +222,8 @@ class _Server:
             if self._last_id is not None:
                 return
             if len(self._busy) >= self._most_busy or self._random.random() < 0.03:
-                self._h2.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
+                with suppress(StreamClosedError):  # the client has called it off, in the same read
+                    self._h2.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
                 return
             self._busy.add(stream_id)
             self._do(self._serve(stream_id, {str(name): str(value) for name, value in event.headers or ()}))
