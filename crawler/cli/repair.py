@@ -23,8 +23,14 @@ _NAMES = {
     "item": "items",
     "response": "kept pages",
     "host": "hosts",
+    "export": "outputs",
 }
 """What the rows of each table are called for the user."""
+
+_NO_OUTPUTS = (
+    "it knows of no output file: if there were any, keep them, for they may hold items that were lost here, and resume with new ones, "
+    "which get all items that were saved"
+)
 
 
 @click.command(short_help="Repair a damaged crawl file, as far as it can be read.")
@@ -52,4 +58,6 @@ def _described(state: Path, done: Repair) -> str:
         f"  lost: {', '.join(done.lost) or 'nothing that is known'}",
         f"the damaged file is kept as {done.damaged}; the crawl resumes from {state}",
     ]
+    if done.saved["item"] and not done.saved["export"]:
+        lines.append(_NO_OUTPUTS)
     return "\n".join(lines)

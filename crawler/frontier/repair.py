@@ -124,8 +124,8 @@ def _save(pages: Pages, db: sqlite3.Connection, done: Repair) -> list[str]:
 
 def _tell_losses(db: sqlite3.Connection, known: Mapping[str, int], done: Repair) -> None:
     """Count what was saved and what is missing: ids have no gaps, and the file's own counts say how many rows there were."""
-    for table in ("request", "result", "queue", "aside", "item", "response", "attempt", "host"):
-        ((done.saved[table],),) = db.execute(f"SELECT count(*) FROM {table}")  # noqa: S608 - one of eight names
+    for table in ("request", "result", "queue", "aside", "item", "response", "attempt", "host", "export"):
+        ((done.saved[table],),) = db.execute(f"SELECT count(*) FROM {table}")  # noqa: S608 - one of nine names
     ((last_request, last_item),) = db.execute("SELECT (SELECT max(id) FROM request), (SELECT max(id) FROM item)")
     over = sum(known.get(name, 0) for name in ("done", "failed", "skipped"))
     requests = over + sum(known.get(name, 0) for name in ("queued", "leased", "aside"))

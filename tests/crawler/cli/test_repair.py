@@ -50,6 +50,26 @@ def test_a_damaged_crawl_is_repaired_and_goes_on(tmp_path: Path) -> None:
     assert outcome(state, tmp_path / "a.jsonl") == outcome(tmp_path / "calm.crawl", tmp_path / "calm.jsonl")
 
 
+def test_a_repaired_crawl_that_knows_of_no_output_any_more_says_so(tmp_path: Path) -> None:
+    """Its old output is not overwritten, and a new one gets every item."""
+    command, state = Command(tmp_path), tmp_path / "a.crawl"
+    with WebServer(Site().answer) as server:
+        run = ("run", server.url, *OPTIONS, "--state", "a.crawl")
+        assert command.run(*run, "-o", "a.jsonl", "--max-pages", "150").code == STOPPED
+        spoil(state, set(Layout(state).pages("export leaf", "sqlite_autoindex_export_1 leaf")), random.Random(1))
+        ended = command.run("repair", "a.crawl")
+        assert ended.code == FINISHED, ended.err
+        assert "it knows of no output file" in ended.out
+        kept = (tmp_path / "a.jsonl").read_bytes()
+        complains(command.run(*run, "-o", "a.jsonl"), BAD_USAGE, r"a\.jsonl", "--yes")
+        assert (tmp_path / "a.jsonl").read_bytes() == kept
+        assert command.run(*run, "-o", "b.jsonl").code == FINISHED
+
+        calm = ("run", server.url, *OPTIONS, "--state", "calm.crawl", "-o", "calm.jsonl")
+        assert command.run(*calm).code == FINISHED
+    assert outcome(state, tmp_path / "b.jsonl") == outcome(tmp_path / "calm.crawl", tmp_path / "calm.jsonl")
+
+
 def test_a_copy_of_a_running_crawl_resumes_exactly(tmp_path: Path) -> None:
     """The original is stopped in the middle; its copy, with an output of its own, comes to what a calm crawl comes to."""
     site, held = Site(), "/7/15/detail"
