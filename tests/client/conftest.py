@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import socket
 import ssl
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Protocol
@@ -14,6 +13,7 @@ import trustme
 from client import ClientSession, TCPConnector
 from tests.client.http2_peer import server_context
 from tests.client.peer import Peer, Server, serving
+from tests.servers.ports import an_unused_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -100,6 +100,4 @@ async def http2_connector() -> AsyncIterator[TCPConnector]:
 @pytest.fixture
 def unused_port() -> int:
     """A port of loopback on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
+    return an_unused_port()

@@ -6,12 +6,13 @@ import asyncio
 import os
 import pwd
 import shutil
-import socket
 import stat
 import tempfile
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tests.servers.ports import an_unused_port, unused_ports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -75,7 +76,7 @@ async def squid(login: tuple[str, str], certificate: bytes) -> AsyncIterator[tup
     """Squid, which knows one login and where origin.example is; its ports outside and inside TLS."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        plain, secure = _free_ports(2)
+        plain, secure = unused_ports(2)
         (folder / "server.pem").write_bytes(certificate)
         (folder / "helper.sh").write_text(_HELPER.format(login=login[0], password=login[1]))
         (folder / "hosts").write_text("127.0.0.1 origin.example\n")
@@ -90,7 +91,7 @@ async def squid(login: tuple[str, str], certificate: bytes) -> AsyncIterator[tup
 async def tinyproxy(login: tuple[str, str]) -> AsyncIterator[int]:
     """Tinyproxy, which knows one login; its port."""
     with tempfile.TemporaryDirectory() as name:
-        (port,) = _free_ports(1)
+        port = an_unused_port()
         config = Path(name) / "tinyproxy.conf"
         config.write_text(_TINYPROXY.format(port=port, folder=name, login=login[0], password=login[1]))
         async with _running("tinyproxy", "-d", "-c", str(config), ports=(port,)):
@@ -100,7 +101,7 @@ async def tinyproxy(login: tuple[str, str]) -> AsyncIterator[int]:
 @asynccontextmanager
 async def microsocks(login: tuple[str, str]) -> AsyncIterator[int]:
     """Microsocks, which speaks SOCKS 5 and knows one login; its port."""
-    (port,) = _free_ports(1)
+    port = an_unused_port()
     arguments = ("-i", "127.0.0.1", "-p", str(port), "-u", login[0], "-P", login[1])
     async with _running("microsocks", *arguments, ports=(port,)):
         yield port
@@ -110,20 +111,11 @@ async def microsocks(login: tuple[str, str]) -> AsyncIterator[int]:
 async def dante() -> AsyncIterator[int]:
     """Dante, which speaks SOCKS 4 and 5 with anybody; its port."""
     with tempfile.TemporaryDirectory() as name:
-        (port,) = _free_ports(1)
+        port = an_unused_port()
         config = Path(name) / "danted.conf"
         config.write_text(_DANTE.format(port=port, folder=name, user=pwd.getpwuid(os.getuid()).pw_name))
         async with _running("danted", "-f", str(config), ports=(port,)):
             yield port
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on just now. These daemons cannot be handed a socket, or say which they chose."""
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in listeners]
-    for listener in listeners:
-        listener.close()
-    return ports
 
 
 def _open_to(folder: Path, user: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import socket
 import sqlite3
 import ssl
 from collections import Counter
@@ -21,6 +20,7 @@ from crawler.errors import ProxyError
 from crawler.frontier.statefile import StateFile
 from spiders.site import SiteSpider
 from tests.servers import daemons
+from tests.servers.ports import an_unused_port
 from tests.servers.proxy import http_proxy, scripted, socks_proxy
 from tests.sites import Reply, Site, Visit, page, redirect, serve
 
@@ -50,9 +50,7 @@ class Anywhere(SiteSpider):
 @pytest.fixture
 def unused_port() -> int:
     """A port of loopback on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
+    return an_unused_port()
 
 
 async def crawl(path: Path, settings: Settings, *urls: str, state: str = "test.crawl") -> Report:

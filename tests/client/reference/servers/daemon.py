@@ -10,6 +10,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from tests.servers.ports import an_unused_port
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -31,7 +33,7 @@ def find(program: str) -> str | None:
 def running(command: Callable[[int], list[str]], log: Path) -> Iterator[int]:
     """Run what `command` says for a port, and yield that port as soon as it takes connections."""
     for _ in range(ATTEMPTS):
-        port = _free_port()
+        port = an_unused_port()
         with log.open("wb") as output:
             process = subprocess.Popen(command(port), stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         try:
@@ -41,12 +43,6 @@ def running(command: Callable[[int], list[str]], log: Path) -> Iterator[int]:
         finally:
             _stop(process)
     raise RuntimeError(f"{command(0)[0]} does not start: {log.read_text(errors='replace')[-2000:]}")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _answers(port: int, process: subprocess.Popen[bytes]) -> bool:
