@@ -67,7 +67,7 @@ class Shared(Protocol):
 
 
 class Http2Stream(Deadlines):
-    """The stream of one exchange: its `client.carrier.Carrier`, and the `client.stream.Flow` of its body."""
+    """The stream of one exchange: its `client.carrier.Carrier`, and the `client.body_buffer.Flow` of its body."""
 
     takes_chunks: ClassVar = False
     is_upgraded: ClassVar = False
