@@ -8,7 +8,7 @@ access to `headers`; from then on it is what is sent.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -17,6 +17,7 @@ from client.connection import ConnectionKey
 from client.errors import InvalidUrlClientError
 from client.fields import check_framing, check_value, is_chunked, is_token, write_headers
 from client.origin import Origin
+from client.request_info import RequestInfo
 from client.send_policy import AUTO_NAMES, HeaderDefaults, SendPolicy, asks_close
 from client.version import HttpVersion, HttpVersion11
 
@@ -37,31 +38,6 @@ _IDEMPOTENT: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRAC
 
 _BODILESS_METHODS: Final = frozenset({"CONNECT", "GET", "HEAD", "OPTIONS", "TRACE"})
 """Methods whose requests need no Content-Length: 0 to say that they have no body (RFC 9110 §8.6)."""
-
-
-class _RequestInfo(NamedTuple):
-    url: URL
-    """Without the fragment."""
-    method: str
-    headers: CIMultiDictProxy[str]
-    real_url: URL
-    """With the fragment."""
-
-
-class RequestInfo(_RequestInfo):
-    """A request as it was sent, for errors and `ClientResponse.request_info`. `real_url` (with the fragment) defaults to `url`."""
-
-    __slots__ = ()
-
-    def __new__(cls, url: URL, method: str, headers: CIMultiDictProxy[str], real_url: URL | None = None) -> RequestInfo:
-        return super().__new__(cls, url, method, headers, url if real_url is None else real_url)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _request_info, (self.url, self.method, self.headers.copy(), self.real_url)  # a proxy cannot be pickled
-
-
-def _request_info(url: URL, method: str, headers: CIMultiDict[str], real_url: URL) -> RequestInfo:
-    return RequestInfo(url, method, CIMultiDictProxy(headers), real_url)
 
 
 _PLAIN: Final = SendPolicy(HeaderDefaults(CIMultiDict()))
