@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeVar
 from client.address_finder import AddressFinder
 from client.connector import KEEPALIVE_TIMEOUT, BaseConnector
 from client.errors import (
-    ClientConnectorCertificateError,
     ClientConnectorError,
     ClientConnectorSSLError,
     ConnectionTimeoutError,
@@ -28,7 +27,7 @@ from client.resolver import (
 )
 from client.timeouts import DEFAULT_TIMEOUT, fail_at
 from client.timings import Opening
-from client.tls import Fingerprint, TlsContexts, Verification, explained, merge_verification
+from client.tls import Fingerprint, TlsContexts, Verification, explained, handshake_error, merge_verification
 from client.tunnels import blaming_proxy, hop_to, open_tunnel
 from client.wires import SocketWire, TlsWire
 
@@ -270,20 +269,14 @@ class TCPConnector(BaseConnector):
         tls = self._tls.context_for(verification, offers_http2=http2) if key.is_ssl else None
         try:
             transport, protocol = await wire.start(factory, tls, key.server_name if tls else None)
-        except ssl_module.SSLCertVerificationError as error:
-            raise ClientConnectorCertificateError(key, error) from error
         except ssl_module.SSLError as error:
-            raise ClientConnectorSSLError(key, error) from error
+            raise handshake_error(key, error) from error
         except OSError as error:
             raise ClientConnectorError(key, explained(error)) from error
         if tls and isinstance(verification, ssl_module.SSLContext) and not http2:
             _expect_http1(transport, key)
         if tls and isinstance(verification, Fingerprint):
-            try:
-                verification.check(transport, key.host, key.port)
-            except BaseException:
-                transport.abort()
-                raise
+            verification.check(transport, key.host, key.port)
         return protocol
 
 
