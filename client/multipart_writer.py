@@ -3,7 +3,6 @@
 import base64
 import binascii
 import json
-import re
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, Final, Protocol, Self
@@ -17,12 +16,13 @@ from client.disposition import (
     format_content_disposition,
     parse_content_disposition,
 )
+from client.fields import is_token, write_headers
 from client.media_type import parse_media_type
 
 __all__ = ["MultipartWriter", "Part"]
 
-_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_BREAK: Final = re.compile(r"[\r\n\0]")
+TRANSFER_ENCODINGS: Final = ("base64", "quoted-printable", "binary", "8bit", "7bit")
+"""The values of Content-Transfer-Encoding (RFC 2045 §6.1); the last three have no effect."""
 
 _BASE64_LINE_BYTES: Final = 57
 """So many bytes make a line of 76 characters, the longest that RFC 2045 §6.8 allows."""
@@ -95,14 +95,7 @@ class Part:
         headers = self.headers.copy()
         if not self._is_form_data and body.size is not None and not self._transfer_encoding():
             headers.setdefault("Content-Length", str(body.size))
-        lines = []
-        for name, value in headers.items():
-            if not _TOKEN.fullmatch(name):
-                raise ValueError(f"not a header name: {name!r}")
-            if _BREAK.search(value):
-                raise ValueError(f"a line break or NUL in header {name}: {value!r}")
-            lines.append(f"{name}: {value}\r\n")
-        return ("".join(lines) + "\r\n").encode("utf-8", "surrogateescape")
+        return f"{write_headers(headers)}\r\n".encode("utf-8", "surrogateescape")
 
     def _encoded_body(self) -> Body:
         coding = self.headers.get("Content-Encoding", "identity").lower()
@@ -167,7 +160,7 @@ class MultipartWriter(Body):
         for name, value in body.headers.items():
             all_headers.setdefault(name, value)
         _check(all_headers, "Content-Encoding", ("gzip", "deflate", "identity"))
-        _check(all_headers, "Content-Transfer-Encoding", ("base64", "quoted-printable", "binary", "8bit", "7bit"))
+        _check(all_headers, "Content-Transfer-Encoding", TRANSFER_ENCODINGS)
         part = Part(body, all_headers, is_form_data=self._is_form_data)
         if "Content-Disposition" not in all_headers:
             part.set_names(f"section-{len(self._parts)}", name_of(obj) if isinstance(body, FileBody) else None)
@@ -240,7 +233,7 @@ class MultipartWriter(Body):
 
 
 def _as_parameter(value: str) -> str:
-    if _TOKEN.fullmatch(value):
+    if is_token(value):
         return value
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
