@@ -16,7 +16,8 @@ from client.disposition import (
     format_content_disposition,
     parse_content_disposition,
 )
-from client.fields import is_token, write_headers
+from client.fields import write_headers
+from client.grammar import is_token, quoted
 from client.media_type import parse_media_type
 
 __all__ = ["MultipartWriter", "Part"]
@@ -124,7 +125,7 @@ class MultipartWriter(Body):
         self._boundary = boundary
         self._is_form_data = subtype == "form-data"
         self._parts: list[Part] = []
-        self.content_type = f"multipart/{subtype}; boundary={_as_parameter(boundary)}"
+        self.content_type = f"multipart/{subtype}; boundary={boundary if is_token(boundary) else quoted(boundary)}"
 
     @property
     def boundary(self) -> str:
@@ -230,12 +231,6 @@ class MultipartWriter(Body):
 
     def _end(self) -> bytes:
         return f"--{self._boundary}--\r\n".encode()
-
-
-def _as_parameter(value: str) -> str:
-    if is_token(value):
-        return value
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _check(headers: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> None:

@@ -15,8 +15,9 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from client.body import PART_BYTES, Body, compress_body, make_body
 from client.connection import ConnectionKey
 from client.errors import InvalidUrlClientError
-from client.fields import check_framing, check_value, is_chunked, is_token, write_headers
+from client.fields import check_framing, check_value, is_chunked, write_headers
 from client.framing import LAST_CHUNK, chunk, chunks, counted
+from client.grammar import is_token
 from client.origin import Origin
 from client.request_info import RequestInfo
 from client.send_policy import AUTO_NAMES, HeaderDefaults, SendPolicy, asks_close
