@@ -56,7 +56,8 @@ from client.limits import HostLimits, Slot
 from client.middleware import Handler as ClientHandlerType
 from client.middleware import Middleware as ClientMiddlewareType
 from client.origin import HostKey, Origin
-from client.request import ClientRequest, RequestInfo
+from client.request import ClientRequest
+from client.request_info import RequestInfo
 from client.resolver import AddressGuard, DefaultResolver, ThreadedResolver
 from client.response import ClientResponse
 from client.session import ClientSession

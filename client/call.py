@@ -7,15 +7,12 @@ server does not process a request. One deadline spans them all, and the reading 
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from client.awaitable import Awaited
 from client.errors import (
     BadHttpMessage,
-    ClientConnectionError,
-    ClientConnectionResetError,
     ClientError,
     ClientOSError,
     HeadersTooLarge,
@@ -26,7 +23,6 @@ from client.exchange import HeadTooLarge, WireError
 from client.middleware import chain
 from client.plan import Plan
 from client.redirects import REDIRECT_STATUSES
-from client.request import LAST_CHUNK
 from client.response import ClientResponse
 from client.tracing import (
     TraceRequestChunkSentParams,
@@ -35,6 +31,7 @@ from client.tracing import (
     TraceResponseChunkReceivedParams,
     emit,
 )
+from client.upload import begin_upload
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator, Sequence
@@ -42,7 +39,6 @@ if TYPE_CHECKING:
 
     from yarl import URL
 
-    from client.carrier import Carrier
     from client.connection import Connection
     from client.exchange import Exchange
     from client.middleware import Handler
@@ -57,9 +53,6 @@ many concurrent ones in several rounds, but one that refuses all must not be ask
 
 _FIRST_PAUSE_SECONDS: Final = 0.1
 """About how long to wait before the third attempt of such a request; the time doubles for each one after that."""
-
-_CONTINUE_SECONDS: Final = 1.0
-"""How long a body waits for 100 (Continue) before it is sent anyway (RFC 9110 §10.1.1); the same as in curl."""
 
 
 class Caller(Protocol):
@@ -171,7 +164,7 @@ class Call(Plan, Awaited[ClientResponse]):
                     connection.protocol.hand_over()
                     await self._tell_sent(request, exchange)
                 if not exchange.is_sent:
-                    await self._send_body(connection, exchange, request)
+                    await begin_upload(connection, exchange, request, self.traces)
                 await exchange.answered
                 if exchange.head is None:
                     assert exchange.error is not None
@@ -209,39 +202,6 @@ class Call(Plan, Awaited[ClientResponse]):
 
     async def _tell_read(self, request: ClientRequest, body: bytes) -> None:
         await emit(self.traces, TraceResponseChunkReceivedParams(request.method, request.url, body))
-
-    async def _send_body(self, connection: Connection, exchange: Exchange, request: ClientRequest) -> None:
-        """Start a task that sends the body, unless a final response comes before 100 (Continue)."""
-        if request.expects_continue:
-            assert exchange.may_continue is not None
-            either = (exchange.may_continue, exchange.answered)
-            await asyncio.wait(either, timeout=_CONTINUE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            if exchange.answered.done():
-                connection.protocol.withhold(exchange)
-                return
-        connection.upload = asyncio.ensure_future(self._upload(connection.protocol, exchange, request))
-
-    async def _upload(self, protocol: Carrier, exchange: Exchange, request: ClientRequest) -> None:
-        """Send the body. An error ends the exchange, and so is raised where the response is awaited."""
-        try:
-            async with aclosing(request.parts()) as parts:  # closes it now, not when it is garbage-collected
-                async for part in parts:
-                    for piece in request.framed(part) if protocol.takes_chunks else (part,):
-                        await protocol.write(exchange, piece)
-                    if self.traces:
-                        await emit(self.traces, TraceRequestChunkSentParams(request.method, request.url, part))
-            if request.chunked and protocol.takes_chunks:
-                await protocol.write(exchange, LAST_CHUNK)
-            protocol.end(exchange)
-        except ClientConnectionResetError:
-            return  # the connection was closed, with or without a response, as the exchange records
-        except (Exception, asyncio.CancelledError) as error:  # anything that the caller's file or generator raises
-            task = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
-                raise  # this task itself is cancelled, since the connection is given back
-            failure = ClientConnectionError(f"the request's body could not be sent: {error!r}")
-            failure.__cause__ = error
-            protocol.fail(failure)
 
 
 class _NotYet:

@@ -8,12 +8,11 @@ import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+from client.grammar import QUOTED, TOKEN, unescaped
+
 _TOKEN68: Final = re.compile(r"[A-Za-z0-9\-._~+/]++=*+(?=[ \t]*+(?:,|\Z))")  # RFC 9110 §11.2
 _EQUALS: Final = re.compile(r"[ \t]*+=[ \t]*+")
-_QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
 _BARE: Final = re.compile(r"[^,]*")  # lenient: a token, or a value that lacks its quotes
-_QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
 _SEPARATOR: Final = re.compile(r"[ \t,]*")
 _SPACE: Final = re.compile(r"[ \t]*")
 _REST: Final = re.compile(r"[^,]*+,?")
@@ -45,7 +44,7 @@ def _parse(text: str) -> list[Challenge]:
     challenges: list[Challenge] = []
     at = _end(_SEPARATOR, text, 0)
     while at < len(text):
-        name = _TOKEN.match(text, at)
+        name = TOKEN.match(text, at)
         if name is None:
             at = _end(_REST, text, at)
         elif equals := _EQUALS.match(text, name.end()):
@@ -63,8 +62,8 @@ def _parse(text: str) -> list[Challenge]:
 
 def _value(text: str, at: int) -> tuple[str, int]:
     """Return the value of a parameter and where it ends."""
-    if quoted := _QUOTED.match(text, at):
-        return _QUOTED_PAIR.sub(r"\1", quoted[1]), quoted.end()
+    if quoted := QUOTED.match(text, at):
+        return unescaped(quoted[1]), quoted.end()
     end = _end(_BARE, text, at)
     return text[at:end].strip(), end
 

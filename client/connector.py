@@ -13,7 +13,6 @@ import errno
 from abc import ABC, abstractmethod
 from contextlib import nullcontext
 from math import inf
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Self
 from warnings import warn
 
@@ -30,9 +29,9 @@ from client.errors import (
 )
 from client.limits import HostLimits
 from client.loops import running_loop
-from client.overriding import can_take, is_overridden
+from client.older_connectors import TOO_LATE, adapt
 from client.pool import IdlePool
-from client.timeouts import DEFAULT_TIMEOUT, ClientTimeout, fail_at
+from client.timeouts import DEFAULT_TIMEOUT, ClientTimeout
 from client.timings import Opening
 from client.tracing import (
     Trace,
@@ -45,7 +44,7 @@ from client.tracing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Generator, Sequence
     from types import TracebackType
 
     from client.carrier import Carrier
@@ -55,7 +54,6 @@ if TYPE_CHECKING:
     from client.sharing import Sharing
 
 KEEPALIVE_TIMEOUT: Final = 15.0
-_TOO_LATE: Final = "the total time allowed has passed before there was a connection"
 
 
 class BaseConnector(ABC):
@@ -101,20 +99,8 @@ class BaseConnector(ABC):
         self._is_closed = False
 
     def __init_subclass__(cls, **options: object) -> None:
-        """If a subclass overrides `connect`, call it for every request, and apply the deadline to it. Accept overrides of `connect`
-        and `_create_connection` that only take the request, as in aiohttp 2.
-        """
         super().__init_subclass__(**options)
-        if not can_take(cls._create_connection, "self", "req", "traces", "timeout"):
-            deprecated("_create_connection takes (req, traces, timeout)")
-            cls._create_connection = _in_time(cls._create_connection, attrgetter("sock_connect"))  # type: ignore[method-assign]
-        if is_overridden(cls, "connect", since="lend_idle"):
-            cls.lend_idle = _lend_none  # type: ignore[assignment, method-assign]
-        if not can_take(cls.connect, "self", "req", traces="", timeout=""):
-            deprecated("connect takes (req, traces, timeout)")
-            cls.connect = _in_time(cls.connect, attrgetter("connect"))  # type: ignore[method-assign]
-        if not can_take(cls.connect, "self", "req", traces="", timeout="", deadline_at=""):
-            cls.connect = _by_deadline(cls.connect)  # type: ignore[method-assign]
+        adapt(cls)
 
     # -- properties -----------------------------------------------------------------------------------------------
 
@@ -180,12 +166,7 @@ class BaseConnector(ABC):
         host = self._limits.host_of(key.origin)
         slot = self._limits.acquire_nowait(host)
         now = self._loop.time()
-        connect_at = timeout.deadline_at(now, timeout.connect)
-        if connect_at < deadline_at:
-            error: ServerTimeoutError = ConnectionTimeoutError(f"no connection within {timeout.connect:g} s")
-        else:
-            error = ServerTimeoutError(_TOO_LATE)
-        end_at = min(connect_at, deadline_at)
+        end_at, late = _earlier(timeout.deadline_at(now, timeout.connect), deadline_at, timeout)
         end = asyncio.timeout_at(None if end_at == inf else end_at)
         self._connecting.add(end)
         try:
@@ -199,7 +180,7 @@ class BaseConnector(ABC):
                 raise
             if self._is_closed:
                 raise ConnectorClosed("the connector was closed while it was connecting") from cause
-            raise error from cause
+            raise late from cause
         finally:
             self._connecting.discard(end)
         connection.queued = queued
@@ -358,6 +339,13 @@ class BaseConnector(ABC):
                 self.close()
 
 
+def _earlier(connect_at: float, deadline_at: float, timeout: ClientTimeout) -> tuple[float, ServerTimeoutError]:
+    """Return the earlier of two deadlines: that for a connection, and that of the whole request; and the error when it passes."""
+    if connect_at < deadline_at:
+        return connect_at, ConnectionTimeoutError(f"no connection within {timeout.connect:g} s")
+    return deadline_at, ServerTimeoutError(TOO_LATE)
+
+
 def _check_name(key: ConnectionKey) -> None:
     """Raise `ClientConnectorDNSError` for a name that cannot be sent in SNI. A proxy or the user's resolver may have an address for
     it, but then the `ssl` module would leave the connection open.
@@ -378,41 +366,6 @@ async def _hear_out(protocol: Carrier) -> None:
         await asyncio.sleep(0)
     if not protocol.is_idle:
         raise ServerDisconnectedError("the server sent data or closed the connection before the request")
-
-
-def _in_time(method: Callable[..., Any], seconds_of: Callable[[ClientTimeout], float | None]) -> Callable[..., Any]:
-    """Wrap a method that only takes the request: limit its time."""
-
-    async def within(
-        self: BaseConnector, req: ClientRequest, traces: Sequence[Trace] = (), timeout: ClientTimeout = DEFAULT_TIMEOUT
-    ) -> Any:
-        seconds = seconds_of(timeout)
-        late = ConnectionTimeoutError(f"no connection within {seconds} s")
-        async with fail_at(timeout.deadline_at(self._loop.time(), seconds), late):
-            return await method(self, req)
-
-    return within
-
-
-def _by_deadline(connect: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a `connect` that does not take the deadline of the whole request: apply it."""
-
-    async def within(
-        self: BaseConnector,
-        req: ClientRequest,
-        traces: Sequence[Trace] = (),
-        timeout: ClientTimeout = DEFAULT_TIMEOUT,
-        *,
-        deadline_at: float = inf,
-    ) -> Any:
-        async with fail_at(deadline_at, ServerTimeoutError(_TOO_LATE)):
-            return await connect(self, req, traces=traces, timeout=timeout)
-
-    return within
-
-
-def _lend_none(_connector: BaseConnector, _req: ClientRequest) -> None:
-    """The `lend_idle` of connectors whose `connect` is called for every request."""
 
 
 class Closing:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from yarl import URL
 
 from client.challenges import Challenge
+from client.grammar import quoted
 from client.urls import parse_url
 
 _HASHES: Final = {
@@ -165,15 +166,15 @@ class DigestAnswers:
         response = challenge.digest(self._key, self._nonce, *middle, challenge.digest(*subject))
         fields = [
             *self._user_fields(),
-            f"realm={_quoted(challenge.realm)}",
-            f"nonce={_quoted(self._nonce)}",
-            f"uri={_quoted(uri)}",
+            f"realm={quoted(challenge.realm)}",
+            f"nonce={quoted(self._nonce)}",
+            f"uri={quoted(uri)}",
             f'response="{response}"',
         ]
         if challenge.algorithm is not None:
             fields.append(f"algorithm={challenge.algorithm}")
         if challenge.opaque is not None:
-            fields.append(f"opaque={_quoted(challenge.opaque)}")
+            fields.append(f"opaque={quoted(challenge.opaque)}")
         if challenge.qop:
             fields += [f"qop={challenge.qop}", f"nc={count}"]
         if challenge.qop or challenge.is_session:
@@ -186,14 +187,10 @@ class DigestAnswers:
             hashed = self.challenge.digest(self._login, self.challenge.realm)
             return [f'username="{hashed}"', "userhash=true"]
         if self._login.isascii():
-            return [f"username={_quoted(self._login)}"]
+            return [f"username={quoted(self._login)}"]
         return [f"username*=UTF-8''{quote(self._login, safe='')}"]
 
 
 def _hash_name(algorithm: str | None) -> str | None:
     name = _HASHES.get((algorithm or "MD5").upper().removesuffix(_SESSION_SUFFIX))
     return name if name in hashlib.algorithms_available else None
-
-
-def _quoted(value: str) -> str:
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -18,12 +18,11 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
+from client.grammar import QUOTED, is_token, quoted, unescaped
+
 __all__ = ["content_disposition_filename", "format_content_disposition", "parse_content_disposition"]
 
-_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
 _DELIMITER: Final = re.compile(r"([=;])[ \t]*")
-_QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)  # quoted-string, §5.6.4
-_QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
 _CONTINUATION: Final = re.compile(r"(.+)\*[0-9]+\*?")
 _BROWSERS: Final = re.compile(r'(?:[ \t]*+[^\s"=;\\]++=(?:"[^"]*+"|[^\s";\\]*+)[ \t]*+(?:;|\Z))++')
 """All parameters, written as browsers do or unquoted. An escaped quote does not match: it could end a value, not begin one."""
@@ -47,14 +46,14 @@ def parse_content_disposition(header: str | None) -> tuple[str | None, dict[str,
         return None, parameters
     first, _, rest = header.partition(";")
     kind: str | None = first.strip().lower()
-    if not kind or not _TOKEN.fullmatch(kind):
+    if not kind or not is_token(kind):
         kind = None
         rest = header if "=" in first else rest
     is_browsers = kind == "form-data" and _BROWSERS.fullmatch(rest) is not None
     if is_browsers:
         rest = rest.replace("\\", "\\\\")  # as in a quoted-string
     for name, value in split_parameters(rest):
-        if not _TOKEN.fullmatch(name) or name in parameters:
+        if not is_token(name) or name in parameters:
             continue
         if name.endswith("*") and not _CONTINUATION.fullmatch(name):
             decoded = _decode_ext_value(value)
@@ -88,11 +87,11 @@ def format_content_disposition(kind: str, parameters: Mapping[str, str], *, quot
     without `quote_fields`, with backslashes. Other types get quoted strings, and extended values if they are not ASCII.
     Raises ValueError for a name that is not a token, and for line breaks that cannot be escaped.
     """
-    if not _TOKEN.fullmatch(kind):
+    if not is_token(kind):
         raise ValueError(f"not a disposition type: {kind!r}")
     written = [kind]
     for name, value in parameters.items():
-        if not _TOKEN.fullmatch(name):
+        if not is_token(name):
             raise ValueError(f"not a parameter's name: {name!r}")
         if kind == "form-data" and quote_fields:
             escaped = value.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
@@ -107,7 +106,7 @@ def format_content_disposition(kind: str, parameters: Mapping[str, str], *, quot
 def _quoted_string(value: str) -> str:
     if re.search(r"[\r\n\0]", value):
         raise ValueError(f"a line break or NUL in {value!r}")
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return quoted(value)
 
 
 def split_parameters(text: str) -> Iterator[tuple[str, str]]:
@@ -118,9 +117,9 @@ def split_parameters(text: str) -> Iterator[tuple[str, str]]:
         at = delimiter.end()
         if delimiter[1] == ";":
             continue  # a parameter without a value
-        if quoted := _QUOTED.match(text, at):
-            at = _after_semicolon(text, quoted.end())
-            yield name, _QUOTED_PAIR.sub(r"\1", quoted[1])
+        if found := QUOTED.match(text, at):
+            at = _after_semicolon(text, found.end())
+            yield name, unescaped(found[1])
         else:
             start, at = at, _after_semicolon(text, at)
             yield name, text[start:at].strip(" \t;").removeprefix('"')

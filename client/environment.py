@@ -9,9 +9,10 @@ scheme means an HTTP proxy.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from yarl import URL
 
@@ -40,6 +41,12 @@ class Environment:
         self._proxies: dict[str, tuple[str, Proxy]] = {}
         self._netrc: netrc | None = None
         self._is_loaded = False
+
+    @classmethod
+    def if_trusted(cls, trust_env: bool | Mapping[str, str]) -> Self | None:
+        """Return the environment of the process, or one with these variables; None if it is not trusted."""
+        variables = os.environ if trust_env is True else trust_env
+        return None if variables is False else cls(variables)
 
     async def load(self) -> None:
         """Read the netrc file in a thread, unless that has been done."""

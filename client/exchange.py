@@ -6,9 +6,10 @@ from typing import Final, Protocol
 
 from yarl import URL
 
+from client.body_buffer import Flow
 from client.errors import ClientError
 from client.head import Head
-from client.stream import Flow, StreamReader
+from client.stream import StreamReader
 
 
 class WireError(Exception):

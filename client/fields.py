@@ -5,20 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from client.grammar import TOKEN
+
 if TYPE_CHECKING:
     from multidict import CIMultiDict
 
-_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _BREAK: Final = re.compile(r"[\r\n\0]")
 _LENGTH: Final = re.compile("[0-9]+")
 
 FRAMING_NAMES: Final = ("Content-Length", "Transfer-Encoding", "Expect")
 """Fields that say how a body is sent. If they were sent without a body, the server would wait for one."""
-
-
-def is_token(text: str) -> bool:
-    """Whether `text` can be a method, or the name of a field (RFC 9110 §5.6.2)."""
-    return _TOKEN.fullmatch(text) is not None
 
 
 def check_value(name: str, value: str) -> None:
@@ -38,7 +34,7 @@ def write_headers(headers: CIMultiDict[str]) -> str:
     """
     lines = []
     for name, value in headers.items():
-        if not _TOKEN.fullmatch(name):
+        if not TOKEN.fullmatch(name):
             raise ValueError(f"not a header name: {name!r}")
         try:
             is_fit = not _BREAK.search(value)

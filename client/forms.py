@@ -6,18 +6,16 @@ percent-encoded; fields of plain text have no Content-Type unless a charset or a
 """
 
 from collections.abc import AsyncIterable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlencode
 
 from client.body import Body, BytesBody, name_of
 from client.deprecation import deprecated
 from client.disposition import format_content_disposition
 from client.media_type import parse_media_type
-from client.multipart_writer import MultipartWriter
+from client.multipart_writer import TRANSFER_ENCODINGS, MultipartWriter
 
 __all__ = ["FormData"]
-
-_TRANSFER_ENCODINGS: Final = ("base64", "quoted-printable", "binary", "8bit", "7bit")
 
 
 class FormData:
@@ -72,7 +70,7 @@ class FormData:
             if given is not None and not isinstance(given, str):
                 raise TypeError(f"names and types must be text, not {given!r}")
         if content_transfer_encoding is not None:
-            if content_transfer_encoding.lower() not in _TRANSFER_ENCODINGS:
+            if content_transfer_encoding.lower() not in TRANSFER_ENCODINGS:
                 raise ValueError(f"unknown content_transfer_encoding {content_transfer_encoding!r}")
             deprecated("content_transfer_encoding is deprecated: forms are sent in binary")
         elif filename is None and isinstance(value, (bytes, bytearray, memoryview)):

@@ -16,9 +16,6 @@ The responsibilities:
   with the same value, and control characters in values count as spaces (the parser is strict, and `tidy_head` normalizes
   heads that it refused). Transfer-Encoding overrides Content-Length, but then the connection is not used again. White space
   may follow a chunk size. Any HTTP version number is accepted, but HTTP/0.9 is refused, unlike in browsers.
-
-There are two deadlines and one timer. The timer is not rescheduled when a deadline changes: it wakes, compares, and sleeps until
-the earlier one. So a connection that serves many requests with distant deadlines rarely sets it.
 """
 
 from __future__ import annotations
@@ -30,14 +27,13 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from client.deadlines import Deadlines
 from client.errors import (
     ClientConnectionError,
     ClientConnectionResetError,
     ClientOSError,
     ClientPayloadError,
     ServerDisconnectedError,
-    ServerTimeoutError,
-    SocketTimeoutError,
 )
 from client.exchange import Asked, Exchange, HeadTooLarge, ReadPolicy, WireError
 from client.head import Head, has_blank_line, tidy_head
@@ -45,30 +41,25 @@ from client.head import Head, has_blank_line, tidy_head
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from client.errors import ServerTimeoutError
     from client.timings import Opening
 
 
-class Http1Protocol(asyncio.Protocol):
+class Http1Protocol(Deadlines, asyncio.Protocol):
     """One connection. `begin` an exchange, `write` the rest of the request, and read the response from the exchange."""
 
     takes_chunks: ClassVar = True
 
     __slots__ = (
-        "_deadline_at",
         "_drained",
-        "_exchange",
         "_head_at",
         "_is_lost",
-        "_loop",
         "_lost",
         "_on_done",
         "_parser",
         "_pieces",
         "_poll",
         "_refusal",
-        "_silence_at",
-        "_timer",
-        "_timer_at",
         "_uncounted",
         "exchanges",
         "idle_since",
@@ -81,8 +72,7 @@ class Http1Protocol(asyncio.Protocol):
     )
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._exchange: Exchange | None = None
+        super().__init__(asyncio.get_running_loop())
         self._parser = self._new_parser()
         self._pieces: list[bytes] = []  # received bytes that hold an incomplete head
         self._head_at = 0  # where the head begins in them
@@ -92,10 +82,6 @@ class Http1Protocol(asyncio.Protocol):
         self._lost: asyncio.Future[None] | None = None
         self._on_done: Callable[[], None] | None = None
         self._drained: asyncio.Future[None] | None = None
-        self._deadline_at = inf
-        self._silence_at = inf
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = inf
         self._poll: Callable[[int], list[tuple[int, int]]] | None = None  # polls the socket for bytes to read
         self.transport: asyncio.Transport | None = None
         self.opening: Opening | None = None
@@ -296,8 +282,7 @@ class Http1Protocol(asyncio.Protocol):
         del self._parser  # breaks a reference cycle
         if self._lost is not None:
             self._lost.set_result(None)
-        if self._timer is not None:
-            self._timer.cancel()
+        self._stop_timer()
         self.resume_writing()
         exchange = self._exchange
         if exchange is None:
@@ -421,26 +406,8 @@ class Http1Protocol(asyncio.Protocol):
             self._silence_at = now + exchange.sock_read
             self._set_timer()
 
-    def _set_timer(self) -> None:
-        wake_at = min(self._deadline_at, self._silence_at)
-        if wake_at < self._timer_at:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer_at = wake_at
-            self._timer = self._loop.call_at(wake_at, self._on_timer)
-
-    def _on_timer(self) -> None:
-        self._timer, self._timer_at = None, inf
-        exchange = self._exchange
-        if exchange is None:
-            return
-        now = self._loop.time()
-        if self._deadline_at <= now:
-            self.fail(ServerTimeoutError("the total time allowed has passed"))
-        elif self._silence_at <= now:
-            self.fail(SocketTimeoutError(f"nothing was received for {exchange.sock_read:g} s"))
-        else:
-            self._set_timer()
+    def _give_up(self, exchange: Exchange, error: ServerTimeoutError) -> None:
+        self.fail(error)
 
     def _new_parser(self) -> HttpResponseParser:
         parser = HttpResponseParser(self)

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from h2.errors import ErrorCodes
 
+from client.deadlines import Deadlines
 from client.errors import (
     ClientConnectionError,
     ClientConnectionResetError,
     ClientError,
     ClientPayloadError,
     ServerDisconnectedError,
-    ServerTimeoutError,
-    SocketTimeoutError,
 )
 from client.exchange import Asked, Exchange, ReadPolicy, WireError
 from client.http2_fields import content_length, may_carry, request_fields, response_head
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable
 
+    from client.errors import ServerTimeoutError
     from client.http2_fields import Fields
     from client.timings import Opening
 
@@ -66,17 +66,16 @@ class Shared(Protocol):
     async def wait_lost(self) -> None: ...
 
 
-class Http2Stream:
-    """The stream of one exchange: its `client.carrier.Carrier`, and the `client.stream.Flow` of its body."""
+class Http2Stream(Deadlines):
+    """The stream of one exchange: its `client.carrier.Carrier`, and the `client.body_buffer.Flow` of its body."""
 
     takes_chunks: ClassVar = False
     is_upgraded: ClassVar = False
     unread: ClassVar = b""
 
     def __init__(self, connection: Shared, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
         self._connection = connection
-        self._loop = loop
-        self._exchange: Exchange | None = None
         self._on_done: Callable[[], None] | None = None
         self._is_over = False
         self._has_ended = False  # whether the server has ended its side
@@ -85,9 +84,6 @@ class Http2Stream:
         self._is_paused = False
         self._owed_bytes = 0  # received since the window was opened last
         self._room: asyncio.Future[None] | None = None
-        self._deadline_at = inf
-        self._silence_at = inf
-        self._timer: asyncio.TimerHandle | None = None
         self.stream_id = 0
         self.opening = connection.opening
         self.idle_since = loop.time()
@@ -332,8 +328,7 @@ class Http2Stream:
             return
         self._is_over = True
         self._silence_at = self._deadline_at = inf
-        if self._timer is not None:
-            self._timer.cancel()
+        self._stop_timer()
         if not (self._is_reset or (self._has_ended and exchange.is_sent)):
             self._connection.reset(self.stream_id, code)
         self.wake()
@@ -385,27 +380,9 @@ class Http2Stream:
             self._silence_at = inf if is_ours else self._loop.time() + exchange.sock_read
             self._set_timer()
 
-    def _set_timer(self) -> None:
-        """Set the timer for the earlier deadline. Deadlines may be put off meanwhile: `_on_timer` checks again."""
-        wake_at = min(self._deadline_at, self._silence_at)
-        if wake_at < (inf if self._timer is None else self._timer.when()):
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self._loop.call_at(wake_at, self._on_timer)
-
-    def _on_timer(self) -> None:
-        self._timer = None
-        exchange, now = self._exchange, self._loop.time()
-        if exchange is None:
-            return
-        if self._deadline_at <= now:
-            self._suspect(exchange)
-            self.fail(ServerTimeoutError("the total time allowed has passed"))
-        elif self._silence_at <= now:
-            self._suspect(exchange)
-            self.fail(SocketTimeoutError(f"nothing was received for {exchange.sock_read:g} s"))
-        else:
-            self._set_timer()
+    def _give_up(self, exchange: Exchange, error: ServerTimeoutError) -> None:
+        self._suspect(exchange)
+        self.fail(error)
 
 
 def refusal(reason: str) -> ServerDisconnectedError:

@@ -3,7 +3,6 @@
 import base64
 import binascii
 import json
-import re
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, Final, Protocol, Self
@@ -17,12 +16,14 @@ from client.disposition import (
     format_content_disposition,
     parse_content_disposition,
 )
+from client.fields import write_headers
+from client.grammar import is_token, quoted
 from client.media_type import parse_media_type
 
 __all__ = ["MultipartWriter", "Part"]
 
-_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_BREAK: Final = re.compile(r"[\r\n\0]")
+TRANSFER_ENCODINGS: Final = ("base64", "quoted-printable", "binary", "8bit", "7bit")
+"""The values of Content-Transfer-Encoding (RFC 2045 §6.1); the last three have no effect."""
 
 _BASE64_LINE_BYTES: Final = 57
 """So many bytes make a line of 76 characters, the longest that RFC 2045 §6.8 allows."""
@@ -95,14 +96,7 @@ class Part:
         headers = self.headers.copy()
         if not self._is_form_data and body.size is not None and not self._transfer_encoding():
             headers.setdefault("Content-Length", str(body.size))
-        lines = []
-        for name, value in headers.items():
-            if not _TOKEN.fullmatch(name):
-                raise ValueError(f"not a header name: {name!r}")
-            if _BREAK.search(value):
-                raise ValueError(f"a line break or NUL in header {name}: {value!r}")
-            lines.append(f"{name}: {value}\r\n")
-        return ("".join(lines) + "\r\n").encode("utf-8", "surrogateescape")
+        return f"{write_headers(headers)}\r\n".encode("utf-8", "surrogateescape")
 
     def _encoded_body(self) -> Body:
         coding = self.headers.get("Content-Encoding", "identity").lower()
@@ -131,7 +125,7 @@ class MultipartWriter(Body):
         self._boundary = boundary
         self._is_form_data = subtype == "form-data"
         self._parts: list[Part] = []
-        self.content_type = f"multipart/{subtype}; boundary={_as_parameter(boundary)}"
+        self.content_type = f"multipart/{subtype}; boundary={boundary if is_token(boundary) else quoted(boundary)}"
 
     @property
     def boundary(self) -> str:
@@ -167,7 +161,7 @@ class MultipartWriter(Body):
         for name, value in body.headers.items():
             all_headers.setdefault(name, value)
         _check(all_headers, "Content-Encoding", ("gzip", "deflate", "identity"))
-        _check(all_headers, "Content-Transfer-Encoding", ("base64", "quoted-printable", "binary", "8bit", "7bit"))
+        _check(all_headers, "Content-Transfer-Encoding", TRANSFER_ENCODINGS)
         part = Part(body, all_headers, is_form_data=self._is_form_data)
         if "Content-Disposition" not in all_headers:
             part.set_names(f"section-{len(self._parts)}", name_of(obj) if isinstance(body, FileBody) else None)
@@ -237,12 +231,6 @@ class MultipartWriter(Body):
 
     def _end(self) -> bytes:
         return f"--{self._boundary}--\r\n".encode()
-
-
-def _as_parameter(value: str) -> str:
-    if _TOKEN.fullmatch(value):
-        return value
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _check(headers: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> None:

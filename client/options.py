@@ -1,4 +1,4 @@
-"""The keyword parameters of a request: the forms that callers may use, and their meaning."""
+"""The keyword parameters of requests and of sessions: the forms that callers may use, and their meaning."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, SupportsInt, TypedDict
 
 from client.cookies import header_for
 from client.deprecation import deprecated
+from client.environment import excepting
 from client.fields import check_value
-from client.proxies import always_at, telling
+from client.proxies import always_at, by_scheme, first_of, telling
 from client.timeouts import DEFAULT_TIMEOUT, ClientTimeout
 from client.tls import merge_verification
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from client.abc import AbstractCookieJar, LooseCookies
     from client.auth import BasicAuth
     from client.connector import BaseConnector
+    from client.environment import Environment
     from client.exchange import ReadPolicy
     from client.middleware import Middleware, StatusCheck
     from client.proxies import ProxyChoice
@@ -263,3 +265,21 @@ def session_timeout(
     deprecated("read_timeout and conn_timeout are deprecated, use ClientTimeout(total=..., connect=...)")
     total = DEFAULT_TIMEOUT.total if read_timeout is ... else read_timeout
     return replace(DEFAULT_TIMEOUT, total=total, connect=conn_timeout)
+
+
+def session_proxies(
+    proxy: str | URL | None,
+    auth: BasicAuth | None,
+    proxies: Mapping[str, str | URL] | None,
+    no_proxy: str,
+    environment: Environment | None,
+) -> ProxyChoice | None:
+    """Return how proxies are chosen for requests that name none: from the session's parameters, then from the environment."""
+    if proxy is not None:
+        chosen = always_at(proxy, auth)
+    else:
+        choices = [by_scheme(proxies)] if proxies else []
+        if environment is not None:
+            choices.append(environment.proxy_for)
+        chosen = telling(first_of(choices), auth, None)
+    return chosen and excepting(no_proxy, chosen)

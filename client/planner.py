@@ -12,7 +12,7 @@ from yarl import URL
 from client.auth import BasicAuth
 from client.body import Body, BytesBody
 from client.errors import InvalidUrlClientError, NonHttpUrlClientError
-from client.fields import is_token
+from client.grammar import is_token
 from client.options import cookie_header
 from client.plan import split_credentials
 from client.request import body_of

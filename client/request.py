@@ -8,15 +8,18 @@ access to `headers`; from then on it is what is sent.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from client.body import PART_BYTES, Body, close, compress_body, make_body
+from client.body import PART_BYTES, Body, compress_body, make_body
 from client.connection import ConnectionKey
 from client.errors import InvalidUrlClientError
-from client.fields import check_framing, check_value, is_chunked, is_token, write_headers
+from client.fields import check_framing, check_value, is_chunked, write_headers
+from client.framing import LAST_CHUNK, chunk, chunks, counted
+from client.grammar import is_token
 from client.origin import Origin
+from client.request_info import RequestInfo
 from client.send_policy import AUTO_NAMES, HeaderDefaults, SendPolicy, asks_close
 from client.version import HttpVersion, HttpVersion11
 
@@ -28,40 +31,12 @@ if TYPE_CHECKING:
     from client.proxies import Proxy
     from client.tls import Verification
 
-LAST_CHUNK: Final = b"0\r\n\r\n"
-"""The end of a body in chunks, without trailers (RFC 9112 §7.1)."""
-
 _KEYS_KEPT: Final = 4096
 
 _IDEMPOTENT: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE"})
 
 _BODILESS_METHODS: Final = frozenset({"CONNECT", "GET", "HEAD", "OPTIONS", "TRACE"})
 """Methods whose requests need no Content-Length: 0 to say that they have no body (RFC 9110 §8.6)."""
-
-
-class _RequestInfo(NamedTuple):
-    url: URL
-    """Without the fragment."""
-    method: str
-    headers: CIMultiDictProxy[str]
-    real_url: URL
-    """With the fragment."""
-
-
-class RequestInfo(_RequestInfo):
-    """A request as it was sent, for errors and `ClientResponse.request_info`. `real_url` (with the fragment) defaults to `url`."""
-
-    __slots__ = ()
-
-    def __new__(cls, url: URL, method: str, headers: CIMultiDictProxy[str], real_url: URL | None = None) -> RequestInfo:
-        return super().__new__(cls, url, method, headers, url if real_url is None else real_url)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _request_info, (self.url, self.method, self.headers.copy(), self.real_url)  # a proxy cannot be pickled
-
-
-def _request_info(url: URL, method: str, headers: CIMultiDict[str], real_url: URL) -> RequestInfo:
-    return RequestInfo(url, method, CIMultiDictProxy(headers), real_url)
 
 
 _PLAIN: Final = SendPolicy(HeaderDefaults(CIMultiDict()))
@@ -284,7 +259,7 @@ class ClientRequest:
             return head, False
         check_framing(self.headers, len(data), in_chunks=self.chunked)
         if self.chunked:
-            data = _chunk(data) + LAST_CHUNK
+            data = chunk(data) + LAST_CHUNK
         return head + data, True
 
     def _write_head(self, headers: CIMultiDict[str], target: str, host: str) -> str:
@@ -308,35 +283,14 @@ class ClientRequest:
             raise ValueError("more than one Host header")  # servers differ in which one they use (RFC 9112 §3.2)
         return f"{start}{proxy_lines}{write_headers(headers)}\r\n"
 
-    async def parts(self) -> AsyncGenerator[bytes, None]:
+    def parts(self) -> AsyncGenerator[bytes, None]:
         """Iterate over the body. Raises `ValueError` if its length is not its Content-Length."""
         assert self._body is not None
-        left = None if self.chunked else int(self.headers["Content-Length"])
-        parts = self._body.parts()
-        try:
-            async for given in parts:
-                part = _flat(given)
-                if left is not None:
-                    left -= len(part)
-                    if left < 0:
-                        raise ValueError("the body is longer than its Content-Length")
-                yield part
-        finally:
-            await close(parts)
-        if left:
-            raise ValueError(f"the body ended {left} bytes short of its Content-Length")
+        return counted(self._body.parts(), None if self.chunked else int(self.headers["Content-Length"]))
 
     def framed(self, part: bytes) -> Iterator[bytes]:
         """Iterate over a part of the body as it is sent. After the last chunk, `LAST_CHUNK` has to be sent."""
-        if not self.chunked:
-            yield part
-            return
-        step = self.policy.chunk_bytes
-        if not step or step >= len(part):
-            yield _chunk(part)
-            return
-        for start in range(0, len(part), step):
-            yield _chunk(part[start : start + step])
+        return chunks(part, self.policy.chunk_bytes) if self.chunked else iter((part,))
 
     # -- making its headers ---------------------------------------------------------------------------------------
 
@@ -427,16 +381,3 @@ def _small(body: Body) -> bytes | None:
 
 def _encoded(head: str) -> bytes:
     return head.encode("utf-8", "surrogateescape")
-
-
-def _flat(part: bytes | bytearray | memoryview) -> bytes:
-    """Return the same bytes; a copy if they are memory with larger elements or in another order, so that `len` counts bytes."""
-    if not isinstance(part, bytes | bytearray):
-        part = memoryview(part)
-        if part.ndim != 1 or part.itemsize != 1 or not part.c_contiguous:
-            return part.tobytes()
-    return cast("bytes", part)
-
-
-def _chunk(data: bytes) -> bytes:
-    return b"%x\r\n%s\r\n" % (len(data), data) if data else b""

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from client.exchange import Exchange
     from client.head import RawHeaders
     from client.links import Link
-    from client.request import ClientRequest, RequestInfo
+    from client.request import ClientRequest
+    from client.request_info import RequestInfo
     from client.version import HttpVersion
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_module
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, Unpack
 from warnings import warn
@@ -13,8 +12,7 @@ from multidict import CIMultiDict, getversion
 from client.call import Call
 from client.cookies import CookieJar
 from client.deprecation import deprecated
-from client.environment import Environment, excepting
-from client.errors import ClientError, ServerTimeoutError
+from client.environment import Environment
 from client.exchange import ReadPolicy
 from client.loops import running_loop
 from client.options import (
@@ -22,25 +20,18 @@ from client.options import (
     CallSettings,
     RequestOptions,
     max_redirects_of,
+    session_proxies,
     session_timeout,
     settings_for,
 )
 from client.planner import Planner, absolute
-from client.proxies import always_at, by_scheme, first_of, telling
 from client.redirects import REDIRECT_STATUSES
 from client.send_policy import HeaderDefaults, SendPolicy
 from client.signatures import listing
 from client.tcp_connector import TCPConnector
-from client.timeouts import fail_at
-from client.tracing import (
-    Trace,
-    TraceConfig,
-    TraceRequestEndParams,
-    TraceRequestExceptionParams,
-    TraceRequestStartParams,
-    emit,
-)
+from client.tracing import Trace, TraceConfig
 from client.version import HttpVersion, HttpVersion11
+from client.watched_call import check_status, run_watched
 from client.ws_options import WEBSOCKET_DEFAULTS, WebSocketOptions
 
 if TYPE_CHECKING:
@@ -53,10 +44,8 @@ if TYPE_CHECKING:
     from client.abc import AbstractCookieJar, LooseCookies
     from client.auth import BasicAuth
     from client.connector import BaseConnector
-    from client.middleware import Handler, Middleware, StatusCheck
+    from client.middleware import Middleware, StatusCheck
     from client.options import LooseHeaders
-    from client.proxies import ProxyChoice
-    from client.request import ClientRequest
     from client.response import ClientResponse
     from client.timeouts import ClientTimeout
     from client.ws_connect import WebSocketContext
@@ -127,21 +116,19 @@ class ClientSession:
         self._trace_configs = list(trace_configs or ())
         for config in self._trace_configs:
             config.freeze()
-        variables = os.environ if trust_env is True else trust_env
-        self._environment = None if variables is False else Environment(variables)
+        self._environment = Environment.if_trusted(trust_env)
         self._headers = CIMultiDict(headers or ())
         self._headers_version: int | None = None  # once others have the headers, and may change them
         self._skip_auto_headers = frozenset(skip_auto_headers or ())
         connector = _connector_of(self._loop, connector)
-        defaults = HeaderDefaults(self._headers, self._skip_auto_headers, keeps_alive=not connector.force_close)
         self._settings = CallSettings(
             connector=connector,
             jar=cookie_jar if cookie_jar is not None else CookieJar(),
             timeout=session_timeout(timeout, read_timeout, conn_timeout),
             send_policy=SendPolicy(
-                defaults,
+                self._header_defaults(connector),
                 version=version,
-                proxy_for=self._proxy_choice(proxy, proxy_auth, proxies, no_proxy),
+                proxy_for=session_proxies(proxy, proxy_auth, proxies, no_proxy, self._environment),
                 credentials_for=None if self._environment is None else self._environment.credentials_for,
             ),
             read_policy=ReadPolicy(
@@ -281,66 +268,25 @@ class ClientSession:
         if self._trace_configs:
             call.traces = self._traces(options)
         if call.traces or settings.middlewares:
-            return await self._watch(call, check)
+            return await run_watched(self, call, check)
         request = call.request(settings.jar)
         response = await call.exchange(request)
         if response.status in REDIRECT_STATUSES:
             response = await call.follow(request, response, call.exchange)
         if check:
-            await _check_status(response, check)
+            await check_status(response, check)
         call.response = response
         return response
-
-    async def _watch(self, call: Call, check: StatusCheck) -> ClientResponse:
-        """Run a call in which the user's code takes part: send its signals, and apply the deadline to all of it."""
-        headers = call.policy.defaults.headers.copy()
-        headers.update(call.headers or ())
-        response: ClientResponse | None = None
-        started: list[Trace] = []
-        if call.settings.middlewares:
-            middlewares = (self._introduce, *call.settings.middlewares, _address)
-            call.settings = replace(call.settings, middlewares=middlewares)
-        try:
-            async with fail_at(call.deadline_at, ServerTimeoutError("the total time allowed has passed")):
-                await _tell_start(call, headers, started)
-                response = await call.run()
-                if check:
-                    await _check_status(response, check)
-                await emit(call.traces, TraceRequestEndParams(call.method, call.url, headers, response))
-        except BaseException as error:
-            if response is not None:
-                response.close()
-            if isinstance(error, ClientError) and error.url is None:
-                error.method, error.url = call.method, call.url
-            await emit(started, TraceRequestExceptionParams(call.method, call.url, headers, error))
-            raise
-        call.response = response
-        return response
-
-    async def _introduce(self, request: ClientRequest, handler: Handler) -> ClientResponse:
-        """Tell the middlewares which session a request is from, and add its Host header: some of them sign that."""
-        request.session = self
-        request.name_host()
-        return await handler(request)
 
     # -- parts of a call ------------------------------------------------------------------------------------------
 
-    def _proxy_choice(
-        self, proxy: str | URL | None, auth: BasicAuth | None, proxies: Mapping[str, str | URL] | None, no_proxy: str
-    ) -> ProxyChoice | None:
-        if proxy is not None:
-            chosen = always_at(proxy, auth)
-        else:
-            choices = [by_scheme(proxies)] if proxies else []
-            if self._environment is not None:
-                choices.append(self._environment.proxy_for)
-            chosen = telling(first_of(choices), auth, None)
-        return chosen and excepting(no_proxy, chosen)
+    def _header_defaults(self, connector: BaseConnector) -> HeaderDefaults:
+        return HeaderDefaults(self._headers, self._skip_auto_headers, keeps_alive=not connector.force_close)
 
     def _take_headers(self) -> None:
         """Have requests send the session's headers as they are now."""
-        settings, keeps_alive = self._settings, not self._settings.connector.force_close
-        defaults = HeaderDefaults(self._headers, self._skip_auto_headers, keeps_alive=keeps_alive)
+        settings = self._settings
+        defaults = self._header_defaults(settings.connector)
         self._settings = replace(settings, send_policy=replace(settings.send_policy, defaults=defaults))
         self._headers_version = _version_of(self._headers)
 
@@ -463,32 +409,6 @@ def _connector_of(loop: asyncio.AbstractEventLoop, given: BaseConnector | None) 
             "the connector was made in another event loop, which its connections need: make it in this one"
         )
     return connector
-
-
-async def _tell_start(call: Call, headers: CIMultiDict[str], started: list[Trace]) -> None:
-    """Send the first signal, whose callbacks may change the headers; adds the traces that got it to `started`."""
-    before = headers.copy()
-    for trace in call.traces:
-        await trace.send(TraceRequestStartParams(call.method, call.url, headers))
-        started.append(trace)
-    call.take_changes(before, headers)
-
-
-async def _address(request: ClientRequest, handler: Handler) -> ClientResponse:
-    """Adapt the Host header to a URL that a middleware has changed."""
-    request.follow_host()
-    return await handler(request)
-
-
-async def _check_status(response: ClientResponse, check: StatusCheck) -> None:
-    if not callable(check):
-        response.raise_for_status()
-        return
-    try:
-        await check(response)
-    except BaseException:
-        response.close()
-        raise
 
 
 def _version_of(headers: CIMultiDict[str]) -> int:

@@ -9,11 +9,9 @@ import ssl as ssl_module
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
+from client.address_finder import AddressFinder
 from client.connector import KEEPALIVE_TIMEOUT, BaseConnector
 from client.errors import (
-    AddressRefused,
-    ClientConnectorCertificateError,
-    ClientConnectorDNSError,
     ClientConnectorError,
     ClientConnectorSSLError,
     ConnectionTimeoutError,
@@ -24,21 +22,12 @@ from client.resolver import (
     AddressGuard,
     DefaultResolver,
     DnsCache,
-    SharedLookups,
     known_address,
     literal_address,
 )
 from client.timeouts import DEFAULT_TIMEOUT, fail_at
 from client.timings import Opening
-from client.tls import Fingerprint, TlsContexts, Verification, explained, merge_verification
-from client.tracing import (
-    Trace,
-    TraceDnsCacheHitParams,
-    TraceDnsCacheMissParams,
-    TraceDnsResolveHostEndParams,
-    TraceDnsResolveHostStartParams,
-    emit,
-)
+from client.tls import Fingerprint, TlsContexts, Verification, explained, handshake_error, merge_verification
 from client.tunnels import blaming_proxy, hop_to, open_tunnel
 from client.wires import SocketWire, TlsWire
 
@@ -53,6 +42,7 @@ if TYPE_CHECKING:
     from client.request import ClientRequest
     from client.sharing import Sharing
     from client.timeouts import ClientTimeout
+    from client.tracing import Trace
     from client.wires import Wire
 
 P = TypeVar("P", bound=asyncio.Protocol)
@@ -108,13 +98,13 @@ class TCPConnector(BaseConnector):
         )
         self._ssl = merge_verification(ssl, verify_ssl=verify_ssl, ssl_context=ssl_context, fingerprint=fingerprint)
         self._tls = TlsContexts()
-        self._resolver = resolver or DefaultResolver()
-        self._owns_resolver = resolver is None
-        self._cache = DnsCache(ttl=ttl_dns_cache, max_size=dns_cache_max_size, clock=self._loop.time)
-        self._use_dns_cache = use_dns_cache
-        self._lookups = SharedLookups()
-        self._guard = address_guard
-        self._family = socket.AddressFamily(family)
+        self._finder = AddressFinder(
+            resolver or DefaultResolver(),
+            family=socket.AddressFamily(family),
+            cache=DnsCache(ttl=ttl_dns_cache, max_size=dns_cache_max_size, clock=self._loop.time),
+            uses_cache=use_dns_cache,
+            guard=address_guard,
+        )
         self._local_addr = local_addr
         self._delay = happy_eyeballs_delay
         self._interleave = interleave or 1
@@ -148,12 +138,12 @@ class TCPConnector(BaseConnector):
     @property
     def family(self) -> int:
         """`AF_INET`, `AF_INET6`, or 0 for both."""
-        return self._family
+        return self._finder.family
 
     @property
     def use_dns_cache(self) -> bool:
         """Whether addresses are cached."""
-        return self._use_dns_cache
+        return self._finder.uses_cache
 
     dns_cache = use_dns_cache
     """Older name of `use_dns_cache`."""
@@ -161,31 +151,23 @@ class TCPConnector(BaseConnector):
     @property
     def cached_hosts(self) -> Mapping[tuple[str, int], list[ResolveResult]]:
         """The cached addresses, by host and port."""
-        return self._cache.addresses
+        return self._finder.cache.addresses
 
     def clear_dns_cache(self, host: str | None = None, port: int | None = None) -> None:
         """Remove the addresses of a host and port from the cache, or all. Raises `ValueError` if only one of the two is given."""
         if host is None and port is None:
-            self._cache.clear()
+            self._finder.cache.clear()
         elif host is None or port is None:
             raise ValueError("give host and port, or neither")
         else:
-            self._cache.remove((host, port))
+            self._finder.cache.remove((host, port))
 
     async def addresses_of(self, host: str, port: int) -> list[str]:
         """Return the addresses that a connection to a host would use, from the cache or a look-up.
 
         This opens no connection, takes no slot, and does not check the address guard. Raises OSError if there are none.
         """
-        if (literal := literal_address(host, port)) is not None:
-            return [literal["host"]]
-        found = self._cache.get((host, port)) if self._use_dns_cache else None
-        if found is None:
-            try:
-                found = await self._lookups.run((host, port), lambda: self._look_up(host, port))
-            except UnicodeError as error:  # a label of more than 63 characters
-                raise OSError(str(error)) from error
-        return [address["host"] for address in found]
+        return [address["host"] for address in await self._finder.find(host, port)]
 
     async def _create_connection(self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout) -> Carrier:
         key = req.connection_key
@@ -195,7 +177,7 @@ class TCPConnector(BaseConnector):
             if key.proxy is not None:
                 return await self._connect_through(key.proxy, req, traces, error)
             instants = [self._loop.time()]
-            addresses = await self._addresses(key, traces)
+            addresses = await self._finder.permitted(key, traces)
             instants.append(self._loop.time())
             wire = await self._open_wire(key, addresses)
             instants.append(self._loop.time())
@@ -239,54 +221,15 @@ class TCPConnector(BaseConnector):
     async def _hosts_for(self, proxy: Proxy, key: ConnectionKey, traces: Sequence[Trace]) -> list[str]:
         """Return the hosts to ask a proxy for, in turn: the addresses of the key's host, or just its name."""
         if not proxy.resolves_names:
-            return [address["host"] for address in await self._addresses(key, traces)]
+            return [address["host"] for address in await self._finder.permitted(key, traces)]
         if (known := known_address(key.host, key.port)) is not None:
-            self._permit(key, [known])
+            self._finder.permit(key, [known])
         return [key.host]
 
     async def _reach(self, hop: ConnectionKey, traces: Sequence[Trace]) -> Wire:
         """Connect to a proxy. The address guard is not checked, since the user named the proxy."""
         literal = literal_address(hop.host, hop.port)
-        return await self._open_wire(hop, [literal] if literal else await self._resolve(hop, traces))
-
-    async def _addresses(self, key: ConnectionKey, traces: Sequence[Trace]) -> list[ResolveResult]:
-        """Return the addresses that may be connected to."""
-        literal = literal_address(key.host, key.port)
-        return self._permit(key, [literal] if literal else await self._resolve(key, traces))
-
-    def _permit(self, key: ConnectionKey, addresses: list[ResolveResult]) -> list[ResolveResult]:
-        """Return those of the addresses that the guard permits. Raises `AddressRefused` if there are none."""
-        if self._guard is None:
-            return addresses
-        permitted = self._guard.permit(key.host, addresses)
-        if not permitted:
-            found = ", ".join(address["host"] for address in addresses)
-            raise AddressRefused(key, OSError(errno.EACCES, f"not a public address: {found}"))
-        return permitted
-
-    async def _resolve(self, key: ConnectionKey, traces: Sequence[Trace]) -> list[ResolveResult]:
-        host, port = key.host, key.port
-        if self._use_dns_cache:
-            if (remembered := self._cache.get((host, port))) is not None:
-                await emit(traces, TraceDnsCacheHitParams(host))
-                return remembered
-            await emit(traces, TraceDnsCacheMissParams(host))
-        await emit(traces, TraceDnsResolveHostStartParams(host))
-        try:
-            addresses = await self._lookups.run((host, port), lambda: self._look_up(host, port))
-        except (OSError, UnicodeError) as error:  # UnicodeError: a label of more than 63 characters
-            cause = error if isinstance(error, OSError) else OSError(str(error))
-            raise ClientConnectorDNSError(key, cause) from error
-        await emit(traces, TraceDnsResolveHostEndParams(host))
-        return addresses
-
-    async def _look_up(self, host: str, port: int) -> list[ResolveResult]:
-        addresses = await self._resolver.resolve(host, port, family=self._family)
-        if not addresses:
-            raise OSError(None, "the name has no address")
-        if self._use_dns_cache:
-            self._cache.put((host, port), addresses)
-        return addresses
+        return await self._open_wire(hop, [literal] if literal else await self._finder.resolve(hop, traces))
 
     async def _open_wire(self, key: ConnectionKey, addresses: list[ResolveResult]) -> Wire:
         try:
@@ -326,20 +269,14 @@ class TCPConnector(BaseConnector):
         tls = self._tls.context_for(verification, offers_http2=http2) if key.is_ssl else None
         try:
             transport, protocol = await wire.start(factory, tls, key.server_name if tls else None)
-        except ssl_module.SSLCertVerificationError as error:
-            raise ClientConnectorCertificateError(key, error) from error
         except ssl_module.SSLError as error:
-            raise ClientConnectorSSLError(key, error) from error
+            raise handshake_error(key, error) from error
         except OSError as error:
             raise ClientConnectorError(key, explained(error)) from error
         if tls and isinstance(verification, ssl_module.SSLContext) and not http2:
             _expect_http1(transport, key)
         if tls and isinstance(verification, Fingerprint):
-            try:
-                verification.check(transport, key.host, key.port)
-            except BaseException:
-                transport.abort()
-                raise
+            verification.check(transport, key.host, key.port)
         return protocol
 
 

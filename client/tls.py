@@ -7,10 +7,12 @@ import ssl as ssl_module
 from typing import TYPE_CHECKING, Final
 
 from client.deprecation import deprecated
-from client.errors import ServerFingerprintMismatch
+from client.errors import ClientConnectorCertificateError, ClientConnectorSSLError, ServerFingerprintMismatch
 
 if TYPE_CHECKING:
     import asyncio
+
+    from client.errors import ClientSSLError, Endpoint
 
 _DIGEST_BYTES: Final = 32
 
@@ -34,14 +36,15 @@ class Fingerprint:
     def __repr__(self) -> str:
         return f"Fingerprint({self.fingerprint.hex()})"
 
-    def check(self, transport: asyncio.BaseTransport, host: str, port: int) -> None:
-        """Raise `ServerFingerprintMismatch` unless the peer of a TLS connection showed this certificate."""
+    def check(self, transport: asyncio.Transport, host: str, port: int) -> None:
+        """Close a TLS connection and raise `ServerFingerprintMismatch` unless its peer showed this certificate."""
         import hashlib
 
         tls: ssl_module.SSLObject | None = transport.get_extra_info("ssl_object")
         certificate = tls.getpeercert(binary_form=True) if tls is not None else None
         got = hashlib.sha256(certificate or b"").digest()
         if got != self.fingerprint:
+            transport.abort()
             raise ServerFingerprintMismatch(self.fingerprint, got, host, port)
 
 
@@ -83,6 +86,13 @@ def merge_verification(
 def explained(error: OSError) -> OSError:
     """Return an error of opening a connection, with a reason if asyncio gives none: the peer closed it in the TLS handshake."""
     return error if error.args else ConnectionResetError(errno.ECONNRESET, "closed during the TLS handshake")
+
+
+def handshake_error(key: Endpoint, error: ssl_module.SSLError) -> ClientSSLError:
+    """Return the error to raise for one of the TLS handshake."""
+    if isinstance(error, ssl_module.SSLCertVerificationError):
+        return ClientConnectorCertificateError(key, error)
+    return ClientConnectorSSLError(key, error)
 
 
 class TlsContexts:

@@ -10,14 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from client.connector import BaseConnector
 from client.deprecation import deprecated
-from client.errors import (
-    ClientConnectorCertificateError,
-    ClientConnectorSSLError,
-    ConnectionTimeoutError,
-    UnixClientConnectorError,
-)
+from client.errors import ConnectionTimeoutError, UnixClientConnectorError
 from client.timeouts import DEFAULT_TIMEOUT, fail_at
-from client.tls import Fingerprint, TlsContexts, explained
+from client.tls import Fingerprint, TlsContexts, explained, handshake_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,18 +86,12 @@ class UnixConnector(BaseConnector):
                 ssl=tls,
                 server_hostname=key.server_name if tls else None,
             )
-        except ssl_module.SSLCertVerificationError as error:
-            raise ClientConnectorCertificateError(key, error) from error
         except ssl_module.SSLError as error:
-            raise ClientConnectorSSLError(key, error) from error
+            raise handshake_error(key, error) from error
         except OSError as error:
             raise UnixClientConnectorError(fspath(self._path), key, explained(error)) from error
         if tls and isinstance(key.ssl, Fingerprint):
-            try:
-                key.ssl.check(transport, key.host, key.port)
-            except BaseException:
-                transport.abort()
-                raise
+            key.ssl.check(transport, key.host, key.port)
         return protocol
 
     async def _connect(self) -> socket.socket:

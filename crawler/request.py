@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict, Unpack
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
-from client.fields import is_token
+from client.grammar import is_token
 from crawler.errors import InvalidUrl
 from crawler.web.urls import normalize
 

@@ -17,7 +17,7 @@ from client.connection import ConnectionKey
 from client.handshakes import ProxyFault
 from client.origin import Origin
 from client.proxies import Proxy
-from client.request import RequestInfo
+from client.request_info import RequestInfo
 from client.timeouts import ClientTimeout, fail_at
 
 if TYPE_CHECKING:

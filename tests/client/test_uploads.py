@@ -435,7 +435,7 @@ async def test_expect100_declined(serve: Serve, session: ClientSession, connecto
 
 async def test_expect100_ignored(serve: Serve, session: ClientSession, monkeypatch: pytest.MonkeyPatch) -> None:
     """Old servers know nothing of it: after a while the body is sent anyway."""
-    monkeypatch.setattr("client.call._CONTINUE_SECONDS", 0.01)
+    monkeypatch.setattr("client.upload._CONTINUE_SECONDS", 0.01)
     server = await serve(repeating(HI))
     assert (await sent(session, server, b"12345", expect100=True)).body == b"12345"
 
