@@ -14,7 +14,7 @@ from crawler.cancellation import disown, is_cancelled
 from crawler.errors import Retry, SpiderError, TooCostly
 from crawler.items import Harvest, gather
 from crawler.request import Request, callback_name
-from crawler.spider import ErrorText, callback_of, explain, from_the_users_code, hears_of_failures
+from crawler.spider import ErrorText, callback_of, explain, from_the_users_code, hears_of_failures, sieve_of
 from crawler.web import costs
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Callbacks(Reader):
         await self._make_ready(page, wants_tree=name in self._want_trees)
         callback = callback_of(self._spider, name)
         try:
-            harvest = self._checked(await gather(callback, page))
+            harvest = self._checked(await gather(callback, page, sieve=sieve_of(self._spider, page)))
         except Retry as raised:
             _log.info("the spider wants %s again: %s", page.url, raised)
             raise
@@ -134,7 +134,8 @@ class Callbacks(Reader):
             max_attempts=lease.max_attempts,
         )
         try:
-            harvest = self._checked(await gather(self._spider.failed, request, ErrorText(error, page)))
+            sieve = sieve_of(self._spider, page)
+            harvest = self._checked(await gather(self._spider.failed, request, ErrorText(error, page), sieve=sieve))
         except Retry as raised:
             raise SpiderError(
                 f"{explain(raised)}; what has failed for good is asked for again if failed() yields it with again=True"

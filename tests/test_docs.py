@@ -311,6 +311,10 @@ EXPECTED: dict[str, list[Item]] = {
         {"title": book["title"], "year": book["year"], "url": f"SITE/{path}.html"}
         for book, path in zip(BOOKS, ["amber-1", "amber-2", "black-1"], strict=True)
     ],
+    "Recent": [
+        {"url": f"SITE/{path}.html", "title": book["title"], "year": book["year"]}
+        for book, path in zip(BOOKS[1:], ["amber-2", "black-1"], strict=True)
+    ],
     "Author": [{"title": "Amber Tales 2"}, {"title": "Black Tales 1"}],
     "FirstShelves": [{"shelf": "The library"}, {"shelf": "Amber shelf"}, {"shelf": "Black shelf"}],
     "FromFile": [{"url": "SITE/amber-1.html", "bytes": len(str(LIBRARY["/amber-1.html"][2]))}],
@@ -331,6 +335,7 @@ EXPECTED: dict[str, list[Item]] = {
     "Described": [{"name": "Amber Tales", "isbn": "978-3"}],
     "Prices": [{"author": "Jon Tide", "price": None}],
     "Checked": [{"title": "Amber Tales 2", "year": 1955}, {"title": "Black Tales 1", "year": 1958}],
+    "Authors": [{"author": "Jon Tide"}, {"author": "Ada Marsh"}],
     "Covers": [
         {"url": "SITE/covers/1.png", "on": "SITE/covers.html", "bytes": 3},
         {"url": "SITE/covers/2.jpg", "on": "SITE/covers.html", "bytes": 4},

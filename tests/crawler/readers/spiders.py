@@ -458,6 +458,37 @@ class Satisfied(Spider):
         raise Stop(error)
 
 
+class Choosing(Spider):
+    """Keeps some items, drops one, raises on another; and has enough, or wants the page again, where it is told to."""
+
+    kind: str = "plain"
+    stops: str = ""
+    again: str = ""
+
+    def parse(self, page: Page) -> Iterator[Any]:
+        yield {"path": urlsplit(page.url).path, "title": page.title}
+        yield page.follow_all()
+
+    def failed(self, request: Request, error: ErrorText) -> Any:
+        return self.parse(error.page) if error.page else None
+
+    def keep_item(self, item: Any, page: Page) -> Any:
+        return self._chosen(item, page) if self.kind == "plain" else self._chosen_later(item, page)
+
+    async def _chosen_later(self, item: Any, page: Page) -> Any:
+        await asyncio.sleep(0)
+        return self._chosen(item, page)
+
+    def _chosen(self, item: Any, page: Page) -> Any:
+        if item["path"] == self.stops:
+            raise Stop("enough")
+        if item["path"] == self.again:
+            raise Retry("not yet")
+        if item["title"] == "Bad":
+            raise ValueError("bad item")
+        return None if item["title"] == "Dropped" else {**item, "from": urlsplit(page.url).path}
+
+
 class Delegating(Spider):
     """Raises, from tasks in groups within groups, what the last part of a URL names: several errors with a plus between."""
 
