@@ -89,6 +89,7 @@ class Harvest(msgspec.Struct):
 
 
 _NO_ITEMS = (*_REQUESTS, Harvest)
+"""A harvest was sifted when a ready-made spider gathered it."""
 
 
 class Sieve(NamedTuple):
@@ -166,14 +167,17 @@ async def _sift(one: Any, given: Any, harvest: Harvest, sieve: Sieve) -> None:
         kept = sieve.keep_item(one, sieve.page)
         if inspect.isawaitable(kept):
             kept = await kept
-        if kept is None:
-            harvest.drop()
+    is_as_given = kept is one
     try:
-        if kept is not one:
+        if is_as_given:
+            harvest.take(one)
+        elif kept is None:
+            harvest.drop()
+        else:
             _check_kept(kept)
-        harvest.take(kept)
+            harvest.take(kept)
     except SpiderError as error:
-        placed = _placed(error, given) if kept is one else sieve.placed(error)
+        placed = _placed(error, given) if is_as_given or kept is None else sieve.placed(error)
         if placed:
             raise placed from None
         raise
