@@ -286,9 +286,12 @@ FIND = """<form action="/find"><input name="q"></form>
 LINKED_DATA = """<script type="application/ld+json">{"@type": "Book", "name": "Amber Tales", "isbn": "978-3"}</script>
 <script type="application/ld+json">{"@type": "Organization", "name": "The library"}</script>"""
 
+DONATE = """<form action="/donate" method="post" enctype="multipart/form-data"><input name="title"><input type="file" name="scan"></form>"""
+
 BESIDES: dict[str, Reply] = {
     "/signin": page("Sign in", body=SIGN_IN),
     "/find": page("Find", body=FIND),
+    "/donate": page("Donate", body=DONATE),
     "/found?words=tales&colour=amber&colour=black&new=1": (200, {"Content-Type": "application/json"}, '{"found": 3}'),
     "/described.html": page("Amber Tales", body=LINKED_DATA),
     "/covers.html": page("Covers", body="<img src=/covers/1.png><img src=covers/2.jpg>"),
@@ -320,6 +323,7 @@ EXPECTED: dict[str, list[Item]] = {
     "FromFile": [{"url": "SITE/amber-1.html", "bytes": len(str(LIBRARY["/amber-1.html"][2]))}],
     "Members": [{"title": "Amber Tales 1", "due": "2026-02-01"}],
     "Finder": [{"found": 3}],
+    "Donor": [{"received": "scan.pdf"}],
     "Complete": [{"title": "Are you a robot?"}],
     "UpToBlack": [{"shelf": "Amber shelf"}, {"shelf": "Black shelf"}],
     "BrokenLinks": [
@@ -406,6 +410,8 @@ def _library() -> Handler:
                 return 200, {"Set-Cookie": "member=1"}, ""
             case "POST", "/signin", b"token=x+y&user=reader&password=secret":
                 return 303, {"Set-Cookie": "member=1", "Location": "/shelf-1.html"}, ""
+            case "POST", "/donate", body if b"Grey Tales" in body and b"%PDF-1.7" in body:
+                return _json({"received": re.findall('filename="(.*)"', body.decode())[0]})
             case "POST", "/search", body:
                 asked = json.loads(body)
                 number = asked["page"]
@@ -468,6 +474,7 @@ async def test_every_spider_takes_what_it_says(block: Block, folder: Path) -> No
     async with serve(_library()) as site:
         (folder / "example.py").write_text(_at(site.url, block.text), encoding="utf-8")
         (folder / "seeds.txt").write_text(f"{site.url}/amber-1.html\n", encoding="utf-8")
+        (folder / "scan.pdf").write_bytes(b"%PDF-1.7")
         items = await _crawl(load("example.py"))
     name = _spider_of(block)
     assert name

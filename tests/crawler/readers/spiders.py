@@ -10,12 +10,12 @@ import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import client
-from crawler import ErrorText, Links, Request, Retry, Spider, Stop
+from crawler import ErrorText, File, Links, Request, Retry, Spider, Stop
 from crawler.readers.messages import HostFreed, RequestSent, encode
 
 if TYPE_CHECKING:
@@ -487,6 +487,19 @@ class Choosing(Spider):
         if item["title"] == "Bad":
             raise ValueError("bad item")
         return None if item["title"] == "Dropped" else {**item, "from": urlsplit(page.url).path}
+
+
+class Uploading(Spider):
+    """Sends a file by the form of its page."""
+
+    data: ClassVar[bytes] = bytes(range(256)) * 256
+
+    def parse(self, page: Page) -> Request:
+        file = File("a.bin", self.data, "image/png")
+        return page.submit(fields={"cover": file, "title": "x"}, callback=self.thanked)
+
+    def thanked(self, page: Page) -> None:
+        assert page.text == "thanks"
 
 
 class Delegating(Spider):
