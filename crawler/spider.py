@@ -20,7 +20,6 @@ import msgspec
 
 from crawler.cancellation import RAISED, is_cancellation
 from crawler.errors import CrawlError, Retry, SpiderError, Stop, TooCostly, leaves
-from crawler.items import Sieve
 from crawler.request import Links, Request
 
 if TYPE_CHECKING:
@@ -232,9 +231,9 @@ def hears_of_failures(spider: Spider) -> bool:
     return type(spider).failed is not Spider.failed
 
 
-def sieve_of(spider: Spider, page: Page | None) -> Sieve | None:
-    """What keeps the items of a page; None if the spider does not override `keep_item`, and all are kept as they are."""
-    return None if type(spider).keep_item is Spider.keep_item else Sieve(spider.keep_item, page)
+def sifts_items(spider: Spider) -> bool:
+    """Whether the spider overrides `keep_item`; otherwise all items are kept as they are."""
+    return type(spider).keep_item is not Spider.keep_item
 
 
 def callback_of(spider: Spider, name: str | None) -> Any:

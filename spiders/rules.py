@@ -9,9 +9,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from crawler.errors import SettingError, SpiderError
-from crawler.items import gather
+from crawler.items import Sieve, gather
 from crawler.request import Links
-from crawler.spider import Spider, callback_of, sieve_of
+from crawler.spider import Spider, callback_of, sifts_items
 from crawler.web.scope import Pattern, Scope
 from spiders._selectors import check_selector
 
@@ -103,7 +103,8 @@ class RulesSpider(Spider, ABC):
     async def parse(self, page: Page) -> AsyncIterator[Any]:
         """What the callback of the rule that led here gives, if it names one, and the links that the rules match."""
         if name := page.context.get("callback"):
-            yield await gather(callback_of(self, name), page, sieve=sieve_of(self, page))
+            sieve = Sieve(self.keep_item, page) if sifts_items(self) else None
+            yield await gather(callback_of(self, name), page, sieve=sieve)
         yield self.links(page)
 
     def links(self, page: Page) -> list[Links]:
