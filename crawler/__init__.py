@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from crawler.settings import Settings
     from crawler.spider import ErrorText, Spider
     from crawler.stats import Stats
+    from crawler.web.form_bodies import File
     from crawler.web.scope import Scope
 
 __all__ = [
     "Crawl",
     "CrawlError",
     "ErrorText",
+    "File",
     "Links",
     "Page",
     "Report",
@@ -40,6 +42,7 @@ _HOMES = {
     "Crawl": "crawler.crawl",
     "CrawlError": "crawler.errors",
     "ErrorText": "crawler.spider",
+    "File": "crawler.web.form_bodies",
     "Links": "crawler.request",
     "Page": "crawler.page",
     "Report": "crawler.report",

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from crawler.cancellation import disown, is_cancelled
 from crawler.errors import Retry, SpiderError, TooCostly
-from crawler.items import Harvest, gather
+from crawler.items import Harvest, Sieve, gather
 from crawler.request import Request, callback_name
-from crawler.spider import ErrorText, callback_of, explain, from_the_users_code, hears_of_failures
+from crawler.spider import ErrorText, callback_of, explain, from_the_users_code, hears_of_failures, sifts_items
 from crawler.web import costs
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ class Callbacks(Reader):
         self._pid = os.getpid()
         self._parsing = asyncio.Lock()
         self._want_trees: set[str | None] = set()
+        self._sifts = sifts_items(spider)
 
     @property
     def want_error_pages(self) -> bool:
@@ -73,7 +74,8 @@ class Callbacks(Reader):
         await self._make_ready(page, wants_tree=name in self._want_trees)
         callback = callback_of(self._spider, name)
         try:
-            harvest = self._checked(await gather(callback, page))
+            sieve = Sieve(self._spider.keep_item, page) if self._sifts else None
+            harvest = self._checked(await gather(callback, page, sieve=sieve))
         except Retry as raised:
             _log.info("the spider wants %s again: %s", page.url, raised)
             raise
@@ -134,7 +136,8 @@ class Callbacks(Reader):
             max_attempts=lease.max_attempts,
         )
         try:
-            harvest = self._checked(await gather(self._spider.failed, request, ErrorText(error, page)))
+            sieve = Sieve(self._spider.keep_item, page) if self._sifts else None
+            harvest = self._checked(await gather(self._spider.failed, request, ErrorText(error, page), sieve=sieve))
         except Retry as raised:
             raise SpiderError(
                 f"{explain(raised)}; what has failed for good is asked for again if failed() yields it with again=True"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from types import FrameType, GeneratorType
-from typing import Any
+from types import AsyncGeneratorType, FrameType, GeneratorType
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -29,6 +29,8 @@ _LINK = 8
 _REQUESTS = (Links, Request)
 _LISTS = (list, tuple)
 _READ_ONE_BY_ONE = (GeneratorType, Iterator)
+_GENERATORS = (GeneratorType, AsyncGeneratorType)
+_NEVER_KEPT = (*_REQUESTS, *_LISTS, *_GENERATORS)
 
 
 class Harvest(msgspec.Struct):
@@ -42,6 +44,8 @@ class Harvest(msgspec.Struct):
     """Characters of items, and of what the spider itself wrote into requests: URLs, headers, bodies, contexts; and some for each."""
     stop: str | None = None
     """Why the crawl is to end here (`Stop`); None if the callback did not say so."""
+    dropped: int = 0
+    """How many items the spider's `keep_item` has dropped."""
 
     def take(self, given: Any) -> None:
         """Add one thing that was given; the members of a list one by one, None not at all."""
@@ -54,8 +58,23 @@ class Harvest(msgspec.Struct):
         elif isinstance(given, _LISTS) and not hasattr(given, "_fields"):
             for one in given:
                 self.take(one)
+        elif isinstance(given, Harvest):
+            self._merge(given)
         elif given is not None:
             self._add(given)
+
+    def drop(self) -> None:
+        """Count an item that is not kept."""
+        self._weigh(_EACH)
+        self.dropped += 1
+
+    def _merge(self, other: Harvest) -> None:
+        """Add what a ready-made spider has gathered from a callback of the user's."""
+        self._weigh(other.weight)
+        self.items += other.items
+        self.found += other.found
+        self.dropped += other.dropped
+        self.stop = other.stop if self.stop is None else self.stop
 
     def _add(self, given: Any) -> None:
         item = encode(given)
@@ -69,12 +88,28 @@ class Harvest(msgspec.Struct):
             raise SpiderError(f"a page gave more than {most}; keep what is as large in a file of its own")
 
 
-async def gather(callback: Callable[..., Any], *arguments: Any) -> Harvest:
-    """Call a callback, and read what it returns, a value, a generator, a coroutine or an async generator, to its end or to where it raises
-    `Stop`. If tasks in a group of its own raise `Stop` or `Retry`, that counts as if it did (`wish_of`)."""
+_NO_ITEMS = (*_REQUESTS, Harvest)
+"""A harvest was sifted when a ready-made spider gathered it."""
+
+
+class Sieve(NamedTuple):
+    """What is kept of the items of a page: what the spider's `keep_item` returns for each."""
+
+    keep_item: Callable[[Any, Any], Any]
+    page: Any
+
+    def placed(self, error: SpiderError) -> SpiderError | None:
+        """The same error with the line where the method begins; None if that is not known."""
+        code = getattr(self.keep_item, "__code__", None)
+        return SpiderError(f"{code.co_filename}:{code.co_firstlineno}: {error} (in {code.co_name})") if code else None
+
+
+async def gather(callback: Callable[..., Any], *arguments: Any, sieve: Sieve | None = None) -> Harvest:
+    """Call a callback, and read what it returns, a value, a generator, a coroutine or an async generator, to its end or to where it, or
+    the sieve, raises `Stop`. If tasks in a group of its own raise `Stop` or `Retry`, that counts as if it did (`wish_of`)."""
     harvest = Harvest()
     try:
-        await _read(callback(*arguments), harvest)
+        await _read(callback(*arguments), harvest, sieve)
     except Stop as raised:
         harvest.stop = str(raised)
     except BaseExceptionGroup as group:
@@ -88,9 +123,12 @@ async def gather(callback: Callable[..., Any], *arguments: Any) -> Harvest:
     return harvest
 
 
-async def _read(given: Any, harvest: Harvest) -> None:
+async def _read(given: Any, harvest: Harvest, sieve: Sieve | None) -> None:
     if not isinstance(given, GeneratorType) and inspect.isawaitable(given):
         given = await given
+    if sieve is not None:
+        await _sift_all(given, harvest, sieve)
+        return
     try:
         if isinstance(given, _READ_ONE_BY_ONE):
             for one in given:
@@ -101,10 +139,64 @@ async def _read(given: Any, harvest: Harvest) -> None:
         else:
             harvest.take(given)
     except SpiderError as error:
-        if frame := _waiting_at(given):
-            code = frame.f_code
-            raise SpiderError(f"{code.co_filename}:{frame.f_lineno}: {error} (in {code.co_name})") from None
+        if placed := _placed(error, given):
+            raise placed from None
         raise
+
+
+async def _sift_all(given: Any, harvest: Harvest, sieve: Sieve) -> None:
+    """The same, with each item going through the sieve as soon as it is given."""
+    if isinstance(given, _READ_ONE_BY_ONE):
+        for one in given:
+            await _sift(one, given, harvest, sieve)
+    elif isinstance(given, AsyncIterator):
+        async for one in given:
+            await _sift(one, given, harvest, sieve)
+    else:
+        await _sift(given, given, harvest, sieve)
+
+
+async def _sift(one: Any, given: Any, harvest: Harvest, sieve: Sieve) -> None:
+    """Add one thing of what was `given`, or what the sieve keeps of it."""
+    if isinstance(one, _LISTS) and not hasattr(one, "_fields"):
+        for part in one:
+            await _sift(part, given, harvest, sieve)
+        return
+    kept = one
+    if one is not None and not isinstance(one, _NO_ITEMS):
+        kept = sieve.keep_item(one, sieve.page)
+        if inspect.isawaitable(kept):
+            kept = await kept
+    is_as_given = kept is one
+    try:
+        if is_as_given:
+            harvest.take(one)
+        elif kept is None:
+            harvest.drop()
+        else:
+            _check_kept(kept)
+            harvest.take(kept)
+    except SpiderError as error:
+        placed = _placed(error, given) if is_as_given or kept is None else sieve.placed(error)
+        if placed:
+            raise placed from None
+        raise
+
+
+def _check_kept(kept: Any) -> None:
+    """Raise SpiderError for what a sieve may not give in place of an item, though a callback may."""
+    if isinstance(kept, _NEVER_KEPT):
+        hint = "; write return in place of yield" if isinstance(kept, _GENERATORS) else ""
+        raise SpiderError(f"what is kept of an item is one item, or None, not {type(kept).__name__}{hint}")
+
+
+def _placed(error: SpiderError, given: Any) -> SpiderError | None:
+    """The same error with the line at which a generator has yielded what it is about. None for what is not a generator, or has ended: what
+    the spider itself raises keeps its place."""
+    if frame := _waiting_at(given):
+        code = frame.f_code
+        return SpiderError(f"{code.co_filename}:{frame.f_lineno}: {error} (in {code.co_name})")
+    return None
 
 
 def _waiting_at(given: Any) -> FrameType | None:

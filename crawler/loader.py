@@ -39,6 +39,11 @@ _URL = re.compile(r"https?://", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"https?://[^/?#]*@", re.IGNORECASE)
 _CLASS = re.compile(r":[^\W\d]\w*$")
 _MODULE = re.compile(r"\w+(\.\w+)*")
+_SCRAPYS = {
+    "itemadapter": "here items are what callbacks give, and what is kept of each is said by keep_item(item, page) of the spider",
+    "scrapy": "here spiders derive from crawler.Spider, and docs/recipes.md lists what else has another name",
+}
+"""Modules that spiders for Scrapy import, and what to do without them."""
 _SITE = re.compile(r"(localhost|[\w-]+(\.[\w-]+)+)(:\d+)?(/.*)?")
 
 
@@ -262,7 +267,10 @@ def _syntax_error(error: SyntaxError, place: str) -> str:
 
 def _in_short(error: BaseException) -> str:
     """`file:line: Type: message`, and what to do."""
-    hint = "; install it, or put it beside the spider" if isinstance(error, ModuleNotFoundError) else ""
+    hint = ""
+    if isinstance(error, ModuleNotFoundError):
+        package = (error.name or "").partition(".")[0]
+        hint = f"; {_SCRAPYS.get(package, 'install it, or put it beside the spider')}"
     return explain(error).replace(f"{Path.cwd()}{os.sep}", "") + hint
 
 

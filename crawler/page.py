@@ -141,10 +141,12 @@ class Page(Document):
         """The request for submitting a form, with everything that the form would send as it is, and `fields` filled in.
 
         `form` is a CSS selector, whose first match counts, or a node: the form, or something in it. The value given for a field
-        replaces all values that it has: a string or a number, a list of these, True or False for a single checkbox, None for no value.
-        `button` is the button that is pressed: a selector or a node, by default the first one; False for none.
+        replaces all values that it has: a string, a number or a `File`, a list of these, True or False for a single checkbox, None for
+        no value. If the form is not sent as `multipart/form-data`, only the names of files are, as in a browser. `button` is the button
+        that is pressed: a selector or a node, by default the first one; False for none.
 
-        Raises SpiderError, which lists what there is, if there is no such form, field, option or button.
+        Raises SpiderError, which lists what there is, if there is no such form, field, option or button; ValueError for more than
+        128 MiB of files.
         """
         from crawler.web.forms import submission
 

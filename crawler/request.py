@@ -96,17 +96,26 @@ class Request(_Named, frozen=True, kw_only=True):
     def form(
         url: str, fields: Fields, *, method: str = "POST", encoding: str = "utf-8", **options: Unpack[Options]
     ) -> Request:
-        """A request with the fields of a form, as `application/x-www-form-urlencoded` (WHATWG URL Standard §5.2).
+        """A request with the fields of a form, as `application/x-www-form-urlencoded` (WHATWG URL Standard §5.2), or, if there is a
+        `File` among them, as `multipart/form-data` (RFC 7578).
 
-        `fields` is a mapping of names to strings, numbers or lists of them; or pairs. With the method GET they replace the query of
-        the URL, as in a browser. `encoding` is that of the text; a site's forms use that of their page, as `page.submit` does.
+        `fields` is a mapping of names to strings, numbers, files or lists of them; or pairs. With the method GET they replace the query
+        of the URL, as in a browser. `encoding` is that of the text; a site's forms use that of their page, as `page.submit` does.
+
+        Raises ValueError for files with the method GET, and for more than 128 MiB of them.
         """
-        from crawler.web.form_bodies import URLENCODED, pairs_of, urlencoded
+        from crawler.web import form_bodies
 
-        data = urlencoded(pairs_of(fields), encoding)
+        entries = form_bodies.entries_of(fields)
+        if form_bodies.has_file(entries):
+            if method.upper() == "GET":
+                raise ValueError("a GET sends no files; POST does")
+            boundary, body = form_bodies.multipart(entries, encoding)
+            return with_body(url, method, f"{form_bodies.MULTIPART}; boundary={boundary}", body, options)
+        data = form_bodies.urlencoded(form_bodies.pairs_of(entries), encoding)
         if method.upper() == "GET":
             return Request(f"{url.partition('#')[0].partition('?')[0]}?{data}", **options)
-        return with_body(url, method, URLENCODED, data.encode(), options)
+        return with_body(url, method, form_bodies.URLENCODED, data.encode(), options)
 
     @staticmethod
     def json(url: str, value: object, *, method: str = "POST", **options: Unpack[Options]) -> Request:

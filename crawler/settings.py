@@ -315,6 +315,8 @@ def _suggestion(name: str) -> str:
     from difflib import get_close_matches
 
     name = name.lower()
+    if "pipeline" in name:  # Scrapy's `ITEM_PIPELINES`
+        return "; what is kept of items is said by the spider's method keep_item(item, page)"
     within = [one for one in sorted(NAMES, key=len) if one in name]  # other crawlers' `DOWNLOAD_DELAY`, say
     close = within[-1:] or get_close_matches(name, NAMES, n=1)
     return f"; did you mean {close[0]!r}?" if close else "; docs/settings.md lists them all"

@@ -62,8 +62,15 @@ _IN_SCRAPY = {
     "extract": "text(), of each node",
     "extract_first": "text(), of one node",
     "logger": "logging.getLogger(__name__)",
+    "process_item": "keep_item(item, page)",
 }
 """Names from Scrapy, and what to use here instead."""
+
+_OF_PIPELINES = {
+    "ItemAdapter": "keep_item gets the item itself",
+    "DropItem": "keep_item drops an item by returning None",
+}
+"""Names of Scrapy's pipelines, and how the same is done here."""
 
 _READY_MADE = ("_paging", "_selectors", "feed", "listing", "rules", "site", "sitemap")
 """The modules of `spiders` that come with the program."""
@@ -93,7 +100,7 @@ class Spider:
     `-a key=value` and the constructor's keywords set them, converted to the declared type.
 
     Methods that give something may be plain or async, generators or not. They give requests (`Request`, `Links`), items (mappings,
-    dataclasses, anything that can be a JSON object), lists of these, or None, which is ignored.
+    dataclasses, anything that can be a JSON object), lists of these, or None, which is ignored. Each item goes through `keep_item`.
     """
 
     name: ClassVar[str] = ""
@@ -158,6 +165,12 @@ class Spider:
         if a page came with another status, it is `error.page`."""
         return None
 
+    def keep_item(self, item: Any, page: Any) -> Any:
+        """What is kept of an item that a callback, or `failed`, gives: the item, another one, or None to drop it. Called for every item,
+        with the page that it was taken from; may be async. `page` is None if `failed` gave the item for a request that brought no page;
+        spiders without `failed` may declare it as a `Page`."""
+        return item
+
     async def opened(self) -> None:
         """Called before the first request of a run."""
 
@@ -216,6 +229,11 @@ def seedless(spider: Spider) -> SpiderError:
 def hears_of_failures(spider: Spider) -> bool:
     """Whether the spider overrides `failed`."""
     return type(spider).failed is not Spider.failed
+
+
+def sifts_items(spider: Spider) -> bool:
+    """Whether the spider overrides `keep_item`; otherwise all items are kept as they are."""
+    return type(spider).keep_item is not Spider.keep_item
 
 
 def callback_of(spider: Spider, name: str | None) -> Any:
@@ -293,9 +311,13 @@ def _culprit(frame: FrameSummary) -> str:
 
 
 def _in_our_words(error: BaseException, code: str) -> str:
-    """A hint for a name that pages, nodes and spiders have in Scrapy but not here, or for a selector of Scrapy's; empty for others."""
+    """A hint for a name that pages, nodes, spiders and pipelines have in Scrapy but not here, or for a selector of Scrapy's; empty for
+    others."""
     if "::" in code and type(error).__module__.startswith("selectolax."):
         return "; CSS selects elements: node.text() and node.attributes say what is in them"
+    named = error.name if isinstance(error, NameError) else type(error).__name__
+    if named in _OF_PIPELINES:
+        return f"; here {_OF_PIPELINES[named]}"
     if not isinstance(error, AttributeError) or error.name not in _IN_SCRAPY:
         return ""
     asked = error.obj

@@ -32,12 +32,13 @@ _HTML = {"Content-Type": "text/html; charset=utf-8"}
 
 
 class Taken(NamedTuple):
-    """What a callback gave, in order: `items` as in an output, read back from JSON; `requests` one by one; and `stop`: why the crawl would
-    end here (`crawler.Stop`), None if it would not."""
+    """What a callback gave, in order: `items` as in an output, read back from JSON; `requests` one by one; `stop`: why the crawl would
+    end here (`crawler.Stop`), None if it would not; and `dropped`: how many items `keep_item` has dropped."""
 
     items: list[Any]
     requests: list[Request]
     stop: str | None = None
+    dropped: int = 0
 
 
 def page_of(
@@ -71,7 +72,7 @@ async def take(spider: Spider, page: Page, callback: Callback = None) -> Taken:
     lease = _lease(page.url, page.context, callback)
     harvest = await in_task_of_its_own(Callbacks(spider, parse_thread_bytes=sys.maxsize).take(lease, page))
     requests = chain.from_iterable(found if isinstance(found, Links) else [found] for found in harvest.found)
-    return Taken([msgspec.json.decode(item) for item in harvest.items], list(requests), harvest.stop)
+    return Taken([msgspec.json.decode(item) for item in harvest.items], list(requests), harvest.stop, harvest.dropped)
 
 
 def _lease(url: str, context: Mapping[str, Any] | None, callback: Callback = None) -> Lease:

@@ -12,7 +12,7 @@ from crawler.errors import SpiderError
 from crawler.request import Request
 from crawler.selection.traps import digest_of
 from crawler.spider import Spider
-from crawler.web import feeds, media_type
+from crawler.web import feeds, gzipped, media_type
 from spiders._paging import context_of_next, own_context, seen_before
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from crawler.page import Page
     from crawler.request import Links
-    from crawler.web.feeds import Entry
+    from crawler.web.feeds import Entry, Feed
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class FeedSpider(Spider):
         return [msgspec.structs.replace(seed, again=self.watch) for seed in seeds]
 
     async def parse(self, page: Page) -> AsyncIterator[Any]:
-        feed = await asyncio.to_thread(lambda: feeds.read(page.url, page.text))
+        feed = await asyncio.to_thread(_read, page)
         if feed is None:
             yield _feed_named_by(page, again=self.watch)
             return
@@ -78,6 +78,17 @@ class FeedSpider(Spider):
         if item is None or entry.url is None or type(self).parse_entry is FeedSpider.parse_entry:
             return item
         return Request(entry.url, callback="parse_entry", context={**own_context(page), "entry": item})
+
+
+def _read(page: Page) -> Feed | None:
+    """The feed on a page, which may be compressed; None if there is none."""
+    if not gzipped.is_gzip(page.body):
+        return feeds.read(page.url, page.text)
+    from crawler.web.document import Document  # few feeds are, and it imports all that reads pages
+
+    body, problem = gzipped.whole(page.body, feeds.MAX_BYTES)
+    feed = feeds.read(page.url, Document(page.url, page.headers, body).text)
+    return feed._replace(problem=problem) if feed and problem else feed
 
 
 def _digest(entry: Entry) -> int:

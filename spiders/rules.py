@@ -8,12 +8,10 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import msgspec
-
-from crawler.errors import SettingError, SpiderError, Stop
-from crawler.items import gather
+from crawler.errors import SettingError, SpiderError
+from crawler.items import Sieve, gather
 from crawler.request import Links
-from crawler.spider import Spider, callback_of
+from crawler.spider import Spider, callback_of, sifts_items
 from crawler.web.scope import Pattern, Scope
 from spiders._selectors import check_selector
 
@@ -104,15 +102,10 @@ class RulesSpider(Spider, ABC):
 
     async def parse(self, page: Page) -> AsyncIterator[Any]:
         """What the callback of the rule that led here gives, if it names one, and the links that the rules match."""
-        stop = None
         if name := page.context.get("callback"):
-            harvest = await gather(callback_of(self, name), page)
-            stop = harvest.stop
-            yield [msgspec.Raw(item.encode()) for item in harvest.items]
-            yield harvest.found
+            sieve = Sieve(self.keep_item, page) if sifts_items(self) else None
+            yield await gather(callback_of(self, name), page, sieve=sieve)
         yield self.links(page)
-        if stop is not None:
-            raise Stop(stop)
 
     def links(self, page: Page) -> list[Links]:
         """The requests that the rules make on a page, for callbacks that follow links from some of their pages only."""

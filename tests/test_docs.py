@@ -286,9 +286,12 @@ FIND = """<form action="/find"><input name="q"></form>
 LINKED_DATA = """<script type="application/ld+json">{"@type": "Book", "name": "Amber Tales", "isbn": "978-3"}</script>
 <script type="application/ld+json">{"@type": "Organization", "name": "The library"}</script>"""
 
+DONATE = """<form action="/donate" method="post" enctype="multipart/form-data"><input name="title"><input type="file" name="scan"></form>"""
+
 BESIDES: dict[str, Reply] = {
     "/signin": page("Sign in", body=SIGN_IN),
     "/find": page("Find", body=FIND),
+    "/donate": page("Donate", body=DONATE),
     "/found?words=tales&colour=amber&colour=black&new=1": (200, {"Content-Type": "application/json"}, '{"found": 3}'),
     "/described.html": page("Amber Tales", body=LINKED_DATA),
     "/covers.html": page("Covers", body="<img src=/covers/1.png><img src=covers/2.jpg>"),
@@ -311,11 +314,16 @@ EXPECTED: dict[str, list[Item]] = {
         {"title": book["title"], "year": book["year"], "url": f"SITE/{path}.html"}
         for book, path in zip(BOOKS, ["amber-1", "amber-2", "black-1"], strict=True)
     ],
+    "Recent": [
+        {"url": f"SITE/{path}.html", "title": book["title"], "year": book["year"]}
+        for book, path in zip(BOOKS[1:], ["amber-2", "black-1"], strict=True)
+    ],
     "Author": [{"title": "Amber Tales 2"}, {"title": "Black Tales 1"}],
     "FirstShelves": [{"shelf": "The library"}, {"shelf": "Amber shelf"}, {"shelf": "Black shelf"}],
     "FromFile": [{"url": "SITE/amber-1.html", "bytes": len(str(LIBRARY["/amber-1.html"][2]))}],
     "Members": [{"title": "Amber Tales 1", "due": "2026-02-01"}],
     "Finder": [{"found": 3}],
+    "Donor": [{"received": "scan.pdf"}],
     "Complete": [{"title": "Are you a robot?"}],
     "UpToBlack": [{"shelf": "Amber shelf"}, {"shelf": "Black shelf"}],
     "BrokenLinks": [
@@ -331,6 +339,7 @@ EXPECTED: dict[str, list[Item]] = {
     "Described": [{"name": "Amber Tales", "isbn": "978-3"}],
     "Prices": [{"author": "Jon Tide", "price": None}],
     "Checked": [{"title": "Amber Tales 2", "year": 1955}, {"title": "Black Tales 1", "year": 1958}],
+    "Authors": [{"author": "Jon Tide"}, {"author": "Ada Marsh"}],
     "Covers": [
         {"url": "SITE/covers/1.png", "on": "SITE/covers.html", "bytes": 3},
         {"url": "SITE/covers/2.jpg", "on": "SITE/covers.html", "bytes": 4},
@@ -401,6 +410,8 @@ def _library() -> Handler:
                 return 200, {"Set-Cookie": "member=1"}, ""
             case "POST", "/signin", b"token=x+y&user=reader&password=secret":
                 return 303, {"Set-Cookie": "member=1", "Location": "/shelf-1.html"}, ""
+            case "POST", "/donate", body if b"Grey Tales" in body and b"%PDF-1.7" in body:
+                return _json({"received": re.findall('filename="(.*)"', body.decode())[0]})
             case "POST", "/search", body:
                 asked = json.loads(body)
                 number = asked["page"]
@@ -463,6 +474,7 @@ async def test_every_spider_takes_what_it_says(block: Block, folder: Path) -> No
     async with serve(_library()) as site:
         (folder / "example.py").write_text(_at(site.url, block.text), encoding="utf-8")
         (folder / "seeds.txt").write_text(f"{site.url}/amber-1.html\n", encoding="utf-8")
+        (folder / "scan.pdf").write_bytes(b"%PDF-1.7")
         items = await _crawl(load("example.py"))
     name = _spider_of(block)
     assert name

@@ -43,6 +43,7 @@ _SEEDS_SHOWN = 3
 _SCRAPYS = {
     "allowed_domains": "scope",
     "custom_settings": "settings",
+    "process_item": "keep_item(item, page)",
     "rules": "page.follow_all(…), and scope",
     "start_requests": "start()",
 }

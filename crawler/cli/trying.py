@@ -106,7 +106,8 @@ def _summary(page: Page, taken: Taken) -> Iterator[str]:
     from crawler.reports.wording import counted
     from crawler.request import callback_name
 
-    yield f"{page!r}: {counted(len(taken.items), 'item')}, {counted(len(taken.requests), 'request')}"
+    dropped = f", {taken.dropped:,} dropped by keep_item" if taken.dropped else ""
+    yield f"{page!r}: {counted(len(taken.items), 'item')}{dropped}, {counted(len(taken.requests), 'request')}"
     by_callback: dict[str, list[Request]] = {}
     for request in taken.requests:
         by_callback.setdefault(callback_name(request.callback) or "parse", []).append(request)

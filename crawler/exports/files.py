@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import IO, TYPE_CHECKING
 
 from crawler.errors import CrawlError, StorageError, UsageError
+from crawler.partial import written_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -226,9 +227,11 @@ class OutputFile:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path to write to, which replaces `path` in one step if the block succeeds, and is removed otherwise."""
-    partial = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
+    """A path to write to, which replaces `path` in one step if the block succeeds, and is removed otherwise (crawler/partial.py). Raises
+    StorageError."""
+    with ExitStack() as stack:
+        with disk_errors(path):
+            partial = stack.enter_context(written_beside(path))
         yield partial
         with disk_errors(path):
             if path.exists():
@@ -236,9 +239,6 @@ def replacing(path: Path) -> Iterator[Path]:
 
                 shutil.copymode(path, partial)
             partial.replace(path)
-    finally:
-        for leftover in (partial, *beside(partial)):
-            leftover.unlink(missing_ok=True)
 
 
 def beside(path: Path) -> list[Path]:

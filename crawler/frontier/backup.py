@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from crawler.errors import StorageError, UsageError
 from crawler.frontier.integrity import damaged, is_damage
 from crawler.frontier.statefile import StateFile
+from crawler.partial import written_beside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,19 +27,16 @@ def back_up(state: Path, copy: Path) -> int:
     if not copy.parent.is_dir():
         raise UsageError(f"there is no folder {copy.parent}; create it first")
     with StateFile(state) as file:
-        partial = copy.with_name(f".{copy.name}.{os.getpid()}")
         try:
-            _copy(file.uri, partial)
-            partial.rename(copy)
+            with written_beside(copy) as partial:
+                _copy(file.uri, partial)
+                partial.rename(copy)
         except sqlite3.Error as error:
             if is_damage(error):
                 raise damaged(state, error) from error
             raise StorageError(f"cannot write {copy}: {error}") from error
         except OSError as error:
             raise StorageError(f"cannot write {copy}: {error.strerror}") from error
-        finally:
-            for left in (partial, partial.with_name(f"{partial.name}-journal")):  # SQLite may fail to delete it
-                left.unlink(missing_ok=True)
     return copy.stat().st_size
 
 

@@ -28,6 +28,8 @@ from crawler.web.urls import resolve
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+MAX_BYTES = 50 * 1024 * 1024
+"""Of a document that is compressed (crawler/web/gzipped.py); one that is not is as long as it came."""
 MAX_ENTRIES = 50_000
 _MAX_URLS = 50 * 1024 * 1024
 """Characters, of the URLs of all entries."""

@@ -1,13 +1,16 @@
-"""The bodies of submitted forms: application/x-www-form-urlencoded (WHATWG URL Standard §5.2), multipart/form-data and text/plain (HTML
-Standard §4.10.21.7 and §4.10.21.8)."""
+"""The bodies of submitted forms: application/x-www-form-urlencoded (WHATWG URL Standard §5.2), multipart/form-data (HTML Standard, the
+multipart/form-data encoding algorithm; RFC 7578) and text/plain (likewise, the text/plain encoding algorithm)."""
 
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Final, TypeAlias
 from urllib.parse import quote_plus
+
+from msgspec import Struct
 
 from crawler.web.encoders import encode
 from crawler.web.encoding import UTF_8
@@ -18,17 +21,51 @@ PLAIN: Final = "text/plain"
 
 _ONLY_READ = frozenset({"hz", "iso2022_kr"})
 
-FormValue: TypeAlias = str | int | float
+_MOST_BYTES = 128 << 20
+"""Of all files in a form: as much as all that a page may give (crawler/items.py)."""
+
+_is_printable = re.compile(r"[ -~]*").fullmatch
+"""Of a media type (File API §4.1): anything else could not be sent in the head of a part."""
+
+
+class File(Struct, frozen=True):
+    """A file in a form: the name that the server is told, its bytes, and their media type.
+
+    Raises TypeError and ValueError for what could not be sent.
+    """
+
+    name: str
+    data: bytes
+    content_type: str = "application/octet-stream"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise TypeError(f"the name of a file in a form must be text, not {self.name!r:.80}")
+        if not isinstance(self.data, bytes):
+            raise TypeError(
+                f"the data of a file in a form must be bytes, not {type(self.data).__name__}; path.read_bytes() reads them"
+            )
+        if not isinstance(self.content_type, str) or not _is_printable(self.content_type):
+            raise ValueError(f"this is not the media type of a file: {self.content_type!r:.80}")
+
+    def __repr__(self) -> str:
+        return f"File({self.name!r}, {len(self.data)} bytes, {self.content_type!r})"
+
+
+FormValue: TypeAlias = str | int | float | File
 Fields: TypeAlias = Mapping[str, FormValue | Iterable[FormValue]] | Iterable[tuple[str, FormValue]]
 """A mapping of names to values, or to lists of values; or pairs."""
 
+Entry: TypeAlias = tuple[str, str | File]
+"""The name of a field, and its value."""
 
-def pairs_of(fields: Fields) -> list[tuple[str, str]]:
-    """Names and values as strings, in order. Raises TypeError for a name that is not a string, and a value that is neither a string nor a
-    number."""
+
+def entries_of(fields: Fields) -> list[Entry]:
+    """Names and values, numbers as strings, in order. Raises TypeError for a name that is not a string, and a value that is not a string, a
+    number or a file."""
     if not isinstance(fields, Mapping):
-        return [(_checked(name), text_of(name, value)) for name, value in fields]
-    return [(_checked(name), text) for name, value in fields.items() for text in texts_of(name, value)]
+        return [(_checked(name), value_of(name, value)) for name, value in fields]
+    return [(_checked(name), one) for name, value in fields.items() for one in values_of(name, value)]
 
 
 def _checked(name: object) -> str:
@@ -37,18 +74,33 @@ def _checked(name: object) -> str:
     return name
 
 
-def texts_of(name: str, value: object) -> list[str]:
+def values_of(name: str, value: object) -> list[str | File]:
     """The values of one field, which may be given one value, or several."""
     if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
-        return [text_of(name, one) for one in value]
-    return [text_of(name, value)]
+        return [value_of(name, one) for one in value]
+    return [value_of(name, value)]
 
 
-def text_of(name: str, value: object) -> str:
-    """One value as a string. Raises TypeError for what has no clear meaning in a form (True, None, bytes)."""
+def value_of(name: str, value: object) -> str | File:
+    """One value. Raises TypeError for what has no clear meaning in a form (True, None, bytes)."""
+    if isinstance(value, File):
+        return value
     if not isinstance(value, str | int | float) or isinstance(value, bool):
-        raise TypeError(f"the field {name!r} of a form must be text, a number or a list of these, not {value!r:.80}")
+        hint = "; bytes are sent as File(name, data)" if isinstance(value, bytes) else ""
+        raise TypeError(
+            f"the field {name!r} of a form must be text, a number, a File or a list of these, not {value!r:.80}{hint}"
+        )
     return str(value)
+
+
+def has_file(entries: Iterable[Entry]) -> bool:
+    return any(isinstance(value, File) for _, value in entries)
+
+
+def pairs_of(entries: Iterable[Entry]) -> list[tuple[str, str]]:
+    """The entries for a form that is not sent as multipart/form-data: of files, only the names (HTML Standard, convert to a list of
+    name-value pairs)."""
+    return [(name, value.name if isinstance(value, File) else value) for name, value in entries]
 
 
 def urlencoded(pairs: Iterable[tuple[str, str]], encoding: str = UTF_8) -> str:
@@ -85,19 +137,41 @@ def plain(pairs: Iterable[tuple[str, str]], encoding: str) -> bytes:
     return encode("".join(f"{name}={value}\r\n" for name, value in pairs), encoding, _unfit(encoding))
 
 
-def multipart(pairs: Iterable[tuple[str, str]], files: Iterable[str], encoding: str) -> tuple[str, bytes]:
-    """The boundary and the body. `files`: the names of file fields in which no file is chosen.
+def multipart(entries: Iterable[Entry], encoding: str = UTF_8) -> tuple[str, bytes]:
+    """The boundary and the body.
 
-    The boundary is derived from what is sent, since requests are distinguished by their bodies: the same form must make the same body.
+    The boundary is derived from what is sent, since requests are distinguished by their bodies: the same form must make the same body,
+    whenever it is made.
+
+    Raises ValueError for what is not an encoding of text, and for files of more than 128 MiB.
     """
-    parts = [_part(name, "", value, encoding) for name, value in pairs]
-    parts += [_part(name, '; filename=""\r\nContent-Type: application/octet-stream', "", encoding) for name in files]
-    boundary = f"form-{sha256(b''.join(parts)).hexdigest()}"
+    encoding = output_encoding(encoding)
+    entries = list(entries)
+    size = sum(len(value.data) for _, value in entries if isinstance(value, File))
+    if size > _MOST_BYTES:
+        raise ValueError(f"the files of a form come to {size:,} bytes; at most {_MOST_BYTES >> 20} MiB are sent")
+    digest = sha256()
+    parts = [_part(name, value, encoding) for name, value in entries]
+    for head, content in parts:
+        digest.update(head)
+        digest.update(content)
+    boundary = f"form-{digest.hexdigest()}"
     line = boundary.encode()
-    return boundary, b"".join(b"--%b\r\n%b\r\n" % (line, part) for part in parts) + b"--%b--\r\n" % line
+    pieces = [piece for head, content in parts for piece in (b"--%b\r\n%b" % (line, head), content, b"\r\n")]
+    return boundary, b"".join((*pieces, b"--%b--\r\n" % line))
 
 
-def _part(name: str, more: str, value: str, encoding: str) -> bytes:
-    escaped = name.replace("\r", "%0D").replace("\n", "%0A").replace('"', "%22")
-    part = f'Content-Disposition: form-data; name="{escaped}"{more}\r\n\r\n{value}'
-    return encode(part, encoding, _unfit(encoding))
+def _part(name: str, value: str | File, encoding: str) -> tuple[bytes, bytes]:
+    """The head of a part, and its content."""
+    head = b'Content-Disposition: form-data; name="%b"' % _quoted(name, encoding)
+    if not isinstance(value, File):
+        return head + b"\r\n\r\n", encode(value, encoding, _unfit(encoding))
+    kind = value.content_type or "application/octet-stream"
+    more = b'; filename="%b"\r\nContent-Type: %b\r\n\r\n' % (_quoted(value.name, encoding), kind.encode())
+    return head + more, value.data
+
+
+def _quoted(name: str, encoding: str) -> bytes:
+    """A name as it stands between quotes: only these three bytes are escaped, as in browsers, and not by a backslash."""
+    octets = encode(name, encoding, _unfit(encoding))
+    return octets.replace(b"\n", b"%0A").replace(b"\r", b"%0D").replace(b'"', b"%22")

@@ -3,7 +3,7 @@
 Scripts do not run, so `onsubmit` is ignored, and values are not checked against `required`, `pattern` and the like: the server will say
 what it does not accept. Other departures from the standard: values of numbers, dates, colours and ranges are sent as they are written;
 `wrap=hard` is ignored; an image is always pressed at 0, 0; `dirname` gives the direction that `dir` declares, otherwise left to right; if
-the first submit button is disabled, the next one is pressed; names of files come after all other fields.
+the first submit button is disabled, the next one is pressed; `accept` is ignored: files of any type may be given.
 
 A form's tag directly within a table contains nothing in the tree, so its controls seem to be in no form. As in browsers, such a control
 belongs to that form if it is in the same table.
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 from crawler.errors import InvalidUrl, SpiderError
 from crawler.web import encoding as encodings
 from crawler.web import form_bodies
-from crawler.web.form_bodies import MULTIPART, PLAIN, URLENCODED, texts_of
+from crawler.web.form_bodies import MULTIPART, PLAIN, URLENCODED, File, pairs_of, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
     from crawler.web.document import Document
-    from crawler.web.form_bodies import FormValue
+    from crawler.web.form_bodies import Entry, FormValue
 
 FieldValue: TypeAlias = "FormValue | bool | Sequence[FormValue] | None"
-"""What a field of a form may be given: a value, several, True or False to tick or untick a box, None to send nothing."""
+"""What a field of a form may be given: a value or a `File`, several, True or False to tick or untick a box, None to send nothing."""
 
 Button: TypeAlias = "str | LexborNode | Literal[False] | None"
 
@@ -44,6 +44,8 @@ _STATES = _BUTTONS | _ONE_LINE | frozenset(
     {"hidden", "date", "month", "week", "time", "datetime-local", "number", "range", "color", "checkbox", "radio", "file"}
 )  # fmt: skip
 _CHOICES = frozenset({"checkbox", "radio", "select"})
+_NO_FILE = File("", b"")
+"""What is sent for a field in which no file is chosen."""
 
 
 class Submission(NamedTuple):
@@ -64,7 +66,7 @@ class _Control:
         self.kind = _kind_of(node)
         self.around = around
         self.is_disabled = around.is_disabled or "disabled" in node.attributes
-        self.values = _values_of(node, self.kind)
+        self.values: list[str | File] = [*_values_of(node, self.kind)]
         self.options = _options_of(node, self.kind)
 
     @property
@@ -112,27 +114,35 @@ class _Form:
         if not fields:
             raise self._no_field(name)
         fields = [one for one in fields if one.kind != "hidden"] or fields
-        if any(one.kind == "file" for one in fields):
-            if value is None:
-                return
-            raise self._error(
-                f"takes a file as {name!r}, and files are not sent: build such a body with Request(body=…)"
-            )
-        values = self._texts(name, value, fields)
+        values = self._values(name, value, fields)
         for field in fields:
             field.is_disabled = False  # a script of the page would have enabled it by then
             field.values = []
-        for text in values:
-            self._give(name, text, fields)
+        for one in values:
+            if isinstance(one, File):
+                self._give_file(name, one, fields)
+            else:
+                self._give(name, one, fields)
 
-    def _texts(self, name: str, value: FieldValue, fields: Sequence[_Control]) -> list[str]:
+    def _values(self, name: str, value: FieldValue, fields: Sequence[_Control]) -> list[str | File]:
         if value is None or value is False:
             return []
         if value is not True:
-            return texts_of(name, value)
+            return values_of(name, value)
         if [one.kind for one in fields] != ["checkbox"]:
             raise self._error(f"has no single box {name!r} to be ticked by True{_among(fields)}")
-        return fields[0].options
+        return [*fields[0].options]
+
+    def _give_file(self, name: str, file: File, fields: Sequence[_Control]) -> None:
+        """Give a file to the next control that takes one; one that is `multiple` takes all that are left."""
+        controls = [one for one in fields if one.kind == "file"]
+        for control in controls:
+            if not control.values or "multiple" in control.node.attributes:
+                control.values.append(file)
+                return
+        if not controls:
+            raise self._error(f"takes no file as {name!r}{_among(fields)}")
+        raise self._error(f"takes {len(controls)} file{'s' * (len(controls) != 1)} as {name!r}, not more")
 
     def _give(self, name: str, text: str, fields: Sequence[_Control]) -> None:
         """Give one of a field's values to a control that has it among its options, or else to the next one that takes any text."""
@@ -143,9 +153,11 @@ class _Form:
                 field.values.append(text)
                 return
         for field in fields:
-            if field.kind not in _CHOICES and not field.values:
+            if field.kind not in _CHOICES and field.kind != "file" and not field.values:
                 field.values.append(text)
                 return
+        if any(field.kind == "file" for field in fields):
+            raise self._error(f"takes a file as {name!r}, not {text!r:.80}: give it a File(name, data)")
         raise self._error(f"does not take {text!r} as {name!r}{_among(fields)}")
 
     def _no_field(self, name: str) -> SpiderError:
@@ -179,15 +191,14 @@ class _Form:
         if method == "dialog":
             raise self._error("sends nothing: its method is dialog")
         url, encoding = self._action(submitter), self._encoding()
-        pairs, files = self._entries(submitter, encoding)
+        entries = self._entries(submitter, encoding)
         enctype = self._attribute("enctype", submitter).lower()
-        if method != "post":
-            query = form_bodies.urlencoded(pairs + [(name, "") for name in files], encoding)
-            return Submission("GET", f"{url.partition('?')[0]}?{query}", None, None)
-        if enctype == MULTIPART:
-            boundary, body = form_bodies.multipart(pairs, files, encoding)
+        if method == "post" and enctype == MULTIPART:
+            boundary, body = form_bodies.multipart(entries, encoding)
             return Submission("POST", url, f"{MULTIPART}; boundary={boundary}", body)
-        pairs += [(name, "") for name in files]
+        pairs = [(name, _crlf(value)) for name, value in pairs_of(entries)]
+        if method != "post":
+            return Submission("GET", f"{url.partition('?')[0]}?{form_bodies.urlencoded(pairs, encoding)}", None, None)
         if enctype == PLAIN:
             return Submission("POST", url, PLAIN, form_bodies.plain(pairs, encoding))
         return Submission("POST", url, URLENCODED, form_bodies.urlencoded(pairs, encoding).encode())
@@ -215,27 +226,26 @@ class _Form:
             found = next(filter(None, map(encodings.codec_of, accepted.split())), encodings.UTF_8)
         return form_bodies.output_encoding(found)
 
-    def _entries(self, submitter: _Control | None, encoding: str) -> tuple[list[tuple[str, str]], list[str]]:
-        """§4.10.21.4, construct the entry list: names and values, and the names of files that are not chosen."""
-        pairs: list[tuple[str, str]] = []
-        files: list[str] = []
+    def _entries(self, submitter: _Control | None, encoding: str) -> list[Entry]:
+        """§4.10.21.4, construct the entry list."""
+        entries: list[Entry] = []
         for one in self._controls:
             if one.is_disabled or one.around.is_in_datalist or (one.kind in _BUTTONS and one is not submitter):
                 continue
             if one.kind == "image":
                 prefix = f"{one.name}." if one.name else ""
-                pairs += [(f"{prefix}x", "0"), (f"{prefix}y", "0")]
+                entries += [(f"{prefix}x", "0"), (f"{prefix}y", "0")]
             elif not one.name:
                 continue
             elif one.kind == "file":
-                files.append(one.name)
+                entries += [(one.name, file) for file in one.values or [_NO_FILE]]
             elif one.kind == "hidden" and one.name.lower() == "_charset_":
-                pairs.append((one.name, encodings.name_of(encoding)))
+                entries.append((one.name, encodings.name_of(encoding)))
             else:
-                pairs += [(one.name, value) for value in one.values]
+                entries += [(one.name, value) for value in one.values]
                 if one.values and (direction := one.node.attributes.get("dirname")):
-                    pairs.append((direction, one.around.within(one.node).direction))
-        return [(_crlf(name), _crlf(value)) for name, value in pairs], files
+                    entries.append((direction, one.around.within(one.node).direction))
+        return [(_crlf(name), value if isinstance(value, File) else _crlf(value)) for name, value in entries]
 
 
 # ---------------------------------------------------------------------- which form, and what belongs to it
@@ -339,7 +349,9 @@ def _kind_of(node: LexborNode) -> str:
 
 
 def _values_of(node: LexborNode, kind: str) -> list[str]:
-    """The values that a control has in the document."""
+    """The values that a control has in the document. No document can choose a file."""
+    if kind == "file":
+        return []
     if kind == "select":
         return _selected(node)
     if kind == "textarea":

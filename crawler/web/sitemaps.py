@@ -2,7 +2,7 @@
 
 XML sitemaps and sitemap indexes, RSS and Atom are recognised by their elements, whatever the namespace and whether or not it is declared,
 since many sites get that wrong; a file that does not start with a tag is text, with one URL a line. `read` takes a whole file, compressed
-or not.
+or not, or more than once (crawler/web/gzipped.py).
 
 Other common mistakes, at which an XML parser would stop, are mended: a `&` that is not a reference stands for itself; control characters
 are ignored, and so are bytes that do not fit the encoding, which may be any that pages have, by any label.
@@ -19,17 +19,16 @@ from __future__ import annotations
 
 import codecs
 import re
-import zlib
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from crawler.web.elements import Elements, Refused
 from crawler.web.encoding import declared_by_xml
+from crawler.web.gzipped import Unreadable, unpacked
 from crawler.web.urls import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import date
 
 MAX_BYTES = 50 * 1024 * 1024
@@ -37,9 +36,6 @@ MAX_URLS = 50_000
 
 _MAX_DEPTH = 32
 _MAX_LINE = 64 * 1024
-
-_GZIP = b"\x1f\x8b"
-_PART_BYTES = 64 * 1024
 
 _LOOKED_AT = 1024
 """How many bytes at the start are searched for a declaration of the encoding."""
@@ -79,39 +75,20 @@ class Listing(NamedTuple):
 
 
 def read(url: str, body: bytes, since: date | None = None) -> Listing:
-    """What the sitemap at `url`, which is canonical, lists. A gzipped body is decompressed (RFC 1952), in portions, whatever its name."""
+    """What the sitemap at `url`, which is canonical, lists. A gzipped body is decompressed, whatever its name."""
     reader = SitemapReader(url, since)
     found: list[Found] = []
     problem = None
     try:
-        for part in _unpacked(body):
+        for part in unpacked(body, MAX_BYTES):
             found += reader.feed(part)
             if reader.problem:
                 break
-    except zlib.error as error:
-        problem = f"it is not valid gzip: {error}"
+    except Unreadable as error:
+        problem = str(error)
     found += reader.close()
     pages, sitemaps = (dict.fromkeys(one.url for one in found if one.is_sitemap == kind) for kind in (False, True))
     return Listing(list(pages), list(sitemaps), problem or reader.problem)
-
-
-def _unpacked(body: bytes) -> Iterator[bytes]:
-    """The body in parts of bounded size."""
-    parts = (body[start : start + _PART_BYTES] for start in range(0, len(body), _PART_BYTES))
-    if not body.startswith(_GZIP):
-        yield from parts
-        return
-    member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    for part in parts:
-        rest = part
-        while rest:
-            yield member.decompress(rest, _PART_BYTES)
-            rest = member.unconsumed_tail
-            if member.eof:
-                rest, member = member.unused_data, zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-                if rest and not rest.startswith(_GZIP[: len(rest)]):
-                    return  # padding, which gzip allows
-    yield member.flush()
 
 
 class SitemapReader:

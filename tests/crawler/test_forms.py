@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from email import message_from_bytes
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -10,20 +11,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler import Crawl, Page, Request, Settings, Spider
+from crawler import Crawl, File, Page, Report, Request, Settings, Spider
 from crawler.errors import InvalidUrl, SpiderError
 from crawler.frontier.statefile import StateFile
 from crawler.web import encoding, form_bodies
+from tests.crawler.readers.spiders import Uploading
 from tests.crawler.test_page import URL, first, page
 from tests.sites import Reply, Visit, serve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from crawler.web.form_bodies import Fields
 
 POST = "<form method=post>"
+PARTS = "<form method=post enctype=multipart/form-data>"
+PNG = File("a.png", b"\x89PNG\r\n--x\r\n", "image/png")
 
 
 def sent(html: str, fields: dict[str, Any] | None = None, *, form: str = "form", button: Any = None) -> str:
@@ -214,7 +218,12 @@ def test_what_is_filled_in_takes_the_place_of_all_that_was(controls: str, value:
         ("<input name=b><input type=hidden name=c>", "1", "has no field 'a'; its fields are: b, c"),
         ("", "1", "has no field 'a'; its fields are: none"),
         ("<button name=a>", "1", "say which is pressed by button="),
-        ("<input type=file name=a>", "1", "files are not sent"),
+        ("<input type=file name=a>", "1", "takes a file as 'a', not '1': give it a File(name, data)"),
+        ("<input type=file name=a>", True, "has no single box 'a' to be ticked by True"),
+        ("<input type=file name=a>", [PNG, PNG], "takes 1 file as 'a', not more"),
+        ("<input type=file name=a><input type=file name=a>", [PNG] * 3, "takes 2 files as 'a', not more"),
+        ("<input name=a>", PNG, "takes no file as 'a'"),
+        (BOXES, PNG, "takes no file as 'a'; it can be: '1', '2'"),
         (BOXES, True, "no single box 'a' to be ticked by True; it can be: '1', '2'"),
         (BOXES, "3", "does not take '3' as 'a'; it can be: '1', '2'"),
         (RADIOS, ["1", "2"], "takes one value as 'a', not several"),
@@ -323,20 +332,173 @@ def test_a_request_for_a_form_takes_what_requests_take() -> None:
     assert request.headers == {"Content-Type": "application/x-www-form-urlencoded", "X-A": "b"}
 
 
+# ---------------------------------------------------------------------- parts, and files
+
+
+def parts_of(request: Request) -> list[tuple[str, str | None, bytes]]:
+    """The parts of a body, as another reader sees them: where each belongs, its media type, and what it contains."""
+    assert request.headers is not None
+    return read_parts(request.headers["Content-Type"], request.body or b"")
+
+
+def read_parts(content_type: str, body: bytes) -> list[tuple[str, str | None, bytes]]:
+    message = message_from_bytes(b"Content-Type: %b\r\n\r\n%b" % (content_type.encode(), body))
+    parts: Any = message.get_payload()
+    return [(part["Content-Disposition"], part["Content-Type"], part.get_payload(decode=True)) for part in parts]
+
+
 def test_a_form_of_parts() -> None:
-    html = f"{POST.replace('>', ' enctype=multipart/form-data>')}<input name='a\"' value=ä><input type=file name=f>"
+    html = f"{PARTS}<input name='a\"' value=ä><input type=file name=f value=x><input name=b>"
     one, again = page(html).submit(), page(html).submit()
     assert one == again, "what is the same is asked for once"
-    assert one.headers is not None
-    assert one.body is not None
-    message = message_from_bytes(b"Content-Type: %b\r\n\r\n%b" % (one.headers["Content-Type"].encode(), one.body))
-    parts: Any = message.get_payload()
-    assert [part["Content-Disposition"] for part in parts] == [
-        'form-data; name="a%22"',
-        'form-data; name="f"; filename=""',
+    assert parts_of(one) == [
+        ('form-data; name="a%22"', None, "ä".encode()),
+        ('form-data; name="f"; filename=""', "application/octet-stream", b""),
+        ('form-data; name="b"', None, b""),
     ]
-    assert [part.get_payload(decode=True) for part in parts] == ["ä".encode(), b""]
-    assert one.body.endswith(b"--\r\n")
+    assert (one.body or b"").endswith(b"--\r\n")
+
+
+def test_a_file_is_sent_byte_by_byte_as_browsers_do() -> None:
+    form = f"{PARTS}<input name=title value='x\ny'><input type=file name=cover><button name=go value=1>"
+    request = page(form).submit(fields={"cover": PNG})
+    assert request.headers is not None
+    boundary = request.headers["Content-Type"].removeprefix("multipart/form-data; boundary=")
+    assert re.fullmatch("form-[0-9a-f]{64}", boundary), (
+        "at most 70 characters, none of them to be quoted (RFC 2046 §5.1.1)"
+    )
+    expected = (
+        b'--B\r\nContent-Disposition: form-data; name="title"\r\n\r\nxy\r\n'
+        b'--B\r\nContent-Disposition: form-data; name="cover"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n'
+        b"\x89PNG\r\n--x\r\n\r\n"
+        b'--B\r\nContent-Disposition: form-data; name="go"\r\n\r\n1\r\n--B--\r\n'
+    )
+    assert request.body == expected.replace(b"--B", b"--" + boundary.encode())
+
+
+TEXT = File("b.txt", b"b", "text/plain")
+
+
+@pytest.mark.parametrize(
+    ("controls", "value", "names"),
+    [
+        ("<input type=file name=a>", [], [""]),
+        ("<input type=file name=a>", PNG, ["a.png"]),
+        ("<input type=file name=a disabled>", PNG, ["a.png"]),
+        ("<input type=file name=a multiple>", [PNG, TEXT, PNG], ["a.png", "b.txt", "a.png"]),
+        ("<input type=file name=a><input type=file name=a>", PNG, ["a.png", ""]),
+        ("<input type=file name=a><input type=file name=a multiple>", [PNG, TEXT, PNG], ["a.png", "b.txt", "a.png"]),
+        ("<input type=file name=a><input type=file name=b>", TEXT, ["b.txt", ""]),
+    ],
+)
+def test_which_control_takes_which_file(controls: str, value: Any, names: list[str]) -> None:
+    parts = parts_of(page(PARTS + controls).submit(fields={"a": value}))
+    assert [re.findall('filename="(.*)"', disposition)[0] for disposition, _, _ in parts] == names
+
+
+def test_a_field_may_be_a_text_beside_a_file() -> None:
+    html = f"{PARTS}<input type=file name=a><input name=a value=old>"
+    assert [content for _, _, content in parts_of(page(html).submit(fields={"a": ["new", TEXT]}))] == [b"b", b"new"]
+
+
+@pytest.mark.parametrize("form", [POST, "<form>", "<form method=post enctype=text/plain>"])
+def test_without_parts_only_names_of_files_are_sent(form: str) -> None:
+    request = page(f"{form}<input type=file name=a><input name=b>").submit(fields={"a": File("x\ny", b"data")})
+    sent = request.body or request.url.partition("?")[2].encode()
+    assert sent in (b"a=x%0D%0Ay&b=", b"a=x\r\ny\r\nb=\r\n")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name", "sent"),
+    [
+        ("utf-8", 'ä"\r\n\n\\%.txt', "ä%22%0D%0A%0A\\%.txt".encode()),
+        ("windows-1252", "ä Ж.txt", b"\xe4 &#1046;.txt"),
+        ("shift_jis", "表.txt", b"\x95\x5c.txt"),
+        ("iso-2022-jp", "あ.txt", b"\x1b$B$%22\x1b(B.txt"),
+    ],
+)
+def test_names_of_files_are_in_the_encoding_of_the_page(encoding: str, name: str, sent: bytes) -> None:
+    """In ISO-2022-JP, half of a character may be the byte of a quote, which is escaped where it stands."""
+    html = f"{PARTS}<input type=file name=a>".encode("ascii")
+    request = page(html, content_type=f"text/html; charset={encoding}").submit(fields={"a": File(name, b"")})
+    assert b'; filename="%b"\r\n' % sent in (request.body or b"")
+
+
+def test_a_request_made_by_hand_has_parts_if_it_has_a_file() -> None:
+    fields: dict[str, Any] = {"title": "ä", "n": [1, 2], "cover": PNG, "more": [TEXT, File("c", b"", "")]}
+    request = Request.form(URL, fields, priority=2)
+    assert (request.method, request.priority) == ("POST", 2)
+    assert parts_of(request) == [
+        ('form-data; name="title"', None, "ä".encode()),
+        ('form-data; name="n"', None, b"1"),
+        ('form-data; name="n"', None, b"2"),
+        ('form-data; name="cover"; filename="a.png"', "image/png", PNG.data),
+        ('form-data; name="more"; filename="b.txt"', "text/plain", b"b"),
+        ('form-data; name="more"; filename="c"', "application/octet-stream", b""),
+    ]
+    assert request == Request.form(URL, list(form_bodies.entries_of(fields)), priority=2)
+    assert Request.form(URL, {"a": TEXT}, method="PUT").method == "PUT"
+    assert b"\xe4" in (Request.form(URL, {"ä": TEXT}, encoding="latin-1").body or b"")
+
+
+def test_files_are_sent_only_where_they_can_be() -> None:
+    with pytest.raises(ValueError, match="a GET sends no files"):
+        Request.form(URL, {"a": PNG}, method="get")
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: File(b"a", b""), "the name of a file in a form must be text"),  # type: ignore[arg-type]
+        (lambda: File("a", "text"), "must be bytes, not str; path.read_bytes"),  # type: ignore[arg-type]
+        (lambda: File("a", b"", "text/plain\r\nX: y"), "this is not the media type of a file"),
+        (lambda: File("a", b"", "text/plän"), "this is not the media type of a file"),
+        (lambda: File("a", b"", None), "this is not the media type of a file"),  # type: ignore[arg-type]
+        (lambda: Request.form(URL, {"a": b"data"}), r"bytes are sent as File\(name, data\)"),
+        (lambda: Request.form(URL, {"a": File("\ud800", b"")}), "surrogates not allowed"),
+    ],
+)
+def test_what_is_no_file_is_told(make: Callable[[], object], told: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=told):
+        make()
+
+
+def test_files_without_end_are_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(form_bodies, "_MOST_BYTES", 2 << 20)
+    half = File("a", bytes(1 << 20))
+    assert len(Request.form(URL, {"a": [half, half]}).body or b"") > 2 << 20
+    with pytest.raises(ValueError, match="the files of a form come to 3,145,728 bytes; at most 2 MiB are sent"):
+        Request.form(URL, {"a": [half] * 3})
+    with pytest.raises(ValueError, match="at most 2 MiB"):
+        page(f"{PARTS}<input type=file name=a multiple>").submit(fields={"a": [half] * 3})
+    assert repr(half) == "File('a', 1048576 bytes, 'application/octet-stream')"
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_a_file_is_sent_again_as_it_was_also_by_the_next_run(tmp_path: Path, processes: int) -> None:
+    bodies = []
+
+    async def reply(visit: Visit) -> Reply:
+        if visit.method == "GET":
+            return 200, {}, f"{PARTS}<input type=file name=cover><input name=title>"
+        bodies.append((visit.headers["content-type"], visit.body))
+        return (503, {"Retry-After": "0"}, "") if len(bodies) < 3 else (200, {}, "thanks")
+
+    async def crawl(**options: Any) -> Report:
+        settings = Settings(robots=False, retry_wait=0.01, processes=processes, max_attempts=3, **options)
+        return await Crawl(Uploading(start_urls=[f"{site.url}/"]), settings, state=tmp_path / "a.crawl").run()
+
+    async with serve(reply) as site:
+        report = await crawl(max_pages=1)
+        assert (report.reason, report.stats.queued + report.stats.leased) == ("max_pages", 1)
+        report = await crawl()
+    assert (report.finished, report.stats.done, report.stats.failed) == (True, 2, 0)
+    assert len(bodies) == 3
+    assert len(set(bodies)) == 1
+    assert read_parts(*bodies[0]) == [
+        ('form-data; name="cover"; filename="a.bin"', "image/png", Uploading.data),
+        ('form-data; name="title"', None, b"x"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,7 @@ def test_a_file_that_is_no_text_is_refused_in_words(folder: Path, source: bytes)
     ("source", "message"),
     [
         ("import os\nimport missing_thing\n", r"^x\.py cannot be loaded: x\.py:2: ModuleNotFoundError: No module named 'missing_thing'; install it"),
+        ("raise ModuleNotFoundError('None', name='scrapy.http')\n", r"^x\.py cannot be loaded: x\.py:1: ModuleNotFoundError: None; here spiders derive from"),
         ("from json import nothing\n", r"^x\.py cannot be loaded: x\.py:1: ImportError: cannot import name 'nothing' from 'json'"),
         ("import json\n\njson.loads('{')\n", r"^x\.py cannot be loaded: x\.py:3: JSONDecodeError: "),
         ("def f():\n    return 1 / 0\nf()\n", r"^x\.py cannot be loaded: x\.py:2: ZeroDivisionError: "),

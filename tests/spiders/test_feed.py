@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -63,6 +64,30 @@ async def test_each_entry_is_an_item(tmp_path: Path) -> None:
         "feed": f"{site.url}/feed",
     }
     assert site.paths == ["/feed"]
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("headers", [{"Content-Type": "application/gzip"}, {**ATOM, "Content-Encoding": "gzip"}])
+async def test_a_feed_may_be_compressed_even_without_its_content_coding(
+    tmp_path: Path, headers: dict[str, str], layers: int
+) -> None:
+    body = f"<?xml version='1.0' encoding='koi8-r'?>{atom(1)[2]!s}".replace("News", "Вести").encode("koi8-r")
+    for _ in range(layers + ("Content-Encoding" in headers)):
+        body = gzip.compress(body)
+    async with serve({"/feed": (200, headers, body)}) as site:
+        items = await crawled(FeedSpider(start_urls=[f"{site.url}/feed"]), tmp_path)
+    assert (ids(items), items[0]["title"]) == ([1], "Entry 1")
+
+
+async def test_a_compressed_feed_that_is_too_long_is_read_as_far_as_it_may_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    feed = str(atom(1, 2)[2]) + "<!-- -->" * 100
+    monkeypatch.setattr("crawler.web.feeds.MAX_BYTES", len(feed) // 2)
+    async with serve({"/feed": (200, ATOM, gzip.compress(feed.encode()))}) as site:
+        items = await crawled(FeedSpider(start_urls=[f"{site.url}/feed"]), tmp_path)
+    assert ids(items) == [1, 2]
+    assert f"was read in part: it is longer than {len(feed) // 2} bytes" in caplog.text
 
 
 async def test_a_page_leads_to_the_feed_that_it_names_first(tmp_path: Path) -> None:

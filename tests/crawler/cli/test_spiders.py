@@ -86,6 +86,9 @@ async def test_a_check_says_what_has_no_effect_here(crawl: Crawl, tmp_path: Path
     (tmp_path / "books.py").write_text(f"{SPIDER}\n    allowed_domains = ['h.example']\n")
     ended = await crawl("check", "books.py")
     assert ended.out.splitlines()[-1] == "no effect  allowed_domains, which is Scrapy's; here it is scope"
+    (tmp_path / "films.py").write_text(f"{SPIDER}\n    def process_item(self, item, spider): ...\n")
+    ended = await crawl("check", "films.py")
+    assert ended.out.splitlines()[-1].endswith("process_item, which is Scrapy's; here it is keep_item(item, page)")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +102,8 @@ async def test_a_check_says_what_has_no_effect_here(crawl: Crawl, tmp_path: Path
         (SPIDER.replace("parse", "read"), "Books takes nothing from its pages: write a method parse(self, page)"),
         (SPIDER.replace('["h.example"]', '"h.example"'), "error: scope = 'h.example': write None"),
         (SPIDER.replace('["h.example"]', '["h.example/a"]'), "error: domains: 'h.example/a' is more than a name"),
-        ("import missing_thing", "No module named 'missing_thing'"),
+        (SPIDER.replace('"delay"', '"ITEM_PIPELINES"'), "items is said by the spider's method keep_item(item, page)"),
+        ("import missing_thing", "No module named 'missing_thing'; install it, or put it beside the spider"),
     ],
 )
 async def test_a_check_finds_what_a_crawl_would_stumble_over(

@@ -101,6 +101,14 @@ async def test_where_a_crawl_would_stop_is_told(crawl: Crawl) -> None:
     assert ended.err == f"<Page 200 {site.url}/1>: 1 item, 0 requests\n  a crawl would stop here: that is enough\n"
 
 
+async def test_items_that_would_be_dropped_are_counted(crawl: Crawl, tmp_path: Path) -> None:
+    (tmp_path / "books.py").write_text(f"{SPIDER}\n    def keep_item(self, item, page): ...\n")
+    async with serve(SITE) as site:
+        ended = await crawl("try", "books.py", f"{site.url}/1", "--callback", "book")
+    assert (ended.code, ended.out) == (0, "")
+    assert ended.err == f"<Page 200 {site.url}/1>: 0 items, 1 dropped by keep_item, 0 requests\n"
+
+
 async def test_a_replay_tells_what_would_be_asked_for_again(crawl: Crawl, tmp_path: Path) -> None:
     async with serve(SITE) as site:
         ended = await crawl("run", "books.py", "-a", f"start_urls={site.url}/1", "--keep-bodies", "--quiet")

@@ -10,12 +10,12 @@ import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import client
-from crawler import ErrorText, Links, Request, Retry, Spider, Stop
+from crawler import ErrorText, File, Links, Request, Retry, Spider, Stop
 from crawler.readers.messages import HostFreed, RequestSent, encode
 
 if TYPE_CHECKING:
@@ -456,6 +456,50 @@ class Satisfied(Spider):
     def failed(self, request: Request, error: str) -> Iterator[Any]:
         yield {"failed": urlsplit(request.url).path}
         raise Stop(error)
+
+
+class Choosing(Spider):
+    """Keeps some items, drops one, raises on another; and has enough, or wants the page again, where it is told to."""
+
+    kind: str = "plain"
+    stops: str = ""
+    again: str = ""
+
+    def parse(self, page: Page) -> Iterator[Any]:
+        yield {"path": urlsplit(page.url).path, "title": page.title}
+        yield page.follow_all()
+
+    def failed(self, request: Request, error: ErrorText) -> Any:
+        return self.parse(error.page) if error.page else None
+
+    def keep_item(self, item: Any, page: Page) -> Any:
+        return self._chosen(item, page) if self.kind == "plain" else self._chosen_later(item, page)
+
+    async def _chosen_later(self, item: Any, page: Page) -> Any:
+        await asyncio.sleep(0)
+        return self._chosen(item, page)
+
+    def _chosen(self, item: Any, page: Page) -> Any:
+        if item["path"] == self.stops:
+            raise Stop("enough")
+        if item["path"] == self.again:
+            raise Retry("not yet")
+        if item["title"] == "Bad":
+            raise ValueError("bad item")
+        return None if item["title"] == "Dropped" else {**item, "from": urlsplit(page.url).path}
+
+
+class Uploading(Spider):
+    """Sends a file by the form of its page."""
+
+    data: ClassVar[bytes] = bytes(range(256)) * 256
+
+    def parse(self, page: Page) -> Request:
+        file = File("a.bin", self.data, "image/png")
+        return page.submit(fields={"cover": file, "title": "x"}, callback=self.thanked)
+
+    def thanked(self, page: Page) -> None:
+        assert page.text == "thanks"
 
 
 class Delegating(Spider):

@@ -47,7 +47,9 @@ def handler(pages: dict[str, Reply], sitemaps: str) -> Handler:
         status, headers, body = pages.get(visit.path, (404, {}, ""))
         if isinstance(body, str):
             body = body.replace("{site}", f"http://{visit.host}").encode()
-            body = gzip.compress(body) if ".gz" in visit.path or "Content-Encoding" in headers else body
+            body = gzip.compress(body) if ".gz" in visit.path else body
+            body = gzip.compress(body) if "Content-Encoding" in headers else body
+            body = gzip.compress(body) if "twice" in visit.path else body
         return status, headers, body
 
     return answer
@@ -64,14 +66,25 @@ def index(*paths: str) -> Reply:
 
 KINDS: dict[str, Reply] = {
     "/": page("Home"),
-    "/index.xml": index("/urls.xml", "/packed.xml.gz", "/coded.xml", "/list.txt", "/rss.xml", "/atom.xml"),
+    "/index.xml": index(
+        "/urls.xml",
+        "/packed.xml.gz",
+        "/coded.xml",
+        "/coded.xml.gz",
+        "/twice.xml.gz",
+        "/list.txt",
+        "/rss.xml",
+        "/atom.xml",
+    ),
     "/urls.xml": urlset("/1", "/2"),
     "/packed.xml.gz": (200, {"Content-Type": "application/gzip"}, urlset("/3")[2]),
     "/coded.xml": (200, {**XML, "Content-Encoding": "gzip"}, urlset("/4")[2]),
+    "/coded.xml.gz": (200, {**XML, "Content-Encoding": "gzip"}, urlset("/9")[2]),
+    "/twice.xml.gz": (200, {**XML, "Content-Encoding": "gzip"}, urlset("/10")[2]),
     "/list.txt": (200, TEXT, "{site}/5\n{site}/6\n"),
     "/rss.xml": (200, XML, "<rss><channel><item><link>{site}/7</link></item></channel></rss>"),
     "/atom.xml": (200, XML, '<feed><entry><link href="/8"/></entry></feed>'),
-    **{f"/{number}": page(f"Page {number}") for number in range(1, 9)},
+    **{f"/{number}": page(f"Page {number}") for number in range(1, 11)},
 }
 
 
@@ -80,7 +93,7 @@ async def test_every_kind_of_sitemap(tmp_path: Path) -> None:
         report = await crawl(tmp_path, SiteSpider(start_urls=[f"{site.url}/"]), replace(MAPPED, max_depth=1))
         assert report.finished
         assert sorted(site.paths) == sorted([*KINDS, "/robots.txt"])
-        assert report.stats.items == 9
+        assert report.stats.items == 11
     assert ask(tmp_path, "SELECT DISTINCT depth FROM request WHERE depth > 0") == [(1,)]
 
 

@@ -250,6 +250,7 @@ def test_gzip_whatever_it_is_called(kind: str) -> None:
     members = gzip.compress(kind[:half].encode()) + gzip.compress(kind[half:].encode())
     assert sitemaps.read(BASE, members) == plain
     assert sitemaps.read(BASE, members + b"\0" * 512) == plain
+    assert sitemaps.read(BASE, gzip.compress(members)) == plain, "by its server, say, which has compressed a file again"
 
 
 @pytest.mark.parametrize("damage", [lambda packed: packed[: len(packed) // 2], lambda packed: packed[:60] + b"\0" * 60])
@@ -261,6 +262,11 @@ def test_damaged_gzip_is_read_as_far_as_it_goes(damage: Callable[[bytes], bytes]
 
 def test_a_bomb_is_read_up_to_the_limit() -> None:
     bomb = gzip.compress(b"https://example.org/1\n" + b"\n" * (2 * MAX_BYTES))
+    assert sitemaps.read(BASE, bomb) == (["https://example.org/1"], [], f"it is longer than {MAX_BYTES} bytes")
+
+
+def test_a_bomb_in_another_is_read_up_to_the_limit() -> None:
+    bomb = gzip.compress(gzip.compress(b"https://example.org/1\n" + b"\n" * (2 * MAX_BYTES)))
     assert sitemaps.read(BASE, bomb) == (["https://example.org/1"], [], f"it is longer than {MAX_BYTES} bytes")
 
 
