@@ -126,8 +126,15 @@ def set_host(
 @click.option("--status", "statuses", multiple=True, metavar="STATUS", help="Requests that failed with this status: 503, or 5xx. Repeatable.")  # fmt: skip
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), metavar="KIND", help="Requests that failed with this kind of error: timeout, connect, dns, … Repeatable.")  # fmt: skip
 @click.option("--host", metavar="HOST", help="Only requests of this host.")
+@click.option("--from-start", is_flag=True, help="Follow redirects again from the URL that was requested first, such as after one to a login page.")  # fmt: skip
 def retry(
-    state: str | None, *, failed: bool, statuses: tuple[str, ...], kinds: tuple[str, ...], host: str | None
+    state: str | None,
+    *,
+    failed: bool,
+    statuses: tuple[str, ...],
+    kinds: tuple[str, ...],
+    host: str | None,
+    from_start: bool,
 ) -> int:
     """Queue the failed requests of the crawl in the file STATE again, as if they had never been tried.
 
@@ -144,6 +151,7 @@ def retry(
         statuses=_statuses(statuses) if statuses else None,
         kinds=list(kinds) or None,
         host=_host_key(host) if host else None,
+        from_start=from_start,
     )
     return _order(path_of(state), order)
 

@@ -160,7 +160,9 @@ class Steering:
 
     async def _retry(self, order: RetryFailed) -> str:
         host = self._known(order.host) if order.host else None
-        moved = await self._frontier.retry(statuses=order.statuses, kinds=order.kinds, host=host)
+        moved = await self._frontier.retry(
+            statuses=order.statuses, kinds=order.kinds, host=host, from_start=order.from_start
+        )
         if not moved:
             is_any = not (order.statuses or order.kinds or order.host)
             return "nothing has failed" if is_any else "nothing of that kind has failed"

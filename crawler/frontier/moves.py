@@ -136,7 +136,14 @@ class Moves:
             intake.let_in(number)
             intake.enqueue(intake.host_names[number], (number, rank, request, 0.0, attempts, hop))
 
-    async def retry(self, statuses: Iterable[int] | None, kinds: Iterable[str] | None, host: HostKey | None) -> int:
+    async def retry(
+        self,
+        statuses: Iterable[int] | None,
+        kinds: Iterable[str] | None,
+        host: HostKey | None,
+        *,
+        from_start: bool,
+    ) -> int:
         def take(rows: Sequence[Row]) -> None:
             wanted["after"] = rows[-1][0]
             now = time.time()
@@ -145,7 +152,7 @@ class Moves:
                 self._intake.batch.attempts.append((request, fetched_at or now, error))
                 self._intake.counts.failed -= 1
                 self._intake.counts.bytes -= size or 0
-                self._enqueue_anew(request, url, extra, final_url, redirects)
+                self._enqueue_anew(request, url, extra, final_url, redirects, from_start=from_start)
 
         wanted = {
             "after": 0,  # otherwise all results would be read for each chunk
@@ -182,9 +189,16 @@ class Moves:
             return await self._file.change(_REPRIORITISE if host is None else _REPRIORITISE_HOST, wanted)
 
     def _enqueue_anew(
-        self, request: int, url: str, extra: str | None, final_url: str | None, redirects: str | None
+        self,
+        request: int,
+        url: str,
+        extra: str | None,
+        final_url: str | None,
+        redirects: str | None,
+        *,
+        from_start: bool = False,
     ) -> None:
-        stands, hop = _where_to_retry(url, extra, final_url or url, redirects)
+        stands, hop = _where_to_retry(url, extra, final_url or url, redirects, from_start=from_start)
         host = host_of(stands)
         self._intake.enqueue(host, (self._intake.host_id(host), -priority_of(extra), request, 0.0, 0, hop))
 
@@ -207,16 +221,19 @@ class Moves:
         return moved
 
 
-def _where_to_retry(url: str, extra: str | None, final_url: str, redirects: str | None) -> tuple[str, str | None]:
+def _where_to_retry(
+    url: str, extra: str | None, final_url: str, redirects: str | None, *, from_start: bool
+) -> tuple[str, str | None]:
     """The URL to request next for a request that failed, and its hop.
 
     That is the URL to which redirects had led. But the method that was used there is known only if no redirect could have changed it.
-    Otherwise all redirects are followed again; the URL where they ended stays in the chain, so that it does not count as a duplicate.
+    Otherwise, and with `from_start`, all redirects are followed again; the URL where they ended stays in the chain, so that it does not
+    count as a duplicate.
     """
     if redirects is None:
         return url, None
     method = method_and_body(extra)[0] if extra else "GET"
     left = tuple(msgspec.json.decode(redirects))
-    if method in _KEPT_BY_REDIRECTS:
+    if method in _KEPT_BY_REDIRECTS and not from_start:
         return final_url, hop_of(final_url, method, left)
     return url, hop_of(url, method, (*left, final_url))

@@ -11,7 +11,7 @@ from crawler.control.steering import Steering
 from crawler.frontier import SqliteFrontier
 from crawler.orders import Change
 from tests.proof.crawlfile import check_invariants
-from tests.sites import Reply, Visit, page, serve
+from tests.sites import Reply, Visit, page, redirect, serve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,6 +72,30 @@ async def test_what_is_tried_again_can_be_chosen(crawl: Crawl) -> None:
         assert (await crawl("retry", "--status", "404", "--host", host)).out.startswith("1 failed request queued again")
         assert (await crawl("retry", "--kind", "http", "--host", host)).out.startswith("1 failed request queued again")
         assert (await crawl("retry", "--failed")).out == "nothing has failed\n"
+
+
+async def test_what_was_led_to_a_login_can_be_tried_again_from_the_start(crawl: Crawl, tmp_path: Path) -> None:
+    """Tried again where the redirect led, it would be the login page for ever."""
+    (tmp_path / "members.py").write_text(
+        "from crawler import Spider\nclass Members(Spider):\n    def parse(self, page): return {'h1': page.one('h1').text()}"
+    )
+    is_let_in = False
+
+    async def club(visit: Visit) -> Reply:
+        if visit.path == "/members" and not is_let_in:
+            return redirect("/login?next=/members")
+        return page(visit.path, body="" if visit.path.startswith("/login") else "<h1>Members</h1>")
+
+    async with serve(club) as site:
+        command = ("run", "members.py", "-a", f"start_urls={site.url}/members", "--no-robots", "-o", "out.jsonl")
+        assert (await crawl(*command)).code == 2
+        is_let_in = True
+        await crawl("retry", "--kind", "spider")
+        assert (await crawl(*command)).code == 2
+        await crawl("retry", "--kind", "spider", "--from-start")
+        assert (await crawl(*command)).code == 0
+        assert site.paths == ["/members", "/login?next=/members", "/login?next=/members", "/members"]
+    assert (tmp_path / "out.jsonl").read_text() == '{"h1":"Members"}\n'
 
 
 async def test_a_host_that_is_held_is_left_alone_until_it_is_released(crawl: Crawl) -> None:

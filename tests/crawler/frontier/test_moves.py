@@ -287,6 +287,18 @@ async def test_a_redirected_request_is_tried_again_where_it_failed(frontier: Sql
     assert (lease.url, lease.redirects) == (f"http://{A}/0", (f"http://{A}/0", f"http://{B}/x"))
 
 
+async def test_a_redirected_request_begins_again_on_demand(frontier: SqliteFrontier) -> None:
+    """It was led to a login page, say, for want of a session. Where it was led does not end it as a duplicate the next time."""
+    await frontier.add([urls(A, 1)])
+    for _ in range(2):
+        (lease,) = await frontier.lease([A], 1)
+        assert lease.url == f"http://{A}/0"
+        await settle(frontier, lease, Redirected(status=302, url=f"http://{B}/login", method="GET"))
+        (lease,) = await frontier.lease([B], 1)
+        await settle(frontier, lease, Failed(error="spider: no h1", final_url=lease.url))
+        assert await frontier.retry(from_start=True) == 1
+
+
 async def test_a_redirected_post_is_posted_again_from_where_it_began(frontier: SqliteFrontier) -> None:
     """A redirect may have made a GET of it; asked as that, it would no more be what was wanted. That its way is known
     already does not end it."""
