@@ -68,8 +68,10 @@ def run(
     page is visited. If the crawl file exists, the crawl resumes exactly where it stopped.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # before the crawl has begun, there is nothing to drain
+    from crawler.cli.open_files import raise_limit, warn_if_few
     from crawler.readers.launch import Launches, number_of_readers
 
+    raise_limit()  # before other processes start, which inherit it
     with Launches() as launches:
         launches.fork(number_of_readers(settings_of(overrides, options)))  # before the spider: each loads its own
         from crawler.loader import crawl_name, load
@@ -81,6 +83,8 @@ def run(
         found = _look_at(path, fresh=fresh, yes=yes)
         exports = open_outputs(outputs, path, found.outputs, overwrite=yes, results_are_taken=as_json)
         launches.see_to(number_of_readers(settings))  # they start while we do
+        if not quiet:
+            warn_if_few(settings)
 
         from crawler.crawl import Crawl
         from crawler.source import Source
