@@ -65,6 +65,16 @@ _IN_SCRAPY = {
 }
 """Names from Scrapy, and what to use here instead."""
 
+_OF_SCRAPYS_SPIDERS = {
+    "allowed_domains": "scope",
+    "custom_settings": "settings",
+    "handle_httpstatus_list": "failed(), with error.page",
+    "http_user": "a middleware",
+    "rules": "page.follow_all(…), and scope",
+    "start_requests": "start()",
+}
+"""Attributes of Scrapy's spiders that do nothing here, and what to use instead."""
+
 _READY_MADE = ("_paging", "_selectors", "feed", "listing", "rules", "site", "sitemap")
 """The modules of `spiders` that come with the program."""
 
@@ -132,7 +142,7 @@ class Spider:
 
     def parse(self, page: Page) -> Any:
         """What a page gives: items, and requests to make. The callback of requests that name none."""
-        raise SpiderError(f"{type(self).__name__} has no parse method: write `async def parse(self, page)`")
+        raise SpiderError(f"{type(self).__name__} has no parse method: write `def parse(self, page)`")
 
     async def sitemap(self, page: Page) -> list[Links]:
         """The callback of sitemaps found through the setting `sitemaps`. The pages that they list go to `parse`; further sitemaps come
@@ -213,6 +223,15 @@ def seedless(spider: Spider) -> SpiderError:
     )
 
 
+def without_effect(spider: Spider) -> Iterator[tuple[str, str]]:
+    """The attributes of a spider that are Scrapy's and do nothing here, and what to use instead. Those of a ready-made spider, whatever
+    their names, are its own."""
+    for name, ours in _OF_SCRAPYS_SPIDERS.items():
+        owner = next((kind for kind in reversed(type(spider).__mro__) if name in vars(kind)), None)
+        if owner and owner.__module__.removeprefix("spiders.") not in _READY_MADE:
+            yield name, ours
+
+
 def hears_of_failures(spider: Spider) -> bool:
     """Whether the spider overrides `failed`."""
     return type(spider).failed is not Spider.failed
@@ -222,8 +241,22 @@ def callback_of(spider: Spider, name: str | None) -> Any:
     """The bound method called `name` (None: `parse`); raises SpiderError when the spider has no such method."""
     method = getattr(spider, name or "parse", None)
     if not inspect.ismethod(method):
-        raise SpiderError(f"{type(spider).__name__} has no method {name!r}, which a request names as its callback")
+        raise SpiderError(
+            f"{type(spider).__name__} has no method {name!r}, which a request names as its callback{_instead_of(name, spider)}"
+        )
     return method
+
+
+def _instead_of(name: str | None, spider: Spider) -> str:
+    """What may be meant by a callback that the spider does not have."""
+    from difflib import get_close_matches
+
+    if name == "<lambda>":
+        return ": write a method, since the crawl file keeps callbacks by their names"
+    kind = type(spider)
+    methods = (one for one in dir(kind) if not one.startswith("_") and inspect.isfunction(getattr(kind, one)))
+    close = get_close_matches(name or "", methods, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 @contextmanager

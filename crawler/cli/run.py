@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from crawler.crawl import Crawl
     from crawler.frontier.statefile import Status
     from crawler.report import Report
+    from crawler.spider import Spider
 
 _LEVELS = ["debug", "info", "warning", "error"]
 
@@ -78,6 +79,7 @@ def run(
 
         _log(log_level, log_file)
         spider = load(target, arguments)
+        _warn_of_scrapys(spider)
         settings = settings_of(overrides, options, spider=spider)
         path = expanded(state or f"{crawl_name(target, spider)}.crawl")
         found = _look_at(path, fresh=fresh, yes=yes)
@@ -93,6 +95,16 @@ def run(
         crawl = Crawl(spider, settings, state=path, exports=exports, fresh=fresh, source=source, launches=launches)
         report = _attended(crawl, path, found.status, quiet=quiet, prints_items="-" in outputs)
     return _concluded(report, path, found.status, quiet=quiet, as_json=as_json)
+
+
+def _warn_of_scrapys(spider: Spider) -> None:
+    """Log what the spider has from Scrapy: ignored in silence, a delay or a restriction to some domains would be missed too late."""
+    import logging
+
+    from crawler.spider import without_effect
+
+    for name, ours in without_effect(spider):
+        logging.warning("%s of %s, which is Scrapy's, has no effect; here it is %s", name, type(spider).__name__, ours)
 
 
 def _attended(crawl: Crawl, path: Path, before: Status | None, *, quiet: bool, prints_items: bool) -> Report:

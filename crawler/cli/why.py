@@ -8,7 +8,7 @@ import click
 
 from crawler.cli.console import FAILED, FINISHED
 from crawler.cli.crawl_file import optional_state, path_and, path_of
-from crawler.reports.wording import aligned, brief, size
+from crawler.reports.wording import aligned, brief, rounded, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -57,7 +57,7 @@ def hosts(state: str | None, *, sort: Any, limit: int, as_json: bool) -> int:
     with StateFile(path_of(state)) as file:
         rows = census.hosts(file, sort=sort, limit=limit)
         if as_json:
-            return write_rows("-", (msgspec.json.encode(row).decode() for row in rows))
+            return write_rows("-", (msgspec.json.encode(rounded(row)).decode() for row in rows))
         for line in _table(rows):
             click.echo(line)
     return FINISHED

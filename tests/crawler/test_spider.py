@@ -138,6 +138,19 @@ def test_callbacks_are_found_by_name() -> None:
             callback_of(spider, wrong)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("detial", r"has no method 'detial', which a request names as its callback; did you mean 'detail'\?$"),
+        ("<lambda>", "write a method, since the crawl file keeps callbacks by their names$"),
+        ("nothing_like_it", "which a request names as its callback$"),
+    ],
+)
+def test_what_may_be_meant_by_an_unknown_callback_is_told(wrong: str, told: str) -> None:
+    with pytest.raises(SpiderError, match=told):
+        callback_of(Shop(), wrong)
+
+
 def test_a_spider_without_parse_is_told_to_write_one() -> None:
     with pytest.raises(SpiderError, match="has no parse method"):
         Spider().parse(None)  # type: ignore[arg-type]

@@ -25,6 +25,7 @@ def completed(typed: str) -> list[str]:
         ("crawl run books.py -s max_pages", ["plain,max_pages=", "plain,max_pages_per_host="]),
         ("crawl retry --kind ti", ["plain,timeout"]),
         ("crawl status bo", ["file,bo"]),
+        ("crawl export books.crawl pa", ["plain,pages"]),
     ],
 )
 def test_what_is_begun_is_completed(typed: str, options: list[str]) -> None:

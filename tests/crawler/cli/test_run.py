@@ -445,7 +445,9 @@ async def test_what_was_skipped_is_told_by_reason(crawl: Crawl) -> None:
     pages = {"/": page("Home", "/a", "/b", "https://elsewhere.example/"), "/a": redirect("/"), "/b": redirect("/")}
     async with serve(pages) as site:
         ended = await crawl("run", site.url, "--state", "s.crawl")
-        assert "skipped: duplicate 2, scope 1; to see why: crawl why s.crawl URL" in ended.err
+        assert (
+            "skipped: duplicate 2 (other URLs of known pages), scope 1; to see why: crawl why s.crawl URL" in ended.err
+        )
 
 
 async def test_a_crawl_that_may_fetch_nothing_says_why(crawl: Crawl) -> None:
