@@ -326,12 +326,19 @@ def _culprit(frame: FrameSummary) -> str:
 
 
 def _in_our_words(error: BaseException, code: str) -> str:
-    """A hint for a name that pages, nodes and spiders have in Scrapy but not here, or for a selector of Scrapy's; empty for others."""
+    """A hint for a name that pages, nodes and spiders have in Scrapy but not here, for a selector of Scrapy's, for a node that is not on
+    the page, or for an argument without a value; empty for others."""
     if "::" in code and type(error).__module__.startswith("selectolax."):
         return "; CSS selects elements: node.text() and node.attributes say what is in them"
-    if not isinstance(error, AttributeError) or error.name not in _IN_SCRAPY:
+    if not isinstance(error, AttributeError):
         return ""
     asked = error.obj
+    if asked is None and "css_first(" in code:
+        return "; the selector matches nothing here"
+    if isinstance(asked, Spider) and error.name in arguments_of(type(asked)):
+        return f"; give it a value: -a {error.name}=…"
+    if error.name not in _IN_SCRAPY:
+        return ""
     is_ours = isinstance(asked, Spider | list) or type(asked).__module__.startswith(("crawler.", "selectolax."))
     return f"; here it is {_IN_SCRAPY[error.name]}" if is_ours else ""
 

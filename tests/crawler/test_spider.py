@@ -205,6 +205,25 @@ def test_what_scrapy_calls_otherwise_is_told_in_our_words(asked: Any, ours: str)
     assert explain(caught.value).endswith(ours)
 
 
+def test_a_node_that_is_not_there_is_told() -> None:
+    """Python says only that None has no such attribute."""
+    with pytest.raises(AttributeError) as caught:
+        page_of("https://shop.example/", "").css_first("h1").text()
+    assert "at `page_of(" in explain(caught.value)
+    assert "; the selector matches nothing here (in " in explain(caught.value)
+
+
+def test_an_argument_without_a_value_is_told() -> None:
+    class Member(Spider):
+        password: str
+
+        def parse(self, page: Any) -> object:
+            return {"password": self.password}
+
+    text = explain(raised_by(Member().parse))
+    assert text.endswith("at `self.password`; give it a value: -a password=… (in parse)")
+
+
 def test_what_says_itself_what_is_wrong_is_told_with_its_place_too() -> None:
     text = explain(raised_by(Shop().relative))
     assert text.startswith(__file__)
