@@ -36,8 +36,7 @@ def raise_limit() -> None:
 def warn_if_few(settings: Settings) -> None:
     """Say so if the crawl may come to have more files open than it is allowed."""
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    in_flight = settings.concurrency * (1 + settings.lingering)
-    needed = in_flight + settings.concurrency + _BESIDE_CONNECTIONS  # idle connections come to `concurrency` at most
+    needed = settings.concurrency * (1 + settings.lingering) + _BESIDE_CONNECTIONS
     if allowed != resource.RLIM_INFINITY and allowed < needed:
         say(
             f"warning: concurrency {settings.concurrency:,} may need {needed:,} open files, but this system allows {allowed:,}: "

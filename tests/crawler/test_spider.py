@@ -208,7 +208,7 @@ def test_what_scrapy_calls_otherwise_is_told_in_our_words(asked: Any, ours: str)
 def test_a_node_that_is_not_there_is_told() -> None:
     """Python says only that None has no such attribute."""
     with pytest.raises(AttributeError) as caught:
-        page_of("https://shop.example/", "").css_first("h1").text()
+        page_of("https://shop.example/", "").css_first("h1").text()  # type: ignore[union-attr]
     assert "at `page_of(" in explain(caught.value)
     assert "; the selector matches nothing here (in " in explain(caught.value)
 

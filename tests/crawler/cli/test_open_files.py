@@ -48,5 +48,5 @@ async def test_a_limit_that_may_not_do_is_told(command: Command) -> None:
         ended = await asyncio.to_thread(command.run, *run, wrapper=allowing(200, 900))
         quiet = await asyncio.to_thread(command.run, *run, "--fresh", "--yes", "--quiet", wrapper=allowing(200, 900))
     assert ended.code == 0
-    assert "warning: concurrency 500 may need 3,064 open files, but this system allows 900" in ended.err
+    assert "warning: concurrency 500 may need 2,564 open files, but this system allows 900" in ended.err
     assert (quiet.code, quiet.err) == (0, "")

@@ -83,7 +83,9 @@ async def test_a_spider_that_raises_is_shown_line_by_line(crawl: Crawl) -> None:
     first, where, *_ = ended.err.splitlines()
     assert first.startswith("Traceback")
     assert 'books.py", line' in where, "what calls the spider is of no interest"
-    assert ended.err.endswith("has no attribute 'text', at `page.css_first(\".price\").text`; the selector matches nothing here (in broken)\n")
+    assert ended.err.endswith(
+        "has no attribute 'text', at `page.css_first(\".price\").text`; the selector matches nothing here (in broken)\n"
+    )
 
 
 async def test_a_page_that_would_be_asked_for_again_is_told(crawl: Crawl) -> None:
