@@ -126,7 +126,7 @@ def set_host(
 @click.option("--status", "statuses", multiple=True, metavar="STATUS", help="Requests that failed with this status: 503, or 5xx. Repeatable.")  # fmt: skip
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), metavar="KIND", help="Requests that failed with this kind of error: timeout, connect, dns, … Repeatable.")  # fmt: skip
 @click.option("--host", metavar="HOST", help="Only requests of this host.")
-@click.option("--from-start", is_flag=True, help="Follow redirects again from the URL that was requested first, such as after one to a login page.")  # fmt: skip
+@click.option("--redirected-to", metavar="URL", help="Only requests that were redirected to a URL that begins with this, such as a login page, and failed or were skipped for it. They start over.")  # fmt: skip
 def retry(
     state: str | None,
     *,
@@ -134,13 +134,14 @@ def retry(
     statuses: tuple[str, ...],
     kinds: tuple[str, ...],
     host: str | None,
-    from_start: bool,
+    redirected_to: str | None,
 ) -> int:
     """Queue the failed requests of the crawl in the file STATE again, as if they had never been tried.
 
     If the crawl had finished, crawl run resumes it.
     """
     from crawler.orders import RetryFailed
+    from crawler.web.urls import normalize
 
     if failed and (statuses or kinds):
         raise UsageError("--failed means all failures; leave it out to name a status or a kind")
@@ -151,7 +152,7 @@ def retry(
         statuses=_statuses(statuses) if statuses else None,
         kinds=list(kinds) or None,
         host=_host_key(host) if host else None,
-        from_start=from_start,
+        redirected_to=normalize(redirected_to) if redirected_to else None,
     )
     return _order(path_of(state), order)
 

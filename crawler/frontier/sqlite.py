@@ -372,9 +372,9 @@ class SqliteFrontier(Frontier):
         statuses: Iterable[int] | None = None,
         kinds: Iterable[str] | None = None,
         host: HostKey | None = None,
-        from_start: bool = False,
+        redirected_to: str | None = None,
     ) -> int:
-        return await self._moves.retry(statuses, kinds, host, from_start=from_start)
+        return await self._moves.retry(statuses, kinds, host, redirected_to)
 
     async def reprioritise(self, *, host: HostKey | None = None, url_like: str | None = None, priority: int) -> int:
         return await self._moves.reprioritise(host, url_like, priority)

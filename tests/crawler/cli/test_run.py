@@ -450,6 +450,17 @@ async def test_what_was_skipped_is_told_by_reason(crawl: Crawl) -> None:
         )
 
 
+async def test_where_many_requests_were_led_is_told(crawl: Crawl) -> None:
+    """Nobody would look for a lost session behind duplicates."""
+    members = [f"/{number}" for number in range(10)]
+    pages = {"/": page("Home", "/login?a=1&b=2", *members), "/login?a=1&b=2": page("Login")}
+    async with serve(pages | dict.fromkeys(members, redirect("/login?a=1&b=2"))) as site:
+        ended = await crawl("run", site.url, "--state", "s.crawl")
+        login = f"{site.url}/login?a=1&b=2"
+    assert f"10 requests of these led to {login}; if that is a login page, have the spider log in" in ended.err
+    assert f"crawl retry s.crawl --redirected-to '{login}'\n" in ended.err
+
+
 async def test_a_crawl_that_may_fetch_nothing_says_why(crawl: Crawl) -> None:
     """Nothing has failed, yet an empty output should surprise nobody."""
     rules = (200, {"Content-Type": "text/plain"}, "User-agent: *\nDisallow: /")

@@ -7,6 +7,8 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from crawler.control.steering import Steering
 from crawler.frontier import SqliteFrontier
 from crawler.orders import Change
@@ -74,28 +76,35 @@ async def test_what_is_tried_again_can_be_chosen(crawl: Crawl) -> None:
         assert (await crawl("retry", "--failed")).out == "nothing has failed\n"
 
 
-async def test_what_was_led_to_a_login_can_be_tried_again_from_the_start(crawl: Crawl, tmp_path: Path) -> None:
-    """Tried again where the redirect led, it would be the login page for ever."""
+@pytest.mark.parametrize("login", ["/login", "/login?next="])
+async def test_what_was_led_to_a_login_is_tried_again_from_the_start(crawl: Crawl, tmp_path: Path, login: str) -> None:
+    """Tried again where the redirect led, it would be the login page for ever; skipped, it would not be tried again at all."""
     (tmp_path / "members.py").write_text(
         "from crawler import Spider\nclass Members(Spider):\n    def parse(self, page): return {'h1': page.one('h1').text()}"
     )
     is_let_in = False
 
     async def club(visit: Visit) -> Reply:
-        if visit.path == "/members" and not is_let_in:
-            return redirect("/login?next=/members")
-        return page(visit.path, body="" if visit.path.startswith("/login") else "<h1>Members</h1>")
+        if visit.path in ("/a", "/b") and not is_let_in:
+            return redirect(f"{login}{visit.path}" if login.endswith("=") else login)
+        return page(visit.path, body="" if visit.path.startswith("/login") else f"<h1>{visit.path}</h1>")
 
     async with serve(club) as site:
-        command = ("run", "members.py", "-a", f"start_urls={site.url}/members", "--no-robots", "-o", "out.jsonl")
+        seeds = f"start_urls={site.url}/a,{site.url}/b"
+        command = ("run", "members.py", "-a", seeds, "--no-robots", "-o", "out.jsonl", "--per-host", "1")
         assert (await crawl(*command)).code == 2
         is_let_in = True
         await crawl("retry", "--kind", "spider")
-        assert (await crawl(*command)).code == 2
-        await crawl("retry", "--kind", "spider", "--from-start")
+        assert (await crawl(*command)).code == 2, "the login page once more"
+        ordered = await crawl("retry", "--redirected-to", f"{site.url}/elsewhere")
+        assert ordered.out == f"nothing was redirected to {site.url}/elsewhere… and failed or was skipped\n"
+        ordered = await crawl("retry", "--redirected-to", f"{site.url}/login")
+        assert ordered.out == "2 redirected requests queued again; crawl run resumes with them\n"
+        check_invariants(tmp_path / "members.crawl")
         assert (await crawl(*command)).code == 0
-        assert site.paths == ["/members", "/login?next=/members", "/login?next=/members", "/members"]
-    assert (tmp_path / "out.jsonl").read_text() == '{"h1":"Members"}\n'
+        assert site.paths[-2:] == ["/a", "/b"]
+    assert (tmp_path / "out.jsonl").read_text() == '{"h1":"/a"}\n{"h1":"/b"}\n'
+    check_invariants(tmp_path / "members.crawl")
 
 
 async def test_a_host_that_is_held_is_left_alone_until_it_is_released(crawl: Crawl) -> None:
