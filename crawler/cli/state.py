@@ -8,6 +8,7 @@ import click
 
 from crawler.cli.console import FAILED, FINISHED, say
 from crawler.cli.crawl_file import optional_state, path_and, path_of
+from crawler.cli.options import files
 from crawler.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ output_option = click.option(
     "--output",
     default="-",
     metavar="FILE",
+    shell_complete=files,
     help="Where to write: .jsonl, .ndjson, .jl, .csv, .sqlite, .sqlite3, .db or .parquet, replaced at once when complete; by default JSON Lines on standard output.",
 )
 

@@ -123,8 +123,8 @@ def set_host(
 @click.command(short_help="Retry failed requests.")
 @optional_state
 @click.option("--failed", is_flag=True, help="All failed requests; the default.")
-@click.option("--status", "statuses", multiple=True, metavar="STATUS", help="Requests that failed with this status: 503, or 5xx. Repeatable.")  # fmt: skip
-@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), metavar="KIND", help="Requests that failed with this kind of error: timeout, connect, dns, … Repeatable.")  # fmt: skip
+@click.option("--status", "statuses", multiple=True, metavar="STATUS", help="Requests that failed with this status: 503, or 5xx; repeatable.")  # fmt: skip
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), metavar="KIND", help="Requests that failed with this kind of error: timeout, connect, dns, …; repeatable.")  # fmt: skip
 @click.option("--host", metavar="HOST", help="Only requests of this host.")
 @click.option("--redirected-to", metavar="URL", help="Only requests that were redirected to a URL that begins with this, such as a login page, and failed or were skipped for it. They start over.")  # fmt: skip
 def retry(
