@@ -155,7 +155,8 @@ class Moves:
             counts = self._intake.counts
             for request, url, extra, final_url, redirects, size, fetched_at, error, state in rows:
                 self._intake.batch.retried.append(request)
-                self._intake.batch.attempts.append((request, fetched_at or now, error))
+                text = error if state == "failed" else clean(f"duplicate: {error}")
+                self._intake.batch.attempts.append((request, fetched_at or now, text))
                 counts.bytes -= size or 0
                 if state == "failed":
                     counts.failed -= 1

@@ -103,6 +103,8 @@ async def test_what_was_led_to_a_login_is_tried_again_from_the_start(crawl: Craw
         check_invariants(tmp_path / "members.crawl")
         assert (await crawl(*command)).code == 0
         assert site.paths[-2:] == ["/a", "/b"]
+        told = (await crawl("why", f"{site.url}/b")).out
+        assert f"UTC: {'spider: ' if login.endswith('=') else 'duplicate: redirected (302) to '}" in told
     assert (tmp_path / "out.jsonl").read_text() == '{"h1":"/a"}\n{"h1":"/b"}\n'
     check_invariants(tmp_path / "members.crawl")
 
