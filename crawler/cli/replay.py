@@ -29,7 +29,7 @@ _ERRORS_SHOWN = 5
     multiple=True,
     callback=pairs,
     metavar="KEY=VALUE",
-    help="An argument for the spider; repeatable.",
+    help="An argument for the spider. Repeatable.",
 )
 def replay(state: Path, target: str, output: str, arguments: Mapping[str, str]) -> int:
     """Pass the pages that the crawl file STATE kept (crawl run --keep-bodies) to the spider TARGET, and write its items.

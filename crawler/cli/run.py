@@ -79,14 +79,14 @@ def run(
 
         _log(log_level, log_file)
         spider = load(target, arguments)
-        _warn_of_scrapys(spider)
         settings = settings_of(overrides, options, spider=spider)
+        _warn_of_scrapys(spider)
+        if not quiet:
+            warn_if_few(settings)
         path = expanded(state or f"{crawl_name(target, spider)}.crawl")
         found = _look_at(path, fresh=fresh, yes=yes)
         exports = open_outputs(outputs, path, found.outputs, overwrite=yes, results_are_taken=as_json)
         launches.see_to(number_of_readers(settings))  # they start while we do
-        if not quiet:
-            warn_if_few(settings)
 
         from crawler.crawl import Crawl
         from crawler.source import Source
@@ -95,16 +95,6 @@ def run(
         crawl = Crawl(spider, settings, state=path, exports=exports, fresh=fresh, source=source, launches=launches)
         report = _attended(crawl, path, found.status, quiet=quiet, prints_items="-" in outputs)
     return _concluded(report, path, found.status, quiet=quiet, as_json=as_json)
-
-
-def _warn_of_scrapys(spider: Spider) -> None:
-    """Log what the spider has from Scrapy: ignored in silence, a delay or a restriction to some domains would be missed too late."""
-    import logging
-
-    from crawler.spider import without_effect
-
-    for name, ours in without_effect(spider):
-        logging.warning("%s of %s, which is Scrapy's, has no effect; here it is %s", name, type(spider).__name__, ours)
 
 
 def _attended(crawl: Crawl, path: Path, before: Status | None, *, quiet: bool, prints_items: bool) -> Report:
@@ -129,6 +119,16 @@ def _concluded(report: Report, path: Path, before: Status | None, *, quiet: bool
     if as_json:
         click.echo(figures(report, path, code))
     return code
+
+
+def _warn_of_scrapys(spider: Spider) -> None:
+    """Log what the spider has from Scrapy: ignored in silence, a delay or a restriction to some domains would be missed too late."""
+    import logging
+
+    from crawler.spider import without_effect
+
+    for name, ours in without_effect(spider):
+        logging.warning("%s of %s, which is Scrapy's, has no effect; here it is %s", name, type(spider).__name__, ours)
 
 
 def _log(level: str, file: str | None) -> None:

@@ -217,8 +217,6 @@ def _tell_of_failures(state: Path, stats: Stats) -> None:
 
 
 def _tell_of_reasons(state: Path) -> None:
-    from shlex import quote
-
     from crawler.frontier.statefile import StateFile  # as above
 
     with StateFile(state) as file:
@@ -228,6 +226,8 @@ def _tell_of_reasons(state: Path) -> None:
         gathered = list(file.query(_MOST_REDIRECTED_TO, (_MANY_REDIRECTED,)))
     say(f"skipped: {reasons}; to see why: crawl why {state} URL")
     for url, number in gathered:
+        from shlex import quote  # few crawls need it
+
         say(
             f"{counted(number, 'request')} of these led to {url}; if that is a login page, have the spider log in, then: "
             f"crawl retry {state} --redirected-to {quote(url)}"

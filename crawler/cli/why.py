@@ -8,7 +8,7 @@ import click
 
 from crawler.cli.console import FAILED, FINISHED
 from crawler.cli.crawl_file import optional_state, path_and, path_of
-from crawler.reports.wording import aligned, brief, rounded, size
+from crawler.reports.wording import aligned, brief, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -53,6 +53,7 @@ def hosts(state: str | None, *, sort: Any, limit: int, as_json: bool) -> int:
     from crawler.cli.state import write_rows
     from crawler.frontier import census
     from crawler.frontier.statefile import StateFile
+    from crawler.reports.wording import rounded
 
     with StateFile(path_of(state)) as file:
         rows = census.hosts(file, sort=sort, limit=limit)
