@@ -152,6 +152,15 @@ _PLAN_OPTIONS: Final = frozenset(
 """Options that leave the session's settings as they are."""
 
 
+_IN_REQUESTS = {
+    "cert": "give ssl= a context with the certificate",
+    "files": "give data= a FormData",
+    "stream": "bodies are only read on demand",
+    "verify": "it is ssl= here: False, or a context with the authority",
+}
+"""Options of the package requests that are called otherwise here."""
+
+
 def settings_for(options: RequestOptions, settings: CallSettings) -> CallSettings:
     """Return a session's settings, changed by the options of a call. Raises `TypeError` for unknown options."""
     if _PLAN_OPTIONS.issuperset(options):
@@ -169,13 +178,18 @@ def settings_for(options: RequestOptions, settings: CallSettings) -> CallSetting
 
 
 def unknown_options(options: Mapping[str, Any], known: Collection[str]) -> TypeError:
-    """Return the error to raise for options of which some are unknown; it suggests similar names."""
+    """Return the error to raise for options of which some are unknown; it suggests what other clients' names are here, and similar
+    names."""
     from difflib import get_close_matches
 
     texts = []
     for name in sorted(options.keys() - known):
-        close = get_close_matches(name, sorted(known), n=1)
-        texts.append(f"unknown option {name}" + (f": did you mean {close[0]}?" if close else ""))
+        text = f"unknown option {name}"
+        if name in _IN_REQUESTS:
+            text += f": {_IN_REQUESTS[name]}"
+        elif close := get_close_matches(name, sorted(known), n=1):
+            text += f": did you mean {close[0]}?"
+        texts.append(text)
     return TypeError("; ".join(texts))
 
 

@@ -72,6 +72,17 @@ _OF_PIPELINES = {
 }
 """Names of Scrapy's pipelines, and how the same is done here."""
 
+_OF_SCRAPYS_SPIDERS = {
+    "allowed_domains": "scope",
+    "custom_settings": "settings",
+    "handle_httpstatus_list": "failed(), with error.page",
+    "http_user": "a middleware",
+    "process_item": "keep_item(item, page)",
+    "rules": "page.follow_all(…), and scope",
+    "start_requests": "start()",
+}
+"""Attributes of Scrapy's spiders that do nothing here, and what to use instead."""
+
 _READY_MADE = ("_paging", "_selectors", "feed", "listing", "rules", "site", "sitemap")
 """The modules of `spiders` that come with the program."""
 
@@ -139,7 +150,7 @@ class Spider:
 
     def parse(self, page: Page) -> Any:
         """What a page gives: items, and requests to make. The callback of requests that name none."""
-        raise SpiderError(f"{type(self).__name__} has no parse method: write `async def parse(self, page)`")
+        raise SpiderError(f"{type(self).__name__} has no parse method: write `def parse(self, page)`")
 
     async def sitemap(self, page: Page) -> list[Links]:
         """The callback of sitemaps found through the setting `sitemaps`. The pages that they list go to `parse`; further sitemaps come
@@ -226,6 +237,15 @@ def seedless(spider: Spider) -> SpiderError:
     )
 
 
+def without_effect(spider: Spider) -> Iterator[tuple[str, str]]:
+    """The attributes of a spider that are Scrapy's and do nothing here, and what to use instead. Those of a ready-made spider, whatever
+    their names, are its own."""
+    for name, ours in _OF_SCRAPYS_SPIDERS.items():
+        owner = next((kind for kind in reversed(type(spider).__mro__) if name in vars(kind)), None)
+        if owner and owner.__module__.removeprefix("spiders.") not in _READY_MADE:
+            yield name, ours
+
+
 def hears_of_failures(spider: Spider) -> bool:
     """Whether the spider overrides `failed`."""
     return type(spider).failed is not Spider.failed
@@ -240,8 +260,22 @@ def callback_of(spider: Spider, name: str | None) -> Any:
     """The bound method called `name` (None: `parse`); raises SpiderError when the spider has no such method."""
     method = getattr(spider, name or "parse", None)
     if not inspect.ismethod(method):
-        raise SpiderError(f"{type(spider).__name__} has no method {name!r}, which a request names as its callback")
+        raise SpiderError(
+            f"{type(spider).__name__} has no method {name!r}, which a request names as its callback{_instead_of(name, spider)}"
+        )
     return method
+
+
+def _instead_of(name: str | None, spider: Spider) -> str:
+    """What may be meant by a callback that the spider does not have."""
+    from difflib import get_close_matches
+
+    if name == "<lambda>":
+        return ": write a method, since the crawl file keeps callbacks by their names"
+    kind = type(spider)
+    methods = (one for one in dir(kind) if not one.startswith("_") and inspect.isfunction(getattr(kind, one)))
+    close = get_close_matches(name or "", methods, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 @contextmanager
@@ -311,16 +345,24 @@ def _culprit(frame: FrameSummary) -> str:
 
 
 def _in_our_words(error: BaseException, code: str) -> str:
-    """A hint for a name that pages, nodes, spiders and pipelines have in Scrapy but not here, or for a selector of Scrapy's; empty for
-    others."""
+    """A hint for a name that pages, nodes, spiders and pipelines have in Scrapy but not here, for a selector of Scrapy's, for a node that
+    is not on the page, or for an argument without a value; empty for others."""
     if "::" in code and type(error).__module__.startswith("selectolax."):
         return "; CSS selects elements: node.text() and node.attributes say what is in them"
     named = error.name if isinstance(error, NameError) else type(error).__name__
     if named in _OF_PIPELINES:
         return f"; here {_OF_PIPELINES[named]}"
-    if not isinstance(error, AttributeError) or error.name not in _IN_SCRAPY:
-        return ""
+    return _of_an_attribute(error, code) if isinstance(error, AttributeError) else ""
+
+
+def _of_an_attribute(error: AttributeError, code: str) -> str:
     asked = error.obj
+    if asked is None and "css_first(" in code:
+        return "; the selector matches nothing here"
+    if isinstance(asked, Spider) and error.name in arguments_of(type(asked)):
+        return f"; give it a value: -a {error.name}=…"
+    if error.name not in _IN_SCRAPY:
+        return ""
     is_ours = isinstance(asked, Spider | list) or type(asked).__module__.startswith(("crawler.", "selectolax."))
     return f"; here it is {_IN_SCRAPY[error.name]}" if is_ours else ""
 

@@ -1,4 +1,4 @@
-"""Listings: every book of a shop's catalogue, and what the page of each adds.
+"""Listings: every book of a shop's catalogue, with what its own page adds.
 
 crawl run examples/catalogue.py -o books.csv
 """

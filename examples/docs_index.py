@@ -2,7 +2,7 @@
 
 crawl run examples/docs_index.py -o library.csv
 
-The index is read by `parse`, each module's page by `module`; the chapter, which only the index knows, travels along.
+`parse` reads the index, and `module` the page of each module. Only the index knows the chapter, so it travels with the requests.
 """
 
 from crawler import Page, Request, Spider

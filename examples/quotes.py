@@ -3,14 +3,11 @@
 crawl run examples/quotes.py -o quotes.jsonl
 """
 
-from crawler import Page, Request, Spider
+from crawler import Page, Spider
 
 
 class Quotes(Spider):
-    site: str = "https://quotes.toscrape.com/"
-
-    def start(self):
-        yield Request(self.site)
+    start_urls = ["https://quotes.toscrape.com/"]
 
     def parse(self, page: Page):
         for quote in page.css("div.quote"):

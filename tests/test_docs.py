@@ -284,7 +284,8 @@ FIND = """<form action="/find"><input name="q"></form>
 <form class="search" action="/found"><input name="words"><select name="colour" multiple><option>amber<option>black</select>
 <input type="checkbox" name="new" value="1"></form>"""
 LINKED_DATA = """<script type="application/ld+json">{"@type": "Book", "name": "Amber Tales", "isbn": "978-3"}</script>
-<script type="application/ld+json">{"@type": "Organization", "name": "The library"}</script>"""
+<script type="application/ld+json">{"@graph": [{"@type": "Organization", "name": "The library"}]}</script>"""
+STATE = '<script>window.__STATE__ = {"books": [{"title": "Amber {1};"}]}; start();</script>'
 
 DONATE = """<form action="/donate" method="post" enctype="multipart/form-data"><input name="title"><input type="file" name="scan"></form>"""
 
@@ -294,6 +295,7 @@ BESIDES: dict[str, Reply] = {
     "/donate": page("Donate", body=DONATE),
     "/found?words=tales&colour=amber&colour=black&new=1": (200, {"Content-Type": "application/json"}, '{"found": 3}'),
     "/described.html": page("Amber Tales", body=LINKED_DATA),
+    "/app.html": page("App", body=STATE),
     "/covers.html": page("Covers", body="<img src=/covers/1.png><img src=covers/2.jpg>"),
     "/covers/1.png": (200, {"Content-Type": "image/png"}, b"PNG"),
     "/covers/2.jpg": (200, {"Content-Type": "image/jpeg"}, b"JPEG"),
@@ -337,6 +339,7 @@ EXPECTED: dict[str, list[Item]] = {
     "Arrivals": [{"title": "Black Tales 1", "published": "2024-05-31T18:30:00Z", "year": "1958"}],
     "Mirror": [{"saved": path.removeprefix("/") or "index.html"} for path in TITLES],
     "Described": [{"name": "Amber Tales", "isbn": "978-3"}],
+    "Held": [{"title": "Amber {1};"}],
     "Prices": [{"author": "Jon Tide", "price": None}],
     "Checked": [{"title": "Amber Tales 2", "year": 1955}, {"title": "Black Tales 1", "year": 1958}],
     "Authors": [{"author": "Jon Tide"}, {"author": "Ada Marsh"}],

@@ -38,7 +38,7 @@ def quotes_page(number: int, last: int) -> Reply:
 async def test_quotes(tmp_path: Path) -> None:
     pages = {f"/page/{number}/": quotes_page(number, 4) for number in range(2, 5)} | {"/": quotes_page(1, 4)}
     async with serve(pages) as site:
-        await run(tmp_path, "quotes.py", "-a", f"site={site.url}", "-o", "quotes.jsonl")
+        await run(tmp_path, "quotes.py", "-a", f"start_urls={site.url}", "-o", "quotes.jsonl")
         assert site.paths == ["/robots.txt", "/", "/page/2/", "/page/3/", "/page/4/"]
     rows = [json.loads(line) for line in (tmp_path / "quotes.jsonl").read_text().splitlines()]
     assert [row["text"] for row in rows] == [f"“{number}.{n}”" for number in range(1, 5) for n in range(3)]

@@ -126,9 +126,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         return crawl.main(arguments, prog_name="crawl", standalone_mode=False) or FINISHED
     except click.ClickException as error:
-        with suppress(OSError):
-            error.show()
-        return error.exit_code
+        return _misused(error)
     except (click.Abort, KeyboardInterrupt):
         say("stopped")
         return STOPPED
@@ -139,6 +137,15 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _refused_by_the_system(error)
     except Exception:
         return _unforeseen()
+
+
+def _misused(error: click.ClickException) -> int:
+    """Report what is wrong with the command line, as any other mistake is reported, and how the command is used."""
+    if isinstance(error, click.UsageError) and error.ctx:
+        say(error.ctx.get_usage())
+        say(f"Try '{error.ctx.command_path} --help' for help.\n")
+    complain(error.format_message())
+    return error.exit_code
 
 
 def _refused_by_the_system(error: OSError) -> int:

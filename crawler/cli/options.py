@@ -55,7 +55,8 @@ def settings_options(command: Command) -> Command:
     for switch in reversed(switches):
         command = switch(command)
     for name, kind, metavar, text in reversed(_SETTINGS):
-        command = click.option(name, type=kind, metavar=metavar, help=text)(command)
+        completes = files if metavar == "FILE" else None
+        command = click.option(name, type=kind, metavar=metavar, shell_complete=completes, help=text)(command)
     return command
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from crawler.crawl import Crawl
     from crawler.frontier.statefile import Status
     from crawler.report import Report
+    from crawler.spider import Spider
 
 _LEVELS = ["debug", "info", "warning", "error"]
 
@@ -68,8 +69,10 @@ def run(
     page is visited. If the crawl file exists, the crawl resumes exactly where it stopped.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # before the crawl has begun, there is nothing to drain
+    from crawler.cli.open_files import raise_limit, warn_if_few
     from crawler.readers.launch import Launches, number_of_readers
 
+    raise_limit()  # before other processes start, which inherit it
     with Launches() as launches:
         launches.fork(number_of_readers(settings_of(overrides, options)))  # before the spider: each loads its own
         from crawler.loader import crawl_name, load
@@ -77,6 +80,9 @@ def run(
         _log(log_level, log_file)
         spider = load(target, arguments)
         settings = settings_of(overrides, options, spider=spider)
+        _warn_of_scrapys(spider)
+        if not quiet:
+            warn_if_few(settings)
         path = expanded(state or f"{crawl_name(target, spider)}.crawl")
         found = _look_at(path, fresh=fresh, yes=yes)
         exports = open_outputs(outputs, path, found.outputs, overwrite=yes, results_are_taken=as_json)
@@ -113,6 +119,16 @@ def _concluded(report: Report, path: Path, before: Status | None, *, quiet: bool
     if as_json:
         click.echo(figures(report, path, code))
     return code
+
+
+def _warn_of_scrapys(spider: Spider) -> None:
+    """Log what the spider has from Scrapy: ignored in silence, a delay or a restriction to some domains would be missed too late."""
+    import logging
+
+    from crawler.spider import without_effect
+
+    for name, ours in without_effect(spider):
+        logging.warning("%s of %s, which is Scrapy's, has no effect; here it is %s", name, type(spider).__name__, ours)
 
 
 def _log(level: str, file: str | None) -> None:

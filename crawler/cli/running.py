@@ -15,7 +15,7 @@ import msgspec
 from crawler.cli.console import FAILED, FINISHED, MISUSED, STOPPED, complain, say
 from crawler.errors import CrawlError
 from crawler.progress import follow, totals
-from crawler.reports.wording import counted, duration
+from crawler.reports.wording import counted, duration, rounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,6 +31,15 @@ _FAILURES_SHOWN = _SKIPS_SHOWN = 3
 
 _MOST_COUNTED = 200_000
 """Up to so many results, it takes but a moment to count why pages were skipped: each result has to be read."""
+
+_MANY_REDIRECTED = 10
+_MOST_REDIRECTED_TO = """
+SELECT final_url, count(*) FROM result WHERE reason = 'duplicate' AND redirects IS NOT NULL
+GROUP BY final_url HAVING count(*) >= ? ORDER BY count(*) DESC LIMIT 1"""
+"""Where a site sends those whose session has ended, it gathers requests that would otherwise seem to be other URLs of one page."""
+
+_IN_WORDS = {"duplicate": " (other URLs of known pages)"}
+"""Of reasons for which requests are skipped: nothing is missing because of these."""
 
 _HEADLINES = {
     "finished": "finished",
@@ -183,7 +192,7 @@ def figures(report: Report, state: Path, code: int) -> bytes:
         unmodified = file.not_modified()
         known = {"not_modified": unmodified._asdict()} if unmodified else {}
         ending = {"reason": report.reason, "why": report.why, "exit": code, "paces": report.paces}
-        return msgspec.json.encode(msgspec.structs.asdict(file.status()) | known | ending)
+        return msgspec.json.encode(rounded(msgspec.structs.asdict(file.status()) | known | ending))
 
 
 def _kinds(stats: Stats) -> str:
@@ -211,8 +220,18 @@ def _tell_of_reasons(state: Path) -> None:
     from crawler.frontier.statefile import StateFile  # as above
 
     with StateFile(state) as file:
-        reasons = ", ".join(f"{reason} {number:,}" for reason, number in file.skips().items())
+        reasons = ", ".join(
+            f"{reason} {number:,}{_IN_WORDS.get(reason, '')}" for reason, number in file.skips().items()
+        )
+        gathered = list(file.query(_MOST_REDIRECTED_TO, (_MANY_REDIRECTED,)))
     say(f"skipped: {reasons}; to see why: crawl why {state} URL")
+    for url, number in gathered:
+        from shlex import quote  # few crawls need it
+
+        say(
+            f"{counted(number, 'request')} of these led to {url}; if that is a login page, have the spider log in, then: "
+            f"crawl retry {state} --redirected-to {quote(url)}"
+        )
 
 
 def _tell_of_skips(state: Path, number: int) -> None:

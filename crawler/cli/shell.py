@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 @no_robots
 @manners
 def shell(url: str, *, overrides: Mapping[str, str], **options: Any) -> int:
-    """Fetch the page at URL as a crawl would, and open a Python prompt: `page` is what a spider's parse receives, `fetch(url)` fetches
-    another page, no sooner than a crawl would. The Tab key completes names.
+    """Fetch the page at URL as a crawl would, and open a Python prompt: `page` is what a spider's parse receives, `fetch(url)` returns
+    another page, fetched no sooner than a crawl would. The Tab key completes names.
     """
     last: Page | None = None
 
@@ -42,7 +42,7 @@ def shell(url: str, *, overrides: Mapping[str, str], **options: Any) -> int:
         page = fetch(url)
         if page is None:
             return FAILED
-        banner = f"{page!r}\npage.css(…), page.links(), page.json(), page.follow(…): see docs/spiders.md. fetch(url) fetches another."
+        banner = f"{page!r}\npage.css(…), page.links(), page.json(), page.follow(…): see docs/spiders.md. page = fetch(url) fetches another."
         names = {"page": page, "fetch": fetch}
         _complete(names)
         _Console(names).interact(banner, exitmsg="")

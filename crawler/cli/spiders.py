@@ -40,15 +40,6 @@ _IMPORTED = {"Page", "Spider"}
 
 _SEEDS_SHOWN = 3
 
-_SCRAPYS = {
-    "allowed_domains": "scope",
-    "custom_settings": "settings",
-    "process_item": "keep_item(item, page)",
-    "rules": "page.follow_all(…), and scope",
-    "start_requests": "start()",
-}
-"""Attributes of Scrapy's spiders, and what to use here instead."""
-
 
 @click.command(short_help="Start a spider of your own.")
 @click.argument("name")
@@ -111,7 +102,7 @@ def _check_ring(spider: Spider) -> None:
 
 def _described(spider: Spider) -> Iterator[tuple[str, str]]:
     from crawler.spider import Spider as Contract
-    from crawler.spider import arguments_of
+    from crawler.spider import arguments_of, without_effect
 
     kind = type(spider)
     yield "spider", f"{kind.crawl_name()} (class {kind.__name__})"
@@ -130,9 +121,8 @@ def _described(spider: Spider) -> Iterator[tuple[str, str]]:
             yield "argument", f"{name}: {getattr(hint, '__name__', hint)}{value}"
     for name, value in (spider.settings or {}).items():
         yield "setting", f"{name} = {value!r}"
-    for name, ours in _SCRAPYS.items():
-        if hasattr(spider, name):
-            yield "no effect", f"{name}, which is Scrapy's; here it is {ours}"
+    for name, ours in without_effect(spider):
+        yield "no effect", f"{name}, which is Scrapy's; here it is {ours}"
 
 
 @click.command("list", short_help="List the available spiders.")

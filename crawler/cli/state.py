@@ -7,21 +7,27 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.cli.console import FAILED, FINISHED, say
-from crawler.cli.crawl_file import optional_state, path_and, path_of, state_argument
-from crawler.errors import StorageError
+from crawler.cli.crawl_file import optional_state, path_and, path_of
+from crawler.cli.options import files
+from crawler.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from click.shell_completion import CompletionItem
+
     from crawler.frontier.statefile import StateFile, Status, Unmodified
     from crawler.reports.pace_table import KeptPace
+
+_TABLES = ("pages", "items", "links", "errors", "hosts")
 
 output_option = click.option(
     "-o",
     "--output",
     default="-",
     metavar="FILE",
+    shell_complete=files,
     help="Where to write: .jsonl, .ndjson, .jl, .csv, .sqlite, .sqlite3, .db or .parquet, replaced at once when complete; by default JSON Lines on standard output.",
 )
 
@@ -35,13 +41,14 @@ def status(state: str | None, *, as_json: bool) -> int:
 
     from crawler.frontier.statefile import StateFile
     from crawler.reports.pace_table import kept_paces
+    from crawler.reports.wording import rounded
 
     path = path_of(state)
     with StateFile(path) as file:
         now, unmodified, paces = file.status(), file.not_modified(), kept_paces(file)
     if as_json:
         known = {"not_modified": unmodified._asdict()} if unmodified else {}
-        click.echo(msgspec.json.encode(msgspec.structs.asdict(now) | known | {"paces": paces}))
+        click.echo(msgspec.json.encode(rounded(msgspec.structs.asdict(now) | known | {"paces": paces})))
     else:
         click.echo(_described(path, now, unmodified, paces))
     return FINISHED
@@ -71,7 +78,7 @@ def _described(path: Path, now: Status, unmodified: Unmodified | None, paces: Se
         [
             f"{path}: spider {now.spider or 'not known'}, {now.state}",
             f"  pages    {urls.done:,} done, {urls.failed:,} failed, {urls.skipped:,} skipped",
-            f"  waiting  {urls.queued:,} queued, {urls.leased:,} under way",
+            f"  waiting  {counted(urls.queued + urls.leased, 'request')}{', those under way included' if urls.leased else ''}",
             *aside,
             f"  items    {now.items:,}",
             f"  fetched  {size(now.bytes - (unmodified.bytes if unmodified else 0))} from {counted(now.hosts, 'host')}",
@@ -82,11 +89,25 @@ def _described(path: Path, now: Status, unmodified: Unmodified | None, paces: Se
     )
 
 
+def _tables(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(name) for name in _TABLES if name.startswith(incomplete)]
+
+
+def _path_and_table(state: str | None, table: str | None) -> tuple[Path, Any]:
+    """The crawl file, which may be left out, and the table; raises UsageError if there is no such table."""
+    path, name = (path_of(None), state) if table is None and state in _TABLES else path_and(state, table, "TABLE")
+    if name not in _TABLES:
+        raise UsageError(f"{name!r} is no table; the tables are {', '.join(_TABLES)}")
+    return path, name
+
+
 @click.command(short_help="Write the pages, items, links, errors or hosts of a crawl.")
-@state_argument
-@click.argument("table", type=click.Choice(["pages", "items", "links", "errors", "hosts"]))
+@optional_state
+@click.argument("table", metavar="TABLE", required=False, shell_complete=_tables)
 @output_option
-def export(state: Path, table: Any, output: str) -> int:
+def export(state: str | None, table: str | None, output: str) -> int:
     """Write a TABLE of the crawl file STATE: its pages, links, errors or hosts, or the items exactly as the spider gave them.
 
     To a .warc or .warc.gz file, pages are written with their bodies, as far as they were kept (crawl run --keep-bodies).
@@ -94,13 +115,14 @@ def export(state: Path, table: Any, output: str) -> int:
     from crawler.exports.formats import is_warc
     from crawler.frontier.statefile import StateFile
 
-    with StateFile(state) as file:
-        if table == "pages" and is_warc(output):
+    path, name = _path_and_table(state, table)
+    with StateFile(path) as file:
+        if name == "pages" and is_warc(output):
             return _archive(output, file)
-        if table == "items":
-            return write_rows(output, file.items(), table=table)
-        rows = file.rows(table)
-        return write_rows(output, rows.as_json(), rows.columns, table=table)
+        if name == "items":
+            return write_rows(output, file.items(), table=name)
+        rows = file.rows(name)
+        return write_rows(output, rows.as_json(), rows.columns, table=name)
 
 
 def _archive(output: str, file: StateFile) -> int:

@@ -123,17 +123,25 @@ def set_host(
 @click.command(short_help="Retry failed requests.")
 @optional_state
 @click.option("--failed", is_flag=True, help="All failed requests; the default.")
-@click.option("--status", "statuses", multiple=True, metavar="STATUS", help="Requests that failed with this status: 503, or 5xx. Repeatable.")  # fmt: skip
-@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), metavar="KIND", help="Requests that failed with this kind of error: timeout, connect, dns, … Repeatable.")  # fmt: skip
+@click.option("--status", "statuses", multiple=True, metavar="STATUS", help="Requests that failed with this status: 503, or 5xx; repeatable.")  # fmt: skip
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), metavar="KIND", help="Requests that failed with this kind of error: timeout, connect, dns, …; repeatable.")  # fmt: skip
 @click.option("--host", metavar="HOST", help="Only requests of this host.")
+@click.option("--redirected-to", metavar="URL", help="Only requests that were redirected to a URL that begins with this, such as a login page, and failed or were skipped for it. They start over.")  # fmt: skip
 def retry(
-    state: str | None, *, failed: bool, statuses: tuple[str, ...], kinds: tuple[str, ...], host: str | None
+    state: str | None,
+    *,
+    failed: bool,
+    statuses: tuple[str, ...],
+    kinds: tuple[str, ...],
+    host: str | None,
+    redirected_to: str | None,
 ) -> int:
     """Queue the failed requests of the crawl in the file STATE again, as if they had never been tried.
 
     If the crawl had finished, crawl run resumes it.
     """
     from crawler.orders import RetryFailed
+    from crawler.web.urls import normalize
 
     if failed and (statuses or kinds):
         raise UsageError("--failed means all failures; leave it out to name a status or a kind")
@@ -144,6 +152,7 @@ def retry(
         statuses=_statuses(statuses) if statuses else None,
         kinds=list(kinds) or None,
         host=_host_key(host) if host else None,
+        redirected_to=normalize(redirected_to) if redirected_to else None,
     )
     return _order(path_of(state), order)
 

@@ -61,7 +61,7 @@ def try_out(
     if probed.page is None or taken is None:
         tell_why(probed)
         return FAILED
-    return _told(probed.page, taken)
+    return _told(probed.page, taken, callback or "parse")
 
 
 def _read(context: str | None) -> dict[str, Any] | None:
@@ -87,8 +87,8 @@ def _blamed(error: BaseException) -> int:
     return MISUSED
 
 
-def _told(page: Page, taken: Taken | Retry) -> int:
-    """Tell what the spider gave for the page; the exit code."""
+def _told(page: Page, taken: Taken | Retry, callback: str) -> int:
+    """Tell what the spider's `callback` gave for the page; the exit code."""
     import msgspec
 
     if isinstance(taken, Retry):
@@ -97,17 +97,20 @@ def _told(page: Page, taken: Taken | Retry) -> int:
         return FAILED
     for item in taken.items:
         click.echo(msgspec.json.encode(item))
-    for line in _summary(page, taken):
+    for line in _summary(page, taken, callback):
         say(line)
     return FINISHED
 
 
-def _summary(page: Page, taken: Taken) -> Iterator[str]:
+def _summary(page: Page, taken: Taken, callback: str) -> Iterator[str]:
     from crawler.reports.wording import counted
     from crawler.request import callback_name
 
     dropped = f", {taken.dropped:,} dropped by keep_item" if taken.dropped else ""
-    yield f"{page!r}: {counted(len(taken.items), 'item')}{dropped}, {counted(len(taken.requests), 'request')}"
+    given = f"{counted(len(taken.items), 'item')}{dropped}, {counted(len(taken.requests), 'request')}"
+    yield f"{page!r} to {callback}: {given}"
+    if page.redirects:
+        yield f"  redirected from {page.requested_url}"
     by_callback: dict[str, list[Request]] = {}
     for request in taken.requests:
         by_callback.setdefault(callback_name(request.callback) or "parse", []).append(request)

@@ -53,11 +53,12 @@ def hosts(state: str | None, *, sort: Any, limit: int, as_json: bool) -> int:
     from crawler.cli.state import write_rows
     from crawler.frontier import census
     from crawler.frontier.statefile import StateFile
+    from crawler.reports.wording import rounded
 
     with StateFile(path_of(state)) as file:
         rows = census.hosts(file, sort=sort, limit=limit)
         if as_json:
-            return write_rows("-", (msgspec.json.encode(row).decode() for row in rows))
+            return write_rows("-", (msgspec.json.encode(rounded(row)).decode() for row in rows))
         for line in _table(rows):
             click.echo(line)
     return FINISHED

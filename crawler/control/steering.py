@@ -160,12 +160,17 @@ class Steering:
 
     async def _retry(self, order: RetryFailed) -> str:
         host = self._known(order.host) if order.host else None
-        moved = await self._frontier.retry(statuses=order.statuses, kinds=order.kinds, host=host)
+        moved = await self._frontier.retry(
+            statuses=order.statuses, kinds=order.kinds, host=host, redirected_to=order.redirected_to
+        )
         if not moved:
+            if order.redirected_to:
+                return f"nothing was redirected to {order.redirected_to}… and failed or was skipped"
             is_any = not (order.statuses or order.kinds or order.host)
             return "nothing has failed" if is_any else "nothing of that kind has failed"
         then = "" if self._harness else "; crawl run resumes with them"
-        return f"{counted(moved, 'failed request')} queued again{then}"
+        what = "redirected request" if order.redirected_to else "failed request"
+        return f"{counted(moved, what)} queued again{then}"
 
     def _known(self, host: str) -> HostKey:
         """The key of a host on which something was found; UsageError for any other."""

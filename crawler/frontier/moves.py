@@ -65,12 +65,18 @@ WHERE place <= room LIMIT :limit"""
 
 _OF_FAILED = """
 SELECT result.request, request.url, request.extra, result.final_url, result.redirects, result.size, result.fetched_at,
-       result.detail
+       result.detail, result.state
 FROM result JOIN request ON request.id = result.request
 WHERE result.request > :after AND result.state = 'failed' AND (:host IS NULL OR request.host = :host)
 AND (:takes_any OR result.status IN (SELECT value FROM json_each(:statuses))
      OR substr(result.detail, 1, instr(result.detail, ':') - 1) IN (SELECT value FROM json_each(:kinds)))
 ORDER BY result.request LIMIT :limit"""
+
+_OF_REDIRECTED = _OF_FAILED.replace(
+    "result.state = 'failed'",
+    "(result.state = 'failed' OR result.reason = 'duplicate') AND result.redirects IS NOT NULL "
+    "AND substr(result.final_url, 1, length(:redirected_to)) = :redirected_to",
+)
 
 _REPRIORITISE = f"""
 UPDATE queue SET rank = :rank
@@ -136,16 +142,28 @@ class Moves:
             intake.let_in(number)
             intake.enqueue(intake.host_names[number], (number, rank, request, 0.0, attempts, hop))
 
-    async def retry(self, statuses: Iterable[int] | None, kinds: Iterable[str] | None, host: HostKey | None) -> int:
+    async def retry(
+        self,
+        statuses: Iterable[int] | None,
+        kinds: Iterable[str] | None,
+        host: HostKey | None,
+        redirected_to: str | None,
+    ) -> int:
         def take(rows: Sequence[Row]) -> None:
             wanted["after"] = rows[-1][0]
             now = time.time()
-            for request, url, extra, final_url, redirects, size, fetched_at, error in rows:
+            counts = self._intake.counts
+            for request, url, extra, final_url, redirects, size, fetched_at, error, state in rows:
                 self._intake.batch.retried.append(request)
-                self._intake.batch.attempts.append((request, fetched_at or now, error))
-                self._intake.counts.failed -= 1
-                self._intake.counts.bytes -= size or 0
-                self._enqueue_anew(request, url, extra, final_url, redirects)
+                text = error if state == "failed" else clean(f"duplicate: {error}")
+                self._intake.batch.attempts.append((request, fetched_at or now, text))
+                counts.bytes -= size or 0
+                if state == "failed":
+                    counts.failed -= 1
+                    self._enqueue_anew(request, url, extra, final_url, redirects, starts_over=redirected_to is not None)
+                else:  # without its way, so that it is skipped once more if it is led there again
+                    counts.skipped -= 1
+                    self._enqueue_anew(request, url, extra, None, None)
 
         wanted = {
             "after": 0,  # otherwise all results would be read for each chunk
@@ -154,7 +172,10 @@ class Moves:
             "kinds": msgspec.json.encode(list(kinds or ())).decode(),
             "host": self._number_of(host),
         }
-        return await self._move(_OF_FAILED, lambda: wanted, take)
+        if redirected_to is None:
+            return await self._move(_OF_FAILED, lambda: wanted, take)
+        wanted["redirected_to"] = redirected_to
+        return await self._move(_OF_REDIRECTED, lambda: wanted, take)
 
     async def take_instead(self) -> int:
         """Queue again pages that were left out for a canonical URL that came to nothing, to be taken themselves: first one page for
@@ -182,9 +203,16 @@ class Moves:
             return await self._file.change(_REPRIORITISE if host is None else _REPRIORITISE_HOST, wanted)
 
     def _enqueue_anew(
-        self, request: int, url: str, extra: str | None, final_url: str | None, redirects: str | None
+        self,
+        request: int,
+        url: str,
+        extra: str | None,
+        final_url: str | None,
+        redirects: str | None,
+        *,
+        starts_over: bool = False,
     ) -> None:
-        stands, hop = _where_to_retry(url, extra, final_url or url, redirects)
+        stands, hop = _where_to_retry(url, extra, final_url or url, redirects, starts_over=starts_over)
         host = host_of(stands)
         self._intake.enqueue(host, (self._intake.host_id(host), -priority_of(extra), request, 0.0, 0, hop))
 
@@ -207,16 +235,19 @@ class Moves:
         return moved
 
 
-def _where_to_retry(url: str, extra: str | None, final_url: str, redirects: str | None) -> tuple[str, str | None]:
+def _where_to_retry(
+    url: str, extra: str | None, final_url: str, redirects: str | None, *, starts_over: bool
+) -> tuple[str, str | None]:
     """The URL to request next for a request that failed, and its hop.
 
     That is the URL to which redirects had led. But the method that was used there is known only if no redirect could have changed it.
-    Otherwise all redirects are followed again; the URL where they ended stays in the chain, so that it does not count as a duplicate.
+    Otherwise, and with `starts_over`, all redirects are followed again; the URL where they ended stays in the chain, so that it does not
+    count as a duplicate.
     """
     if redirects is None:
         return url, None
     method = method_and_body(extra)[0] if extra else "GET"
     left = tuple(msgspec.json.decode(redirects))
-    if method in _KEPT_BY_REDIRECTS:
+    if method in _KEPT_BY_REDIRECTS and not starts_over:
         return final_url, hop_of(final_url, method, left)
     return url, hop_of(url, method, (*left, final_url))

@@ -218,11 +218,17 @@ class Frontier(Protocol):
         returns how many."""
 
     async def retry(
-        self, *, statuses: Iterable[int] | None = None, kinds: Iterable[str] | None = None, host: HostKey | None = None
+        self,
+        *,
+        statuses: Iterable[int] | None = None,
+        kinds: Iterable[str] | None = None,
+        host: HostKey | None = None,
+        redirected_to: str | None = None,
     ) -> int:
         """Queue failed requests again, as if they had never been tried, with the priority they were found with: those with one of
-        `statuses` or one of `kinds` of error, or all if neither is given. A redirected request goes on where it failed. Returns how
-        many."""
+        `statuses` or one of `kinds` of error, or all if neither is given. A redirected request goes on where it failed. With
+        `redirected_to`, only those that were redirected to a URL that begins with this, and also those that were skipped for that as
+        duplicates; these start over. Returns how many."""
 
     async def reprioritise(self, *, host: HostKey | None = None, url_like: str | None = None, priority: int) -> int:
         """Give queued requests another priority: those of a host, those with a URL that matches an SQL LIKE pattern, in which `\\`

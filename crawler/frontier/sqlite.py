@@ -367,9 +367,14 @@ class SqliteFrontier(Frontier):
         return await self._moves.fill_budgets(host)
 
     async def retry(
-        self, *, statuses: Iterable[int] | None = None, kinds: Iterable[str] | None = None, host: HostKey | None = None
+        self,
+        *,
+        statuses: Iterable[int] | None = None,
+        kinds: Iterable[str] | None = None,
+        host: HostKey | None = None,
+        redirected_to: str | None = None,
     ) -> int:
-        return await self._moves.retry(statuses, kinds, host)
+        return await self._moves.retry(statuses, kinds, host, redirected_to)
 
     async def reprioritise(self, *, host: HostKey | None = None, url_like: str | None = None, priority: int) -> int:
         return await self._moves.reprioritise(host, url_like, priority)

@@ -1,8 +1,8 @@
-"""Figures, instants and tables for people: how the command writes them."""
+"""Figures, instants and tables: how the command writes them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,6 +47,21 @@ def instant(iso: str | None) -> str:
 def minute(iso: str) -> str:
     """An instant of ISO 8601 to the minute: `2026-01-31 12:00 UTC`."""
     return f"{iso[:16].replace('T', ' ')} UTC"
+
+
+def rounded(value: Any) -> Any:
+    """Plain data for JSON, with fractions to the sixth place: seconds to the microsecond."""
+    import msgspec
+
+    return _rounded(msgspec.to_builtins(value))
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 6)
+    if isinstance(value, dict):
+        return {name: _rounded(member) for name, member in value.items()}
+    return [_rounded(member) for member in value] if isinstance(value, list) else value
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:

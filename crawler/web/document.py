@@ -305,6 +305,8 @@ class Document:
     def _no_selector(self, selector: str) -> SpiderError:
         if "::" in selector:
             hint = "CSS selects elements: node.text() and node.attributes say what is in them"
+        elif selector.startswith("//"):
+            hint = "there is no XPath"
         else:
             hint = f"to follow a reference, write url={selector!r}"
         return SpiderError(f"{selector!r}, asked of {self.url}, is not a CSS selector; {hint}")

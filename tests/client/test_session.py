@@ -423,6 +423,8 @@ async def test_unknown_option(session: ClientSession) -> None:
     with pytest.raises(TypeError) as caught:
         await session.get("http://a.example/", timout=1, zzz=2)  # type: ignore[call-arg]
     assert str(caught.value) == "unknown option timout: did you mean timeout?; unknown option zzz"
+    with pytest.raises(TypeError, match="unknown option verify: it is ssl= here"):
+        await session.get("http://a.example/", verify=False)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="unknown option hearbeat: did you mean heartbeat"):
         await session.ws_connect("ws://a.example/", hearbeat=1)  # type: ignore[call-arg]
 

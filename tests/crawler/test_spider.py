@@ -138,6 +138,19 @@ def test_callbacks_are_found_by_name() -> None:
             callback_of(spider, wrong)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("detial", r"has no method 'detial', which a request names as its callback; did you mean 'detail'\?$"),
+        ("<lambda>", "write a method, since the crawl file keeps callbacks by their names$"),
+        ("nothing_like_it", "which a request names as its callback$"),
+    ],
+)
+def test_what_may_be_meant_by_an_unknown_callback_is_told(wrong: str, told: str) -> None:
+    with pytest.raises(SpiderError, match=told):
+        callback_of(Shop(), wrong)
+
+
 def test_a_spider_without_parse_is_told_to_write_one() -> None:
     with pytest.raises(SpiderError, match="has no parse method"):
         Spider().parse(None)  # type: ignore[arg-type]
@@ -190,6 +203,25 @@ def test_what_scrapy_calls_otherwise_is_told_in_our_words(asked: Any, ours: str)
     with pytest.raises(AttributeError) as caught:
         asked(page_of("https://shop.example/", "<h1>Lamps</h1>"))
     assert explain(caught.value).endswith(ours)
+
+
+def test_a_node_that_is_not_there_is_told() -> None:
+    """Python says only that None has no such attribute."""
+    with pytest.raises(AttributeError) as caught:
+        page_of("https://shop.example/", "").css_first("h1").text()  # type: ignore[union-attr]
+    assert "at `page_of(" in explain(caught.value)
+    assert "; the selector matches nothing here (in " in explain(caught.value)
+
+
+def test_an_argument_without_a_value_is_told() -> None:
+    class Member(Spider):
+        password: str
+
+        def parse(self, page: Any) -> object:
+            return {"password": self.password}
+
+    text = explain(raised_by(Member().parse))
+    assert text.endswith("at `self.password`; give it a value: -a password=… (in parse)")
 
 
 def test_what_says_itself_what_is_wrong_is_told_with_its_place_too() -> None:

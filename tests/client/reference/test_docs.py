@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import client
+from tests.client.reference.servers.nginx import BLOB
 from tests.client.reference.servers.proxies import LOGIN, PASSWORD
 from tests.client.reference.table import (
     ATTRIBUTES,
@@ -141,7 +142,7 @@ def test_the_quick_start_leads_to_the_reference() -> None:
 
 
 def _programs() -> Iterator[Any]:
-    for page in ("quickstart.md", "proxies.md", "websockets.md"):
+    for page in ("quickstart.md", "recipes.md", "proxies.md", "websockets.md"):
         text = (DOCS / page).read_text(encoding="utf-8")
         for found in re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
             line = text.count("\n", 0, found.start()) + 1
@@ -177,6 +178,7 @@ async def test_every_program_runs(
         ("https://secure.example/", nginx.right),
         ("https://expired.example/", nginx.expired),
         ("https://upload.example/", asgi),
+        ("https://api.example/", asgi),
         ("wss://chat.example/", asgi.replace("http", "ws")),
         ("proxy.example:3128", f"127.0.0.1:{tinyproxy.port}"),
         ("socks.example:1080", f"127.0.0.1:{microsocks.port}"),
@@ -191,3 +193,26 @@ async def test_every_program_runs(
     exec(compile(program, "example", "exec"), namespace)
     await namespace["main"]()
     assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("kept", "is_current"),
+    [(1000, True), (len(BLOB), True), (1000, False)],
+    ids=["part", "whole", "part of another version"],
+)
+async def test_a_download_resumes_as_shown(nginx: Addresses, tmp_path: Path, kept: int, is_current: bool) -> None:
+    text = (DOCS / "recipes.md").read_text(encoding="utf-8")
+    (program,) = (
+        block for block in re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S) if "def download" in block
+    )
+    namespace: dict[str, Any] = {"__name__": "example"}
+    exec(compile(program, "example", "exec"), namespace)
+    file = tmp_path / "blob.bin"
+    async with client.ClientSession() as session:
+        async with session.head(f"{nginx.plain}blob.bin") as response:
+            version = response.headers["ETag"]
+        file.write_bytes(BLOB[:kept] if is_current else bytes(kept))
+        Path(f"{file}.etag").write_text(version if is_current else '"another"', encoding="utf-8")
+        await namespace["download"](session, f"{nginx.plain}blob.bin", file)
+    assert file.read_bytes() == BLOB
+    assert Path(f"{file}.etag").read_text(encoding="utf-8") == version

@@ -25,6 +25,10 @@ def completed(typed: str) -> list[str]:
         ("crawl run books.py -s max_pages", ["plain,max_pages=", "plain,max_pages_per_host="]),
         ("crawl retry --kind ti", ["plain,timeout"]),
         ("crawl status bo", ["file,bo"]),
+        ("crawl export books.crawl pa", ["plain,pages"]),
+        ("crawl export books.crawl pages -o bo", ["file,bo"]),
+        ("crawl run books.py --revalidate bo", ["file,bo"]),
+        ("crawl fetch https://library.example/ -o bo", ["file,bo"]),
     ],
 )
 def test_what_is_begun_is_completed(typed: str, options: list[str]) -> None:

@@ -445,7 +445,20 @@ async def test_what_was_skipped_is_told_by_reason(crawl: Crawl) -> None:
     pages = {"/": page("Home", "/a", "/b", "https://elsewhere.example/"), "/a": redirect("/"), "/b": redirect("/")}
     async with serve(pages) as site:
         ended = await crawl("run", site.url, "--state", "s.crawl")
-        assert "skipped: duplicate 2, scope 1; to see why: crawl why s.crawl URL" in ended.err
+        assert (
+            "skipped: duplicate 2 (other URLs of known pages), scope 1; to see why: crawl why s.crawl URL" in ended.err
+        )
+
+
+async def test_where_many_requests_were_led_is_told(crawl: Crawl) -> None:
+    """Nobody would look for a lost session behind duplicates."""
+    members = [f"/{number}" for number in range(10)]
+    pages = {"/": page("Home", "/login?a=1&b=2", *members), "/login?a=1&b=2": page("Login")}
+    async with serve(pages | dict.fromkeys(members, redirect("/login?a=1&b=2"))) as site:
+        ended = await crawl("run", site.url, "--state", "s.crawl")
+        login = f"{site.url}/login?a=1&b=2"
+    assert f"10 requests of these led to {login}; if that is a login page, have the spider log in" in ended.err
+    assert f"crawl retry s.crawl --redirected-to '{login}'\n" in ended.err
 
 
 async def test_a_crawl_that_may_fetch_nothing_says_why(crawl: Crawl) -> None:

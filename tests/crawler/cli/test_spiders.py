@@ -91,6 +91,32 @@ async def test_a_check_says_what_has_no_effect_here(crawl: Crawl, tmp_path: Path
     assert ended.out.splitlines()[-1].endswith("process_item, which is Scrapy's; here it is keep_item(item, page)")
 
 
+async def test_a_run_warns_of_what_has_no_effect_here(crawl: Crawl, tmp_path: Path) -> None:
+    """A delay that is ignored in silence would be missed by the site first."""
+    (tmp_path / "slow.py").write_text(
+        "from crawler import Spider\n"
+        "class Slow(Spider):\n"
+        "    custom_settings = {'DOWNLOAD_DELAY': 1}\n"
+        "    def parse(self, page): pass\n"
+    )
+    async with serve({"/": page("Home")}) as site:
+        ended = await crawl("run", "slow.py", "-a", f"start_urls={site.url}/")
+    assert ended.code == 0
+    assert "custom_settings of Slow, which is Scrapy's, has no effect; here it is settings" in ended.err
+
+
+async def test_what_a_ready_made_spider_calls_as_scrapy_does_has_an_effect(crawl: Crawl, tmp_path: Path) -> None:
+    (tmp_path / "ruled.py").write_text(
+        "from spiders.rules import Rule, RulesSpider\n"
+        "class Ruled(RulesSpider):\n"
+        "    start_urls = ['http://h.example/']\n"
+        "    rules = [Rule(['/shelf-'])]\n"
+    )
+    ended = await crawl("check", "ruled.py")
+    assert ended.code == 0
+    assert "no effect" not in ended.out
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [

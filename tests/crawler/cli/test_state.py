@@ -45,7 +45,7 @@ async def test_status_is_told_in_words(crawl: Crawl, state: str) -> None:
     first, *rest = ended.out.splitlines()
     assert first == "s.crawl: spider site, finished"
     assert "  pages    3 done, 0 failed, 1 skipped" in rest
-    assert "  waiting  0 queued, 0 under way" in rest
+    assert "  waiting  0 requests" in rest
     assert any(line.startswith("  fetched  ") and line.endswith(" from 1 host") for line in rest)
 
 
@@ -133,7 +133,10 @@ async def test_sql_answers_queries(crawl: Crawl, state: str) -> None:
     [
         (("status", "missing.crawl"), "error: there is no crawl file missing.crawl; there is: s.crawl"),
         (("status", "out.jsonl"), "error: out.jsonl is not a crawl file"),
-        (("export", "s.crawl", "nothing"), "'nothing' is not one of 'pages', 'items', 'links', 'errors', 'hosts'"),
+        (
+            ("export", "s.crawl", "nothing"),
+            "error: 'nothing' is no table; the tables are pages, items, links, errors, hosts",
+        ),
         (("export", "s.crawl", "pages", "-o", "pages.txt"), "error: cannot write pages.txt: no format is called .txt"),
         (
             ("export", "s.crawl", "items", "-o", "x.warc"),
@@ -150,6 +153,20 @@ async def test_a_users_mistake_is_one_clear_message(crawl: Crawl, arguments: tup
     assert message in ended.err
     assert ended.out == ""
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.usefixtures("state")
+async def test_the_only_crawl_file_need_not_be_named_to_be_exported(crawl: Crawl, tmp_path: Path) -> None:
+    assert len((await crawl("export", "items")).out.splitlines()) == 3
+    assert "error: TABLE is missing" in (await crawl("export", "s.crawl")).err
+    (tmp_path / "other.crawl").touch()
+    assert "error: name the crawl file: there are other.crawl, s.crawl" in (await crawl("export", "items")).err
+
+
+async def test_figures_have_no_more_digits_than_mean_anything(crawl: Crawl, state: str) -> None:
+    (host,) = (await crawl("hosts", state, "--json")).out.splitlines()
+    latency = json.loads(host)["latency"]
+    assert latency == round(latency, 6) > 0
 
 
 @pytest.mark.parametrize("arguments", [("export", "items"), ("status",)])

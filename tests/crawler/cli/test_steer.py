@@ -7,11 +7,13 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from crawler.control.steering import Steering
 from crawler.frontier import SqliteFrontier
 from crawler.orders import Change
 from tests.proof.crawlfile import check_invariants
-from tests.sites import Reply, Visit, page, serve
+from tests.sites import Reply, Visit, page, redirect, serve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,6 +74,39 @@ async def test_what_is_tried_again_can_be_chosen(crawl: Crawl) -> None:
         assert (await crawl("retry", "--status", "404", "--host", host)).out.startswith("1 failed request queued again")
         assert (await crawl("retry", "--kind", "http", "--host", host)).out.startswith("1 failed request queued again")
         assert (await crawl("retry", "--failed")).out == "nothing has failed\n"
+
+
+@pytest.mark.parametrize("login", ["/login", "/login?next="])
+async def test_what_was_led_to_a_login_is_tried_again_from_the_start(crawl: Crawl, tmp_path: Path, login: str) -> None:
+    """Tried again where the redirect led, it would be the login page for ever; skipped, it would not be tried again at all."""
+    (tmp_path / "members.py").write_text(
+        "from crawler import Spider\nclass Members(Spider):\n    def parse(self, page): return {'h1': page.one('h1').text()}"
+    )
+    is_let_in = False
+
+    async def club(visit: Visit) -> Reply:
+        if visit.path in ("/a", "/b") and not is_let_in:
+            return redirect(f"{login}{visit.path}" if login.endswith("=") else login)
+        return page(visit.path, body="" if visit.path.startswith("/login") else f"<h1>{visit.path}</h1>")
+
+    async with serve(club) as site:
+        seeds = f"start_urls={site.url}/a,{site.url}/b"
+        command = ("run", "members.py", "-a", seeds, "--no-robots", "-o", "out.jsonl", "--per-host", "1")
+        assert (await crawl(*command)).code == 2
+        is_let_in = True
+        await crawl("retry", "--kind", "spider")
+        assert (await crawl(*command)).code == 2, "the login page once more"
+        ordered = await crawl("retry", "--redirected-to", f"{site.url}/elsewhere")
+        assert ordered.out == f"nothing was redirected to {site.url}/elsewhere… and failed or was skipped\n"
+        ordered = await crawl("retry", "--redirected-to", f"{site.url}/login")
+        assert ordered.out == "2 redirected requests queued again; crawl run resumes with them\n"
+        check_invariants(tmp_path / "members.crawl")
+        assert (await crawl(*command)).code == 0
+        assert site.paths[-2:] == ["/a", "/b"]
+        told = (await crawl("why", f"{site.url}/b")).out
+        assert f"UTC: {'spider: ' if login.endswith('=') else 'duplicate: redirected (302) to '}" in told
+    assert (tmp_path / "out.jsonl").read_text() == '{"h1":"/a"}\n{"h1":"/b"}\n'
+    check_invariants(tmp_path / "members.crawl")
 
 
 async def test_a_host_that_is_held_is_left_alone_until_it_is_released(crawl: Crawl) -> None:

@@ -61,7 +61,7 @@ async def test_what_would_be_followed_is_told_and_not_followed(crawl: Crawl, tmp
         assert site.log[-1].headers["user-agent"] == "books/1", "the spider's own settings hold"
     assert (ended.code, ended.out) == (0, "")
     first, *told = ended.err.splitlines()
-    assert first == f"<Page 200 {site.url}/>: 0 items, 9 requests"
+    assert first == f"<Page 200 {site.url}/> to parse: 0 items, 9 requests"
     assert told[0] == f"  to book: GET {site.url}/0"
     assert told[-2:] == ["  to book: 3 more", f"  to parse: POST {site.url}/search"]
     assert [path.suffix for path in tmp_path.iterdir() if path.is_file()] == [".py"], "no crawl file is left behind"
@@ -73,7 +73,7 @@ async def test_items_are_printed_and_any_method_takes_any_context(crawl: Crawl) 
         ended = await crawl("try", "books.py", f"{site.url}/1", *options)
     assert ended.code == 0, ended.err
     assert json.loads(ended.out) == {"title": "One?", "shelf": "amber"}
-    assert ended.err == f"<Page 200 {site.url}/1>: 1 item, 0 requests\n"
+    assert ended.err == f"<Page 200 {site.url}/1> to book: 1 item, 0 requests\n"
 
 
 async def test_a_spider_that_raises_is_shown_line_by_line(crawl: Crawl) -> None:
@@ -83,7 +83,9 @@ async def test_a_spider_that_raises_is_shown_line_by_line(crawl: Crawl) -> None:
     first, where, *_ = ended.err.splitlines()
     assert first.startswith("Traceback")
     assert 'books.py", line' in where, "what calls the spider is of no interest"
-    assert ended.err.endswith("has no attribute 'text', at `page.css_first(\".price\").text` (in broken)\n")
+    assert ended.err.endswith(
+        "has no attribute 'text', at `page.css_first(\".price\").text`; the selector matches nothing here (in broken)\n"
+    )
 
 
 async def test_a_page_that_would_be_asked_for_again_is_told(crawl: Crawl) -> None:
@@ -98,7 +100,10 @@ async def test_where_a_crawl_would_stop_is_told(crawl: Crawl) -> None:
     async with serve(SITE) as site:
         ended = await crawl("try", "books.py", f"{site.url}/1", "--callback", "satisfied")
     assert (ended.code, ended.out) == (0, '{"title":"One"}\n')
-    assert ended.err == f"<Page 200 {site.url}/1>: 1 item, 0 requests\n  a crawl would stop here: that is enough\n"
+    assert (
+        ended.err
+        == f"<Page 200 {site.url}/1> to satisfied: 1 item, 0 requests\n  a crawl would stop here: that is enough\n"
+    )
 
 
 async def test_items_that_would_be_dropped_are_counted(crawl: Crawl, tmp_path: Path) -> None:
@@ -106,7 +111,7 @@ async def test_items_that_would_be_dropped_are_counted(crawl: Crawl, tmp_path: P
     async with serve(SITE) as site:
         ended = await crawl("try", "books.py", f"{site.url}/1", "--callback", "book")
     assert (ended.code, ended.out) == (0, "")
-    assert ended.err == f"<Page 200 {site.url}/1>: 0 items, 1 dropped by keep_item, 0 requests\n"
+    assert ended.err == f"<Page 200 {site.url}/1> to book: 0 items, 1 dropped by keep_item, 0 requests\n"
 
 
 async def test_a_replay_tells_what_would_be_asked_for_again(crawl: Crawl, tmp_path: Path) -> None:
@@ -190,6 +195,10 @@ async def test_the_page_is_the_one_that_a_crawl_would_bring(
         "took_time": True,
         "shelf": "amber",
     }
+    assert ended.err.splitlines() == [
+        f"<Page 200 {site.url}/new> to look: 1 item, 0 requests",
+        f"  redirected from {site.url}/old",
+    ]
 
 
 async def test_a_sitemap_may_be_as_long_as_in_a_crawl(crawl: Crawl) -> None:

@@ -287,6 +287,22 @@ async def test_a_redirected_request_is_tried_again_where_it_failed(frontier: Sql
     assert (lease.url, lease.redirects) == (f"http://{A}/0", (f"http://{A}/0", f"http://{B}/x"))
 
 
+async def test_what_was_redirected_somewhere_starts_over(frontier: SqliteFrontier) -> None:
+    """To a login page, say, for want of a session: the first request fails there, the others are skipped as its duplicates."""
+    await frontier.add([urls(A, 3)])
+    for _ in range(2):
+        leases = await frontier.lease([A], 3)
+        assert [lease.url for lease in leases] == [f"http://{A}/{number}" for number in range(3)]
+        for lease in leases:
+            await settle(frontier, lease, Redirected(status=302, url=f"http://{B}/login", method="GET"))
+        (lease,) = await frontier.lease([B], 3)
+        await settle(frontier, lease, Failed(error="spider: no h1", final_url=lease.url))
+        assert (frontier.counts.failed, frontier.counts.skipped) == (1, 2)
+        assert await frontier.retry(redirected_to=f"http://{B}/other") == 0
+        assert await frontier.retry(redirected_to=f"http://{B}/log") == 3
+        assert (frontier.counts.failed, frontier.counts.skipped) == (0, 0)
+
+
 async def test_a_redirected_post_is_posted_again_from_where_it_began(frontier: SqliteFrontier) -> None:
     """A redirect may have made a GET of it; asked as that, it would no more be what was wanted. That its way is known
     already does not end it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import cycle
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -25,6 +26,8 @@ MULTIPART: Final = (
     b"--inner\r\n\r\nnested\r\n--inner--\r\n"
     b"\r\n--outer--\r\n"
 )
+
+EVENTS: Final = b": welcome\nid: 2\ndata: one line\ndata: and another\n\nid: 3\nevent: end\ndata: bye\n\n"
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,6 +97,37 @@ async def _redirect(scope: Scope, receive: Receive, send: Send) -> None:
     await _answer(send, b"", [("location", query["to"])], status=int(query.get("status", 302)))
 
 
+async def _items(scope: Scope, _receive: Receive, send: Send) -> None:
+    """A list on three pages, for those with a token."""
+    if (b"authorization", b"Bearer fresh") not in scope["headers"]:
+        await _answer(send, b"", [], status=401)
+        return
+    number = int(dict(parse_qsl(scope["query_string"].decode())).get("page", 1))
+    following = [("link", f'</api/items?page={number + 1}>; rel="next"')] if number < 3 else []
+    await _answer(send, json.dumps([number]).encode(), [("content-type", "application/json"), *following])
+
+
+async def _token(_scope: Scope, receive: Receive, send: Send) -> None:
+    async for _part in _body(receive):
+        continue
+    await _answer(send, b'{"access_token": "fresh"}', [("content-type", "application/json")])
+
+
+_busy: Final = cycle((True, False))
+
+
+async def _every_other(_scope: Scope, _receive: Receive, send: Send) -> None:
+    """Turn away every other request for a moment."""
+    if next(_busy):
+        await _answer(send, b"", [("retry-after", "0")], status=429)
+    else:
+        await _answer(send, b"", [])
+
+
+async def _events(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await _answer(send, EVENTS, [("content-type", "text/event-stream")])
+
+
 async def _missing(_scope: Scope, _receive: Receive, send: Send) -> None:
     await _answer(send, b"", [], status=404)
 
@@ -107,6 +141,10 @@ _PATHS: Final = {
     "/described": _described,
     "/multipart": _multipart,
     "/redirect": _redirect,
+    "/api/items": _items,
+    "/api/token": _token,
+    "/api/busy": _every_other,
+    "/api/events": _events,
 }
 
 
