@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     import trustme
 
     from client.carrier import Carrier
+    from client.timings import ResponseTimings
     from client.tracing import Trace
     from tests.client.conftest import Serve
     from tests.client.http2_peer import Asked
@@ -86,6 +87,30 @@ async def test_requests_wait_for_the_first_connection(
     server = await serve(speaking(answering), tls=http2_tls)
     assert await asyncio.gather(*(get(session, server) for _ in range(20))) == [b"hi"] * 20
     assert server.connections == 1
+
+
+async def test_the_wait_for_the_first_connection_is_told(
+    serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As time in the queue, by those who waited; how long it took to open is told by the one who did."""
+    monkeypatch.setattr("client.sharing._HEAD_START_SECONDS", 60.0)
+
+    async def timings_of() -> ResponseTimings:
+        async with session.get(server.url) as response:
+            await response.read()
+            return response.timings
+
+    server = await serve(speaking(answering), tls=http2_tls)
+    first, *others = await asyncio.gather(*(timings_of() for _ in range(3)))
+    others.append(await timings_of())
+    assert first.queued < first.tls
+    assert all(other[1:4] == (0, 0, 0) for other in others)
+    assert all(other.queued > first.tls for other in others[:2])
+    assert others[2].queued == 0
+    for timings in (first, *others):
+        assert timings.total is not None
+        assert timings.receiving is not None
+        assert sum((*timings[:-2], timings.receiving)) <= timings.total
 
 
 async def test_a_server_that_speaks_http1(serve: Serve, session: ClientSession, authority: trustme.CA) -> None:
