@@ -960,6 +960,31 @@ async def test_a_request_that_is_always_refused(
     assert asyncio.get_running_loop().time() - began_at >= 0.03
 
 
+async def test_a_server_that_allows_no_request(
+    serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit of zero should not last (RFC 9113 §6.5.2): it is asked again as one that refuses is, and sees no request."""
+    monkeypatch.setattr("client.call._FIRST_PAUSE_SECONDS", 0.004)
+    allowed = [0, 0, 0, 0, 1, *[0] * 6]
+    asked: list[Asked] = []
+
+    async def script(peer: Http2Peer) -> None:
+        await peer.greet({SettingCodes.MAX_CONCURRENT_STREAMS: allowed.pop(0)})
+        asked.append(await peer.request())
+        await peer.answer(asked[-1], b"hi")
+        peer.leave()
+
+    server = await serve(speaking(script), tls=http2_tls)
+    async with session.post(server.url, data={"a": "b"}) as response:
+        assert await response.read() == b"hi"
+    assert server.connections == 5
+    with pytest.raises(ServerDisconnectedError, match="takes no more requests") as caught:
+        await session.post(server.url, data={"a": "b"})
+    assert caught.value.is_unprocessed
+    assert allowed == []
+    assert [one.body for one in asked] == [b"a=b"]
+
+
 async def test_no_pause_goes_beyond_the_deadline(
     serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
