@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import count, pairwise
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -191,6 +192,56 @@ async def test_a_cancelled_waiter_does_not_keep_its_turn() -> None:
     slot.release()
     async with asyncio.timeout(10):
         (await second).release()
+
+
+async def test_waiters_at_an_address_go_before_those_who_come_later() -> None:
+    """In their order, whatever their hosts: a newcomer that asks at the right moment is not served first."""
+    now = 0.0
+    hosts = [HostKey(str(number)) for number in range(6)]
+    limits = placed(HostLimits(address_spacing=1.0, clock=lambda: now), A, B, *hosts)
+    slot = limits.acquire_nowait(A)
+    assert slot
+    calls = [limits.acquire(host) for host in hosts]
+    for waiter in [call.send(None) for call in calls]:
+        slot.started()
+        now += 1.0
+        assert limits.acquire_nowait(B) is None
+        slot.release()
+        slot = waiter.result()
+    slot.started()
+    slot.release()
+    now += 1.0
+    assert limits.acquire_nowait(B), "there is nobody else"
+    for call in calls:
+        call.close()
+
+
+@pytest.mark.parametrize("leaves", ["cancelled", "placed elsewhere", "held"])
+async def test_who_leaves_when_its_turn_has_come_does_not_keep_the_address(leaves: str) -> None:
+    now = 0.0
+    limits = placed(HostLimits(address_spacing=1.0, clock=lambda: now), A, B, C)
+    slot = limits.acquire_nowait(A)
+    assert slot
+    calls = [limits.acquire(B), limits.acquire(C)]
+    first, second = [call.send(None) for call in calls]
+    slot.started()
+    if leaves == "cancelled":
+        first.cancel()
+    elif leaves == "held":
+        limits.hold_until(B, 60.0)
+    else:
+        limits.place(B, "192.0.2.2")
+    now = 1.0
+    slot.release()
+    second.result().started()
+    second.result().release()
+    now = 60.0
+    last = limits.acquire_nowait(A)
+    assert last
+    last.release()
+    assert first.done() or leaves == "held"
+    for call in calls:
+        call.close()
 
 
 def test_idle_addresses_are_forgotten() -> None:
