@@ -216,6 +216,22 @@ async def test_waiters_at_an_address_go_before_those_who_come_later() -> None:
         call.close()
 
 
+async def test_a_turn_of_waiters_costs_the_same_however_many_there_are() -> None:
+    """Each time one host is listed, and not all of them."""
+    hosts = [HostKey(str(number)) for number in range(1000)]
+    limits = placed(HostLimits(limit_per_address=1), A, *hosts)
+    slot = limits.acquire_nowait(A)
+    assert slot
+    calls = [limits.acquire(host) for host in hosts]
+    for waiter in [call.send(None) for call in calls]:
+        slot.release()
+        slot = waiter.result()
+    slot.release()
+    for call in calls:
+        call.close()
+    assert next(limits._order) < 2 * len(hosts)
+
+
 @pytest.mark.parametrize("leaves", ["cancelled", "placed elsewhere", "held"])
 async def test_who_leaves_when_its_turn_has_come_does_not_keep_the_address(leaves: str) -> None:
     now = 0.0

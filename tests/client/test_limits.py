@@ -7,6 +7,7 @@ import math
 import random
 import time
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -127,6 +128,60 @@ async def test_hosts_that_wait_for_the_overall_limit_take_turns() -> None:
         await asyncio.sleep(0)
         slot.release()
     assert B in served[:2]
+
+
+async def test_a_lone_waiter_has_its_turn_beside_many_of_another_host() -> None:
+    """Whenever its host was allowed: one that never made a request was always allowed, which must not put it first."""
+    now = 0.0
+    limits = HostLimits(limit=1, clock=lambda: now)
+    limits.configure(B, spacing=1.0)
+    slot = limits.acquire_nowait(B)
+    assert slot
+    slot.started()
+    calls = [limits.acquire(host) for host in (A, A, A, B)]
+    *others, lone = [call.send(None) for call in calls]
+    now = 2.0
+    for turn in range(2):
+        slot.release()
+        assert [waiter.done() for waiter in (*others, lone)] == [True, False, False, turn == 1]
+        slot = lone.result() if turn else others[0].result()
+    slot.release()
+    for call in calls:
+        call.close()
+
+
+async def test_a_newcomer_does_not_go_before_who_waits() -> None:
+    """Not even in the moment in which a start is allowed again and the timer has not noticed."""
+    now = 0.0
+    limits = HostLimits(spacing=1.0, clock=lambda: now)
+    first = limits.acquire_nowait(A)
+    assert first
+    first.started()
+    call = limits.acquire(A)
+    waiter = call.send(None)
+    now = 1.0
+    assert limits.acquire_nowait(A) is None
+    first.release()
+    assert waiter.done()
+    waiter.result().release()
+    call.close()
+
+
+@pytest.mark.parametrize("rules", [{"limit_per_host": 2}, {"limit_per_host": 0, "spacing": 0.0}])
+async def test_rules_that_are_relaxed_serve_those_who_wait(rules: dict[str, Any]) -> None:
+    limits = HostLimits(limit_per_host=1, spacing=3600.0)
+    slot = limits.acquire_nowait(A)
+    assert slot
+    slot.started()
+    if "spacing" not in rules:
+        limits.configure(A, spacing=0.0)
+    waiter = asyncio.create_task(limits.acquire(A))
+    await asyncio.sleep(0)
+    limits.configure(A, **rules)
+    await ready(waiter)
+    waiter.result().release()
+    slot.release()
+    assert limits.active == 0
 
 
 async def test_a_host_whose_turn_came_sooner_than_it_was_to_has_no_second_one() -> None:
