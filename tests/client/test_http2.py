@@ -113,6 +113,29 @@ async def test_the_wait_for_the_first_connection_is_told(
         assert sum((*timings[:-2], timings.receiving)) <= timings.total
 
 
+async def test_receiving_begins_with_the_head(serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext) -> None:
+    go_on = asyncio.Event()
+
+    async def script(peer: Http2Peer) -> None:
+        await peer.greet()
+        asked = await peer.request()
+        await peer.begin(asked.stream_id)
+        await go_on.wait()
+        await peer.data(asked.stream_id, b"hi", ends=True)
+        await peer.closed()
+
+    server = await serve(speaking(script), tls=http2_tls)
+    async with session.get(server.url) as response:
+        unfinished = response.timings
+        go_on.set()
+        await response.read()
+        finished = response.timings
+    assert unfinished.receiving is None
+    assert finished.receiving is not None
+    assert finished.receiving > 0
+    assert finished[:5] == unfinished[:5]
+
+
 async def test_a_server_that_speaks_http1(serve: Serve, session: ClientSession, authority: trustme.CA) -> None:
     """Those who waited open their own, and nobody waits any more."""
     server = await serve(repeating(HI), tls=server_context(authority, "http/1.1"))

@@ -245,6 +245,31 @@ async def test_an_iteration_goes_on_after_a_step_that_was_cancelled(
     assert [part async for part in iteration] == []
 
 
+async def test_who_gives_up_on_everything_may_read_part_by_part() -> None:
+    """And holds the wire back again."""
+    stream = make(b"one", eof=False, high_water=4)
+    reading = asyncio.ensure_future(stream.read())
+    await asyncio.sleep(0)
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+    assert await stream.readany() == b"one"
+    reading = asyncio.ensure_future(stream.readany())
+    await asyncio.sleep(0)
+    stream.feed_data(b"two")
+    async with asyncio.timeout(10):
+        assert await reading == b"two"
+    stream.feed_data(b"three")
+    assert isinstance(stream._flow, Flow)
+    assert stream._flow.is_paused
+
+
+async def test_a_separator_in_two_pieces_before_more_than_is_taken_at_once() -> None:
+    rest = bytes(range(1, 97)) * 1000
+    stream = make(b"first\r", b"\n" + rest)
+    assert await stream.readuntil(b"\r\n") == b"first\r\n"
+    assert await stream.read() == rest
+
+
 async def test_errors_go_before_bytes() -> None:
     """Half a body is none."""
     stream = make(b"half", eof=False)

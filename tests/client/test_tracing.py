@@ -374,8 +374,10 @@ async def test_timings(serve: Serve, session: ClientSession) -> None:
         await response.read()
         second = response.timings
     assert (unfinished.receiving, unfinished.total) == (None, None)
+    assert first[:5] == unfinished[:5]
     assert first.connect > 0
     assert first.total is not None
     assert first.receiving is not None
+    assert first.receiving > 0
     assert first.total >= first.queued + first.dns + first.connect + first.tls + first.waiting + first.receiving
     assert (second.dns, second.connect, second.tls) == (0, 0, 0)
