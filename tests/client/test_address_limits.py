@@ -260,6 +260,65 @@ async def test_who_leaves_when_its_turn_has_come_does_not_keep_the_address(leave
         call.close()
 
 
+@pytest.mark.parametrize("seed", range(12))
+async def test_whatever_happens_to_those_who_wait_each_is_served_or_gone(seed: int) -> None:
+    """They are cancelled, their hosts held, placed elsewhere and given other rules, and the limit is changed."""
+    draw = random.Random(seed)
+    limits = HostLimits(
+        limit=draw.choice([1, 2, 5]),
+        limit_per_host=draw.choice([0, 1, 2]),
+        limit_per_address=draw.choice([0, 1, 2]),
+        address_spacing=draw.choice([0.0, 0.0002]),
+    )
+    hosts = [HostKey(str(number)) for number in range(6)]
+    placed(limits, *hosts)
+    lines: dict[HostKey, list[int]] = defaultdict(list)
+    in_order: list[bool] = []
+
+    async def visit(host: HostKey, number: int) -> None:
+        slot = limits.acquire_nowait(host)
+        if slot is None:
+            line = lines[host]
+            line.append(number)
+            try:
+                slot = await limits.acquire(host)
+            except asyncio.CancelledError:
+                line.remove(number)
+                raise
+            in_order.append(line.pop(0) == number)
+        try:
+            await asyncio.sleep(0)
+            slot.started()
+            await asyncio.sleep(0)
+        finally:
+            slot.release()
+
+    changes: list[Callable[[HostKey], object]] = [
+        lambda _: draw.choice(tasks).cancel(),
+        lambda host: limits.hold_until(host, time.monotonic() + draw.choice([0.001, 3600.0])),
+        limits.unhold,
+        lambda host: limits.place(host, draw.choice(["192.0.2.1", "192.0.2.2", None])),
+        lambda host: limits.configure(host, limit_per_host=draw.choice([1, 3]), spacing=draw.choice([0.0, 0.0002])),
+        lambda _: setattr(limits, "limit", draw.choice([1, 3, 8])),
+    ]
+    tasks: list[asyncio.Task[None]] = []
+    for number in range(120):
+        tasks.append(asyncio.create_task(visit(draw.choice(hosts), number)))
+        if draw.random() < 0.4:
+            await asyncio.sleep(0)
+        if draw.random() < 0.3:
+            draw.choice(changes)(draw.choice(hosts))
+    for host in hosts:
+        limits.unhold(host)
+    async with asyncio.timeout(30):
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(outcome is None or isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
+    assert outcomes.count(None) > 80
+    assert all(in_order)
+    assert limits.active == 0
+    assert not any(address.active or address.starting for address in limits._addresses._known.values())
+
+
 def test_idle_addresses_are_forgotten() -> None:
     limits = HostLimits(limit=0, limit_per_address=1)
     for number in range(20_000):
