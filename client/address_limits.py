@@ -21,10 +21,10 @@ class AddressLimits(Generic[H]):
     """The limits of one address: at most `limit` slots at once (0: any number), starts at least `spacing` seconds apart.
 
     `turned_away` lists, in order of arrival, the hosts that only the address keeps waiting. They are notified one at a time
-    when there is room again.
+    when there is room again. If the one whose turn it is has waiters, it is `due` until they are served: nobody else goes first.
     """
 
-    __slots__ = ("_clock", "active", "limit", "next_at", "spacing", "starting", "turned_away")
+    __slots__ = ("_clock", "active", "due", "limit", "next_at", "spacing", "starting", "turned_away")
 
     def __init__(self, *, limit: int, spacing: float, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -35,6 +35,7 @@ class AddressLimits(Generic[H]):
         """Slots whose requests have not been sent yet; counted only if there is a spacing."""
         self.next_at = 0.0
         self.turned_away: OrderedDict[H, None] | None = None  # made when it is first needed
+        self.due: H | None = None
 
     @property
     def room(self) -> float:

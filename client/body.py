@@ -53,6 +53,9 @@ class Body(ABC):
     def size(self) -> int | None:
         """The number of bytes, or None if that is not known before they are sent."""
 
+    async def measure(self) -> None:  # noqa: B027  for most bodies, there is nothing to do
+        """Make the size known if that only takes compressing what is in memory, in a thread. HTTP/1.0 needs the size."""
+
     @abstractmethod
     def parts(self) -> AsyncIterator[bytes]:
         """Iterate over the bytes from the beginning. Raises `BodyConsumedError` if that is not possible again."""

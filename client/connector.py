@@ -173,8 +173,7 @@ class BaseConnector(ABC):
             async with end:
                 if slot is None:
                     slot = await self._wait_for_slot(host, traces)
-                queued = self._loop.time() - now
-                connection = await self._connect_with(slot, request, key, traces, timeout)
+                connection = await self._connect_with(slot, request, key, traces, timeout, asked_at=now)
         except TimeoutError as cause:
             if not end.expired():
                 raise
@@ -183,7 +182,6 @@ class BaseConnector(ABC):
             raise late from cause
         finally:
             self._connecting.discard(end)
-        connection.queued = queued
         return connection
 
     def lend_idle(self, req: ClientRequest) -> Connection | None:
@@ -204,9 +202,11 @@ class BaseConnector(ABC):
         self._in_use.add(protocol)
         return Connection(self, key, protocol, slot)
 
-    def _lend(self, key: ConnectionKey, protocol: Carrier, slot: Slot) -> Connection:
+    def _lend(self, key: ConnectionKey, protocol: Carrier, slot: Slot, queued: float) -> Connection:
         self._in_use.add(protocol)
-        return Connection(self, key, protocol, slot)
+        connection = Connection(self, key, protocol, slot)
+        connection.queued = queued
+        return connection
 
     async def _wait_for_slot(self, host: HostKey, traces: Sequence[Trace]) -> Slot:
         await emit(traces, TraceConnectionQueuedStartParams())
@@ -222,7 +222,14 @@ class BaseConnector(ABC):
         return slot
 
     async def _connect_with(
-        self, slot: Slot, req: ClientRequest, key: ConnectionKey, traces: Sequence[Trace], timeout: ClientTimeout
+        self,
+        slot: Slot,
+        req: ClientRequest,
+        key: ConnectionKey,
+        traces: Sequence[Trace],
+        timeout: ClientTimeout,
+        *,
+        asked_at: float,
     ) -> Connection:
         """Lend an idle connection or a new one; the slot is given back on failure."""
         try:
@@ -230,8 +237,9 @@ class BaseConnector(ABC):
             if sharing is not None and not sharing.may_offer(req):
                 sharing = None
             protocol = self._take_idle(key) if sharing is None else await sharing.find(key)
+            queued = self._loop.time() - asked_at
             if protocol is not None:
-                connection = self._lend(key, protocol, slot)
+                connection = self._lend(key, protocol, slot, queued)
                 await self._tell_reuse(connection, traces)
                 return connection
             with nullcontext() if sharing is None else sharing.opening(key):
@@ -239,7 +247,7 @@ class BaseConnector(ABC):
         except BaseException:
             slot.release()
             raise
-        connection = self._lend(key, protocol, slot)
+        connection = self._lend(key, protocol, slot, queued)
         try:
             if self._is_closed:
                 raise ConnectorClosed("the connector was closed while it was connecting")

@@ -225,6 +225,9 @@ class ClientProxyConnectionError(ClientConnectorError):
 
     is_of_proxy = True
 
+    def _reason(self) -> str:
+        return f"cannot connect to the proxy {self.host}:{self.port}: {self.os_error.strerror or self.os_error}"
+
 
 class UnixClientConnectorError(ClientConnectorError):
     """The Unix domain socket at `path` could not be reached."""

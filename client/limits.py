@@ -11,7 +11,8 @@ The rules for each host:
 * before the instant set by `hold_until`, no slot is given.
 
 Hosts that are known to be at one address (`place`) also share its limits: `limit_per_address` slots, and starts at least
-`address_spacing` seconds apart. A host that only its address keeps waiting is turned away, and notified when its turn comes.
+`address_spacing` seconds apart. A host that only its address keeps waiting is turned away, and notified when its turn comes. If
+it has waiters, no other host at the address goes first then.
 
 Within a host, waiters are served in order of arrival; hosts are served in the order in which they became ready. A heap holds
 the hosts with waiters by that instant, and one timer sleeps until the first: a step costs O(log n) and touches no other host.
@@ -115,7 +116,7 @@ class HostLimits:
             raise ValueError(f"limits must not be negative: {limit=}, {limit_per_host=}, {limit_per_address=}")
         if not (0.0 <= spacing < math.inf and 0.0 <= address_spacing < math.inf):
             raise ValueError(f"spacing must not be negative, nor infinite: {spacing=}, {address_spacing=}")
-        self.limit = limit
+        self._limit = limit
         self.limit_per_host = limit_per_host
         self.spacing = spacing
         self.host_of = host_of
@@ -131,6 +132,17 @@ class HostLimits:
         self._order = count()
         self._timer: asyncio.TimerHandle | None = None
         self._closed: Exception | None = None
+
+    @property
+    def limit(self) -> int:
+        """How many slots may be in use over all hosts; 0: any number. It may be changed: those who wait notice it."""
+        return self._limit
+
+    @limit.setter
+    def limit(self, limit: int) -> None:
+        self._limit = limit
+        if self._listed:
+            self._serve()
 
     @property
     def active(self) -> int:
@@ -149,7 +161,7 @@ class HostLimits:
         room = limit - active if limit else math.inf
         if gate and gate.address:
             room = min(room, gate.address.room)
-        return min(room, self.limit - self._active) if self.limit else room
+        return min(room, self._limit - self._active) if self._limit else room
 
     def ready_at(self, host: HostKey) -> float:
         """The earliest instant at which the limits of the host and of its address allow a start: 0.0 or in the past if one is
@@ -194,6 +206,8 @@ class HostLimits:
         if former:
             if former.turned_away:
                 former.turned_away.pop(gate, None)
+            if former.due is gate:
+                former.due = None
             former.leave(gate.active, gate.starting)
             self._pass_on(former)
 
@@ -224,13 +238,15 @@ class HostLimits:
         """Return a slot if a start is allowed now and nobody else waits for one; else None."""
         if self._closed:
             raise self._closed
-        if self.limit and self._active >= self.limit:
+        if self._limit and self._active >= self._limit:
             return None
         gate = self._gates.get(host) or self._gate(host)
         if gate.waiters or gate.starting or (gate.limit and gate.active >= gate.limit):
             return None
         at = gate.next_at if gate.next_at > gate.held_until else gate.held_until
         if gate.address:
+            if gate.address.due is not None:
+                return None
             at = max(at, gate.address.ready_at())
         if at and at > self._clock():
             return None
@@ -309,15 +325,16 @@ class HostLimits:
 
     def _pass_on(self, shared: AddressLimits[Gate]) -> None:
         """If there is room at an address, notify the hosts that were turned away, until one of them can use it."""
-        while shared.turned_away and shared.ready_at() < math.inf:
+        while shared.turned_away and shared.due is None and shared.ready_at() < math.inf:
             gate, _ = shared.turned_away.popitem(last=False)
-            is_wanted = bool(gate.waiters)
-            if is_wanted:
+            if gate.waiters:
                 self._enlist(gate)
+                if gate.own_ready_at() <= self._clock():
+                    shared.due = gate
             elif self.on_ready:
                 is_wanted = self.on_ready(gate.watcher or gate.key) is not False
-            if is_wanted and gate.own_ready_at() <= self._clock():
-                return
+                if is_wanted and gate.own_ready_at() <= self._clock():
+                    return
 
     def _enlist(self, gate: Gate) -> None:
         """List a host with waiters under the instant at which it becomes ready, unless it is listed under an earlier one."""
@@ -331,28 +348,32 @@ class HostLimits:
     def _serve(self) -> None:
         """Give slots to the waiters of hosts that are ready, as far as the limit over all hosts allows."""
         now = self._clock()
-        while self._listed and self._listed[0][0] <= now and not (self.limit and self._active >= self.limit):
-            gate = heapq.heappop(self._listed)[2]
+        while self._listed and self._listed[0][0] <= now and not (self._limit and self._active >= self._limit):
+            at, _, gate = heapq.heappop(self._listed)
+            if at != gate.listed_at:
+                continue  # it was listed again under an earlier instant, and must not have two turns
             gate.listed_at = math.inf
-            is_served = gate.ready_at() <= now and self._grant(gate)
-            if gate.address and not is_served:
+            if gate.address and gate.address.due is gate:
+                gate.address.due = None
+            if gate.ready_at() <= now:
+                self._grant(gate)
+            if gate.address:
                 self._pass_on(gate.address)
             self._enlist(gate)
         self._arm()
 
-    def _grant(self, gate: Gate) -> bool:
+    def _grant(self, gate: Gate) -> None:
         while gate.waiters:
             waiter, _ = gate.waiters.popitem(last=False)
             if not waiter.done():
                 waiter.set_result(Slot(self, gate))
-                return True
-        return False
+                return
 
     def _arm(self) -> None:
         """Set the timer for the first listed host; while the limit over all hosts is reached, the next release serves it."""
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        if self._listed and not (self.limit and self._active >= self.limit):
+        if self._listed and not (self._limit and self._active >= self._limit):
             delay = max(0.0, self._listed[0][0] - self._clock())
             self._timer = asyncio.get_running_loop().call_later(delay, self._serve)

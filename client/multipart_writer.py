@@ -1,5 +1,6 @@
 """Writing multipart bodies (RFC 2046 §5.1, RFC 7578), part by part: files on disk are not held in memory."""
 
+import asyncio
 import base64
 import binascii
 import json
@@ -57,6 +58,15 @@ class Part:
         body = self._encoded_body()
         return None if body.size is None or self._transfer_encoding() else len(self._head(body)) + body.size
 
+    async def measure(self) -> None:
+        """Make the size known, as `Body.measure` does."""
+        await self.body.measure()
+        body = self._encoded_body()
+        if body.size is None and body is not self.body and self.body.in_memory() is not None:
+            coding = self._content_coding
+            compressed = await asyncio.to_thread(compress_body, self.body, coding, keeps_size=True)
+            self._compressed = (self.body, coding, compressed)
+
     def set_content_disposition(self, disptype: str, quote_fields: bool = True, **params: str) -> None:
         """Set the Content-Disposition header; see `format_content_disposition`."""
         self.headers["Content-Disposition"] = format_content_disposition(disptype, params, quote_fields=quote_fields)
@@ -98,8 +108,12 @@ class Part:
             headers.setdefault("Content-Length", str(body.size))
         return f"{write_headers(headers)}\r\n".encode("utf-8", "surrogateescape")
 
+    @property
+    def _content_coding(self) -> str:
+        return self.headers.get("Content-Encoding", "identity").lower()
+
     def _encoded_body(self) -> Body:
-        coding = self.headers.get("Content-Encoding", "identity").lower()
+        coding = self._content_coding
         if coding == "identity":
             return self.body
         if self._compressed is None or self._compressed[:2] != (self.body, coding):
@@ -191,6 +205,11 @@ class MultipartWriter(Body):
                 return None
             total += len(self._start()) + size + 2
         return total
+
+    async def measure(self) -> None:
+        """Make the size known as far as the parts allow it."""
+        for part in self._parts:
+            await part.measure()
 
     @property
     def can_replay(self) -> bool:

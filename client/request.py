@@ -116,6 +116,8 @@ class ClientRequest:
         if body is None or (is_told and not isinstance(body, bytes | bytearray | memoryview | str)):
             dropped.append("Content-Type")
         self._body = None if body is None else body_of(body)
+        if self._body is not None and self.policy.version < HttpVersion11:
+            await self._body.measure()
         self.chunked = self.policy.chunked
         for name in dropped:
             headers.popall(name, None)

@@ -248,7 +248,10 @@ class ClientResponse:
     # -- the body -------------------------------------------------------------------------------------------------
 
     async def read(self) -> bytes:
-        """Return the whole body. It is kept, so this can be called again. Raises what `StreamReader` does."""
+        """Return the whole body. It is kept, so this can be called again. Raises what `StreamReader` does.
+
+        If it is cancelled, the response is closed; `content.read()` could be continued.
+        """
         if self._body is None:
             if self._is_closed and not self.content.is_eof():
                 raise ClientConnectionError("the response was closed before its body was read")

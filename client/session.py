@@ -263,6 +263,8 @@ class ClientSession:
             if (wanted := options.get("raise_for_status")) is not None:
                 check = wanted
         self._planner.fill(call, method, url, options, settings.send_policy)
+        if options and call.body is not None and settings.send_policy.version < HttpVersion11:
+            await call.body.measure()
         call.started_at = now = self._loop.time()
         call.deadline_at = settings.timeout.deadline_at(now, settings.timeout.total)
         if self._trace_configs:

@@ -1,13 +1,36 @@
 """The body of a response, read as it arrives: waiting for what `BodyBuffer` does not have yet."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from typing import Final, Generic, Self, TypeVar
 
 from client.body_buffer import BodyBuffer
 
+T = TypeVar("T")
+
 _STEP_BYTES: Final = 64 * 1024
 """How many decoded bytes are asked for at a time if the reader names no number."""
+
+
+class _Iteration(Generic[T]):
+    """Iterates over what a reading method returns, until that is `end`. If a step is cancelled, the next one goes on there: a
+    generator would have ended, as if the body were complete.
+    """
+
+    __slots__ = ("_end", "_read")
+
+    def __init__(self, read: Callable[[], Awaitable[T]], end: T) -> None:
+        self._read = read
+        self._end = end
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        if (part := await self._read()) == self._end:
+            raise StopAsyncIteration
+        return part
 
 
 class StreamReader(BodyBuffer):
@@ -16,7 +39,7 @@ class StreamReader(BodyBuffer):
     Every reading method raises `ClientPayloadError` if the body is truncated or malformed, `ContentEncodingError` if it does
     not decompress, `BodyTooLarge` beyond `max_bytes`, and `ServerTimeoutError` when a deadline passes. After an error, bytes
     that arrived before it are not returned either. If a reading method is cancelled, as by `asyncio.timeout`, no bytes are
-    lost: the next one starts where it did.
+    lost: the next one, or the next step of an iteration, starts where it did.
     """
 
     __slots__ = ()
@@ -119,24 +142,20 @@ class StreamReader(BodyBuffer):
                 return b"", False
             await self._wait()
 
-    async def iter_chunked(self, n: int) -> AsyncIterator[bytes]:
+    def iter_chunked(self, n: int) -> AsyncIterator[bytes]:
         """Iterate over the body in parts of at most `n` bytes."""
-        while chunk := await self.read(n):
-            yield chunk
+        return _Iteration(partial(self.read, n), b"")
 
-    async def iter_any(self) -> AsyncIterator[bytes]:
+    def iter_any(self) -> AsyncIterator[bytes]:
         """Iterate over the body as it arrives."""
-        while chunk := await self.readany():
-            yield chunk
+        return _Iteration(partial(self._read_some, _STEP_BYTES), b"")
 
-    async def iter_chunks(self) -> AsyncIterator[tuple[bytes, bool]]:
+    def iter_chunks(self) -> AsyncIterator[tuple[bytes, bool]]:
         """Iterate over the body as it arrives: pairs of a part and whether an HTTP chunk ended there."""
-        while (part := await self.readchunk()) != (b"", False):
-            yield part
+        return _Iteration(self.readchunk, (b"", False))
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while line := await self.readline():
-            yield line
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Iteration(self.readline, b"")
 
     # -- internals ------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ import asyncio
 import errno
 import socket
 import ssl as ssl_module
-from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
 from client.address_finder import AddressFinder
@@ -176,14 +175,13 @@ class TCPConnector(BaseConnector):
         async with fail_at(deadline_at, error):
             if key.proxy is not None:
                 return await self._connect_through(key.proxy, req, traces, error)
-            instants = [self._loop.time()]
+            began_at = self._loop.time()
             addresses = await self._finder.permitted(key, traces)
-            instants.append(self._loop.time())
+            resolved_at = self._loop.time()
             wire = await self._open_wire(key, addresses)
-            instants.append(self._loop.time())
+            connected_at = self._loop.time()
             protocol = await self._start_http(req, wire, self._verification(key))
-            instants.append(self._loop.time())
-        protocol.opening = Opening(*(later - earlier for earlier, later in pairwise(instants)))
+        protocol.opening = Opening.between(began_at, resolved_at, connected_at, self._loop.time(), has_tls=key.is_ssl)
         return protocol
 
     async def _connect_through(
@@ -196,6 +194,7 @@ class TCPConnector(BaseConnector):
         hop = hop_to(proxy, verification)
         began_at = self._loop.time()
         hosts = await self._hosts_for(proxy, key, traces)
+        resolved_at = began_at if proxy.resolves_names else self._loop.time()
 
         async def connect() -> Wire:
             late.is_of_proxy = True
@@ -215,7 +214,8 @@ class TCPConnector(BaseConnector):
             wire = await open_tunnel(req, hop, hosts, connect)
             connected_at = self._loop.time()
             protocol = await self._start_http(req, wire, verification)
-        protocol.opening = Opening(connect=connected_at - began_at, tls=self._loop.time() - connected_at)
+        has_tls = hop.is_ssl if key.is_forwarded else key.is_ssl
+        protocol.opening = Opening.between(began_at, resolved_at, connected_at, self._loop.time(), has_tls=has_tls)
         return protocol
 
     async def _hosts_for(self, proxy: Proxy, key: ConnectionKey, traces: Sequence[Trace]) -> list[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import count, pairwise
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -191,6 +192,131 @@ async def test_a_cancelled_waiter_does_not_keep_its_turn() -> None:
     slot.release()
     async with asyncio.timeout(10):
         (await second).release()
+
+
+async def test_waiters_at_an_address_go_before_those_who_come_later() -> None:
+    """In their order, whatever their hosts: a newcomer that asks at the right moment is not served first."""
+    now = 0.0
+    hosts = [HostKey(str(number)) for number in range(6)]
+    limits = placed(HostLimits(address_spacing=1.0, clock=lambda: now), A, B, *hosts)
+    slot = limits.acquire_nowait(A)
+    assert slot
+    calls = [limits.acquire(host) for host in hosts]
+    for waiter in [call.send(None) for call in calls]:
+        slot.started()
+        now += 1.0
+        assert limits.acquire_nowait(B) is None
+        slot.release()
+        slot = waiter.result()
+    slot.started()
+    slot.release()
+    now += 1.0
+    assert limits.acquire_nowait(B), "there is nobody else"
+    for call in calls:
+        call.close()
+
+
+async def test_a_turn_of_waiters_costs_the_same_however_many_there_are() -> None:
+    """Each time one host is listed, and not all of them."""
+    hosts = [HostKey(str(number)) for number in range(1000)]
+    limits = placed(HostLimits(limit_per_address=1), A, *hosts)
+    slot = limits.acquire_nowait(A)
+    assert slot
+    calls = [limits.acquire(host) for host in hosts]
+    for waiter in [call.send(None) for call in calls]:
+        slot.release()
+        slot = waiter.result()
+    slot.release()
+    for call in calls:
+        call.close()
+    assert next(limits._order) < 2 * len(hosts)
+
+
+@pytest.mark.parametrize("leaves", ["cancelled", "placed elsewhere", "held"])
+async def test_who_leaves_when_its_turn_has_come_does_not_keep_the_address(leaves: str) -> None:
+    now = 0.0
+    limits = placed(HostLimits(address_spacing=1.0, clock=lambda: now), A, B, C)
+    slot = limits.acquire_nowait(A)
+    assert slot
+    calls = [limits.acquire(B), limits.acquire(C)]
+    first, second = [call.send(None) for call in calls]
+    slot.started()
+    if leaves == "cancelled":
+        first.cancel()
+    elif leaves == "held":
+        limits.hold_until(B, 60.0)
+    else:
+        limits.place(B, "192.0.2.2")
+    now = 1.0
+    slot.release()
+    second.result().started()
+    second.result().release()
+    now = 60.0
+    last = limits.acquire_nowait(A)
+    assert last
+    last.release()
+    assert first.done() or leaves == "held"
+    for call in calls:
+        call.close()
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_whatever_happens_to_those_who_wait_each_is_served_or_gone(seed: int) -> None:
+    """They are cancelled, their hosts held, placed elsewhere and given other rules, and the limit is changed."""
+    draw = random.Random(seed)
+    limits = HostLimits(
+        limit=draw.choice([1, 2, 5]),
+        limit_per_host=draw.choice([0, 1, 2]),
+        limit_per_address=draw.choice([0, 1, 2]),
+        address_spacing=draw.choice([0.0, 0.0002]),
+    )
+    hosts = [HostKey(str(number)) for number in range(6)]
+    placed(limits, *hosts)
+    lines: dict[HostKey, list[int]] = defaultdict(list)
+    in_order: list[bool] = []
+
+    async def visit(host: HostKey, number: int) -> None:
+        slot = limits.acquire_nowait(host)
+        if slot is None:
+            line = lines[host]
+            line.append(number)
+            try:
+                slot = await limits.acquire(host)
+            except asyncio.CancelledError:
+                line.remove(number)
+                raise
+            in_order.append(line.pop(0) == number)
+        try:
+            await asyncio.sleep(0)
+            slot.started()
+            await asyncio.sleep(0)
+        finally:
+            slot.release()
+
+    changes: list[Callable[[HostKey], object]] = [
+        lambda _: draw.choice(tasks).cancel(),
+        lambda host: limits.hold_until(host, time.monotonic() + draw.choice([0.001, 3600.0])),
+        limits.unhold,
+        lambda host: limits.place(host, draw.choice(["192.0.2.1", "192.0.2.2", None])),
+        lambda host: limits.configure(host, limit_per_host=draw.choice([1, 3]), spacing=draw.choice([0.0, 0.0002])),
+        lambda _: setattr(limits, "limit", draw.choice([1, 3, 8])),
+    ]
+    tasks: list[asyncio.Task[None]] = []
+    for number in range(120):
+        tasks.append(asyncio.create_task(visit(draw.choice(hosts), number)))
+        if draw.random() < 0.4:
+            await asyncio.sleep(0)
+        if draw.random() < 0.3:
+            draw.choice(changes)(draw.choice(hosts))
+    for host in hosts:
+        limits.unhold(host)
+    async with asyncio.timeout(30):
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(outcome is None or isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
+    assert outcomes.count(None) > 80
+    assert all(in_order)
+    assert limits.active == 0
+    assert not any(address.active or address.starting for address in limits._addresses._known.values())
 
 
 def test_idle_addresses_are_forgotten() -> None:

@@ -107,6 +107,10 @@ def test_the_docstring_draws_the_tree() -> None:
             "cannot connect to a.example:443 for https: odd",
         ),
         (
+            errors.ClientProxyConnectionError(Key(), OSError(111, "Connection refused")),
+            "cannot connect to the proxy a.example:443: Connection refused",
+        ),
+        (
             errors.UnixClientConnectorError("/socket", Key(), OSError(2, "No such file")),
             "cannot connect to Unix socket /socket: No such file",
         ),

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     import trustme
 
     from client.carrier import Carrier
+    from client.timings import ResponseTimings
     from client.tracing import Trace
     from tests.client.conftest import Serve
     from tests.client.http2_peer import Asked
@@ -86,6 +87,53 @@ async def test_requests_wait_for_the_first_connection(
     server = await serve(speaking(answering), tls=http2_tls)
     assert await asyncio.gather(*(get(session, server) for _ in range(20))) == [b"hi"] * 20
     assert server.connections == 1
+
+
+async def test_the_wait_for_the_first_connection_is_told(
+    serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As time in the queue, by those who waited; how long it took to open is told by the one who did."""
+    monkeypatch.setattr("client.sharing._HEAD_START_SECONDS", 60.0)
+
+    async def timings_of() -> ResponseTimings:
+        async with session.get(server.url) as response:
+            await response.read()
+            return response.timings
+
+    server = await serve(speaking(answering), tls=http2_tls)
+    first, *others = await asyncio.gather(*(timings_of() for _ in range(3)))
+    others.append(await timings_of())
+    assert first.queued < first.tls
+    assert all(other[1:4] == (0, 0, 0) for other in others)
+    assert all(other.queued > first.tls for other in others[:2])
+    assert others[2].queued == 0
+    for timings in (first, *others):
+        assert timings.total is not None
+        assert timings.receiving is not None
+        assert sum((*timings[:-2], timings.receiving)) <= timings.total
+
+
+async def test_receiving_begins_with_the_head(serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext) -> None:
+    go_on = asyncio.Event()
+
+    async def script(peer: Http2Peer) -> None:
+        await peer.greet()
+        asked = await peer.request()
+        await peer.begin(asked.stream_id)
+        await go_on.wait()
+        await peer.data(asked.stream_id, b"hi", ends=True)
+        await peer.closed()
+
+    server = await serve(speaking(script), tls=http2_tls)
+    async with session.get(server.url) as response:
+        unfinished = response.timings
+        go_on.set()
+        await response.read()
+        finished = response.timings
+    assert unfinished.receiving is None
+    assert finished.receiving is not None
+    assert finished.receiving > 0
+    assert finished[:5] == unfinished[:5]
 
 
 async def test_a_server_that_speaks_http1(serve: Serve, session: ClientSession, authority: trustme.CA) -> None:
@@ -933,6 +981,31 @@ async def test_a_request_that_is_always_refused(
     assert caught.value.is_unprocessed
     assert count == 6
     assert asyncio.get_running_loop().time() - began_at >= 0.03
+
+
+async def test_a_server_that_allows_no_request(
+    serve: Serve, session: ClientSession, http2_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit of zero should not last (RFC 9113 §6.5.2): it is asked again as one that refuses is, and sees no request."""
+    monkeypatch.setattr("client.call._FIRST_PAUSE_SECONDS", 0.004)
+    allowed = [0, 0, 0, 0, 1, *[0] * 6]
+    asked: list[Asked] = []
+
+    async def script(peer: Http2Peer) -> None:
+        await peer.greet({SettingCodes.MAX_CONCURRENT_STREAMS: allowed.pop(0)})
+        asked.append(await peer.request())
+        await peer.answer(asked[-1], b"hi")
+        peer.leave()
+
+    server = await serve(speaking(script), tls=http2_tls)
+    async with session.post(server.url, data={"a": "b"}) as response:
+        assert await response.read() == b"hi"
+    assert server.connections == 5
+    with pytest.raises(ServerDisconnectedError, match="takes no more requests") as caught:
+        await session.post(server.url, data={"a": "b"})
+    assert caught.value.is_unprocessed
+    assert allowed == []
+    assert [one.body for one in asked] == [b"a=b"]
 
 
 async def test_no_pause_goes_beyond_the_deadline(

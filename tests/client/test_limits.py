@@ -7,13 +7,15 @@ import math
 import random
 import time
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from client.limits import HostLimits
 from client.origin import HostKey, Origin
+from tests.client.peer import until
 
-A, B = HostKey("a"), HostKey("b")
+A, B, C = HostKey("a"), HostKey("b"), HostKey("c")
 
 
 async def started(limits: HostLimits, host: HostKey) -> float:
@@ -23,6 +25,11 @@ async def started(limits: HostLimits, host: HostKey) -> float:
     slot.started()
     slot.release()
     return at
+
+
+async def in_use(limits: HostLimits, slots: int) -> None:
+    """Wait until so many slots are in use."""
+    await until(lambda: limits.active == slots)
 
 
 async def ready(task: asyncio.Task[object]) -> None:
@@ -121,6 +128,101 @@ async def test_hosts_that_wait_for_the_overall_limit_take_turns() -> None:
         await asyncio.sleep(0)
         slot.release()
     assert B in served[:2]
+
+
+async def test_a_lone_waiter_has_its_turn_beside_many_of_another_host() -> None:
+    """Whenever its host was allowed: one that never made a request was always allowed, which must not put it first."""
+    now = 0.0
+    limits = HostLimits(limit=1, clock=lambda: now)
+    limits.configure(B, spacing=1.0)
+    slot = limits.acquire_nowait(B)
+    assert slot
+    slot.started()
+    calls = [limits.acquire(host) for host in (A, A, A, B)]
+    *others, lone = [call.send(None) for call in calls]
+    now = 2.0
+    for turn in range(2):
+        slot.release()
+        assert [waiter.done() for waiter in (*others, lone)] == [True, False, False, turn == 1]
+        slot = lone.result() if turn else others[0].result()
+    slot.release()
+    for call in calls:
+        call.close()
+
+
+async def test_a_newcomer_does_not_go_before_who_waits() -> None:
+    """Not even in the moment in which a start is allowed again and the timer has not noticed."""
+    now = 0.0
+    limits = HostLimits(spacing=1.0, clock=lambda: now)
+    first = limits.acquire_nowait(A)
+    assert first
+    first.started()
+    call = limits.acquire(A)
+    waiter = call.send(None)
+    now = 1.0
+    assert limits.acquire_nowait(A) is None
+    first.release()
+    assert waiter.done()
+    waiter.result().release()
+    call.close()
+
+
+@pytest.mark.parametrize("rules", [{"limit_per_host": 2}, {"limit_per_host": 0, "spacing": 0.0}])
+async def test_rules_that_are_relaxed_serve_those_who_wait(rules: dict[str, Any]) -> None:
+    limits = HostLimits(limit_per_host=1, spacing=3600.0)
+    slot = limits.acquire_nowait(A)
+    assert slot
+    slot.started()
+    if "spacing" not in rules:
+        limits.configure(A, spacing=0.0)
+    waiter = asyncio.create_task(limits.acquire(A))
+    await asyncio.sleep(0)
+    limits.configure(A, **rules)
+    await ready(waiter)
+    waiter.result().release()
+    slot.release()
+    assert limits.active == 0
+
+
+async def test_a_host_whose_turn_came_sooner_than_it_was_to_has_no_second_one() -> None:
+    """It was listed for the end of its pause, and again when that was lifted."""
+    now = 0.0
+    limits = HostLimits(limit=1, clock=lambda: now)
+    slot = limits.acquire_nowait(C)
+    assert slot
+    limits.hold_until(A, 10.0)
+    calls = {limits.acquire(host): host for host in (A, A, A, A, B, B, B)}
+    waiting = {call.send(None): host for call, host in calls.items()}
+    limits.unhold(A)
+    now = 11.0
+    served = []
+    while waiting:
+        slot.release()
+        (waiter,) = (waiter for waiter in waiting if waiter.done())
+        served.append(waiting.pop(waiter))
+        slot = waiter.result()
+    slot.release()
+    for call in calls:
+        call.close()
+    assert served == [B, A, B, A, B, A, A]
+
+
+async def test_a_limit_that_is_raised_serves_those_who_wait() -> None:
+    """At once: those who have slots, such as a WebSocket, may keep them for hours."""
+    limits = HostLimits(limit=1)
+    slot = limits.acquire_nowait(A)
+    assert slot
+    waiters = [asyncio.create_task(limits.acquire(host)) for host in (A, B, B)]
+    await asyncio.sleep(0)
+    for limit, served in ((1, 0), (3, 2), (2, 2), (0, 3)):
+        limits.limit = limit
+        await in_use(limits, 1 + served)
+        await asyncio.sleep(0)
+        assert sum(waiter.done() for waiter in waiters) == served == limits.active - 1
+    for waiter in waiters:
+        waiter.result().release()
+    slot.release()
+    assert limits.active == 0
 
 
 async def test_starts_keep_their_distance() -> None:

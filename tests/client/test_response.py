@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from tests.client.peer import repeating
 
 if TYPE_CHECKING:
     from tests.client.conftest import Serve
+    from tests.client.peer import Peer
 
 
 def answer(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
@@ -296,3 +298,25 @@ async def test_closing_and_releasing(serve: Serve, session: ClientSession) -> No
     async with await session.get(server.url) as response:
         pass
     assert response.closed
+
+
+@pytest.mark.parametrize("method", ["read", "text", "json"])
+async def test_a_response_whose_reading_is_cancelled_is_closed(
+    method: str, serve: Serve, session: ClientSession, connector: TCPConnector
+) -> None:
+    """Whoever gives up on the whole body need not release it; to go on later, read it from `content`."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+        await peer.closed()
+
+    server = await serve(script)
+    response = await session.get(server.url)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await getattr(response, method)()
+    assert response.closed
+    assert (connector.in_use_count, connector.limits.active) == (0, 0)
+    with pytest.raises(ClientConnectionError):
+        await getattr(response, method)()

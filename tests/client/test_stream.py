@@ -24,7 +24,7 @@ from client import (
 from tests.client.peer import repeating, until
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from tests.client.conftest import Serve
     from tests.client.peer import Peer
@@ -212,6 +212,62 @@ async def test_a_reader_that_gives_up_loses_nothing(
             stream.feed_data(encoder.flush())
         stream.feed_eof()
         assert await read(stream) == expected
+
+
+@pytest.mark.parametrize(
+    ("iterate", "expected"),
+    [
+        (StreamReader.iter_any, [LINES[:3], LINES[3:]]),
+        (
+            lambda stream: stream.iter_chunked(2),
+            [LINES[:2], LINES[2:3], *(LINES[at : at + 2] for at in range(3, 19, 2))],
+        ),
+        (StreamReader.iter_chunks, [(LINES[:3], False), (LINES[3:], False)]),
+        (aiter, LINES.splitlines(keepends=True)),
+    ],
+    ids=["iter_any", "iter_chunked", "iter_chunks", "lines"],
+)
+async def test_an_iteration_goes_on_after_a_step_that_was_cancelled(
+    iterate: Callable[[StreamReader], AsyncIterator[Any]], expected: list[Any]
+) -> None:
+    """As aiohttp's do. One that ended there would pass for the whole body."""
+    stream = make(LINES[:3], eof=False)
+    iteration = iterate(stream)
+    parts = []
+    with pytest.raises(TimeoutError):
+        while True:
+            async with asyncio.timeout(0):
+                parts.append(await anext(iteration))
+    stream.feed_data(LINES[3:])
+    stream.feed_eof()
+    parts += [part async for part in iteration]
+    assert parts == expected
+    assert [part async for part in iteration] == []
+
+
+async def test_who_gives_up_on_everything_may_read_part_by_part() -> None:
+    """And holds the wire back again."""
+    stream = make(b"one", eof=False, high_water=4)
+    reading = asyncio.ensure_future(stream.read())
+    await asyncio.sleep(0)
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+    assert await stream.readany() == b"one"
+    reading = asyncio.ensure_future(stream.readany())
+    await asyncio.sleep(0)
+    stream.feed_data(b"two")
+    async with asyncio.timeout(10):
+        assert await reading == b"two"
+    stream.feed_data(b"three")
+    assert isinstance(stream._flow, Flow)
+    assert stream._flow.is_paused
+
+
+async def test_a_separator_in_two_pieces_before_more_than_is_taken_at_once() -> None:
+    rest = bytes(range(1, 97)) * 1000
+    stream = make(b"first\r", b"\n" + rest)
+    assert await stream.readuntil(b"\r\n") == b"first\r\n"
+    assert await stream.read() == rest
 
 
 async def test_errors_go_before_bytes() -> None:

@@ -337,16 +337,18 @@ async def test_configurations_in_use_do_not_change() -> None:
             config.on_request_start.append(note)
 
 
-async def test_what_it_took_to_open_a_connection(serve: Serve, server_tls: ssl.SSLContext) -> None:
-    """Each part is told by itself."""
-    server = await serve(repeating(HI), tls=server_tls)
+@pytest.mark.parametrize("has_tls", [False, True])
+async def test_what_it_took_to_open_a_connection(serve: Serve, server_tls: ssl.SSLContext, has_tls: bool) -> None:
+    """Each part is told by itself; what there was not took no time."""
+    server = await serve(repeating(HI), tls=server_tls if has_tls else None)
     async with (
         ClientSession(connector=TCPConnector(resolver=Loopback(), ssl=False)) as session,
         session.get(server.url.with_host("here.example")) as response,
     ):
         await response.read()
         timings = response.timings
-    assert min(timings.dns, timings.connect, timings.tls) > 0
+    assert min(timings.dns, timings.connect) > 0
+    assert (timings.tls > 0) is has_tls
     assert timings.total is not None
     assert timings.dns + timings.connect + timings.tls < timings.total
 
@@ -372,8 +374,10 @@ async def test_timings(serve: Serve, session: ClientSession) -> None:
         await response.read()
         second = response.timings
     assert (unfinished.receiving, unfinished.total) == (None, None)
+    assert first[:5] == unfinished[:5]
     assert first.connect > 0
     assert first.total is not None
     assert first.receiving is not None
+    assert first.receiving > 0
     assert first.total >= first.queued + first.dns + first.connect + first.tls + first.waiting + first.receiving
     assert (second.dns, second.connect, second.tls) == (0, 0, 0)

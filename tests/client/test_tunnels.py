@@ -894,17 +894,32 @@ async def test_signals_tell_of_every_look_up(plain: Site, scheme: str, resolved:
     assert seen == ["begun", *resolved, "ended"]
 
 
-@pytest.mark.parametrize("scheme", ["http", "https", "socks5"])
+@pytest.mark.parametrize("scheme", ["http", "https", "socks4", "socks4a", "socks5", "socks5h"])
 async def test_timings_count_the_way_to_the_proxy_as_connecting(
     plain: Site, secure: Site, certificates: Certificates, scheme: str
 ) -> None:
+    """A look-up of the origin's name is told by itself, if it is ours; so is TLS with whoever answers the request."""
     tls = certificates.server if scheme == "https" else None
     async with (
-        socks_proxy() if scheme == "socks5" else http_proxy(tls=tls) as proxy,
-        ClientSession(connector=TCPConnector(ssl=certificates.trusting), proxy=proxy.url) as session,
+        socks_proxy(names=NAMES, scheme=scheme)
+        if scheme.startswith("socks")
+        else http_proxy(names=NAMES, tls=tls) as proxy,
+        ClientSession(
+            connector=TCPConnector(ssl=certificates.trusting, resolver=OneName("127.0.0.1"), use_dns_cache=False),
+            proxy=proxy.url,
+        ) as session,
     ):
         for site in (plain, secure):
-            async with session.get(f"{site.url}/") as response:
+            async with session.get(named(site)) as response:
                 await response.read()
-                assert response.timings.connect > 0
-                assert response.timings.dns == 0
+                new = response.timings
+            async with session.get(named(site)) as response:
+                await response.read()
+                kept = response.timings
+            assert new.connect > 0
+            assert (new.dns > 0) is (scheme in ("socks4", "socks5"))
+            assert (new.tls > 0) is (site is secure or scheme == "https")
+            assert new.total is not None
+            assert new.receiving is not None
+            assert sum((*new[:-2], new.receiving)) <= new.total
+            assert kept[:4] == (0, 0, 0, 0)

@@ -9,6 +9,7 @@ import io
 import json
 import mmap
 import os
+import random
 import socket
 import tarfile
 import tempfile
@@ -24,6 +25,7 @@ from yarl import URL
 
 from client import (
     BasicAuth,
+    BodyPartReader,
     ClientConnectionError,
     ClientPayloadError,
     ClientRequest,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from client import TCPConnector
+    from client.middleware import Handler
     from tests.client.conftest import Serve
     from tests.client.peer import Peer, Received, Server
 
@@ -375,6 +378,68 @@ async def test_much_is_compressed_aside(data: Any, serve: Serve, session: Client
     async with ClientSession(version=HttpVersion10) as older:
         received = await sent(older, server, b"text " * 400_000, compress=True)
     assert zlib.decompress(received.body) == b"text " * 400_000
+
+
+async def test_a_form_with_large_compressed_parts_over_http_1_0(serve: Serve, connector: TCPConnector) -> None:
+    """Its length has to be known: the parts are compressed first, while other tasks go on. A redirect does not do it again."""
+    text = random.Random(1).randbytes(1_000_000).hex().encode()
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        waiting.cancel()
+        await peer.answer(b"", "307 Temporary Redirect", "Location: /moved", "Connection: keep-alive")
+        await peer.request()
+        await peer.answer()
+
+    inner = MultipartWriter("mixed")
+    inner.append(text, {"Content-Encoding": "deflate"})
+    form = MultipartWriter("form-data")
+    form.append("small", {"Content-Encoding": "gzip"})
+    form.append(text, {"Content-Encoding": "gzip"})
+    form.append(inner)
+    server = await serve(script)
+    async with ClientSession(version=HttpVersion10, connector=connector, connector_owner=False) as session:
+        waiting = asyncio.create_task(others())
+        async with session.post(server.url, data=form) as response:
+            assert response.status == 200
+    assert turns > 10
+    assert [asked.version for asked in server.received] == ["HTTP/1.0"] * 2
+    assert [asked.headers["content-length"] for asked in server.received] == [str(form.size)] * 2
+    assert server.received[0].body == server.received[1].body
+    assert len(server.received[0].body) < 2 * len(text) * 0.7
+    source = asyncio.StreamReader()
+    source.feed_data(server.received[0].body)
+    source.feed_eof()
+    reader = MultipartReader({"Content-Type": f"multipart/mixed; boundary={form.boundary}"}, source)
+    contents = []
+    async for outer in reader:
+        part = await outer.next() if isinstance(outer, MultipartReader) else outer
+        assert isinstance(part, BodyPartReader)
+        contents.append(await part.read(decode=True))
+    assert contents == [b"small", text, text]
+
+
+async def test_a_middleware_gives_a_large_compressed_form_over_http_1_0(serve: Serve, connector: TCPConnector) -> None:
+    form = MultipartWriter("form-data")
+    form.append(b"text " * 400_000, {"Content-Encoding": "gzip"})
+
+    async def replace(request: ClientRequest, handler: Handler) -> ClientResponse:
+        await request.update_body(form)
+        return await handler(request)
+
+    server = await serve(repeating(HI))
+    async with ClientSession(
+        version=HttpVersion10, connector=connector, connector_owner=False, middlewares=[replace]
+    ) as session:
+        await session.post(server.url)
+    assert server.received[0].headers["content-length"] == str(form.size)
 
 
 async def test_compress_contradicts(serve: Serve, session: ClientSession) -> None:

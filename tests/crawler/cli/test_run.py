@@ -618,7 +618,7 @@ async def test_a_crawl_through_a_proxy(crawl: Crawl, tmp_path: Path) -> None:
         url, way = f"http://site.example:{site.port}/", proxy.url.replace("//", "//me:s3cret@")
         absent = await crawl("run", url, "--proxy", "http://me:s3cret@127.0.0.1:1", *quick)
         assert absent.code == 1
-        assert "the proxy http://127.0.0.1:1 is of no use: cannot connect to 127.0.0.1:1" in absent.err
+        assert "the proxy http://127.0.0.1:1 is of no use: cannot connect to the proxy 127.0.0.1:1" in absent.err
         ended = await crawl("run", url, "--proxy", way, *quick)
         told = [
             await crawl(*command)
