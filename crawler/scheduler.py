@@ -136,9 +136,12 @@ class Scheduler:
         host = self._given.pop(id(lease))
         self._put_back_picked()
         self._put_back(host)
-        if self._is_gated or self._is_over:  # the worker need not come back
+        # The worker need not come back.
+        if self._is_gated or self._is_over:
             self._is_gated = False
             self._wake(len(self._idle))
+        elif self._has_run_dry:
+            self._is_wanted.set()
 
     @contextmanager
     def suspended(self, lease: Lease) -> Iterator[None]:

@@ -117,8 +117,8 @@ def _groups(bodies: Mapping[str, bytes]) -> Iterator[list[tuple[str, bytes]]]:
 
 
 def decompress(data: bytes) -> bytes:
-    """The content of a frame. Raises ValueError if it is damaged."""
+    """The content of a frame. Raises ValueError if it is damaged; it may then be a number or a text."""
     try:
         return zstd.decompress(data)
-    except zstd.ZstdError as error:
+    except (zstd.ZstdError, TypeError) as error:
         raise ValueError(str(error)) from None

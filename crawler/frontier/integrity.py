@@ -49,7 +49,8 @@ _LAWS = {
     "a body lies outside its pack": """
         SELECT 1 FROM body LEFT JOIN pack ON pack.id = body.pack
         WHERE (body.pack IS NULL) = (length(body.data) = 0)
-            OR body.pack IS NOT NULL AND coalesce(start < 0 OR body.size < 0 OR start + body.size > pack.size, 1) LIMIT 1""",
+            OR body.pack IS NOT NULL AND (typeof(start) <> 'integer' OR typeof(body.size) <> 'integer'
+                OR coalesce(start < 0 OR body.size < 0 OR start + body.size > pack.size, 1)) LIMIT 1""",
     "the counts are missing": "SELECT 1 WHERE (SELECT count(*) FROM count) <> 1",
 }
 """Queries that return no row for a sound file, by what is wrong if they do."""

@@ -96,7 +96,7 @@ class Bodies:
             whole = self._pack(pack)
             if not 0 <= start <= start + size <= len(whole):
                 raise ValueError("it is too short")
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             ((pages,),) = self._file.query(_IN_PACK, (pack,))
             raise ValueError(f"with all {pages:,} that are kept in pack {pack}: {error}") from None
         return whole[start : start + size]

@@ -50,7 +50,9 @@ _OFFERS = "SELECT id, depth, found_on, alone, extra, urls FROM offered WHERE id 
 
 _PAGES = """
 SELECT request.id, coalesce(result.final_url, request.url) FROM json_each(?) AS wanted
-CROSS JOIN request ON request.id = wanted.value LEFT JOIN result ON result.request = request.id"""
+CROSS JOIN request ON request.id = wanted.value LEFT JOIN result ON result.request = request.id
+WHERE request.url NOT LIKE 'lost:%'"""
+"""Without those whose URL is not known any more after a repair: nobody can judge a link by that."""
 
 _ROWS_AT_ONCE = 20_000
 _PARTS_AT_ONCE = 16

@@ -42,7 +42,7 @@ from crawler.items import portion
 from crawler.outcome import SetAside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from client.origin import HostKey
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from crawler.request import Links, Request
 
 
-_ITEMS_AFTER = "SELECT data FROM item WHERE id > ? ORDER BY id"
+_ITEMS_AFTER = "SELECT id, data FROM item WHERE id > ? ORDER BY id"
 
 
 class SqliteFrontier(Frontier):
@@ -348,12 +348,9 @@ class SqliteFrontier(Frontier):
 
     async def items_after(self, last: int, limit: int = 1000) -> list[str]:
         """The JSON texts of up to `limit` committed items after the one numbered `last`, in order; fewer if they are large."""
-        texts = await self._file.at_once(
-            lambda db: portion((data for (data,) in db.execute(_ITEMS_AFTER, (last,))), limit)
+        return await self._file.at_once(
+            lambda db: portion(_one_by_one(db.execute(_ITEMS_AFTER, (last,)), last, self._file.path), limit)
         )
-        if not all(isinstance(text, str) for text in texts):
-            raise damaged(self._file.path, f"of the items after {last} one is not text")
-        return texts
 
     # ------------------------------------------------------------------ moves by order
 
@@ -392,3 +389,14 @@ def discard(path: Path) -> None:
         clear(path)
     finally:
         lock.release()
+
+
+def _one_by_one(rows: Iterable[tuple[int, object]], last: int, path: Path) -> Iterator[str]:
+    """The texts of the items after `last`. A gap in their numbers would have an output count on from the wrong one, and write items
+    again and again. Raises StateDamaged."""
+    for expected, (number, text) in enumerate(rows, last + 1):
+        if number != expected:
+            raise damaged(path, f"the item after {expected - 1} has the number {number}")
+        if not isinstance(text, str):
+            raise damaged(path, f"the item {number} is not text")
+        yield text

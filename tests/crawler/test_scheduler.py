@@ -231,3 +231,24 @@ async def test_a_request_may_be_given_out_again_before_its_worker_says_that_it_i
         assert await scheduler.next() is None
         assert scheduler.under_way == 0
         supply.cancel()
+
+
+async def test_the_end_does_not_depend_on_a_worker_that_does_not_come_back(frontier: SqliteFrontier) -> None:
+    """The last request has lingered, so its worker leaves; whether pages were left out for nothing has to be decided all the same."""
+    page, other = "http://h.example/page", "http://h.example/page?a"
+    await frontier.add([Links([page, other])], depth=1)
+    scheduler = Scheduler(frontier, HostLimits(limit_per_host=2))
+    supply = asyncio.create_task(scheduler.keep_supplied())
+    async with asyncio.timeout(10):
+        leases = [await scheduler.next(), await scheduler.next()]
+        waiting = asyncio.create_task(scheduler.next())
+        await asyncio.sleep(0)
+        for lease in leases:
+            assert lease
+            alias = page if lease.url == other else None
+            await frontier.settle(Settlement(lease=lease, outcome=done(lease), alias=alias))
+            scheduler.done(lease)
+        assert await waiting is None
+    supply.cancel()
+    assert not frontier.is_undecided
+    assert frontier.counts.done == frontier.counts.skipped == 1

@@ -131,6 +131,8 @@ async def test_a_page_and_its_body_are_committed_together(path: Path, ask: Ask) 
 DAMAGES = {
     "cut off": ("UPDATE pack SET data = substr(data, 1, 30) WHERE id = 1", ""),
     "overwritten": ("UPDATE pack SET data = randomblob(length(data)) WHERE id = 1", ""),
+    "a number": ("UPDATE pack SET data = 7 WHERE id = 1", ""),
+    "a text": ("UPDATE pack SET data = 'x' WHERE id = 1", ""),
     "gone": ("DELETE FROM pack WHERE id = 1", "it is gone"),
     "another": ("UPDATE pack SET data = (SELECT data FROM pack WHERE id = 3) WHERE id = 1", "it is too short"),
 }
@@ -154,9 +156,10 @@ async def test_a_damaged_pack_is_named_with_all_that_it_held(path: Path, damage:
     check_invariants(path)
 
 
-async def test_a_damaged_body_that_lies_alone_is_named(path: Path) -> None:
+@pytest.mark.parametrize("data", ["substr(data, 1, 20)", "7", "'x'"])
+async def test_a_damaged_body_that_lies_alone_is_named(path: Path, data: str) -> None:
     await make(path, [page(1)], [page(2), page(3)])
-    spoil(path, "UPDATE body SET data = substr(data, 1, 20) WHERE pack IS NULL")
+    spoil(path, f"UPDATE body SET data = {data} WHERE pack IS NULL")
     with StateFile(path) as file, pytest.raises(StateDamaged, match=r"the body of http://h\.example/1 is lost"):
         list(kept_pages(file))
     done = repair(path)
@@ -165,15 +168,19 @@ async def test_a_damaged_body_that_lies_alone_is_named(path: Path) -> None:
     assert list(kept(path)) == [url(2), url(3)]
 
 
-async def test_a_place_that_cannot_be_is_a_fault(path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "why", "left"),
+    [("start = start + 1", "it is too short", 1), ("start = 'x'", "not supported", 0), ("size = x'00'", "operand", 0)],
+)
+async def test_a_place_that_cannot_be_is_a_fault(path: Path, change: str, why: str, left: int) -> None:
     await make(path, [page(1), page(2)])
-    spoil(path, "UPDATE body SET start = start + 1")
+    spoil(path, f"UPDATE body SET {change}")
     with closing(sqlite3.connect(path)) as db:
         assert list(faults(db)) == ["a body lies outside its pack"]
-    with StateFile(path) as file, pytest.raises(StateDamaged, match="it is too short"):
+    with StateFile(path) as file, pytest.raises(StateDamaged, match=why):
         list(kept_pages(file))
     assert repair(path) is not None
-    assert list(kept(path)) == [url(1)]
+    assert list(kept(path)) == [url(1)][:left]
 
 
 async def test_headers_are_kept_letter_by_letter(frontier: SqliteFrontier, ask: Ask) -> None:

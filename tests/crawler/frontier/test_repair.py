@@ -289,3 +289,23 @@ def test_no_two_tables_have_one_shape() -> None:
 
     alike = {frozenset((one.table, other.table)) for one, other in combinations(shapes(), 2) if overlap(one, other)}
     assert alike == {frozenset(("meta", "export"))}
+
+
+async def test_links_found_on_a_page_whose_url_is_lost_are_judged_without_it(path: Path) -> None:
+    frontier = await SqliteFrontier.open(path, spider="test")
+    await frontier.add([Links(["http://h.example/", "http://h.example/1"])])
+    await frontier.close()
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE request SET url = 'lost:1' WHERE id = 1")
+        db.execute("""INSERT INTO offered VALUES (1, 1, 1, 0, NULL, '["http://h.example/2"]')""")
+        db.execute("""INSERT INTO offered VALUES (2, 1, 2, 0, NULL, '["http://h.example/3"]')""")
+    judged: list[tuple[str, str | None]] = []
+
+    def admit(url: str, _depth: int, page: str | None, _is_alone: bool) -> None:
+        judged.append((url, page))
+
+    frontier = await SqliteFrontier.open(path, spider="test")
+    frontier.attach(admit=admit, on_queued=lambda *_: None)
+    await frontier.decide()
+    await frontier.close()
+    assert judged == [("http://h.example/2", None), ("http://h.example/3", "http://h.example/1")]

@@ -365,6 +365,26 @@ async def test_items_are_told_after_their_commit_in_order(frontier: SqliteFronti
     assert await frontier.items_after(1) == ["{}", '{"n":1}', "{}"]
 
 
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ("UPDATE item SET id = 1000000000 WHERE id = 3", "the item after 2 has the number 1000000000"),
+        ("DELETE FROM item WHERE id = 1", "the item after 0 has the number 2"),
+        ("UPDATE item SET data = x'7b7d' WHERE id = 2", "the item 2 is not text"),
+    ],
+)
+async def test_items_that_are_not_numbered_one_by_one_are_damage(
+    frontier: SqliteFrontier, path: Path, change: str, why: str
+) -> None:
+    """Whoever counts on from the last number would be told the same items without end."""
+    await frontier.add([Request(url())])
+    await end(frontier, await one(frontier), items=["{}", "{}", "{}"])
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(change)
+    with pytest.raises(StateDamaged, match=f"{why}.*crawl repair"):
+        await frontier.items_after(0)
+
+
 async def test_a_commit_that_is_cancelled_is_carried_to_its_end(frontier: SqliteFrontier, ask: Ask) -> None:
     """Items that are in the file must reach the exports, also when the run is being stopped."""
     told: list[str] = []
