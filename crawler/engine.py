@@ -150,7 +150,7 @@ class Engine:
                 raise
             _log.exception("fetching %s", lease.url)
             if isinstance(error, asyncio.CancelledError):  # another page's callback may have done this
-                failure = Failure("internal", text_of(error), is_passing=True)
+                failure = Failure("internal", text_of(error), is_temporary=True)
                 return self._politeness.failed(lease, time.monotonic(), failure)
             return Failed(error=f"internal: {text_of(error)}", final_url=lease.url)
 

@@ -126,7 +126,7 @@ class Fetcher:
     def unwanted(self, lease: Lease, raised: Retry, fetched: Fetched | None = None) -> Postponed | Failed:
         """Decide what becomes of a request for which the spider, or a middleware, raised Retry: another attempt later, or the end.
         `fetched`: the response, if there was one."""
-        failure = Failure("retry", str(raised), is_passing=True)
+        failure = Failure("retry", str(raised), is_temporary=True)
         if fetched is None:
             return self._retries.decide(lease, failure, retry_after=raised.after)
         return self._fail(lease, fetched, failure, retry_after=raised.after)

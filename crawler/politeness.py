@@ -123,7 +123,7 @@ class Politeness:
     def _wait_for_rules(self, lease: Lease, failure: Failure, until: float) -> Postponed | Failed:
         """One request has been held up by the failure; the others of its host wait until it is time to ask again."""
         self._rules.forget(lease.url)
-        if failure.is_passing:
+        if failure.is_temporary:
             self._limits.hold_until(lease.host, until)
         wait = max(0.0, until - time.monotonic())
         is_patient = self._throttle.is_out_of_reach(lease.host)
@@ -140,7 +140,7 @@ class Politeness:
             failure = await self._find_out(lease)
         except Exception as error:  # a fault of ours: it may cost this host, not the crawl
             _log.exception("asking for the robots.txt of %s", lease.host)
-            failure = Failure("internal", f"{type(error).__name__}: {error}", is_passing=False)
+            failure = Failure("internal", f"{type(error).__name__}: {error}", is_temporary=False)
         if failure and not self._is_on_the_way(lease, began_at, failure):
             self._rules.note_failure(lease.url, failure, self._try_again_at(lease, failure))
 
@@ -197,8 +197,8 @@ class Politeness:
         if self._proxy_gate:
             if failure.kind == PROXY:
                 wait = self._proxy_gate.missed(began_at, failure)
-                passing = failure._replace(is_passing=True)  # for this request: the crawl goes on at some time
-                outcome = self._retries.decide(lease, passing, retry_after=wait, is_patient=True)
+                temporary = failure._replace(is_temporary=True)  # for this request: the crawl goes on at some time
+                outcome = self._retries.decide(lease, temporary, retry_after=wait, is_patient=True)
                 return replace(outcome, is_charged=False) if isinstance(outcome, Postponed) else outcome
             self._proxy_gate.failed(lease.url, failure)
         if failure.kind not in UNREACHABLE:

@@ -103,7 +103,7 @@ class Throttle:
     def unreachable(self, host: HostKey, began_at: float, failure: Failure) -> float | SetAside:
         """Learn from a host that did not answer; returns for how many seconds it rests now, or a verdict if it is given up.
 
-        0.0: it does not rest, since the page alone may be to blame. There is no rest after a failure that will not pass.
+        0.0: it does not rest, since the page alone may be to blame. There is no rest after a failure that is not temporary.
         """
         now = time.monotonic()
         pace = self._paces.get(host) or self._enter(host)
@@ -111,7 +111,7 @@ class Throttle:
         if not pace.failed(began_at):
             return max(0.0, pace.rests_until - now)
         rests = pace.failures - self._settings.rest_after
-        if rests >= 0 and (rests >= self._most_rests(pace) or not failure.is_passing):
+        if rests >= 0 and (rests >= self._most_rests(pace) or not failure.is_temporary):
             pace.forget_rate()
             self._apply(host, pace)
             self._note(host, pace)

@@ -144,8 +144,8 @@ class TaskRunner:
         else:
             came = await exchange(session, lease, self._obedience, **options)
         if isinstance(came, NoResponse):
-            kind, text, is_passing = came.failure
-            return VisitFailed(task.number, kind, translation.sendable(text), is_passing, came.began_at)
+            kind, text, is_temporary = came.failure
+            return VisitFailed(task.number, kind, translation.sendable(text), is_temporary, came.began_at)
         answer = None
         is_turned_away = failure_of_status(came.page.status) is not None
         if not is_turned_away:
@@ -214,5 +214,5 @@ def _lost(task: Task, error: BaseException) -> Result:
     text = translation.sendable(text_of(error))
     if isinstance(task, PageTask | FailureTask):
         return Answer(task.number, error=text)
-    is_passing = isinstance(error, asyncio.CancelledError)  # another page's callback may have done this
-    return VisitFailed(task.number, "internal", text, is_passing, time.monotonic())
+    is_temporary = isinstance(error, asyncio.CancelledError)  # another page's callback may have done this
+    return VisitFailed(task.number, "internal", text, is_temporary, time.monotonic())

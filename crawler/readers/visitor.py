@@ -57,7 +57,7 @@ class RemoteVisitor(Visitor):
         except SpiderError as error:
             return Failed(error=f"spider: {error}", final_url=lease.url)
         if isinstance(came, VisitFailed):
-            return self._fetcher.missed(lease, Failure(came.kind, came.text, came.is_passing), came.began_at)
+            return self._fetcher.missed(lease, Failure(came.kind, came.text, came.is_temporary), came.began_at)
         return self._conclude(lease, came)
 
     async def _have_asked(self, lease: Lease, known: int | None = None) -> VisitResult | VisitFailed:

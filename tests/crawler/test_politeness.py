@@ -455,7 +455,7 @@ async def test_a_host_is_looked_up_by_the_name_that_is_connected_to(tmp_path: Pa
 
 # -- hosts that are out of reach --------------------------------------------------------------------------------------
 
-REFUSED = Failure("connect", "refused", is_passing=True)
+REFUSED = Failure("connect", "refused", is_temporary=True)
 
 IMPATIENT = Settings(
     retry_wait=0.01, rest_after=3, rest_wait=0.01, max_rests=6, commit_interval=0.01, user_agent="nephila"

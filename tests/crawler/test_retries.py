@@ -22,15 +22,15 @@ def lease(attempts: int = 0) -> Lease:
 
 
 @pytest.mark.parametrize(
-    ("status", "passing"),
+    ("status", "temporary"),
     [(404, False), (403, False), (503, True), (429, True), (500, True), (501, False), (799, False)],
 )
-def test_statuses(status: int, passing: bool) -> None:
+def test_statuses(status: int, temporary: bool) -> None:
     failure = failure_of_status(status)
     assert failure
     assert failure.kind == "http"
     assert failure.text.startswith(str(status))
-    assert failure.is_passing is passing
+    assert failure.is_temporary is temporary
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 206, 299])
@@ -43,7 +43,7 @@ def test_client_errors_have_a_kind() -> None:
     assert failure_of(ClientPayloadError("cut"))[::2] == ("payload", True)
 
 
-def test_a_passing_failure_is_tried_as_often_as_allowed() -> None:
+def test_a_temporary_failure_is_tried_as_often_as_allowed() -> None:
     failure = failure_of(ServerTimeoutError("late"))
     assert isinstance(POLICY.decide(lease(0), failure), Postponed)
     assert isinstance(POLICY.decide(lease(1), failure), Postponed)
