@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from crawler.cancellation import RAISED, is_ours
 from crawler.errors import Stop
-from crawler.fetcher import TurnedAway
+from crawler.fetcher import FailedWithPage
 from crawler.frontier.protocol import Settlement
 from crawler.outcome import Failed, Postponed, in_short
 from crawler.retries import Failure
@@ -123,18 +123,18 @@ class Engine:
 
     async def _visit(self, lease: Lease) -> Settlement:
         """Have the page fetched and read, if politeness allows it."""
-        came = self._politeness.judge(lease) or await self._try_visit(lease)
-        if not isinstance(came, Visited):
-            return await self._without_page(lease, came)
-        fetched, harvest = came.fetched, came.harvest
+        result = self._politeness.judge(lease) or await self._try_visit(lease)
+        if not isinstance(result, Visited):
+            return await self._without_page(lease, result)
+        fetched, harvest = result.fetched, result.harvest
         self._heed(harvest.stop)
-        self._admission.visited(fetched.final_url, came.digest, lease.referrer)
+        self._admission.visited(fetched.final_url, result.digest, lease.referrer)
         return Settlement(
             lease=lease,
             outcome=fetched,
             items=harvest.items,
             found=harvest.found,
-            kept=came.kept,
+            kept=result.kept,
             alias=self._aliases.of(lease, fetched.final_url, harvest.canonical) if self._aliases else None,
             depth=depth_of_found(lease),
         )
@@ -159,7 +159,7 @@ class Engine:
         if not isinstance(outcome, Failed):
             return Settlement(lease=lease, outcome=outcome)
         try:
-            page = outcome.page if isinstance(outcome, TurnedAway) else None
+            page = outcome.page if isinstance(outcome, FailedWithPage) else None
             harvest = await self._visitor.tell(lease, outcome.error, page)
         except RAISED as error:
             if await is_ours(error):

@@ -55,23 +55,23 @@ class Asking:
         if not (page and (conditions := _conditions_of(page, lease))):
             return await exchange(session, lease, obedience, **options)
         asked = replace(lease, headers={**(lease.headers or {}), **conditions})
-        came = await exchange(session, asked, obedience, **options)
-        if isinstance(came, Response) and came.page.status in (_NOT_MODIFIED, _PRECONDITION_FAILED):
-            return came._replace(page=self._as_it_was(lease, page, came.page, obedience))
-        return came
+        result = await exchange(session, asked, obedience, **options)
+        if isinstance(result, Response) and result.page.status in (_NOT_MODIFIED, _PRECONDITION_FAILED):
+            return result._replace(page=self._as_it_was(lease, page, result.page, obedience))
+        return result
 
-    def _as_it_was(self, lease: Lease, known: Known, came: Page, obedience: Obedience) -> UnmodifiedPage:
+    def _as_it_was(self, lease: Lease, known: Known, answer: Page, obedience: Obedience) -> UnmodifiedPage:
         """The known page, as if it had been sent; or the response of status 304, if its body cannot be read."""
-        is_known = came.status == _NOT_MODIFIED and is_of(came.headers, known.headers)
+        is_known = answer.status == _NOT_MODIFIED and is_of(answer.headers, known.headers)
         body = self._body_of(known) if is_known else None
         return UnmodifiedPage(
             lease,
             url=lease.url,
             status=_NOT_MODIFIED if body is None else _OK,
-            headers=updated(known.headers, came.headers),
+            headers=updated(known.headers, answer.headers),
             body=body or b"",
-            fetched_at=came.fetched_at,
-            elapsed=came.elapsed,
+            fetched_at=answer.fetched_at,
+            elapsed=answer.elapsed,
             obedience=obedience,
         )
 
@@ -122,10 +122,10 @@ class Revalidation:
         """Like `crawler.exchange.exchange`, but without receiving the body of a page that has not changed."""
         if (known := self.find(lease)) is None:
             return await exchange(session, lease, obedience)
-        came = await self._asking.ask(session, lease, obedience, known)
-        if isinstance(came, Response) and came.page.not_modified and came.page.status == _NOT_MODIFIED:
+        result = await self._asking.ask(session, lease, obedience, known)
+        if isinstance(result, Response) and result.page.not_modified and result.page.status == _NOT_MODIFIED:
             return await exchange(session, lease, obedience)
-        return came
+        return result
 
 
 @asynccontextmanager

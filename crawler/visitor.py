@@ -57,17 +57,17 @@ class OwnVisitor(Visitor):
         try:
             page = await self._fetcher.fetch(lease)
         except Retry as raised:  # of a middleware
-            return self._fetcher.unwanted(lease, raised)
+            return self._fetcher.wanted_again(lease, raised)
         if isinstance(page, Unfit):
             return page
         try:
             harvest = await self._reader.take(lease, page)
         except Retry as raised:
-            return self._fetcher.unwanted(lease, raised, fetched_of(page))
+            return self._fetcher.wanted_again(lease, raised, fetched_of(page))
         except RAISED as error:  # the page fails, the crawl goes on
             if is_cancellation(error):  # the engine finds out whose
                 raise
-            return spoilt(fetched_of(page), explain(error))
+            return failed_by_spider(fetched_of(page), explain(error))
         digest = digest_of(page.body)
         kept = self._keeper.keep(text_of(page.headers), page.body, digest) if self._keeper else None
         return Visited(fetched_of(page), harvest, digest, kept)
@@ -83,7 +83,7 @@ def new_keeper() -> Keeper:
     return Keeper()
 
 
-def spoilt(fetched: Fetched, raised: str) -> Failed:
+def failed_by_spider(fetched: Fetched, raised: str) -> Failed:
     """What becomes of a page on which the spider raised this. A page that is too costly to parse (crawler.errors.TooCostly) is recognised
     by the text, since it may have been raised in another process."""
     return failed_with(fetched, raised if raised.startswith("size: ") else f"spider: {raised}")

@@ -46,11 +46,11 @@ def replay(state: Path, target: str, output: str, arguments: Mapping[str, str]) 
         code = write_rows(output, again.items(), table="items")
     for error in again.errors[:_ERRORS_SHOWN]:
         complain(error)
-    for why in again.unwanted[:_ERRORS_SHOWN]:
+    for why in again.wanted_again[:_ERRORS_SHOWN]:
         say(f"would be requested again: {why}")
     say(
         f"replayed {counted(again.pages, 'page')}"
         + (f"; the spider raised on {len(again.errors):,} of them" if again.errors else "")
-        + (f"; it would request {len(again.unwanted):,} of them again" if again.unwanted else "")
+        + (f"; it would request {len(again.wanted_again):,} of them again" if again.wanted_again else "")
     )
     return MISUSED if again.errors and code == FINISHED else code

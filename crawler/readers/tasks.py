@@ -140,30 +140,30 @@ class TaskRunner:
         session = self._telling_session if task.tells_start else self._session
         options: dict[str, Any] = {"cookies": task.cookies, "trace_request_ctx": task.number}
         if self._asking and task.known is not None:
-            came = await self._asking.ask(session, lease, self._obedience, task.known, **options)
+            result = await self._asking.ask(session, lease, self._obedience, task.known, **options)
         else:
-            came = await exchange(session, lease, self._obedience, **options)
-        if isinstance(came, NoResponse):
-            kind, text, is_temporary = came.failure
-            return VisitFailed(task.number, kind, translation.sendable(text), is_temporary, came.began_at)
+            result = await exchange(session, lease, self._obedience, **options)
+        if isinstance(result, NoResponse):
+            kind, text, is_temporary = result.failure
+            return VisitFailed(task.number, kind, translation.sendable(text), is_temporary, result.began_at)
         answer = None
-        is_turned_away = failure_of_status(came.page.status) is not None
-        if not is_turned_away:
+        is_unsuccessful = failure_of_status(result.page.status) is not None
+        if not is_unsuccessful:
             self._reading.add(task.number)
             if not self._freeing:
                 self._freeing = self._loop.call_later(_SOON, self._free)
             try:
-                answer = await self._answer(task.number, self._callbacks.take(lease, came.page))
+                answer = await self._answer(task.number, self._callbacks.take(lease, result.page))
             finally:
                 self._reading.discard(task.number)
-        sends_page = is_turned_away and self._callbacks.want_error_pages
+        sends_page = is_unsuccessful and self._callbacks.want_error_pages
         return translation.seen(
             task.number,
-            came,
+            result,
             answer,
             is_private=self._guard.is_open,
             keeps_body=self._settings.keep_bodies,
-            sends_page=sends_page and location_of(came.page.status, came.page.headers) is None,
+            sends_page=sends_page and location_of(result.page.status, result.page.headers) is None,
         )
 
     def _free(self) -> None:
@@ -203,10 +203,10 @@ def encoded(result: Result, longest: int) -> bytes:
         fault = f"what it gives for the page takes {len(data):,} bytes; at most {longest:,} are taken"
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         fault = f"what it gives for the page cannot be sent: {error}"
-    spoilt = Answer(result.number, error=translation.sendable(fault))
+    refused = Answer(result.number, error=translation.sendable(fault))
     if not isinstance(result, VisitResult):
-        return messages.encode(spoilt)
-    return messages.encode(replace(result, kept=None, page=None, answer=result.answer and spoilt))
+        return messages.encode(refused)
+    return messages.encode(replace(result, kept=None, page=None, answer=result.answer and refused))
 
 
 def _lost(task: Task, error: BaseException) -> Result:
