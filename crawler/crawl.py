@@ -266,7 +266,7 @@ class Crawl:
     ) -> None:
         if self._reason or not self._may_start(0):
             return
-        services = [frontier.keep_committing, steering.keep_listening, politeness.lay_aside]
+        services = [frontier.keep_committing, steering.keep_listening, politeness.keep_setting_aside]
         if self._settings.max_time:
             services.append(self._end_in_time)
         await engine.run(*services)

@@ -86,7 +86,7 @@ class Politeness:
         self._rules = Rules(session, limits, self._throttle, frontier, user_agent=agent, proxy_gate=proxy_gate)
         self.sitemaps_of = self._rules.sitemaps_of
         self._given_up: dict[HostKey, _GivenUp] = {}
-        self._to_lay_aside: asyncio.Queue[HostKey] = asyncio.Queue()
+        self._to_set_aside: asyncio.Queue[HostKey] = asyncio.Queue()
         self._to_try_again: list[tuple[float, HostKey]] = []
 
     # ------------------------------------------------------------------ before a request
@@ -214,10 +214,10 @@ class Politeness:
             return given_up.verdict
         _log.warning("%s is set aside: %s", host, verdict.detail)
         self._given_up[host] = _GivenUp(verdict, time.monotonic() + self._throttle.try_again_in(host))
-        self._to_lay_aside.put_nowait(host)
+        self._to_set_aside.put_nowait(host)
         return verdict
 
-    async def lay_aside(self) -> None:
+    async def keep_setting_aside(self) -> None:
         """Set aside what is queued for hosts that were given up, and release it after a while, to try again; until cancelled."""
         while True:
             now = time.monotonic()
@@ -227,7 +227,7 @@ class Politeness:
                 continue
             try:
                 async with asyncio.timeout(None if due_at is None else due_at - now):
-                    host = await self._to_lay_aside.get()
+                    host = await self._to_set_aside.get()
             except TimeoutError:
                 continue
             if given_up := self._given_up.get(host):

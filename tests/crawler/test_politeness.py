@@ -537,7 +537,7 @@ async def test_what_was_set_aside_is_tried_again_while_the_crawl_goes_on(tmp_pat
         is_back = asyncio.Event()
         await polite.frontier.add([Links([f"http://{H}/{number}" for number in range(3)])])
         polite.frontier.attach(admit=lambda *_: None, on_queued=lambda *_: is_back.set())
-        service = asyncio.create_task(polite.lay_aside())
+        service = asyncio.create_task(polite.keep_setting_aside())
         for _ in range(2):
             one = lease(f"http://{H}/")
             while not polite.knows(one) or polite.judge(one):
