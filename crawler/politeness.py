@@ -242,9 +242,9 @@ class Politeness:
 
     # ------------------------------------------------------------------ orders, earlier runs, reports
 
-    def treat(self, host: HostKey, state: HostState) -> None:
+    def apply_orders(self, host: HostKey, state: HostState) -> None:
         """Apply the orders for a host: its delay, its number of connections."""
-        self._throttle.treat(host, state)
+        self._throttle.apply_orders(host, state)
 
     def forgive(self, host: HostKey) -> None:
         """Ask a host again that is resting or was given up."""

@@ -145,7 +145,7 @@ class Steering:
             self._frontier.note_host(host, **given)
             await self._frontier.flush()
             if self._harness:
-                self._harness.politeness.treat(host, self._state_of(host))
+                self._harness.politeness.apply_orders(host, self._state_of(host))
         if given.get("budget") is not None:
             if beyond := await self._frontier.set_aside(host, Aside.BUDGET):
                 told.append(f"{counted(beyond, 'request')} beyond it set aside")

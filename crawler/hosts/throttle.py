@@ -158,7 +158,7 @@ class Throttle:
 
     # ------------------------------------------------------------------ the user's orders, and earlier runs
 
-    def treat(self, host: HostKey, state: HostState) -> None:
+    def apply_orders(self, host: HostKey, state: HostState) -> None:
         """Apply the orders for a host: its delay and its number of connections; None: as the settings say."""
         pace = self._paces.get(host) or self._enter(host)
         pace.per_host = self._settings.per_host if state.per_host is None else state.per_host

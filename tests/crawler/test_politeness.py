@@ -363,7 +363,7 @@ async def test_another_run_goes_on_with_what_was_learned(tmp_path: Path) -> None
 async def test_orders_stand_over_the_settings(tmp_path: Path) -> None:
     async with manners(tmp_path) as polite:
         polite.frontier.note_host(H, delay=3.0, per_host=1)
-        polite.treat(H, polite.frontier.host_states()[H])
+        polite.apply_orders(H, polite.frontier.host_states()[H])
         pace = polite.pace_of(H)
         assert pace
         assert (pace.spacing, pace.connections) == (3.0, 1)
@@ -372,7 +372,7 @@ async def test_orders_stand_over_the_settings(tmp_path: Path) -> None:
         assert pace
         assert (pace.spacing, pace.connections) == (3.0, 1)
         polite.frontier.note_host(H, delay=None, per_host=None)
-        polite.treat(H, polite.frontier.host_states()[H])
+        polite.apply_orders(H, polite.frontier.host_states()[H])
         pace = polite.pace_of(H)
         assert pace
         assert (pace.spacing, pace.connections) == (0.0, 2)
