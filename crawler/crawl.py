@@ -134,7 +134,7 @@ class Crawl:
         commits what is settled and closes the crawl file."""
         try:
             with self._launches or Launches() as launches:
-                launches.see_to(number_of_readers(self._settings))
+                launches.resize(number_of_readers(self._settings))
                 async with self._revalidating() as self._revalidation:
                     return await self._run(launches)
         except BaseExceptionGroup as group:

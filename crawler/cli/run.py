@@ -80,7 +80,7 @@ def run(
         path = expanded(state or f"{crawl_name(target, spider)}.crawl")
         found = _look_at(path, fresh=fresh, yes=yes)
         exports = open_outputs(outputs, path, found.outputs, overwrite=yes, results_are_taken=as_json)
-        launches.see_to(number_of_readers(settings))  # they start while we do
+        launches.resize(number_of_readers(settings))  # they start while we do
 
         from crawler.crawl import Crawl
         from crawler.source import Source

@@ -48,7 +48,7 @@ class Launches:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.see_to(0)
+        self.resize(0)
 
     def fork(self, number: int) -> None:
         """Start `number` forks of this process, which have everything loaded that this one has; none if that is not safe."""
@@ -62,8 +62,8 @@ class Launches:
             for _ in range(number):
                 self._ahead.append(_fork(self._ahead))
 
-    def see_to(self, number: int) -> None:
-        """Have exactly `number` processes ahead of need."""
+    def resize(self, number: int) -> None:
+        """Start or kill processes, so that exactly `number` are ready ahead of need."""
         while len(self._ahead) > number:
             self._ahead.pop().kill()
         while len(self._ahead) < number:
