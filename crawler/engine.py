@@ -127,7 +127,7 @@ class Engine:
         if not isinstance(result, Visited):
             return await self._without_page(lease, result)
         fetched, harvest = result.fetched, result.harvest
-        self._heed(harvest.stop)
+        self._stop_if_wanted(harvest.stop)
         self._admission.visited(fetched.final_url, result.digest, lease.referrer)
         return Settlement(
             lease=lease,
@@ -143,7 +143,7 @@ class Engine:
         try:
             return await self._visitor.visit(lease)
         except Stop as raised:  # of a middleware; the request is for the next run
-            self._heed(str(raised))
+            self._stop_if_wanted(str(raised))
             return Postponed(error=f"{STOPPED}: {raised}", not_before=0.0, is_charged=False)
         except RAISED as error:  # a fault of ours, or of a middleware's: it may cost this page, but not the crawl
             if await is_ours(error):
@@ -166,10 +166,10 @@ class Engine:
                 raise
             outcome = replace(outcome, error=f"spider: {explain(error)}, told of: {outcome.error}")
             return Settlement(lease=lease, outcome=outcome)
-        self._heed(harvest.stop)
+        self._stop_if_wanted(harvest.stop)
         return Settlement(lease=lease, outcome=outcome, items=harvest.items, found=harvest.found)
 
-    def _heed(self, stop: str | None) -> None:
+    def _stop_if_wanted(self, stop: str | None) -> None:
         """End the crawl if the spider says why (None: it does not want that). Its page is under way, and so still is settled."""
         if stop is not None:
             self._scheduler.stop()  # at once: the next request would be the one that a middleware was at
