@@ -10,7 +10,7 @@ from crawler.cancellation import RAISED, is_cancellation
 from crawler.errors import Retry
 from crawler.exchange import fetched_of
 from crawler.fetcher import Unfit, failed_with
-from crawler.headers import text_of
+from crawler.headers import headers_to_json
 from crawler.selection.traps import digest_of
 from crawler.spider import explain
 
@@ -69,7 +69,7 @@ class OwnVisitor(Visitor):
                 raise
             return failed_by_spider(fetched_of(page), explain(error))
         digest = digest_of(page.body)
-        kept = self._keeper.keep(text_of(page.headers), page.body, digest) if self._keeper else None
+        kept = self._keeper.keep(headers_to_json(page.headers), page.body, digest) if self._keeper else None
         return Visited(fetched_of(page), harvest, digest, kept)
 
     async def tell(self, lease: Lease, error: str, page: Page | None) -> Harvest:

@@ -14,7 +14,7 @@ from crawler.errors import StorageError
 from crawler.frontier.integrity import damaged, making_sense
 from crawler.frontier.kept import Bodies
 from crawler.frontier.statefile import StateFile
-from crawler.headers import headers_of
+from crawler.headers import headers_from_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,7 +123,7 @@ class KnownPages:
         for url, size, own, headers, digest in self._file.look_up(_KNOWN, (number,)):
             with making_sense(self._file.path):
                 own_headers = msgspec.json.decode(own, type=dict[str, str]) if own else {}
-                return Known(url, size, own_headers, headers_of(headers), digest)
+                return Known(url, size, own_headers, headers_from_json(headers), digest)
         return None
 
     def body_of(self, known: Known) -> bytes:

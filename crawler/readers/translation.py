@@ -13,7 +13,7 @@ from client.origin import HostKey
 from crawler.errors import Retry
 from crawler.exchange import fetched_of
 from crawler.frontier.protocol import Lease
-from crawler.headers import text_of
+from crawler.headers import headers_to_json
 from crawler.items import Harvest, encoded
 from crawler.page import Page, UnmodifiedPage
 from crawler.readers.messages import (
@@ -123,7 +123,11 @@ def seen(
     if answer is None:
         of_use = _field(page, "Location"), _field(page, "Retry-After"), cookies, is_private
         return VisitResult(*told, *of_use, page=sent_page(page) if sends_page else None)
-    kept = (text_of(page.headers), page.body) if keeps_body and answer.error is None and answer.again is None else None
+    kept = (
+        (headers_to_json(page.headers), page.body)
+        if keeps_body and answer.error is None and answer.again is None
+        else None
+    )
     return VisitResult(*told, None, None, cookies, is_private, digest_of(page.body), kept, answer)
 
 
