@@ -187,13 +187,13 @@ def failed_with(fetched: Fetched, error: str) -> Failed:
 
 
 def _around(middleware: Middleware, fetch: Fetch, *, max_redirects: int) -> Fetch:
-    from crawler.middlewares import as_kept, check_page, lent, ungrouped  # most crawls have none
+    from crawler.middlewares import check_page, checked_outcome, lent, ungrouped  # most crawls have none
 
     async def call(lease: Lease) -> Page | Unfit:
         with lent(lease), ungrouped():
             result = await middleware(lease, fetch)
         if isinstance(result, Unfit):
-            result = as_kept(result)
+            result = checked_outcome(result)
             if (
                 isinstance(result, Redirected) and len(lease.redirects) >= max_redirects
             ):  # the middleware's own redirect
