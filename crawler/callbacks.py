@@ -10,7 +10,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from crawler.cancellation import disown, is_cancelled
+from crawler.cancellation import is_cancelled, uncancel
 from crawler.errors import Retry, SpiderError, TooCostly
 from crawler.items import Harvest, gather
 from crawler.request import Request, callback_name
@@ -150,7 +150,7 @@ class Callbacks(Reader):
         """Undo what a callback has done to the process, by forking it, or to the task it ran in, by cancelling it."""
         if os.getpid() != self._pid:
             _leave()
-        await disown()
+        await uncancel()
 
     def _checked(self, harvest: Harvest) -> Harvest:
         for found in harvest.found:

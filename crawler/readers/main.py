@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any, assert_never
 
 from crawler.callbacks import Callbacks
-from crawler.cancellation import sent_home_by
+from crawler.cancellation import owned_by
 from crawler.errors import CrawlError
 from crawler.lifecycle import open_spider
 from crawler.loop import run_loop
@@ -159,7 +159,7 @@ class ReaderService:
     async def _serve(self, runner: TaskRunner, task: Task) -> None:
         """Carry out one task after another. If nothing is fetched, the loop has a turn only now and then, so that one system call
         sends, or receives, many messages. A worker that an earlier callback cancels goes; there will be others."""
-        sent_home_by(self._parent, self._is_over.is_set)
+        owned_by(self._parent, self._is_over.is_set)
         worker = asyncio.current_task()
         assert worker
         try:
