@@ -21,11 +21,10 @@ import pytest
 from crawler import Crawl, Links, Page, Request, Settings, Spider, retries
 from crawler.cli import console
 from crawler.cli.main import crawl as command
-from crawler.cli.steer import KINDS
 from crawler.frontier.migrations import VERSION, script
 from crawler.frontier.statefile import StateFile
 from crawler.loader import load
-from crawler.outcome import Skip
+from crawler.outcome import KINDS, Skip
 from crawler.settings import with_overrides
 from crawler.web.feeds import Entry
 from spiders.feed import FeedSpider

@@ -11,18 +11,13 @@ from crawler.cli.console import FAILED, FINISHED, MISUSED, complain, say
 from crawler.cli.crawl_file import names_file, optional_state, path_and, path_of
 from crawler.errors import UsageError
 from crawler.orders import LONGEST_PATH, MOST_BUDGET, MOST_DELAY, MOST_PER_HOST, MOST_PRIORITY
+from crawler.outcome import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from crawler.orders import Order
-
-KINDS = (
-    *("http", "redirect", "dns", "address", "connect", "tls", "timeout", "connection", "protocol", "payload"),
-    *("encoding", "size", "url", "robots", "proxy", "retry", "spider", "internal"),
-)
-"""The kinds of errors, with which their texts begin (docs/crawl-file.md)."""
 
 _DEFAULT = -1.0
 """Takes back an earlier order."""

@@ -9,6 +9,7 @@ import msgspec
 
 from crawler.frontier.endings import Ending, endings
 from crawler.frontier.kept import Bodies
+from crawler.outcome import kind_of
 from crawler.store import DIGEST_LETTERS
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Diff:
         if before.is_duplicate or after.is_duplicate:
             return ["final_url"] if before.final_url != after.final_url else []
         differences = [name for name in ("status", "final_url", "content_type") if _differ(before, after, name)]
-        if _kind_of(before.error) != _kind_of(after.error):
+        if _kind_of(before.error) != _kind_of(after.error):  # what follows the kind may contain seconds and ports
             differences.append("error")
         if self._bodies_differ(before, after):
             differences.append("body")
@@ -115,8 +116,7 @@ def _differ(before: Ending, after: Ending, name: str) -> bool:
 
 
 def _kind_of(error: str | None) -> str | None:
-    """An error's first word (docs/crawl-file.md, Failures): what follows may contain seconds and ports."""
-    return None if error is None else error.partition(":")[0]
+    return None if error is None else kind_of(error)
 
 
 def _row(change: str, differences: list[str], before: Ending | None, after: Ending | None) -> str:
