@@ -40,7 +40,7 @@ class Probed(NamedTuple):
     why: Why
 
 
-class _Errand(Spider):
+class _ProbeSpider(Spider):
     """Takes the page of one request, and follows nothing."""
 
     name = "probe"
@@ -102,17 +102,17 @@ class Probes:
 
         Raises InvalidUrl for what is not a URL.
         """
-        errand = _Errand(Request(normalize(url), context=context, again=True), callback)
-        middlewares = (errand.as_asked_for, *self._middlewares)
+        spider = _ProbeSpider(Request(normalize(url), context=context, again=True), callback)
+        middlewares = (spider.as_asked_for, *self._middlewares)
         try:
-            report = await Crawl(errand, self._settings, state=self._state, middlewares=middlewares).run()
+            report = await Crawl(spider, self._settings, state=self._state, middlewares=middlewares).run()
         except BaseException:
             discard(self._state)  # otherwise the next probe would go on with this one
             raise
         with StateFile(self._state) as file:
             told = why(file, url)
         await self._keep_distance(report)
-        return Probed(errand.page, replace(told, requests=told.requests[-1:]))
+        return Probed(spider.page, replace(told, requests=told.requests[-1:]))
 
     async def _keep_distance(self, report: Report) -> None:
         """Have the hosts rest for as long as the next request to them would have to wait within one run."""
