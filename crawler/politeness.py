@@ -1,7 +1,7 @@
 """What a host is owed: its robots.txt is asked for first and obeyed, its pace is kept, its rest is not disturbed.
 
 The limits themselves (connections, spacing, pauses) are the connector's `HostLimits`; `Throttle` keeps what is learned about hosts, and
-`Rules` what their robots.txt files say. This module decides which requests may be made, and what becomes of the others.
+`RobotsCache` what their robots.txt files say. This module decides which requests may be made, and what becomes of the others.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from yarl import URL
 
 from client.resolver import is_public
-from crawler.hosts.rules import Rules, skipped
+from crawler.hosts.rules import RobotsCache, skipped
 from crawler.hosts.throttle import Throttle
 from crawler.outcome import Aside, Failed, Postponed, SetAside, Skipped
 from crawler.retries import (
@@ -83,7 +83,7 @@ class Politeness:
         self.heed = self._throttle.heed
         """Call it with an answer whose status asks for a pause."""
         agent = settings.user_agent
-        self._rules = Rules(session, limits, self._throttle, frontier, user_agent=agent, proxy_gate=proxy_gate)
+        self._rules = RobotsCache(session, limits, self._throttle, frontier, user_agent=agent, proxy_gate=proxy_gate)
         self.sitemaps_of = self._rules.sitemaps_of
         self._given_up: dict[HostKey, _GivenUp] = {}
         self._to_set_aside: asyncio.Queue[HostKey] = asyncio.Queue()

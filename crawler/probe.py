@@ -136,7 +136,7 @@ async def probe(url: str, settings: Settings) -> Probed:
         return await probes.probe(url)
 
 
-class Rules(NamedTuple):
+class RobotsReport(NamedTuple):
     """What the robots.txt of an origin says to one robot.
 
     `status`: that of the answer, None if there was none. `error`: why nothing is allowed, if robots.txt could not be fetched.
@@ -154,7 +154,7 @@ class Rules(NamedTuple):
     sitemaps: tuple[str, ...] = ()
 
 
-async def rules_for(url: str, settings: Settings) -> Rules:
+async def rules_for(url: str, settings: Settings) -> RobotsReport:
     """What robots.txt says about a URL to the robot that the settings name (RFC 9309 §2.3.1: a 4xx allows everything, as do redirects
     that lead nowhere; a 5xx or no answer allows nothing). Raises InvalidUrl for what is not a URL."""
     url = normalize(url)
@@ -165,9 +165,9 @@ async def rules_for(url: str, settings: Settings) -> Rules:
         (request,) = told.requests
         is_absent = request.status is not None and 300 <= request.status < 500 and request.status != 429
         error = None if is_absent else request.detail
-        return Rules(where, url, agent, is_allowed=is_absent, status=request.status, error=error)
+        return RobotsReport(where, url, agent, is_allowed=is_absent, status=request.status, error=error)
     robots = Robots.parse(page.body, user_agent=settings.user_agent)
-    return Rules(
+    return RobotsReport(
         where,
         url,
         agent,

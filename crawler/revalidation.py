@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from client import ClientSession
     from crawler.exchange import NoResponse
-    from crawler.frontier.known import Known
+    from crawler.frontier.known import KnownPage
     from crawler.frontier.protocol import Lease
     from crawler.page import Page
     from crawler.settings import Settings
@@ -60,7 +60,7 @@ class Asking:
             return result._replace(page=self._as_it_was(lease, page, result.page, obedience))
         return result
 
-    def _as_it_was(self, lease: Lease, known: Known, answer: Page, obedience: Obedience) -> UnmodifiedPage:
+    def _as_it_was(self, lease: Lease, known: KnownPage, answer: Page, obedience: Obedience) -> UnmodifiedPage:
         """The known page, as if it had been sent; or the response of status 304, if its body cannot be read."""
         is_known = answer.status == _NOT_MODIFIED and is_of(answer.headers, known.headers)
         body = self._body_of(known) if is_known else None
@@ -75,7 +75,7 @@ class Asking:
             obedience=obedience,
         )
 
-    def _read(self, lease: Lease, number: int) -> Known | None:
+    def _read(self, lease: Lease, number: int) -> KnownPage | None:
         """The page as it was, if it may be used."""
         try:
             known = self._pages.read(number)
@@ -84,7 +84,7 @@ class Asking:
             return None
         return known if known and known.url == lease.url and known.size <= self._most_bytes else None
 
-    def _body_of(self, page: Known) -> bytes | None:
+    def _body_of(self, page: KnownPage) -> bytes | None:
         try:
             return self._pages.body_of(page)
         except CrawlError as error:
@@ -97,7 +97,7 @@ class Asking:
         self._has_lost = True
 
 
-def _conditions_of(page: Known, lease: Lease) -> dict[str, str]:
+def _conditions_of(page: KnownPage, lease: Lease) -> dict[str, str]:
     return conditions_of(page.headers, same_request=page.own == dict(lease.headers or {}))
 
 

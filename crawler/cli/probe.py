@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from crawler.page import Page
-    from crawler.probe import Probed, Rules
+    from crawler.probe import Probed, RobotsReport
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
@@ -90,7 +90,7 @@ def robots(url: str, *, as_json: bool, overrides: Mapping[str, str], **options: 
     return FINISHED if rules.is_allowed else FAILED
 
 
-def _told(rules: Rules) -> Iterator[tuple[str, str]]:
+def _told(rules: RobotsReport) -> Iterator[tuple[str, str]]:
     yield "robots.txt", f"{rules.robots_url} {f'answered {rules.status}' if rules.status else 'did not answer'}"
     yield "agent", rules.agent or "(none: only rules for everyone apply)"
     verdict = "allowed" if rules.is_allowed else "not allowed"

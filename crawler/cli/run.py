@@ -11,7 +11,7 @@ import click
 
 from crawler.cli.console import StandardError, say
 from crawler.cli.options import files, pairs, setting_names, settings_of, settings_options
-from crawler.cli.outputs import Known, known_outputs, open_outputs
+from crawler.cli.outputs import KnownOutputs, known_outputs, open_outputs
 from crawler.errors import StateDamaged, StateLocked, UsageError
 from crawler.paths import expanded
 from crawler.reports.wording import counted
@@ -31,7 +31,7 @@ class _Found(NamedTuple):
     """What was found of an earlier run: how the crawl stands, None if this is the first; and the outputs that are its own."""
 
     status: Status | None = None
-    outputs: Known = Known()
+    outputs: KnownOutputs = KnownOutputs()
 
 
 @click.command(short_help="Crawl a site or run a spider, or resume where it stopped.")
