@@ -31,22 +31,21 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-
 _OK = 200
 _NOT_MODIFIED = 304
 _PRECONDITION_FAILED = 412
 """The answer of a server that mistakes the condition for one of another kind."""
 
 
-class Asking:
-    """Asks whether known pages have changed, given the numbers of their requests in the earlier crawl."""
+class ConditionalRequests:
+    """Requests known pages only if they have changed. They are known by the numbers of their requests in the earlier crawl."""
 
     def __init__(self, pages: KnownPages, settings: Settings) -> None:
         self._pages = pages
         self._most_bytes = settings.max_body_bytes
         self._has_lost = False
 
-    async def ask(
+    async def exchange(
         self, session: ClientSession, lease: Lease, obedience: Obedience, known: int, **options: Any
     ) -> Response | NoResponse:
         """Like `exchange`, which takes the `options`. If the page has not changed, but its body cannot be read, the response keeps its status
@@ -104,9 +103,9 @@ def _conditions_of(page: KnownPage, lease: Lease) -> dict[str, str]:
 class Revalidation:
     """Decides which pages are requested conditionally, and requests them."""
 
-    def __init__(self, urls: KnownUrls, asking: Asking, settings: Settings) -> None:
+    def __init__(self, urls: KnownUrls, conditional: ConditionalRequests, settings: Settings) -> None:
         self._urls = urls
-        self._asking = asking
+        self._conditional = conditional
         self._is_ours = CONDITIONAL.isdisjoint(map(str.lower, settings.headers))
 
     def find(self, lease: Lease) -> int | None:
@@ -122,7 +121,7 @@ class Revalidation:
         """Like `crawler.exchange.exchange`, but without receiving the body of a page that has not changed."""
         if (known := self.find(lease)) is None:
             return await exchange(session, lease, obedience)
-        result = await self._asking.ask(session, lease, obedience, known)
+        result = await self._conditional.exchange(session, lease, obedience, known)
         if isinstance(result, Response) and result.page.not_modified and result.page.status == _NOT_MODIFIED:
             return await exchange(session, lease, obedience)
         return result
@@ -141,7 +140,7 @@ async def revalidating(path: Path, state: Path, settings: Settings) -> AsyncIter
             _log.warning("%s has no kept pages (--keep-bodies keeps them): all pages are fetched in full", path)
         urls = await asyncio.to_thread(KnownUrls.of, path)
         try:
-            yield Revalidation(urls, Asking(pages, settings), settings)
+            yield Revalidation(urls, ConditionalRequests(pages, settings), settings)
         finally:
             urls.close()
 
@@ -151,7 +150,7 @@ def _are_one(path: Path, state: Path) -> bool:
 
 
 @contextmanager
-def asking(path: Path, settings: Settings) -> Iterator[Asking | None]:
+def conditional_requests(path: Path, settings: Settings) -> Iterator[ConditionalRequests | None]:
     """For a reader, which is told the numbers of requests. None if the file is gone meanwhile, or not a crawl file any more."""
     try:
         pages = KnownPages(path)
@@ -160,4 +159,4 @@ def asking(path: Path, settings: Settings) -> Iterator[Asking | None]:
         yield None
         return
     with pages:
-        yield Asking(pages, settings)
+        yield ConditionalRequests(pages, settings)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from crawler.items import Harvest
     from crawler.readers.channel import Channel
     from crawler.readers.messages import FromReader, Hello, Result, Task, VisitTask
-    from crawler.revalidation import Asking
+    from crawler.revalidation import ConditionalRequests
     from crawler.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -61,9 +61,9 @@ class TaskRunner:
         session: ClientSession,
         connector: GatheringConnector,
         guard: AddressGuard,
-        asking: Asking | None = None,
+        conditional: ConditionalRequests | None = None,
     ) -> None:
-        self._asking = asking
+        self._conditional = conditional
         self._channel = channel
         self._loop = asyncio.get_running_loop()
         self._callbacks = callbacks
@@ -90,9 +90,15 @@ class TaskRunner:
         limits = HostLimits(limit=(1 + settings.lingering) * settings.concurrency)
         connector = GatheringConnector(limits=limits, address_guard=guard, http2=settings.http2)
         async with open_session(settings, connector, DummyCookieJar()) as session:
-            with _asking(settings) as asking:
+            with _conditional_requests(settings) as conditional:
                 runner = cls(
-                    channel, callbacks, settings, session=session, connector=connector, guard=guard, asking=asking
+                    channel,
+                    callbacks,
+                    settings,
+                    session=session,
+                    connector=connector,
+                    guard=guard,
+                    conditional=conditional,
                 )
                 try:
                     yield runner
@@ -139,8 +145,8 @@ class TaskRunner:
         lease = translation.lease_of(task)
         session = self._telling_session if task.tells_start else self._session
         options: dict[str, Any] = {"cookies": task.cookies, "trace_request_ctx": task.number}
-        if self._asking and task.known is not None:
-            result = await self._asking.ask(session, lease, self._obedience, task.known, **options)
+        if self._conditional and task.known is not None:
+            result = await self._conditional.exchange(session, lease, self._obedience, task.known, **options)
         else:
             result = await exchange(session, lease, self._obedience, **options)
         if isinstance(result, NoResponse):
@@ -185,13 +191,15 @@ class TaskRunner:
             return Answer(number, error=translation.sendable(explain(error)))
 
 
-def _asking(settings: Settings) -> AbstractContextManager[Asking | None]:
-    """Who asks of pages that an earlier crawl kept only whether they have changed, if that is wanted."""
+def _conditional_requests(settings: Settings) -> AbstractContextManager[ConditionalRequests | None]:
+    """What requests pages that an earlier crawl kept, if the settings name such a crawl."""
     if not settings.revalidate:
         return nullcontext()
-    from crawler.revalidation import asking  # and with it the crawl file's reader: most crawls begin with nothing known
+    from crawler.revalidation import (
+        conditional_requests,  # and with it the crawl file's reader: most crawls begin with nothing known
+    )
 
-    return asking(Path(settings.revalidate), settings)
+    return conditional_requests(Path(settings.revalidate), settings)
 
 
 def encoded(result: Result, longest: int) -> bytes:
