@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from crawler.callbacks import Callbacks
-from crawler.control.steering import Harness, Steering
+from crawler.control.steering import RunningCrawl, Steering
 from crawler.engine import Engine
 from crawler.errors import CrawlError, ProxyError, UsageError, leaves
 from crawler.exchange import exchange
@@ -237,8 +237,8 @@ class Crawl:
             network.session, limits, retries, settings, frontier, locate=locate, proxy_gate=proxy_gate
         )
         politeness.resume()
-        steering = Steering(frontier, Harness(scheduler, politeness))
-        steering.take_up()
+        steering = Steering(frontier, RunningCrawl(scheduler, politeness))
+        steering.resume()
         fetcher = Fetcher(
             network.session,
             politeness,

@@ -37,26 +37,26 @@ _HOSTS_COMPARED = 2_000
 """How many names are compared to find the one that was probably meant: some 20 ms, during which a running crawl stands still."""
 
 
-class Harness(NamedTuple):
-    """What an order takes hold of in a running crawl, so that it applies at once."""
+class RunningCrawl(NamedTuple):
+    """The parts of a running crawl on which orders act at once."""
 
     scheduler: Scheduler
     politeness: Politeness
 
 
 class Steering:
-    """Carries out the orders to one crawl. Without a `harness`, the crawl is at rest."""
+    """Carries out the orders to one crawl. `running`: its parts, if it is running; None if it is at rest."""
 
-    def __init__(self, frontier: SqliteFrontier, harness: Harness | None = None) -> None:
+    def __init__(self, frontier: SqliteFrontier, running: RunningCrawl | None = None) -> None:
         self._frontier = frontier
-        self._harness = harness
+        self._running = running
 
-    def take_up(self) -> None:
+    def resume(self) -> None:
         """Hold the hosts that were ordered to be held in earlier runs."""
-        assert self._harness, "a crawl at rest holds everything"
+        assert self._running, "a crawl at rest holds everything"
         for host, state in self._frontier.host_states().items():
             if state.held:
-                self._harness.scheduler.hold(host)
+                self._running.scheduler.hold(host)
 
     async def keep_listening(self) -> None:
         """Carry orders out soon after they are given; until cancelled."""
@@ -107,8 +107,8 @@ class Steering:
             return f"{host} is held already"
         self._frontier.note_host(host, held=time.time())
         await self._frontier.flush()
-        if self._harness:
-            self._harness.scheduler.hold(host)
+        if self._running:
+            self._running.scheduler.hold(host)
         return f"{host} is held: nothing more of it is fetched until it is released"
 
     async def _release(self, order: Release) -> str:
@@ -126,10 +126,10 @@ class Steering:
         if was_out_of_reach:  # a pause that the host itself asked for, with a 429 or 503, goes on
             self._frontier.note_host(host, failures=None, resting_until=None)
         await self._frontier.flush()
-        if self._harness:
-            self._harness.scheduler.release(host)
+        if self._running:
+            self._running.scheduler.release(host)
             if was_out_of_reach:
-                self._harness.politeness.forgive(host)
+                self._running.politeness.forgive(host)
         tried_again = await self._frontier.release(host=host, reason=Aside.HOST)
         if tried_again:
             return f"{host} is released; {_queued_again(tried_again)}"
@@ -144,8 +144,8 @@ class Steering:
         if given:
             self._frontier.note_host(host, **given)
             await self._frontier.flush()
-            if self._harness:
-                self._harness.politeness.apply_orders(host, self._state_of(host))
+            if self._running:
+                self._running.politeness.apply_orders(host, self._state_of(host))
         if given.get("budget") is not None:
             if beyond := await self._frontier.set_aside(host, Aside.BUDGET):
                 told.append(f"{counted(beyond, 'request')} beyond it set aside")
@@ -164,7 +164,7 @@ class Steering:
         if not moved:
             is_any = not (order.statuses or order.kinds or order.host)
             return "nothing has failed" if is_any else "nothing of that kind has failed"
-        then = "" if self._harness else "; crawl run resumes with them"
+        then = "" if self._running else "; crawl run resumes with them"
         return f"{counted(moved, 'failed request')} queued again{then}"
 
     def _known(self, host: str) -> HostKey:
