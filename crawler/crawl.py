@@ -201,7 +201,7 @@ class Crawl:
         self._detours.remember(await frontier.left_out(MOST_DETOURS))
         self._tally.not_modified, self._tally.not_modified_bytes = await frontier.not_modified()
         if self._revalidation:
-            await frontier.remember(revalidated=msgspec.json.encode(self._settings.revalidate).decode())
+            await frontier.describe(revalidated=msgspec.json.encode(self._settings.revalidate).decode())
 
     async def _seed(self, frontier: SqliteFrontier) -> bool:
         """Queue what a larger budget now allows, then add the spider's seeds; returns whether these were all."""
@@ -222,7 +222,7 @@ class Crawl:
         """Keep the rules of this crawl in its file, for `crawl why` and others that read it."""
         rules = {name: getattr(self._settings, name) for name in _RULES}
         scope = self._admission.scope.described()
-        await frontier.remember(rules=msgspec.json.encode(rules).decode(), scope=msgspec.json.encode(scope).decode())
+        await frontier.describe(rules=msgspec.json.encode(rules).decode(), scope=msgspec.json.encode(scope).decode())
 
     async def _work_through(self, frontier: SqliteFrontier, network: Network, launches: Launches) -> None:
         """Put the ring together, and go round it until the end."""

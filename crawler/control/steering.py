@@ -170,10 +170,10 @@ class Steering:
     def _known(self, host: str) -> HostKey:
         """The key of a host on which something was found; UsageError for any other."""
         key = HostKey(host)
-        if key not in self._frontier.intake.host_ids:
+        if key not in self._frontier.known_hosts:
             from difflib import get_close_matches
 
-            close = get_close_matches(host, islice(self._frontier.intake.host_ids, _HOSTS_COMPARED), n=1)
+            close = get_close_matches(host, islice(self._frontier.known_hosts, _HOSTS_COMPARED), n=1)
             raise UsageError(f"nothing was found on a host {host}" + (f"; did you mean {close[0]}?" if close else ""))
         return key
 
