@@ -110,9 +110,9 @@ class Probes:
             discard(self._state)  # otherwise the next probe would go on with this one
             raise
         with StateFile(self._state) as file:
-            told = why(file, url)
+            answer = why(file, url)
         await self._keep_distance(report)
-        return Probed(spider.page, replace(told, requests=told.requests[-1:]))
+        return Probed(spider.page, replace(answer, requests=answer.requests[-1:]))
 
     async def _keep_distance(self, report: Report) -> None:
         """Have the hosts rest for as long as the next request to them would have to wait within one run."""
@@ -160,9 +160,9 @@ async def rules_for(url: str, settings: Settings) -> RobotsReport:
     url = normalize(url)
     where = robots_url(origin_of(url))
     agent = product_token(settings.user_agent)
-    page, told = await probe(where, replace(settings, robots=False, max_redirects=MAX_REDIRECTS))
+    page, answer = await probe(where, replace(settings, robots=False, max_redirects=MAX_REDIRECTS))
     if page is None:
-        (request,) = told.requests
+        (request,) = answer.requests
         is_absent = request.status is not None and 300 <= request.status < 500 and request.status != 429
         error = None if is_absent else request.detail
         return RobotsReport(where, url, agent, is_allowed=is_absent, status=request.status, error=error)

@@ -85,12 +85,12 @@ def robots(url: str, *, as_json: bool, overrides: Mapping[str, str], **options: 
     if as_json:
         click.echo(msgspec.json.encode(rules._asdict()))
     else:
-        for label, text in _told(rules):
+        for label, text in _in_words(rules):
             click.echo(f"{label:<10} {text}")
     return FINISHED if rules.is_allowed else FAILED
 
 
-def _told(rules: RobotsReport) -> Iterator[tuple[str, str]]:
+def _in_words(rules: RobotsReport) -> Iterator[tuple[str, str]]:
     yield "robots.txt", f"{rules.robots_url} {f'answered {rules.status}' if rules.status else 'did not answer'}"
     yield "agent", rules.agent or "(none: only rules for everyone apply)"
     verdict = "allowed" if rules.is_allowed else "not allowed"

@@ -89,12 +89,12 @@ class Signals:
         """Have the running loop call `stop` at the first signal and at the second."""
         loop = asyncio.get_running_loop()
 
-        def told(time: int) -> None:
+        def stop_and_say(time: int) -> None:
             stop()  # before the message, which may fail
             drains = "pages under way are finished first; once more stops at once"
             say(f"stopping: {drains}" if time == 1 else "stopping at once")
 
-        self._tell = lambda time: loop.call_soon_threadsafe(told, time)
+        self._tell = lambda time: loop.call_soon_threadsafe(stop_and_say, time)
         try:
             yield
         finally:

@@ -61,7 +61,7 @@ def try_out(
     if probed.page is None or taken is None:
         tell_why(probed)
         return FAILED
-    return _told(probed.page, taken)
+    return _show(probed.page, taken)
 
 
 def _read(context: str | None) -> dict[str, Any] | None:
@@ -87,7 +87,7 @@ def _blamed(error: BaseException) -> int:
     return MISUSED
 
 
-def _told(page: Page, taken: Taken | Retry) -> int:
+def _show(page: Page, taken: Taken | Retry) -> int:
     """Tell what the spider gave for the page; the exit code."""
     import msgspec
 

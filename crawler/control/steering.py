@@ -113,11 +113,11 @@ class Steering:
 
     async def _release(self, order: Release) -> str:
         host = self._known(order.host) if order.host else None
-        told = [await self._let_go(host)] if host else []
+        effects = [await self._let_go(host)] if host else []
         if order.aside or order.url:
             reason = None if order.aside in (None, "any") else Aside(order.aside)
-            told.append(_queued_again(await self._frontier.release(host=host, reason=reason, url=order.url)))
-        return "; ".join(told)
+            effects.append(_queued_again(await self._frontier.release(host=host, reason=reason, url=order.url)))
+        return "; ".join(effects)
 
     async def _let_go(self, host: HostKey) -> str:
         state = self._state_of(host)
@@ -138,9 +138,9 @@ class Steering:
     async def _change(self, order: Change, host: HostKey) -> str:
         orders = {"delay": order.delay, "per_host": order.per_host, "budget": order.budget}
         given = {name: value if value >= 0 else None for name, value in orders.items() if value is not None}
-        told = [_told(name, value) for name, value in given.items() if value is not None]
+        effects = [_in_words(name, value) for name, value in given.items() if value is not None]
         if taken_back := [f"no {name.replace('_', '-')}" for name, value in given.items() if value is None]:
-            told.append(f"{', '.join(taken_back)} of its own any more")
+            effects.append(f"{', '.join(taken_back)} of its own any more")
         if given:
             self._frontier.note_host(host, **given)
             await self._frontier.flush()
@@ -148,15 +148,15 @@ class Steering:
                 self._running.politeness.apply_orders(host, self._state_of(host))
         if given.get("budget") is not None:
             if beyond := await self._frontier.set_aside(host, Aside.BUDGET):
-                told.append(f"{counted(beyond, 'request')} beyond it set aside")
+                effects.append(f"{counted(beyond, 'request')} beyond it set aside")
             if let_in := await self._frontier.fill_budgets(host=host):
-                told.append(_queued_again(let_in))
+                effects.append(_queued_again(let_in))
         if order.priority is not None:
             like = _url_like(host, order.path) if order.path else None
             moved = await self._frontier.reprioritise(host=host, url_like=like, priority=order.priority)
             which = counted(moved, "request") + (f" like {order.path}" if order.path else "")
-            told.append(f"priority {order.priority} for {which} that {_waits(moved)}")
-        return f"{host}: {', '.join(told)}"
+            effects.append(f"priority {order.priority} for {which} that {_waits(moved)}")
+        return f"{host}: {', '.join(effects)}"
 
     async def _retry(self, order: RetryFailed) -> str:
         host = self._known(order.host) if order.host else None
@@ -181,7 +181,7 @@ class Steering:
         return self._frontier.host_states().get(host) or HostState()
 
 
-def _told(name: str, value: float) -> str:
+def _in_words(name: str, value: float) -> str:
     match name:
         case "delay":
             return f"at least {value:g} s between two requests"

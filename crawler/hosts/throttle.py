@@ -194,14 +194,14 @@ class Throttle:
     def pace_of(self, host: HostKey) -> HostPace | None:
         """The pace at which a host was asked; None when nothing is remembered about it."""
         pace = self._paces.get(host)
-        return self._told(host, pace) if pace else None
+        return self._report_of(host, pace) if pace else None
 
     def paces(self, limit: int) -> list[HostPace]:
         """The paces of the hosts asked most often, the busiest first."""
         busiest = heapq.nlargest(limit, self._paces.items(), key=lambda entry: entry[1].requests)
-        return [self._told(host, pace) for host, pace in busiest if pace.requests]
+        return [self._report_of(host, pace) for host, pace in busiest if pace.requests]
 
-    def _told(self, host: HostKey, pace: Pace) -> HostPace:
+    def _report_of(self, host: HostKey, pace: Pace) -> HostPace:
         asked = pace.crawl_delay
         return HostPace(
             host=host,

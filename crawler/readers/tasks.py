@@ -107,7 +107,7 @@ class TaskRunner:
 
     def _trace(self) -> TraceConfig:
         async def tell(_session: object, context: Any, _parameters: object) -> None:
-            self._connector.send_all()  # or it would have started later than is told
+            self._connector.send_all()  # or it would have started later than is reported
             self._send(RequestSent(context.trace_request_ctx))
 
         trace = TraceConfig()
@@ -117,13 +117,13 @@ class TaskRunner:
     async def carry_out(self, task: Task) -> None:
         """Carry out a task, and send the result."""
         try:
-            told = encoded(await self._result_of(task), self._longest)
+            message = encoded(await self._result_of(task), self._longest)
         except RAISED as error:  # a fault of ours: it may cost this page, but not the process
             if await is_ours(error):
                 raise
             _log.exception("fetching %s", task.lease.url)
-            told = messages.encode(_lost(task, error))
-        self._channel.send(told)
+            message = messages.encode(_lost(task, error))
+        self._channel.send(message)
 
     async def _result_of(self, task: Task) -> Result:
         if isinstance(task, PageTask):
