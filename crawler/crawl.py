@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 _URLS_REMEMBERED = 100_000
 """This many URLs are read and examined in a tenth of a second."""
 
-_PACES_TOLD = 1000
+_PACES_REPORTED = 1000
 """For how many hosts the report tells the pace."""
 
 _STOPPED = "stopped"
@@ -169,7 +169,7 @@ class Crawl:
                 raise ProxyError(self._proxy_gate.verdict)
         finally:
             await frontier.close(reason)
-        paces = self._politeness.paces(_PACES_TOLD) if self._politeness else []
+        paces = self._politeness.paces(_PACES_REPORTED) if self._politeness else []
         why = self._why if reason == _STOPPED else ""
         return Report(reason=reason, stats=self.stats(), why=why, paces=paces, max_crawl_delay=settings.max_crawl_delay)
 

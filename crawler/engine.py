@@ -18,7 +18,7 @@ from crawler.outcome import Failed, Postponed, in_short
 from crawler.retries import Failure
 from crawler.selection.sitemaps import depth_of_found
 from crawler.spider import explain, text_of
-from crawler.stats import STOPPED
+from crawler.stats import STOP_KIND
 from crawler.visitor import Visited
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class Engine:
             return await self._visitor.visit(lease)
         except Stop as raised:  # of a middleware; the request is for the next run
             self._stop_if_wanted(str(raised))
-            return Postponed(error=f"{STOPPED}: {raised}", not_before=0.0, is_charged=False)
+            return Postponed(error=f"{STOP_KIND}: {raised}", not_before=0.0, is_charged=False)
         except RAISED as error:  # a fault of ours, or of a middleware's: it may cost this page, but not the crawl
             if await is_ours(error):
                 raise

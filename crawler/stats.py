@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from crawler.outcome import Outcome
 
-STOPPED = "stop"
+STOP_KIND = "stop"
 """The kind of a request that is left to the next run because a middleware raised `Stop`, which is not an error."""
 
 _RATE_SECONDS = 5.0
@@ -77,7 +77,7 @@ class Tally:
                 self.not_modified_bytes += outcome.size
         elif isinstance(outcome, Failed | Postponed):
             kind = kind_of(outcome.error)
-            if kind == STOPPED:
+            if kind == STOP_KIND:
                 return
             self.errors[kind] += 1
             self.last_error = f"{url}: {outcome.error}"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from crawler.frontier.statefile import StateFile
     from crawler.hosts.pace import HostPace
 
-_HOSTS_TOLD = 5
+_HOSTS_SHOWN = 5
 
 
 class KeptPace(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +39,7 @@ def kept_paces(file: StateFile) -> list[KeptPace]:
     """The few hosts with most requests, among those about which the crawl file says anything."""
     rules = file.described("rules")
     paces = []
-    for row in busiest(file, _HOSTS_TOLD):
+    for row in busiest(file, _HOSTS_SHOWN):
         asked = max((_crawl_delay(body, rules.get("user_agent", "")) for body in row.robots), default=0.0) or None
         paces.append(
             KeptPace(
