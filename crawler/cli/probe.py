@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from crawler.cli.console import FAILED, FINISHED, complain, say
-from crawler.cli.options import files, pairs, setting_names, settings_of
+from crawler.cli.options import files, no_robots, setting_overrides, settings_of
 from crawler.paths import expanded
 
 if TYPE_CHECKING:
@@ -23,11 +23,7 @@ Command = TypeVar("Command", bound="Callable[..., Any]")
 
 def manners(command: Command) -> Command:
     """The options that say how one page is fetched."""
-    command = click.option("-s", "overrides", multiple=True, callback=pairs, shell_complete=setting_names, metavar="KEY=VALUE", help="Any setting; repeatable.")(command)  # fmt: skip
-    return click.option("--user-agent", metavar="TEXT", help="The User-Agent to send.")(command)
-
-
-no_robots = click.option("--no-robots", "robots", flag_value=False, default=None, help="Neither fetch nor obey robots.txt.")  # fmt: skip
+    return click.option("--user-agent", metavar="TEXT", help="The User-Agent to send.")(setting_overrides(command))
 
 
 @click.command(short_help="Fetch one page, as a crawl would.")
@@ -52,8 +48,8 @@ def fetch(url: str, *, output: str | None, as_json: bool, overrides: Mapping[str
     file = None if output in (None, "-") else expanded(output)
     if file:
         check_writable(file)
-    with asking(overrides, options) as ask:
-        probed = ask(url)
+    with probing(overrides, options) as probe:
+        probed = probe(url)
     page = probed.page
     if page is None:
         tell_why(probed)
@@ -104,7 +100,7 @@ def _in_words(rules: RobotsReport) -> Iterator[tuple[str, str]]:
 
 
 @contextmanager
-def asking(overrides: Mapping[str, str], options: Mapping[str, Any]) -> Iterator[Callable[[str], Probed]]:
+def probing(overrides: Mapping[str, str], options: Mapping[str, Any]) -> Iterator[Callable[[str], Probed]]:
     """Gives a function that fetches a page: one after another, with the manners of one crawl."""
     settings = settings_of(overrides, options)
     from crawler.loop import run_loop

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from crawler.cli.console import StandardError, say
-from crawler.cli.options import files, pairs, setting_names, settings_of, settings_options
+from crawler.cli.options import files, setting_overrides, settings_of, settings_options, spider_arguments
 from crawler.cli.outputs import KnownOutputs, known_outputs, open_outputs
 from crawler.errors import StateDamaged, StateLocked, UsageError
 from crawler.paths import expanded
@@ -41,8 +41,8 @@ class _Found(NamedTuple):
 @click.option("--fresh", is_flag=True, help="Start over; an existing crawl file is discarded only with --yes.")
 @click.option("--yes", is_flag=True, help="Overwrite the outputs; with --fresh, discard the crawl file too.")
 @settings_options
-@click.option("-a", "arguments", multiple=True, callback=pairs, metavar="KEY=VALUE", help="An argument for the spider; repeatable.")  # fmt: skip
-@click.option("-s", "overrides", multiple=True, callback=pairs, shell_complete=setting_names, metavar="KEY=VALUE", help="Any setting; repeatable.")  # fmt: skip
+@spider_arguments
+@setting_overrides
 @click.option("--quiet", is_flag=True, help="Report only errors.")
 @click.option("--log-level", type=click.Choice(_LEVELS, case_sensitive=False), default="warning", help="What to log; by default warning.")  # fmt: skip
 @click.option("--log-file", metavar="FILE", shell_complete=files, help="Append the log to FILE instead of writing it to standard error.")  # fmt: skip
