@@ -160,7 +160,7 @@ class Engine:
             return Settlement(lease=lease, outcome=outcome)
         try:
             page = outcome.page if isinstance(outcome, FailedWithPage) else None
-            harvest = await self._visitor.tell(lease, outcome.error, page)
+            harvest = await self._visitor.take_failure(lease, outcome.error, page)
         except RAISED as error:
             if await is_ours(error):
                 raise

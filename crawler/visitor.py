@@ -40,7 +40,7 @@ class Visitor(Protocol):
         """The page and what the spider gave for it; or what becomes of a request that brought no page, or one that the spider raised
         on. Raises `Stop`, if a middleware does."""
 
-    async def tell(self, lease: Lease, error: str, page: Page | None) -> Harvest:
+    async def take_failure(self, lease: Lease, error: str, page: Page | None) -> Harvest:
         """What the spider's `failed` gives for a request that has failed for good; `page`: the one that came with another status, if
         one did. Raises whatever the spider raises, and SpiderError."""
 
@@ -72,7 +72,7 @@ class OwnVisitor(Visitor):
         kept = self._keeper.keep(headers_to_json(page.headers), page.body, digest) if self._keeper else None
         return Visited(fetched_of(page), harvest, digest, kept)
 
-    async def tell(self, lease: Lease, error: str, page: Page | None) -> Harvest:
+    async def take_failure(self, lease: Lease, error: str, page: Page | None) -> Harvest:
         return await self._reader.take_failure(lease, error, page)
 
 

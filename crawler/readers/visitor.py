@@ -78,7 +78,7 @@ class RemoteVisitor(Visitor):
         finally:
             slot.release()
 
-    async def tell(self, lease: Lease, error: str, page: Page | None) -> Harvest:
+    async def take_failure(self, lease: Lease, error: str, page: Page | None) -> Harvest:
         return await self._readers.take_failure(lease, error, page)
 
     def _take_cookies(self, lease: Lease, seen: VisitResult) -> None:
