@@ -52,7 +52,7 @@ def fetch(url: str, *, output: str | None, as_json: bool, overrides: Mapping[str
         probed = probe(url)
     page = probed.page
     if page is None:
-        tell_why(probed)
+        report_no_page(probed)
         return FAILED
     if as_json:
         click.echo(_figures(page))
@@ -110,7 +110,7 @@ def probing(overrides: Mapping[str, str], options: Mapping[str, Any]) -> Iterato
         yield lambda url: run_loop(probes.probe(url))
 
 
-def tell_why(probed: Probed) -> None:
+def report_no_page(probed: Probed) -> None:
     from crawler.reports.why import verdicts
 
     complain(f"no page came from {probed.why.url}")

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 _LEVELS = ["debug", "info", "warning", "error"]
 
 
-class _Found(NamedTuple):
-    """What was found of an earlier run: how the crawl stands, None if this is the first; and the outputs that are its own."""
+class _EarlierRun(NamedTuple):
+    """An earlier run: how the crawl stands, None if this is the first; and the outputs that are its own."""
 
     status: Status | None = None
     outputs: KnownOutputs = KnownOutputs()
@@ -78,8 +78,8 @@ def run(
         spider = load(target, arguments)
         settings = settings_of(overrides, options, spider=spider)
         path = expanded(state or f"{crawl_name(target, spider)}.crawl")
-        found = _look_at(path, fresh=fresh, yes=yes)
-        exports = open_outputs(outputs, path, found.outputs, overwrite=yes, results_are_taken=as_json)
+        earlier = _find_earlier_run(path, fresh=fresh, yes=yes)
+        exports = open_outputs(outputs, path, earlier.outputs, overwrite=yes, results_are_taken=as_json)
         launches.resize(number_of_readers(settings))  # they start while we do
 
         from crawler.crawl import Crawl
@@ -87,11 +87,11 @@ def run(
 
         source = Source(target, arguments)
         crawl = Crawl(spider, settings, state=path, exports=exports, fresh=fresh, source=source, launches=launches)
-        report = _attended(crawl, path, found.status, quiet=quiet, prints_items="-" in outputs)
-    return _concluded(report, path, found.status, quiet=quiet, as_json=as_json)
+        report = _run_crawl(crawl, path, earlier.status, quiet=quiet, prints_items="-" in outputs)
+    return _conclude(report, path, earlier.status, quiet=quiet, as_json=as_json)
 
 
-def _attended(crawl: Crawl, path: Path, before: Status | None, *, quiet: bool, prints_items: bool) -> Report:
+def _run_crawl(crawl: Crawl, path: Path, before: Status | None, *, quiet: bool, prints_items: bool) -> Report:
     """Run the crawl, and show how it goes."""
     from crawler.cli.running import Signals, attend
     from crawler.loop import run_loop
@@ -105,7 +105,7 @@ def _attended(crawl: Crawl, path: Path, before: Status | None, *, quiet: bool, p
         return run_loop(attend(crawl, signals, show=not quiet, live=live))
 
 
-def _concluded(report: Report, path: Path, before: Status | None, *, quiet: bool, as_json: bool) -> int:
+def _conclude(report: Report, path: Path, before: Status | None, *, quiet: bool, as_json: bool) -> int:
     """Say how it ended; the exit code."""
     from crawler.cli.running import conclude, figures
 
@@ -128,8 +128,8 @@ def _log(level: str, file: str | None) -> None:
     logging.getLogger("aiosqlite").setLevel(logging.WARNING)  # it would log each statement, in full
 
 
-def _look_at(path: Path, *, fresh: bool, yes: bool) -> _Found:
-    """What is found of an earlier run in the crawl file.
+def _find_earlier_run(path: Path, *, fresh: bool, yes: bool) -> _EarlierRun:
+    """The earlier run in the crawl file, if there is one.
 
     Raises UsageError when the user has not agreed to discard a crawl, or this cannot be a crawl file; StateLocked when it runs.
     """
@@ -138,11 +138,11 @@ def _look_at(path: Path, *, fresh: bool, yes: bool) -> _Found:
     try:
         status = path.stat()
     except FileNotFoundError:
-        return _Found()
+        return _EarlierRun()
     if not stat.S_ISREG(status.st_mode):
         raise UsageError(f"{path} is not a file; name another with --state")
     if not status.st_size:
-        return _Found()
+        return _EarlierRun()
     if fresh and not yes:
         raise UsageError(f"{path} exists; to discard it and its outputs, and start over, add --yes")
     from crawler.frontier.lock import await_rest
@@ -155,8 +155,8 @@ def _look_at(path: Path, *, fresh: bool, yes: bool) -> _Found:
                 raise StateLocked(
                     f"another process is crawling with {path}; wait for it, stop it, or name another file"
                 )
-            return _Found() if fresh else _Found(file.status(), known_outputs(file))
+            return _EarlierRun() if fresh else _EarlierRun(file.status(), known_outputs(file))
     except StateDamaged as error:
         if not path.stat().st_size:  # killed while the file was being made: SQLite has just undone that
-            return _Found()
+            return _EarlierRun()
         raise StateDamaged(f"{error}; name another with --state, or delete it if you need nothing in it") from None

@@ -11,7 +11,7 @@ import click
 
 from crawler.cli.console import FAILED, FINISHED
 from crawler.cli.options import no_robots
-from crawler.cli.probe import manners, probing, tell_why
+from crawler.cli.probe import manners, probing, report_no_page
 from crawler.errors import CrawlError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def shell(url: str, *, overrides: Mapping[str, str], **options: Any) -> int:
         nonlocal last
         probed = probe(last.urljoin(url) if last else url)
         if probed.page is None:
-            tell_why(probed)
+            report_no_page(probed)
         last = probed.page or last
         return probed.page
 

@@ -8,7 +8,7 @@ import click
 
 from crawler.cli.console import FAILED, FINISHED, MISUSED, complain, say
 from crawler.cli.options import files, no_robots, settings_of, spider_arguments
-from crawler.cli.probe import manners, tell_why
+from crawler.cli.probe import manners, report_no_page
 from crawler.errors import CrawlError, Retry, UsageError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def try_out(
     except SpiderRaised as raised:
         return _blamed(raised.error)
     if probed.page is None or taken is None:
-        tell_why(probed)
+        report_no_page(probed)
         return FAILED
     return _show(probed.page, taken)
 
