@@ -19,7 +19,7 @@ from crawler.lifecycle import open_spider
 from crawler.loop import run_loop
 from crawler.readers import messages
 from crawler.readers.channel import Channel
-from crawler.readers.gathering import LONG
+from crawler.readers.gathering import LONG_SECONDS
 from crawler.readers.messages import (
     FailureTask,
     Hello,
@@ -74,7 +74,7 @@ def _leave_with_the_crawl(fd: int) -> None:
 
 async def _live(ours: socket.socket) -> None:
     service = ReaderService()
-    channel = await Channel.over(ours, service.hear, at_once_after=LONG)
+    channel = await Channel.over(ours, service.hear, at_once_after=LONG_SECONDS)
     watching = asyncio.create_task(_leave_with(channel))
     try:
         await service.carry_out(channel)
