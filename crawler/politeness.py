@@ -189,7 +189,7 @@ class Politeness:
     def failure_on_the_way(self, url: str, status: int, headers: Mapping[str, str]) -> Failure | None:
         """What went wrong between us and the host, if an answer says that much: it is then for `failed`. None for an answer of the
         host itself."""
-        return self._proxy_gate.heed(url, status, headers) if self._proxy_gate else None
+        return self._proxy_gate.failure_on_the_way(url, status, headers) if self._proxy_gate else None
 
     def failed(self, lease: Lease, began_at: float, failure: Failure) -> Postponed | Failed | SetAside:
         """What becomes of a request without an answer, or without one of use. If the fault may be the host's, it rests; if it is the

@@ -86,7 +86,7 @@ class ProxyGate:
         kind = "connect" if self._has_passed else PROXY
         return Failure(kind, "407, the proxy asks for other credentials", is_temporary=self._has_passed)
 
-    def heed(self, url: str, status: int, headers: Mapping[str, str]) -> Failure | None:
+    def failure_on_the_way(self, url: str, status: int, headers: Mapping[str, str]) -> Failure | None:
         """Learn from an answer; returns what went wrong on the way, as `failure_of` does, or None if the host was reached."""
         failure = self.failure_of(url, status, headers)
         if failure is None:

@@ -150,7 +150,7 @@ class RobotsCache:
         async with self._session.get(url, max_redirects=MAX_REDIRECTS) as response:
             latency = time.monotonic() - began_at
             if self._proxy_gate:
-                failure = self._proxy_gate.heed(f"{response.url}", response.status, response.headers)
+                failure = self._proxy_gate.failure_on_the_way(f"{response.url}", response.status, response.headers)
                 if failure:
                     return failure
             if response.status >= 500 or response.status == HTTPStatus.TOO_MANY_REQUESTS:
