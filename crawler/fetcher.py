@@ -116,7 +116,7 @@ class Fetcher:
             outcome = self._politeness.failed(lease, began_at, unreached)
             return failed_with(fetched, outcome.error) if isinstance(outcome, Failed) else outcome
         if fetched.status in HOLDING_STATUSES:  # another try, not before the host's pause is over; or the end
-            asked = self._politeness.heed(lease.host, began_at, fetched.status, headers)
+            asked = self._politeness.obey_pause(lease.host, began_at, fetched.status, headers)
             return self._fail(lease, fetched, failure, retry_after=asked, page=page)
         self.answered(lease, began_at, latency)
         if location := location_of(fetched.status, headers):

@@ -78,9 +78,9 @@ class Politeness:
         self._places = bool(settings.per_ip or settings.ip_delay)
         self._throttle = Throttle(limits, frontier, settings)
         self.answered = self._throttle.answered
-        """Call it with every answer, except those for `heed`: the host, the instant (monotonic clock) at which the request was
+        """Call it with every answer, except those for `obey_pause`: the host, the instant (monotonic clock) at which the request was
         begun, and the seconds until it was answered."""
-        self.heed = self._throttle.heed
+        self.obey_pause = self._throttle.obey_pause
         """Call it with an answer whose status asks for a pause."""
         agent = settings.user_agent
         self._rules = RobotsCache(session, limits, self._throttle, frontier, user_agent=agent, proxy_gate=proxy_gate)

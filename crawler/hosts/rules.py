@@ -154,7 +154,9 @@ class RobotsCache:
                 if failure:
                     return failure
             if response.status >= 500 or response.status == HTTPStatus.TOO_MANY_REQUESTS:
-                self._throttle.heed(host_key(Origin.of(response.url)), began_at, response.status, response.headers)
+                self._throttle.obey_pause(
+                    host_key(Origin.of(response.url)), began_at, response.status, response.headers
+                )
                 return Failure("robots", f"{url} answered {response.status}", is_temporary=True)
             body = await _read_start(response) if 200 <= response.status < 300 else b""
         self._throttle.answered(host, began_at, latency)

@@ -88,7 +88,7 @@ class Throttle:
         self._complain(host, pace, began_at, now, trouble)
         return pause
 
-    def heed(self, host: HostKey, began_at: float, status: int, headers: Mapping[str, str]) -> float | None:
+    def obey_pause(self, host: HostKey, began_at: float, status: int, headers: Mapping[str, str]) -> float | None:
         """Pause the host as a 429 or 503 asks: as long as Retry-After says, or for a while. Returns the seconds it asks for, as far as
         they are granted; None if it does not say, and for any other status."""
         if status not in HOLDING_STATUSES:

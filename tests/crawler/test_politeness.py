@@ -291,7 +291,7 @@ async def test_the_user_s_delay_is_a_floor(tmp_path: Path) -> None:
     async with manners(tmp_path, Settings(delay=0.25)) as polite:
         for _ in range(10):
             polite.answered(H, time.monotonic(), 0.001)
-            polite.heed(H, time.monotonic(), 429, {"Retry-After": "0"})
+            polite.obey_pause(H, time.monotonic(), 429, {"Retry-After": "0"})
         pace = polite.pace_of(H)
         assert pace
         assert pace.spacing >= 0.25
@@ -310,17 +310,17 @@ async def test_the_user_s_delay_is_a_floor(tmp_path: Path) -> None:
 )
 async def test_retry_after_is_done_up_to_a_bound(tmp_path: Path, value: str, seconds: float) -> None:
     async with manners(tmp_path) as polite:
-        assert polite.heed(H, 1.0, 503, {"Retry-After": value}) == seconds
+        assert polite.obey_pause(H, 1.0, 503, {"Retry-After": value}) == seconds
         assert polite.limits.ready_at(H) <= time.monotonic() + seconds
         pace = polite.pace_of(H)
         assert pace
         assert pace.pauses_cut == (seconds == 300.0)
-        assert polite.heed(H, 1.0, 404, {"Retry-After": value}) is None
+        assert polite.obey_pause(H, 1.0, 404, {"Retry-After": value}) is None
 
 
 async def test_a_retry_after_that_says_nothing_is_a_pause_all_the_same(tmp_path: Path) -> None:
     async with manners(tmp_path) as polite:
-        assert polite.heed(H, 1.0, 503, {"Retry-After": "Sun, 06 Nov 0000 08:49:37 GMT"}) is None
+        assert polite.obey_pause(H, 1.0, 503, {"Retry-After": "Sun, 06 Nov 0000 08:49:37 GMT"}) is None
         pace = polite.pace_of(H)
         assert pace
         assert pace.pauses == 1
@@ -333,7 +333,7 @@ async def test_without_retry_after_pauses_are_drawn_and_grow(tmp_path: Path) -> 
             pauses = []
             for _ in range(16):
                 polite.limits.unhold(H)
-                assert polite.heed(H, time.monotonic(), 503, {}) is None
+                assert polite.obey_pause(H, time.monotonic(), 503, {}) is None
                 pauses.append(polite.limits.ready_at(H) - time.monotonic())
             assert max(pauses[:-1]) <= bound
             assert len(set(pauses)) > 1
@@ -346,7 +346,7 @@ async def test_another_run_goes_on_with_what_was_learned(tmp_path: Path) -> None
     async with manners(tmp_path, Settings(max_retry_wait=50.0)) as polite:
         for number in range(10):
             polite.answered(H, float(number), 0.4)
-        polite.heed(H, 10.0, 429, {"Retry-After": "50"})
+        polite.obey_pause(H, 10.0, 429, {"Retry-After": "50"})
         learned = polite.pace_of(H)
         assert learned
         assert learned.spacing >= 1.0
@@ -382,7 +382,7 @@ async def test_without_adaptivity_only_pauses_are_kept(tmp_path: Path) -> None:
     async with manners(tmp_path, Settings(adaptive=False)) as polite:
         for number in range(10):
             polite.answered(H, float(number), 0.4)
-        polite.heed(H, 10.0, 429, {"Retry-After": "50"})
+        polite.obey_pause(H, 10.0, 429, {"Retry-After": "50"})
         pace = polite.pace_of(H)
         assert pace
         assert (pace.spacing, pace.connections, pace.pauses) == (0.0, 2, 1)
@@ -405,7 +405,7 @@ async def test_what_is_known_of_hosts_is_bounded(tmp_path: Path, monkeypatch: py
     async with manners(tmp_path) as polite:
         for number in range(5):
             polite.answered(H, float(number), 0.4)
-        polite.heed(H, 5.0, 429, {"Retry-After": "1"})
+        polite.obey_pause(H, 5.0, 429, {"Retry-After": "1"})
         for number in range(500):
             polite.answered(HostKey(f"h{number}"), 1.0, 0.1)
         assert len(polite.paces(1000)) <= 50
