@@ -32,7 +32,7 @@ from crawler.readers.messages import (
     SpiderFault,
     VisitTask,
 )
-from crawler.readers.signals import heed_none
+from crawler.readers.signals import ignore_signals
 from crawler.readers.tasks import TaskRunner
 from crawler.source import load_encoded
 from crawler.spider import faults_of_the_spider
@@ -49,7 +49,7 @@ _PAUSE_EVERY = 0.001
 
 def serve(fd: int) -> None:
     """Be the reader at the other end of the socket `fd`, until told to leave."""
-    heed_none()
+    ignore_signals()
     channel = socket.socket(fileno=fd)
     channel.set_inheritable(False)
     os.register_at_fork(after_in_child=lambda: _let_go(fd))
