@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.cli.console import FAILED, FINISHED, say
-from crawler.cli.crawl_file import optional_state, path_and, path_of, state_argument
+from crawler.cli.crawl_file import optional_state, state_argument, state_path, state_path_and
 from crawler.errors import StorageError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def status(state: str | None, *, as_json: bool) -> int:
     from crawler.frontier.statefile import StateFile
     from crawler.reports.pace_table import kept_paces
 
-    path = path_of(state)
+    path = state_path(state)
     with StateFile(path) as file:
         now, unmodified, paces = file.status(), file.not_modified(), kept_paces(file)
     if as_json:
@@ -128,7 +128,7 @@ def sql(state: str | None, query: str | None, output: str) -> int:
     """
     from crawler.frontier.statefile import StateFile
 
-    path, asked = path_and(state, query, "QUERY")
+    path, asked = state_path_and(state, query, "QUERY")
     with StateFile(path) as file:
         rows = file.query(asked)
         return write_rows(output, rows.as_json(), rows.columns)

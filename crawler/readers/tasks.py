@@ -117,7 +117,7 @@ class TaskRunner:
     async def carry_out(self, task: Task) -> None:
         """Carry out a task, and send the result."""
         try:
-            message = encoded(await self._result_of(task), self._longest)
+            message = encode_result(await self._result_of(task), self._longest)
         except RAISED as error:  # a fault of ours: it may cost this page, but not the process
             if await is_ours(error):
                 raise
@@ -202,7 +202,7 @@ def _conditional_requests(settings: Settings) -> AbstractContextManager[Conditio
     return conditional_requests(Path(settings.revalidate), settings)
 
 
-def encoded(result: Result, longest: int) -> bytes:
+def encode_result(result: Result, longest: int) -> bytes:
     """The message with a result, at most `longest` bytes. If it cannot be sent, that is an error of its page."""
     try:
         data = messages.encode(result)
