@@ -164,9 +164,9 @@ def _statuses(texts: Sequence[str]) -> list[int]:
 
 
 def _order(path: Path, order: Order) -> int:
-    from crawler.control.dispatch import order_of
+    from crawler.control.dispatch import dispatch
 
-    answer = order_of(path, order)
+    answer = dispatch(path, order)
     if answer is None:
         say(f"the order is noted in {path}, but the process that holds it has not carried it out yet; crawl run will")
         return FAILED

@@ -35,7 +35,7 @@ class Reply(NamedTuple):
         return cls(text.removeprefix(REFUSED), is_refusal=text.startswith(REFUSED))
 
 
-def order_of(path: Path, order: Order, *, patience: float = PATIENCE) -> Reply | None:
+def dispatch(path: Path, order: Order, *, patience: float = PATIENCE) -> Reply | None:
     """Have an order carried out: by the process that is crawling with the file, or here and now if there is none.
 
     None when the process that holds the file did not answer within `patience` seconds: the order stays in the file, for that process
