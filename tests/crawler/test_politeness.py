@@ -250,6 +250,17 @@ async def test_what_large_rules_say_of_urls_whose_turn_never_comes_is_bounded(
         assert site.paths == ["/robots.txt"] * 5
 
 
+async def test_a_host_that_was_given_up_is_not_asked_though_its_large_rules_allow_it(tmp_path: Path) -> None:
+    async with serve({"/robots.txt": (200, {}, MANY_RULES)}) as site, manners(tmp_path, IMPATIENT) as polite:
+        allowed = lease(f"{site.url}/b")
+        await polite.learn(allowed)
+        assert allowed.url in polite._rules.foretold
+        while isinstance(polite.failed(allowed, time.monotonic(), REFUSED), Postponed):
+            continue
+        assert polite.knows(allowed)
+        assert isinstance(polite.judge(allowed), SetAside)
+
+
 async def test_hosts_of_large_rules_do_not_keep_each_other_from_their_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
