@@ -10,7 +10,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from crawler.cancellation import disown, is_cancelled
+from crawler.cancellation import is_cancelled, uncancel
 from crawler.errors import Retry, SpiderError, TooCostly
 from crawler.items import Harvest, Sieve, gather
 from crawler.request import Request, callback_name
@@ -85,10 +85,10 @@ class Callbacks(Reader):
             raise
         finally:
             if os.getpid() != self._pid or is_cancelled():
-                await self._come_back()
+                await self._undo_interference()
         if harvest.stop is not None:
             _log.info("the spider stops the crawl at %s: %s", page.url, harvest.stop)
-        self._note_wish(name, page)
+        self._note_tree_use(name, page)
         if self._canonical:
             harvest.canonical = page.directives.canonical
         return harvest
@@ -104,7 +104,7 @@ class Callbacks(Reader):
                 async with self._parsing:
                     await self._parse_beside(page, page.parse_now if wants_tree or is_slow else page.look_now)
 
-    def _note_wish(self, name: str | None, page: Page) -> None:
+    def _note_tree_use(self, name: str | None, page: Page) -> None:
         """Note whether a callback used the tree: if so, it is expected to use that of the next page."""
         if page.dom_was_asked_for:
             self._want_trees.add(name)
@@ -144,16 +144,16 @@ class Callbacks(Reader):
             ) from None
         finally:
             if os.getpid() != self._pid or is_cancelled():
-                await self._come_back()
+                await self._undo_interference()
         if page:
-            self._note_wish(_FAILED, page)
+            self._note_tree_use(_FAILED, page)
         return harvest
 
-    async def _come_back(self) -> None:
+    async def _undo_interference(self) -> None:
         """Undo what a callback has done to the process, by forking it, or to the task it ran in, by cancelling it."""
         if os.getpid() != self._pid:
             _leave()
-        await disown()
+        await uncancel()
 
     def _checked(self, harvest: Harvest) -> Harvest:
         for found in harvest.found:

@@ -1,8 +1,8 @@
-"""Telling who cancelled a task: the crawl, which sends its workers home, or the user's code, which runs in a worker's own task.
+"""Telling who cancelled a task: the crawl, which owns it, or the user's code, which runs in it.
 
-The user's code may cancel the task that it runs in, by mistake, or because a library does so and does not take it back; at once, or when
-that task has long been doing something else. Only the worker would notice: it would end, and with it the request that it has in hand,
-for which the crawl would still wait.
+The user's code may cancel the worker's task that it runs in, by mistake, or because a library does so and does not take it back; at
+once, or when that task has long been doing something else. Only the worker would notice: it would end, and with it the request that it
+has in hand, for which the crawl would still wait.
 
 Also here: work that must not be left half done by a cancellation (`to_the_end`).
 """
@@ -28,12 +28,12 @@ def _always() -> bool:
     return True
 
 
-_is_sent_home: ContextVar[Callable[[], bool]] = ContextVar("_is_sent_home", default=_always)
+_owner_cancels: ContextVar[Callable[[], bool]] = ContextVar("_owner_cancels", default=_always)
 
 
-def sent_home_by(parent: asyncio.Task[Any] | None, is_over: Callable[[], bool]) -> None:
-    """Say that only its parent may cancel the current task: when the parent is cancelled itself, or `is_over()` is true."""
-    _is_sent_home.set(lambda: is_over() or (parent is not None and parent.cancelling() > 0))
+def owned_by(parent: asyncio.Task[Any] | None, is_over: Callable[[], bool]) -> None:
+    """Say who may cancel the current task: only its `parent`, and only if that is cancelled itself, or `is_over()` is true."""
+    _owner_cancels.set(lambda: is_over() or (parent is not None and parent.cancelling() > 0))
 
 
 def is_cancelled() -> bool:
@@ -50,20 +50,20 @@ def is_cancellation(error: BaseException) -> bool:
 
 
 async def is_ours(error: BaseException) -> bool:
-    """The same, but if the user's code has cancelled the current task, that is first taken back, and does not count."""
+    """Whether an error is a cancellation, as `is_cancellation` has it, but not one by the user's code, which is taken back here."""
     if is_cancelled():
-        await disown()
+        await uncancel()
     return is_cancellation(error)
 
 
-async def disown() -> None:
-    """Take back cancellations of the current task by the user's code; does nothing if the task was sent home."""
+async def uncancel() -> None:
+    """Take back cancellations of the current task by the user's code; does nothing if its owner has cancelled it."""
     task = asyncio.current_task()
-    if task is None or _is_sent_home.get()():
+    if task is None or _owner_cancels.get()():
         return
     with suppress(asyncio.CancelledError):
         await asyncio.sleep(0)  # raises a cancellation that has been requested and not raised yet
-    if _is_sent_home.get()():  # meanwhile
+    if _owner_cancels.get()():  # meanwhile
         raise asyncio.CancelledError
     while task.uncancel():
         pass
@@ -77,7 +77,7 @@ async def in_task_of_its_own(work: Coroutine[Any, Any, T]) -> T:
 
     async def do() -> T | None:
         nonlocal raised
-        sent_home_by(parent, lambda: False)
+        owned_by(parent, lambda: False)
         try:
             return await work
         except RAISED as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from crawler.callbacks import Callbacks
-from crawler.control.steering import Harness, Steering
+from crawler.control.steering import RunningCrawl, Steering
 from crawler.engine import Engine
 from crawler.errors import CrawlError, ProxyError, UsageError, leaves
 from crawler.exchange import exchange
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 _URLS_REMEMBERED = 100_000
 """This many URLs are read and examined in a tenth of a second."""
 
-_PACES_TOLD = 1000
+_PACES_REPORTED = 1000
 """For how many hosts the report tells the pace."""
 
 _STOPPED = "stopped"
@@ -109,13 +109,13 @@ class Crawl:
         self._frontier: SqliteFrontier | None = None
         self._scheduler: Scheduler | None = None
         self._politeness: Politeness | None = None
+        self._proxy_gate: ProxyGate | None = None
         self._seeding: Seeding | None = None
         self._engine: Engine | None = None
         traps = Traps(Thresholds.of(self._settings)) if self._settings.traps else None
         self._admission = Admission(spider.scope, self._settings.max_depth, traps)
         self._reason = ""
         self._why = ""
-        self._verdict: str | None = None
         self._stopping = asyncio.Event()
         self._in_haste = asyncio.Event()
 
@@ -134,7 +134,7 @@ class Crawl:
         commits what is settled and closes the crawl file."""
         try:
             with self._launches or Launches() as launches:
-                launches.see_to(number_of_readers(self._settings))
+                launches.resize(number_of_readers(self._settings))
                 async with self._revalidating() as self._revalidation:
                     return await self._run(launches)
         except BaseExceptionGroup as group:
@@ -165,11 +165,11 @@ class Crawl:
         try:
             async with ExportFeed(self._exports, frontier):
                 reason = await self._crawl(frontier, launches)
-            if self._verdict:  # now that all outputs are complete
-                raise ProxyError(self._verdict)
+            if self._proxy_gate and self._proxy_gate.verdict:  # now that all outputs are complete
+                raise ProxyError(self._proxy_gate.verdict)
         finally:
             await frontier.close(reason)
-        paces = self._politeness.paces(_PACES_TOLD) if self._politeness else []
+        paces = self._politeness.paces(_PACES_REPORTED) if self._politeness else []
         why = self._why if reason == _STOPPED else ""
         return Report(reason=reason, stats=self.stats(), why=why, paces=paces, max_crawl_delay=settings.max_crawl_delay)
 
@@ -179,15 +179,14 @@ class Crawl:
         is_seeded = await self._seed(frontier)
         await Steering(frontier).obey()
         await self._describe(frontier)
-        proxy_gate = self._proxy_gate()
+        self._proxy_gate = self._new_proxy_gate()
         trusted = self._admission.seed_names
         async with open_network(
             self._settings, frontier, trusted_hosts=trusted, others_fetch=self._others_fetch
         ) as network:
-            await self._work_through(frontier, network, proxy_gate, launches)
+            await self._work_through(frontier, network, launches)
         await self._describe(frontier)
-        if proxy_gate and proxy_gate.verdict:
-            self._verdict = proxy_gate.verdict
+        if self._proxy_gate and self._proxy_gate.verdict:
             return "failed"
         if self._reason == _STOPPED:  # even if nothing is left: the last page might have given more
             return _STOPPED
@@ -202,7 +201,7 @@ class Crawl:
         self._detours.remember(await frontier.left_out(MOST_DETOURS))
         self._tally.not_modified, self._tally.not_modified_bytes = await frontier.not_modified()
         if self._revalidation:
-            await frontier.remember(revalidated=msgspec.json.encode(self._settings.revalidate).decode())
+            await frontier.describe(revalidated=msgspec.json.encode(self._settings.revalidate).decode())
 
     async def _seed(self, frontier: SqliteFrontier) -> bool:
         """Queue what a larger budget now allows, then add the spider's seeds; returns whether these were all."""
@@ -223,15 +222,13 @@ class Crawl:
         """Keep the rules of this crawl in its file, for `crawl why` and others that read it."""
         rules = {name: getattr(self._settings, name) for name in _RULES}
         scope = self._admission.scope.described()
-        await frontier.remember(rules=msgspec.json.encode(rules).decode(), scope=msgspec.json.encode(scope).decode())
+        await frontier.describe(rules=msgspec.json.encode(rules).decode(), scope=msgspec.json.encode(scope).decode())
 
-    async def _work_through(
-        self, frontier: SqliteFrontier, network: Network, proxy_gate: ProxyGate | None, launches: Launches
-    ) -> None:
+    async def _work_through(self, frontier: SqliteFrontier, network: Network, launches: Launches) -> None:
         """Put the ring together, and go round it until the end."""
-        settings, limits = self._settings, network.limits
+        settings, limits, proxy_gate = self._settings, network.limits, self._proxy_gate
         self._scheduler = scheduler = Scheduler(
-            frontier, limits, active_hosts=settings.active_hosts, may_start=self._gate(proxy_gate)
+            frontier, limits, active_hosts=settings.active_hosts, may_start=self._may_start
         )
         self._attach(frontier, on_queued=scheduler.queued)
         retries = RetryPolicy.of(settings, now=frontier.now)
@@ -240,8 +237,8 @@ class Crawl:
             network.session, limits, retries, settings, frontier, locate=locate, proxy_gate=proxy_gate
         )
         politeness.resume()
-        steering = Steering(frontier, Harness(scheduler, politeness))
-        steering.take_up()
+        steering = Steering(frontier, RunningCrawl(scheduler, politeness))
+        steering.resume()
         fetcher = Fetcher(
             network.session,
             politeness,
@@ -253,27 +250,27 @@ class Crawl:
             proxy_gate=proxy_gate,
         )
         async with self._visiting(fetcher, network, launches) as visitor:
-            self._engine = self._ring(visitor, frontier, scheduler, politeness, limits)
+            self._engine = self._new_engine(visitor, frontier, scheduler, politeness, limits)
             try:
-                await self._go_round(self._engine, frontier, steering, politeness)
+                await self._run_engine(self._engine, frontier, steering, politeness)
             finally:
                 politeness.save()
                 if proxy_gate:
                     proxy_gate.close()
 
-    async def _go_round(
+    async def _run_engine(
         self, engine: Engine, frontier: SqliteFrontier, steering: Steering, politeness: Politeness
     ) -> None:
         if self._reason or not self._may_start(0):
             return
-        services = [frontier.keep_committing, steering.keep_listening, politeness.lay_aside]
+        services = [frontier.keep_committing, steering.keep_listening, politeness.keep_setting_aside]
         if self._settings.max_time:
             services.append(self._end_in_time)
         await engine.run(*services)
 
     # ------------------------------------------------------------------ what a run is made of
 
-    def _proxy_gate(self) -> ProxyGate | None:
+    def _new_proxy_gate(self) -> ProxyGate | None:
         """The proxy that requests go through, if there is one."""
         if not self._settings.proxy:
             return None
@@ -285,13 +282,7 @@ class Crawl:
 
         return ProxyGate(self._settings, open_again=open_again, give_up=lambda: self._end("failed"))
 
-    def _gate(self, proxy_gate: ProxyGate | None) -> Callable[[int], bool]:
-        """What tells the scheduler whether another page may be begun."""
-        if proxy_gate is None:
-            return self._may_start
-        return lambda under_way: proxy_gate.is_open and self._may_start(under_way)
-
-    def _ring(
+    def _new_engine(
         self,
         visitor: Visitor,
         frontier: SqliteFrontier,
@@ -311,7 +302,7 @@ class Crawl:
             tally=self._tally,
             workers=WorkerPool.of(settings, limits),
             drain_timeout=settings.drain_timeout,
-            on_stop=self._heed,
+            on_stop=self._stop_for_the_spider,
         )
 
     @asynccontextmanager
@@ -370,7 +361,7 @@ class Crawl:
         if self._engine:
             self._engine.stop(at_once=at_once)
 
-    def _heed(self, why: str) -> None:
+    def _stop_for_the_spider(self, why: str) -> None:
         """End the crawl because the spider wants that."""
         if not self._reason:
             self._why = clean(why)
@@ -381,7 +372,10 @@ class Crawl:
         self._end("max_time")
 
     def _may_start(self, under_way: int) -> bool:
-        """Whether another page may be begun under `max_pages`; once that many are done, the crawl stops."""
+        """Whether another page may be begun: if the proxy can be reached, and within `max_pages`. Once that many are done, the crawl
+        stops."""
+        if self._proxy_gate and not self._proxy_gate.is_open:
+            return False
         most = self._settings.max_pages
         if not most or self._frontier is None:
             return True

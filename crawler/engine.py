@@ -12,13 +12,13 @@ from msgspec.structs import replace
 
 from crawler.cancellation import RAISED, is_ours
 from crawler.errors import Stop
-from crawler.fetcher import TurnedAway
+from crawler.fetcher import FailedWithPage
 from crawler.frontier.protocol import Settlement
 from crawler.outcome import Failed, Postponed, in_short
 from crawler.retries import Failure
 from crawler.selection.sitemaps import depth_of_found
 from crawler.spider import explain, text_of
-from crawler.stats import STOPPED
+from crawler.stats import STOP_KIND
 from crawler.visitor import Visited
 
 if TYPE_CHECKING:
@@ -123,18 +123,18 @@ class Engine:
 
     async def _visit(self, lease: Lease) -> Settlement:
         """Have the page fetched and read, if politeness allows it."""
-        came = self._politeness.judge(lease) or await self._try_visit(lease)
-        if not isinstance(came, Visited):
-            return await self._without_page(lease, came)
-        fetched, harvest = came.fetched, came.harvest
-        self._heed(harvest.stop)
-        self._admission.visited(fetched.final_url, came.digest, lease.referrer)
+        result = self._politeness.judge(lease) or await self._try_visit(lease)
+        if not isinstance(result, Visited):
+            return await self._without_page(lease, result)
+        fetched, harvest = result.fetched, result.harvest
+        self._stop_if_wanted(harvest.stop)
+        self._admission.visited(fetched.final_url, result.digest, lease.referrer)
         return Settlement(
             lease=lease,
             outcome=fetched,
             items=harvest.items,
             found=harvest.found,
-            kept=came.kept,
+            kept=result.kept,
             alias=self._aliases.of(lease, fetched.final_url, harvest.canonical) if self._aliases else None,
             depth=depth_of_found(lease),
         )
@@ -143,14 +143,14 @@ class Engine:
         try:
             return await self._visitor.visit(lease)
         except Stop as raised:  # of a middleware; the request is for the next run
-            self._heed(str(raised))
-            return Postponed(error=f"{STOPPED}: {raised}", not_before=0.0, is_charged=False)
+            self._stop_if_wanted(str(raised))
+            return Postponed(error=f"{STOP_KIND}: {raised}", not_before=0.0, is_charged=False)
         except RAISED as error:  # a fault of ours, or of a middleware's: it may cost this page, but not the crawl
             if await is_ours(error):
                 raise
             _log.exception("fetching %s", lease.url)
             if isinstance(error, asyncio.CancelledError):  # another page's callback may have done this
-                failure = Failure("internal", text_of(error), is_passing=True)
+                failure = Failure("internal", text_of(error), is_temporary=True)
                 return self._politeness.failed(lease, time.monotonic(), failure)
             return Failed(error=f"internal: {text_of(error)}", final_url=lease.url)
 
@@ -159,17 +159,17 @@ class Engine:
         if not isinstance(outcome, Failed):
             return Settlement(lease=lease, outcome=outcome)
         try:
-            page = outcome.page if isinstance(outcome, TurnedAway) else None
-            harvest = await self._visitor.tell(lease, outcome.error, page)
+            page = outcome.page if isinstance(outcome, FailedWithPage) else None
+            harvest = await self._visitor.take_failure(lease, outcome.error, page)
         except RAISED as error:
             if await is_ours(error):
                 raise
             outcome = replace(outcome, error=f"spider: {explain(error)}, told of: {outcome.error}")
             return Settlement(lease=lease, outcome=outcome)
-        self._heed(harvest.stop)
+        self._stop_if_wanted(harvest.stop)
         return Settlement(lease=lease, outcome=outcome, items=harvest.items, found=harvest.found)
 
-    def _heed(self, stop: str | None) -> None:
+    def _stop_if_wanted(self, stop: str | None) -> None:
         """End the crawl if the spider says why (None: it does not want that). Its page is under way, and so still is settled."""
         if stop is not None:
             self._scheduler.stop()  # at once: the next request would be the one that a middleware was at

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _HEADERS = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_ANY_NUMBER = 1 << 62
+_UNLIMITED = 1 << 62
 
 
 class Response(NamedTuple):
@@ -97,7 +97,7 @@ async def exchange(
         "trace_request_ctx": trace_request_ctx,
     }
     if is_sitemap:  # others leave the session's settings alone: overriding any costs making them anew
-        options["max_body_bytes"] = _ANY_NUMBER
+        options["max_body_bytes"] = _UNLIMITED
     if lease.read_timeout or lease.total_timeout:
         options["timeout"] = _timeout_of(lease, session.timeout)
     began_at = time.monotonic()

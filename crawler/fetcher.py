@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from crawler.settings import Settings
 
 
-class TurnedAway(Failed, frozen=True, kw_only=True):
+class FailedWithPage(Failed, frozen=True, kw_only=True):
     """A response came, but with a status that is not for callbacks; `page` is for the spider's `failed`."""
 
     page: Page
@@ -49,7 +49,7 @@ class Fetcher:
     """Makes requests, and decides what becomes of them. Redirects are not followed here: they go back to the frontier, and wait there for
     their host.
 
-    For a request that another process has made, one of `missed`, `met`, `turned_away` and `unwanted` is called with the result.
+    For a request that another process has made, one of `failed`, `answered`, `unsuccessful` and `wanted_again` is called with the result.
     """
 
     def __init__(
@@ -80,26 +80,26 @@ class Fetcher:
             self.fetch = _around(middleware, self.fetch, max_redirects=settings.max_redirects)
 
     async def _fetch(self, lease: Lease) -> Page | Unfit:
-        came = await self._exchange(self._session, lease, self._obedience)
-        if isinstance(came, NoResponse):
-            return self.missed(lease, came.failure, came.began_at)
-        page, began_at, latency = came
+        result = await self._exchange(self._session, lease, self._obedience)
+        if isinstance(result, NoResponse):
+            return self.failed(lease, result.failure, result.began_at)
+        page, began_at, latency = result
         if failure_of_status(page.status):
-            return self.turned_away(lease, fetched_of(page), page.headers, began_at, latency, page=page)
-        self.met(lease, began_at, latency)
+            return self.unsuccessful(lease, fetched_of(page), page.headers, began_at, latency, page=page)
+        self.answered(lease, began_at, latency)
         return page
 
-    def missed(self, lease: Lease, failure: Failure, began_at: float) -> Postponed | Failed | SetAside:
+    def failed(self, lease: Lease, failure: Failure, began_at: float) -> Postponed | Failed | SetAside:
         """Decide what becomes of a request without a response."""
         return self._politeness.failed(lease, began_at, failure)
 
-    def met(self, lease: Lease, began_at: float, latency: float) -> None:
+    def answered(self, lease: Lease, began_at: float, latency: float) -> None:
         """Note a request that brought a page."""
         if self._proxy_gate:
             self._proxy_gate.passed(lease.url)
         self._politeness.answered(lease.host, began_at, latency)
 
-    def turned_away(
+    def unsuccessful(
         self,
         lease: Lease,
         fetched: Fetched,
@@ -116,17 +116,17 @@ class Fetcher:
             outcome = self._politeness.failed(lease, began_at, unreached)
             return failed_with(fetched, outcome.error) if isinstance(outcome, Failed) else outcome
         if fetched.status in HOLDING_STATUSES:  # another try, not before the host's pause is over; or the end
-            asked = self._politeness.heed(lease.host, began_at, fetched.status, headers)
+            asked = self._politeness.obey_pause(lease.host, began_at, fetched.status, headers)
             return self._fail(lease, fetched, failure, retry_after=asked, page=page)
-        self.met(lease, began_at, latency)
+        self.answered(lease, began_at, latency)
         if location := location_of(fetched.status, headers):
             return self._redirect(lease, fetched, location)
         return self._fail(lease, fetched, failure, page=page)
 
-    def unwanted(self, lease: Lease, raised: Retry, fetched: Fetched | None = None) -> Postponed | Failed:
+    def wanted_again(self, lease: Lease, raised: Retry, fetched: Fetched | None = None) -> Postponed | Failed:
         """Decide what becomes of a request for which the spider, or a middleware, raised Retry: another attempt later, or the end.
         `fetched`: the response, if there was one."""
-        failure = Failure("retry", str(raised), is_passing=True)
+        failure = Failure("retry", str(raised), is_temporary=True)
         if fetched is None:
             return self._retries.decide(lease, failure, retry_after=raised.after)
         return self._fail(lease, fetched, failure, retry_after=raised.after)
@@ -145,7 +145,7 @@ class Fetcher:
         if isinstance(outcome, Postponed):
             return outcome
         failed = failed_with(fetched, outcome.error)
-        return TurnedAway(**asdict(failed), page=page) if page else failed
+        return FailedWithPage(**asdict(failed), page=page) if page else failed
 
     def _redirect(self, lease: Lease, fetched: Fetched, location: str) -> Redirected | Failed:
         targets = resolve(lease.url, [_as_text(location)])
@@ -187,26 +187,28 @@ def failed_with(fetched: Fetched, error: str) -> Failed:
 
 
 def _around(middleware: Middleware, fetch: Fetch, *, max_redirects: int) -> Fetch:
-    from crawler.middlewares import as_kept, check_page, lent, ungrouped  # most crawls have none
+    from crawler.middlewares import check_page, checked_outcome, lent, ungrouped  # most crawls have none
 
     async def call(lease: Lease) -> Page | Unfit:
         with lent(lease), ungrouped():
-            came = await middleware(lease, fetch)
-        if isinstance(came, Unfit):
-            came = as_kept(came)
-            if isinstance(came, Redirected) and len(lease.redirects) >= max_redirects:  # the middleware's own redirect
-                error = _once_too_often(max_redirects, came.url)
-                return Failed(error=error, final_url=lease.url, status=came.status)
-            return came
+            result = await middleware(lease, fetch)
+        if isinstance(result, Unfit):
+            result = checked_outcome(result)
+            if (
+                isinstance(result, Redirected) and len(lease.redirects) >= max_redirects
+            ):  # the middleware's own redirect
+                error = _once_too_often(max_redirects, result.url)
+                return Failed(error=error, final_url=lease.url, status=result.status)
+            return result
         from crawler.page import Page  # imported by now, if the middleware returns one
 
-        if not isinstance(came, Page):
+        if not isinstance(result, Page):
             name = getattr(middleware, "__qualname__", type(middleware).__name__)
             raise TypeError(
-                f"a middleware returns what fetch(lease) gave, or one like it; {name} returned {came!r:.80}"
+                f"a middleware returns what fetch(lease) gave, or one like it; {name} returned {result!r:.80}"
             )
-        check_page(came)
-        return came
+        check_page(result)
+        return result
 
     return call
 

@@ -8,7 +8,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 _encode = msgspec.json.Encoder().encode
 
 
-def text_of(headers: CIMultiDictProxy[str]) -> str:
+def headers_to_json(headers: CIMultiDictProxy[str]) -> str:
     """Headers as they are kept; bytes in them that are no text become question marks."""
     pairs = [(str(name), value) for name, value in headers.items()]
     try:
@@ -17,6 +17,6 @@ def text_of(headers: CIMultiDictProxy[str]) -> str:
         return _encode([(name, value.encode("utf-8", "replace").decode()) for name, value in pairs]).decode()
 
 
-def headers_of(kept: str) -> CIMultiDictProxy[str]:
-    """The headers again."""
+def headers_from_json(kept: str) -> CIMultiDictProxy[str]:
+    """The headers that `headers_to_json` wrote."""
     return CIMultiDictProxy(CIMultiDict(msgspec.json.decode(kept, type=list[tuple[str, str]])))

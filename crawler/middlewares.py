@@ -29,7 +29,7 @@ _TOO_MUCH = 1 << 63
 """SQLite's integers are smaller."""
 
 
-def as_kept(outcome: Redirected | Postponed | Failed | SetAside) -> Redirected | Postponed | Failed | SetAside:
+def checked_outcome(outcome: Redirected | Postponed | Failed | SetAside) -> Redirected | Postponed | Failed | SetAside:
     """An outcome as it can be kept. Raises ValueError, and msgspec's error for what has the wrong type."""
     kind = next(kind for kind in (Redirected, Postponed, Failed, SetAside) if isinstance(outcome, kind))
     kept = replace(outcome, **asdict(msgspec.convert(asdict(outcome), kind)))

@@ -13,6 +13,12 @@ from typing import TypeAlias, assert_never
 
 from msgspec import Struct
 
+KINDS = (
+    *("http", "redirect", "dns", "address", "connect", "tls", "timeout", "connection", "protocol", "payload"),
+    *("encoding", "size", "url", "robots", "proxy", "retry", "spider", "internal"),
+)
+"""The kinds of errors (docs/crawl-file.md). An error is a text, since it is kept, sent and shown as one: `kind: what happened`."""
+
 
 class Skip(Enum):
     """Why a request was not fetched. The values are what the crawl file and its views show."""
@@ -95,6 +101,11 @@ class SetAside(Struct, frozen=True):
 
 
 Outcome: TypeAlias = Fetched | Failed | Skipped | Postponed | Redirected | SetAside
+
+
+def kind_of(error: str) -> str:
+    """The kind of an error, by its text."""
+    return error.partition(":")[0]
 
 
 def in_short(outcome: Outcome) -> str:

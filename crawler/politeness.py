@@ -1,7 +1,7 @@
 """What a host is owed: its robots.txt is asked for first and obeyed, its pace is kept, its rest is not disturbed.
 
 The limits themselves (connections, spacing, pauses) are the connector's `HostLimits`; `Throttle` keeps what is learned about hosts, and
-`Rules` what their robots.txt files say. This module decides which requests may be made, and what becomes of the others.
+`RobotsCache` what their robots.txt files say. This module decides which requests may be made, and what becomes of the others.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from yarl import URL
 
 from client.resolver import is_public
-from crawler.hosts.rules import Rules, skipped
+from crawler.hosts.rules import RobotsCache, skipped
 from crawler.hosts.throttle import Throttle
 from crawler.outcome import Aside, Failed, Postponed, SetAside, Skipped
 from crawler.retries import (
@@ -78,15 +78,15 @@ class Politeness:
         self._places = bool(settings.per_ip or settings.ip_delay)
         self._throttle = Throttle(limits, frontier, settings)
         self.answered = self._throttle.answered
-        """Call it with every answer, except those for `heed`: the host, the instant (monotonic clock) at which the request was
+        """Call it with every answer, except those for `obey_pause`: the host, the instant (monotonic clock) at which the request was
         begun, and the seconds until it was answered."""
-        self.heed = self._throttle.heed
+        self.obey_pause = self._throttle.obey_pause
         """Call it with an answer whose status asks for a pause."""
         agent = settings.user_agent
-        self._rules = Rules(session, limits, self._throttle, frontier, user_agent=agent, proxy_gate=proxy_gate)
+        self._rules = RobotsCache(session, limits, self._throttle, frontier, user_agent=agent, proxy_gate=proxy_gate)
         self.sitemaps_of = self._rules.sitemaps_of
         self._given_up: dict[HostKey, _GivenUp] = {}
-        self._to_lay_aside: asyncio.Queue[HostKey] = asyncio.Queue()
+        self._to_set_aside: asyncio.Queue[HostKey] = asyncio.Queue()
         self._to_try_again: list[tuple[float, HostKey]] = []
 
     # ------------------------------------------------------------------ before a request
@@ -123,7 +123,7 @@ class Politeness:
     def _wait_for_rules(self, lease: Lease, failure: Failure, until: float) -> Postponed | Failed:
         """One request has been held up by the failure; the others of its host wait until it is time to ask again."""
         self._rules.forget(lease.url)
-        if failure.is_passing:
+        if failure.is_temporary:
             self._limits.hold_until(lease.host, until)
         wait = max(0.0, until - time.monotonic())
         is_patient = self._throttle.is_out_of_reach(lease.host)
@@ -140,7 +140,7 @@ class Politeness:
             failure = await self._find_out(lease)
         except Exception as error:  # a fault of ours: it may cost this host, not the crawl
             _log.exception("asking for the robots.txt of %s", lease.host)
-            failure = Failure("internal", f"{type(error).__name__}: {error}", is_passing=False)
+            failure = Failure("internal", f"{type(error).__name__}: {error}", is_temporary=False)
         if failure and not self._is_on_the_way(lease, began_at, failure):
             self._rules.note_failure(lease.url, failure, self._try_again_at(lease, failure))
 
@@ -189,7 +189,7 @@ class Politeness:
     def failure_on_the_way(self, url: str, status: int, headers: Mapping[str, str]) -> Failure | None:
         """What went wrong between us and the host, if an answer says that much: it is then for `failed`. None for an answer of the
         host itself."""
-        return self._proxy_gate.heed(url, status, headers) if self._proxy_gate else None
+        return self._proxy_gate.failure_on_the_way(url, status, headers) if self._proxy_gate else None
 
     def failed(self, lease: Lease, began_at: float, failure: Failure) -> Postponed | Failed | SetAside:
         """What becomes of a request without an answer, or without one of use. If the fault may be the host's, it rests; if it is the
@@ -197,8 +197,8 @@ class Politeness:
         if self._proxy_gate:
             if failure.kind == PROXY:
                 wait = self._proxy_gate.missed(began_at, failure)
-                passing = failure._replace(is_passing=True)  # for this request: the crawl goes on at some time
-                outcome = self._retries.decide(lease, passing, retry_after=wait, is_patient=True)
+                temporary = failure._replace(is_temporary=True)  # for this request: the crawl goes on at some time
+                outcome = self._retries.decide(lease, temporary, retry_after=wait, is_patient=True)
                 return replace(outcome, is_charged=False) if isinstance(outcome, Postponed) else outcome
             self._proxy_gate.failed(lease.url, failure)
         if failure.kind not in UNREACHABLE:
@@ -214,10 +214,10 @@ class Politeness:
             return given_up.verdict
         _log.warning("%s is set aside: %s", host, verdict.detail)
         self._given_up[host] = _GivenUp(verdict, time.monotonic() + self._throttle.try_again_in(host))
-        self._to_lay_aside.put_nowait(host)
+        self._to_set_aside.put_nowait(host)
         return verdict
 
-    async def lay_aside(self) -> None:
+    async def keep_setting_aside(self) -> None:
         """Set aside what is queued for hosts that were given up, and release it after a while, to try again; until cancelled."""
         while True:
             now = time.monotonic()
@@ -227,7 +227,7 @@ class Politeness:
                 continue
             try:
                 async with asyncio.timeout(None if due_at is None else due_at - now):
-                    host = await self._to_lay_aside.get()
+                    host = await self._to_set_aside.get()
             except TimeoutError:
                 continue
             if given_up := self._given_up.get(host):
@@ -242,9 +242,9 @@ class Politeness:
 
     # ------------------------------------------------------------------ orders, earlier runs, reports
 
-    def treat(self, host: HostKey, state: HostState) -> None:
+    def apply_orders(self, host: HostKey, state: HostState) -> None:
         """Apply the orders for a host: its delay, its number of connections."""
-        self._throttle.treat(host, state)
+        self._throttle.apply_orders(host, state)
 
     def forgive(self, host: HostKey) -> None:
         """Ask a host again that is resting or was given up."""

@@ -40,7 +40,7 @@ class Probed(NamedTuple):
     why: Why
 
 
-class _Errand(Spider):
+class _ProbeSpider(Spider):
     """Takes the page of one request, and follows nothing."""
 
     name = "probe"
@@ -102,17 +102,17 @@ class Probes:
 
         Raises InvalidUrl for what is not a URL.
         """
-        errand = _Errand(Request(normalize(url), context=context, again=True), callback)
-        middlewares = (errand.as_asked_for, *self._middlewares)
+        spider = _ProbeSpider(Request(normalize(url), context=context, again=True), callback)
+        middlewares = (spider.as_asked_for, *self._middlewares)
         try:
-            report = await Crawl(errand, self._settings, state=self._state, middlewares=middlewares).run()
+            report = await Crawl(spider, self._settings, state=self._state, middlewares=middlewares).run()
         except BaseException:
             discard(self._state)  # otherwise the next probe would go on with this one
             raise
         with StateFile(self._state) as file:
-            told = why(file, url)
+            answer = why(file, url)
         await self._keep_distance(report)
-        return Probed(errand.page, replace(told, requests=told.requests[-1:]))
+        return Probed(spider.page, replace(answer, requests=answer.requests[-1:]))
 
     async def _keep_distance(self, report: Report) -> None:
         """Have the hosts rest for as long as the next request to them would have to wait within one run."""
@@ -136,7 +136,7 @@ async def probe(url: str, settings: Settings) -> Probed:
         return await probes.probe(url)
 
 
-class Rules(NamedTuple):
+class RobotsReport(NamedTuple):
     """What the robots.txt of an origin says to one robot.
 
     `status`: that of the answer, None if there was none. `error`: why nothing is allowed, if robots.txt could not be fetched.
@@ -154,20 +154,20 @@ class Rules(NamedTuple):
     sitemaps: tuple[str, ...] = ()
 
 
-async def rules_for(url: str, settings: Settings) -> Rules:
+async def rules_for(url: str, settings: Settings) -> RobotsReport:
     """What robots.txt says about a URL to the robot that the settings name (RFC 9309 §2.3.1: a 4xx allows everything, as do redirects
     that lead nowhere; a 5xx or no answer allows nothing). Raises InvalidUrl for what is not a URL."""
     url = normalize(url)
     where = robots_url(origin_of(url))
     agent = product_token(settings.user_agent)
-    page, told = await probe(where, replace(settings, robots=False, max_redirects=MAX_REDIRECTS))
+    page, answer = await probe(where, replace(settings, robots=False, max_redirects=MAX_REDIRECTS))
     if page is None:
-        (request,) = told.requests
+        (request,) = answer.requests
         is_absent = request.status is not None and 300 <= request.status < 500 and request.status != 429
         error = None if is_absent else request.detail
-        return Rules(where, url, agent, is_allowed=is_absent, status=request.status, error=error)
+        return RobotsReport(where, url, agent, is_allowed=is_absent, status=request.status, error=error)
     robots = Robots.parse(page.body, user_agent=settings.user_agent)
-    return Rules(
+    return RobotsReport(
         where,
         url,
         agent,

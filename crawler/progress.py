@@ -68,12 +68,12 @@ def totals(stats: Stats) -> list[str]:
         counted(stats.done, "page"),
         *(f"{number:,} {name}" for number, name in besides if number),
         counted(stats.items, "item"),
-        size(_came(stats)),
+        size(_received_bytes(stats)),
     ]
 
 
-def _came(stats: Stats) -> int:
-    """The bytes of bodies that were sent."""
+def _received_bytes(stats: Stats) -> int:
+    """The bytes of bodies that were received, without those taken from an earlier crawl."""
     return stats.bytes - stats.not_modified_bytes
 
 
@@ -83,7 +83,7 @@ def _lines(stats: Stats) -> list[list[Span]]:
     over = stats.done + stats.failed + stats.skipped
     filled = _BAR_WIDTH * over // max(over + waiting, 1)
     done, _, pages = counted(stats.done, "page").partition(" ")
-    totals = [counted(stats.items, "item"), size(_came(stats)), counted(stats.hosts, "host")]
+    totals = [counted(stats.items, "item"), size(_received_bytes(stats)), counted(stats.hosts, "host")]
     return [
         [
             Span(f"{stats.spider}  ", Style.BOLD),

@@ -30,7 +30,7 @@ class Replay:
         self.pages = 0
         self.errors: list[str] = []
         """What the spider raised: the URL of the page, then the place and the error."""
-        self.unwanted: list[str] = []
+        self.wanted_again: list[str] = []
         """The pages for which it raised `Retry`: the URL, then why."""
 
     def items(self) -> Iterator[str]:
@@ -49,7 +49,7 @@ class Replay:
         try:
             return (await self._callbacks.take(lease, page)).items
         except Retry as raised:
-            self.unwanted.append(f"{page.url}: {raised}")
+            self.wanted_again.append(f"{page.url}: {raised}")
         except RAISED as error:
             if is_cancellation(error):
                 raise

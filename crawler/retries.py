@@ -37,7 +37,7 @@ class Failure(NamedTuple):
 
     kind: str
     text: str
-    is_passing: bool
+    is_temporary: bool
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.text}"
@@ -57,9 +57,9 @@ _ERRORS: tuple[tuple[type[ClientError], str, bool], ...] = (
     (InvalidURL, "url", False),
     (ClientError, "connection", True),
 )
-"""The first row whose type fits gives an error's kind, and whether it may pass."""
+"""The first row whose type fits gives an error's kind, and whether it is temporary."""
 
-_PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 522, 524})
+_TEMPORARY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 522, 524})
 """Request Timeout, Too Early, Too Many Requests; what servers and the proxies before them answer while in trouble."""
 
 PROXY = "proxy"
@@ -81,12 +81,12 @@ def failure_of(error: ClientError) -> Failure:
     """What an error of the client means for the request that met it."""
     if isinstance(error, ClientHttpProxyError):
         return _failure_of_tunnel(error)
-    kind, is_passing = next((kind, passing) for type_, kind, passing in _ERRORS if isinstance(error, type_))
+    kind, is_temporary = next((kind, temporary) for type_, kind, temporary in _ERRORS if isinstance(error, type_))
     if isinstance(error, ClientConnectionError) and error.is_of_proxy:
-        return Failure(PROXY, str(error), is_passing)
+        return Failure(PROXY, str(error), is_temporary)
     if kind == "dns" and getattr(error, "errno", None) in _HOPELESS_LOOKUPS:
-        is_passing = False  # the name does not exist, as opposed to: nobody could be asked
-    return Failure(kind, str(error) or type(error).__name__, is_passing)
+        is_temporary = False  # the name does not exist, as opposed to: nobody could be asked
+    return Failure(kind, str(error) or type(error).__name__, is_temporary)
 
 
 def _failure_of_tunnel(error: ClientHttpProxyError) -> Failure:
@@ -94,14 +94,14 @@ def _failure_of_tunnel(error: ClientHttpProxyError) -> Failure:
     the host, or it does not allow it."""
     text = f"the proxy answered {error}"
     if error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-        return Failure(PROXY, text, is_passing=False)
-    return Failure("connect", text, is_passing=error.status >= 500 or error.status in _PASSING_STATUSES)
+        return Failure(PROXY, text, is_temporary=False)
+    return Failure("connect", text, is_temporary=error.status >= 500 or error.status in _TEMPORARY_STATUSES)
 
 
 def failure_of_lookup(host: str, error: OSError) -> Failure:
     """What it means that the addresses of a host could not be found (TimeoutError is an OSError)."""
-    is_passing = error.errno not in _HOPELESS_LOOKUPS
-    return Failure("dns", f"{host}: {error.strerror or error or 'no answer in time'}", is_passing)
+    is_temporary = error.errno not in _HOPELESS_LOOKUPS
+    return Failure("dns", f"{host}: {error.strerror or error or 'no answer in time'}", is_temporary)
 
 
 def failure_of_status(status: int) -> Failure | None:
@@ -112,7 +112,7 @@ def failure_of_status(status: int) -> Failure | None:
         phrase = HTTPStatus(status).phrase
     except ValueError:
         phrase = "unknown status"
-    return Failure("http", f"{status} {phrase}", status in _PASSING_STATUSES)
+    return Failure("http", f"{status} {phrase}", status in _TEMPORARY_STATUSES)
 
 
 def back_off(turn: int, *, first: float, most: float) -> float:
@@ -148,7 +148,7 @@ class RetryPolicy:
     ) -> Postponed | Failed:
         """Another attempt later, or the end. With `is_patient`, the number of attempts does not end it: the host is to blame."""
         most = lease.max_attempts or self._max_attempts
-        if not failure.is_passing or (lease.attempts + 1 >= most and not is_patient):
+        if not failure.is_temporary or (lease.attempts + 1 >= most and not is_patient):
             return Failed(error=str(failure), final_url=lease.url)
         wait = self.wait_before(lease.attempts + 1) if retry_after is None else min(retry_after, self._max_wait)
         return Postponed(error=str(failure), not_before=self._now() + wait)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from client import ClientSession
     from crawler.exchange import NoResponse
-    from crawler.frontier.known import Known
+    from crawler.frontier.known import KnownPage
     from crawler.frontier.protocol import Lease
     from crawler.page import Page
     from crawler.settings import Settings
@@ -31,22 +31,21 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-
 _OK = 200
 _NOT_MODIFIED = 304
 _PRECONDITION_FAILED = 412
 """The answer of a server that mistakes the condition for one of another kind."""
 
 
-class Asking:
-    """Asks whether known pages have changed, given the numbers of their requests in the earlier crawl."""
+class ConditionalRequests:
+    """Requests known pages only if they have changed. They are known by the numbers of their requests in the earlier crawl."""
 
     def __init__(self, pages: KnownPages, settings: Settings) -> None:
         self._pages = pages
         self._most_bytes = settings.max_body_bytes
         self._has_lost = False
 
-    async def ask(
+    async def exchange(
         self, session: ClientSession, lease: Lease, obedience: Obedience, known: int, **options: Any
     ) -> Response | NoResponse:
         """Like `exchange`, which takes the `options`. If the page has not changed, but its body cannot be read, the response keeps its status
@@ -55,27 +54,27 @@ class Asking:
         if not (page and (conditions := _conditions_of(page, lease))):
             return await exchange(session, lease, obedience, **options)
         asked = replace(lease, headers={**(lease.headers or {}), **conditions})
-        came = await exchange(session, asked, obedience, **options)
-        if isinstance(came, Response) and came.page.status in (_NOT_MODIFIED, _PRECONDITION_FAILED):
-            return came._replace(page=self._as_it_was(lease, page, came.page, obedience))
-        return came
+        result = await exchange(session, asked, obedience, **options)
+        if isinstance(result, Response) and result.page.status in (_NOT_MODIFIED, _PRECONDITION_FAILED):
+            return result._replace(page=self._as_it_was(lease, page, result.page, obedience))
+        return result
 
-    def _as_it_was(self, lease: Lease, known: Known, came: Page, obedience: Obedience) -> UnmodifiedPage:
+    def _as_it_was(self, lease: Lease, known: KnownPage, answer: Page, obedience: Obedience) -> UnmodifiedPage:
         """The known page, as if it had been sent; or the response of status 304, if its body cannot be read."""
-        is_known = came.status == _NOT_MODIFIED and is_of(came.headers, known.headers)
+        is_known = answer.status == _NOT_MODIFIED and is_of(answer.headers, known.headers)
         body = self._body_of(known) if is_known else None
         return UnmodifiedPage(
             lease,
             url=lease.url,
             status=_NOT_MODIFIED if body is None else _OK,
-            headers=updated(known.headers, came.headers),
+            headers=updated(known.headers, answer.headers),
             body=body or b"",
-            fetched_at=came.fetched_at,
-            elapsed=came.elapsed,
+            fetched_at=answer.fetched_at,
+            elapsed=answer.elapsed,
             obedience=obedience,
         )
 
-    def _read(self, lease: Lease, number: int) -> Known | None:
+    def _read(self, lease: Lease, number: int) -> KnownPage | None:
         """The page as it was, if it may be used."""
         try:
             known = self._pages.read(number)
@@ -84,7 +83,7 @@ class Asking:
             return None
         return known if known and known.url == lease.url and known.size <= self._most_bytes else None
 
-    def _body_of(self, page: Known) -> bytes | None:
+    def _body_of(self, page: KnownPage) -> bytes | None:
         try:
             return self._pages.body_of(page)
         except CrawlError as error:
@@ -97,16 +96,16 @@ class Asking:
         self._has_lost = True
 
 
-def _conditions_of(page: Known, lease: Lease) -> dict[str, str]:
+def _conditions_of(page: KnownPage, lease: Lease) -> dict[str, str]:
     return conditions_of(page.headers, same_request=page.own == dict(lease.headers or {}))
 
 
 class Revalidation:
     """Decides which pages are requested conditionally, and requests them."""
 
-    def __init__(self, urls: KnownUrls, asking: Asking, settings: Settings) -> None:
+    def __init__(self, urls: KnownUrls, conditional: ConditionalRequests, settings: Settings) -> None:
         self._urls = urls
-        self._asking = asking
+        self._conditional = conditional
         self._is_ours = CONDITIONAL.isdisjoint(map(str.lower, settings.headers))
 
     def find(self, lease: Lease) -> int | None:
@@ -122,10 +121,10 @@ class Revalidation:
         """Like `crawler.exchange.exchange`, but without receiving the body of a page that has not changed."""
         if (known := self.find(lease)) is None:
             return await exchange(session, lease, obedience)
-        came = await self._asking.ask(session, lease, obedience, known)
-        if isinstance(came, Response) and came.page.not_modified and came.page.status == _NOT_MODIFIED:
+        result = await self._conditional.exchange(session, lease, obedience, known)
+        if isinstance(result, Response) and result.page.not_modified and result.page.status == _NOT_MODIFIED:
             return await exchange(session, lease, obedience)
-        return came
+        return result
 
 
 @asynccontextmanager
@@ -141,7 +140,7 @@ async def revalidating(path: Path, state: Path, settings: Settings) -> AsyncIter
             _log.warning("%s has no kept pages (--keep-bodies keeps them): all pages are fetched in full", path)
         urls = await asyncio.to_thread(KnownUrls.of, path)
         try:
-            yield Revalidation(urls, Asking(pages, settings), settings)
+            yield Revalidation(urls, ConditionalRequests(pages, settings), settings)
         finally:
             urls.close()
 
@@ -151,7 +150,7 @@ def _are_one(path: Path, state: Path) -> bool:
 
 
 @contextmanager
-def asking(path: Path, settings: Settings) -> Iterator[Asking | None]:
+def conditional_requests(path: Path, settings: Settings) -> Iterator[ConditionalRequests | None]:
     """For a reader, which is told the numbers of requests. None if the file is gone meanwhile, or not a crawl file any more."""
     try:
         pages = KnownPages(path)
@@ -160,4 +159,4 @@ def asking(path: Path, settings: Settings) -> Iterator[Asking | None]:
         yield None
         return
     with pages:
-        yield Asking(pages, settings)
+        yield ConditionalRequests(pages, settings)

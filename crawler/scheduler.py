@@ -279,7 +279,7 @@ class Scheduler:
         """Have the host wait for its next turn, here or outside the window; or forget it, if it has nothing left."""
         if host.is_held or host.is_forgotten:
             return
-        if host.is_at_rest and (host.is_done or self._window.has_had_its_turn(host)):
+        if host.is_idle and (host.is_done or self._window.has_had_its_turn(host)):
             host.listed_at = math.nan  # its entry in the agenda is void
             self._window.leave(host)
             self._want_hosts()

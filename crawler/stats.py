@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from crawler.outcome import Failed, Fetched, Postponed
+from crawler.outcome import Failed, Fetched, Postponed, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from crawler.outcome import Outcome
 
-STOPPED = "stop"
+STOP_KIND = "stop"
 """The kind of a request that is left to the next run because a middleware raised `Stop`, which is not an error."""
 
 _RATE_SECONDS = 5.0
@@ -76,13 +76,13 @@ class Tally:
                 self.not_modified += 1
                 self.not_modified_bytes += outcome.size
         elif isinstance(outcome, Failed | Postponed):
-            kind, _, text = outcome.error.partition(": ")
-            if kind == STOPPED:
+            kind = kind_of(outcome.error)
+            if kind == STOP_KIND:
                 return
             self.errors[kind] += 1
             self.last_error = f"{url}: {outcome.error}"
             if kind == "spider" and len(self.spider_errors) < _ERRORS_SHOWN:
-                self.spider_errors.append(text)
+                self.spider_errors.append(outcome.error.removeprefix("spider: "))
             if isinstance(outcome, Failed) and outcome.status:
                 self.statuses[outcome.status] += 1
 

@@ -10,7 +10,7 @@ from crawler.cancellation import RAISED, is_cancellation
 from crawler.errors import Retry
 from crawler.exchange import fetched_of
 from crawler.fetcher import Unfit, failed_with
-from crawler.headers import text_of
+from crawler.headers import headers_to_json
 from crawler.selection.traps import digest_of
 from crawler.spider import explain
 
@@ -40,7 +40,7 @@ class Visitor(Protocol):
         """The page and what the spider gave for it; or what becomes of a request that brought no page, or one that the spider raised
         on. Raises `Stop`, if a middleware does."""
 
-    async def tell(self, lease: Lease, error: str, page: Page | None) -> Harvest:
+    async def take_failure(self, lease: Lease, error: str, page: Page | None) -> Harvest:
         """What the spider's `failed` gives for a request that has failed for good; `page`: the one that came with another status, if
         one did. Raises whatever the spider raises, and SpiderError."""
 
@@ -57,22 +57,22 @@ class OwnVisitor(Visitor):
         try:
             page = await self._fetcher.fetch(lease)
         except Retry as raised:  # of a middleware
-            return self._fetcher.unwanted(lease, raised)
+            return self._fetcher.wanted_again(lease, raised)
         if isinstance(page, Unfit):
             return page
         try:
             harvest = await self._reader.take(lease, page)
         except Retry as raised:
-            return self._fetcher.unwanted(lease, raised, fetched_of(page))
+            return self._fetcher.wanted_again(lease, raised, fetched_of(page))
         except RAISED as error:  # the page fails, the crawl goes on
             if is_cancellation(error):  # the engine finds out whose
                 raise
-            return spoilt(fetched_of(page), explain(error))
+            return failed_by_spider(fetched_of(page), explain(error))
         digest = digest_of(page.body)
-        kept = self._keeper.keep(text_of(page.headers), page.body, digest) if self._keeper else None
+        kept = self._keeper.keep(headers_to_json(page.headers), page.body, digest) if self._keeper else None
         return Visited(fetched_of(page), harvest, digest, kept)
 
-    async def tell(self, lease: Lease, error: str, page: Page | None) -> Harvest:
+    async def take_failure(self, lease: Lease, error: str, page: Page | None) -> Harvest:
         return await self._reader.take_failure(lease, error, page)
 
 
@@ -83,7 +83,7 @@ def new_keeper() -> Keeper:
     return Keeper()
 
 
-def spoilt(fetched: Fetched, raised: str) -> Failed:
+def failed_by_spider(fetched: Fetched, raised: str) -> Failed:
     """What becomes of a page on which the spider raised this. A page that is too costly to parse (crawler.errors.TooCostly) is recognised
     by the text, since it may have been raised in another process."""
     return failed_with(fetched, raised if raised.startswith("size: ") else f"spider: {raised}")

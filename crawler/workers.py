@@ -19,7 +19,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from crawler.cancellation import is_cancelled, is_ours, sent_home_by
+from crawler.cancellation import is_cancelled, is_ours, owned_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -182,7 +182,7 @@ class WorkerPool:
         assert self._work
         worker = asyncio.current_task()
         assert worker
-        sent_home_by(self._parent, lambda: self._is_closed)
+        owned_by(self._parent, lambda: self._is_closed)
         try:
             await self._work_on(self._work)
         except BaseException:

@@ -21,11 +21,10 @@ import pytest
 from crawler import Crawl, Links, Page, Request, Settings, Spider, retries
 from crawler.cli import console
 from crawler.cli.main import crawl as command
-from crawler.cli.steer import KINDS
 from crawler.frontier.migrations import VERSION, script
 from crawler.frontier.statefile import StateFile
 from crawler.loader import load
-from crawler.outcome import Skip
+from crawler.outcome import KINDS, Skip
 from crawler.settings import with_overrides
 from crawler.web.feeds import Entry
 from spiders.feed import FeedSpider
@@ -167,7 +166,7 @@ def test_every_reason_and_kind_of_failure_is_listed() -> None:
     reasons, kinds = (_rows(_section(DOCS / "crawl-file.md", heading)) for heading in ("A request's way", "Failures"))
     assert {reason.value for reason in Skip} <= {_code(row[0])[0] for row in reasons}
     assert {kind for _, kind, _ in retries._ERRORS} <= set(KINDS) == {_code(row[0])[0] for row in kinds}
-    assert ["`http`", "A status other than 2xx", ", ".join(map(str, sorted(retries._PASSING_STATUSES)))] in kinds
+    assert ["`http`", "A status other than 2xx", ", ".join(map(str, sorted(retries._TEMPORARY_STATUSES)))] in kinds
 
 
 # What is referred to exists

@@ -12,10 +12,10 @@ from crawler.errors import UsageError
 state_argument = click.argument("state", type=click.Path(path_type=Path))
 
 optional_state = click.argument("state", metavar="[STATE]", required=False, shell_complete=files)
-"""The argument of commands that find the only crawl file in the current folder: see `path_of` and `path_and`."""
+"""The argument of commands that find the only crawl file in the current folder: see `state_path` and `state_path_and`."""
 
 
-def path_of(state: str | None) -> Path:
+def state_path(state: str | None) -> Path:
     """The crawl file; if none is given, the only one in the current folder. Raises UsageError if there are more, or none."""
     if state:
         return Path(state)
@@ -26,14 +26,14 @@ def path_of(state: str | None) -> Path:
     raise UsageError(f"name the crawl file: {there_is}")
 
 
-def path_and(state: str | None, other: str | None, what: str) -> tuple[Path, str]:
-    """The crawl file and the argument after it, called `what`. A single argument is the latter: then the file is found by `path_of`.
+def state_path_and(state: str | None, other: str | None, what: str) -> tuple[Path, str]:
+    """The crawl file and the argument after it, called `what`. A single argument is the latter: then the file is found by `state_path`.
     Raises UsageError if that argument is missing."""
     if state is not None and other is not None:
         return Path(state), other
     if state is None or names_file(state):
         raise UsageError(f"{what} is missing: name the crawl file and then {what}")
-    return path_of(None), state
+    return state_path(None), state
 
 
 def names_file(text: str) -> bool:

@@ -11,7 +11,7 @@ from crawler.cli.console import FINISHED, say
 from crawler.cli.state import output_option, write_rows
 
 if TYPE_CHECKING:
-    from crawler.reports.diff import Tally
+    from crawler.reports.diff import DiffCounts
 
 
 @click.command(short_help="Show what has changed from one crawl to another.")
@@ -30,14 +30,14 @@ def diff(old: Path, new: Path, output: str) -> int:
         compared = Diff(before, after)
         code = write_rows(output, compared.rows(), COLUMNS, table="changes")
     if code == FINISHED:
-        say(_described(old, new, compared.tally))
+        say(_described(old, new, compared.counts))
     return code
 
 
-def _described(old: Path, new: Path, tally: Tally) -> str:
-    text = f"from {old} to {new}: {tally.added:,} added, {tally.gone:,} gone, {tally.changed:,} changed, {tally.same:,} the same"
-    if tally.same_by_size:
-        text += f" ({tally.same_by_size:,} by size alone: bodies are compared where both crawls kept them)"
-    if tally.waiting:
-        text += f"; {tally.waiting:,} not compared, as they still wait in one of the crawls"
+def _described(old: Path, new: Path, counts: DiffCounts) -> str:
+    text = f"from {old} to {new}: {counts.added:,} added, {counts.gone:,} gone, {counts.changed:,} changed, {counts.same:,} the same"
+    if counts.same_by_size:
+        text += f" ({counts.same_by_size:,} by size alone: bodies are compared where both crawls kept them)"
+    if counts.waiting:
+        text += f"; {counts.waiting:,} not compared, as they still wait in one of the crawls"
     return text

@@ -106,7 +106,7 @@ def crawl() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit code; `arguments` are those of the process unless given."""
     gc.set_threshold(_COLLECT_EVERY)
-    atexit.register(_heed_no_signals)  # the first to be registered is the last to be called
+    atexit.register(_ignore_signals)  # the first to be registered is the last to be called
     open_closed_streams()
     code = _run(arguments)
     if (lost := flush_results()) and code == FINISHED:
@@ -114,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
-def _heed_no_signals() -> None:
+def _ignore_signals() -> None:
     """All is done, and no thread is waited for any more: only Python takes itself apart, which takes a while. It gives back the handlers
     of signals first, so that one that came now would end the process with a code that says otherwise."""
     for number in (signal.SIGINT, signal.SIGTERM):

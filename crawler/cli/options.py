@@ -32,13 +32,15 @@ _SETTINGS = (
 )
 """Named like the settings they set; None if they are not given."""
 
+no_robots = click.option(
+    "--no-robots", "robots", flag_value=False, default=None, help="Neither fetch nor obey robots.txt."
+)
+
 
 def settings_options(command: Command) -> Command:
     """Give a command the options that set settings, under the settings' own names."""
     switches = (
-        click.option(
-            "--no-robots", "robots", flag_value=False, default=None, help="Neither fetch nor obey robots.txt."
-        ),
+        no_robots,
         click.option(
             "--allow-private",
             flag_value=True,
@@ -98,3 +100,23 @@ def pairs(_context: click.Context, parameter: click.Parameter, values: Sequence[
             raise click.BadParameter(f"{value!r} is not of the form key=value", param=parameter)
         found[key] = rest
     return found
+
+
+spider_arguments = click.option(
+    "-a",
+    "arguments",
+    multiple=True,
+    callback=pairs,
+    metavar="KEY=VALUE",
+    help="An argument for the spider; repeatable.",
+)
+
+setting_overrides = click.option(
+    "-s",
+    "overrides",
+    multiple=True,
+    callback=pairs,
+    shell_complete=setting_names,
+    metavar="KEY=VALUE",
+    help="Any setting; repeatable.",
+)

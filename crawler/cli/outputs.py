@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from crawler.frontier.statefile import StateFile
 
 
-class Known(NamedTuple):
+class KnownOutputs(NamedTuple):
     """What a crawl file knows about outputs. `cursors`: how far each has come, by path. `was_cut_off`: all runs were killed before
     they had found anything; then, after a power cut, even the cursors may be missing."""
 
@@ -26,17 +26,17 @@ class Known(NamedTuple):
     was_cut_off: bool = False
 
 
-def known_outputs(file: StateFile) -> Known:
+def known_outputs(file: StateFile) -> KnownOutputs:
     """What the crawl file knows about its outputs."""
     cursors: dict[str, str] = dict(iter(file.query("SELECT path, cursor FROM export")))
     has_begun = file.query(
         "SELECT EXISTS (SELECT 1 FROM request) OR EXISTS (SELECT 1 FROM run WHERE coalesce(why, 'killed') <> 'killed')"
     )
-    return Known(cursors, was_cut_off=not any(value for (value,) in has_begun))
+    return KnownOutputs(cursors, was_cut_off=not any(value for (value,) in has_begun))
 
 
 def open_outputs(
-    names: Sequence[str], state: Path, known: Known, *, overwrite: bool, results_are_taken: bool
+    names: Sequence[str], state: Path, known: KnownOutputs, *, overwrite: bool, results_are_taken: bool
 ) -> list[Export]:
     """The exports to the files that the user has named. Nothing is created or changed yet. `results_are_taken`: standard output is
     used for something else. Raises UsageError when a file may not be written to, or is named twice."""
@@ -63,13 +63,13 @@ def _is_empty(path: Path) -> bool:
     return not path.exists() or not path.stat().st_size
 
 
-def _is_ours(path: str, known: Known) -> bool:
+def _is_ours(path: str, known: KnownOutputs) -> bool:
     if not known.cursors:
         return known.was_cut_off
     return path in known.cursors or any(_has_moved(old, path, known) for old in known.cursors)
 
 
-def _has_moved(old: str, path: str, known: Known) -> bool:
+def _has_moved(old: str, path: str, known: KnownOutputs) -> bool:
     """Whether this seems to be an output that was moved to another folder, with its crawl file: it is written anew from that."""
     from crawler.exports.files import ends_line_at
     from crawler.exports.protocol import Cursor

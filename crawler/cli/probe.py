@@ -9,25 +9,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from crawler.cli.console import FAILED, FINISHED, complain, say
-from crawler.cli.options import files, pairs, setting_names, settings_of
+from crawler.cli.options import files, no_robots, setting_overrides, settings_of
 from crawler.paths import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from crawler.page import Page
-    from crawler.probe import Probed, Rules
+    from crawler.probe import Probed, RobotsReport
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
 
 def manners(command: Command) -> Command:
     """The options that say how one page is fetched."""
-    command = click.option("-s", "overrides", multiple=True, callback=pairs, shell_complete=setting_names, metavar="KEY=VALUE", help="Any setting; repeatable.")(command)  # fmt: skip
-    return click.option("--user-agent", metavar="TEXT", help="The User-Agent to send.")(command)
-
-
-no_robots = click.option("--no-robots", "robots", flag_value=False, default=None, help="Neither fetch nor obey robots.txt.")  # fmt: skip
+    return click.option("--user-agent", metavar="TEXT", help="The User-Agent to send.")(setting_overrides(command))
 
 
 @click.command(short_help="Fetch one page, as a crawl would.")
@@ -52,11 +48,11 @@ def fetch(url: str, *, output: str | None, as_json: bool, overrides: Mapping[str
     file = None if output in (None, "-") else expanded(output)
     if file:
         check_writable(file)
-    with asking(overrides, options) as ask:
-        probed = ask(url)
+    with probing(overrides, options) as probe:
+        probed = probe(url)
     page = probed.page
     if page is None:
-        tell_why(probed)
+        report_no_page(probed)
         return FAILED
     if as_json:
         click.echo(_figures(page))
@@ -85,12 +81,12 @@ def robots(url: str, *, as_json: bool, overrides: Mapping[str, str], **options: 
     if as_json:
         click.echo(msgspec.json.encode(rules._asdict()))
     else:
-        for label, text in _told(rules):
+        for label, text in _in_words(rules):
             click.echo(f"{label:<10} {text}")
     return FINISHED if rules.is_allowed else FAILED
 
 
-def _told(rules: Rules) -> Iterator[tuple[str, str]]:
+def _in_words(rules: RobotsReport) -> Iterator[tuple[str, str]]:
     yield "robots.txt", f"{rules.robots_url} {f'answered {rules.status}' if rules.status else 'did not answer'}"
     yield "agent", rules.agent or "(none: only rules for everyone apply)"
     verdict = "allowed" if rules.is_allowed else "not allowed"
@@ -104,7 +100,7 @@ def _told(rules: Rules) -> Iterator[tuple[str, str]]:
 
 
 @contextmanager
-def asking(overrides: Mapping[str, str], options: Mapping[str, Any]) -> Iterator[Callable[[str], Probed]]:
+def probing(overrides: Mapping[str, str], options: Mapping[str, Any]) -> Iterator[Callable[[str], Probed]]:
     """Gives a function that fetches a page: one after another, with the manners of one crawl."""
     settings = settings_of(overrides, options)
     from crawler.loop import run_loop
@@ -114,7 +110,7 @@ def asking(overrides: Mapping[str, str], options: Mapping[str, Any]) -> Iterator
         yield lambda url: run_loop(probes.probe(url))
 
 
-def tell_why(probed: Probed) -> None:
+def report_no_page(probed: Probed) -> None:
     from crawler.reports.why import verdicts
 
     complain(f"no page came from {probed.why.url}")

@@ -8,7 +8,7 @@ import click
 
 from crawler.cli.console import FINISHED, MISUSED, complain, say
 from crawler.cli.crawl_file import state_argument
-from crawler.cli.options import files, pairs
+from crawler.cli.options import files, spider_arguments
 from crawler.cli.state import output_option, write_rows
 from crawler.reports.wording import counted
 
@@ -23,14 +23,7 @@ _ERRORS_SHOWN = 5
 @state_argument
 @click.argument("target", shell_complete=files)
 @output_option
-@click.option(
-    "-a",
-    "arguments",
-    multiple=True,
-    callback=pairs,
-    metavar="KEY=VALUE",
-    help="An argument for the spider. Repeatable.",
-)
+@spider_arguments
 def replay(state: Path, target: str, output: str, arguments: Mapping[str, str]) -> int:
     """Pass the pages that the crawl file STATE kept (crawl run --keep-bodies) to the spider TARGET, and write its items.
 
@@ -46,11 +39,11 @@ def replay(state: Path, target: str, output: str, arguments: Mapping[str, str]) 
         code = write_rows(output, again.items(), table="items")
     for error in again.errors[:_ERRORS_SHOWN]:
         complain(error)
-    for why in again.unwanted[:_ERRORS_SHOWN]:
+    for why in again.wanted_again[:_ERRORS_SHOWN]:
         say(f"would be requested again: {why}")
     say(
         f"replayed {counted(again.pages, 'page')}"
         + (f"; the spider raised on {len(again.errors):,} of them" if again.errors else "")
-        + (f"; it would request {len(again.unwanted):,} of them again" if again.unwanted else "")
+        + (f"; it would request {len(again.wanted_again):,} of them again" if again.wanted_again else "")
     )
     return MISUSED if again.errors and code == FINISHED else code

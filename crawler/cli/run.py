@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from crawler.cli.console import StandardError, say
-from crawler.cli.options import files, pairs, setting_names, settings_of, settings_options
-from crawler.cli.outputs import Known, known_outputs, open_outputs
+from crawler.cli.options import files, setting_overrides, settings_of, settings_options, spider_arguments
+from crawler.cli.outputs import KnownOutputs, known_outputs, open_outputs
 from crawler.errors import StateDamaged, StateLocked, UsageError
 from crawler.paths import expanded
 from crawler.reports.wording import counted
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 _LEVELS = ["debug", "info", "warning", "error"]
 
 
-class _Found(NamedTuple):
-    """What was found of an earlier run: how the crawl stands, None if this is the first; and the outputs that are its own."""
+class _EarlierRun(NamedTuple):
+    """An earlier run: how the crawl stands, None if this is the first; and the outputs that are its own."""
 
     status: Status | None = None
-    outputs: Known = Known()
+    outputs: KnownOutputs = KnownOutputs()
 
 
 @click.command(short_help="Crawl a site or run a spider, or resume where it stopped.")
@@ -42,8 +42,8 @@ class _Found(NamedTuple):
 @click.option("--fresh", is_flag=True, help="Start over; an existing crawl file is discarded only with --yes.")
 @click.option("--yes", is_flag=True, help="Overwrite the outputs; with --fresh, discard the crawl file too.")
 @settings_options
-@click.option("-a", "arguments", multiple=True, callback=pairs, metavar="KEY=VALUE", help="An argument for the spider; repeatable.")  # fmt: skip
-@click.option("-s", "overrides", multiple=True, callback=pairs, shell_complete=setting_names, metavar="KEY=VALUE", help="Any setting; repeatable.")  # fmt: skip
+@spider_arguments
+@setting_overrides
 @click.option("--quiet", is_flag=True, help="Report only errors.")
 @click.option("--log-level", type=click.Choice(_LEVELS, case_sensitive=False), default="warning", help="What to log; by default warning.")  # fmt: skip
 @click.option("--log-file", metavar="FILE", shell_complete=files, help="Append the log to FILE instead of writing it to standard error.")  # fmt: skip
@@ -84,20 +84,20 @@ def run(
         if not quiet:
             warn_if_few(settings)
         path = expanded(state or f"{crawl_name(target, spider)}.crawl")
-        found = _look_at(path, fresh=fresh, yes=yes)
-        exports = open_outputs(outputs, path, found.outputs, overwrite=yes, results_are_taken=as_json)
-        launches.see_to(number_of_readers(settings))  # they start while we do
+        earlier = _find_earlier_run(path, fresh=fresh, yes=yes)
+        exports = open_outputs(outputs, path, earlier.outputs, overwrite=yes, results_are_taken=as_json)
+        launches.resize(number_of_readers(settings))  # they start while we do
 
         from crawler.crawl import Crawl
         from crawler.source import Source
 
         source = Source(target, arguments)
         crawl = Crawl(spider, settings, state=path, exports=exports, fresh=fresh, source=source, launches=launches)
-        report = _attended(crawl, path, found.status, quiet=quiet, prints_items="-" in outputs)
-    return _concluded(report, path, found.status, quiet=quiet, as_json=as_json)
+        report = _run_crawl(crawl, path, earlier.status, quiet=quiet, prints_items="-" in outputs)
+    return _conclude(report, path, earlier.status, quiet=quiet, as_json=as_json)
 
 
-def _attended(crawl: Crawl, path: Path, before: Status | None, *, quiet: bool, prints_items: bool) -> Report:
+def _run_crawl(crawl: Crawl, path: Path, before: Status | None, *, quiet: bool, prints_items: bool) -> Report:
     """Run the crawl, and show how it goes."""
     from crawler.cli.running import Signals, attend
     from crawler.loop import run_loop
@@ -111,7 +111,7 @@ def _attended(crawl: Crawl, path: Path, before: Status | None, *, quiet: bool, p
         return run_loop(attend(crawl, signals, show=not quiet, live=live))
 
 
-def _concluded(report: Report, path: Path, before: Status | None, *, quiet: bool, as_json: bool) -> int:
+def _conclude(report: Report, path: Path, before: Status | None, *, quiet: bool, as_json: bool) -> int:
     """Say how it ended; the exit code."""
     from crawler.cli.running import conclude, figures
 
@@ -144,8 +144,8 @@ def _log(level: str, file: str | None) -> None:
     logging.getLogger("aiosqlite").setLevel(logging.WARNING)  # it would log each statement, in full
 
 
-def _look_at(path: Path, *, fresh: bool, yes: bool) -> _Found:
-    """What is found of an earlier run in the crawl file.
+def _find_earlier_run(path: Path, *, fresh: bool, yes: bool) -> _EarlierRun:
+    """The earlier run in the crawl file, if there is one.
 
     Raises UsageError when the user has not agreed to discard a crawl, or this cannot be a crawl file; StateLocked when it runs.
     """
@@ -154,11 +154,11 @@ def _look_at(path: Path, *, fresh: bool, yes: bool) -> _Found:
     try:
         status = path.stat()
     except FileNotFoundError:
-        return _Found()
+        return _EarlierRun()
     if not stat.S_ISREG(status.st_mode):
         raise UsageError(f"{path} is not a file; name another with --state")
     if not status.st_size:
-        return _Found()
+        return _EarlierRun()
     if fresh and not yes:
         raise UsageError(f"{path} exists; to discard it and its outputs, and start over, add --yes")
     from crawler.frontier.lock import await_rest
@@ -171,8 +171,8 @@ def _look_at(path: Path, *, fresh: bool, yes: bool) -> _Found:
                 raise StateLocked(
                     f"another process is crawling with {path}; wait for it, stop it, or name another file"
                 )
-            return _Found() if fresh else _Found(file.status(), known_outputs(file))
+            return _EarlierRun() if fresh else _EarlierRun(file.status(), known_outputs(file))
     except StateDamaged as error:
         if not path.stat().st_size:  # killed while the file was being made: SQLite has just undone that
-            return _Found()
+            return _EarlierRun()
         raise StateDamaged(f"{error}; name another with --state, or delete it if you need nothing in it") from None

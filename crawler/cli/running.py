@@ -98,12 +98,12 @@ class Signals:
         """Have the running loop call `stop` at the first signal and at the second."""
         loop = asyncio.get_running_loop()
 
-        def told(time: int) -> None:
+        def stop_and_say(time: int) -> None:
             stop()  # before the message, which may fail
             drains = "pages under way are finished first; once more stops at once"
             say(f"stopping: {drains}" if time == 1 else "stopping at once")
 
-        self._tell = lambda time: loop.call_soon_threadsafe(told, time)
+        self._tell = lambda time: loop.call_soon_threadsafe(stop_and_say, time)
         try:
             yield
         finally:
@@ -120,11 +120,11 @@ def conclude(report: Report, state: Path, *, before: Status | None, quiet: bool)
     """Say how a crawl ended, as far as that is wanted or needed, and return the exit code. `before`: how it stood before this run."""
     stats = report.stats
     if not quiet:
-        _sum_up(report, state, before)
+        _report_result(report, state, before)
     if number := stats.errors.get("spider", 0):
-        _tell_of_spider(state, number)
+        _report_spider_errors(state, number)
     if report.finished and stats.skipped and not (stats.done or stats.failed or stats.aside):
-        _tell_of_skips(state, stats.skipped)
+        _report_skips(state, stats.skipped)
     if not report.finished:
         if not quiet:
             way = "with a larger --max-pages, or none, the" if report.reason == "max_pages" else "the"
@@ -133,25 +133,25 @@ def conclude(report: Report, state: Path, *, before: Status | None, quiet: bool)
     if number:
         return MISUSED
     if (stats.failed or stats.aside) and not stats.done:
-        _tell_of_failures(state, stats)
+        _report_failures(state, stats)
         return FAILED
     return FINISHED
 
 
-def _sum_up(report: Report, state: Path, before: Status | None) -> None:
+def _report_result(report: Report, state: Path, before: Status | None) -> None:
     """Say what the crawl has done, and how to look into it."""
     stats = report.stats
     was_over = before is not None and before.state == "finished" and _ended(before.urls) == _ended(stats)
     say(summary(report, "had finished already; nothing new" if was_over else None))
     if report.why:
         say(f"it said: {report.why}")
-    _tell_of_paces(report)
+    _report_paces(report)
     if was_over:
         say("to crawl it again from the start, add --fresh --yes")
     if stats.errors:
         say(f"errors in this run, including temporary ones: {_kinds(stats)}")
     if stats.skipped and stats.done + stats.failed + stats.skipped <= _MOST_COUNTED:
-        _tell_of_reasons(state)
+        _report_skip_reasons(state)
     if stats.failed:
         say(f"to list the failures: crawl export {state} errors; to retry them: crawl retry {state}")
     if stats.aside:
@@ -172,7 +172,7 @@ def summary(report: Report, headline: str | None = None) -> str:
     return f"{headline}: {', '.join(totals(report.stats))} in {duration(report.stats.elapsed)}"
 
 
-def _tell_of_paces(report: Report) -> None:
+def _report_paces(report: Report) -> None:
     if report.paces:
         from crawler.reports.pace_table import table_of_run
 
@@ -199,7 +199,7 @@ def _kinds(stats: Stats) -> str:
     return ", ".join(f"{kind} {number:,}" for kind, number in sorted(stats.errors.items(), key=lambda pair: -pair[1]))
 
 
-def _tell_of_spider(state: Path, number: int) -> None:
+def _report_spider_errors(state: Path, number: int) -> None:
     complain(f"the spider raised on {counted(number, 'page')}:")
     _list_failures(state, number, kind="spider")
     say(
@@ -207,7 +207,7 @@ def _tell_of_spider(state: Path, number: int) -> None:
     )
 
 
-def _tell_of_failures(state: Path, stats: Stats) -> None:
+def _report_failures(state: Path, stats: Stats) -> None:
     complain("no page could be fetched:")
     _list_failures(state, stats.failed)
     if stats.last_error and not stats.failed:  # all of it stands aside
@@ -216,7 +216,7 @@ def _tell_of_failures(state: Path, stats: Stats) -> None:
     say(f"once that is fixed: crawl {again.format(state)}, then the same command")
 
 
-def _tell_of_reasons(state: Path) -> None:
+def _report_skip_reasons(state: Path) -> None:
     from crawler.frontier.statefile import StateFile  # as above
 
     with StateFile(state) as file:
@@ -234,7 +234,7 @@ def _tell_of_reasons(state: Path) -> None:
         )
 
 
-def _tell_of_skips(state: Path, number: int) -> None:
+def _report_skips(state: Path, number: int) -> None:
     from crawler.frontier.statefile import StateFile  # as above
 
     with StateFile(state) as file:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.cli.console import FAILED, FINISHED
-from crawler.cli.probe import asking, manners, no_robots, tell_why
+from crawler.cli.options import no_robots
+from crawler.cli.probe import manners, probing, report_no_page
 from crawler.errors import CrawlError
 
 if TYPE_CHECKING:
@@ -32,13 +33,13 @@ def shell(url: str, *, overrides: Mapping[str, str], **options: Any) -> int:
     def fetch(url: str) -> Page | None:
         """The page at `url`, which may be relative to the last one; None, and why, if there is none."""
         nonlocal last
-        probed = ask(last.urljoin(url) if last else url)
+        probed = probe(last.urljoin(url) if last else url)
         if probed.page is None:
-            tell_why(probed)
+            report_no_page(probed)
         last = probed.page or last
         return probed.page
 
-    with asking(overrides, options) as ask:
+    with probing(overrides, options) as probe:
         page = fetch(url)
         if page is None:
             return FAILED

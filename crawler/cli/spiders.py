@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.cli.console import FINISHED, say
-from crawler.cli.options import files, pairs
+from crawler.cli.options import files, spider_arguments
 from crawler.errors import SpiderError, UsageError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def new(name: str, url: str) -> int:
 
 @click.command(short_help="Inspect a spider, without crawling.")
 @click.argument("target", shell_complete=files)
-@click.option("-a", "arguments", multiple=True, callback=pairs, metavar="KEY=VALUE", help="An argument for the spider; repeatable.")  # fmt: skip
+@spider_arguments
 def check(target: str, arguments: Mapping[str, str]) -> int:
     """Load the spider TARGET as `crawl run` would, and show its name, seeds, scope, arguments and settings."""
     from crawler.loader import load

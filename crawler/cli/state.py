@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.cli.console import FAILED, FINISHED, say
-from crawler.cli.crawl_file import optional_state, path_and, path_of
+from crawler.cli.crawl_file import optional_state, state_path, state_path_and
 from crawler.cli.options import files
 from crawler.errors import StorageError, UsageError
 
@@ -43,7 +43,7 @@ def status(state: str | None, *, as_json: bool) -> int:
     from crawler.reports.pace_table import kept_paces
     from crawler.reports.wording import rounded
 
-    path = path_of(state)
+    path = state_path(state)
     with StateFile(path) as file:
         now, unmodified, paces = file.status(), file.not_modified(), kept_paces(file)
     if as_json:
@@ -97,7 +97,9 @@ def _tables(_context: click.Context, _parameter: click.Parameter, incomplete: st
 
 def _path_and_table(state: str | None, table: str | None) -> tuple[Path, Any]:
     """The crawl file, which may be left out, and the table; raises UsageError if there is no such table."""
-    path, name = (path_of(None), state) if table is None and state in _TABLES else path_and(state, table, "TABLE")
+    path, name = (
+        (state_path(None), state) if table is None and state in _TABLES else state_path_and(state, table, "TABLE")
+    )
     if name not in _TABLES:
         raise UsageError(f"{name!r} is no table; the tables are {', '.join(_TABLES)}")
     return path, name
@@ -150,7 +152,7 @@ def sql(state: str | None, query: str | None, output: str) -> int:
     """
     from crawler.frontier.statefile import StateFile
 
-    path, asked = path_and(state, query, "QUERY")
+    path, asked = state_path_and(state, query, "QUERY")
     with StateFile(path) as file:
         rows = file.query(asked)
         return write_rows(output, rows.as_json(), rows.columns)

@@ -8,21 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.cli.console import FAILED, FINISHED, MISUSED, complain, say
-from crawler.cli.crawl_file import names_file, optional_state, path_and, path_of
+from crawler.cli.crawl_file import names_file, optional_state, state_path, state_path_and
 from crawler.errors import UsageError
 from crawler.orders import LONGEST_PATH, MOST_BUDGET, MOST_DELAY, MOST_PER_HOST, MOST_PRIORITY
+from crawler.outcome import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from crawler.orders import Order
-
-KINDS = (
-    *("http", "redirect", "dns", "address", "connect", "tls", "timeout", "connection", "protocol", "payload"),
-    *("encoding", "size", "url", "robots", "proxy", "retry", "spider", "internal"),
-)
-"""The kinds of errors, with which their texts begin (docs/crawl-file.md)."""
 
 _DEFAULT = -1.0
 """Takes back an earlier order."""
@@ -35,7 +30,7 @@ def hold(state: str | None, host: str | None) -> int:
     """Stop fetching from HOST until it is released, whether the crawl in the file STATE is running or resumes later."""
     from crawler.orders import Hold
 
-    path, name = path_and(state, host, "HOST")
+    path, name = state_path_and(state, host, "HOST")
     return _order(path, Hold(host=_host_key(name)))
 
 
@@ -53,9 +48,9 @@ def release(state: str | None, host: str | None, *, aside: Any, url: str | None)
     if host is None and (state is None or names_file(state)):
         if not (aside or url):
             raise UsageError("say what to release: HOST after the crawl file, or --aside REASON, or --url URL")
-        path, name = path_of(state), None
+        path, name = state_path(state), None
     else:
-        path, name = path_and(state, host, "HOST")
+        path, name = state_path_and(state, host, "HOST")
     return _order(
         path, Release(host=_host_key(name) if name else None, aside=aside, url=normalize(url) if url else None)
     )
@@ -115,7 +110,7 @@ def set_host(
         raise UsageError("say what to set: --delay, --per-host, --budget or --priority")
     if per_host == 0:
         raise UsageError("--per-host 0 would allow no connection at all; to fetch nothing, hold the host")
-    file, name = path_and(state, host, "HOST")
+    file, name = state_path_and(state, host, "HOST")
     order = Change(host=_host_key(name), delay=delay, per_host=per_host, budget=budget, priority=priority, path=path)
     return _order(file, order)
 
@@ -154,7 +149,7 @@ def retry(
         host=_host_key(host) if host else None,
         redirected_to=normalize(redirected_to) if redirected_to else None,
     )
-    return _order(path_of(state), order)
+    return _order(state_path(state), order)
 
 
 def _host_key(text: str) -> str:
@@ -178,9 +173,9 @@ def _statuses(texts: Sequence[str]) -> list[int]:
 
 
 def _order(path: Path, order: Order) -> int:
-    from crawler.control.dispatch import order_of
+    from crawler.control.dispatch import dispatch
 
-    answer = order_of(path, order)
+    answer = dispatch(path, order)
     if answer is None:
         say(f"the order is noted in {path}, but the process that holds it has not carried it out yet; crawl run will")
         return FAILED

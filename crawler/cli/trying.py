@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.cli.console import FAILED, FINISHED, MISUSED, complain, say
-from crawler.cli.options import files, pairs, settings_of
-from crawler.cli.probe import manners, no_robots, tell_why
+from crawler.cli.options import files, no_robots, settings_of, spider_arguments
+from crawler.cli.probe import manners, report_no_page
 from crawler.errors import CrawlError, Retry, UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _SHOWN = 5
 @click.argument("url")
 @click.option("--callback", metavar="NAME", help="The spider method that receives the page; by default parse.")
 @click.option("--context", metavar="JSON", help="The context of its request: a JSON object.")
-@click.option("-a", "arguments", multiple=True, callback=pairs, metavar="KEY=VALUE", help="An argument for the spider; repeatable.")  # fmt: skip
+@spider_arguments
 @no_robots
 @manners
 def try_out(
@@ -59,9 +59,9 @@ def try_out(
     except SpiderRaised as raised:
         return _blamed(raised.error)
     if probed.page is None or taken is None:
-        tell_why(probed)
+        report_no_page(probed)
         return FAILED
-    return _told(probed.page, taken, callback or "parse")
+    return _show(probed.page, taken, callback or "parse")
 
 
 def _read(context: str | None) -> dict[str, Any] | None:
@@ -87,7 +87,7 @@ def _blamed(error: BaseException) -> int:
     return MISUSED
 
 
-def _told(page: Page, taken: Taken | Retry, callback: str) -> int:
+def _show(page: Page, taken: Taken | Retry, callback: str) -> int:
     """Tell what the spider's `callback` gave for the page; the exit code."""
     import msgspec
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.cli.console import FAILED, FINISHED
-from crawler.cli.crawl_file import optional_state, path_and, path_of
+from crawler.cli.crawl_file import optional_state, state_path, state_path_and
 from crawler.reports.wording import aligned, brief, size
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def why(state: str | None, url: str | None, *, as_json: bool) -> int:
     from crawler.frontier.statefile import StateFile
     from crawler.reports import why as explaining
 
-    path, wanted = path_and(state, url, "URL")
+    path, wanted = state_path_and(state, url, "URL")
     with StateFile(path) as file:
         answer = explaining.why(file, wanted)
     if as_json:
@@ -55,7 +55,7 @@ def hosts(state: str | None, *, sort: Any, limit: int, as_json: bool) -> int:
     from crawler.frontier.statefile import StateFile
     from crawler.reports.wording import rounded
 
-    with StateFile(path_of(state)) as file:
+    with StateFile(state_path(state)) as file:
         rows = census.hosts(file, sort=sort, limit=limit)
         if as_json:
             return write_rows("-", (msgspec.json.encode(rounded(row)).decode() for row in rows))

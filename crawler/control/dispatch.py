@@ -24,18 +24,18 @@ PATIENCE = 10.0
 _POLL = 0.05
 
 
-class Answer(NamedTuple):
+class Reply(NamedTuple):
     """What came of an order, in words; or why it was refused."""
 
     text: str
     is_refusal: bool = False
 
     @classmethod
-    def of(cls, text: str) -> Answer:
+    def of(cls, text: str) -> Reply:
         return cls(text.removeprefix(REFUSED), is_refusal=text.startswith(REFUSED))
 
 
-def order_of(path: Path, order: Order, *, patience: float = PATIENCE) -> Answer | None:
+def dispatch(path: Path, order: Order, *, patience: float = PATIENCE) -> Reply | None:
     """Have an order carried out: by the process that is crawling with the file, or here and now if there is none.
 
     None when the process that holds the file did not answer within `patience` seconds: the order stays in the file, for that process
@@ -47,13 +47,13 @@ def order_of(path: Path, order: Order, *, patience: float = PATIENCE) -> Answer 
     while time.monotonic() < deadline:
         if not is_locked(path):
             try:
-                return Answer.of(asyncio.run(_carry_out(path, order, number)))
+                return Reply.of(asyncio.run(_carry_out(path, order, number)))
             except StateLocked:
                 continue  # a crawl has just begun
         if number is None:
             number = give(path, order)
         if (text := answer_to(path, number)) is not None:
-            return Answer.of(text)
+            return Reply.of(text)
         time.sleep(_POLL)
     return None
 

@@ -37,26 +37,26 @@ _HOSTS_COMPARED = 2_000
 """How many names are compared to find the one that was probably meant: some 20 ms, during which a running crawl stands still."""
 
 
-class Harness(NamedTuple):
-    """What an order takes hold of in a running crawl, so that it applies at once."""
+class RunningCrawl(NamedTuple):
+    """The parts of a running crawl on which orders act at once."""
 
     scheduler: Scheduler
     politeness: Politeness
 
 
 class Steering:
-    """Carries out the orders to one crawl. Without a `harness`, the crawl is at rest."""
+    """Carries out the orders to one crawl. `running`: its parts, if it is running; None if it is at rest."""
 
-    def __init__(self, frontier: SqliteFrontier, harness: Harness | None = None) -> None:
+    def __init__(self, frontier: SqliteFrontier, running: RunningCrawl | None = None) -> None:
         self._frontier = frontier
-        self._harness = harness
+        self._running = running
 
-    def take_up(self) -> None:
+    def resume(self) -> None:
         """Hold the hosts that were ordered to be held in earlier runs."""
-        assert self._harness, "a crawl at rest holds everything"
+        assert self._running, "a crawl at rest holds everything"
         for host, state in self._frontier.host_states().items():
             if state.held:
-                self._harness.scheduler.hold(host)
+                self._running.scheduler.hold(host)
 
     async def keep_listening(self) -> None:
         """Carry orders out soon after they are given; until cancelled."""
@@ -107,17 +107,17 @@ class Steering:
             return f"{host} is held already"
         self._frontier.note_host(host, held=time.time())
         await self._frontier.flush()
-        if self._harness:
-            self._harness.scheduler.hold(host)
+        if self._running:
+            self._running.scheduler.hold(host)
         return f"{host} is held: nothing more of it is fetched until it is released"
 
     async def _release(self, order: Release) -> str:
         host = self._known(order.host) if order.host else None
-        told = [await self._let_go(host)] if host else []
+        effects = [await self._let_go(host)] if host else []
         if order.aside or order.url:
             reason = None if order.aside in (None, "any") else Aside(order.aside)
-            told.append(_queued_again(await self._frontier.release(host=host, reason=reason, url=order.url)))
-        return "; ".join(told)
+            effects.append(_queued_again(await self._frontier.release(host=host, reason=reason, url=order.url)))
+        return "; ".join(effects)
 
     async def _let_go(self, host: HostKey) -> str:
         state = self._state_of(host)
@@ -126,10 +126,10 @@ class Steering:
         if was_out_of_reach:  # a pause that the host itself asked for, with a 429 or 503, goes on
             self._frontier.note_host(host, failures=None, resting_until=None)
         await self._frontier.flush()
-        if self._harness:
-            self._harness.scheduler.release(host)
+        if self._running:
+            self._running.scheduler.release(host)
             if was_out_of_reach:
-                self._harness.politeness.forgive(host)
+                self._running.politeness.forgive(host)
         tried_again = await self._frontier.release(host=host, reason=Aside.HOST)
         if tried_again:
             return f"{host} is released; {_queued_again(tried_again)}"
@@ -138,25 +138,25 @@ class Steering:
     async def _change(self, order: Change, host: HostKey) -> str:
         orders = {"delay": order.delay, "per_host": order.per_host, "budget": order.budget}
         given = {name: value if value >= 0 else None for name, value in orders.items() if value is not None}
-        told = [_told(name, value) for name, value in given.items() if value is not None]
+        effects = [_in_words(name, value) for name, value in given.items() if value is not None]
         if taken_back := [f"no {name.replace('_', '-')}" for name, value in given.items() if value is None]:
-            told.append(f"{', '.join(taken_back)} of its own any more")
+            effects.append(f"{', '.join(taken_back)} of its own any more")
         if given:
             self._frontier.note_host(host, **given)
             await self._frontier.flush()
-            if self._harness:
-                self._harness.politeness.treat(host, self._state_of(host))
+            if self._running:
+                self._running.politeness.apply_orders(host, self._state_of(host))
         if given.get("budget") is not None:
             if beyond := await self._frontier.set_aside(host, Aside.BUDGET):
-                told.append(f"{counted(beyond, 'request')} beyond it set aside")
+                effects.append(f"{counted(beyond, 'request')} beyond it set aside")
             if let_in := await self._frontier.fill_budgets(host=host):
-                told.append(_queued_again(let_in))
+                effects.append(_queued_again(let_in))
         if order.priority is not None:
             like = _url_like(host, order.path) if order.path else None
             moved = await self._frontier.reprioritise(host=host, url_like=like, priority=order.priority)
             which = counted(moved, "request") + (f" like {order.path}" if order.path else "")
-            told.append(f"priority {order.priority} for {which} that {_waits(moved)}")
-        return f"{host}: {', '.join(told)}"
+            effects.append(f"priority {order.priority} for {which} that {_waits(moved)}")
+        return f"{host}: {', '.join(effects)}"
 
     async def _retry(self, order: RetryFailed) -> str:
         host = self._known(order.host) if order.host else None
@@ -168,17 +168,17 @@ class Steering:
                 return f"nothing was redirected to {order.redirected_to}… and failed or was skipped"
             is_any = not (order.statuses or order.kinds or order.host)
             return "nothing has failed" if is_any else "nothing of that kind has failed"
-        then = "" if self._harness else "; crawl run resumes with them"
+        then = "" if self._running else "; crawl run resumes with them"
         what = "redirected request" if order.redirected_to else "failed request"
         return f"{counted(moved, what)} queued again{then}"
 
     def _known(self, host: str) -> HostKey:
         """The key of a host on which something was found; UsageError for any other."""
         key = HostKey(host)
-        if key not in self._frontier.intake.host_ids:
+        if key not in self._frontier.known_hosts:
             from difflib import get_close_matches
 
-            close = get_close_matches(host, islice(self._frontier.intake.host_ids, _HOSTS_COMPARED), n=1)
+            close = get_close_matches(host, islice(self._frontier.known_hosts, _HOSTS_COMPARED), n=1)
             raise UsageError(f"nothing was found on a host {host}" + (f"; did you mean {close[0]}?" if close else ""))
         return key
 
@@ -186,7 +186,7 @@ class Steering:
         return self._frontier.host_states().get(host) or HostState()
 
 
-def _told(name: str, value: float) -> str:
+def _in_words(name: str, value: float) -> str:
     match name:
         case "delay":
             return f"at least {value:g} s between two requests"

@@ -94,7 +94,7 @@ class _Archive:
             "WARC-Date": _date(datetime.now(UTC)),
             "Content-Type": "application/warc-fields",
         }
-        self._info = self._record("warcinfo", fields, _lines((_ABOUT | _told(rules)).items()))
+        self._info = self._record("warcinfo", fields, _lines((_ABOUT | _crawl_fields(rules)).items()))
 
     def add(self, page: Page) -> None:
         """Write a page."""
@@ -125,7 +125,7 @@ class _Archive:
         return identifier
 
 
-def _told(rules: Mapping[str, Any]) -> dict[str, str]:
+def _crawl_fields(rules: Mapping[str, Any]) -> dict[str, str]:
     if "user_agent" not in rules:  # by an older version
         return {}
     return {"http-header-user-agent": rules["user_agent"], "robots": "classic" if rules["robots"] else "ignore"}

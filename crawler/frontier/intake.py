@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _OVER_BUDGET = SetAside(Aside.BUDGET)
 
-_ANY_NUMBER = 1 << 62
+_UNLIMITED = 1 << 62
 
 _LATELY = 4_900
 """How many of the latest links are recognised by their URLs: those in a site's template, which are on each of its pages. To bound memory,
@@ -247,7 +247,7 @@ class Intake:
         budget = self.max_pages_per_host
         if (state := self.host_states.get(host)) and state.budget is not None:
             budget = state.budget
-        return max(0, budget - self.admitted[host_id]) if budget else _ANY_NUMBER
+        return max(0, budget - self.admitted[host_id]) if budget else _UNLIMITED
 
     def let_in(self, host_id: int, requests: int = 1) -> None:
         """Count this many more requests of a host as admitted."""

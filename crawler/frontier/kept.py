@@ -9,7 +9,7 @@ import msgspec
 
 from crawler.frontier.integrity import damaged, making_sense
 from crawler.frontier.rows import lease_of
-from crawler.headers import headers_of
+from crawler.headers import headers_from_json
 from crawler.page import Page
 from crawler.store import decompress
 from crawler.web.directives import OBEDIENT, Obedience
@@ -51,7 +51,7 @@ def kept_pages(file: StateFile) -> Iterator[tuple[Lease, Page]]:
             lease = lease_of((number, 0, 0, 0, None, *row[1:5]), host_of(final_url))
             lease.url = final_url
             lease.redirects = tuple(msgspec.json.decode(redirects)) if redirects else ()
-            fields = headers_of(headers)
+            fields = headers_from_json(headers)
         try:
             body = bodies.read(*place)
         except ValueError as error:

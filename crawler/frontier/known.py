@@ -14,7 +14,7 @@ from crawler.errors import StorageError
 from crawler.frontier.integrity import damaged, making_sense
 from crawler.frontier.kept import Bodies
 from crawler.frontier.statefile import StateFile
-from crawler.headers import headers_of
+from crawler.headers import headers_from_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ FROM response JOIN result ON result.request = response.request JOIN request ON r
 WHERE response.request = ? AND result.state = 'done' AND result.status = 200"""
 
 
-class Known(NamedTuple):
+class KnownPage(NamedTuple):
     """A page as it was, without its body. `own`: the headers of its request, without those of all requests; `size` and `digest` are the
     body's."""
 
@@ -118,15 +118,15 @@ class KnownPages:
         """Whether any page was kept."""
         return any(self._file.query("SELECT 1 FROM response LIMIT 1"))
 
-    def read(self, number: int) -> Known | None:
+    def read(self, number: int) -> KnownPage | None:
         """A page as it was; None if it was not kept. Raises StateError if it cannot be read."""
         for url, size, own, headers, digest in self._file.look_up(_KNOWN, (number,)):
             with making_sense(self._file.path):
                 own_headers = msgspec.json.decode(own, type=dict[str, str]) if own else {}
-                return Known(url, size, own_headers, headers_of(headers), digest)
+                return KnownPage(url, size, own_headers, headers_from_json(headers), digest)
         return None
 
-    def body_of(self, known: Known) -> bytes:
+    def body_of(self, known: KnownPage) -> bytes:
         """The body of a page. Raises StateDamaged if it is not what it was."""
         body = self._bodies.of(known.url, known.digest)
         if len(body) != known.size:

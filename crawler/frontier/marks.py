@@ -1,7 +1,7 @@
 """Marks by the thousand: a table in memory, a Bloom filter, and comparison with sorted runs.
 
-Marks are fingerprints of 16 bytes; here they come in arrays of unsigned 64-bit words, two a mark (`words_of`), and are spoken of
-by their places there. This module is compiled, with the C types that `marks.pxd` gives it. It works as it stands, too, but
+Marks are fingerprints of 16 bytes. Here they come in arrays of unsigned 64-bit words, two for each mark (`words_of`), and are
+referred to by their places there. This module is compiled, with the C types in `marks.pxd`. It also works without that, but
 several times slower.
 """
 
@@ -19,12 +19,12 @@ PARTS = 256
 _LEAST_BITS = 10
 
 BLOCK_BYTES = 64
-"""Of the filter: a cache line."""
+"""A block of the filter is a cache line."""
 _PROBES = 6
 
 
 def words_of(marks: bytes) -> array[int]:
-    """Marks that lie one behind the other, as words that compare as the bytes do."""
+    """Consecutive marks as words, which compare like the bytes."""
     words = array("Q", marks)
     if sys.byteorder == "little":
         words.byteswap()
@@ -40,10 +40,10 @@ def bytes_of(words: array[int]) -> bytes:
 
 
 class Table:
-    """An exact set of marks, each with a tag of 1 to 255, in 17 bytes a slot, of which up to three in four are taken.
+    """An exact set of marks, each with a tag from 1 to 255. A slot takes 17 bytes, and up to three of four slots are taken.
 
-    A mark stands at the slot that its first bits name, or as soon behind as there was room: so, from slot to slot, they are
-    nearly sorted. An empty slot has the tag 0.
+    A mark is in the slot that its first bits name, or in the next free one after that, so the marks are nearly sorted. An empty
+    slot has the tag 0.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Table:
         self._tags = bytearray(1 << bits)
 
     def _find(self, high: int, low: int) -> int:
-        """The slot of a mark, or the empty one where it would stand."""
+        """The slot of a mark, or the empty one where it belongs."""
         slot = high >> (64 - self._bits)
         while self._tags[slot] and not (self._words[2 * slot] == high and self._words[2 * slot + 1] == low):
             slot += 1
@@ -70,7 +70,7 @@ class Table:
         return self._tags[self._find(words[2 * place], words[2 * place + 1])]
 
     def put(self, words: array[int], place: int, tag: int) -> None:
-        """Have a mark there with this tag."""
+        """Add a mark with this tag, or give it this tag."""
         self._put(words[2 * place], words[2 * place + 1], tag)
 
     def _put(self, high: int, low: int, tag: int) -> None:
@@ -85,7 +85,7 @@ class Table:
         self._tags[slot] = tag
 
     def put_new(self, words: array[int], places: list[int], tag: int) -> list[int]:
-        """Have those of the marks at these places there, with this tag, that are not there yet; returns their places."""
+        """Add the marks at these places, with this tag, except for those in the table already; returns the places of the new ones."""
         added: list[int] = []
         for place in places:
             if not self._tags[self._find(words[2 * place], words[2 * place + 1])]:
@@ -94,7 +94,7 @@ class Table:
         return added
 
     def lacking(self, words: array[int]) -> list[int]:
-        """The places of those marks that are not there."""
+        """The places of the marks that are not in the table."""
         absent: list[int] = []
         place = 0
         end = len(words) // 2
@@ -105,8 +105,8 @@ class Table:
         return absent
 
     def drop(self, tag: int) -> None:
-        """Have no marks of this tag. In place, from the first slot behind an empty one on: each mark that stays is put again, and
-        finds all before it where they are to be."""
+        """Remove the marks with this tag. This is done in place, starting after an empty slot: each mark that stays is put again,
+        when all before it are in their places."""
         first = 0
         while self._tags[first]:
             first += 1
@@ -131,7 +131,7 @@ class Table:
             slot += 1
 
     def part(self, number: int, tag: int) -> array[int]:
-        """The marks of this tag that begin with this byte, sorted."""
+        """The marks with this tag that begin with this byte, sorted."""
         found = array("Q")
         slot = number * (self._slots // PARTS)
         end = slot + self._slots // PARTS
@@ -146,7 +146,7 @@ class Table:
 
 
 def _sort(words: array[int]) -> None:
-    """Sort marks that nearly are: each sinks to its place."""
+    """Sort marks that are nearly sorted (insertion sort)."""
     at = 2
     while at < len(words):
         high, low = words[at], words[at + 1]
@@ -160,12 +160,13 @@ def _sort(words: array[int]) -> None:
 
 # ---------------------------------------------------------------------- the filter
 
-# It is in blocks as long as a cache line, a power of two of them, so that a mark costs one miss (Putze, Sanders and Singler:
-# Cache-, Hash- and Space-Efficient Bloom Filters, 2007). With 13 bits a mark it takes one in 150 for known that is not.
+# It consists of blocks as long as a cache line, so that a mark costs one miss (Putze, Sanders and Singler: Cache-, Hash- and
+# Space-Efficient Bloom Filters, 2007); their number is a power of two. With 13 bits for each mark, one unknown mark in 150 is
+# taken for a known one.
 
 
 def note(bits: bytearray, words: array[int]) -> None:
-    """Have a filter know these marks."""
+    """Add these marks to a filter."""
     mask = len(bits) // BLOCK_BYTES - 1
     at = 0
     end = len(words)
@@ -201,7 +202,7 @@ def sort_out(bits: bytearray, words: array[int], places: list[int]) -> tuple[lis
 
 
 def strike_out(wanted: array[int], is_found: bytearray, run: array[int]) -> None:
-    """Note which of the marks that are `wanted` are in a run; both are sorted."""
+    """Note which of the `wanted` marks are in a run; both are sorted."""
     here, there = 0, 0
     end, end_of_run = len(wanted), len(run)
     while here < end and there < end_of_run:

@@ -116,13 +116,13 @@ def _save(pages: Pages, db: sqlite3.Connection, done: Repair) -> list[str]:
     )
     known = fill(db, pages)
     done.broken_pages = pages.broken
-    _tell_losses(db, known, done)
+    _count_losses(db, known, done)
     db.create_function("host_of", 1, _host_of, deterministic=True)
     db.executescript(f"BEGIN; {script('repair.sql')} COMMIT;")
     return list(faults(db))
 
 
-def _tell_losses(db: sqlite3.Connection, known: Mapping[str, int], done: Repair) -> None:
+def _count_losses(db: sqlite3.Connection, known: Mapping[str, int], done: Repair) -> None:
     """Count what was saved and what is missing: ids have no gaps, and the file's own counts say how many rows there were."""
     for table in ("request", "result", "queue", "aside", "item", "response", "attempt", "host", "export"):
         ((done.saved[table],),) = db.execute(f"SELECT count(*) FROM {table}")  # noqa: S608 - one of nine names

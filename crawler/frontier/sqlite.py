@@ -42,7 +42,7 @@ from crawler.items import portion
 from crawler.outcome import SetAside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from client.origin import HostKey
@@ -83,6 +83,11 @@ class SqliteFrontier(Frontier):
     @property
     def counts(self) -> Counts:
         return self.intake.counts
+
+    @property
+    def known_hosts(self) -> Collection[HostKey]:
+        """The hosts on which anything was found, in the order in which they became known."""
+        return self.intake.host_ids.keys()
 
     @property
     def first_started(self) -> float:
@@ -324,7 +329,7 @@ class SqliteFrontier(Frontier):
         self.intake.batch.cookies.update({(row.domain, row.path, row.name): row.data for row in changed})
         self._commits.pend()
 
-    async def remember(self, **values: str) -> None:
+    async def describe(self, **values: str) -> None:
         """Keep a description of the crawl for readers of its file, in place of earlier values under these keys. Durable at once."""
         async with self._file.turn:
             await self._file.write(

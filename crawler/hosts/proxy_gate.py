@@ -82,11 +82,11 @@ class ProxyGate:
             return None
         if status != HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             asks = status == HTTPStatus.SERVICE_UNAVAILABLE and "Retry-After" in headers  # a proxy would not know
-            return None if asks else Failure("connect", f"{status}, from the proxy or behind it", is_passing=True)
+            return None if asks else Failure("connect", f"{status}, from the proxy or behind it", is_temporary=True)
         kind = "connect" if self._has_passed else PROXY
-        return Failure(kind, "407, the proxy asks for other credentials", is_passing=self._has_passed)
+        return Failure(kind, "407, the proxy asks for other credentials", is_temporary=self._has_passed)
 
-    def heed(self, url: str, status: int, headers: Mapping[str, str]) -> Failure | None:
+    def failure_on_the_way(self, url: str, status: int, headers: Mapping[str, str]) -> Failure | None:
         """Learn from an answer; returns what went wrong on the way, as `failure_of` does, or None if the host was reached."""
         failure = self.failure_of(url, status, headers)
         if failure is None:
@@ -120,7 +120,7 @@ class ProxyGate:
         if self.is_open and began_at >= self._open_since:
             self._rests += 1
             most = self._settings.max_rests if self._has_passed else self._settings.max_rests // _STRANGERS
-            if self._rests > most or not failure.is_passing:
+            if self._rests > most or not failure.is_temporary:
                 self._end(failure)
             else:
                 self._rest(now, failure)

@@ -38,7 +38,7 @@ _LARGE_BYTES = 16 * 1024
 """A robots.txt of this size takes a few milliseconds to parse, and the largest a hundred."""
 
 
-class Known(Struct):
+class OriginRules(Struct):
     """What an origin's robots.txt says, and how long that holds; or why it could not be fetched, and when it may be tried again.
     `until` is on the monotonic clock."""
 
@@ -51,14 +51,14 @@ class Known(Struct):
         return self.robots.size_bytes if self.robots else 0
 
 
-class _Origins(OrderedDict[str, Known]):
+class _Origins(OrderedDict[str, OriginRules]):
     """What is known about each origin. Those learned first are dropped when there is no room, but never the one learned last."""
 
     def __init__(self) -> None:
         super().__init__()
         self.size_bytes = 0
 
-    def __setitem__(self, origin: str, known: Known) -> None:
+    def __setitem__(self, origin: str, known: OriginRules) -> None:
         if origin in self:
             del self[origin]
         super().__setitem__(origin, known)
@@ -71,7 +71,7 @@ class _Origins(OrderedDict[str, Known]):
         super().__delitem__(origin)
 
 
-class Rules:
+class RobotsCache:
     """What the robots.txt files of a crawl say to `user_agent`. `proxy_gate`: the proxy, if requests go through one."""
 
     def __init__(
@@ -95,7 +95,7 @@ class Rules:
         self.foretold = OrderedDict[str, Skipped | None]()
         """Verdicts of large rules by URL, in case the rules are dropped before its turn."""
 
-    def of(self, url: str) -> Known | None:
+    def of(self, url: str) -> OriginRules | None:
         """What is known about a URL's origin; None if nothing is."""
         return self._known.get(origin_of(url)) if self._known else None
 
@@ -106,7 +106,7 @@ class Rules:
 
     def note_failure(self, url: str, failure: Failure, until: float) -> None:
         """Note that the rules of a URL's origin cannot be fetched, until that instant (monotonic clock)."""
-        self._known[origin_of(url)] = Known(None, failure, until)
+        self._known[origin_of(url)] = OriginRules(None, failure, until)
 
     def forget(self, url: str) -> None:
         """Have the rules of a URL's origin fetched again."""
@@ -134,7 +134,7 @@ class Rules:
         if len(body) >= _LARGE_BYTES:
             self._foretell(lease, robots)
         self._throttle.obey_crawl_delay(lease.host, robots.crawl_delay)
-        self._known[origin] = Known(robots, None, time.monotonic() + _FRESH_SECONDS - age)
+        self._known[origin] = OriginRules(robots, None, time.monotonic() + _FRESH_SECONDS - age)
         return None
 
     async def _ask(self, origin: str, host: HostKey) -> bytes | Failure:
@@ -150,12 +150,14 @@ class Rules:
         async with self._session.get(url, max_redirects=MAX_REDIRECTS) as response:
             latency = time.monotonic() - began_at
             if self._proxy_gate:
-                failure = self._proxy_gate.heed(f"{response.url}", response.status, response.headers)
+                failure = self._proxy_gate.failure_on_the_way(f"{response.url}", response.status, response.headers)
                 if failure:
                     return failure
             if response.status >= 500 or response.status == HTTPStatus.TOO_MANY_REQUESTS:
-                self._throttle.heed(host_key(Origin.of(response.url)), began_at, response.status, response.headers)
-                return Failure("robots", f"{url} answered {response.status}", is_passing=True)
+                self._throttle.obey_pause(
+                    host_key(Origin.of(response.url)), began_at, response.status, response.headers
+                )
+                return Failure("robots", f"{url} answered {response.status}", is_temporary=True)
             body = await _read_start(response) if 200 <= response.status < 300 else b""
         self._throttle.answered(host, began_at, latency)
         return body

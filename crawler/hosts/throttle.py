@@ -88,7 +88,7 @@ class Throttle:
         self._complain(host, pace, began_at, now, trouble)
         return pause
 
-    def heed(self, host: HostKey, began_at: float, status: int, headers: Mapping[str, str]) -> float | None:
+    def obey_pause(self, host: HostKey, began_at: float, status: int, headers: Mapping[str, str]) -> float | None:
         """Pause the host as a 429 or 503 asks: as long as Retry-After says, or for a while. Returns the seconds it asks for, as far as
         they are granted; None if it does not say, and for any other status."""
         if status not in HOLDING_STATUSES:
@@ -103,7 +103,7 @@ class Throttle:
     def unreachable(self, host: HostKey, began_at: float, failure: Failure) -> float | SetAside:
         """Learn from a host that did not answer; returns for how many seconds it rests now, or a verdict if it is given up.
 
-        0.0: it does not rest, since the page alone may be to blame. There is no rest after a failure that will not pass.
+        0.0: it does not rest, since the page alone may be to blame. There is no rest after a failure that is not temporary.
         """
         now = time.monotonic()
         pace = self._paces.get(host) or self._enter(host)
@@ -111,7 +111,7 @@ class Throttle:
         if not pace.failed(began_at):
             return max(0.0, pace.rests_until - now)
         rests = pace.failures - self._settings.rest_after
-        if rests >= 0 and (rests >= self._most_rests(pace) or not failure.is_passing):
+        if rests >= 0 and (rests >= self._most_rests(pace) or not failure.is_temporary):
             pace.forget_rate()
             self._apply(host, pace)
             self._note(host, pace)
@@ -158,7 +158,7 @@ class Throttle:
 
     # ------------------------------------------------------------------ the user's orders, and earlier runs
 
-    def treat(self, host: HostKey, state: HostState) -> None:
+    def apply_orders(self, host: HostKey, state: HostState) -> None:
         """Apply the orders for a host: its delay and its number of connections; None: as the settings say."""
         pace = self._paces.get(host) or self._enter(host)
         pace.per_host = self._settings.per_host if state.per_host is None else state.per_host
@@ -194,14 +194,14 @@ class Throttle:
     def pace_of(self, host: HostKey) -> HostPace | None:
         """The pace at which a host was asked; None when nothing is remembered about it."""
         pace = self._paces.get(host)
-        return self._told(host, pace) if pace else None
+        return self._report_of(host, pace) if pace else None
 
     def paces(self, limit: int) -> list[HostPace]:
         """The paces of the hosts asked most often, the busiest first."""
         busiest = heapq.nlargest(limit, self._paces.items(), key=lambda entry: entry[1].requests)
-        return [self._told(host, pace) for host, pace in busiest if pace.requests]
+        return [self._report_of(host, pace) for host, pace in busiest if pace.requests]
 
-    def _told(self, host: HostKey, pace: Pace) -> HostPace:
+    def _report_of(self, host: HostKey, pace: Pace) -> HostPace:
         asked = pace.crawl_delay
         return HostPace(
             host=host,

@@ -86,7 +86,7 @@ class Host:
         return not (waits or self.is_short or self.is_suspended)
 
     @property
-    def is_at_rest(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether none of its requests is in memory or on its way there, so that it may be sent outside."""
         return not (self.ready or self.is_short or self.is_suspended)
 
@@ -156,7 +156,7 @@ class Window:
 
     def leave(self, host: Host) -> None:
         """Forget a host; requests that it still has wait in the frontier."""
-        assert host.is_at_rest
+        assert host.is_idle
         self.set_resting(host, is_resting=False)
         del self._hosts[host.key]
         if host.is_done:

@@ -63,11 +63,11 @@ class Channel(asyncio.Protocol):
     def send(self, message: bytes) -> None:
         """Send a message; if the other end has gone, nothing happens."""
         self._outgoing += (_LENGTH.pack(len(message)), message)
-        self._gathering.put_by()
+        self._gathering.schedule()
 
     async def flush(self) -> None:
         """Hand everything to the system, even if the loop does not come to its next turn."""
-        self._gathering.end()
+        self._gathering.flush()
         await asyncio.sleep(0)  # uvloop writes at the end of a turn
 
     def _flush(self) -> None:

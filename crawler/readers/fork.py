@@ -69,13 +69,13 @@ def _carry_out(work: Callable[[], None]) -> NoReturn:
         sys.excepthook(*sys.exc_info())
     finally:
         try:
-            _see_to_the_end(shared)
+            _finalize(shared)
         finally:
             os._exit(code)
 
 
-def _see_to_the_end(shared: frozenset[str]) -> None:
-    """Do what an interpreter does at its end: for threads, exit handlers, modules, and open files. Modules that are `shared` with the
+def _finalize(shared: frozenset[str]) -> None:
+    """Do what an interpreter does when it finalizes: for threads, exit handlers, modules, and open files. Modules that are `shared` with the
     parent are left alone: clearing them would mean copying them, which is most of what such an end costs."""
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()

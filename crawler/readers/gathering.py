@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from client.limits import HostLimits
     from client.tracing import Trace
 
-LONG = 0.005
+LONG_SECONDS = 0.005
 """If a callback takes so many seconds, what comes of it does not wait for the next one."""
 
 
 class Gathering:
-    """Calls `send_all` at the end of a turn in which something was put by; or at once, if it was put by `at_once_after` seconds or more
+    """Calls `send_all` at the end of a turn in which something was scheduled; or at once, if it was scheduled `at_once_after` seconds or more
     after the thing before. The very first waits for the end of its turn."""
 
     def __init__(self, send_all: Callable[[], object], *, at_once_after: float = inf) -> None:
@@ -33,24 +33,24 @@ class Gathering:
         self._is_waiting = False
         self._due_at = inf
 
-    def put_by(self) -> None:
+    def schedule(self) -> None:
         """Note that there is something to send."""
         now = time.monotonic()
         if now >= self._due_at:
-            self.end()
+            self.flush()
         elif not self._is_waiting:
             self._is_waiting = True
             asyncio.get_running_loop().call_soon(self._end_turn)
         self._due_at = now + self._at_once_after
 
-    def end(self) -> None:
+    def flush(self) -> None:
         """Send it now."""
         self._is_waiting = False
         self._send_all()
 
     def _end_turn(self) -> None:
         if self._is_waiting:
-            self.end()
+            self.flush()
 
 
 class GatheringConnector(TCPConnector):
@@ -58,14 +58,14 @@ class GatheringConnector(TCPConnector):
 
     def __init__(self, *, limits: HostLimits, address_guard: AddressGuard, http2: bool = False) -> None:
         super().__init__(limits=limits, address_guard=address_guard, http2=http2)
-        self._gathering = Gathering(self._write_all, at_once_after=LONG)
+        self._gathering = Gathering(self._write_all, at_once_after=LONG_SECONDS)
         self._unsent: list[tuple[asyncio.Transport, bytes]] = []
-        self.send_all = self._gathering.end
+        self.send_all = self._gathering.flush
 
     def write(self, transport: asyncio.Transport, data: bytes) -> None:
         """Have `data` written to a transport soon."""
         self._unsent.append((transport, data))
-        self._gathering.put_by()
+        self._gathering.schedule()
 
     def _write_all(self) -> None:
         unsent, self._unsent = self._unsent, []

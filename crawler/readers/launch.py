@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from crawler.readers.signals import held_back
+from crawler.readers.signals import signals_blocked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ class Launches:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.see_to(0)
+        self.resize(0)
 
     def fork(self, number: int) -> None:
         """Start `number` forks of this process, which have everything loaded that this one has; none if that is not safe."""
@@ -62,8 +62,8 @@ class Launches:
             for _ in range(number):
                 self._ahead.append(_fork(self._ahead))
 
-    def see_to(self, number: int) -> None:
-        """Have exactly `number` processes ahead of need."""
+    def resize(self, number: int) -> None:
+        """Start or kill processes, so that exactly `number` are ready ahead of need."""
         while len(self._ahead) > number:
             self._ahead.pop().kill()
         while len(self._ahead) < number:
@@ -86,7 +86,7 @@ def _fork(elders: Sequence[Launched]) -> Launched:
             end.close()  # if this process kept them, the others would not see that the crawl's process has gone
         serve(theirs.detach())
 
-    with theirs, held_back():
+    with theirs, signals_blocked():
         return Launched(Fork(be_a_reader), ours)
 
 
@@ -95,6 +95,6 @@ def _launch() -> Launched:
     to."""
     ours, theirs = socket.socketpair()
     command = [sys.executable, "-P", "-m", "crawler.readers", str(theirs.fileno())]
-    with theirs, held_back():
+    with theirs, signals_blocked():
         process = subprocess.Popen(command, pass_fds=[theirs.fileno()])  # noqa: S603 - our own code in our own interpreter
     return Launched(process, ours)

@@ -13,13 +13,13 @@ import time
 from typing import TYPE_CHECKING, Any, assert_never
 
 from crawler.callbacks import Callbacks
-from crawler.cancellation import sent_home_by
+from crawler.cancellation import owned_by
 from crawler.errors import CrawlError
 from crawler.lifecycle import open_spider
 from crawler.loop import run_loop
 from crawler.readers import messages
 from crawler.readers.channel import Channel
-from crawler.readers.gathering import LONG
+from crawler.readers.gathering import LONG_SECONDS
 from crawler.readers.messages import (
     FailureTask,
     Hello,
@@ -32,7 +32,7 @@ from crawler.readers.messages import (
     SpiderFault,
     VisitTask,
 )
-from crawler.readers.signals import heed_none
+from crawler.readers.signals import ignore_signals
 from crawler.readers.tasks import TaskRunner
 from crawler.source import load_encoded
 from crawler.spider import faults_of_the_spider
@@ -49,7 +49,7 @@ _PAUSE_EVERY = 0.001
 
 def serve(fd: int) -> None:
     """Be the reader at the other end of the socket `fd`, until told to leave."""
-    heed_none()
+    ignore_signals()
     channel = socket.socket(fileno=fd)
     channel.set_inheritable(False)
     os.register_at_fork(after_in_child=lambda: _let_go(fd))
@@ -74,7 +74,7 @@ def _leave_with_the_crawl(fd: int) -> None:
 
 async def _live(ours: socket.socket) -> None:
     service = ReaderService()
-    channel = await Channel.over(ours, service.hear, at_once_after=LONG)
+    channel = await Channel.over(ours, service.hear, at_once_after=LONG_SECONDS)
     watching = asyncio.create_task(_leave_with(channel))
     try:
         await service.carry_out(channel)
@@ -159,7 +159,7 @@ class ReaderService:
     async def _serve(self, runner: TaskRunner, task: Task) -> None:
         """Carry out one task after another. If nothing is fetched, the loop has a turn only now and then, so that one system call
         sends, or receives, many messages. A worker that an earlier callback cancels goes; there will be others."""
-        sent_home_by(self._parent, self._is_over.is_set)
+        owned_by(self._parent, self._is_over.is_set)
         worker = asyncio.current_task()
         assert worker
         try:

@@ -198,7 +198,7 @@ class VisitFailed(msgspec.Struct, array_like=True, tag=5):
     number: int
     kind: str
     text: str
-    is_passing: bool
+    is_temporary: bool
     began_at: float
 
 

@@ -14,9 +14,9 @@ _OWNED = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
+def signals_blocked() -> Iterator[None]:
     """Block the signals: a process that is started within the block inherits that, and so does not die of them before it has called
-    `heed_none`, which unblocks them."""
+    `ignore_signals`, which unblocks them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _OWNED)
     try:
         yield
@@ -24,12 +24,12 @@ def held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def heed_none() -> None:
+def ignore_signals() -> None:
     """Ignore the signals in this process from now on."""
     for number in _OWNED:
-        signal.signal(number, _heedless)  # not SIG_IGN, which programs that a spider starts would inherit
+        signal.signal(number, _do_nothing)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _OWNED)
 
 
-def _heedless(_number: int, _frame: FrameType | None) -> None:
-    """Do nothing."""
+def _do_nothing(_number: int, _frame: FrameType | None) -> None:
+    """A handler that is not SIG_IGN, which programs that a spider starts would inherit."""

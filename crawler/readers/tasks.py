@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from crawler.items import Harvest
     from crawler.readers.channel import Channel
     from crawler.readers.messages import FromReader, Hello, Result, Task, VisitTask
-    from crawler.revalidation import Asking
+    from crawler.revalidation import ConditionalRequests
     from crawler.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -61,9 +61,9 @@ class TaskRunner:
         session: ClientSession,
         connector: GatheringConnector,
         guard: AddressGuard,
-        asking: Asking | None = None,
+        conditional: ConditionalRequests | None = None,
     ) -> None:
-        self._asking = asking
+        self._conditional = conditional
         self._channel = channel
         self._loop = asyncio.get_running_loop()
         self._callbacks = callbacks
@@ -90,9 +90,15 @@ class TaskRunner:
         limits = HostLimits(limit=(1 + settings.lingering) * settings.concurrency)
         connector = GatheringConnector(limits=limits, address_guard=guard, http2=settings.http2)
         async with open_session(settings, connector, DummyCookieJar()) as session:
-            with _asking(settings) as asking:
+            with _conditional_requests(settings) as conditional:
                 runner = cls(
-                    channel, callbacks, settings, session=session, connector=connector, guard=guard, asking=asking
+                    channel,
+                    callbacks,
+                    settings,
+                    session=session,
+                    connector=connector,
+                    guard=guard,
+                    conditional=conditional,
                 )
                 try:
                     yield runner
@@ -101,7 +107,7 @@ class TaskRunner:
 
     def _trace(self) -> TraceConfig:
         async def tell(_session: object, context: Any, _parameters: object) -> None:
-            self._connector.send_all()  # or it would have started later than is told
+            self._connector.send_all()  # or it would have started later than is reported
             self._send(RequestSent(context.trace_request_ctx))
 
         trace = TraceConfig()
@@ -111,13 +117,13 @@ class TaskRunner:
     async def carry_out(self, task: Task) -> None:
         """Carry out a task, and send the result."""
         try:
-            told = encoded(await self._result_of(task), self._longest)
+            message = encode_result(await self._result_of(task), self._longest)
         except RAISED as error:  # a fault of ours: it may cost this page, but not the process
             if await is_ours(error):
                 raise
             _log.exception("fetching %s", task.lease.url)
-            told = messages.encode(_lost(task, error))
-        self._channel.send(told)
+            message = messages.encode(_lost(task, error))
+        self._channel.send(message)
 
     async def _result_of(self, task: Task) -> Result:
         if isinstance(task, PageTask):
@@ -139,31 +145,31 @@ class TaskRunner:
         lease = translation.lease_of(task)
         session = self._telling_session if task.tells_start else self._session
         options: dict[str, Any] = {"cookies": task.cookies, "trace_request_ctx": task.number}
-        if self._asking and task.known is not None:
-            came = await self._asking.ask(session, lease, self._obedience, task.known, **options)
+        if self._conditional and task.known is not None:
+            result = await self._conditional.exchange(session, lease, self._obedience, task.known, **options)
         else:
-            came = await exchange(session, lease, self._obedience, **options)
-        if isinstance(came, NoResponse):
-            kind, text, is_passing = came.failure
-            return VisitFailed(task.number, kind, translation.sendable(text), is_passing, came.began_at)
+            result = await exchange(session, lease, self._obedience, **options)
+        if isinstance(result, NoResponse):
+            kind, text, is_temporary = result.failure
+            return VisitFailed(task.number, kind, translation.sendable(text), is_temporary, result.began_at)
         answer = None
-        is_turned_away = failure_of_status(came.page.status) is not None
-        if not is_turned_away:
+        is_unsuccessful = failure_of_status(result.page.status) is not None
+        if not is_unsuccessful:
             self._reading.add(task.number)
             if not self._freeing:
                 self._freeing = self._loop.call_later(_SOON, self._free)
             try:
-                answer = await self._answer(task.number, self._callbacks.take(lease, came.page))
+                answer = await self._answer(task.number, self._callbacks.take(lease, result.page))
             finally:
                 self._reading.discard(task.number)
-        sends_page = is_turned_away and self._callbacks.want_error_pages
+        sends_page = is_unsuccessful and self._callbacks.want_error_pages
         return translation.seen(
             task.number,
-            came,
+            result,
             answer,
             is_private=self._guard.is_open,
             keeps_body=self._settings.keep_bodies,
-            sends_page=sends_page and location_of(came.page.status, came.page.headers) is None,
+            sends_page=sends_page and location_of(result.page.status, result.page.headers) is None,
         )
 
     def _free(self) -> None:
@@ -185,16 +191,18 @@ class TaskRunner:
             return Answer(number, error=translation.sendable(explain(error)))
 
 
-def _asking(settings: Settings) -> AbstractContextManager[Asking | None]:
-    """Who asks of pages that an earlier crawl kept only whether they have changed, if that is wanted."""
+def _conditional_requests(settings: Settings) -> AbstractContextManager[ConditionalRequests | None]:
+    """What requests pages that an earlier crawl kept, if the settings name such a crawl."""
     if not settings.revalidate:
         return nullcontext()
-    from crawler.revalidation import asking  # and with it the crawl file's reader: most crawls begin with nothing known
+    from crawler.revalidation import (
+        conditional_requests,  # and with it the crawl file's reader: most crawls begin with nothing known
+    )
 
-    return asking(Path(settings.revalidate), settings)
+    return conditional_requests(Path(settings.revalidate), settings)
 
 
-def encoded(result: Result, longest: int) -> bytes:
+def encode_result(result: Result, longest: int) -> bytes:
     """The message with a result, at most `longest` bytes. If it cannot be sent, that is an error of its page."""
     try:
         data = messages.encode(result)
@@ -203,10 +211,10 @@ def encoded(result: Result, longest: int) -> bytes:
         fault = f"what it gives for the page takes {len(data):,} bytes; at most {longest:,} are taken"
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         fault = f"what it gives for the page cannot be sent: {error}"
-    spoilt = Answer(result.number, error=translation.sendable(fault))
+    refused = Answer(result.number, error=translation.sendable(fault))
     if not isinstance(result, VisitResult):
-        return messages.encode(spoilt)
-    return messages.encode(replace(result, kept=None, page=None, answer=result.answer and spoilt))
+        return messages.encode(refused)
+    return messages.encode(replace(result, kept=None, page=None, answer=result.answer and refused))
 
 
 def _lost(task: Task, error: BaseException) -> Result:
@@ -214,5 +222,5 @@ def _lost(task: Task, error: BaseException) -> Result:
     text = translation.sendable(text_of(error))
     if isinstance(task, PageTask | FailureTask):
         return Answer(task.number, error=text)
-    is_passing = isinstance(error, asyncio.CancelledError)  # another page's callback may have done this
-    return VisitFailed(task.number, "internal", text, is_passing, time.monotonic())
+    is_temporary = isinstance(error, asyncio.CancelledError)  # another page's callback may have done this
+    return VisitFailed(task.number, "internal", text, is_temporary, time.monotonic())

@@ -13,7 +13,7 @@ from client.origin import HostKey
 from crawler.errors import Retry
 from crawler.exchange import fetched_of
 from crawler.frontier.protocol import Lease
-from crawler.headers import text_of
+from crawler.headers import headers_to_json
 from crawler.items import Harvest, encoded
 from crawler.page import Page, UnmodifiedPage
 from crawler.readers.messages import (
@@ -119,18 +119,22 @@ def seen(
     if not fetched.content_type.isascii():
         fetched = replace(fetched, content_type=sendable(fetched.content_type))
     cookies = list(map(_bytes, page.headers.getall("Set-Cookie", ())))
-    told = (number, fetched, response.began_at, response.latency)
+    fields = (number, fetched, response.began_at, response.latency)
     if answer is None:
         of_use = _field(page, "Location"), _field(page, "Retry-After"), cookies, is_private
-        return VisitResult(*told, *of_use, page=sent_page(page) if sends_page else None)
-    kept = (text_of(page.headers), page.body) if keeps_body and answer.error is None and answer.again is None else None
-    return VisitResult(*told, None, None, cookies, is_private, digest_of(page.body), kept, answer)
+        return VisitResult(*fields, *of_use, page=sent_page(page) if sends_page else None)
+    kept = (
+        (headers_to_json(page.headers), page.body)
+        if keeps_body and answer.error is None and answer.again is None
+        else None
+    )
+    return VisitResult(*fields, None, None, cookies, is_private, digest_of(page.body), kept, answer)
 
 
 def headers_of(seen: VisitResult) -> dict[str, str]:
     """The header fields that were sent, without cookies."""
-    told = {"Location": seen.location, "Retry-After": seen.retry_after}
-    return {name: _text(value) for name, value in told.items() if value is not None}
+    fields = {"Location": seen.location, "Retry-After": seen.retry_after}
+    return {name: _text(value) for name, value in fields.items() if value is not None}
 
 
 def cookies_of(seen: VisitResult) -> list[str]:

@@ -12,7 +12,7 @@ from crawler.readers import translation
 from crawler.readers.messages import VisitFailed, VisitResult
 from crawler.readers.pool import ReaderDied
 from crawler.retries import Failure
-from crawler.visitor import Visited, Visitor, new_keeper, spoilt
+from crawler.visitor import Visited, Visitor, failed_by_spider, new_keeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,23 +50,25 @@ class RemoteVisitor(Visitor):
     async def visit(self, lease: Lease) -> Visited | Unfit:
         try:
             known = self._find(lease) if self._find else None
-            came = await self._have_asked(lease, known)
-            if isinstance(came, VisitResult) and came.fetched.not_modified and came.answer is None:
-                self._take_cookies(lease, came)
-                came = await self._have_asked(lease)  # for what it was is not to be had
+            result = await self._request(lease, known)
+            if isinstance(result, VisitResult) and result.fetched.not_modified and result.answer is None:
+                self._take_cookies(lease, result)
+                result = await self._request(lease)  # without the condition: the page as it was cannot be read
         except SpiderError as error:
             return Failed(error=f"spider: {error}", final_url=lease.url)
-        if isinstance(came, VisitFailed):
-            return self._fetcher.missed(lease, Failure(came.kind, came.text, came.is_passing), came.began_at)
-        return self._conclude(lease, came)
+        if isinstance(result, VisitFailed):
+            return self._fetcher.failed(lease, Failure(result.kind, result.text, result.is_temporary), result.began_at)
+        return self._conclude(lease, result)
 
-    async def _have_asked(self, lease: Lease, known: int | None = None) -> VisitResult | VisitFailed:
+    async def _request(self, lease: Lease, known: int | None = None) -> VisitResult | VisitFailed:
         try:
-            return await self._ask(lease, known)
+            return await self._request_once(lease, known)
         except ReaderDied:
-            return await self._ask(lease, known, is_suspect=True)
+            return await self._request_once(lease, known, is_suspect=True)
 
-    async def _ask(self, lease: Lease, known: int | None, *, is_suspect: bool = False) -> VisitResult | VisitFailed:
+    async def _request_once(
+        self, lease: Lease, known: int | None, *, is_suspect: bool = False
+    ) -> VisitResult | VisitFailed:
         slot = self._limits.acquire_nowait(lease.host) or await self._limits.acquire(lease.host)
         try:
             cookies = self._jar.cookie_header(URL(lease.url, encoded=True)) if len(self._jar) else None
@@ -76,7 +78,7 @@ class RemoteVisitor(Visitor):
         finally:
             slot.release()
 
-    async def tell(self, lease: Lease, error: str, page: Page | None) -> Harvest:
+    async def take_failure(self, lease: Lease, error: str, page: Page | None) -> Harvest:
         return await self._readers.take_failure(lease, error, page)
 
     def _take_cookies(self, lease: Lease, seen: VisitResult) -> None:
@@ -92,10 +94,10 @@ class RemoteVisitor(Visitor):
         if answer is None:
             headers = translation.headers_of(seen)
             page = translation.page_of(seen.page, lease) if seen.page else None  # on its way to whoever hears of it
-            return self._fetcher.turned_away(lease, seen.fetched, headers, seen.began_at, seen.latency, page=page)
-        self._fetcher.met(lease, seen.began_at, seen.latency)
+            return self._fetcher.unsuccessful(lease, seen.fetched, headers, seen.began_at, seen.latency, page=page)
+        self._fetcher.answered(lease, seen.began_at, seen.latency)
         if answer.again is not None:
-            return self._fetcher.unwanted(lease, translation.retry_of(answer.again), seen.fetched)
+            return self._fetcher.wanted_again(lease, translation.retry_of(answer.again), seen.fetched)
         if answer.error is not None:
-            return spoilt(seen.fetched, answer.error)
+            return failed_by_spider(seen.fetched, answer.error)
         return translation.visited_of(seen, answer, self._keeper)

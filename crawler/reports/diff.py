@@ -9,6 +9,7 @@ import msgspec
 
 from crawler.frontier.endings import Ending, endings
 from crawler.frontier.kept import Bodies
+from crawler.outcome import kind_of
 from crawler.store import DIGEST_LETTERS
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 @dataclass(slots=True)
-class Tally:
+class DiffCounts:
     """How many URLs were added, are gone, have changed, are the same, or still wait in one of the crawls. `same_by_size`: how many of
     those that are the same were compared by size only."""
 
@@ -46,7 +47,7 @@ class Diff:
     def __init__(self, old: StateFile, new: StateFile) -> None:
         self._old, self._new = old, new
         self._old_bodies, self._new_bodies = Bodies(old), Bodies(new)
-        self.tally = Tally()
+        self.counts = DiffCounts()
 
     def rows(self) -> Iterator[str]:
         """The changes as JSON texts, with `COLUMNS`. Raises StateDamaged when a body cannot be read."""
@@ -60,26 +61,26 @@ class Diff:
         if not (was_there or is_there):
             return None
         if any(ending is not None and ending.state is None for ending in (before, after)):
-            self.tally.waiting += 1
+            self.counts.waiting += 1
             return None
         if before is None or not was_there:
-            self.tally.added += 1
+            self.counts.added += 1
             return "added", []
         if after is None or not is_there:
-            self.tally.gone += 1
+            self.counts.gone += 1
             return "gone", []
         if differences := self._differences(before, after):
-            self.tally.changed += 1
+            self.counts.changed += 1
             return "changed", differences
-        self.tally.same += 1
-        self.tally.same_by_size += bool(before.size and None in (before.body, after.body))
+        self.counts.same += 1
+        self.counts.same_by_size += bool(before.size and None in (before.body, after.body))
         return None
 
     def _differences(self, before: Ending, after: Ending) -> list[str]:
         if before.is_duplicate or after.is_duplicate:
             return ["final_url"] if before.final_url != after.final_url else []
         differences = [name for name in ("status", "final_url", "content_type") if _differ(before, after, name)]
-        if _kind_of(before.error) != _kind_of(after.error):
+        if _kind_of(before.error) != _kind_of(after.error):  # what follows the kind may contain seconds and ports
             differences.append("error")
         if self._bodies_differ(before, after):
             differences.append("body")
@@ -115,8 +116,7 @@ def _differ(before: Ending, after: Ending, name: str) -> bool:
 
 
 def _kind_of(error: str | None) -> str | None:
-    """An error's first word (docs/crawl-file.md, Failures): what follows may contain seconds and ports."""
-    return None if error is None else error.partition(":")[0]
+    return None if error is None else kind_of(error)
 
 
 def _row(change: str, differences: list[str], before: Ending | None, after: Ending | None) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from crawler.frontier.statefile import StateFile
     from crawler.hosts.pace import HostPace
 
-_HOSTS_TOLD = 5
+_HOSTS_SHOWN = 5
 
 
 class KeptPace(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,10 +38,10 @@ class KeptPace(msgspec.Struct, frozen=True, kw_only=True):
 def kept_paces(file: StateFile) -> list[KeptPace]:
     """The few hosts with most requests, among those about which the crawl file says anything."""
     rules = file.described("rules")
-    told = []
-    for row in busiest(file, _HOSTS_TOLD):
+    paces = []
+    for row in busiest(file, _HOSTS_SHOWN):
         asked = max((_crawl_delay(body, rules.get("user_agent", "")) for body in row.robots), default=0.0) or None
-        told.append(
+        paces.append(
             KeptPace(
                 host=row.host,
                 pace=row.pace,
@@ -53,7 +53,7 @@ def kept_paces(file: StateFile) -> list[KeptPace]:
                 resting_until=row.resting_until,
             )
         )
-    return told
+    return paces
 
 
 def table_of_run(paces: Sequence[HostPace], *, most_delay: float) -> Iterator[str]:
@@ -76,7 +76,7 @@ def table_of_run(paces: Sequence[HostPace], *, most_delay: float) -> Iterator[st
 
 def _remarks(one: HostPace, most_delay: float) -> Iterator[str]:
     if one.crawl_delay:
-        yield _told_delay(one.crawl_delay, cut_to=most_delay if one.crawl_delay_cut else None)
+        yield _delay_in_words(one.crawl_delay, cut_to=most_delay if one.crawl_delay_cut else None)
     if one.pauses:
         cut = f" ({one.pauses_cut:,} cut short by max_retry_wait)" if one.pauses_cut else ""
         yield f"asked for {one.pauses:,} pause{'s' * (one.pauses != 1)}{cut}"
@@ -104,10 +104,10 @@ def treatment(held: str | None, resting_until: str | None, delay: float | None) 
 def _notes(one: KeptPace) -> Iterator[str]:
     yield from treatment(one.held, one.resting_until, one.delay)
     if one.crawl_delay:
-        yield _told_delay(one.crawl_delay) + (", cut short by max_crawl_delay" if one.crawl_delay_cut else "")
+        yield _delay_in_words(one.crawl_delay) + (", cut short by max_crawl_delay" if one.crawl_delay_cut else "")
 
 
-def _told_delay(asked: float, cut_to: float | None = None) -> str:
+def _delay_in_words(asked: float, cut_to: float | None = None) -> str:
     return f"Crawl-delay {asked:g} s" + (f", cut to {cut_to:g} s by max_crawl_delay" if cut_to is not None else "")
 
 

@@ -112,10 +112,10 @@ def in_words(answer: Why, state_file: str) -> Iterator[str]:
     for request in answer.requests:
         method = "" if request.method == "GET" else f"{request.method} "
         yield f"{method}{request.url}"
-        yield from _lines(_told(answer, request, state_file))
+        yield from _lines(_details(answer, request, state_file))
     for request in answer.passed:
         yield f"{answer.url}\n  was met on the way of a redirect from {request.url}:"
-        yield from _lines(_told(answer, request, state_file))
+        yield from _lines(_details(answer, request, state_file))
 
 
 def verdicts(answer: Why) -> Iterator[str]:
@@ -148,7 +148,7 @@ def _never_found(answer: Why) -> Iterator[str]:
         yield from (f"    {url}" for url in answer.alike)
 
 
-def _told(answer: Why, request: Trace, state_file: str) -> Iterator[tuple[str, str]]:
+def _details(answer: Why, request: Trace, state_file: str) -> Iterator[tuple[str, str]]:
     yield "state", _verdict(answer, request)
     if request.state == "aside":
         yield "release", f"crawl release {state_file} --url {request.url}"

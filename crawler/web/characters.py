@@ -8,25 +8,25 @@ _reference = re.compile(r"&(?:#([0-9]+);?|#[xX]([0-9a-fA-F]+);?|([A-Za-z][A-Za-z
 _LONGEST_NAME = len("CounterClockwiseContourIntegral;")
 
 _EVERYDAY = {"amp;": "&", "lt;": "<", "gt;": ">", "quot;": '"'}
-"""What most documents make do with. The other 2,227 names take half a megabyte, and are loaded when there is one of them."""
+"""The names that are enough for most documents. The other 2,227 take half a megabyte, and are loaded when one of them occurs."""
 
 
 class NoCharacter(ValueError):
-    """A number that is no character, or stands for another one: what becomes of it is the parser's business."""
+    """A number that is not a character, or stands for another one: only a parser of HTML knows what becomes of it."""
 
 
 def in_value(text: str) -> str:
-    """The value of an attribute, from how it is written. Raises NoCharacter."""
+    """The value of an attribute, from its source text. Raises NoCharacter."""
     return _reference.sub(_character_in_value, text)
 
 
 def in_text(text: str) -> str:
-    """Text outside of tags, from how it is written. Raises NoCharacter."""
+    """Text outside of tags, from its source text. Raises NoCharacter."""
     return _reference.sub(_character_in_text, text)
 
 
 def _character_in_value(found: re.Match[str]) -> str:
-    """What a character reference stands for in an attribute: one that lacks its semicolon nothing, if it may go on."""
+    """What a character reference stands for in an attribute. Without its semicolon, it is only text if a name may continue there."""
     name = found[3]
     if not name:
         return _numbered(found)
@@ -36,7 +36,7 @@ def _character_in_value(found: re.Match[str]) -> str:
 
 
 def _character_in_text(found: re.Match[str]) -> str:
-    """What a character reference stands for in text: the longest name that there is."""
+    """What a character reference stands for in text: the longest known name counts."""
     name = found[3]
     if not name:
         return _numbered(found)

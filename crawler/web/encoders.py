@@ -1,6 +1,6 @@
 """From text to bytes as browsers do it (WHATWG Encoding Standard): for forms, and for the queries of links.
 
-Python's codecs write what they read; the standard's encoders leave out some of it, and have other characters instead.
+Python's codecs encode all that they decode; the standard's encoders do not, and replace some characters by others.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ _NOT_ASCII = re.compile(r"[^\0-\x7f]+")
 _NOT_IN_QUERY = re.compile(rb"""[^!-~]|["#'<>]""")
 
 _LAST_OF_BIG5 = frozenset("═╞╡╪")
-"""Signs that stand there twice, and are written as the last (§5, index Big5 pointer)."""
+"""Characters that occur twice in the index, and are encoded as the last of the two (§5, index Big5 pointer)."""
 _EUC_JP = frozenset({"euc-jp", "euc_jp"})
 _ROMAN = {"\xa5": b"\\", "\u203e": b"~"}
-"""What JIS X 0201 has in the place of two signs of ASCII."""
+"""What JIS X 0201 has in place of two ASCII characters."""
 _TO_ASCII, _TO_ROMAN, _TO_JIS = b"\x1b(B", b"\x1b(J", b"\x1b$B"
 _FULL_MINUS = {"\u2212": "\uff0d"}
 _KATAKANA = "。「」、・ヲァィゥェォャュョッーアイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワン゛゜"
 _FOR_ISO_2022_JP = str.maketrans({**_FULL_MINUS, **dict.fromkeys("\x0e\x0f\x1b", "\ufffd")}) | {
     0xFF61 + number: full for number, full in enumerate(_KATAKANA)
 }
-"""In full width what that has in half width (index ISO-2022-JP katakana); and nothing that would shift."""
+"""Half-width katakana become full-width (index ISO-2022-JP katakana), and characters that would switch the state become U+FFFD."""
 
 
 def encode(text: str, encoding: str, unfit: str) -> bytes:
@@ -39,8 +39,8 @@ def encode(text: str, encoding: str, unfit: str) -> bytes:
 
 
 def _in_big5(character: str, unfit: str) -> bytes:
-    """§11.1.2: what Hong Kong has added before Big5, from 0x81 to 0xA0, is read, and not written. Signs are Microsoft's; but what is
-    read of them goes back as it came."""
+    """§11.1.2: Hong Kong's additions before Big5, from 0x81 to 0xA0, are decoded, but not encoded. Symbols are encoded as in Microsoft's
+    code page 950, all else as in Big5-HKSCS."""
     if character < "\x80":
         return character.encode()
     octets = b"" if character in _LAST_OF_BIG5 else character.encode("cp950", "ignore")
@@ -50,7 +50,7 @@ def _in_big5(character: str, unfit: str) -> bytes:
 
 
 def _in_euc_jp(character: str, unfit: str) -> bytes:
-    """§12.1.2: JIS X 0212, in three bytes, is read, and not written."""
+    """§12.1.2: JIS X 0212, in three bytes, is decoded, but not encoded."""
     if character < "\x80":
         return character.encode()
     if "\uff61" <= character <= "\uff9f":
@@ -61,7 +61,7 @@ def _in_euc_jp(character: str, unfit: str) -> bytes:
 
 
 def _in_iso_2022_jp(text: str, unfit: str) -> bytes:
-    """§12.2.2: half-width katakana are written in full width. The states are the escape sequences that lead to them."""
+    """§12.2.2: half-width katakana are encoded in full width. States are named by the escape sequences that lead to them."""
     octets, state = bytearray(), _TO_ASCII
     for character in text.translate(_FOR_ISO_2022_JP):
         if character in _ROMAN:
@@ -77,15 +77,15 @@ def _in_iso_2022_jp(text: str, unfit: str) -> bytes:
 
 
 def _instead(character: str, encoding: str, unfit: str) -> bytes:
-    """What the error handler `unfit` has for a character, in ASCII."""
+    """What the error handler `unfit` puts in place of a character, in ASCII."""
     error = UnicodeEncodeError(encoding, character, 0, 1, "no such character")
     instead, _ = codecs.lookup_error(unfit)(error)
     return instead if isinstance(instead, bytes) else instead.encode()
 
 
 def in_query(reference: str, encoding: str) -> str:
-    """A reference as it stands in a document of this encoding, for those who resolve it without: what its query holds beyond
-    ASCII is meant in that encoding, and written so here (URL Standard §4.4, query state). All else is meant in UTF-8.
+    """A reference from a document in this encoding, prepared for `resolve`, which knows only UTF-8: characters of its query that are not
+    ASCII are percent-encoded in the document's encoding (URL Standard §4.4, query state).
     """
     if reference.isascii() or encoding == UTF_8 or encoding in UTF_16:
         return reference
@@ -101,7 +101,7 @@ def _escaped(text: str, encoding: str) -> str:
 
 
 def _numbered(error: UnicodeError) -> tuple[str, int]:
-    """What stands for characters that an encoding lacks: their numbers, as in forms. An error handler for `str.encode`."""
+    """Replaces characters that an encoding lacks by their numbers, as in forms. An error handler for `str.encode`."""
     assert isinstance(error, UnicodeEncodeError), "it is named in `_escaped` alone"
     return "".join(f"%26%23{ord(one)}%3B" for one in error.object[error.start : error.end]), error.end
 

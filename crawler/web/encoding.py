@@ -101,7 +101,7 @@ _JIS = frozenset({"euc-jp", "euc_jp", "iso2022_jp_ext"})
 _JIS_PAIRS = {"euc_jp": re.compile(rb"[\xa1-\xfe]{2}"), "iso2022_jp_ext": re.compile(rb"[!-~]{2}")}
 _VENDORS = "crawler.web.encoding: jis"
 _AS_VENDORS_HAVE_IT = str.maketrans("\u301c\u2016\u2212\xa2\xa3\xac", "\uff5e\u2225\uff0d\uffe0\uffe1\uffe2")
-"""Where Python's codecs follow the standards of JIS, and the web follows Windows: circled and Roman numbers, and some signs."""
+"""Python's codecs follow JIS, but the web follows Windows: in these symbols, and in circled and Roman numerals (`_of_vendors`)."""
 
 _PRESCAN_BYTES = 1024
 _GUESS_BYTES = 4096

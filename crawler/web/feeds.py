@@ -386,21 +386,21 @@ def _json_entry(url: str, item: dict[str, Any], author: str | None) -> Entry:
     )
 
 
-def _json_author(told: dict[str, Any]) -> str | None:
+def _json_author(source: dict[str, Any]) -> str | None:
     """`authors`, or the `author` of version 1.0."""
-    return ", ".join(_listed(_text(one, "name") for one in (*_list(told, "authors"), told.get("author")))) or None
+    return ", ".join(_listed(_text(one, "name") for one in (*_list(source, "authors"), source.get("author")))) or None
 
 
-def _json_urls(base: str, told: Any, key: str) -> list[str]:
-    return _urls([(_text(told, key), base)])
+def _json_urls(base: str, source: Any, key: str) -> list[str]:
+    return _urls([(_text(source, key), base)])
 
 
-def _text(told: Any, key: str) -> str:
+def _text(source: Any, key: str) -> str:
     """A string, or a number, which some feeds use as ids, as a string; empty for anything else."""
-    value = told.get(key) if isinstance(told, dict) else None
+    value = source.get(key) if isinstance(source, dict) else None
     return str(value).strip() if isinstance(value, str | int | float) else ""
 
 
-def _list(told: dict[str, Any], key: str) -> list[Any]:
-    value = told.get(key)
+def _list(source: dict[str, Any], key: str) -> list[Any]:
+    value = source.get(key)
     return value[:_MAX_OF_A_KIND] if isinstance(value, list) else []

@@ -1,20 +1,20 @@
 """The links, the base and the title of an HTML document, found without building its tree.
 
-Most of what a parser does for a page is of no use to a spider that only follows links. This tokenizes the document as the
-HTML Standard does (§13.2.5) and looks into few of the tags. The answer is the one that the tree would give, or there is none:
-what a tag means may hang on where in the tree it stands, and wherever it does, `scan` gives up, and the tree has to be asked.
+A spider that only follows links has no use for most of what a parser does. This module tokenizes the document as the HTML
+Standard does (§13.2.5), and reads the attributes of only a few tags. It gives either the same answer as the tree would, or
+none: where the meaning of a tag depends on its place in the tree, `scan` gives up, and the tree has to be built.
 
-* `<template>`, `<frameset>`, `<plaintext>`, `<math>`: what is inside is no part of the document, or means something else.
-* `<svg>` and `<select>`: tags inside are passed over or end it; they may hold shapes and options alone.
-* A second `<title>` or `<base>`: what is wrong in a table is put before it, so which is the first in the tree is not known.
-* A script in which another seems to begin behind a `<!--` may not end where it seems to (§13.2.5.20).
-* NUL bytes, bytes that are no UTF-8, character references that are not what they seem to be (§13.2.5.73).
+* `<template>`, `<frameset>`, `<plaintext>`, `<math>`: their content is not part of the document, or means something else.
+* `<svg>` and `<select>`: other tags inside are ignored, or end them; only shapes and options may be inside.
+* A second `<title>` or `<base>`: a misplaced element in a table moves before the table, so it is not known which one comes
+  first in the tree.
+* A script that contains `<!--` and `<script` may not end where it seems to (§13.2.5.20).
+* NUL bytes, bytes that are not UTF-8, and character references that are not what they seem to be (§13.2.5.73).
 
-Misnested tags do no harm: they move elements about in the tree and repeat some, but none comes or goes.
+Misnested tags do no harm: they move elements in the tree, and repeat some, but no link appears or disappears.
 
-This module is compiled, with the C types that `scan.pxd` gives it. It works as it stands too, but then the tree costs less:
-whoever scans asks `IS_COMPILED` first. Indices are checked in C as well: no document, however it is written, makes it read
-what is not there.
+This module is compiled, with the C types in `scan.pxd`. It also works without that, but then building the tree is faster, so
+callers check `IS_COMPILED` first. Indices are checked in C, too: no document can make it read outside its own bytes.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ class Scan(NamedTuple):
 
     references: dict[str, bool]
     """Where the `a[href]` lead, in the order of the source: each href as `crawler.web.urls.join_all` takes it, without the
-    blanks around it and its fragment, so that it is often empty; and whether one of these links may be followed, as its `rel`
-    does not say nofollow."""
+    blanks around it and without its fragment, so it is often empty; and whether any link to it may be followed, because its
+    `rel` does not say nofollow."""
     base: str | None
-    """The href of the `base[href]`, as written."""
+    """The href of the `base[href]`, as it is written."""
     title: str | None
-    """The text of the `<title>`, but for those of drawings."""
+    """The text of the `<title>`; those of drawings do not count."""
 
 
 class Doubt(Exception):
-    """The tree has to be asked."""
+    """Only the tree can tell."""
 
 
 def scan(document: bytes) -> Scan | None:
-    """What a document, in UTF-8 and without byte order mark, links to and is called; None if only the tree can tell."""
+    """The links, base and title of a document, which is in UTF-8 and without a byte order mark; None if only the tree can tell."""
     if b"\0" in document:
         return None
     scanner = Scanner(document)
@@ -58,12 +58,12 @@ def scan(document: bytes) -> Scan | None:
 
 
 def says_nofollow(rel: str) -> bool:
-    """Whether this `rel` says nofollow: its words stand between blanks or, as search engines read them, between commas."""
+    """Whether this `rel` says nofollow: its words are separated by blanks or, as search engines read it, by commas."""
     rel = rel.lower()
     return "nofollow" in rel and "nofollow" in rel.replace(",", " ").split()
 
 
-# A name is known by its first eight letters, in lower case, as the bytes of one number (`a` is 0x61), and by its length.
+# A name is identified by its length and its first eight letters, in lower case, as the bytes of one number (`a` is 0x61).
 
 
 def _packed(name: str) -> int:
@@ -95,13 +95,13 @@ _SHAPES = frozenset(
     b"polygon polyline radialgradient rect stop svg symbol text tspan use".split()
 )
 _TEXTS = frozenset({b"desc", b"style", b"title"})
-"""What may hold text alone inside `<svg>`."""
+"""Elements inside `<svg>` that may contain only text."""
 _DEEPEST = 100
-"""Shapes within shapes; deeper ones are left to the tree, as each end tag is looked for among all that are open."""
+"""Shapes within shapes. Deeper ones are left to the tree, because each end tag is searched for among all open elements."""
 
 
 class Scanner:
-    """One document, and how far it has been read: `_at`. The bounds of what was read last are in fields, not in objects."""
+    """A document, and how far it has been read: `_at`. The bounds of what was read last are fields, to save making objects."""
 
     links: dict[bytes, bool]
     base: str | None
@@ -130,7 +130,7 @@ class Scanner:
         self._value_start = self._value_end = -1
         self._is_cut = False
         self._closes_itself = False
-        self._comment_end = -1  # the `-->` that was looked for last; the document's end, if there is none from there on
+        self._comment_end = -1  # the `-->` that was found last; the document's end, if there are no more
 
     def run(self) -> None:
         """Read the document to its end (§13.2.5.1, data state; §13.2.5.6, tag open state)."""
@@ -170,7 +170,7 @@ class Scanner:
             self._to_tag_end()
 
     def _end_tag(self) -> None:
-        """Pass over an end tag, or what is none: `</>` is nothing, `</ …>` a comment (§13.2.5.7)."""
+        """Pass over an end tag, or what only looks like one: `</>` is nothing, `</ …>` a comment (§13.2.5.7)."""
         self._at += 1
         if self._at < self._size and _is_letter(self._document[self._at]):
             self._read_name()
@@ -191,11 +191,11 @@ class Scanner:
         if rel_start < rel_end and says_nofollow(_value(self._document[rel_start:rel_end])):
             self.links.setdefault(href, False)
         elif not self.links.get(href):
-            self.links.pop(href, None)  # its place is that of the first link that may be followed
+            self.links.pop(href, None)  # it takes the place of the first link to it that may be followed
             self.links[href] = True
 
     def _reference(self, start: int, end: int) -> bytes:
-        """A value without the blanks around it and its fragment; as it is where character references may hide those."""
+        """A value without the blanks around it and without its fragment, unless character references may hide these."""
         document = self._document
         while start < end and document[start] <= ord(" "):
             start += 1
@@ -228,7 +228,7 @@ class Scanner:
         self.title = _plain_text(self._document[start:end])
 
     def _text(self, name: int, length: int) -> int:
-        """Pass over text in which only the end tag of this name is a tag (§13.2.5.2 to §13.2.5.4); returns where it ends."""
+        """Pass over text in which only the end tag with this name counts (§13.2.5.2 to §13.2.5.4); returns where it ends."""
         start = self._at
         while self._to_markup():
             end = self._at - 1
@@ -247,14 +247,14 @@ class Scanner:
         return self._size
 
     def _choices(self) -> None:
-        """Pass over a `<select>`. What else is in one may end it."""
+        """Pass over a `<select>`. Anything but options may end it."""
         self._to_tag_end()
         while (name := self._name_inside()) != b"/select":
             if name.removeprefix(b"/") not in _CHOICES:
                 raise Doubt
 
     def _drawing(self) -> None:
-        """Pass over an `<svg>`. What else is in one may end it, as does an end tag of what is open around it (§13.2.6.5)."""
+        """Pass over an `<svg>`. Anything but shapes may end it, and so may the end tag of an element around it (§13.2.6.5)."""
         self._to_tag_end()
         inside = [] if self._closes_itself else [b"svg"]
         while inside:
@@ -274,7 +274,7 @@ class Scanner:
                 inside.append(name)
 
     def _name_inside(self) -> bytes:
-        """Go behind the next tag; returns its name in lower case, that of an end tag with its slash."""
+        """Move to the end of the next tag; returns its name in lower case, with the slash of an end tag."""
         while self._to_markup():
             start = self._at
             if self._document[start : start + 3] == b"!--":
@@ -288,7 +288,7 @@ class Scanner:
             return name
         raise Doubt
 
-    # -- what is no tag -------------------------------------------------------------------------------------------
+    # -- what is not a tag ----------------------------------------------------------------------------------------
 
     def _declaration(self) -> None:
         """Pass over a comment, or a doctype or the like, which ends with the first `>` (§13.2.5.42 to §13.2.5.67)."""
@@ -301,16 +301,16 @@ class Scanner:
         elif document[start + 3 : start + 5] == b"->":
             self._at = start + 5
         else:
-            if self._comment_end < start + 3:  # one that lies ahead is not looked for again, nor one that is not there
+            if self._comment_end < start + 3:  # otherwise the one found before lies ahead, or there is none
                 self._comment_end = _index(document, b"-->", start + 3, self._size)
             end = self._comment_end
             other = _index(document, b"--!>", start + 3, end)
             self._at = other + 4 if other < end else end + 3
 
-    # -- where things begin and end -------------------------------------------------------------------------------
+    # -- names, attributes and their ends -------------------------------------------------------------------------
 
     def _to_markup(self) -> bool:
-        """Go behind the next `<`; whether there is one, and something behind it."""
+        """Move to what follows the next `<`; returns whether there is anything."""
         self._to_after(ord("<"))
         return self._at < self._size
 
@@ -347,8 +347,8 @@ class Scanner:
         return self._name == name and self._name_end - self._name_start == length
 
     def _attribute(self) -> bool:
-        """Read the next attribute of a tag (§13.2.5.32 to §13.2.5.40); at the end of the tag, go behind it and return False.
-        A tag that the document's end cuts off is none.
+        """Read the next attribute of a tag (§13.2.5.32 to §13.2.5.40). At the end of the tag, move past it and return False.
+        A tag that is cut off by the end of the document does not count.
         """
         document = self._document
         size = self._size
@@ -416,7 +416,7 @@ def _lower(byte: int) -> int:
 
 
 def _holds_text(name: int, length: int) -> bool:
-    """Whether the text of these elements is not looked through for tags (§13.2.5.2, §13.2.5.3, §13.2.5.4); the title apart."""
+    """Whether this element contains text in which tags do not count (§13.2.5.2 to §13.2.5.4); `title` is handled apart."""
     return (
         (name == _SCRIPT and length == 6)
         or (name == _STYLE and length == 5)
@@ -438,13 +438,13 @@ def _is_doubtful(name: int, length: int) -> bool:
 
 
 def _index(document: bytes, wanted: bytes, start: int, end: int) -> int:
-    """Where `wanted` begins; `end` if it is not there."""
+    """Where `wanted` begins; `end` if it does not occur."""
     found: int = document.find(wanted, start, end)
     return found if found >= 0 else end
 
 
 def _may_go_on(script: bytes) -> bool:
-    """Whether an end tag after this may be the end of a script within the script."""
+    """Whether the next end tag may end a script inside this script, and not the script itself."""
     return b"<!--" in script and b"<script" in script.lower()
 
 
@@ -461,8 +461,8 @@ def _references(links: dict[bytes, bool]) -> dict[str, bool]:
 
 
 def _value(raw: bytes) -> str:
-    """The value of an attribute, character references resolved. Line ends are not made one (§13.2.3.5): in URLs and between
-    words it is all the same.
+    """The value of an attribute, with character references resolved. Line ends are not normalized (§13.2.3.5): in URLs and
+    between words this makes no difference.
     """
     text = raw.decode()
     return in_value(text) if "&" in text else text

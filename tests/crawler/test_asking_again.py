@@ -208,7 +208,7 @@ async def test_a_replay_tells_what_it_would_ask_for_again(tmp_path: Path) -> Non
         found, replay = await asyncio.to_thread(replayed)
     assert [json.loads(item)["page"] for item in found] == ["a"]
     assert (replay.pages, replay.errors) == (3, [])
-    assert replay.unwanted == [f"{site.url}/b: not yet ready: é"]
+    assert replay.wanted_again == [f"{site.url}/b: not yet ready: é"]
 
 
 async def test_a_test_of_a_spider_sees_it() -> None:

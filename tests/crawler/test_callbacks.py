@@ -215,14 +215,19 @@ class Stuck(Page):
         self.let_go.wait()
 
 
-async def test_who_waits_for_a_page_that_is_never_parsed_waits_only_so_long() -> None:
-    """Nor does the process wait for its thread at the end."""
-    callbacks = Callbacks(Walks(), parse_thread_bytes=1, parse_seconds=0.01)
+def stuck_page() -> Stuck:
     usual = page_of("<p>")
     stuck = Stuck(
         usual._lease, url=usual.url, status=200, headers=usual.headers, body=b"<p>", fetched_at=0.0, elapsed=0.0
     )
     stuck.let_go = threading.Event()
+    return stuck
+
+
+async def test_who_waits_for_a_page_that_is_never_parsed_waits_only_so_long() -> None:
+    """Nor does the process wait for its thread at the end."""
+    callbacks = Callbacks(Walks(), parse_thread_bytes=1, parse_seconds=0.01)
+    usual, stuck = page_of("<p>"), stuck_page()
     try:
         async with asyncio.timeout(60):
             took = asyncio.gather(
@@ -234,6 +239,19 @@ async def test_who_waits_for_a_page_that_is_never_parsed_waits_only_so_long() ->
         assert {thread.daemon for thread in threading.enumerate() if thread.name == "parsing"} == {True}
     finally:
         stuck.let_go.set()
+
+
+async def test_nobody_hears_of_a_page_that_is_parsed_too_late() -> None:
+    faults: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: faults.append(context))
+    stuck = stuck_page()
+    with pytest.raises(TooCostly):
+        await Callbacks(Walks(), parse_thread_bytes=1, parse_seconds=0.01).take(stuck._lease, stuck)
+    threads = [thread for thread in threading.enumerate() if thread.name == "parsing"]
+    stuck.let_go.set()
+    for thread in threads:
+        await asyncio.to_thread(thread.join)
+    assert not faults
 
 
 class Walks(Spider):

@@ -55,6 +55,15 @@ def named(canonical: str, *links: str, title: str = "Named") -> Reply:
     return page(title, *links, body=f'<link rel="canonical" href="{canonical}">')
 
 
+async def test_a_seed_is_taken_whatever_it_names(tmp_path: Path) -> None:
+    """The user has asked for it; a link to such a page is left out."""
+    pages = {"/lamp": page("Lamp", "/lamp?b"), "/lamp?a": named("/lamp"), "/lamp?b": named("/lamp")}
+    async with serve(pages) as site:
+        await crawl(tmp_path / "a.crawl", Collector(start_urls=[f"{site.url}/lamp", f"{site.url}/lamp?a"]))
+    assert taken(tmp_path / "a.crawl") == ["/lamp", "/lamp?a"]
+    assert list(left_out(tmp_path / "a.crawl")) == ["lamp?b"]
+
+
 @PROCESSES
 @pytest.mark.parametrize("links", [["/lamp", "/lamp?a", "/lamp?b"], ["/lamp?a", "/lamp?b", "/lamp"]])
 async def test_one_page_is_taken_itself_whichever_came_first(tmp_path: Path, links: list[str], processes: int) -> None:

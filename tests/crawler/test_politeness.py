@@ -250,6 +250,17 @@ async def test_what_large_rules_say_of_urls_whose_turn_never_comes_is_bounded(
         assert site.paths == ["/robots.txt"] * 5
 
 
+async def test_a_host_that_was_given_up_is_not_asked_though_its_large_rules_allow_it(tmp_path: Path) -> None:
+    async with serve({"/robots.txt": (200, {}, MANY_RULES)}) as site, manners(tmp_path, IMPATIENT) as polite:
+        allowed = lease(f"{site.url}/b")
+        await polite.learn(allowed)
+        assert allowed.url in polite._rules.foretold
+        while isinstance(polite.failed(allowed, time.monotonic(), REFUSED), Postponed):
+            continue
+        assert polite.knows(allowed)
+        assert isinstance(polite.judge(allowed), SetAside)
+
+
 async def test_hosts_of_large_rules_do_not_keep_each_other_from_their_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -291,7 +302,7 @@ async def test_the_user_s_delay_is_a_floor(tmp_path: Path) -> None:
     async with manners(tmp_path, Settings(delay=0.25)) as polite:
         for _ in range(10):
             polite.answered(H, time.monotonic(), 0.001)
-            polite.heed(H, time.monotonic(), 429, {"Retry-After": "0"})
+            polite.obey_pause(H, time.monotonic(), 429, {"Retry-After": "0"})
         pace = polite.pace_of(H)
         assert pace
         assert pace.spacing >= 0.25
@@ -310,17 +321,17 @@ async def test_the_user_s_delay_is_a_floor(tmp_path: Path) -> None:
 )
 async def test_retry_after_is_done_up_to_a_bound(tmp_path: Path, value: str, seconds: float) -> None:
     async with manners(tmp_path) as polite:
-        assert polite.heed(H, 1.0, 503, {"Retry-After": value}) == seconds
+        assert polite.obey_pause(H, 1.0, 503, {"Retry-After": value}) == seconds
         assert polite.limits.ready_at(H) <= time.monotonic() + seconds
         pace = polite.pace_of(H)
         assert pace
         assert pace.pauses_cut == (seconds == 300.0)
-        assert polite.heed(H, 1.0, 404, {"Retry-After": value}) is None
+        assert polite.obey_pause(H, 1.0, 404, {"Retry-After": value}) is None
 
 
 async def test_a_retry_after_that_says_nothing_is_a_pause_all_the_same(tmp_path: Path) -> None:
     async with manners(tmp_path) as polite:
-        assert polite.heed(H, 1.0, 503, {"Retry-After": "Sun, 06 Nov 0000 08:49:37 GMT"}) is None
+        assert polite.obey_pause(H, 1.0, 503, {"Retry-After": "Sun, 06 Nov 0000 08:49:37 GMT"}) is None
         pace = polite.pace_of(H)
         assert pace
         assert pace.pauses == 1
@@ -333,7 +344,7 @@ async def test_without_retry_after_pauses_are_drawn_and_grow(tmp_path: Path) -> 
             pauses = []
             for _ in range(16):
                 polite.limits.unhold(H)
-                assert polite.heed(H, time.monotonic(), 503, {}) is None
+                assert polite.obey_pause(H, time.monotonic(), 503, {}) is None
                 pauses.append(polite.limits.ready_at(H) - time.monotonic())
             assert max(pauses[:-1]) <= bound
             assert len(set(pauses)) > 1
@@ -346,7 +357,7 @@ async def test_another_run_goes_on_with_what_was_learned(tmp_path: Path) -> None
     async with manners(tmp_path, Settings(max_retry_wait=50.0)) as polite:
         for number in range(10):
             polite.answered(H, float(number), 0.4)
-        polite.heed(H, 10.0, 429, {"Retry-After": "50"})
+        polite.obey_pause(H, 10.0, 429, {"Retry-After": "50"})
         learned = polite.pace_of(H)
         assert learned
         assert learned.spacing >= 1.0
@@ -363,7 +374,7 @@ async def test_another_run_goes_on_with_what_was_learned(tmp_path: Path) -> None
 async def test_orders_stand_over_the_settings(tmp_path: Path) -> None:
     async with manners(tmp_path) as polite:
         polite.frontier.note_host(H, delay=3.0, per_host=1)
-        polite.treat(H, polite.frontier.host_states()[H])
+        polite.apply_orders(H, polite.frontier.host_states()[H])
         pace = polite.pace_of(H)
         assert pace
         assert (pace.spacing, pace.connections) == (3.0, 1)
@@ -372,7 +383,7 @@ async def test_orders_stand_over_the_settings(tmp_path: Path) -> None:
         assert pace
         assert (pace.spacing, pace.connections) == (3.0, 1)
         polite.frontier.note_host(H, delay=None, per_host=None)
-        polite.treat(H, polite.frontier.host_states()[H])
+        polite.apply_orders(H, polite.frontier.host_states()[H])
         pace = polite.pace_of(H)
         assert pace
         assert (pace.spacing, pace.connections) == (0.0, 2)
@@ -382,7 +393,7 @@ async def test_without_adaptivity_only_pauses_are_kept(tmp_path: Path) -> None:
     async with manners(tmp_path, Settings(adaptive=False)) as polite:
         for number in range(10):
             polite.answered(H, float(number), 0.4)
-        polite.heed(H, 10.0, 429, {"Retry-After": "50"})
+        polite.obey_pause(H, 10.0, 429, {"Retry-After": "50"})
         pace = polite.pace_of(H)
         assert pace
         assert (pace.spacing, pace.connections, pace.pauses) == (0.0, 2, 1)
@@ -405,7 +416,7 @@ async def test_what_is_known_of_hosts_is_bounded(tmp_path: Path, monkeypatch: py
     async with manners(tmp_path) as polite:
         for number in range(5):
             polite.answered(H, float(number), 0.4)
-        polite.heed(H, 5.0, 429, {"Retry-After": "1"})
+        polite.obey_pause(H, 5.0, 429, {"Retry-After": "1"})
         for number in range(500):
             polite.answered(HostKey(f"h{number}"), 1.0, 0.1)
         assert len(polite.paces(1000)) <= 50
@@ -455,7 +466,7 @@ async def test_a_host_is_looked_up_by_the_name_that_is_connected_to(tmp_path: Pa
 
 # -- hosts that are out of reach --------------------------------------------------------------------------------------
 
-REFUSED = Failure("connect", "refused", is_passing=True)
+REFUSED = Failure("connect", "refused", is_temporary=True)
 
 IMPATIENT = Settings(
     retry_wait=0.01, rest_after=3, rest_wait=0.01, max_rests=6, commit_interval=0.01, user_agent="nephila"
@@ -537,7 +548,7 @@ async def test_what_was_set_aside_is_tried_again_while_the_crawl_goes_on(tmp_pat
         is_back = asyncio.Event()
         await polite.frontier.add([Links([f"http://{H}/{number}" for number in range(3)])])
         polite.frontier.attach(admit=lambda *_: None, on_queued=lambda *_: is_back.set())
-        service = asyncio.create_task(polite.lay_aside())
+        service = asyncio.create_task(polite.keep_setting_aside())
         for _ in range(2):
             one = lease(f"http://{H}/")
             while not polite.knows(one) or polite.judge(one):

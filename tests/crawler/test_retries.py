@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from email.utils import formatdate
+from typing import NamedTuple
 
 import pytest
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
-from client import ClientPayloadError, ServerTimeoutError
+from client import ClientConnectorDNSError, ClientHttpProxyError, ClientPayloadError, RequestInfo, ServerTimeoutError
 from client.origin import HostKey
 from crawler.frontier import Lease
 from crawler.outcome import Failed, Postponed
-from crawler.retries import RetryPolicy, failure_of, failure_of_status, retry_after_of
+from crawler.retries import RetryPolicy, failure_of, failure_of_lookup, failure_of_status, retry_after_of
 
 POLICY = RetryPolicy(max_attempts=3, wait=2.0, max_wait=60.0)
 
@@ -22,15 +26,15 @@ def lease(attempts: int = 0) -> Lease:
 
 
 @pytest.mark.parametrize(
-    ("status", "passing"),
+    ("status", "temporary"),
     [(404, False), (403, False), (503, True), (429, True), (500, True), (501, False), (799, False)],
 )
-def test_statuses(status: int, passing: bool) -> None:
+def test_statuses(status: int, temporary: bool) -> None:
     failure = failure_of_status(status)
     assert failure
     assert failure.kind == "http"
     assert failure.text.startswith(str(status))
-    assert failure.is_passing is passing
+    assert failure.is_temporary is temporary
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 206, 299])
@@ -43,7 +47,35 @@ def test_client_errors_have_a_kind() -> None:
     assert failure_of(ClientPayloadError("cut"))[::2] == ("payload", True)
 
 
-def test_a_passing_failure_is_tried_as_often_as_allowed() -> None:
+class Destination(NamedTuple):
+    host: str = "h.example"
+    port: int | None = 443
+    is_ssl: bool = True
+    ssl: bool = True
+
+
+@pytest.mark.parametrize(
+    ("number", "temporary"), [(socket.EAI_NONAME, False), (socket.EAI_AGAIN, True), (socket.EAI_FAIL, True)]
+)
+def test_a_name_that_does_not_exist_is_not_looked_up_again(number: int, temporary: bool) -> None:
+    """As opposed to one of which nobody could be asked."""
+    error = OSError(number, "why")
+    assert failure_of(ClientConnectorDNSError(Destination(), error))[::2] == ("dns", temporary)
+    assert failure_of_lookup("h.example", error)[::2] == ("dns", temporary)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "temporary"),
+    [(407, "proxy", False), (403, "connect", False), (429, "connect", True), (502, "connect", True)],
+)
+def test_what_a_proxy_answers_instead_of_a_tunnel(status: int, kind: str, temporary: bool) -> None:
+    """Only that it wants other credentials is about the proxy; all else is about the host."""
+    asked = RequestInfo(URL("https://h.example/"), "CONNECT", CIMultiDictProxy(CIMultiDict()))
+    failure = failure_of(ClientHttpProxyError(asked, (), status=status, message="why"))
+    assert failure[::2] == (kind, temporary)
+
+
+def test_a_temporary_failure_is_tried_as_often_as_allowed() -> None:
     failure = failure_of(ServerTimeoutError("late"))
     assert isinstance(POLICY.decide(lease(0), failure), Postponed)
     assert isinstance(POLICY.decide(lease(1), failure), Postponed)
@@ -64,6 +96,7 @@ def test_waits_double_and_are_capped() -> None:
         assert 0.0 <= waits[0] < 0.1 * bound
         assert 0.4 * bound < waits[500] < 0.6 * bound
         assert 0.9 * bound < waits[-1] <= bound
+    assert POLICY.wait_before(10_000) <= 60.0, "however many there were"
 
 
 def test_what_the_server_asks_for_is_done_within_bounds() -> None:

@@ -113,6 +113,8 @@ async def test_a_middleware_may_end_it_and_its_request_is_for_the_next_run(tmp_p
             report = await Crawl(spider, settings, state=state, middlewares=[around]).run()
             assert (report.reason, report.why, report.stats.failed) == ("stopped", "the day is over", 0)
             assert (left(report), report.stats.errors, report.stats.last_error) == (2, {}, "")
+            with StateFile(state) as file:
+                assert not any(tries for (tries,) in file.query("SELECT attempts FROM queue")), "it was no attempt"
         assert site.paths == ["/"]
         await crawl(state, Satisfied(), processes=processes)
         assert site.paths[:2] == ["/", "/enough"]

@@ -13,13 +13,15 @@ from msgspec.structs import replace
 
 from crawler import Crawl, Page, Report, Settings, Spider
 from crawler.politeness import Politeness
-from crawler.workers import WorkerPool
+from crawler.workers import Job, WorkerPool
 from spiders.site import SiteSpider
 from tests.sites import Reply, Visit, page, redirect, serve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from client.origin import HostKey
 
 PAGES = 6
 SETTINGS = Settings(robots=False, per_host=4, commit_interval=0.01)
@@ -202,6 +204,32 @@ async def test_no_more_requests_linger_than_the_user_says(
         report = await crawl(tmp_path, SiteSpider(start_urls=[f"{site.url}/" for site in sites]), settings)
         assert (report.finished, report.stats.done) == (True, 6)
         assert most == 1 + lingering
+
+
+async def test_the_workers_hear_of_the_end_of_every_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise requests that are long over would seem to linger, and further workers be hired in their place."""
+    begin, end = WorkerPool.begin, WorkerPool.end
+    under_way: set[Job] = set()
+    begun = 0
+
+    def note_begin(pool: WorkerPool, host: HostKey) -> Job:
+        nonlocal begun
+        begun += 1
+        job = begin(pool, host)
+        under_way.add(job)
+        return job
+
+    def note_end(pool: WorkerPool, job: Job) -> None:
+        end(pool, job)
+        under_way.discard(job)
+
+    monkeypatch.setattr(WorkerPool, "begin", note_begin)
+    monkeypatch.setattr(WorkerPool, "end", note_end)
+    async with serve({"/": page("Home", "/a", "/lost"), "/a": page("A")}) as site:
+        report = await crawl(tmp_path, SiteSpider(start_urls=[f"{site.url}/"]), replace(SETTINGS, robots=True))
+    assert (report.stats.done, report.stats.failed) == (2, 1)
+    assert begun == 4, "three pages, and robots.txt before the first"
+    assert not under_way
 
 
 # -- traps, with thresholds of one's own

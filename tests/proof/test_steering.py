@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crawler.control.dispatch import order_of
+from crawler.control.dispatch import dispatch
 from crawler.frontier.inbox import give
 from crawler.frontier.lock import CrawlLock
 from crawler.orders import Hold
@@ -179,8 +179,8 @@ def test_an_order_is_carried_out_by_the_command_itself_when_the_crawl_ends_witho
     assert command.run("run", spider_for(command, web.server.urls), "--no-robots", "--max-pages", "1").code == STOPPED
     lock = CrawlLock(state)
     try:
-        assert order_of(state, Hold(host=host), patience=0.0) is None
-        assert order_of(state, Hold(host=host), patience=0.2) is None, "nobody answers, and the order stays"
+        assert dispatch(state, Hold(host=host), patience=0.0) is None
+        assert dispatch(state, Hold(host=host), patience=0.2) is None, "nobody answers, and the order stays"
         ordering = command.start("hold", "hosts.crawl", host)
         deadline = time.monotonic() + TIMEOUT
         while len(query(state, "SELECT 1 FROM instruction")) < 2:

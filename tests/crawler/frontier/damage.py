@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from crawler.frontier import Lease, Settlement, SqliteFrontier
-from crawler.headers import text_of
+from crawler.headers import headers_to_json
 from crawler.outcome import Aside, Failed, Fetched, Postponed, Redirected, SetAside, Skip, Skipped
 from crawler.request import Links, Request
 from crawler.store import Kept
@@ -59,7 +59,7 @@ def settlement(lease: Lease, *, links: int = 3) -> Settlement:
     items = [json.dumps({"url": lease.url, "text": "ü" * (lease.id * 37 % 2500)}), '{"second": true}']
     found = [Links([url(lease.id * 10 + number) for number in range(links)])]
     headers = CIMultiDictProxy(CIMultiDict({"Content-Type": "text/html"}))
-    kept = Kept(text_of(headers), f"<p>{lease.url}".encode() * (lease.id % 200), f"{lease.id:016x}")
+    kept = Kept(headers_to_json(headers), f"<p>{lease.url}".encode() * (lease.id % 200), f"{lease.id:016x}")
     return Settlement(lease=lease, outcome=how, items=items, found=found, kept=kept)
 
 

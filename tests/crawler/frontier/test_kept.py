@@ -17,7 +17,7 @@ from crawler.frontier.integrity import faults
 from crawler.frontier.kept import kept_pages
 from crawler.frontier.repair import repair
 from crawler.frontier.statefile import StateFile
-from crawler.headers import text_of
+from crawler.headers import headers_to_json
 from crawler.outcome import Fetched
 from crawler.request import Links
 from crawler.selection.traps import digest_of
@@ -197,7 +197,7 @@ async def test_headers_are_kept_letter_by_letter(frontier: SqliteFrontier, ask: 
         "{}[],:",
     ]
     for pairs in ([], [(value, value) for value in values]):
-        headers = text_of(CIMultiDictProxy(CIMultiDict(pairs)))
+        headers = headers_to_json(CIMultiDictProxy(CIMultiDict(pairs)))
         (asked,) = await put(frontier, [b"a page"], headers=headers)
         assert ask(f"SELECT headers FROM response JOIN request ON id = request WHERE url = '{asked}'") == [(headers,)]
 

@@ -68,6 +68,16 @@ async def test_a_host_may_have_a_budget_of_its_own(frontier: SqliteFrontier) -> 
     assert (frontier.counts.queued, frontier.counts.aside) == (1 + 5, 4)
 
 
+async def test_what_is_set_aside_leaves_room_for_others(frontier: SqliteFrontier, ask: Ask) -> None:
+    attach(frontier, most=1)
+    await frontier.add([urls(A, 2)])
+    (lease,) = await frontier.lease([A], 1)
+    assert await frontier.fill_budgets() == 0
+    await settle(frontier, lease, SetAside(Aside.HOST))
+    assert await frontier.fill_budgets() == 1
+    assert ask("SELECT request, reason FROM aside") == [(1, "host")]
+
+
 async def test_a_redirect_to_another_host_counts_for_that_one(frontier: SqliteFrontier, ask: Ask) -> None:
     attach(frontier, most=2)
     await frontier.add([urls(A, 2), urls(B, 1)])

@@ -21,13 +21,13 @@ async def test_what_is_put_by_in_one_turn_goes_out_together() -> None:
     gathering = Gathering(send_all)
     for what in ("first", "second", "third"):
         unsent.append(what)
-        gathering.put_by()
+        gathering.schedule()
     assert not sent
     await asyncio.sleep(0)
     assert sent == [["first", "second", "third"]]
     unsent.append("fourth")
-    gathering.put_by()
-    gathering.end()
+    gathering.schedule()
+    gathering.flush()
     await asyncio.sleep(0)
     assert sent == [["first", "second", "third"], ["fourth"]]
 
@@ -35,10 +35,10 @@ async def test_what_is_put_by_in_one_turn_goes_out_together() -> None:
 async def test_what_comes_of_a_long_callback_goes_out_at_once() -> None:
     sent: list[None] = []
     gathering = Gathering(lambda: sent.append(None), at_once_after=0.0)  # any is long
-    gathering.put_by()  # behind nothing, so that nobody can say how long it took
+    gathering.schedule()  # behind nothing, so that nobody can say how long it took
     assert not sent
     for number in range(1, 4):
-        gathering.put_by()
+        gathering.schedule()
         assert len(sent) == number
     await asyncio.sleep(0)
     assert len(sent) == 3

@@ -9,7 +9,7 @@ from textwrap import dedent
 
 import pytest
 
-BEGINNINGS = ("fork", "see_to")
+BEGINNINGS = ("fork", "resize")
 """The ways in which a process is begun."""
 
 
@@ -43,7 +43,7 @@ def test_what_nobody_has_taken_is_gone_at_the_end(way: str) -> None:
             getattr(launches, sys.argv[1])(2)
             begun = children() - before
             assert len(begun) == 2
-            launches.see_to(1)
+            launches.resize(1)
             assert len(children() & begun) == 1
         assert not children() & begun
         """,

@@ -22,7 +22,7 @@ from crawler.frontier.kept import kept_pages
 from crawler.frontier.statefile import StateFile
 from crawler.readers.messages import Answer, decode_from_reader, encode
 from crawler.readers.pool import shares_of
-from crawler.readers.tasks import encoded
+from crawler.readers.tasks import encode_result
 from crawler.source import Source
 from tests.crawler.readers.spiders import (
     Abandoned,
@@ -464,8 +464,8 @@ async def test_an_answer_that_cannot_be_sent_fails_its_page(tmp_path: Path, capl
 
 def test_an_answer_that_is_too_long_fails_its_page() -> None:
     answer = Answer(3, ["x" * 1000])
-    assert encoded(answer, 2000) == encode(answer)
-    told = decode_from_reader(encoded(answer, 1000))
+    assert encode_result(answer, 2000) == encode(answer)
+    told = decode_from_reader(encode_result(answer, 1000))
     assert told == Answer(3, error="what it gives for the page takes 1,012 bytes; at most 1,000 are taken")
 
 
