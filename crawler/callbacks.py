@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from crawler.cancellation import is_cancelled, uncancel
 from crawler.errors import Retry, SpiderError, TooCostly
+from crawler.faults import explain, from_the_users_code
 from crawler.items import Harvest, Sieve, gather
 from crawler.request import Request, callback_name
-from crawler.spider import ErrorText, callback_of, explain, from_the_users_code, hears_of_failures, sifts_items
+from crawler.spider import ErrorText, callback_of, hears_of_failures, sifts_items
 from crawler.web import costs
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from msgspec.structs import replace
 
 from crawler.cancellation import RAISED, is_ours
 from crawler.errors import Stop
+from crawler.faults import explain, text_of
 from crawler.fetcher import FailedWithPage
 from crawler.frontier.protocol import Settlement
 from crawler.outcome import Failed, Postponed, in_short
 from crawler.retries import Failure
 from crawler.selection.sitemaps import depth_of_found
-from crawler.spider import explain, text_of
 from crawler.stats import STOP_KIND
 from crawler.visitor import Visited
 

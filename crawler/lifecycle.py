@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from crawler.spider import faults_of_the_spider
+from crawler.faults import faults_of_the_spider
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from crawler.errors import CrawlError, TargetError
+from crawler.faults import explain
 from crawler.paths import expanded
-from crawler.spider import Spider, explain
+from crawler.spider import Spider
 from crawler.web.urls import host_of, normalize
 
 if TYPE_CHECKING:

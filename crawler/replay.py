@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from crawler.callbacks import Callbacks
 from crawler.cancellation import RAISED, in_task_of_its_own, is_cancellation
 from crawler.errors import Retry, UsageError
+from crawler.faults import explain
 from crawler.frontier.kept import kept_pages
-from crawler.spider import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

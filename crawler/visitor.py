@@ -9,10 +9,10 @@ from msgspec import Struct
 from crawler.cancellation import RAISED, is_cancellation
 from crawler.errors import Retry
 from crawler.exchange import fetched_of
+from crawler.faults import explain
 from crawler.fetcher import Unfit, failed_with
 from crawler.headers import headers_to_json
 from crawler.selection.traps import digest_of
-from crawler.spider import explain
 
 if TYPE_CHECKING:
     from crawler.callbacks import Reader

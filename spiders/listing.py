@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from xxhash import xxh3_64
 
 from crawler.errors import SpiderError
+from crawler.faults import explain
 from crawler.request import Request
-from crawler.spider import Spider, explain
+from crawler.spider import Spider
 from crawler.web.urls import resolve
 from spiders._paging import context_of_next, number_of, own_context, seen_before
 from spiders._selectors import check_selector

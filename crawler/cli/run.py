@@ -125,7 +125,7 @@ def _warn_of_scrapys(spider: Spider) -> None:
     """Log what the spider has from Scrapy: ignored in silence, a delay or a restriction to some domains would be missed too late."""
     import logging
 
-    from crawler.spider import without_effect
+    from crawler.scrapy_names import without_effect
 
     for name, ours in without_effect(spider):
         logging.warning("%s of %s, which is Scrapy's, has no effect; here it is %s", name, type(spider).__name__, ours)

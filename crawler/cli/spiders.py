@@ -101,8 +101,9 @@ def _check_ring(spider: Spider) -> None:
 
 
 def _described(spider: Spider) -> Iterator[tuple[str, str]]:
+    from crawler.scrapy_names import without_effect
     from crawler.spider import Spider as Contract
-    from crawler.spider import arguments_of, without_effect
+    from crawler.spider import arguments_of
 
     kind = type(spider)
     yield "spider", f"{kind.crawl_name()} (class {kind.__name__})"

@@ -77,7 +77,7 @@ def _read(context: str | None) -> dict[str, Any] | None:
 
 def _blamed(error: BaseException) -> int:
     """Tell what the spider raised; the exit code."""
-    from crawler.spider import explain, from_the_users_code
+    from crawler.faults import explain, from_the_users_code
 
     if not isinstance(error, CrawlError):
         import traceback

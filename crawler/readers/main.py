@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 from crawler.callbacks import Callbacks
 from crawler.cancellation import owned_by
 from crawler.errors import CrawlError
+from crawler.faults import faults_of_the_spider
 from crawler.lifecycle import open_spider
 from crawler.loop import run_loop
 from crawler.readers import messages
@@ -35,7 +36,6 @@ from crawler.readers.messages import (
 from crawler.readers.signals import ignore_signals
 from crawler.readers.tasks import TaskRunner
 from crawler.source import load_encoded
-from crawler.spider import faults_of_the_spider
 
 if TYPE_CHECKING:
     from crawler.readers.messages import Task

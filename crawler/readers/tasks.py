@@ -16,6 +16,7 @@ from client.limits import HostLimits
 from crawler.cancellation import RAISED, is_cancellation, is_ours
 from crawler.errors import Retry
 from crawler.exchange import NoResponse, exchange, location_of, open_session
+from crawler.faults import explain, text_of
 from crawler.readers import messages, translation
 from crawler.readers.gathering import GatheringConnector
 from crawler.readers.messages import (
@@ -29,7 +30,6 @@ from crawler.readers.messages import (
     longest_from_reader,
 )
 from crawler.retries import failure_of_status
-from crawler.spider import explain, text_of
 from crawler.web.directives import Obedience
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from collections.abc import AsyncIterable
 from typing import TYPE_CHECKING, Any
 
 from crawler.errors import SpiderError
+from crawler.faults import faults_of_the_spider
 from crawler.items import as_kept
 from crawler.request import Links, Request
-from crawler.spider import faults_of_the_spider, seedless
+from crawler.spider import seedless
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

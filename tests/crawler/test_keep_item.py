@@ -10,9 +10,9 @@ import pytest
 
 from crawler import Crawl, ErrorText, Links, Page, Report, Request, Retry, Settings, Spider, Stop
 from crawler.errors import SpiderError
+from crawler.faults import explain
 from crawler.frontier.statefile import StateFile
 from crawler.replay import Replay
-from crawler.spider import explain
 from crawler.testing import Taken, page_of, take
 from spiders.feed import FeedSpider
 from spiders.listing import ListingSpider

@@ -15,8 +15,9 @@ from selectolax.lexbor import LexborHTMLParser
 
 import spiders
 from crawler.errors import Retry, SpiderError
+from crawler.faults import explain, from_the_users_code
 from crawler.request import Request
-from crawler.spider import _READY_MADE, Spider, arguments_of, callback_of, explain, from_the_users_code
+from crawler.spider import READY_MADE, Spider, arguments_of, callback_of
 from crawler.testing import page_of
 from spiders.feed import FeedSpider
 
@@ -237,7 +238,7 @@ def test_what_says_itself_what_is_wrong_is_told_with_its_place_too() -> None:
 def test_ready_made_spiders_are_not_the_users() -> None:
     """Others may lie beside them."""
     folder = Path(spiders.__file__).parent
-    assert {path.stem for path in folder.glob("*.py")} == {"__init__", *_READY_MADE}
+    assert {path.stem for path in folder.glob("*.py")} == {"__init__", *READY_MADE}
 
 
 def test_compiled_code_is_not_the_users() -> None:

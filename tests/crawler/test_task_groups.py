@@ -8,8 +8,8 @@ import pytest
 
 from crawler import Crawl, Page, Report, Retry, Settings, Spider, Stop
 from crawler.errors import wish_of
+from crawler.faults import explain
 from crawler.frontier.statefile import StateFile
-from crawler.spider import explain
 from crawler.testing import page_of, take
 from tests.crawler.readers.spiders import Delegating, raise_in_groups
 from tests.sites import page, serve

@@ -12,7 +12,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from crawler import Request, Settings
 from crawler.errors import SpiderError
-from crawler.spider import explain
+from crawler.faults import explain
 from crawler.testing import page_of
 from spiders.listing import Field, ListingSpider, _outermost
 from tests.sites import page, serve
