@@ -13,7 +13,6 @@ import time
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import replace
 from yarl import URL
 
 from client.resolver import is_public
@@ -126,6 +125,8 @@ class Politeness:
         if failure.is_temporary:
             self._limits.hold_until(lease.host, until)
         wait = max(0.0, until - time.monotonic())
+        if failure.is_shortage:
+            return self._retries.put_off(lease, failure, wait)
         is_patient = self._throttle.is_out_of_reach(lease.host)
         return self._retries.decide(lease, failure, retry_after=wait, is_patient=is_patient)
 
@@ -193,14 +194,13 @@ class Politeness:
 
     def failed(self, lease: Lease, began_at: float, failure: Failure) -> Postponed | Failed | SetAside:
         """What becomes of a request without an answer, or without one of use. If the fault may be the host's, it rests; if it is the
-        proxy's, the proxy does, and no request is given up for that."""
+        proxy's, the proxy does. No request is given up for a fault of the proxy, or of this machine."""
         if self._proxy_gate:
             if failure.kind == PROXY:
-                wait = self._proxy_gate.missed(began_at, failure)
-                temporary = failure._replace(is_temporary=True)  # for this request: the crawl goes on at some time
-                outcome = self._retries.decide(lease, temporary, retry_after=wait, is_patient=True)
-                return replace(outcome, is_charged=False) if isinstance(outcome, Postponed) else outcome
+                return self._retries.put_off(lease, failure, self._proxy_gate.missed(began_at, failure))
             self._proxy_gate.failed(lease.url, failure)
+        if failure.is_shortage:
+            return self._retries.put_off(lease, failure)
         if failure.kind not in UNREACHABLE:
             return self._retries.decide(lease, failure)
         standing = self._throttle.unreachable(lease.host, began_at, failure)

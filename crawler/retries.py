@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import time
 from http import HTTPStatus
+from random import uniform
 from typing import TYPE_CHECKING, NamedTuple
 
 from client import (
@@ -33,11 +35,13 @@ if TYPE_CHECKING:
 
 
 class Failure(NamedTuple):
-    """What went wrong, in one word (`kind`) and in several (`text`), and whether another attempt may succeed."""
+    """What went wrong, in one word (`kind`) and in several (`text`), and whether another attempt may succeed. If something is short on
+    this machine, such as open files, no request is given up for that."""
 
     kind: str
     text: str
     is_temporary: bool
+    is_shortage: bool = False
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.text}"
@@ -74,6 +78,8 @@ UNREACHABLE = frozenset({"dns", "connect", "tls", "timeout", "connection"})
 _MOST_DOUBLINGS = 64
 """Enough to exceed any bound, without overflowing a float."""
 
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
 _HOPELESS_LOOKUPS = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 
 
@@ -81,6 +87,8 @@ def failure_of(error: ClientError) -> Failure:
     """What an error of the client means for the request that met it."""
     if isinstance(error, ClientHttpProxyError):
         return _failure_of_tunnel(error)
+    if getattr(error, "errno", None) in _SHORTAGES:
+        return Failure("internal", str(error), is_temporary=True, is_shortage=True)
     kind, is_temporary = next((kind, temporary) for type_, kind, temporary in _ERRORS if isinstance(error, type_))
     if isinstance(error, ClientConnectionError) and error.is_of_proxy:
         return Failure(PROXY, str(error), is_temporary)
@@ -119,8 +127,6 @@ def back_off(turn: int, *, first: float, most: float) -> float:
     """Seconds to wait for the turn of this number, from 1: drawn evenly between 0 and a bound that begins at `first`, doubles
     with each turn, and is never above `most`. Full jitter: those who failed together do not come back together.
     """
-    from random import uniform  # most crawls begin without a failure
-
     bound = first * 2.0 ** min(turn - 1, _MOST_DOUBLINGS)
     return uniform(0.0, min(most, bound))  # noqa: S311 - jitter is no secret
 
@@ -152,6 +158,11 @@ class RetryPolicy:
             return Failed(error=str(failure), final_url=lease.url)
         wait = self.wait_before(lease.attempts + 1) if retry_after is None else min(retry_after, self._max_wait)
         return Postponed(error=str(failure), not_before=self._now() + wait)
+
+    def put_off(self, lease: Lease, failure: Failure, seconds: float | None = None) -> Postponed:
+        """Another attempt later, whatever happens: neither the page nor its host is to blame, so this one does not count."""
+        wait = self.wait_before(lease.attempts + 1) if seconds is None else min(seconds, self._max_wait)
+        return Postponed(error=str(failure), not_before=self._now() + wait, is_charged=False)
 
     def wait_before(self, attempt: int) -> float:
         """Seconds to wait before the attempt of this number (the first retry is 1): up to `wait`, twice as much each time."""

@@ -12,6 +12,7 @@ import msgspec
 from crawler.frontier.protocol import Errand
 from crawler.outcome import Fetched  # noqa: TC001 - msgspec reads the annotations
 from crawler.readers.channel import MAX_LENGTH
+from crawler.retries import Failure  # noqa: TC001
 from crawler.settings import Settings  # noqa: TC001
 
 _LONGEST_ANSWER = 1 << 30
@@ -193,12 +194,10 @@ class VisitResult(msgspec.Struct, array_like=True, tag=4):
 
 
 class VisitFailed(msgspec.Struct, array_like=True, tag=5):
-    """A visit without an answer, and why (see `crawler.retries.Failure`)."""
+    """A visit without an answer, and why."""
 
     number: int
-    kind: str
-    text: str
-    is_temporary: bool
+    failure: Failure
     began_at: float
 
 

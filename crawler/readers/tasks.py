@@ -29,7 +29,7 @@ from crawler.readers.messages import (
     VisitResult,
     longest_from_reader,
 )
-from crawler.retries import failure_of_status
+from crawler.retries import Failure, failure_of_status
 from crawler.web.directives import Obedience
 
 if TYPE_CHECKING:
@@ -150,8 +150,8 @@ class TaskRunner:
         else:
             result = await exchange(session, lease, self._obedience, **options)
         if isinstance(result, NoResponse):
-            kind, text, is_temporary = result.failure
-            return VisitFailed(task.number, kind, translation.sendable(text), is_temporary, result.began_at)
+            failure = result.failure._replace(text=translation.sendable(result.failure.text))
+            return VisitFailed(task.number, failure, result.began_at)
         answer = None
         is_unsuccessful = failure_of_status(result.page.status) is not None
         if not is_unsuccessful:
@@ -223,4 +223,4 @@ def _lost(task: Task, error: BaseException) -> Result:
     if isinstance(task, PageTask | FailureTask):
         return Answer(task.number, error=text)
     is_temporary = isinstance(error, asyncio.CancelledError)  # another page's callback may have done this
-    return VisitFailed(task.number, "internal", text, is_temporary, time.monotonic())
+    return VisitFailed(task.number, Failure("internal", text, is_temporary), time.monotonic())

@@ -11,7 +11,6 @@ from crawler.outcome import Failed
 from crawler.readers import translation
 from crawler.readers.messages import VisitFailed, VisitResult
 from crawler.readers.pool import ReaderDied
-from crawler.retries import Failure
 from crawler.visitor import Visited, Visitor, failed_by_spider, new_keeper
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ class RemoteVisitor(Visitor):
         except SpiderError as error:
             return Failed(error=f"spider: {error}", final_url=lease.url)
         if isinstance(result, VisitFailed):
-            return self._fetcher.failed(lease, Failure(result.kind, result.text, result.is_temporary), result.began_at)
+            return self._fetcher.failed(lease, result.failure, result.began_at)
         return self._conclude(lease, result)
 
     async def _request(self, lease: Lease, known: int | None = None) -> VisitResult | VisitFailed:

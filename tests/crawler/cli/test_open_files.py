@@ -1,4 +1,4 @@
-"""`crawl run` has as many files open as the system allows, not only as many as it allows at first."""
+"""`crawl run` has as many files open as the system allows, not only as many as it allows at first, and fails no page for want of more."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.sites import page, serve
+from tests.sites import Reply, Visit, page, serve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,3 +50,27 @@ async def test_a_limit_that_may_not_do_is_told(command: Command) -> None:
     assert ended.code == 0
     assert "warning: concurrency 500 may need 2,564 open files, but this system allows 900" in ended.err
     assert (quiet.code, quiet.err) == (0, "")
+
+
+@pytest.mark.parametrize(("processes", "files"), [("1", 60), ("2", 40)])
+async def test_no_page_fails_for_want_of_files(command: Command, processes: str, files: int) -> None:
+    """The first responses come when so many requests are waiting that others have found no file for their connections."""
+    waiting, is_crowded = 0, asyncio.Event()
+
+    async def reply(visit: Visit) -> Reply:
+        nonlocal waiting
+        if visit.path == "/":
+            return page("Home", *(f"/{number}" for number in range(100)))
+        waiting += 1
+        if waiting == 20:
+            is_crowded.set()
+        await is_crowded.wait()
+        return page(visit.path)
+
+    run = ("--concurrency", "100", "--per-host", "100", "--no-robots", "--processes", processes)
+    patience = ("-s", "max_attempts=1", "-s", "retry_wait=0.1")
+    async with serve(reply) as site:
+        ended = await asyncio.to_thread(command.run, "run", site.url, *run, *patience, wrapper=allowing(files, files))
+    assert ended.code == 0, ended.err
+    assert "101 pages" in ended.err
+    assert "internal" in ended.err
