@@ -67,7 +67,7 @@ WHERE place <= room LIMIT :limit"""
 
 _OF_FAILED = """
 SELECT result.request, request.url, request.extra, result.final_url, result.redirects, result.size, result.fetched_at,
-       result.detail, result.state
+       result.detail, result.reason
 FROM result JOIN request ON request.id = result.request
 WHERE result.request > :after AND result.state = 'failed' AND (:host IS NULL OR request.host = :host)
 AND (:takes_any OR result.status IN (SELECT value FROM json_each(:statuses))
@@ -76,7 +76,7 @@ ORDER BY result.request LIMIT :limit"""
 
 _OF_REDIRECTED = _OF_FAILED.replace(
     "result.state = 'failed'",
-    "(result.state = 'failed' OR result.reason = 'duplicate') AND result.redirects IS NOT NULL "
+    "result.state IN ('failed', 'skipped') AND result.redirects IS NOT NULL "
     "AND substr(result.final_url, 1, length(:redirected_to)) = :redirected_to",
 )
 
@@ -155,16 +155,16 @@ class Moves:
             wanted["after"] = rows[-1][0]
             now = time.time()
             counts = self._intake.counts
-            for request, url, extra, final_url, redirects, size, fetched_at, error, state in rows:
+            for request, url, extra, final_url, redirects, size, fetched_at, detail, reason in rows:
                 self._intake.batch.retried.append(request)
-                has_failed = state == "failed"
-                text = error if has_failed else clean(f"duplicate: {error}")
+                has_failed = reason is None  # otherwise it was skipped
+                text = detail if has_failed else clean(f"{reason}: {detail}")
                 self._intake.batch.attempts.append((request, fetched_at or now, text))
                 counts.failed -= has_failed
                 counts.skipped -= not has_failed
                 counts.bytes -= size or 0
-                # Where a redirect led to what was known, others have been: led there again, it is skipped once more.
-                been_to = final_url if has_failed or not (error or "").startswith(_REDIRECTED) else None
+                # Skipped for where a redirect led, it has not been there: led there again, it is skipped once more.
+                been_to = final_url if has_failed or not (detail or "").startswith(_REDIRECTED) else None
                 self._enqueue_anew(request, url, extra, been_to, redirects, starts_over=redirected_to is not None)
 
         wanted = {

@@ -11,7 +11,7 @@ import pytest
 from client.origin import HostKey
 from crawler.frontier import CookieRow, Counts, HostState, Lease, Settlement, SqliteFrontier, trace
 from crawler.frontier.statefile import StateFile
-from crawler.outcome import Aside, Failed, Fetched, Postponed, Redirected, SetAside
+from crawler.outcome import Aside, Failed, Fetched, Postponed, Redirected, SetAside, Skip
 from crawler.request import Links, Request
 from tests.client.peer import until
 from tests.proof.crawlfile import check_invariants
@@ -331,6 +331,19 @@ async def test_what_was_skipped_on_a_long_way_starts_over_and_goes_the_same_way(
         assert await frontier.retry(redirected_to=login.url) == 1
         (lease,) = await frontier.lease([A], 1)
         assert (lease.url, lease.redirects) == (f"http://{A}/0", (f"http://{A}/0/",)), "however often"
+
+
+async def test_what_was_skipped_because_a_login_is_out_of_scope_starts_over(frontier: SqliteFrontier, ask: Ask) -> None:
+    await frontier.add([urls(A, 2)])
+    frontier.attach(admit=lambda url, *_: None if A in url else Skip.SCOPE, on_queued=lambda *_: None)
+    for _ in range(2):
+        for lease in await frontier.lease([A], 2):
+            await settle(frontier, lease, Redirected(status=302, url=f"http://{B}/login", method="GET"))
+        assert ask("SELECT state, skipped FROM links") == [("skipped", "scope")] * 2
+        assert await frontier.retry(redirected_to=f"http://{B}/") == 2
+        assert frontier.counts.skipped == 0
+    told = {(f"scope: redirected (302) to http://{B}/login",)}
+    assert set(ask("SELECT error FROM attempt")) == told
 
 
 async def test_a_redirected_page_that_named_another_as_canonical_is_fetched_when_it_starts_over(
