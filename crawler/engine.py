@@ -128,7 +128,7 @@ class Engine:
             return await self._without_page(lease, result)
         fetched, harvest = result.fetched, result.harvest
         self._stop_if_wanted(harvest.stop)
-        self._admission.visited(fetched.final_url, result.digest, lease.referrer)
+        self._admission.visited(fetched.final_url, result.digest, lease.referrer, requested_url=lease.requested_url)
         return Settlement(
             lease=lease,
             outcome=fetched,

@@ -57,7 +57,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, tag="set", omit_defaults
 class RetryFailed(msgspec.Struct, frozen=True, kw_only=True, tag="retry", omit_defaults=True):
     """Queue failed requests again: those with one of `statuses`, or an error of one of `kinds`; or all, if neither is given. With `host`,
     only those of this host. `redirected_to`: only those that were redirected to a URL that begins with this, whether they failed there
-    or were skipped as duplicates of it; all of these start over.
+    or were skipped, as duplicates of it or out of scope, say; all of these start over.
     """
 
     statuses: list[Annotated[int, Meta(ge=100, le=999)]] | None = None

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from client.origin import HostKey
 from crawler.frontier.batch import Batch
-from crawler.frontier.leftout import IS_NAMED, NAMES
+from crawler.frontier.leftout import IS_NAMED, NAMES, REDIRECTED
 from crawler.frontier.marks import words_of
 from crawler.frontier.protocol import Counts, HostState, Lease, Settlement
 from crawler.frontier.rows import (
@@ -308,7 +308,7 @@ class Intake:
             refusal = Skip.DUPLICATE if is_known else self.admit(outcome.url, lease.depth, None, True)
         lease.url, lease.method, lease.redirects = outcome.url, outcome.method, left
         if isinstance(refusal, Skip):
-            self._skip(lease.id, refusal, f"redirected ({outcome.status}) to {outcome.url}", lease=lease)
+            self._skip(lease.id, refusal, REDIRECTED.format(outcome.status, outcome.url), lease=lease)
             return
         self.sieve.add(mark)
         host = host_of(lease.url)

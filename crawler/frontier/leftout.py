@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 NAMES = "names {} as its canonical URL"
 IS_NAMED = "is the canonical URL of {}"
 """The details of duplicates that are not due to a redirect."""
+REDIRECTED = "redirected ({}) to {}"
+"""That of the others, and of what is skipped for where it was redirected to."""
 
 _LOOKED_THROUGH = 500_000
 """How many results are searched, the latest found, in a tenth of a second: there may be no duplicate, however large the file."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from crawler.frontier.leftout import TAKEN_INSTEAD, lost
+from crawler.frontier.leftout import REDIRECTED, TAKEN_INSTEAD, lost
 from crawler.frontier.rows import clean, hop_of, method_and_body, priority_of
 from crawler.outcome import Aside
 from crawler.web.urls import host_of
@@ -31,6 +31,8 @@ _ROWS_AT_ONCE = 20_000
 
 _MOST_OF_EACH = 1 << 40
 """More pages than are ever left out for one URL."""
+
+_REDIRECTED = REDIRECTED.partition("{")[0]
 
 _KEPT_BY_REDIRECTS = ("GET", "HEAD")
 """Methods that stay what they are (RFC 9110 §15.4)."""
@@ -65,7 +67,7 @@ WHERE place <= room LIMIT :limit"""
 
 _OF_FAILED = """
 SELECT result.request, request.url, request.extra, result.final_url, result.redirects, result.size, result.fetched_at,
-       result.detail, result.state
+       result.detail, result.reason
 FROM result JOIN request ON request.id = result.request
 WHERE result.request > :after AND result.state = 'failed' AND (:host IS NULL OR request.host = :host)
 AND (:takes_any OR result.status IN (SELECT value FROM json_each(:statuses))
@@ -74,7 +76,7 @@ ORDER BY result.request LIMIT :limit"""
 
 _OF_REDIRECTED = _OF_FAILED.replace(
     "result.state = 'failed'",
-    "(result.state = 'failed' OR result.reason = 'duplicate') AND result.redirects IS NOT NULL "
+    "result.state IN ('failed', 'skipped') AND result.redirects IS NOT NULL "
     "AND substr(result.final_url, 1, length(:redirected_to)) = :redirected_to",
 )
 
@@ -153,17 +155,17 @@ class Moves:
             wanted["after"] = rows[-1][0]
             now = time.time()
             counts = self._intake.counts
-            for request, url, extra, final_url, redirects, size, fetched_at, error, state in rows:
+            for request, url, extra, final_url, redirects, size, fetched_at, detail, reason in rows:
                 self._intake.batch.retried.append(request)
-                text = error if state == "failed" else clean(f"duplicate: {error}")
+                has_failed = reason is None  # otherwise it was skipped
+                text = detail if has_failed else clean(f"{reason}: {detail}")
                 self._intake.batch.attempts.append((request, fetched_at or now, text))
+                counts.failed -= has_failed
+                counts.skipped -= not has_failed
                 counts.bytes -= size or 0
-                if state == "failed":
-                    counts.failed -= 1
-                    self._enqueue_anew(request, url, extra, final_url, redirects, starts_over=redirected_to is not None)
-                else:  # without its way, so that it is skipped once more if it is led there again
-                    counts.skipped -= 1
-                    self._enqueue_anew(request, url, extra, None, None)
+                # Skipped for where a redirect led, it has not been there: led there again, it is skipped once more.
+                been_to = final_url if has_failed or not (detail or "").startswith(_REDIRECTED) else None
+                self._enqueue_anew(request, url, extra, been_to, redirects, starts_over=redirected_to is not None)
 
         wanted = {
             "after": 0,  # otherwise all results would be read for each chunk
@@ -241,8 +243,8 @@ def _where_to_retry(
     """The URL to request next for a request that failed, and its hop.
 
     That is the URL to which redirects had led. But the method that was used there is known only if no redirect could have changed it.
-    Otherwise, and with `starts_over`, all redirects are followed again; the URL where they ended stays in the chain, so that it does not
-    count as a duplicate.
+    Otherwise, and with `starts_over`, all redirects are followed again; the URLs that it has been to stay in the chain, so that it does not
+    count as their duplicate. Each of them is there once, however often it starts over, since there is a limit on redirects.
     """
     if redirects is None:
         return url, None
@@ -250,4 +252,6 @@ def _where_to_retry(
     left = tuple(msgspec.json.decode(redirects))
     if method in _KEPT_BY_REDIRECTS and not starts_over:
         return final_url, hop_of(final_url, method, left)
-    return url, hop_of(url, method, (*left, final_url))
+    been_to = dict.fromkeys((*left, final_url))
+    been_to.pop(url, None)  # it is left for the first of them
+    return url, hop_of(url, method, tuple(been_to)) if been_to else None

@@ -227,8 +227,8 @@ class Frontier(Protocol):
     ) -> int:
         """Queue failed requests again, as if they had never been tried, with the priority they were found with: those with one of
         `statuses` or one of `kinds` of error, or all if neither is given. A redirected request goes on where it failed. With
-        `redirected_to`, only those that were redirected to a URL that begins with this, and also those that were skipped for that as
-        duplicates; these start over. Returns how many."""
+        `redirected_to`, only those that were redirected to a URL that begins with this, and also those that were skipped there, as
+        duplicates or out of scope, say; these start over. Returns how many."""
 
     async def reprioritise(self, *, host: HostKey | None = None, url_like: str | None = None, priority: int) -> int:
         """Give queued requests another priority: those of a host, those with a URL that matches an SQL LIKE pattern, in which `\\`

@@ -42,10 +42,10 @@ class Admission:
                 self._seeds.add(host)
                 self._hosts.update(with_twin(host))
 
-    def visited(self, url: str, digest: int, found_on: str | None) -> None:
+    def visited(self, url: str, digest: int, found_on: str | None, *, requested_url: str | None = None) -> None:
         """Note a page that has come, before the requests found on it are judged; `digest` is that of its body."""
         if self._traps:
-            self._traps.visited(url, digest, found_on)
+            self._traps.visited(url, digest, found_on, requested_url=requested_url)
 
     def remember(self, urls: Iterable[str]) -> None:
         """Take note of URLs (canonical) that earlier runs let in."""

@@ -121,7 +121,7 @@ class Traps:
     def __init__(self, thresholds: Thresholds = Thresholds()) -> None:  # noqa: B008 - it cannot change
         self._thresholds = thresholds
         self._records: OrderedDict[Kind, _Record] = OrderedDict()
-        self._pages = _Latest(_BODIES_KEPT)  # by URL, the digest of its body
+        self._pages = _Latest(_BODIES_KEPT)  # by the URL requested, the digest of its body
         self._bodies = _Latest(_BODIES_KEPT)  # by digest, how many of its pages were echoes
         self._sessions = _Latest(2 * _SESSIONS_KEPT)  # by URL without its session, the whole
         self._copied: set[Kind] = set()
@@ -130,8 +130,9 @@ class Traps:
         self._page_is_date: bool | None = None
         self._page_echoes = 0
 
-    def visited(self, url: str, body: int, found_on: str | None = None) -> None:
-        """Note a page that has come: its canonical URL, the digest of its body, and the URL of the page on which it was found."""
+    def visited(self, url: str, body: int, found_on: str | None = None, *, requested_url: str | None = None) -> None:
+        """Note a page that has come: its canonical URL, the digest of its body, and the page on which it was found, by the URL that was
+        requested. `requested_url`: its own, if redirects led from there."""
         self._look_at(url)
         digest = hash((url.split("/", 3)[2], body))
         echoes = self._bodies.get(digest)
@@ -140,7 +141,7 @@ class Traps:
         if found_on and self._pages.get(hash(found_on)) == digest:
             self._page_echoes = echoes = (echoes or 0) + 1
         self._bodies.put(digest, echoes or 0)
-        self._pages.put(hash(url), digest)
+        self._pages.put(hash(requested_url or url), digest)
 
     def _count(self, kind: Kind, *, is_copy: bool) -> None:
         record, most = self._record(kind), self._thresholds.copies

@@ -259,6 +259,15 @@ TRAPS: Mapping[str, tuple[dict[str, Any], dict[str, Reply], str]] = {
         {"/": page("Home", "/maze/"), **{f"/maze/{'deeper/' * n}": MAZE for n in range(9)}},
         "found on a copy of the very page",
     ),
+    "copies that redirects lead to": (
+        {"trap_copies": 2, "trap_repeats": 0},
+        {
+            "/": page("Home", "/maze"),
+            **{f"/maze{'/x' * n}": redirect(f"/maze{'/x' * n}/", 301) for n in range(9)},
+            **{f"/maze{'/x' * n}/": page("Maze", "x") for n in range(9)},
+        },
+        "found on a copy of the very page",
+    ),
     "pattern": (
         {"trap_pattern": 2},
         {"/": page("Home", *(f"/shop?q={n}" for n in range(5))), **{f"/shop?q={n}": page(f"{n}") for n in range(5)}},

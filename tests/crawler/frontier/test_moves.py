@@ -11,7 +11,7 @@ import pytest
 from client.origin import HostKey
 from crawler.frontier import CookieRow, Counts, HostState, Lease, Settlement, SqliteFrontier, trace
 from crawler.frontier.statefile import StateFile
-from crawler.outcome import Aside, Failed, Fetched, Postponed, Redirected, SetAside
+from crawler.outcome import Aside, Failed, Fetched, Postponed, Redirected, SetAside, Skip
 from crawler.request import Links, Request
 from tests.client.peer import until
 from tests.proof.crawlfile import check_invariants
@@ -45,6 +45,10 @@ def attach(frontier: SqliteFrontier, *, most: int = 0) -> list[HostKey]:
 async def settle(frontier: SqliteFrontier, lease: Lease, outcome: Outcome) -> None:
     await frontier.settle(Settlement(lease=lease, outcome=outcome))
     await frontier.flush()
+
+
+def fetched(lease: Lease) -> Fetched:
+    return Fetched(status=200, final_url=lease.url, content_type="", size=1, elapsed=1, fetched_at=1)
 
 
 async def test_requests_beyond_the_budget_of_a_host_are_kept_aside(frontier: SqliteFrontier, ask: Ask) -> None:
@@ -311,6 +315,67 @@ async def test_what_was_redirected_somewhere_starts_over(frontier: SqliteFrontie
         assert await frontier.retry(redirected_to=f"http://{B}/other") == 0
         assert await frontier.retry(redirected_to=f"http://{B}/log") == 3
         assert (frontier.counts.failed, frontier.counts.skipped) == (0, 0)
+
+
+async def test_what_was_skipped_on_a_long_way_starts_over_and_goes_the_same_way(frontier: SqliteFrontier) -> None:
+    """Its own stations are known by then: it would end as a duplicate of a page that nobody has fetched."""
+    await frontier.add([urls(B, 1), urls(A, 1)])
+    (login, lease) = [(await frontier.lease([host], 1))[0] for host in (B, A)]
+    await settle(frontier, login, fetched(login))
+    for _ in range(3):
+        await settle(frontier, lease, Redirected(status=301, url=f"http://{A}/0/", method="GET"))
+        (lease,) = await frontier.lease([A], 1)
+        assert lease.url == f"http://{A}/0/"
+        await settle(frontier, lease, Redirected(status=302, url=login.url, method="GET"))
+        assert (frontier.counts.queued, frontier.counts.skipped) == (0, 1)
+        assert await frontier.retry(redirected_to=login.url) == 1
+        (lease,) = await frontier.lease([A], 1)
+        assert (lease.url, lease.redirects) == (f"http://{A}/0", (f"http://{A}/0/",)), "however often"
+
+
+async def test_what_was_skipped_because_a_login_is_out_of_scope_starts_over(frontier: SqliteFrontier, ask: Ask) -> None:
+    await frontier.add([urls(A, 2)])
+    frontier.attach(admit=lambda url, *_: None if A in url else Skip.SCOPE, on_queued=lambda *_: None)
+    for _ in range(2):
+        for lease in await frontier.lease([A], 2):
+            await settle(frontier, lease, Redirected(status=302, url=f"http://{B}/login", method="GET"))
+        assert ask("SELECT state, skipped FROM links") == [("skipped", "scope")] * 2
+        assert await frontier.retry(redirected_to=f"http://{B}/") == 2
+        assert frontier.counts.skipped == 0
+    told = {(f"scope: redirected (302) to http://{B}/login",)}
+    assert set(ask("SELECT error FROM attempt")) == told
+
+
+async def test_a_redirected_page_that_named_another_as_canonical_is_fetched_when_it_starts_over(
+    frontier: SqliteFrontier,
+) -> None:
+    await frontier.add([urls(B, 1)])
+    (login,) = await frontier.lease([B], 1)
+    await settle(frontier, login, fetched(login))
+    await frontier.add([urls(A, 1)], depth=1)
+    for _ in range(2):
+        (lease,) = await frontier.lease([A], 1)
+        await settle(frontier, lease, Redirected(status=302, url=f"{login.url}?next=0", method="GET"))
+        (lease,) = await frontier.lease([B], 1)
+        assert lease.url == f"{login.url}?next=0"
+        await frontier.settle(Settlement(lease=lease, outcome=fetched(lease), alias=login.url))
+        await frontier.flush()
+        assert frontier.counts.skipped == 1
+        assert await frontier.retry(redirected_to=login.url) == 1
+
+
+async def test_what_fails_again_and_again_where_it_was_redirected_to_starts_over_as_often(
+    frontier: SqliteFrontier,
+) -> None:
+    """There is a limit on redirects: those of earlier ways must not add up."""
+    await frontier.add([urls(A, 1)])
+    for _ in range(4):
+        (lease,) = await frontier.lease([A], 1)
+        assert len(lease.redirects) <= 1
+        await settle(frontier, lease, Redirected(status=302, url=f"http://{B}/login", method="GET"))
+        (lease,) = await frontier.lease([B], 1)
+        await settle(frontier, lease, Failed(error="spider: no h1", final_url=lease.url))
+        assert await frontier.retry(redirected_to=lease.url) == 1
 
 
 async def test_a_redirected_post_is_posted_again_from_where_it_began(frontier: SqliteFrontier) -> None:

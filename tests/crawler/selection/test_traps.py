@@ -261,6 +261,17 @@ def test_a_pattern_of_copies_that_lead_somewhere_does_not_end() -> None:
         assert traps.suspicion(f"{HOST}/{number + 1}/", f"{HOST}/list") is None
 
 
+def test_so_does_one_to_which_each_of_its_names_redirects() -> None:
+    """What was found on a page knows it by the URL that was requested."""
+    traps = Traps(LOW)
+    names = [f"{HOST}/{'xy' * step}" for step in range(1, 5)]
+    for name, found_on in zip(names, [None, *names], strict=False):
+        if found_on:
+            assert traps.suspicion(name, f"{found_on}/") is None
+        traps.visited(f"{name}/", digest_of(b"<a href=x/><a href=y/>"), found_on, requested_url=name)
+    assert traps.suspicion(f"{HOST}/last", f"{names[-1]}/")
+
+
 def test_a_page_that_leads_to_itself_under_ever_other_names_ends() -> None:
     traps = Traps(LOW)
     path = "/"
