@@ -65,20 +65,20 @@ SELECT request, host, rank, attempts, hop FROM (
     WHERE aside.reason = 'budget')
 WHERE place <= room LIMIT :limit"""
 
-_OF_FAILED = """
+_TO_RETRY = """
 SELECT result.request, request.url, request.extra, result.final_url, result.redirects, result.size, result.fetched_at,
        result.detail, result.reason
 FROM result JOIN request ON request.id = result.request
-WHERE result.request > :after AND result.state = 'failed' AND (:host IS NULL OR request.host = :host)
+WHERE result.request > :after AND {} AND (:host IS NULL OR request.host = :host)
 AND (:takes_any OR result.status IN (SELECT value FROM json_each(:statuses))
      OR substr(result.detail, 1, instr(result.detail, ':') - 1) IN (SELECT value FROM json_each(:kinds)))
 ORDER BY result.request LIMIT :limit"""
 
-_OF_REDIRECTED = _OF_FAILED.replace(
-    "result.state = 'failed'",
-    "result.state IN ('failed', 'skipped') AND result.redirects IS NOT NULL "
-    "AND substr(result.final_url, 1, length(:redirected_to)) = :redirected_to",
-)
+_OF_FAILED = _TO_RETRY.format("result.state = 'failed'")
+
+_OF_REDIRECTED = _TO_RETRY.format("""
+    result.state IN ('failed', 'skipped') AND result.redirects IS NOT NULL
+    AND substr(result.final_url, 1, length(:redirected_to)) = :redirected_to""")
 
 _REPRIORITISE = f"""
 UPDATE queue SET rank = :rank
