@@ -366,6 +366,8 @@ class HostLimits:
                 self._grant(gate)
             if gate.address:
                 self._pass_on(gate.address)
+                if self.on_ready and not gate.waiters and gate.ready_at() < math.inf:
+                    self.on_ready(gate.watcher or gate.key)  # only those who waited were told of its turn
             self._enlist(gate)
         self._arm()
 

@@ -298,6 +298,22 @@ def test_a_host_that_moves_away_from_a_full_address_is_told() -> None:
     assert told == [B]
 
 
+async def test_a_host_whose_turn_goes_to_a_waiter_is_told_of_its_next_one() -> None:
+    told: list[HostKey] = []
+    limits = placed(HostLimits(limit_per_address=1), A, B)
+    limits.on_ready = told.append
+    slot = limits.acquire_nowait(A)
+    assert slot
+    assert limits.ready_at(B) == math.inf
+    call = limits.acquire(B)
+    waiter = call.send(None)
+    slot.release()
+    assert B not in told, "the waiter has the slot"
+    waiter.result().release()
+    assert B in told
+    call.close()
+
+
 async def test_who_becomes_ready_later_does_not_take_the_turn_of_another() -> None:
     """Even if it is served late, since the limit over all hosts was reached."""
     now = 0.0
