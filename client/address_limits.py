@@ -49,8 +49,10 @@ class AddressLimits(Generic[H]):
         return self.next_at
 
     def ready_for(self, host: H, at: float) -> float:
-        """The same for a host whose own limits allow a start `at`. If that is now but there is no room, it is queued."""
-        ready_at = self.ready_at()
+        """The same for a host whose own limits allow a start `at`. If that is now but there is no room, or the turn of another, it
+        is queued.
+        """
+        ready_at = self.ready_at() if self.due is None or self.due is host else math.inf
         if ready_at == math.inf:
             if at > self._clock():
                 return at  # this is called again then

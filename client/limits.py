@@ -175,7 +175,7 @@ class HostLimits:
         """Say that the host that `on_ready` was called with makes no request: another one at its address may."""
         gate = self._gates.get(host)
         if gate and gate.address:
-            self._pass_on(gate.address)
+            self._share_out(gate.address)
 
     def watch(self, host: HostKey, watcher: object) -> Gate:
         """Return a host's gate, for queries without a look-up by name. Until `unwatch`, `on_ready` is called with `watcher`."""
@@ -187,7 +187,7 @@ class HostLimits:
         """Undo `watch`; the host makes no request."""
         gate.watcher = None
         if gate.address:
-            self._pass_on(gate.address)
+            self._share_out(gate.address)
 
     def is_placed(self, host: HostKey) -> bool:
         """Whether `place` was called for the host. Idle hosts are forgotten in time."""
@@ -209,7 +209,8 @@ class HostLimits:
             if former.due is gate:
                 former.due = None
             former.leave(gate.active, gate.starting)
-            self._pass_on(former)
+            self._share_out(former)
+            self._changed(gate, math.inf)  # it no longer waits for its turn at the former address
 
     def configure(self, host: HostKey, *, limit_per_host: int | None = None, spacing: float | None = None) -> None:
         """Set the limits of one host, from the next slot on; None leaves a limit unchanged."""
@@ -323,6 +324,12 @@ class HostLimits:
         if self._listed:
             self._serve()
 
+    def _share_out(self, shared: AddressLimits[Gate]) -> None:
+        """If there is room at an address, notify the hosts that were turned away, and serve those who wait."""
+        self._pass_on(shared)
+        if self._listed:
+            self._serve()
+
     def _pass_on(self, shared: AddressLimits[Gate]) -> None:
         """If there is room at an address, notify the hosts that were turned away, until one of them can use it."""
         while shared.turned_away and shared.due is None and shared.ready_at() < math.inf:
@@ -359,6 +366,8 @@ class HostLimits:
                 self._grant(gate)
             if gate.address:
                 self._pass_on(gate.address)
+                if self.on_ready and not gate.waiters and gate.ready_at() < math.inf:
+                    self.on_ready(gate.watcher or gate.key)  # only those who waited were told of its turn
             self._enlist(gate)
         self._arm()
 

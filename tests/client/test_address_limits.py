@@ -260,6 +260,82 @@ async def test_who_leaves_when_its_turn_has_come_does_not_keep_the_address(leave
         call.close()
 
 
+@pytest.mark.parametrize(
+    "change", ["its holder moves away", "the waiter moves away", "the turn is declined", "unwatched"]
+)
+async def test_who_waits_at_an_address_is_served_whatever_makes_room(change: str) -> None:
+    """Nothing else happens at the address that would serve it."""
+    limits = placed(HostLimits(limit_per_address=1), A, B, C)
+    limits.on_ready = lambda _: True
+    gate = limits.watch(C, C)
+    slot = limits.acquire_nowait(A)
+    assert slot
+    assert limits.ready_at(C) == math.inf
+    call = limits.acquire(B)
+    waiter = call.send(None)
+    if change == "its holder moves away":
+        limits.decline(C)
+        limits.place(A, "192.0.2.2")
+        assert not waiter.done(), "C has the turn"
+        limits.decline(C)
+    elif change == "the waiter moves away":
+        limits.place(B, None)
+    else:
+        slot.release()
+        assert not waiter.done(), "C has the turn"
+        limits.decline(C) if change == "the turn is declined" else limits.unwatch(gate)
+    waiter.result().release()
+    call.close()
+
+
+def test_a_host_that_moves_away_from_a_full_address_is_told() -> None:
+    told: list[HostKey] = []
+    limits = placed(HostLimits(limit_per_address=1), A, B)
+    limits.on_ready = told.append
+    assert limits.acquire_nowait(A)
+    assert limits.ready_at(B) == math.inf
+    limits.place(B, "192.0.2.2")
+    assert told == [B]
+
+
+async def test_a_host_whose_turn_goes_to_a_waiter_is_told_of_its_next_one() -> None:
+    told: list[HostKey] = []
+    limits = placed(HostLimits(limit_per_address=1), A, B)
+    limits.on_ready = told.append
+    slot = limits.acquire_nowait(A)
+    assert slot
+    assert limits.ready_at(B) == math.inf
+    call = limits.acquire(B)
+    waiter = call.send(None)
+    slot.release()
+    assert B not in told, "the waiter has the slot"
+    waiter.result().release()
+    assert B in told
+    call.close()
+
+
+async def test_who_becomes_ready_later_does_not_take_the_turn_of_another() -> None:
+    """Even if it is served late, since the limit over all hosts was reached."""
+    now = 0.0
+    limits = placed(HostLimits(limit=2, limit_per_address=1, clock=lambda: now), A, B, C)
+    slot, elsewhere = limits.acquire_nowait(A), limits.acquire_nowait(HostKey("d"))
+    assert slot
+    assert elsewhere
+    limits.hold_until(C, 1.0)
+    calls = [limits.acquire(B), limits.acquire(C)]
+    first, second = [call.send(None) for call in calls]
+    limits.limit = 1
+    now = 2.0
+    slot.release()
+    elsewhere.release()
+    assert first.done()
+    assert not second.done()
+    first.result().release()
+    second.result().release()
+    for call in calls:
+        call.close()
+
+
 @pytest.mark.parametrize("seed", range(12))
 async def test_whatever_happens_to_those_who_wait_each_is_served_or_gone(seed: int) -> None:
     """They are cancelled, their hosts held, placed elsewhere and given other rules, and the limit is changed."""
