@@ -127,8 +127,9 @@ def _warn_of_scrapys(spider: Spider) -> None:
 
     from crawler.scrapy_names import without_effect
 
+    log = logging.getLogger(__name__)
     for name, ours in without_effect(spider):
-        logging.warning("%s of %s, which is Scrapy's, has no effect; here it is %s", name, type(spider).__name__, ours)
+        log.warning("%s of %s, which is Scrapy's, has no effect; here it is %s", name, type(spider).__name__, ours)
 
 
 def _log(level: str, file: str | None) -> None:
