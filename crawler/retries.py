@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import time
 from http import HTTPStatus
-from random import uniform
 from typing import TYPE_CHECKING, NamedTuple
 
 from client import (
@@ -127,8 +127,9 @@ def back_off(turn: int, *, first: float, most: float) -> float:
     """Seconds to wait for the turn of this number, from 1: drawn evenly between 0 and a bound that begins at `first`, doubles
     with each turn, and is never above `most`. Full jitter: those who failed together do not come back together.
     """
-    bound = first * 2.0 ** min(turn - 1, _MOST_DOUBLINGS)
-    return uniform(0.0, min(most, bound))  # noqa: S311 - jitter is no secret
+    bound = min(most, first * 2.0 ** min(turn - 1, _MOST_DOUBLINGS))
+    # Not by the module `random`: to import it takes a file, and there may be none left.
+    return bound * int.from_bytes(os.urandom(4)) / (1 << 32)
 
 
 class RetryPolicy:
