@@ -33,9 +33,6 @@ _MOST_COUNTED = 200_000
 """Up to so many results, it takes but a moment to count why pages were skipped: each result has to be read."""
 
 _MANY_REDIRECTED = 10
-_MOST_REDIRECTED_TO = """
-SELECT final_url, count(*) FROM result WHERE reason = 'duplicate' AND redirects IS NOT NULL
-GROUP BY final_url HAVING count(*) >= ? ORDER BY count(*) DESC LIMIT 1"""
 """Where a site sends those whose session has ended, it gathers requests that would otherwise seem to be other URLs of one page."""
 
 _IN_WORDS = {"duplicate": " (other URLs of known pages)"}
@@ -223,9 +220,10 @@ def _report_skip_reasons(state: Path) -> None:
         reasons = ", ".join(
             f"{reason} {number:,}{_IN_WORDS.get(reason, '')}" for reason, number in file.skips().items()
         )
-        gathered = list(file.query(_MOST_REDIRECTED_TO, (_MANY_REDIRECTED,)))
+        gathered = file.most_redirected_to(_MANY_REDIRECTED)
     say(f"skipped: {reasons}; to see why: crawl why {state} URL")
-    for url, number in gathered:
+    if gathered is not None:
+        url, number = gathered
         from shlex import quote  # few crawls need it
 
         say(

@@ -239,6 +239,14 @@ class StateFile:
         )
         return dict(self.query(counted))
 
+    def most_redirected_to(self, least: int) -> tuple[str, int] | None:
+        """The URL to which redirects led the most requests that were then skipped as duplicates, and how many; None if they are fewer
+        than `least`. Reads all results."""
+        counted = """
+            SELECT final_url, count(*) FROM result WHERE reason = 'duplicate' AND redirects IS NOT NULL
+            GROUP BY final_url HAVING count(*) >= ? ORDER BY count(*) DESC LIMIT 1"""
+        return next(iter(self.query(counted, (least,))), None)
+
     def not_modified(self) -> Unmodified | None:
         """What was taken from an earlier crawl; None if the crawl has not revalidated any. Reads all results."""
         if self.meta("revalidated") is None:

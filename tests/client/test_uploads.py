@@ -355,22 +355,27 @@ async def test_compress(
     assert received.headers["transfer-encoding"] == "chunked"
 
 
+class Others:
+    """A task that counts how often other tasks have their turns, until it is cancelled."""
+
+    def __init__(self) -> None:
+        self.turns = 0
+        self.task = asyncio.create_task(self._count())
+
+    async def _count(self) -> None:
+        while True:
+            self.turns += 1
+            await asyncio.sleep(0)
+
+
 @pytest.mark.parametrize("data", [b"text " * 400_000, io.BytesIO(b"text " * 400_000)])
 async def test_much_is_compressed_aside(data: Any, serve: Serve, session: ClientSession) -> None:
     """Others have their turns meanwhile, though nothing has to be waited for. Without chunks there has to be a length."""
     server = await serve(repeating(HI))
-    turns = 0
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    waiting = asyncio.create_task(others())
+    others = Others()
     body = b"".join([part async for part in compress_body(make_body(data), "gzip").parts()])
-    waiting.cancel()
-    assert turns > 30
+    others.task.cancel()
+    assert others.turns > 30
     assert gzip.decompress(body) == b"text " * 400_000
     received = await sent(session, server, b"text " * 400_000, compress=True)
     assert received.headers["transfer-encoding"] == "chunked"
@@ -383,17 +388,10 @@ async def test_much_is_compressed_aside(data: Any, serve: Serve, session: Client
 async def test_a_form_with_large_compressed_parts_over_http_1_0(serve: Serve, connector: TCPConnector) -> None:
     """Its length has to be known: the parts are compressed first, while other tasks go on. A redirect does not do it again."""
     text = random.Random(1).randbytes(1_000_000).hex().encode()
-    turns = 0
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
 
     async def script(peer: Peer) -> None:
         await peer.request()
-        waiting.cancel()
+        others.task.cancel()
         await peer.answer(b"", "307 Temporary Redirect", "Location: /moved", "Connection: keep-alive")
         await peer.request()
         await peer.answer()
@@ -406,10 +404,10 @@ async def test_a_form_with_large_compressed_parts_over_http_1_0(serve: Serve, co
     form.append(inner)
     server = await serve(script)
     async with ClientSession(version=HttpVersion10, connector=connector, connector_owner=False) as session:
-        waiting = asyncio.create_task(others())
+        others = Others()
         async with session.post(server.url, data=form) as response:
             assert response.status == 200
-    assert turns > 10
+    assert others.turns > 10
     assert [asked.version for asked in server.received] == ["HTTP/1.0"] * 2
     assert [asked.headers["content-length"] for asked in server.received] == [str(form.size)] * 2
     assert server.received[0].body == server.received[1].body
